@@ -1,0 +1,120 @@
+"""What the OpenAPI page shows beyond the routes' signatures: the definition's schema, examples, and the problem document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from app.schemas.fleet import ProblemBody
+from app.schemas.studies import StudyPatch
+from search.definition import StudyDefinition
+
+ABOUT: dict[str, Any] = {
+    "title": "Steelyard",
+    "version": "1",
+    "summary": "A loss-weight search service for multi-output Keras models.",
+    "description": "POST a study: tasks, losses, penalties, and the ranges of their weights. Workers train the model under many "
+    "weight settings; every trial can be queried while it runs; the best weights come out ready for `compile(loss_weights=...)`. "
+    "Errors are problem+json (RFC 9457).",
+}
+
+FLAGSHIP: dict[str, Any] = {
+    "name": "digit-and-parity",
+    "workload": {"name": "digits", "options": {}},
+    "tasks": [
+        {
+            "name": "digit",
+            "losses": [{"name": "crossentropy", "loss": "sparse_categorical_crossentropy", "weight": 1.0}],
+            "metrics": ["sparse_categorical_accuracy"],
+        },
+        {
+            "name": "parity",
+            "losses": [
+                {"name": "crossentropy", "loss": "binary_crossentropy", "weight": {"low": 0.01, "high": 100, "current": 1.0}}
+            ],
+            "metrics": ["binary_accuracy"],
+        },
+    ],
+    "penalties": [
+        {
+            "name": "agreement",
+            "penalty": "consistency",
+            "between": [{"task": "digit", "classes": [1, 3, 5, 7, 9]}, {"task": "parity"}],
+            "weight": {"low": 0.0, "high": 10.0},
+        }
+    ],
+    "objective": {
+        "aggregate": "mean",
+        "metrics": [{"metric": "digit.sparse_categorical_accuracy"}, {"metric": "parity.binary_accuracy"}],
+    },
+    "search": {
+        "sampler": {"name": "tpe", "config": {}},
+        "trials": 32,
+        "seed": 0,
+        "pruner": None,
+        "cohort_size": None,
+        "max_attempts": 3,
+    },
+    "training": {
+        "epochs": 10,
+        "batch_size": 32,
+        "optimizer": {"name": "adam", "config": {"learning_rate": 0.001}},
+        "report_every": 1,
+    },
+}
+
+SMALL: dict[str, Any] = {
+    "workload": {"name": "digits"},
+    "tasks": [
+        {"name": "digit", "losses": [{"name": "ce", "loss": "sparse_categorical_crossentropy"}], "metrics": ["accuracy"]},
+        {"name": "parity", "losses": [{"name": "ce", "loss": "binary_crossentropy", "weight": {"low": 0.01, "high": 100}}]},
+    ],
+    "objective": {"metrics": [{"metric": "digit.accuracy"}]},
+}
+
+REFERENCE = "#/components/schemas/{model}"
+
+
+def _body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
+    content = {"schema": {"$ref": REFERENCE.format(model=model.__name__)}, "examples": examples}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+DEFINITION_BODY = _body(
+    StudyDefinition,
+    {
+        "two tasks and a penalty": {"summary": "Two tasks, a penalty between them, two searched weights", "value": FLAGSHIP},
+        "the least": {"summary": "As little as there can be; the service makes the name", "value": SMALL},
+    },
+)
+PATCH_BODY = _body(StudyPatch, {"more trials": {"value": {"trials": 64}}})
+
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": REFERENCE.format(model="ProblemBody")}}}
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "What is wrong with the request, and where.", "content": _PROBLEM},
+    "5XX": {"description": "What keeps the service from answering; 503 comes with Retry-After.", "content": _PROBLEM},
+}
+
+
+def install(app: FastAPI) -> None:
+    """Let `app.openapi()` have the bodies that are read by hand, made once."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(**ABOUT, routes=app.routes)
+            schemas = document["components"]["schemas"]
+            for model in (StudyDefinition, StudyPatch, ProblemBody):
+                schemas |= _schemas(model)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _schemas(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schemas of a model and of all it is made of, by name."""
+    schema = model.model_json_schema(ref_template=REFERENCE, by_alias=True)
+    return {**schema.pop("$defs", {}), model.__name__: schema}

@@ -1,0 +1,97 @@
+"""Gather what is stored about studies into what goes out: within the caller's transaction, so that all of it is of one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from app.schemas.common import Split, reason_body
+from app.schemas.studies import Best, ProgressBody, Study, Times
+from app.schemas.trials import objective_body
+from app.waiting import reason_of
+from search import normal, space
+from search.definition import StudyDefinition
+from storage import studies, workers
+from storage.database import Session
+from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, TrialState, WorkerRecord
+
+Counts = tuple[Mapping[str, int], int]
+"""Trials by state, and trial-epochs done."""
+
+
+def definition_of(study: StudyRecord) -> StudyDefinition:
+    """Return the study's definition as it was sent and normalised, with what has been changed since."""
+    return normal.restored(
+        study.definition, trials=study.trial_budget, name=study.name, description=study.description, labels=study.labels
+    )
+
+
+def study_body(session: Session, study: StudyRecord, now: datetime, alive_within_seconds: float) -> Study:
+    """Return the body of one study."""
+    return study_bodies(session, [study], now, alive_within_seconds)[0]
+
+
+def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, alive_within_seconds: float) -> list[Study]:
+    """Return the bodies of several studies; their counts and the workers are asked for once."""
+    counts = studies.progress_counts_of(session, [study.id for study in found])
+    live = [worker for worker in workers.list_workers(session, now, alive_within_seconds) if worker.alive]
+    return [_body(session, study, counts[study.id], live) for study in found]
+
+
+def _body(session: Session, study: StudyRecord, counts: Counts, live: Sequence[WorkerRecord]) -> Study:
+    definition, split = definition_of(study), Split()
+    preparing = any(worker.study == study.name for worker in live)
+    return Study(
+        name=study.name,
+        state=study.state.value,
+        ended=study.state in STUDY_ENDS,
+        reason=reason_body(reason_of(study, counts[0], preparing, live)),
+        warnings=list(study.warnings),
+        definition=normal.shown(definition),
+        definition_sha256=study.definition_sha256,
+        problem_sha256=study.problem_sha256,
+        progress=_progress(session, study, definition, counts),
+        best=_best(session, study, split),
+        times=Times(created_at=study.created_at, updated_at=study.updated_at, started_at=study.started_at, ended_at=study.ended_at),
+        not_finite=split.not_finite,
+    )
+
+
+def _progress(session: Session, study: StudyRecord, definition: StudyDefinition, counts: Counts) -> ProgressBody:
+    trials, epochs = counts
+    planned = trainings(definition)
+    return ProgressBody(
+        trials=dict(trials),
+        planned=planned,
+        epochs=epochs,
+        epochs_planned=planned * definition.training.epochs,
+        seconds_left=0.0 if study.state in STUDY_ENDS else _seconds_left(session, study, definition, counts),
+    )
+
+
+def trainings(definition: StudyDefinition) -> int:
+    """Return how many trials the whole plan has: search trials and baselines."""
+    return space.trial_budget(definition) + len(space.baseline_rules(definition))
+
+
+def _seconds_left(session: Session, study: StudyRecord, definition: StudyDefinition, counts: Counts) -> float | None:
+    """Estimate: the epochs to go, at the seconds an epoch took so far, over the cohorts that train side by side.
+
+    A trial that ended early (diverged, failed) counts as done, so it is not the study's epochs that are subtracted.
+    """
+    pace = studies.trial_durations(session, study.id)
+    if not pace.epochs:
+        return None
+    trials, epochs = counts
+    ended = sum(trials[state] for state in TRIAL_ENDS)
+    per_trial = definition.training.epochs
+    under_way = min(max(epochs - ended * per_trial, 0), trials[TrialState.RUNNING] * per_trial)
+    left = max((trainings(definition) - ended) * per_trial - under_way, 0)
+    return left * pace.seconds / pace.epochs / max(pace.cohorts, 1)
+
+
+def _best(session: Session, study: StudyRecord, split: Split) -> Best | None:
+    best = studies.best_trial(session, study.id)
+    if best is None or not best.feasible:
+        return None
+    return Best(number=best.number, objective=objective_body(best, split, "best.objective"))

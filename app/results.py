@@ -1,0 +1,82 @@
+"""What a study found: its best weights, or why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.reading import definition_of
+from app.refusals import NoFeasibleTrial, NoTrialEver, NoTrialYet
+from app.schemas.common import Split
+from search import best
+from storage import studies, trials, workers
+from storage.database import Session
+from storage.records import STUDY_ENDS, Measured, Moment, Role, StudyRecord, TrialRecord, TrialState
+from storage.study_rows import counted_moment
+
+
+def best_weights(session: Session, study: StudyRecord) -> dict[str, Any]:
+    """Return the best-weights document, numbers as JSON can say them. Raises NoTrialYet, NoTrialEver, NoFeasibleTrial."""
+    winner = studies.best_trial(session, study.id)
+    if winner is None:
+        raise _nothing_complete(study)
+    if not winner.feasible:
+        raise NoFeasibleTrial(study.name, _closest(session, study))
+    described = workers.find_workload(session, study.workload)
+    baselines = trials.trials_of(session, study.id, roles=[Role.BASELINE], states=[TrialState.COMPLETE])
+    return finite_document(
+        best.best_weights(
+            best.Winner(
+                study=study,
+                definition=definition_of(study),
+                best=tried(session, study, winner),
+                baselines=[tried(session, study, baseline) for baseline in baselines],
+                description=None if described is None else described.description,
+                versions=best.installed_versions(),
+            )
+        )
+    )
+
+
+def tried(session: Session, study: StudyRecord, trial: TrialRecord) -> best.Tried:
+    """Return a trial with its numbers at the epoch that counts."""
+    return best.Tried(trial, counted(study, trials.measured(session, trial.id)))
+
+
+def counted(study: StudyRecord, measured: Mapping[Moment, Measured]) -> Measured:
+    """Return a trial's numbers at the epoch that counts for its study; empty ones before its end."""
+    return measured.get(counted_moment(study), Measured())
+
+
+def _nothing_complete(study: StudyRecord) -> NoTrialYet | NoTrialEver:
+    if study.state in STUDY_ENDS:
+        return NoTrialEver(study.name, study.state.value, study.reason.message if study.reason else None)
+    return NoTrialYet(study.name, study.state.value)
+
+
+def _closest(session: Session, study: StudyRecord) -> dict[str, Any]:
+    closest = studies.closest_trial(session, study.id)
+    assert closest is not None  # an infeasible best trial is one of those it looks among
+    return finite_document(
+        {
+            "trial": closest.number,
+            "weights": dict(closest.weights),
+            "value": closest.value,
+            "values": dict(closest.values),
+            "violations": dict(closest.violations),
+        }
+    )
+
+
+def finite_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document with null for every number that JSON cannot say, and those in `not_finite` by their place."""
+    split = Split()
+    return {**_finite(document, split, ""), "not_finite": split.not_finite}
+
+
+def _finite(value: Any, split: Split, place: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item, split, f"{place}.{key}".lstrip(".")) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item, split, f"{place}.{i}") for i, item in enumerate(value)]
+    return split.one(place, value) if isinstance(value, float) else value

@@ -1,0 +1,32 @@
+"""What a definition may name: the catalog, and the workloads."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.answers import tagged
+from app.dependencies import Settings, Storage
+from app.schemas.fleet import Catalog, Workload, WorkloadList
+from app.submission import known_workloads
+from search import catalog
+from storage import workers
+
+router = APIRouter(prefix="/v1", tags=["catalog"])
+
+
+@router.get("/catalog", response_model=Catalog)
+def show_catalog(request: Request) -> Response:
+    """List losses, metrics, penalties, optimizers, samplers and aggregates with their parameters and directions."""
+    return tagged(request, Catalog(**catalog.describe()))
+
+
+@router.get("/workloads")
+def list_workloads(request: Request, storage: Storage, settings: Settings) -> WorkloadList:
+    """List the workloads with their outputs and options, as workers published them."""
+    with storage.reading() as session:
+        now = storage.now(session)
+        names = known_workloads(session, request.app.state.registered, now, settings.alive_within_seconds)
+        live = workers.live_workloads(session, now, settings.alive_within_seconds)
+        published = {workload.name: workload for workload in workers.list_workloads(session)}
+    return WorkloadList(workloads=[Workload.of(name, live.get(name, 0), published.get(name)) for name in names])

@@ -1,0 +1,59 @@
+"""What all response bodies share: the base model, reasons, and how numbers go out that JSON cannot say."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from storage import records
+from storage.records import Values
+
+NotFiniteName = Literal["nan", "inf", "-inf"]
+Numbers = Annotated[dict[str, float | None], Field(examples=[{"digit.crossentropy": 0.21, "parity.crossentropy": None}])]
+"""Numbers by term or metric path; null where `not_finite` names it."""
+
+NotFinite = Annotated[
+    dict[str, NotFiniteName],
+    Field(
+        description="The numbers that JSON cannot say: null in their place, and here by their place.",
+        examples=[{"metrics.validation.parity.crossentropy": "nan"}],
+    ),
+]
+
+
+class Body(BaseModel):
+    """Base of all response bodies. They are made from records, never read, so nothing is checked twice."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Reason(Body):
+    """Why something is as it is."""
+
+    code: str = Field(description="Stable, for programs.", examples=["no_live_worker"])
+    message: str = Field(description="One sentence, for people.")
+    at: str | None = Field(default=None, description="A path in the definition, or `file.py:12`.")
+
+
+def reason_body(reason: records.Reason | None) -> Reason | None:
+    return None if reason is None else Reason(code=reason.code, message=reason.message, at=reason.at)
+
+
+class Split:
+    """Parts numbers into those that JSON can say and those that it cannot; the latter gather in `not_finite`."""
+
+    def __init__(self) -> None:
+        self.not_finite: dict[str, NotFiniteName] = {}
+
+    def one(self, place: str, value: float | None) -> float | None:
+        """Return the number, or None, noting at `place` what it was."""
+        if value is None or math.isfinite(value):
+            return value
+        self.not_finite[place] = "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+        return None
+
+    def many(self, place: str, values: Values) -> dict[str, float | None]:
+        """Return the numbers by path; the place of each is `place.path`."""
+        return {path: self.one(f"{place}.{path}", value) for path, value in values.items()}

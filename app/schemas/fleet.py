@@ -1,0 +1,115 @@
+"""Workers, workloads, the catalog and health, as they go out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from app.schemas.common import Body
+from storage.records import WorkloadRecord
+
+
+class Worker(Body):
+    """A worker process."""
+
+    name: str
+    host: str
+    pid: int
+    version: str
+    workloads: list[str] = Field(description="The workloads it can train.")
+    state: str = Field(description="starting, idle, busy or stopped.")
+    alive: bool = Field(description="Whether it gave a sign of life lately, by the database's clock.")
+    study: str | None = Field(description="The study it works on now.")
+    started_at: datetime
+    heartbeat_at: datetime
+    stopped_at: datetime | None
+
+
+class WorkerList(Body):
+    """All workers that were seen lately."""
+
+    workers: list[Worker]
+    next_page_token: str = ""
+
+
+class Workload(Body):
+    """A named problem that studies may be about."""
+
+    name: str
+    workers: int = Field(description="Live workers that can train it.")
+    digest: str | None = Field(description="Changes with the description; null before a worker has published one.")
+    description: dict[str, Any] | None = Field(
+        description="Inputs, outputs and targets with their shapes, own losses, penalties and metrics, the options' JSON schema.",
+        examples=[{"outputs": {"digit": {"shape": [None, 10]}, "parity": {"shape": [None, 1]}}, "options": {"properties": {}}}],
+    )
+    published_at: datetime | None
+
+    @classmethod
+    def of(cls, name: str, workers: int, published: WorkloadRecord | None) -> Workload:
+        """Return the body of a workload that `workers` live workers have."""
+        if published is None:
+            return cls(name=name, workers=workers, digest=None, description=None, published_at=None)
+        described = dict(published.description)
+        return cls(name=name, workers=workers, digest=published.digest, description=described, published_at=published.published_at)
+
+
+class WorkloadList(Body):
+    """All workloads that are registered here or were published by a worker."""
+
+    workloads: list[Workload]
+    next_page_token: str = ""
+
+
+class Catalog(Body):
+    """The names that a definition may use, with parameters, directions and ranges."""
+
+    losses: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
+    penalties: list[dict[str, Any]]
+    optimizers: list[dict[str, Any]]
+    samplers: list[dict[str, Any]]
+    aggregates: list[dict[str, Any]]
+    pruners: list[dict[str, Any]]
+    aliases: dict[str, dict[str, str]]
+
+
+class Health(Body):
+    """That the service is there."""
+
+    status: str = Field(examples=["ok"])
+
+
+class FaultBody(Body):
+    """One thing that is wrong: where, and what was expected."""
+
+    path: str = Field(examples=["tasks.0.losses.0.loss"])
+    expected: str
+    got: str
+    did_you_mean: str | None
+
+
+class ProblemBody(Body):
+    """An error (RFC 9457), sent as `application/problem+json`."""
+
+    type: str = Field(description="Stable; a path of this service.", examples=["/problems/definition-refused"])
+    title: str
+    status: int
+    detail: str
+    errors: list[FaultBody] = Field(description="Each single thing that is wrong.")
+
+
+class ProblemType(Body):
+    """What a problem's `type` means."""
+
+    type: str
+    title: str
+    status: int
+    description: str
+
+
+class ProblemTypeList(Body):
+    """All problem types."""
+
+    problems: list[ProblemType]

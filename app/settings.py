@@ -1,0 +1,34 @@
+"""What an operator may set for the REST service, as `STEELYARD_*` environment variables."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "testserver")
+
+
+class ApiSettings(BaseSettings):
+    """The settings of one API process. `STEELYARD_DATABASE_URL` is the only one without a default."""
+
+    model_config = SettingsConfigDict(env_prefix="STEELYARD_", frozen=True, extra="ignore")
+
+    database_url: str = Field(description="sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/DATABASE.")
+    migrate_at_start: bool = Field(default=True, description="Bring an old schema up to date at start, or refuse to start.")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=LOOPBACK, description="Host names that requests may be addressed to, separated by commas; `*` allows any."
+    )
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest request body.")
+    body_timeout_seconds: float = Field(default=20.0, gt=0, description="How long a client may take to send its body.")
+    busy_timeout_seconds: float = Field(default=10.0, gt=0, description="How long a request waits for the database's write lock.")
+    alive_within_seconds: float = Field(default=60.0, gt=0, description="A worker whose last sign of life is older counts as dead.")
+    sweep_seconds: float = Field(default=5.0, gt=0, description="How often expired leases and stopping studies are looked for.")
+    poll_seconds: float = Field(default=0.5, gt=0, description="How often a waiting request (`?wait=60`) looks at its study.")
+    max_wait_seconds: float = Field(default=300.0, gt=0, description="Longest `?wait=`.")
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(host.strip() for host in value.split(",") if host.strip()) if isinstance(value, str) else value

@@ -1,0 +1,135 @@
+"""Take a study in: from the sent document to a stored study, the same study again, or a refusal."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.reading import definition_of, trainings
+from app.refusals import BadParameter, OtherDefinition, parameter_fault
+from app.schemas.studies import StudyPatch, Validation
+from app.settings import ApiSettings
+from search import normal, space
+from search.definition import DEFINITION_VERSION, StudyDefinition
+from search.errors import Fault
+from search.normal import Normal
+from storage import studies, workers
+from storage.database import Database, Session
+from storage.errors import StudyExists
+from storage.estimates import seconds_an_epoch
+from storage.records import StudyRecord
+
+NAMES_TRIED = 8
+
+
+def normalised(storage: Database, document: Any, registered: Iterable[str], settings: ApiSettings) -> Normal:
+    """Return the normalised definition, checked against all workloads that are known. Raises DefinitionRefused."""
+    with storage.reading() as session:
+        known = known_workloads(session, registered, storage.now(session), settings.alive_within_seconds)
+    return normal.normalise(document, workloads=known)
+
+
+def known_workloads(
+    session: Session, registered: Iterable[str], now: datetime, alive_within_seconds: float
+) -> dict[str, Mapping[str, Any] | None]:
+    """Return what was published of every workload that is registered here, a live worker's, or published; None for nothing."""
+    live = workers.live_workloads(session, now, alive_within_seconds)
+    published = {workload.name: workload.description for workload in workers.list_workloads(session)}
+    return {**dict.fromkeys([*registered, *live]), **published}
+
+
+def submit(session: Session, sent: Normal, now: datetime) -> tuple[StudyRecord, bool]:
+    """Store a study, or find the one of the same name and definition; tells whether it is new.
+
+    Raises OtherDefinition where the name's study has another definition.
+    """
+    name = sent.definition.name
+    if name is None:
+        return _named_by_us(session, sent, now), True
+    found = studies.find_study(session, name)
+    if found is None:
+        try:
+            return studies.create_study(session, _new(sent, name), now), True
+        except StudyExists:  # created by somebody else just now
+            found = studies.get_study(session, name)
+    if found.definition_sha256 != normal.definition_sha256(sent.definition):
+        raise OtherDefinition(name, normal.changes(definition_of(found), sent.definition))
+    return found, False
+
+
+def _named_by_us(session: Session, sent: Normal, now: datetime) -> StudyRecord:
+    workload = sent.definition.workload.name
+    for tried in range(NAMES_TRIED):
+        name = f"{workload[:47]}-{secrets.token_hex(2 * (1 + tried))[:16]}"
+        try:
+            return studies.create_study(session, _new(sent, name), now)
+        except StudyExists:
+            continue
+    raise StudyExists(workload)
+
+
+def _new(sent: Normal, name: str) -> studies.NewStudy:
+    definition = sent.definition
+    return studies.NewStudy(
+        name=name,
+        definition=normal.stored(definition),
+        definition_version=DEFINITION_VERSION,
+        definition_sha256=normal.definition_sha256(definition),
+        problem_sha256=normal.problem_sha256(definition),
+        workload=definition.workload.name,
+        description=definition.description,
+        labels=definition.labels,
+        warnings=sent.warnings,
+        trial_budget=space.trial_budget(definition),
+        terms=normal.term_records(definition),
+    )
+
+
+def validation(session: Session, sent: Normal, now: datetime, alive_within_seconds: float) -> Validation:
+    """Return what a definition would do. The estimate takes the live workers of its workload to be free for it."""
+    definition = sent.definition
+    epochs = trainings(definition) * definition.training.epochs
+    problem = normal.problem_sha256(definition)
+    pace = seconds_an_epoch(session, problem)
+    able = workers.live_workloads(session, now, alive_within_seconds).get(definition.workload.name, 0)
+    return Validation(
+        definition=normal.shown(definition),
+        definition_sha256=normal.definition_sha256(definition),
+        problem_sha256=problem,
+        grid_size=space.grid_size(definition) if definition.search.sampler.name == "grid" else None,
+        trainings=trainings(definition),
+        epochs=epochs,
+        estimated_seconds=None if pace is None else epochs * pace / max(able, 1),
+        warnings=list(sent.warnings),
+    )
+
+
+def read_patch(document: Any) -> StudyPatch:
+    """Return what a PATCH asks for. Raises BadParameter with everything that is wrong, or where nothing is asked for."""
+    try:
+        patch = StudyPatch.model_validate(document)
+    except ValidationError as error:
+        raise BadParameter(*map(parameter_fault, error.errors(include_url=False))) from None
+    if not patch.model_fields_set:
+        raise BadParameter(Fault("", "trials, labels or description", "nothing to change"))
+    return patch
+
+
+def change(session: Session, name: str, patch: StudyPatch, now: datetime) -> StudyRecord:
+    """Change what may be changed of a study. Raises BadParameter for another number of trials than a grid has points."""
+    study = studies.get_study(session, name)
+    if patch.trials is not None:
+        _check_budget(definition_of(study), patch.trials)
+        study = studies.raise_budget(session, name, patch.trials, now)
+    if patch.labels is not None or patch.description is not None:
+        study = studies.relabel(session, name, patch.labels, patch.description, now)
+    return study
+
+
+def _check_budget(definition: StudyDefinition, trials: int) -> None:
+    if definition.search.sampler.name == "grid" and trials != (size := space.grid_size(definition)):
+        raise BadParameter(Fault("trials", f"{size}: a grid has each of its points once", str(trials)))

@@ -1,0 +1,49 @@
+"""The reaper in the API process: requeues what lost workers held and ends studies that were stopping."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from storage import leases, studies
+from storage.database import Database
+from storage.errors import StorageError
+
+log = logging.getLogger("steelyard.api")
+
+
+class Sweeper:
+    """Sweeps every `seconds`, in a thread of its own, until it is closed. One that fails is tried again at the next turn."""
+
+    def __init__(self, database: Database, seconds: float) -> None:
+        self._database = database
+        self._seconds = seconds
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop sweeping and wait for a sweep that is under way."""
+        self._closed.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closed.wait(self._seconds):
+            try:
+                sweep(self._database)
+            except StorageError as error:
+                log.warning("sweep: %s", error)
+            except Exception:
+                log.exception("sweep failed")  # the next one may not
+
+
+def sweep(database: Database) -> tuple[int, int]:
+    """Reap expired leases and end stopping studies in which nothing runs; gives how many of each."""
+    with database.writing() as session:
+        now = database.now(session)
+        reaped, stopped = leases.reap(session, now), studies.settle_stopping(session, now)
+    if reaped or stopped:
+        log.info("sweep: %d leases reaped, %d studies stopped", reaped, stopped)
+    return reaped, stopped

@@ -1,0 +1,43 @@
+"""What a study waits for, said at the moment it is asked: a stored reason would be stale when workers come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from search.names import listed
+from storage.records import STUDY_ENDS, Reason, StudyRecord, StudyState, TrialState, WorkerRecord
+
+
+def reason_of(study: StudyRecord, counts: Mapping[str, int], preparing: bool, live: Sequence[WorkerRecord]) -> Reason | None:
+    """Return why the study is as it is, or None where it simply goes on.
+
+    `counts` are its trials by state, `preparing` tells whether a worker is at its preflight, `live` are the live workers.
+    """
+    running = counts[TrialState.RUNNING]
+    if study.state in STUDY_ENDS:
+        return study.reason
+    if study.state is StudyState.PAUSED:
+        return Reason("paused", f"paused: {_still(running)}no new cohorts until it is resumed")
+    if study.state is StudyState.STOPPING:
+        return Reason("stopping", f"stopping: {running} trials that run may finish")
+    if running or preparing:
+        return study.reason
+    return _no_worker(study.workload, live) or study.reason or _busy(study.workload, live)
+
+
+def _still(running: int) -> str:
+    return f"{running} trials that run may finish, " if running else ""
+
+
+def _no_worker(workload: str, live: Sequence[WorkerRecord]) -> Reason | None:
+    if any(workload in worker.workloads for worker in live):
+        return None
+    others = {name for worker in live for name in worker.workloads}
+    have = f"{len(live)} worker{'s have' if len(live) > 1 else ' has'}: {listed(others)}" if live else "no worker is alive"
+    return Reason("no_live_worker", f"no live worker has workload {workload!r}; {have}")
+
+
+def _busy(workload: str, live: Sequence[WorkerRecord]) -> Reason:
+    able = sum(workload in worker.workloads for worker in live)
+    have = "workers have" if able > 1 else "worker has"
+    return Reason("waits_for_worker", f"waits for a free worker; {able} live {have} workload {workload!r}")

@@ -1,0 +1,165 @@
+"""The values that the catalog's tables are made of: parameters and entries. Frozen, JSON-ready, and light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal
+
+Json = Any
+"""A JSON value: None, bool, int, float, str, list or dict. Tables hold tuples for lists."""
+
+Direction = Literal["maximize", "minimize"]
+
+Labels = Literal["integer", "one_hot", "binary", "continuous", "class_ids", "sequence"]
+"""What a loss or metric wants its targets to be.
+
+integer: class indices, one axis less than the output (or width 1). one_hot: a row of class probabilities in the output's shape.
+binary: 0/1 in the output's shape (class indices become one-hot). continuous: real numbers in the output's shape. class_ids: class
+indices on both sides, so the prediction goes through argmax (or a threshold of 0.5 where its width is 1). sequence: padded class
+indices [batch, length], 0 for padding.
+"""
+
+
+class Marker(Enum):
+    """A default that is no value."""
+
+    REQUIRED = "required"  # the definition must give it
+    FROM_OUTPUT = "from_output"  # the number of classes that the task's output has, unless given
+
+
+REQUIRED = Marker.REQUIRED
+FROM_OUTPUT = Marker.FROM_OUTPUT
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One constructor argument that a definition's `config` may name.
+
+    `kind` is `any`, `number`, `integer`, `boolean`, `string`, `array[<one of those>]`, or several joined by ` or `. Bounds: `least`
+    and `most` belong to the range, `above` and `below` do not; they hold for the items of an array too.
+    """
+
+    name: str
+    default: Json | Marker
+    kind: str
+    description: str
+    nullable: bool = False
+    choices: tuple[Json, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What must hold between several arguments; `expected` finishes the sentence "expected ..."."""
+
+    expected: str
+    holds: Callable[[Mapping[str, Json]], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One name that a definition may use.
+
+    `owned` are arguments of the Keras or Optuna class that the service sets itself, each with the sentence for whoever names one.
+    """
+
+    name: str
+    summary: str
+    keras_class: str | None = None
+    parameters: tuple[Parameter, ...] = ()
+    owned: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+
+    def parameter(self, name: str) -> Parameter | None:
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossEntry(Entry):
+    """A loss of `keras.losses`."""
+
+    labels: Labels
+    knows_logits: bool = False  # has `from_logits`: the task's own is passed
+    takes_raw_output: bool = False  # its formula wants the output as it comes: no sigmoid or softmax before it, ever
+    can_be_negative: bool = False  # with targets and predictions of the right form
+    batch_statistic: bool = False  # couples the rows of a batch, so it depends on the batch size
+    accuracy: str | None = None  # the metric that `accuracy` means beside this loss
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricEntry(Entry):
+    """A metric of `keras.metrics`; `range` is (low, high), None for no bound."""
+
+    direction: Direction | None
+    range: tuple[float | None, float | None]
+    labels: Labels
+    takes_from_logits: bool = False  # has `from_logits`; it stays False, since the engine hands over probabilities
+    takes_raw_output: bool = False  # as for losses
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the parameters that a definition must give."""
+        return tuple(parameter.name for parameter in self.parameters if parameter.required)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizerEntry(Entry):
+    """An optimizer of `keras.optimizers`.
+
+    `elementwise`: the update of one element depends on that element's own value, gradient and slots and on the step count alone, so
+    that K models stacked on a new first axis are trained exactly as apart. `coupling` names the options that end it when set.
+    """
+
+    elementwise: bool
+    coupling: tuple[str, ...] = ("clipnorm", "global_clipnorm")
+
+    def stacks(self, config: Mapping[str, Json]) -> bool:
+        """Return whether stacking is exact under `config`; Keras takes a norm of 0 or null as not set."""
+        return self.elementwise and not any(config.get(option) for option in self.coupling)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PenaltyEntry(Entry):
+    """A built-in penalty: zero when satisfied. `has_rows`: it has a value for each row, so `<penalty>.violations` exists."""
+
+    formula: str
+    two_sided: bool = True
+    batch_statistic: bool = False
+    can_be_negative: bool = False
+    has_rows: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyEntry(Entry):
+    """A sampler, aggregate or pruner; `available` is False for what is announced but not built: refused with "not yet"."""
+
+    available: bool = True
+
+
+def number(name: str, default: Json | Marker, description: str, **limits: Any) -> Parameter:
+    """Return a parameter that takes a finite number."""
+    return Parameter(name, default, "number", description, **limits)
+
+
+def integer(name: str, default: Json | Marker, description: str, **limits: Any) -> Parameter:
+    """Return a parameter that takes a whole number."""
+    return Parameter(name, default, "integer", description, **limits)
+
+
+def boolean(name: str, default: bool, description: str) -> Parameter:
+    """Return a parameter that takes true or false."""
+    return Parameter(name, default, "boolean", description)
+
+
+def choice(name: str, default: str | None, choices: tuple[str, ...], description: str) -> Parameter:
+    """Return a parameter that takes one of `choices`."""
+    return Parameter(name, default, "string", description, choices=choices)

@@ -1,0 +1,70 @@
+"""What a definition may say but probably does not mean: told as warnings, never refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from search.definition import ObjectiveMetric
+from search.known import Known, direction_of, matches, measured_paths, resolve
+from search.space import shared_by
+from search.weights import Weight, WeightRange
+
+
+def cautions(known: Known, trials: int) -> list[str]:
+    """Return what is allowed but probably not meant."""
+    return [
+        warning for warn in (_many_weights, _dropped_losses, _outside, _turned, _unpublished) for warning in warn(known, trials)
+    ]
+
+
+def _many_weights(known: Known, trials: int) -> Iterator[str]:
+    searched = len(known.parts.searched())
+    if searched * 10 > trials:
+        yield f"{searched} searched weights for {trials} trials: ten trials or more per searched weight give the sampler a chance"
+
+
+def _dropped_losses(known: Known, trials: int) -> Iterator[str]:
+    losses = {_drawn_at(place, part.weight): path for place, path, part, task in known.parts.terms() if task is not None}
+    for place, weight in known.parts.searched().items():
+        if isinstance(weight, WeightRange) and weight.low == 0 and place in losses:
+            yield (
+                f"{place}: low is 0, so the scale is linear and a trial may not train {losses[place]} at all; "
+                "a small low > 0 searches by ratios"
+            )
+
+
+def _drawn_at(place: str, weight: Weight) -> str:
+    """Return the JSON path of the searched weight that a term's weight is, or refers to."""
+    shared = shared_by(weight)
+    return f"weights.{shared[0]}" if shared else f"{place}.weight"
+
+
+def _outside(known: Known, trials: int) -> Iterator[str]:
+    for place, weight in known.parts.searched().items():
+        if weight.current is not None and not weight.may_be(weight.current):
+            yield f"{place}: current {weight.current:g} is not among what may be drawn, so the search cannot come back to it"
+
+
+def _turned(known: Known, trials: int) -> Iterator[str]:
+    for task in known.parts.tasks.values():
+        for metric in task.metrics:
+            usual = resolved[0].direction if (resolved := resolve(known, task, metric)) is not None else None
+            if metric.direction and usual and metric.direction != usual:
+                yield f"{task.name}.{metric.name}: direction {metric.direction} is the opposite of what the catalog says"
+    for wanted in known.parts.objective.metrics if known.parts.objective else ():
+        yield from _turned_objective(known, wanted)
+
+
+def _turned_objective(known: Known, wanted: ObjectiveMetric) -> Iterator[str]:
+    for path in matches(wanted.metric, measured_paths(known)):
+        usual = direction_of(known, path)
+        if wanted.direction and usual and wanted.direction != usual:
+            yield f"objective: {path} with direction {wanted.direction} is the opposite of what is usual ({usual})"
+
+
+def _unpublished(known: Known, trials: int) -> Iterator[str]:
+    if known.description is None:
+        yield (
+            f"no worker has published workload {known.parts.workload!r} yet, so its outputs, targets and own terms are checked "
+            "when a worker prepares the study"
+        )

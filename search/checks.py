@@ -1,0 +1,257 @@
+"""What must hold between the parts of a definition. Each check is one short function that yields faults; all of them run.
+
+What only a loaded model can tell (outputs, widths, targets) is checked against the description that a worker published, where there
+is one; else the preflight checks it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from search import catalog, described, space
+from search.definition import NOT_YET, Loss, Objective, Penalty
+from search.errors import Fault, shown
+from search.known import Known, direction_of, is_weighted, matches, measured_paths, resolve
+from search.names import listed, nearest
+from search.weights import WeightRange
+
+MAX_GRID = 100_000
+
+WEIGHTED = (
+    "an unweighted per-task metric: a weighted loss depends on the searched weights, so minimising it only drives them to their "
+    "lower bounds (the same model has another loss under other weights)"
+)
+
+
+def faults(known: Known) -> list[Fault]:
+    """Return everything that is wrong between the parts."""
+    return [fault for check in CHECKS for fault in check(known)]
+
+
+def _workload(known: Known) -> Iterator[Fault]:
+    name = known.parts.workload
+    if name is not None and name not in known.workloads:
+        names = listed(known.workloads)
+        yield Fault("workload.name", f"a registered workload ({names}); a worker publishes its own when it starts", repr(name),
+                    nearest(name, known.workloads))  # fmt: skip
+
+
+def _options(known: Known) -> Iterator[Fault]:
+    schema = (known.description or {}).get("options")
+    allowed = (schema or {}).get("properties")
+    if allowed is None or (schema or {}).get("additionalProperties"):
+        return
+    for option in known.parts.options:
+        if option not in allowed:
+            yield Fault(f"workload.options.{option}", f"one of the options {listed(allowed)}", "an unknown option",
+                        nearest(option, allowed))  # fmt: skip
+
+
+def _names(known: Known) -> Iterator[Fault]:
+    tasks = {f"tasks.{i}.name": task.name for i, task in known.parts.tasks.items()}
+    penalties = {f"penalties.{i}.name": penalty.name for i, penalty in known.parts.penalties.items()}
+    shared = {f"weights.{name}": name for name in known.parts.weights}
+    yield from _repeated(tasks | penalties | shared, "a name that no other task, penalty or shared weight bears")
+    for i, task in known.parts.tasks.items():
+        inside = {f"tasks.{i}.losses.{j}.name": loss.name for j, loss in enumerate(task.losses)}
+        inside |= {f"tasks.{i}.metrics.{j}.name": metric.name for j, metric in enumerate(task.metrics)}
+        yield from _repeated(inside, "a name that no other loss or metric of the task bears")
+
+
+def _repeated(names: Mapping[str, str], expected: str) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for path, name in names.items():
+        if name in seen:
+            yield Fault(path, expected, repr(name))
+        seen.add(name)
+
+
+def _losses(known: Known) -> Iterator[Fault]:
+    for i, task in known.parts.tasks.items():
+        for j, loss in enumerate(task.losses):
+            entry = catalog.find_loss(loss.loss)
+            yield from _named(known, f"tasks.{i}.losses.{j}", "loss", loss, entry, catalog.LOSS_NAMES)
+
+
+def _metrics(known: Known) -> Iterator[Fault]:
+    for i, task in known.parts.tasks.items():
+        for j, metric in enumerate(task.metrics):
+            path, own = f"tasks.{i}.metrics.{j}", known.own("metrics")
+            resolved = resolve(known, task, metric)
+            if resolved is not None:
+                yield from _config(resolved[0], metric.config, f"{path}.config")
+            elif own is not None and metric.metric not in own:
+                yield catalog.unresolved(metric.metric, f"{path}.metric")
+
+
+def _penalties(known: Known) -> Iterator[Fault]:
+    for i, penalty in known.parts.penalties.items():
+        entry = catalog.find_penalty(penalty.penalty)
+        yield from _named(known, f"penalties.{i}", "penalty", penalty, entry, catalog.PENALTY_NAMES)
+        if penalty.penalty in (known.own("penalties") or ()):
+            if penalty.between is not None:
+                expected = f"nothing: {penalty.penalty} is the workload's own and reads the batch itself"
+                yield Fault(f"penalties.{i}.between", expected, "two selectors")
+        elif entry is not None and penalty.between is None:
+            yield Fault(f"penalties.{i}.between", f"two selectors: {penalty.penalty} compares two sides", "nothing")
+
+
+def _named(
+    known: Known, path: str, kind: str, part: Loss | Penalty, entry: catalog.Entry | None, names: Sequence[str]
+) -> Iterator[Fault]:
+    """Check a name and its config against the catalog, or the name against the workload's own."""
+    name, own = getattr(part, kind), known.own("losses" if kind == "loss" else "penalties")
+    if own is not None and name in own:
+        return
+    if entry is not None:
+        yield from _config(entry, part.config, f"{path}.config")
+    elif own is not None:
+        every = [*names, *own]
+        yield Fault(f"{path}.{kind}", f"one of {listed(every, 60)}", repr(name), nearest(name, every))
+
+
+def _config(entry: catalog.Entry, config: Mapping[str, Any], path: str) -> Iterator[Fault]:
+    """Check a config against the catalog; a number that is to be searched is announced, but not there yet."""
+    ranges = [name for name, value in config.items() if isinstance(value, dict) and value.keys() & {"low", "high", "values"}]
+    for name in ranges:
+        yield Fault(f"{path}.{name}", NOT_YET.format(what="searched argument"), shown(config[name]))
+    told = {f"{path}.{name}" for name in ranges}
+    yield from (fault for fault in catalog.config_faults(entry, config, path) if fault.path not in told)
+
+
+def _optimizer(known: Known) -> Iterator[Fault]:
+    chosen = known.parts.optimizer
+    if chosen is None:
+        return
+    entry = catalog.find_optimizer(chosen.name)
+    if entry is None:
+        yield Fault("training.optimizer.name", f"one of {listed(catalog.OPTIMIZER_NAMES, 60)}", repr(chosen.name),
+                    nearest(chosen.name, catalog.OPTIMIZER_NAMES))  # fmt: skip
+    else:
+        yield from _config(entry, chosen.config, "training.optimizer.config")
+
+
+def _sampler(known: Known) -> Iterator[Fault]:
+    if known.parts.search is None:
+        return
+    chosen = known.parts.search.sampler
+    entry = catalog.find_sampler(chosen.name)
+    if entry is None or not entry.available:
+        yield _unavailable("search.sampler.name", chosen.name, entry, catalog.SAMPLERS)
+    else:
+        yield from _config(entry, chosen.config, "search.sampler.config")
+
+
+def _aggregate(known: Known) -> Iterator[Fault]:
+    objective = known.parts.objective
+    if objective is None:
+        return
+    optimized = [entry for entry in objective.metrics if entry.strategy == "optimize"]
+    if objective.aggregate is not None:
+        entry = catalog.find_aggregate(objective.aggregate)
+        if entry is None or not entry.available:
+            yield _unavailable("objective.aggregate", objective.aggregate, entry, catalog.AGGREGATES)
+    elif len(optimized) > 1 or any(entry.metric.startswith("*.") for entry in optimized):
+        names = listed(entry.name for entry in catalog.AGGREGATES if entry.available)
+        yield Fault("objective.aggregate", f"one of {names}: with several optimised metrics it decides which trial wins", "nothing")
+    if not optimized:
+        yield Fault("objective.metrics", "at least one metric with strategy optimize", "none")
+
+
+def _unavailable(path: str, name: str, entry: catalog.StrategyEntry | None, entries: Sequence[catalog.StrategyEntry]) -> Fault:
+    names = [other.name for other in entries if other.available]
+    got = f"{name!r} (announced, but not yet supported)" if entry is not None else repr(name)
+    return Fault(path, f"one of {listed(names)}", got, nearest(name, names))
+
+
+def _objective(known: Known) -> Iterator[Fault]:
+    objective = known.parts.objective
+    if objective is None:
+        return
+    declared = measured_paths(known)
+    yield from _named_twice(objective, declared)
+    for i, entry in enumerate(objective.metrics):
+        path, named = f"objective.metrics.{i}.metric", matches(entry.metric, declared)
+        if is_weighted(entry.metric, known.parts):
+            yield Fault(path, WEIGHTED, repr(entry.metric))
+        elif known.parts.named and not named:
+            expected = f"a declared metric or term ({listed(declared, 60)})"
+            yield Fault(path, expected, repr(entry.metric), nearest(entry.metric, declared))
+        elif known.parts.named and entry.direction is None and None in [direction_of(known, name) for name in named]:
+            expected = "maximize or minimize: the catalog does not know which way this metric is better"
+            yield Fault(f"objective.metrics.{i}.direction", expected, "nothing")
+
+
+def _named_twice(objective: Objective, declared: Sequence[str]) -> Iterator[Fault]:
+    """Find metrics that count twice, by name or through a `*`."""
+    seen: set[str] = set()
+    for i, entry in enumerate(objective.metrics):
+        named = matches(entry.metric, declared) or [entry.metric]
+        if twice := seen.intersection(named):
+            yield Fault(f"objective.metrics.{i}.metric", "each metric once", f"{listed(twice)} again")
+        seen.update(named)
+
+
+def _weights(known: Known) -> Iterator[Fault]:
+    used = Counter[str]()
+    for place, _, part, _ in known.parts.terms():
+        reference = space.shared_by(part.weight)
+        if reference is None:
+            continue
+        used[reference[0]] += 1
+        shared = known.parts.shared
+        if shared is not None and reference[0] not in shared:
+            at = f"{place}.weight" if isinstance(part.weight, str) else f"{place}.weight.of"
+            yield Fault(at, f"a shared weight ({listed(shared)})", repr(reference[0]), nearest(reference[0], shared))
+    for name in known.parts.weights:
+        if not used[name] and known.parts.whole:
+            yield Fault(f"weights.{name}", "a shared weight that a term uses", "one that no term uses")
+
+
+def _searched(known: Known) -> Iterator[Fault]:
+    searched, search = known.parts.searched(), known.parts.search
+    if not searched and known.parts.whole:
+        yield Fault("tasks", 'at least one searched weight, such as {"low": 0.01, "high": 100}', "only fixed weights")
+    if search is None or search.sampler.name != "grid":
+        return
+    lacking = [path for path, weight in searched.items() if isinstance(weight, WeightRange) and weight.points is None]
+    for path in lacking:
+        yield Fault(f"{path}.points", "a number of points: the sampler is grid", "nothing")
+    if lacking or not known.parts.whole:
+        return
+    size = 1
+    for weight in searched.values():
+        size *= len(weight.grid())
+    if size > MAX_GRID:
+        yield Fault("search.sampler", f"a grid of at most {MAX_GRID} points", f"{size} points")
+    elif search.trials is not None and search.trials != size:
+        yield Fault("search.trials", f"{size} (all points of the grid), or nothing", str(search.trials))
+
+
+def _tasks_are_trained(known: Known) -> Iterator[Fault]:
+    read = {side.task for penalty in known.parts.penalties.values() for side in penalty.between or ()}
+    own_penalties = any(penalty.between is None for penalty in known.parts.penalties.values())
+    for i, task in known.parts.tasks.items():
+        if known.parts.named and not task.losses and task.name not in read and not own_penalties:
+            yield Fault(f"tasks.{i}.losses", "a loss, or a penalty that reads the task", "neither")
+
+
+CHECKS = (
+    _workload,
+    _options,
+    _names,
+    _losses,
+    _metrics,
+    _penalties,
+    _optimizer,
+    _sampler,
+    _aggregate,
+    _objective,
+    _weights,
+    _searched,
+    _tasks_are_trained,
+    described.selectors,
+    described.outputs,
+)

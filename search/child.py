@@ -1,0 +1,96 @@
+"""The training child as its parent sees it: a process that is started, spoken to, listened to, and ended.
+
+The child alone imports TensorFlow. It gets an environment without the database's address or any key, dies with its parent, and
+talks in JSON over a pipe (`search.training.protocol` lists the messages).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from multiprocessing.connection import Connection, Pipe
+from typing import Any
+
+from search import processes
+
+PASSED = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "STEELYARD_WORKLOADS")
+PASSED_PREFIXES = ("TF_", "KERAS_", "OMP_", "STEELYARD_TRAINING_", "STEELYARD_DATA", "XLA_", "CUDA_", "NVIDIA_")
+"""Environment that the child gets. Everything else stays here, above all what opens the database."""
+
+Message = Mapping[str, Any]
+
+
+class ChildLost(Exception):
+    """The child ended without being asked to. `message` says how, as far as it can be told."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+class Child:
+    """One training child. Start it from the main thread: it dies with the thread that started it."""
+
+    def __init__(self) -> None:
+        ours, theirs = Pipe(duplex=True)
+        self._connection: Connection[Any, Any] = ours
+        self._folder = tempfile.TemporaryDirectory(prefix="steelyard-child-", ignore_cleanup_errors=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "search.training.runner", str(theirs.fileno())],
+            env=_environment(self._folder.name),
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),  # a worker's own stdout is for documents
+            start_new_session=True,
+            preexec_fn=processes.die_with_parent,
+        )
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, message: Message) -> None:
+        """Send one message. Raises ChildLost where nobody is there to hear it."""
+        try:
+            self._connection.send_bytes(json.dumps(message).encode())
+        except (BrokenPipeError, ConnectionResetError):
+            raise ChildLost(self._how_it_ended()) from None
+
+    def messages(self, seconds: float) -> Iterator[Message]:
+        """Yield what the child says: wait up to `seconds` for the first message, then only what is there. Raises ChildLost."""
+        try:
+            while self._connection.poll(seconds):
+                yield json.loads(self._connection.recv_bytes())
+                seconds = 0.0
+        except (EOFError, ConnectionResetError):
+            raise ChildLost(self._how_it_ended()) from None
+
+    def _how_it_ended(self) -> str:
+        try:
+            status = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "the training process closed its pipe"
+        if status == -signal.SIGKILL:
+            return "the training process was killed by SIGKILL (the kernel does so when memory runs out)"
+        if status < 0:
+            return f"the training process was ended by {signal.Signals(-status).name}"
+        return f"the training process ended with exit code {status}"
+
+    def end(self) -> None:
+        """End the child and all it started, at once."""
+        self._connection.close()
+        processes.kill_group(self._process.pid)
+        self._process.wait()
+        self._folder.cleanup()
+
+
+def _environment(folder: str) -> dict[str, str]:
+    passed = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}
+    path = os.pathsep.join(filter(None, [os.getcwd(), passed.get("PYTHONPATH")]))
+    return passed | {"PYTHONPATH": path, "TMPDIR": folder, "PYTHONUNBUFFERED": "1"}

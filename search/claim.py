@@ -1,0 +1,109 @@
+"""Claim work: in one short write transaction, find a study, plan its next trials, and take them under a lease."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from search import normal
+from search.definition import StudyDefinition
+from search.plan import End, History, Run, plan
+from storage import leases, studies, trials
+from storage.database import Database, Session
+from storage.records import LeaseRecord, Role, StudyRecord, TrialRecord
+
+PREFLIGHT = "preflight"
+COHORT = "cohort"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker holds: a study to prepare, or a cohort of its trials to train."""
+
+    study: StudyRecord
+    definition: StudyDefinition
+    lease: LeaseRecord
+    cohort: int | None = None
+    trials: tuple[TrialRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims, for how long, and what it can train."""
+
+    worker_id: int
+    name: str
+    workloads: Collection[str]
+    lease_seconds: float
+
+
+def claim(database: Database, claimant: Claimant) -> Claim | None:
+    """Take the next work there is for this worker, or None. Studies that are over are ended on the way."""
+    skip: set[int] = set()
+    with database.writing() as session:
+        now = database.now(session)
+        while study := studies.lock_next_study(session, claimant.workloads, skip=skip):
+            if found := _claim_from(session, study, claimant, now):
+                return found
+            skip.add(study.id)
+    return None
+
+
+def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: datetime) -> Claim | None:
+    definition = definition_of(study)
+    if study.prepared:
+        return _claim_cohort(session, study, definition, claimant, now)
+    lease = leases.acquire(session, study.id, claimant.worker_id, PREFLIGHT, claimant.lease_seconds, now)
+    return Claim(study, definition, lease)
+
+
+def definition_of(study: StudyRecord) -> StudyDefinition:
+    """Return the stored study's definition, with its budget."""
+    return normal.restored(study.definition, trials=study.trial_budget, name=study.name)
+
+
+def _claim_cohort(
+    session: Session, study: StudyRecord, definition: StudyDefinition, claimant: Claimant, now: datetime
+) -> Claim | None:
+    chosen = again(trials.waiting_trials(session, study.id), study.cohort_size or 1) or _planned(session, study, definition, now)
+    if not chosen:
+        return None
+    lease = leases.acquire(session, study.id, claimant.worker_id, COHORT, claimant.lease_seconds, now)
+    cohort = trials.start_cohort(session, study, chosen, lease, engine=study.engine or "", worker=claimant.name, now=now)
+    return Claim(study, definition, lease, cohort, tuple(chosen))
+
+
+def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
+    """Choose which waiting trials go together: the first, and those after it, as many as the most cautious of them allows."""
+    chosen: list[TrialRecord] = []
+    for trial in waiting:
+        size = min(size, trial.cohort_limit or size)
+        if len(chosen) + 1 > size:
+            break
+        chosen.append(trial)
+    return chosen
+
+
+def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord]:
+    """Ask the plan, and write down what it says: new trials, or the study's end."""
+    step = plan(definition, history_of(session, study), study.cohort_size or 1)
+    if isinstance(step, End):
+        studies.end_study(session, study.id, step.state, step.reason, now)
+    if not isinstance(step, Run):
+        return []
+    running = [trial.number for trial in trials.running_trials(session, study.id)]
+    return trials.add_trials(session, study, step.trials, beside=running, now=now)
+
+
+def history_of(session: Session, study: StudyRecord) -> History:
+    """Read what the plan may know of a study."""
+    counts = trials.count_by_role(session, study.id)
+    baselines = trials.trials_of(session, study.id, roles=[Role.BASELINE])
+    return History(
+        budget=study.trial_budget,
+        counts=counts,
+        rules=frozenset(trial.rule for trial in baselines if trial.rule),
+        trials=trials.search_history(session, study.id),
+        next_number=sum(counts.values()),
+    )

@@ -1,0 +1,88 @@
+"""One cohort's training as its worker sees it: what the child says comes in, what is stored goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from search import normal
+from search.child import Message
+from search.claim import Claim
+from search.holding import Holding
+from search.results import Curve, outcome, unpacked
+from storage import leases, trials
+from storage.database import Database
+from storage.records import Outcome, Reason, TrialState, Values
+
+EpochReports = Mapping[int, tuple[int, Values, Values, float]]
+
+
+class CohortRun:
+    """Collects a cohort's reports, and records them under its lease, several messages in one transaction."""
+
+    def __init__(self, database: Database, claim: Claim, holding: Holding) -> None:
+        self._database, self._claim, self._holding = database, claim, holding
+        self._curves = {trial.number: Curve() for trial in claim.trials}
+        self._epochs: list[EpochReports] = []
+        self._outcomes: list[Outcome] = []
+        self.trained = False
+        self.recorded = False
+
+    def order(self) -> dict[str, Any]:
+        """Return the message that has the child train this cohort."""
+        study = self._claim.study
+        return {
+            "do": "train",
+            "study": study.id,
+            "definition": normal.shown(self._claim.definition),
+            "cohort_size": study.cohort_size,
+            "engine": study.engine,
+            "settings": [{"number": t.number, "seed": t.seed, "weights": dict(t.weights)} for t in self._claim.trials],
+        }
+
+    def hear(self, message: Message) -> None:
+        """Take in one message of the child."""
+        match message["is"]:
+            case "epoch":
+                self._hear_epoch(message)
+            case "ended":
+                self._hear_end(message)
+            case "trained":
+                self.trained = True
+
+    def _hear_epoch(self, message: Message) -> None:
+        epoch, share = int(message["epoch"]), float(message["seconds"]) / len(message["numbers"])
+        reports = unpacked(message)
+        for number, (train, validation) in reports.items():
+            self._curves[number].add(epoch, train, validation)
+        self._epochs.append({number: (epoch, train, validation, share) for number, (train, validation) in reports.items()})
+
+    def _hear_end(self, message: Message) -> None:
+        told = message.get("reason")
+        reason = Reason(told["code"], told["message"], told.get("at")) if told else None
+        number, state = int(message["number"]), TrialState(message["state"])
+        objective = self._claim.definition.objective
+        self._outcomes.append(outcome(number, self._curves[number], objective, state, reason, int(message["epochs"])))
+
+    def record(self) -> bool:
+        """Store what came since the last time. Returns False where the database is away: it is kept. Raises LeaseLost."""
+        if not (self._epochs or self._outcomes or self.trained):
+            return True
+        epochs, outcomes, token, cohort = self._epochs, self._outcomes, self._holding.token, self._claim.cohort or 0
+
+        def write(session: Any) -> None:
+            now = self._database.now(session)
+            for reports in epochs:
+                trials.record_epoch(session, token, cohort, reports, now)
+            if outcomes:
+                trials.record_outcomes(session, token, outcomes, now)
+
+        def finish(session: Any) -> None:
+            write(session)
+            leases.complete(session, token, self._database.now(session))
+
+        done = self._holding.finish(finish) if self.trained else self._holding.write(write)
+        if done:
+            self._epochs, self._outcomes = [], []
+            self.recorded = self.trained
+        return done

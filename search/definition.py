@@ -1,0 +1,283 @@
+"""The study definition: what a user POSTs. The field descriptions here are the reference that the OpenAPI page shows.
+
+Only the form of each part is checked here; what holds between parts is in `search.checks`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
+
+from search.names import Key, Name, Path, StudyName
+from search.weights import SharedWeight, Strict, Weight, refuse
+
+DEFINITION_VERSION = 1
+
+MAX_TASKS = 64
+MAX_TERMS = 64
+MAX_PENALTIES = 64
+MAX_TRIALS = 100_000
+MAX_EPOCHS = 100_000
+MAX_BATCH = 1_048_576
+
+Config = dict[Annotated[str, Field(max_length=64)], JsonValue]
+"""Constructor arguments by name, as JSON."""
+
+
+NOT_YET = "no {what}: it is announced, but not yet supported"
+
+
+def not_yet(what: str) -> PydanticCustomError:
+    """Return the error for what the contract announces and this version does not have."""
+    return PydanticCustomError("not_yet", "expected {expected}", {"expected": NOT_YET.format(what=what)})
+
+
+class WorkloadChoice(Strict):
+    """The named problem: data and model."""
+
+    name: Name = Field(description="Name of a registered workload: GET /v1/workloads lists them.")
+    options: Config = Field(default_factory=dict, description="The workload's own options, by its published schema.")
+
+
+class Loss(Strict):
+    """One component loss of a task: an unweighted, named term."""
+
+    name: Name = Field(description="Name of the term within its task; its path is `task.loss`.")
+    loss: Name = Field(description="A loss of `keras.losses` by its snake_case name, or one of the workload's own.")
+    config: Config = Field(default_factory=dict, description="Arguments of the loss, such as `label_smoothing`.")
+    target: Key | None = Field(default=None, description="Key of y that this loss reads (default: the task's target).")
+    weight: Weight = Field(default=1.0, description="Its loss weight: fixed, searched, or shared.")
+
+
+class Metric(Strict):
+    """One unweighted metric of a task, measured on the validation split."""
+
+    name: Name = Field(description="Name of the metric within its task; its path is `task.metric`.")
+    metric: Name = Field(
+        description="A metric of `keras.metrics` by its snake_case name, an alias such as `iou`, or the workload's own."
+    )
+    config: Config = Field(default_factory=dict, description="Arguments of the metric, such as `k`.")
+    direction: Literal["maximize", "minimize"] | None = Field(
+        default=None, description="Which way is better. Required only for a metric that the catalog does not know."
+    )
+
+
+def _named_metric(value: Any) -> Any:
+    """Read the short form: a metric's name alone names both the metric and its path."""
+    return {"name": value, "metric": value} if isinstance(value, str) else value
+
+
+class Task(Strict):
+    """One output of the model that is to be predicted well."""
+
+    later: ClassVar = frozenset({"missing", "class_weight"})
+
+    name: Name = Field(description="Name of the task.")
+    output: Key | None = Field(default=None, description="Key of the model's output dict (default: the task's name).")
+    column: Annotated[int, Field(strict=True, ge=0, le=100_000)] | None = Field(
+        default=None, description="One column of that output's last axis, kept as an axis of width 1: [batch, 1]."
+    )
+    target: Key | None = Field(default=None, description="Key of y (default: the task's name).")
+    from_logits: bool = Field(
+        strict=True,
+        default=False,
+        description="The output is logits. Passed to losses that know it; for all other losses, metrics and selectors a sigmoid "
+        "(last axis 1) or softmax is put before.",
+    )
+    losses: tuple[Loss, ...] = Field(
+        default=(), max_length=MAX_TERMS, description="Component losses; may be empty where a penalty reads the task."
+    )
+    metrics: tuple[Annotated[Metric, BeforeValidator(_named_metric)], ...] = Field(
+        default=(), max_length=MAX_TERMS, description="Unweighted metrics: a name, or {name, metric, config, direction}."
+    )
+
+    @property
+    def used_output(self) -> str:
+        return self.output or self.name
+
+    @property
+    def used_target(self) -> str:
+        return self.target or self.name
+
+
+class Selector(Strict):
+    """One side of a penalty: a tensor, and what is taken of it. Exactly one of task, output, input, target."""
+
+    task: Name | None = Field(default=None, description="A task's prediction; probabilities where the task has from_logits.")
+    output: Key | None = Field(default=None, description="An output of the model, as it is.")
+    input: Key | None = Field(default=None, description="An input of the model.")
+    target: Key | None = Field(default=None, description="A key of y.")
+    classes: tuple[Annotated[int, Field(strict=True, ge=0, le=100_000)], ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=10_000,
+        description="Sum of these columns of the last axis, kept as an axis of width 1.",
+    )
+    index: Annotated[int, Field(strict=True, ge=0, le=100_000)] | None = Field(
+        default=None, description="This column of the last axis, kept as an axis of width 1."
+    )
+    reduce: Literal["mean", "max", "noisy_or", "logsumexp"] | None = Field(
+        default=None, description="Reduce all axes but the first (batch) and the last, e.g. pixels to one number an image."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Selector:
+        sources = [name for name in ("task", "output", "input", "target") if getattr(self, name) is not None]
+        if len(sources) != 1:
+            raise refuse("exactly one of task, output, input, target", sources or "none of them")
+        if self.classes is not None and self.index is not None:
+            raise refuse("classes or index, not both", {"classes": list(self.classes), "index": self.index})
+        return self
+
+
+class Penalty(Strict):
+    """A named term over several outputs, or over inputs and outputs; zero when satisfied."""
+
+    name: Name = Field(description="Name of the penalty and its path; it may not bear a task's name.")
+    penalty: Name = Field(description="consistency, covariance, correlation, implication, hierarchy, or the workload's own.")
+    config: Config = Field(default_factory=dict, description="Arguments of the penalty, such as consistency's `form`.")
+    between: tuple[Selector, ...] | None = Field(
+        default=None, min_length=2, max_length=2, description="The two sides; required for the built-in penalties."
+    )
+    weight: Weight = Field(default=1.0, description="Its weight: fixed, searched, or shared.")
+
+
+def _not_relative(value: Any) -> Any:
+    if isinstance(value, dict):
+        raise not_yet("bound relative to a reference or baseline")
+    return value
+
+
+Bound = Annotated[float, Field(strict=True), BeforeValidator(_not_relative)]
+
+
+class ObjectiveMetric(Strict):
+    """One unweighted number that the study is judged by."""
+
+    metric: Path = Field(
+        description="`task.metric`, a raw term's path, `<penalty>.violations`, or `*.metric`: that metric of every task with it."
+    )
+    direction: Literal["maximize", "minimize"] | None = Field(
+        default=None, description="Which way is better; the catalog knows most."
+    )
+    utility: Annotated[float, Field(strict=True, gt=0, le=1e12)] = Field(
+        default=1.0, description="How much it counts in the aggregate."
+    )
+    strategy: Literal["optimize", "constraint", "store"] = Field(
+        default="optimize", description="Optimise it, hold it within bounds, or only store it with the objective."
+    )
+    at_least: Bound | None = Field(default=None, description="Constraint: smallest value that is feasible.")
+    at_most: Bound | None = Field(default=None, description="Constraint: greatest value that is feasible.")
+
+    @model_validator(mode="after")
+    def _check(self) -> ObjectiveMetric:
+        bounds = [name for name in ("at_least", "at_most") if getattr(self, name) is not None]
+        if self.strategy == "constraint" and not bounds:
+            raise refuse("at_least or at_most with strategy constraint", "neither")
+        if self.strategy != "constraint" and bounds:
+            raise refuse(f"strategy constraint with {' and '.join(bounds)}", self.strategy)
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise refuse("at_least <= at_most", {"at_least": self.at_least, "at_most": self.at_most})
+        return self
+
+
+class Objective(Strict):
+    """What is optimised: unweighted per-task validation metrics, never a weighted loss."""
+
+    metrics: tuple[ObjectiveMetric, ...] = Field(
+        min_length=1, max_length=MAX_TERMS, description="The numbers the study is judged by."
+    )
+    aggregate: Name | None = Field(
+        default=None,
+        description="How two or more metrics become one value, always maximised (required then, since it changes the winner): "
+        "`mean` (sum of utility x sign x metric over the sum of utilities; sign +1 to maximise, -1 to minimise) or `worst` "
+        "(the smallest utility x sign x metric).",
+    )
+    epoch: Literal["last", "best"] = Field(default="last", description="Which epoch is a trial's result; both are stored.")
+
+
+class Sampler(Strict):
+    """How weight settings are suggested."""
+
+    name: Name = Field(default="tpe", description="grid, random or tpe.")
+    config: Config = Field(default_factory=dict, description="Arguments of the sampler, such as tpe's `n_startup_trials`.")
+
+
+def _no_simplex(value: Any) -> Any:
+    if value == "simplex" or (isinstance(value, dict) and "simplex" in value):
+        raise not_yet("simplex")
+    return value
+
+
+def _no_pruner(value: Any) -> Any:
+    if value is not None:
+        raise not_yet("pruner")
+    return value
+
+
+class Search(Strict):
+    """How long and by which sampler to search."""
+
+    later: ClassVar = frozenset({"normalize", "references", "confirmation"})
+
+    sampler: Sampler = Field(default_factory=Sampler, description="How weight settings are suggested.")
+    trials: Annotated[int, Field(strict=True, ge=1, le=MAX_TRIALS)] | None = Field(
+        default=None, description="Number of search trials (default 32; with grid: all points, and no other number)."
+    )
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**31)] = Field(default=0, description="Seed of suggestions and of training.")
+    space: Annotated[Literal["box"], BeforeValidator(_no_simplex)] = Field(
+        default="box", description="`box`: each weight in its own range."
+    )
+    pruner: Annotated[None, BeforeValidator(_no_pruner)] = Field(default=None, description="Not yet: ends hopeless trials early.")
+    cohort_size: Annotated[int, Field(strict=True, ge=1, le=1024)] | None = Field(
+        default=None, description="How many trials are trained together at most (default: chosen from the model's size)."
+    )
+    max_attempts: Annotated[int, Field(strict=True, ge=1, le=100)] = Field(
+        default=3, description="How often a trial whose process was lost is tried before it is FAILED."
+    )
+
+
+class Optimizer(Strict):
+    """A Keras optimizer by name."""
+
+    name: Name = Field(default="adam", description="An optimizer of `keras.optimizers` by its name, e.g. adam, sgd, adamw.")
+    config: Config = Field(default_factory=dict, description="Arguments of the optimizer, such as `learning_rate`.")
+
+
+class Training(Strict):
+    """How each trial is trained; the same for all, so that trials differ by their weights alone."""
+
+    epochs: Annotated[int, Field(strict=True, ge=1, le=MAX_EPOCHS)] = Field(
+        default=10, description="Passes over the training rows."
+    )
+    batch_size: Annotated[int, Field(strict=True, ge=1, le=MAX_BATCH)] = Field(
+        default=32, description="Rows a step; a short last batch is kept."
+    )
+    optimizer: Optimizer = Field(default_factory=Optimizer, description="The optimizer, new for every trial.")
+    report_every: Annotated[int, Field(strict=True, ge=1, le=MAX_EPOCHS)] = Field(
+        default=1, description="Validate and report every so many epochs; the last one always."
+    )
+
+
+class StudyDefinition(Strict):
+    """One search: what is trained, which weights are searched, and by what the result is judged."""
+
+    name: StudyName | None = Field(default=None, description="Name of the study; made by the server if left out.")
+    description: Annotated[str, Field(max_length=4096)] | None = Field(
+        default=None, description="Free text; not part of the hashes."
+    )
+    labels: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=256)]] = Field(
+        default_factory=dict, max_length=64, description="Free key-value pairs; not part of the hashes."
+    )
+    schema_: str | None = Field(default=None, alias="$schema", max_length=512, description="For editors; not part of the hashes.")
+    workload: WorkloadChoice = Field(description="The named problem.")
+    weights: dict[Name, SharedWeight] = Field(
+        default_factory=dict, max_length=MAX_TERMS, description="Shared weights by name, for terms that count alike."
+    )
+    tasks: tuple[Task, ...] = Field(min_length=1, max_length=MAX_TASKS, description="The outputs that are to be predicted well.")
+    penalties: tuple[Penalty, ...] = Field(default=(), max_length=MAX_PENALTIES, description="Terms over several outputs.")
+    objective: Objective = Field(description="What is optimised.")
+    search: Search = Field(default_factory=Search, description="How weights are searched.")
+    training: Training = Field(default_factory=Training, description="How each trial is trained.")

@@ -1,0 +1,88 @@
+"""The one thing that a term sees: a batch with the model's outputs, and the model itself to call and differentiate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import tensorflow as tf
+from keras import ops
+
+Tensor = Any
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a loss, a penalty or a metric `f(batch)` may read. All tensors have the batch on their first axis.
+
+    inputs: by the names of the workload's x; a single unnamed array is `inputs["input"]`.
+    targets: by the names of y; a single unnamed array bears the single output's name, or "target" where there are several outputs.
+    outputs: by the names of the model's outputs, as they come (logits where the model gives logits).
+    sample_weight: by output (or target) name, empty where the workload gives none.
+    extra: the workload's point sets, each with its own batch size.
+    """
+
+    inputs: Tensors
+    targets: Tensors
+    outputs: Tensors
+    sample_weight: Tensors
+    extra: Tensors
+    _forward: Callable[[Any, Tensor | None], Tensors] = field(repr=False)
+    _active: Tensor | None = None
+
+    def call(self, x: Any) -> Tensors:
+        """Return the outputs of this setting's model for other inputs `x`: an array, or a dict as the model takes it.
+
+        The model runs in the batch's mode (training or not). What the call changes in the model's state, such as the running
+        statistics of BatchNorm, is not kept.
+        """
+        return self._forward(x, self._active)
+
+    def gradient(self, f: Callable[[Any], Tensor], x: Any) -> Any:
+        """Return the gradient of the sum of f(x) with respect to x, in x's shape; zeros where f does not depend on x.
+
+        May be nested: `batch.gradient(lambda x: batch.gradient(u, x), x)` is the second derivative, row by row, as long as a row of
+        u depends on its own row of x alone.
+        """
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = f(x)
+        return tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    def gated(self, active: Tensor) -> Batch:
+        """Return the same batch, through which no gradient flows to the model unless `active` (a boolean scalar) is true.
+
+        This is how a term of weight 0 is left out: multiplied by 0, an infinite gradient would still be NaN.
+        """
+        outputs = {name: gate(output, active) for name, output in self.outputs.items()}
+        return replace(self, outputs=outputs, _active=active)
+
+
+def gate(value: Tensor, active: Tensor) -> Tensor:
+    """Return `value`, with its gradient replaced by exact zeros unless `active`.
+
+    The gradient of a selection is a selection, so that NaN and infinity stop here; and it is made of plain operations, so that it
+    keeps its meaning under `tf.vectorized_map` (a custom gradient would be lost there).
+    """
+    return with_mask_of(value, tf.where(active, value, tf.stop_gradient(value)))
+
+
+def with_mask_of(source: Tensor, result: Tensor) -> Tensor:
+    """Return `result` with the Keras mask that `source` bears, if any: losses and metrics leave masked positions out."""
+    mask = mask_of(source)
+    if mask is not None:
+        result._keras_mask = mask
+    return result
+
+
+def mask_of(value: Tensor) -> Tensor | None:
+    """Return the mask that a layer such as Embedding(mask_zero=True) put on `value`, or None."""
+    return getattr(value, "_keras_mask", None)
+
+
+def row_means(values: Tensor) -> Tensor:
+    """Return the mean over all axes but the first: [batch, ...] -> [batch]."""
+    rank = len(values.shape)
+    return values if rank <= 1 else ops.mean(values, axis=tuple(range(1, rank)))

@@ -1,0 +1,68 @@
+"""What a worker publishes of a workload, so that a study can be checked before any worker has it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from search.errors import Refused
+from search.training.opened import OpenedWorkload
+from search.workloads import base, registry
+
+Opener = Callable[[str, Mapping[str, Any]], OpenedWorkload]
+"""Opens a workload by name with options."""
+
+
+def described(name: str, opened: Opener) -> dict[str, Any]:
+    """Return `{"name", "digest", "description"}` of a registered workload with default options.
+
+    Raises Refused where it cannot be imported or opened. Of a workload whose options have no defaults, only its terms and the
+    schema of its options are told.
+    """
+    source = registry.load(name)
+    terms = {kind: sorted(getattr(source, kind, None) or {}) for kind in base.TERM_KINDS}
+    description: dict[str, Any] = {**terms, "options": base.options_schema(source)}
+    if not description["options"].get("required"):
+        description |= _measured(opened(name, {}))
+    return {"name": name, "digest": digest_of(description), "description": description}
+
+
+def _measured(opened: OpenedWorkload) -> dict[str, Any]:
+    rows, model = opened.splits["train"], opened.example.model
+    return {
+        "inputs": _specs(rows.inputs),
+        "outputs": _specs(opened.outputs),
+        "targets": _specs(rows.targets),
+        "rows": {split: part.count for split, part in opened.loaded.splits.items()},
+        "parameters": model.count_params(),
+        "trainable_parameters": sum(int(variable.value.shape.num_elements()) for variable in model.trainable_variables),
+    }
+
+
+def _specs(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {"shape": [None, *(int(size) for size in tensor.shape[1:])], "dtype": keras.backend.standardize_dtype(tensor.dtype)}
+        for name, tensor in tensors.items()
+    }
+
+
+def digest_of(description: Mapping[str, Any]) -> str:
+    """Return the sha256 of a description's canonical JSON."""
+    canonical = json.dumps(description, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def described_all(opened: Opener) -> list[dict[str, Any]]:
+    """Describe every registered workload; one that cannot be described has its `reason` instead."""
+    found = []
+    for name in registry.names():
+        try:
+            found.append(described(name, opened))
+        except Refused as refused:
+            reason = refused.reason
+            found.append({"name": name, "reason": {"code": reason.code, "message": reason.message, "at": reason.at}})
+    return found

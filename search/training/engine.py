@@ -1,0 +1,253 @@
+"""The engine: trains a cohort's settings, stacked by a strategy, and reports them epoch by epoch.
+
+Settings of one seed are trained together: they share the order of rows and the initial weights, so they differ by their weights alone.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from search.definition import Training
+from search.training.batch import Tensor
+from search.training.cohort import Ended, EpochReport, Observer, Setting, is_report_epoch
+from search.training.pace import Pace
+from search.training.problem import Problem
+from search.training.seeding import epoch_order
+from search.training.stack import Arrays, Stack, changing_state
+from search.training.strategies import Strategy
+from storage.records import Reason, TrialState
+
+MAX_SEEDS = 32
+"""Seeds whose initial weights and numbers are kept."""
+
+Values = dict[str, NDArray[np.float64]]
+"""Numbers by path, each [K]."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the settings of one seed begin: the network's variables, and epoch 0's numbers."""
+
+    variables: Arrays
+    train: Mapping[str, float]
+    validation: Mapping[str, float]
+
+
+@dataclass
+class Group:
+    """Settings that are trained on one stack. `places` maps the settings that go on to their places in it."""
+
+    settings: Sequence[Setting]
+    stack: Stack
+    places: dict[int, int] = field(default_factory=dict)
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.places = {place: place for place in range(len(self.settings))}
+
+    @property
+    def seed(self) -> int:
+        return self.settings[0].seed
+
+    def running(self) -> Iterator[tuple[Setting, int]]:
+        """Yield each setting that goes on, and its place in the stack."""
+        for place, where in list(self.places.items()):
+            yield self.settings[place], where
+
+    def drop(self, setting: Setting) -> None:
+        self.places.pop(self.settings.index(setting))
+
+    def weights(self, paths: Sequence[str]) -> Tensor:
+        """Return the settings' weights [K, terms]; free places repeat the last setting."""
+        rows = {where: setting for setting, where in self.running()}
+        last = self.settings[-1]
+        values = [[rows.get(where, last).weights[path] for path in paths] for where in range(self.stack.size)]
+        return tf.constant(values, keras.config.floatx())
+
+
+class CohortEngine:
+    """Trains settings of one problem by one strategy, at most `size` at a time; keeps its stacks, so that the next cohort traces nothing."""
+
+    def __init__(self, problem: Problem, strategy: Strategy, size: int) -> None:
+        self.name = strategy.name
+        self._problem, self._strategy = problem, strategy
+        self._size = size if strategy.stacks else 1
+        self._network = problem.network(0)
+        self._changing = changing_state(problem, self._network)
+        self._stacks: dict[int, Stack] = {}
+        self._paces: dict[tuple[str, int], Pace] = {}
+        self._starts: dict[int, Start] = {}
+        self._steps_done = 0
+
+    def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
+        """Train all settings to the last epoch or their own ends; see `search.training.cohort.Engine`."""
+        self._steps_done = 0
+        for chosen in groups(settings, self._size):
+            group = Group(chosen, self._stack(stack_size(len(chosen), self._size)))
+            self._train_group(group, training, observer)
+
+    def _stack(self, size: int) -> Stack:
+        if size not in self._stacks:
+            self._stacks[size] = Stack(self._problem, self._network, self._changing, self._strategy, size)
+        return self._stacks[size]
+
+    def _train_group(self, group: Group, training: Training, observer: Observer) -> None:
+        self._begin(group, observer)
+        since = time.perf_counter()
+        for epoch in range(1, training.epochs + 1):
+            train = self._train_epoch(group, epoch, observer)
+            if not group.places:
+                return
+            group.done = epoch
+            if is_report_epoch(epoch, training):
+                validation = self._measure("validation", group, observer)
+                seconds, since = time.perf_counter() - since, time.perf_counter()
+                _report(group, epoch, seconds, train, validation, observer)
+                self._end_diverged(group, epoch, validation, observer, "validation ")
+        for setting, _ in group.running():
+            observer.ended(Ended(setting.number, TrialState.COMPLETE, training.epochs))
+
+    # Where a group begins
+
+    def _begin(self, group: Group, observer: Observer) -> None:
+        """Set the stack to the seed's start, and report epoch 0, which all settings of the seed share."""
+        began = time.perf_counter()
+        start = self._starts.get(group.seed) or self._measured_start(group, observer)
+        group.stack.begin([start.variables] * group.stack.size)
+        size = group.stack.size
+        train, validation = (
+            {path: np.full(size, value) for path, value in part.items()} for part in (start.train, start.validation)
+        )
+        _report(group, 0, time.perf_counter() - began, train, validation, observer)
+
+    def _measured_start(self, group: Group, observer: Observer) -> Start:
+        variables = [variable.numpy() for variable in self._problem.network(group.seed).variables]
+        group.stack.begin([variables] * group.stack.size)
+        terms = set(self._problem.paths)
+        train = {path: float(values[0]) for path, values in self._measure("train", group, observer).items() if path in terms}
+        validation = {path: float(values[0]) for path, values in self._measure("validation", group, observer).items()}
+        while len(self._starts) >= MAX_SEEDS:
+            self._starts.pop(next(iter(self._starts)))
+        return self._starts.setdefault(group.seed, Start(variables, train, validation))
+
+    # An epoch
+
+    def _train_epoch(self, group: Group, epoch: int, observer: Observer) -> Values:
+        """Train one epoch (from 1); return the row-weighted means of the terms. Settings that diverge or are cancelled leave the group."""
+        problem = self._problem
+        count = problem.count("train")
+        weights = group.weights(problem.paths)
+        order = tf.constant(epoch_order(group.seed, epoch - 1, count))
+        extra = self._extra_orders(lambda i, size: epoch_order(group.seed, epoch - 1, size, stream=i + 1))
+        sums = tf.zeros((group.stack.size, len(problem.paths)), tf.float64)
+        for first, stop in self._calls("train", problem.steps("train"), group, observer):
+            sums, finite = group.stack.train(weights, order, extra, first, stop, sums)
+            self._end_diverged(group, epoch, self._means(sums, count), observer)
+            self._end_broken(group, epoch, finite.numpy(), observer)
+        return self._means(sums, count)
+
+    def _means(self, sums: Tensor, count: int) -> Values:
+        return dict(zip(self._problem.paths, sums.numpy().T / count, strict=True))
+
+    def _measure(self, split: str, group: Group, observer: Observer) -> Values:
+        """Return terms and metrics over a split, in order, without training."""
+        problem, stack = self._problem, group.stack
+        rows, order = tuple(problem.rows(split)), tf.range(problem.count(split))
+        extra = self._extra_orders(lambda _, size: np.arange(size, dtype=np.int32))
+        sums = tf.zeros((stack.size, stack.measured_width), tf.float64)
+        stack.reset_counters()
+        for first, stop in self._calls("measure", problem.steps(split), group, observer):
+            sums = stack.measure(rows, order, extra, first, stop, sums)
+        terms = len(problem.terms)
+        values = self._means(sums[:, :terms], problem.count(split))
+        for metric, (total, weight) in zip(problem.row_metrics, sums.numpy()[:, terms:].T.reshape(-1, 2, stack.size), strict=True):
+            if weight.any():
+                mean = total / weight
+                values[metric.path] = np.sqrt(mean) if metric.root else mean
+        return values | {path: np.array(counted) for path, counted in stack.counted().items()}
+
+    def _calls(self, kind: str, steps: int, group: Group, observer: Observer) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (first, stop) of graph calls of a bounded time; between them progress is told and cancelling heard.
+
+        Ends early when no setting of the group goes on.
+        """
+        pace, first = self._paces.setdefault((kind, group.stack.size), Pace()), 0
+        while first < steps:
+            self._end_cancelled(group, observer)
+            if not group.places:
+                return
+            stop = first + pace.steps(steps - first)
+            began = time.perf_counter()
+            yield tf.constant(first), tf.constant(stop)
+            pace.took(stop - first, time.perf_counter() - began)
+            self._steps_done += stop - first
+            first = stop
+            observer.progress(self._steps_done)
+
+    def _extra_orders(self, order: Callable[[int, int], NDArray[np.int32]]) -> dict[str, Tensor]:
+        points = self._problem.opened.loaded.extra
+        return {name: tf.constant(order(i, len(points[name].points))) for i, name in enumerate(sorted(points))}
+
+    # Settings that end before the last epoch; the others keep their places in the stack, and every bit
+
+    def _end_cancelled(self, group: Group, observer: Observer) -> None:
+        for setting, _ in group.running():
+            if observer.cancelled(setting.number):
+                _end(group, setting, TrialState.CANCELLED, Reason("cancelled", "cancelled while it was trained"), observer)
+
+    def _end_diverged(self, group: Group, epoch: int, values: Values, observer: Observer, split: str = "") -> None:
+        for setting, where in group.running():
+            for path in self._problem.paths:
+                value = float(values[path][where])
+                if setting.weights[path] != 0 and not math.isfinite(value):
+                    named = "not a number" if math.isnan(value) else "infinite"
+                    reason = Reason("diverged", f"epoch {epoch}: the {split}term {path} is {named}")
+                    _end(group, setting, TrialState.DIVERGED, reason, observer)
+                    break
+
+    def _end_broken(self, group: Group, epoch: int, finite: NDArray[np.bool_], observer: Observer) -> None:
+        for setting, where in group.running():
+            if not finite[where]:
+                reason = Reason("diverged", f"epoch {epoch}: the model's weights are not finite")
+                _end(group, setting, TrialState.DIVERGED, reason, observer)
+
+
+def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, observer: Observer) -> None:
+    group.drop(setting)
+    observer.ended(Ended(setting.number, state, group.done, reason))
+
+
+def _report(group: Group, epoch: int, seconds: float, train: Values, validation: Values, observer: Observer) -> None:
+    running = list(group.running())
+
+    def lists(values: Values) -> dict[str, list[float]]:
+        return {path: [float(each[where]) for _, where in running] for path, each in values.items()}
+
+    numbers = [setting.number for setting, _ in running]
+    observer.epoch(EpochReport(epoch, numbers, seconds, lists(train), lists(validation)))
+
+
+def groups(settings: Sequence[Setting], size: int) -> Iterator[Sequence[Setting]]:
+    """Yield the settings that are trained together: of one seed, at most `size`, in their order."""
+    by_seed: dict[int, list[Setting]] = {}
+    for setting in settings:
+        by_seed.setdefault(setting.seed, []).append(setting)
+    for same in by_seed.values():
+        for first in range(0, len(same), size):
+            yield same[first : first + size]
+
+
+def stack_size(count: int, limit: int) -> int:
+    """Return how large a stack `count` settings get: the next power of two, so that few sizes are ever traced, at most `limit`.
+
+    It depends on nothing else, so that the same cohort always has the same bits.
+    """
+    return min(limit, 1 << (count - 1).bit_length())

@@ -1,0 +1,94 @@
+"""What a worker and its training child say to each other: JSON messages over a pipe.
+
+Imports no TensorFlow, so the worker may read it.
+
+To the child:
+    {"do": "describe"}
+    {"do": "prepare", "study": id, "definition": {...}}
+    {"do": "train", "study": id, "definition": {...}, "cohort_size": K, "engine": "serial",
+     "settings": [{"number": 3, "seed": 0, "weights": {path: w}}]}
+    {"do": "cancel", "numbers": [..] | null}        at any time; null means all. Outside of a training it is ignored.
+    {"do": "exit"}
+From the child:
+    {"is": "ready", "versions": {...}}              once, after the imports
+    {"is": "described", "workloads": [{"name", "digest", "description"} | {"name", "reason"}]}
+    {"is": "prepared", "cohort_size", "engine", "warnings"} | {"is": "refused", "reason": {"code", "message", "at"}}
+    {"is": "progress", "step": s}                   alive; at most every SECONDS_BETWEEN_PROGRESS
+    {"is": "epoch", "epoch", "numbers", "seconds", "train": {path: [v]}, "validation": {path: [v]}}
+    {"is": "ended", "number", "state", "epochs", "reason": {...} | null}      once a setting
+    {"is": "trained", "seconds"}
+Numbers that are not finite are written as Python's JSON has them: NaN, Infinity, -Infinity.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from search.training.cohort import Ended, EpochReport, Setting
+from storage.records import Reason
+
+SECONDS_BETWEEN_PROGRESS = 2.0
+
+Message = Mapping[str, Any]
+
+
+class PeerGone(Exception):
+    """Nobody is at the other end of the pipe any more."""
+
+
+class Channel:
+    """One end of the pipe. Given one descriptor it reads and writes there; given two, it reads from the first."""
+
+    def __init__(self, descriptors: Sequence[int]) -> None:
+        self._reader: Connection[Any, Any] = Connection(descriptors[0])
+        self._writer: Connection[Any, Any] = Connection(descriptors[1]) if len(descriptors) > 1 else self._reader
+
+    def send(self, message: Message) -> None:
+        """Send a message. Raises PeerGone."""
+        try:
+            self._writer.send_bytes(json.dumps(message).encode())
+        except OSError as error:
+            raise PeerGone from error
+
+    def receive(self) -> Message:
+        """Wait for a message. Raises PeerGone."""
+        try:
+            message: Message = json.loads(self._reader.recv_bytes())
+        except (EOFError, OSError) as error:
+            raise PeerGone from error
+        return message
+
+    def waiting(self) -> bool:
+        """Tell whether `receive` would answer at once."""
+        return self._reader.poll(0)
+
+
+def settings_of(order: Message) -> list[Setting]:
+    """Read the settings of a `train` order."""
+    return [
+        Setting(int(each["number"]), int(each["seed"]), {path: float(weight) for path, weight in each["weights"].items()})
+        for each in order["settings"]
+    ]
+
+
+def epoch_message(report: EpochReport) -> dict[str, Any]:
+    return {
+        "is": "epoch",
+        "epoch": report.epoch,
+        "numbers": list(report.numbers),
+        "seconds": report.seconds,
+        "train": {path: list(values) for path, values in report.train.items()},
+        "validation": {path: list(values) for path, values in report.validation.items()},
+    }
+
+
+def ended_message(ended: Ended) -> dict[str, Any]:
+    reason = reason_message(ended.reason) if ended.reason else None
+    return {"is": "ended", "number": ended.number, "state": ended.state.value, "epochs": ended.epochs, "reason": reason}
+
+
+def reason_message(reason: Reason) -> dict[str, Any]:
+    return {"code": reason.code, "message": reason.message, "at": reason.at}

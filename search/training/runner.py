@@ -1,0 +1,49 @@
+"""The training child's main: `python -m search.training.runner FD [FD]`, with the descriptors of a pipe that it inherited.
+
+TensorFlow is imported once, with quiet logs and the threads of `STEELYARD_TRAINING_THREADS` (left out: TensorFlow's choice).
+Standard output and error are for logs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import warnings
+
+PR_SET_PDEATHSIG = 1
+THREADS = "STEELYARD_TRAINING_THREADS"
+
+
+def main(arguments: list[str]) -> int:
+    """Serve orders until told to exit, or until the parent is gone."""
+    _die_with_parent()
+    _prepare_environment()
+    from search.training.orders import serve
+    from search.training.protocol import Channel
+
+    return serve(Channel([int(argument) for argument in arguments]))
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this process when its parent's thread ends. Only Linux knows how; elsewhere the closed pipe tells."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == 1:
+            sys.exit(0)
+
+
+def _prepare_environment() -> None:
+    """Set what TensorFlow and Keras read when they are imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    threads = os.environ.get(THREADS)
+    if threads:
+        os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = threads
+        os.environ["TF_NUM_INTEROP_THREADS"] = threads
+    warnings.filterwarnings("ignore", module="keras|tensorflow")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

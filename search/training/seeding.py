@@ -1,0 +1,24 @@
+"""What a seed means: the initial weights, and the order of rows in every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.random import seed_generator as keras_seeds
+from numpy.typing import NDArray
+
+
+def build_under(seed: int, build_model: Callable[[], Any]) -> tuple[Any, Any]:
+    """Return a new model made under `seed`, and the generator that `keras.random` uses from then on where it is given no seed."""
+    keras.utils.set_random_seed(seed)
+    model = build_model()
+    return model, keras_seeds.global_seed_generator()
+
+
+def epoch_order(seed: int, epoch: int, count: int, stream: int = 0) -> NDArray[np.int32]:
+    """Return the order in which epoch `epoch` (from 0) takes `count` rows. Extra point sets have `stream` 1, 2, ..."""
+    key = [seed, epoch] if stream == 0 else [seed, epoch, stream]
+    return np.random.default_rng(key).permutation(count).astype(np.int32)

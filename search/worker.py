@@ -1,0 +1,299 @@
+"""The worker: claims cohorts, has them trained by its child, and records what comes back. All SQL of a training happens here.
+
+It never imports TensorFlow. It may be killed at any time: what it held is requeued when its lease expires, and every write it makes
+carries the lease's token, so nothing that it says late is stored.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+
+from search import normal
+from search.child import Child, ChildLost, Message
+from search.claim import Claim, Claimant, claim
+from search.cohort_run import CohortRun
+from search.holding import Holding
+from search.workloads import registry
+from storage import leases, studies, workers
+from storage.database import Database
+from storage.errors import LeaseLost, StorageBusy, StorageUnavailable
+from storage.migrations import require_current
+from storage.records import Reason, StudyState
+
+log = structlog.get_logger("steelyard.worker")
+
+CANCEL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How a worker behaves. All durations in seconds.
+
+    `lease_seconds`: how long the cohort of a dead worker waits for another. `progress_seconds`: how long a training may be silent
+    before it counts as hung. `until_idle_seconds`: end after so long without work (None: never).
+    """
+
+    database_url: str
+    name: str = ""
+    lease_seconds: float = 45.0
+    poll_seconds: float = 0.2
+    beat_seconds: float = 10.0
+    progress_seconds: float = 600.0
+    until_idle_seconds: float | None = None
+
+
+class Stopped(Exception):
+    """The worker was asked to stop."""
+
+
+class ChildSilent(ChildLost):
+    """The training said nothing for too long."""
+
+
+class Worker:
+    """One worker process: `run` works until it is stopped, or idle for long enough."""
+
+    def __init__(self, settings: WorkerSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings, self._clock = settings, clock
+        self._database = Database(settings.database_url)
+        self._name = settings.name or f"{socket.gethostname()}-{os.getpid()}"
+        self._child: Child | None = None
+        self._ordered = False  # the child is busy with an order of ours
+        self._stopping = False
+        self._beat_at = self._worked_at = clock()
+        self._claimant: Claimant
+
+    def run(self) -> int:
+        """Work until stopped or idle. Returns the process's exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        require_current(self._database)
+        try:
+            self._register()
+            while not self._stopping and not self._idle_for_long():
+                self._step()
+        except Stopped:
+            log.info("worker stops", worker=self._name)
+        finally:
+            self._close()
+        return 0
+
+    def _stop(self, number: int, frame: object) -> None:
+        """Stop soon: at the next step. Asked twice, at once."""
+        if self._stopping:
+            os._exit(128 + number)
+        self._stopping = True
+
+    def _register(self) -> None:
+        with self._database.writing() as session:
+            now = self._database.now(session)
+            record = workers.register(
+                session,
+                name=self._name,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                version=version("steelyard"),
+                workloads=registry.names(),
+                now=now,
+            )
+        self._claimant = Claimant(record.id, self._name, registry.names(), self._settings.lease_seconds)
+        log.info("worker started", worker=self._name, workloads=list(registry.names()))
+
+    def _step(self) -> None:
+        """Do one round: beat, then work if there is any, else wait a little."""
+        try:
+            self._beat("idle")
+            child = self._warm_child()
+            if work := claim(self._database, self._claimant):
+                self._do(child, work)
+                self._worked_at = self._clock()
+            else:
+                self._listen_idle(child)
+        except (StorageBusy, StorageUnavailable) as error:
+            log.warning("database away", error=str(error))
+            time.sleep(self._settings.poll_seconds)
+
+    def _listen_idle(self, child: Child) -> None:
+        """Wait a little for work, and notice a child that dies meanwhile."""
+        try:
+            for message in child.messages(self._settings.poll_seconds):
+                self._hear_idle(message)
+        except ChildLost as lost:
+            log.error("child lost while idle", worker=self._name, reason=lost.message)
+            self._end_child()
+            time.sleep(self._settings.poll_seconds)
+
+    def _idle_for_long(self) -> bool:
+        limit = self._settings.until_idle_seconds
+        return limit is not None and self._clock() - self._worked_at >= limit
+
+    def _beat(self, state: str) -> None:
+        if self._clock() - self._beat_at < self._settings.beat_seconds:
+            return
+        self._beat_at = self._clock()
+        with self._database.writing() as session:
+            now = self._database.now(session)
+            workers.heartbeat(session, self._claimant.worker_id, state, now)
+            leases.reap(session, now)
+            studies.settle_stopping(session, now)
+
+    def _warm_child(self) -> Child:
+        """Return the child, started if there is none; a new one is asked to describe its workloads, which are then published."""
+        if self._child is None:
+            self._child = Child()
+            self._child.send({"do": "describe"})
+        return self._child
+
+    def _hear_idle(self, message: Message) -> None:
+        if message["is"] == "described":
+            self._publish(message["workloads"])
+
+    def _publish(self, described: list[dict[str, Any]]) -> None:
+        with self._database.writing() as session:
+            now = self._database.now(session)
+            for entry in described:
+                if "description" in entry:
+                    workers.publish_workload(session, entry["name"], entry["digest"], entry["description"], now)
+                else:
+                    log.warning("workload cannot be described", workload=entry["name"], reason=entry["reason"])
+
+    def _do(self, child: Child, work: Claim) -> None:
+        """Do the claimed work, and give the lease back whatever happens to it."""
+        holding = Holding(self._database, work.lease, self._settings.lease_seconds, self._clock)
+        try:
+            if work.cohort is None:
+                self._prepare(child, work, holding)
+            else:
+                self._train(child, work, holding)
+        except LeaseLost:
+            log.warning("lease lost", token=holding.token, study=work.study.name)
+            self._cancel_training(child)
+        except ChildLost as lost:
+            log.error("child lost", worker=self._name, study=work.study.name, reason=lost.message)
+            self._end_child()
+            self._release(holding, charge=True, reason=Reason("child_lost", lost.message))
+        except Stopped:
+            self._end_child()
+            self._release(holding, charge=False, reason=Reason("worker_stopped", f"worker {self._name} was stopped"))
+            raise
+
+    def _release(self, holding: Holding, *, charge: bool, reason: Reason) -> None:
+        try:
+            with self._database.writing() as session:
+                leases.release(session, holding.token, charge=charge, now=self._database.now(session), reason=reason)
+        except (LeaseLost, StorageBusy, StorageUnavailable) as error:
+            log.warning("lease not released; it will expire", token=holding.token, error=str(error))
+
+    def _prepare(self, child: Child, work: Claim, holding: Holding) -> None:
+        """Have the study's model built and checked, and store what came of it."""
+        answers: list[Message] = []
+        order = {"do": "prepare", "study": work.study.id, "definition": normal.shown(work.definition)}
+        self._converse(
+            child, order, holding, hear=answers.append, done=lambda: any(m["is"] in ("prepared", "refused") for m in answers)
+        )
+        answer = next(message for message in answers if message["is"] in ("prepared", "refused"))
+
+        def write(session: Any) -> None:
+            now = self._database.now(session)
+            if answer["is"] == "prepared":
+                studies.prepared(
+                    session,
+                    work.study.id,
+                    cohort_size=answer["cohort_size"],
+                    engine=answer["engine"],
+                    warnings=answer["warnings"],
+                    now=now,
+                )
+            else:
+                studies.end_study(session, work.study.id, StudyState.FAILED, Reason(**answer["reason"]), now)
+            leases.complete(session, holding.token, now)
+
+        self._until_written(holding, lambda: holding.finish(write))
+
+    def _train(self, child: Child, work: Claim, holding: Holding) -> None:
+        """Have the cohort trained, storing what comes as it comes."""
+        run = CohortRun(self._database, work, holding)
+        self._converse(child, run.order(), holding, hear=run.hear, done=lambda: run.trained, record=run.record)
+        self._until_written(holding, lambda: run.recorded or run.record())
+
+    def _converse(
+        self,
+        child: Child,
+        order: Message,
+        holding: Holding,
+        *,
+        hear: Callable[[Message], None],
+        done: Callable[[], bool],
+        record: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Give an order and listen until it is done, keeping the lease meanwhile.
+
+        Raises ChildLost (dead, or silent for too long), LeaseLost, Stopped.
+        """
+        child.send(order)
+        self._ordered = True
+        heard_at = self._clock()
+        while not done():
+            if self._stopping:
+                raise Stopped
+            for message in child.messages(self._settings.poll_seconds):
+                heard_at = self._clock()
+                self._hear_idle(message)
+                hear(message)
+            if self._clock() - heard_at > self._settings.progress_seconds:
+                raise ChildSilent(f"the training said nothing for {self._settings.progress_seconds:g} s")
+            record()
+            holding.keep()
+            self._beat_patiently()
+        self._ordered = False
+
+    def _beat_patiently(self) -> None:
+        try:
+            self._beat("busy")
+        except (StorageBusy, StorageUnavailable) as error:
+            log.warning("database away", error=str(error))
+
+    def _until_written(self, holding: Holding, write: Callable[[], object]) -> None:
+        """Try a write until the database takes it. Raises LeaseLost where it was away for too long."""
+        while not write():
+            if self._stopping:
+                raise Stopped
+            time.sleep(self._settings.poll_seconds)
+
+    def _cancel_training(self, child: Child) -> None:
+        """Have the child drop what it does, if it does anything; end it where it does not in time."""
+        if not self._ordered:
+            return
+        try:
+            child.send({"do": "cancel", "numbers": None})
+            deadline = self._clock() + CANCEL_SECONDS
+            while (left := deadline - self._clock()) > 0 and not self._stopping:
+                if any(message["is"] in ("trained", "prepared", "refused") for message in child.messages(min(left, 0.2))):
+                    self._ordered = False
+                    return
+        except ChildLost:
+            pass
+        self._end_child()
+
+    def _end_child(self) -> None:
+        if self._child is not None:
+            self._child.end()
+        self._child, self._ordered = None, False
+
+    def _close(self) -> None:
+        self._end_child()
+        try:
+            with self._database.writing() as session:
+                workers.deregister(session, self._claimant.worker_id, self._database.now(session))
+        except (AttributeError, StorageBusy, StorageUnavailable) as error:
+            log.warning("worker not deregistered", error=str(error))
+        self._database.close()

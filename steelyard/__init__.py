@@ -1,0 +1,116 @@
+"""Steelyard: search the loss weights of a multi-output Keras model.
+
+    import steelyard
+
+    client = steelyard.Client()
+    study = client.wait(client.submit("study.json"))
+    model = steelyard.apply(build_model(), client.best(study))
+
+Importing it is cheap: httpx comes with the first `Client`, Keras with the first `apply`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from steelyard.errors import (
+    BadRequest,
+    Conflict,
+    DefinitionChanged,
+    DefinitionRefused,
+    DefinitionUnreadable,
+    Fault,
+    InvalidAddress,
+    NoFeasibleTrial,
+    NotFound,
+    NoTrial,
+    NoTrialYet,
+    NotYet,
+    ProblemError,
+    ServiceFailed,
+    ServiceUnreachable,
+    SeveralBest,
+    SteelyardError,
+    TooLarge,
+    TooManyRequests,
+    UnexpectedAnswer,
+    WaitTimeout,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+    from steelyard.client import Client
+    from steelyard.connection import Retries
+
+    __version__: str
+
+__all__ = [
+    "BadRequest",
+    "Client",
+    "Conflict",
+    "DefinitionChanged",
+    "DefinitionRefused",
+    "DefinitionUnreadable",
+    "Fault",
+    "InvalidAddress",
+    "NoFeasibleTrial",
+    "NoTrial",
+    "NoTrialYet",
+    "NotFound",
+    "NotYet",
+    "ProblemError",
+    "Retries",
+    "ServiceFailed",
+    "ServiceUnreachable",
+    "SeveralBest",
+    "SteelyardError",
+    "TooLarge",
+    "TooManyRequests",
+    "UnexpectedAnswer",
+    "WaitTimeout",
+    "__version__",
+    "apply",
+]
+
+
+def apply(
+    model: keras.Model,
+    best: Mapping[str, Any] | str | os.PathLike[str],
+    optimizer: keras.optimizers.Optimizer | str | None = None,
+) -> keras.Model:
+    """Return a compiled Keras model that trains what was tuned.
+
+    `best` is the best-weights document or the path of its file. `model.compile(loss_weights=...)` alone leaves out penalties: this
+    adds them. The optimizer defaults to the study's. Imports Keras.
+    """
+    from search.training.apply import apply as applied
+
+    if not isinstance(best, Mapping):
+        from steelyard.definitions import read_definition
+
+        best = read_definition(best)
+    return applied(model, best, optimizer)
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is heavy when it is first asked for."""
+    if name == "Client":
+        from steelyard.client import Client
+
+        return Client
+    if name == "Retries":
+        from steelyard.connection import Retries
+
+        return Retries
+    if name == "__version__":
+        from steelyard.version import version
+
+        return version()
+    raise AttributeError(f"module 'steelyard' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,133 @@
+"""The command that shows the whole of it: a service, a study, the best weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from steelyard.cli.exits import OF_STATE, CommandFailed
+from steelyard.cli.getting import write_whole
+from steelyard.cli.options import Json
+from steelyard.cli.output import beside_document, note, notes, print_document, wants_document
+
+EXAMPLE = Path("examples/digits.json")
+COMMAND = (sys.executable, "-m", "steelyard", "serve", "--port", "0", "--workers", "1", "--json")
+END_SECONDS = 35.0
+LOG_LINES = 15
+
+NEXT = """
+Next, in Python:
+
+    import json, steelyard
+    best = json.load(open("{output}"))
+    model = steelyard.apply(build_model(), best)    # your model, compiled with these weights
+    model.fit(...)
+
+Your own service:  steelyard serve        then:  steelyard submit {definition} --watch
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Service")(demo)
+
+
+def demo(
+    definition: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE]", help="A study definition (default: examples/digits.json, or the same built in)."),
+    ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option("--data-dir", metavar="DIR", help="Keep the database there (default: a temporary directory).")
+    ] = None,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where the best weights go.")] = "best-weights.json",
+    as_json: Json = False,
+) -> None:
+    """Start a service of its own, search the weights of a small study over real HTTP, and end it again."""
+    with _directory(data_dir) as directory, _service(directory) as url:
+        note(f"A service runs at {url}, for this demo alone.")
+        found = _search(url, _definition(definition), output, as_json)
+    if wants_document(as_json):
+        print_document(found)
+    note(NEXT.format(output=output, definition=definition or EXAMPLE))
+
+
+def _search(url: str, definition: Any, output: str, as_json: bool) -> dict[str, Any]:
+    from steelyard.cli.waiting import show_outcome
+    from steelyard.client import Client
+    from steelyard.progress import shown_on
+
+    with Client(url) as client:
+        study = client.submit(definition)
+        note(f"Submitted {study['name']}: {study['progress']['planned']} trainings.")
+        with shown_on(notes()) as shown:
+            *_, study = map(shown.seen, client.watch(study))
+        show_outcome(client, study, beside_document(as_json))
+        if study["state"] != "COMPLETE":
+            raise CommandFailed(f"the study ended {study['state']}", OF_STATE[study["state"]])
+        best = client.best(study)
+    write_whole(Path(output), [(json.dumps(best, indent=2, ensure_ascii=False) + "\n").encode()])
+    note(f"Wrote {output}.")
+    return best
+
+
+def _definition(given: str | None) -> Any:
+    from steelyard import starters
+
+    return given or (str(EXAMPLE) if EXAMPLE.is_file() else starters.digits())
+
+
+@contextmanager
+def _directory(given: str | None) -> Iterator[Path]:
+    if given is not None:
+        path = Path(given)
+        path.mkdir(parents=True, exist_ok=True)
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="steelyard-demo-") as temporary:
+        yield Path(temporary)
+
+
+@contextmanager
+def _service(directory: Path) -> Iterator[str]:
+    """Run `steelyard serve` with one worker on a free port, and yield its URL."""
+    log_path = directory / "serve.log"
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [*COMMAND, "--data-dir", str(directory), "--end-with", str(os.getpid())],
+            env={name: value for name, value in os.environ.items() if name != "STEELYARD_DATABASE_URL"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C reaches the demo alone, which then ends the service
+        )
+    try:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        if not ready:
+            tail = log_path.read_text(errors="replace").splitlines()[-LOG_LINES:]
+            raise CommandFailed("the service did not start:\n" + "\n".join(tail))
+        yield str(json.loads(ready)["url"])
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

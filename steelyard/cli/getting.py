@@ -1,0 +1,124 @@
+"""Commands that take results home: best, pareto, export."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from steelyard.cli.exits import CommandFailed
+from steelyard.cli.options import Json, StudyName, Url, connect
+from steelyard.cli.output import answer, note, print_document
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+PANEL = "Results"
+FORMATS = ("jsonl", "csv")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (best, pareto, export):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def best(
+    name: StudyName,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the best-weights JSON there.")] = None,
+    pick: Annotated[
+        str | None, typer.Option("--pick", help="Which of several best: knee, nearest_ideal or metric:PATH (studies with a front).")
+    ] = None,
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Get the best weights so far, as JSON for `steelyard.apply` and `compile(loss_weights=...)`."""
+    if output is not None and output.lower() == "json":
+        raise CommandFailed("-o takes a file; for JSON on standard output use --json (and ./json for a file of that name)")
+    with connect(url) as client:
+        found = client.best(name, pick=pick)
+    if output is not None:
+        write_whole(Path(output), [(json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode()])
+        note(f"Wrote {output}: trial {found['trial']} of {name}{'' if found['final'] else ', so far'}.")
+        if as_json:
+            print_document(found)
+        return
+    answer(found, as_json, lambda: _drawn(found))
+
+
+def _drawn(found: dict[str, Any]) -> RenderableType:
+    from steelyard.cli.tables import fields
+    from steelyard.wording import figure, number
+
+    pairs = [
+        ("study", f"{found['study']['name']} ({found['study']['state']})"),
+        ("trial", f"{found['trial']}{'' if found['final'] else ' (so far)'}"),
+        ("value", figure(found, "objective", "value")),
+        *((path, figure(found, "objective", "values", path)) for path in found["objective"]["values"]),
+        *((f"weight {path}", number(weight)) for path, weight in found["weights"].items()),
+        ("loss_weights", json.dumps(found["loss_weights"]) if "loss_weights" in found else ""),
+        ("reproduced by", found["reproduced_by"]),
+        ("note", found["note"]),
+    ]
+    return fields(pairs)
+
+
+def pareto(name: StudyName, as_json: Json = False, url: Url = None) -> None:
+    """Get the non-dominated trials (not yet)."""
+    raise CommandFailed("pareto is not yet supported: objectives have one value so far (see: steelyard best)")
+
+
+def export(
+    name: StudyName,
+    format_: Annotated[
+        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="jsonl or csv (default: by FILE).")
+    ] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, whole or not at all.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
+    url: Url = None,
+) -> None:
+    """Export all trials of a study."""
+    wanted = _format(format_, output, as_json)
+    with connect(url) as client:
+        chunks = client.export(name, format=wanted)
+        if output is not None:
+            write_whole(Path(output), chunks)
+            note(f"Wrote {output}.")
+            return
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+
+
+def _format(format_: str | None, output: str | None, as_json: bool) -> str:
+    if as_json:
+        if format_ not in (None, "jsonl"):
+            raise CommandFailed(f"--json is --format jsonl, not {format_}")
+        return "jsonl"
+    suffix = Path(output).suffix.lower().removeprefix(".") if output else ""
+    wanted = format_ or (suffix if suffix in FORMATS else "jsonl")
+    if wanted not in FORMATS:
+        raise CommandFailed(f"--format is one of {', '.join(FORMATS)}, got {wanted!r}")
+    return wanted
+
+
+def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file that is complete or not there: what was there before stays until then."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,146 @@
+"""Commands that run the service: serve, worker, migrate."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from steelyard.cli.exits import CommandFailed, Exit
+from steelyard.cli.options import DEFAULT_DATA_DIR, DataDir, Json
+from steelyard.cli.output import answer
+
+PANEL = "Service"
+
+EndWith = Annotated[int | None, typer.Option("--end-with", hidden=True, help="End when this parent process has ended.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (serve, worker, migrate):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8765,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    workers: Annotated[int, typer.Option("--workers", min=0, max=256, help="Worker processes to keep running.")] = 1,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Listen on an address that others can reach: whoever does may do everything.")
+    ] = False,
+    as_json: Json = False,
+    end_with: EndWith = None,
+) -> None:
+    """Run the service: the API and its workers. SQLite in the data directory, unless STEELYARD_DATABASE_URL names a database."""
+    _end_with(end_with)
+    from steelyard import serving
+    from steelyard.logs import configure_logs
+    from steelyard.places import migrate_database
+
+    if not allow_remote and not serving.is_loopback(host):
+        raise CommandFailed(f"{host} can be reached from other machines and there are no keys yet: --allow-remote if that is meant")
+    opened = _listening(host, port)
+    with opened, _database_trouble():
+        configure_logs()
+        url = _database_url(data_dir)
+        migrate_database(url)
+        settings = serving.ServeSettings(host, port, workers, url, allow_remote)
+        serving.serve(settings, opened, lambda at: _announce(at, as_json))
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    from steelyard import serving
+
+    try:
+        return serving.listening_socket(host, port)
+    except OSError as error:
+        raise CommandFailed(f"cannot listen on {host}:{port}: {error.strerror} (another one: --port)") from error
+
+
+def _announce(url: str, as_json: bool) -> None:
+    ready = {"url": url, "docs": f"{url}/docs"}
+    sys.stdout.write((json.dumps(ready) if as_json else f"Steelyard is ready at {url} (docs: {url}/docs)") + "\n")
+    sys.stdout.flush()
+
+
+def worker(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    until_idle: Annotated[
+        float | None,
+        typer.Option("--until-idle", min=0, metavar="SECONDS", help="End after so long without work (default: never)."),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="How it is called in the list of workers (default: by host and process).")
+    ] = "",
+    lease: Annotated[
+        float,
+        typer.Option(
+            "--lease", envvar="STEELYARD_LEASE_SECONDS", min=1, metavar="SECONDS", help="A dead worker is noticed after this."
+        ),
+    ] = 45.0,
+    end_with: EndWith = None,
+) -> None:
+    """Run one worker against the database of a service: STEELYARD_DATABASE_URL, or the SQLite file in the data directory."""
+    _end_with(end_with)
+    from search.worker import Worker, WorkerSettings
+    from steelyard.logs import configure_logs
+
+    configure_logs()
+    with _database_trouble():
+        url = _database_url(data_dir)
+        settings = WorkerSettings(database_url=url, name=name, lease_seconds=lease, until_idle_seconds=until_idle)
+        raise typer.Exit(Worker(settings).run())
+
+
+def migrate(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: Json = False) -> None:
+    """Bring the database to this version's schema; several at once are as good as one."""
+    from steelyard.places import migrate_database
+
+    with _database_trouble():
+        revision = migrate_database(_database_url(data_dir))
+    answer({"schema": revision}, as_json, lambda: f"The database's schema is {revision}.")
+
+
+def _end_with(parent: int | None) -> None:
+    if parent is not None:
+        from steelyard.supervision import end_with_parent
+
+        end_with_parent(parent)
+
+
+def _database_url(data_dir: str) -> str:
+    from steelyard.places import database_url_in
+    from storage.database import Database
+
+    url = database_url_in(data_dir)
+    try:
+        Database(url).close()
+    except Exception as error:  # whatever a URL that is none makes of itself
+        raise CommandFailed(f"STEELYARD_DATABASE_URL: {error}") from error
+    return url
+
+
+@contextmanager
+def _database_trouble() -> Iterator[None]:
+    """Name what is wrong with the database, the settings or the workloads in a sentence."""
+    from pydantic import ValidationError
+
+    from search.errors import SearchError
+    from storage.errors import StorageError, StorageUnavailable
+
+    try:
+        yield
+    except StorageUnavailable as error:
+        raise CommandFailed(f"{error}: {error.detail}", Exit.UNREACHABLE) from error
+    except (StorageError, SearchError) as error:
+        raise CommandFailed(str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = "_".join(map(str, ("STEELYARD", *first["loc"]))).upper()
+        raise CommandFailed(f"{setting}: {first['msg']}, got {first['input']!r}") from error

@@ -1,0 +1,111 @@
+"""Commands that bring a study to the service: init, validate, submit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from steelyard.cli.exits import CommandFailed
+from steelyard.cli.options import DefinitionFile, Json, Timeout, Url, connect
+from steelyard.cli.output import answer, note, print_document, wants_document
+from steelyard.errors import DefinitionRefused
+
+if TYPE_CHECKING:
+    from steelyard.documents import Validation
+
+PANEL = "Studies"
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (init, validate, submit):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def init(
+    workload: Annotated[str, typer.Argument(help="Name of a workload: `steelyard catalog workloads` lists them.")] = "digits",
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")] = "study.json",
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Write a study definition to start from."""
+    document = _starter(workload, url)
+    if wants_document(as_json) and output == "study.json":
+        print_document(document)
+        return
+    path = Path(output)
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    except FileExistsError:
+        raise CommandFailed(f"{path} is there already (--force writes over it)") from None
+    note(f"Wrote {path}. Have it checked: steelyard validate {path}, then: steelyard submit {path} --watch")
+
+
+def _starter(workload: str, url: str | None) -> dict[str, Any]:
+    from steelyard import starters
+
+    if workload == "digits":
+        return starters.digits()
+    with connect(url) as client:
+        published: dict[str, Any] = {entry["name"]: entry.get("description") for entry in client.workloads()}
+    if workload not in published:
+        raise CommandFailed(f"the service has no workload {workload!r}, only: {', '.join(sorted(published))}")
+    if not published[workload]:
+        raise CommandFailed(f"no worker has published what the workload {workload!r} is yet; try again in a moment")
+    return starters.for_workload(workload, published[workload])
+
+
+def validate(file: DefinitionFile, as_json: Json = False, url: Url = None) -> None:
+    """Check a definition without storing anything."""
+    with connect(url) as client:
+        try:
+            found = client.validate(file)
+        except DefinitionRefused as error:
+            if wants_document(as_json):
+                print_document(error.document)
+            raise
+    for warning in found["warnings"]:
+        note(f"warning: {warning}")
+    answer(found, as_json, lambda: _validated(found))
+
+
+def _validated(found: Validation) -> str:
+    from steelyard.wording import duration
+
+    name = found["definition"].get("name")
+    parts = [f"The definition {name!r} is good" if name else "The definition is good", f"{found['trainings']} trainings"]
+    if found["grid_size"] is not None:
+        parts.append(f"{found['grid_size']} grid points")
+    if found["estimated_seconds"] is not None:
+        parts.append(f"about {duration(found['estimated_seconds'])}")
+    return ", ".join(parts) + "."
+
+
+def submit(
+    file: DefinitionFile,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the study, in place of the definition's.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show its progress up to its end, then the best trial.")] = False,
+    timeout: Timeout = None,
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Submit a study. Again with the same name and definition it is the same study."""
+    from steelyard.cli.tables import study_table
+    from steelyard.cli.waiting import follow
+
+    with connect(url) as client:
+        study = client.submit(file, name=name)
+        for warning in study["warnings"]:
+            note(f"warning: {warning}")
+        if watch:
+            note(f"Submitted {study['name']}.")
+            follow(client, study["name"], timeout=timeout, as_json=as_json)
+            return
+    answer(study, as_json, lambda: study_table(study))
+    if not wants_document(as_json):
+        note(f"Watch it: steelyard watch {study['name']}")

@@ -1,0 +1,178 @@
+"""Draw studies, trials and catalogs as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from steelyard.documents import Study, Trial
+from steelyard.wording import because, done, duration, figure, number, plain, worth
+
+MOST_COLUMNS = 6
+
+
+def table_of(*columns: str, right: Sequence[str] = ()) -> Table:
+    """Return an empty table with these columns, those in `right` for numbers."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(plain(column), justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def fields(pairs: Sequence[tuple[str, str]]) -> Table:
+    """Return names and values below each other, without those that are empty."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column("", style="bold", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for name, value in pairs:
+        if value:
+            table.add_row(plain(name), plain(value))
+    return table
+
+
+def studies_table(studies: Sequence[Study]) -> Table:
+    """Draw one line a study."""
+    table = table_of("study", "state", "trials", "best", "left", "created", right=("trials", "best", "left"))
+    for study in studies:
+        progress, best = study["progress"], study["best"]
+        left = "" if study["ended"] or progress["seconds_left"] is None else duration(progress["seconds_left"])
+        created = moment(study["times"].get("created_at"))
+        trials = f"{done(study)}/{progress['planned']}"
+        table.add_row(plain(study["name"]), study["state"], trials, worth(study, "best") if best else "-", left, created)
+    return table
+
+
+def study_table(study: Study) -> Table:
+    """Draw one study."""
+    progress, best = study["progress"], study["best"]
+    counts = ", ".join(f"{count} {state.lower()}" for state, count in progress["trials"].items() if count)
+    definition = study["definition"]
+    left = None if study["ended"] else progress["seconds_left"]
+    pairs = [
+        ("study", study["name"]),
+        ("state", study["state"]),
+        ("because", because(study["reason"])),
+        ("workload", str((definition.get("workload") or {}).get("name", ""))),
+        ("trials", f"{done(study)} of {progress['planned']} done" + (f" ({counts})" if counts else "")),
+        ("epochs", f"{progress['epochs']} of {progress['epochs_planned']}"),
+        ("left", "" if left is None else f"about {duration(left)}"),
+        ("best", f"trial {best['number']}, worth {worth(study, 'best')}" if best else "none yet"),
+        *((name.removesuffix("_at"), moment(at)) for name, at in study["times"].items()),
+        ("description", str(definition.get("description") or "")),
+        ("labels", ", ".join(f"{key}={value}" for key, value in (definition.get("labels") or {}).items())),
+        *(("warning", warning) for warning in study["warnings"]),
+    ]
+    return fields(pairs)
+
+
+def trials_table(trials: Sequence[Trial]) -> Table:
+    """Draw one line a trial: role, state, value, objective metrics, weights."""
+    metrics = _keys(trial["objective"]["values"] for trial in trials)
+    weights = _keys(trial["parameters"] or trial["weights"] for trial in trials)
+    titles = [*metrics, *(f"weight {path}" for path in weights)]
+    table = table_of("trial", "role", "state", "value", *titles, "reason", right=("trial", "value", *titles))
+    for trial in trials:
+        used = {**trial["weights"], **trial["parameters"]}
+        table.add_row(
+            str(trial["number"]),
+            " ".join(filter(None, (trial["role"], trial["rule"]))),
+            trial["state"],
+            worth(trial),
+            *(figure(trial, "objective", "values", path) for path in metrics),
+            *(number(used.get(path)) for path in weights),
+            plain(because(trial["reason"])),
+        )
+    return table
+
+
+def trial_table(trial: Trial) -> Table:
+    """Draw one trial with its last numbers."""
+    numbers = [
+        (f"{split} {path}", figure(trial, "metrics", split, path))
+        for split in ("train", "validation", "test")
+        for path in trial["metrics"][split]
+    ]
+    pairs = [
+        ("trial", str(trial["number"])),
+        ("role", " ".join(filter(None, (trial["role"], trial["rule"])))),
+        ("state", trial["state"]),
+        ("because", because(trial["reason"])),
+        ("value", worth(trial)),
+        *((f"weight {path}", number(weight)) for path, weight in trial["weights"].items()),
+        *numbers,
+        ("epochs", f"{trial['epochs']}" + (f", the best is {trial['best_epoch']}" if trial["best_epoch"] is not None else "")),
+        ("attempt", str(trial["attempt"])),
+        ("worker", trial["worker"] or ""),
+        ("started", moment(trial["started_at"])),
+        ("ended", moment(trial["ended_at"])),
+    ]
+    return fields(pairs)
+
+
+def catalog_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> Table:
+    """Draw one line a name."""
+    table = table_of(kind, "what it is", "arguments")
+    for entry in entries:
+        arguments = ", ".join(_argument(parameter) for parameter in entry.get("parameters", []))
+        about = [str(entry[key]).rstrip(".") for key in ("summary", "formula", "direction") if entry.get(key)]
+        later = [] if entry.get("available", True) else ["not yet"]
+        table.add_row(plain(entry["name"]), plain("; ".join([*about, *later])), plain(arguments))
+    return table
+
+
+def workloads_table(workloads: Sequence[Mapping[str, Any]]) -> Table:
+    """Draw one line a workload, with its outputs where a worker has published them."""
+    table = table_of("workload", "workers", "outputs", "options", right=("workers",))
+    for workload in workloads:
+        published = workload.get("description") or {}
+        outputs = ", ".join(f"{name} {_shape(output)}" for name, output in (published.get("outputs") or {}).items())
+        options = ", ".join((published.get("options") or {}).get("properties") or {})
+        table.add_row(
+            plain(workload["name"]), str(workload.get("workers", "")), plain(outputs or "not published yet"), plain(options)
+        )
+    return table
+
+
+def workers_table(workers: Sequence[Mapping[str, Any]]) -> Table:
+    """Draw one line a worker."""
+    table = table_of("worker", "host", "pid", "state", "alive", "study", "workloads", right=("pid",))
+    for worker in workers:
+        workloads = ", ".join(worker["workloads"])
+        alive = "yes" if worker["alive"] else "no"
+        cells = (worker["name"], worker["host"], worker["pid"], worker["state"], alive, worker["study"] or "", workloads)
+        table.add_row(*map(plain, cells))
+    return table
+
+
+def aliases_table(aliases: Mapping[str, Mapping[str, str]]) -> Table:
+    """Draw one line an alias."""
+    table = table_of("alias", "of", "means")
+    for kind, names in aliases.items():
+        for name, meant in names.items():
+            table.add_row(plain(name), kind, plain(meant))
+    return table
+
+
+def moment(at: str | None) -> str:
+    """Return a time of the service in the user's own time zone."""
+    if not at:
+        return ""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _argument(parameter: Mapping[str, Any]) -> str:
+    return f"{parameter['name']} (required)" if parameter.get("required") else f"{parameter['name']}={parameter.get('default')!r}"
+
+
+def _keys(mappings: Any) -> list[str]:
+    """Return the first keys that occur, in the order of their first occurrence."""
+    return list(dict.fromkeys(key for mapping in mappings for key in mapping))[:MOST_COLUMNS]
+
+
+def _shape(output: Any) -> str:
+    shape = output.get("shape") if isinstance(output, Mapping) else None
+    return "[" + ", ".join("batch" if size is None and i == 0 else str(size or "?") for i, size in enumerate(shape or [])) + "]"

@@ -1,0 +1,83 @@
+"""Commands that stay until a study ends: watch, wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from steelyard.cli.exits import OF_STATE, Exit
+from steelyard.cli.options import Json, StudyName, Timeout, Url, connect
+from steelyard.cli.output import beside_document, note, notes, print_document, wants_document
+from steelyard.wording import because, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from steelyard.client import Client
+    from steelyard.documents import Study
+
+PANEL = "Studies"
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (watch, wait):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def watch(name: StudyName, timeout: Timeout = None, as_json: Json = False, url: Url = None) -> None:
+    """Show a study's progress up to its end, then its best trial beside the others. Ctrl-C stops watching, not the study."""
+    with connect(url) as client:
+        follow(client, name, timeout=timeout, as_json=as_json)
+
+
+def wait(name: StudyName, timeout: Timeout = None, as_json: Json = False, url: Url = None) -> None:
+    """Wait in silence for a study's end: the exit code says which."""
+    with connect(url) as client, _going_on(name, "wait"):
+        study = client.wait(name, timeout=timeout, progress=False)
+    if wants_document(as_json):
+        print_document(study)
+    raise typer.Exit(OF_STATE[study["state"]])
+
+
+def follow(client: Client, name: str, *, timeout: float | None, as_json: bool) -> None:
+    """Show progress up to the end, then the outcome. Ends the command with the exit code of the study's state."""
+    from steelyard.progress import shown_on
+
+    with _going_on(name, "watch"):
+        with shown_on(notes()) as shown:
+            *_, study = map(shown.seen, client.watch(name, timeout=timeout))
+        if not as_json:
+            show_outcome(client, study, beside_document(as_json))
+    if wants_document(as_json):
+        print_document(study)
+    elif study["best"] is not None:
+        note(f"The weights as JSON: steelyard best {name} --output best-weights.json")
+    raise typer.Exit(OF_STATE[study["state"]])
+
+
+def show_outcome(client: Client, study: Study, console: Console) -> None:
+    """Print the best trial beside the others, or why there is none."""
+    from steelyard.cli.comparison import compare, comparison_table
+
+    if study["best"] is None:
+        why = because(study["reason"])
+        text = f"{study['name']} ended {study['state']} without a complete trial" + (f": {why}" if why else "")
+        console.print(plain(text), soft_wrap=True)
+        return
+    comparison = compare(client, study)
+    console.print(comparison_table(comparison))
+    console.print(comparison.sentence, soft_wrap=True)
+
+
+@contextmanager
+def _going_on(name: str, command: str) -> Iterator[None]:
+    """Say on Ctrl-C that the study goes on, and how to come back to it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"No longer watching; the study goes on. Come back: steelyard {command} {name}  End it: steelyard stop {name}")
+        raise typer.Exit(Exit.INTERRUPTED) from None

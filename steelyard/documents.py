@@ -1,0 +1,126 @@
+"""The JSON documents that the service answers with, as types. At run time they are plain dictionaries, ready for `json.dump`.
+
+Numbers that are NaN or infinite come as None; `not_finite` has their kind ("nan", "inf", "-inf") by their place in the document,
+such as `metrics.validation.parity.crossentropy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+Numbers = Mapping[str, float | None]
+"""Numbers by term or metric path."""
+
+
+class Reason(TypedDict):
+    """Why something is as it is: a stable code, a sentence, and where."""
+
+    code: str
+    message: str
+    at: str | None
+
+
+class ObjectiveValue(TypedDict):
+    """A trial by the study's objective. `value` is always maximised."""
+
+    value: float | None
+    values: Numbers
+    feasible: bool | None
+    violations: Numbers
+
+
+class Best(TypedDict):
+    """The best trial so far, in short."""
+
+    number: int
+    objective: ObjectiveValue
+
+
+class Progress(TypedDict):
+    """How far a study is. `trials` counts every state; `epochs` are trial-epochs."""
+
+    trials: Mapping[str, int]
+    planned: int
+    epochs: int
+    epochs_planned: int
+    seconds_left: float | None
+
+
+class Study(TypedDict):
+    """One study as it is now."""
+
+    name: str
+    state: str
+    ended: bool
+    reason: Reason | None
+    warnings: list[str]
+    definition: Mapping[str, Any]
+    definition_sha256: str
+    problem_sha256: str
+    progress: Progress
+    best: Best | None
+    times: Mapping[str, str | None]
+    not_finite: Mapping[str, str]
+
+
+class Validation(TypedDict):
+    """What a definition would be as a study; nothing was stored. `epochs` are those of all trainings together."""
+
+    definition: Mapping[str, Any]
+    definition_sha256: str
+    problem_sha256: str
+    grid_size: int | None
+    trainings: int
+    epochs: int
+    estimated_seconds: float | None
+    warnings: list[str]
+
+
+class Metrics(TypedDict):
+    """Unweighted terms and metrics by split; `test` is empty except for confirmations."""
+
+    train: Numbers
+    validation: Numbers
+    test: Numbers
+
+
+class Epoch(TypedDict):
+    """One epoch of a trial's latest attempt; epoch 0 is before training."""
+
+    epoch: int
+    train: Numbers
+    validation: Numbers
+    seconds: float
+    not_finite: Mapping[str, str]
+
+
+class Trial(TypedDict):
+    """One training under one weight setting. `intermediate_values` only where one trial was asked for by number."""
+
+    number: int
+    role: str
+    rule: str | None
+    state: str
+    ended: bool
+    weights: Mapping[str, float]
+    parameters: Mapping[str, float]
+    objective: ObjectiveValue
+    metrics: Metrics
+    seed: int
+    epochs: int
+    best_epoch: int | None
+    attempt: int
+    worker: str | None
+    cohort: int | None
+    engine: str | None
+    reason: Reason | None
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    not_finite: Mapping[str, str]
+    intermediate_values: NotRequired[list[Epoch]]
+
+
+BestWeights = dict[str, Any]
+"""The best-weights document: `format`, `trial`, `loss_weights`, `weights`, ...; works without the service."""

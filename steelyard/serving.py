@@ -1,0 +1,172 @@
+"""Run the service: the API in this process, its workers beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import uvicorn
+from fastapi import FastAPI
+
+from app.main import create_app
+from app.settings import LOOPBACK, ApiSettings
+from steelyard.supervision import Supervisor
+from storage import leases, workers
+from storage.database import Database
+from storage.errors import LeaseLost, StorageError, WorkerNotFound
+
+log = logging.getLogger("steelyard.serve")
+
+SHUTDOWN_SECONDS = 30.0
+CONNECTION_SECONDS = 5  # for answers that are under way when the end is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """What `steelyard serve` is told. `port` 0 takes any free one."""
+
+    host: str
+    port: int
+    workers: int
+    database_url: str
+    allow_remote: bool
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach the host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that holds the address already. Raises OSError where it is taken or not ours."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(address)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def url_of(opened: socket.socket) -> str:
+    """Return the URL under which the socket is reached from this machine."""
+    host, port = opened.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without signal handlers of its own, telling when it is ready."""
+
+    def __init__(self, app: FastAPI, ready: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=CONNECTION_SECONDS, server_header=False
+        )
+        super().__init__(config)
+        self._app = app
+        self._ready = ready
+
+    def end(self) -> None:
+        """Accept no more, and let requests that wait answer now."""
+        self._app.state.closing.set()
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def serve(settings: ServeSettings, opened: socket.socket, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT: then accept no more, let workers finish for at most 30 s; a second signal ends all at once.
+
+    `ready` is called with the URL once the service answers.
+    """
+    app = create_app(_api_settings(settings))
+    url = url_of(opened)
+    server = _Server(app, lambda: ready(url))
+    asyncio.run(_run(server, opened, settings))
+
+
+async def _run(server: _Server, opened: socket.socket, settings: ServeSettings) -> None:
+    supervisor = Supervisor(
+        settings.workers,
+        lambda _slot: _start_worker(settings.database_url),
+        lambda pid, lost: give_back(settings.database_url, pid, lost=lost),
+    )
+
+    def end() -> None:
+        if server.should_exit:
+            server.force_exit = True
+            supervisor.kill()
+        else:
+            server.end()
+            supervisor.terminate()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    supervisor.start()
+    try:
+        await server.serve(sockets=[opened])
+    finally:
+        supervisor.terminate()
+        await supervisor.ended(SHUTDOWN_SECONDS)
+
+
+async def _start_worker(database_url: str) -> asyncio.subprocess.Process:
+    # In a session of its own: a Ctrl-C in the terminal reaches the service alone, which then asks its workers once.
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "steelyard", "worker", "--end-with", str(os.getpid())),
+        env={**os.environ, "STEELYARD_DATABASE_URL": database_url},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=sys.stderr.fileno(),
+        start_new_session=True,
+    )
+
+
+def give_back(database_url: str, pid: int, *, lost: bool) -> None:
+    """Release what a dead worker process of this machine held, charged where it was `lost`, and write down that it ended."""
+    database = Database(database_url)
+    try:
+        with database.writing() as session:
+            now = database.now(session)
+            here = socket.gethostname()
+            dead = [w.id for w in workers.list_workers(session, now) if w.pid == pid and w.host == here and w.stopped_at is None]
+            if lost:
+                leases.reap(session, now, worker_ids=dead)
+            for worker_id in dead:
+                for lease in leases.leases_of_worker(session, worker_id):
+                    with contextlib.suppress(LeaseLost):
+                        leases.release(session, lease.token, charge=lost, now=now)
+                with contextlib.suppress(WorkerNotFound):
+                    workers.deregister(session, worker_id, now)
+    except StorageError as error:
+        # Its lease ends by itself, only later.
+        log.warning("the leases of worker pid %d could not be released: %s", pid, error)
+    finally:
+        database.close()
+
+
+def _api_settings(settings: ServeSettings) -> ApiSettings:
+    chosen: dict[str, object] = {"database_url": settings.database_url, "migrate_at_start": False}
+    if "STEELYARD_ALLOWED_HOSTS" not in os.environ:
+        chosen["allowed_hosts"] = ("*",) if settings.allow_remote else (*LOOPBACK, settings.host)
+    return ApiSettings(**chosen)  # type: ignore[arg-type]

@@ -1,0 +1,195 @@
+"""Claims: a worker holds a study's cohort (or its preflight) for a time, renews it while it lives, and loses it for good.
+
+    acquire -> renew ... renew -> complete            the work is done
+                               -> release             given back: a clean shutdown, or a child that died
+                               -> reap                nobody renewed it in time
+                               -> revoke_leases       the study was cancelled, stopped or deleted
+
+A lease stands while `now < expires_at`. Past that nobody may renew it; until a reaper ends it, what its holder writes still counts,
+because nobody else has been given its trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from storage.errors import LeaseLost
+from storage.fencing import fence
+from storage.models import COHORTS, LEASES, STUDIES, TRIALS
+from storage.outcomes import requeue, settle
+from storage.records import STUDY_ENDS, LeaseRecord, Reason, StudyRecord, StudyState, TrialState
+from storage.study_rows import change_study, max_attempts, set_state, study_record
+from storage.types import AnyRow
+
+PREFLIGHT = "preflight"
+COHORT = "cohort"
+MAX_PREPARATIONS = 3  # preflights lost with their process before a study is FAILED
+
+WORKER_LOST = Reason("worker_lost", "the worker stopped renewing its lease")
+WORKER_STOPPED = Reason("worker_stopped", "the worker was shut down")
+CHILD_LOST = Reason("child_lost", "the training process ended without a result")
+NOT_REPORTED = Reason("not_reported", "the cohort ended without a result for this trial")
+
+
+def lease_record(row: AnyRow) -> LeaseRecord:
+    """Make the record of a row with all columns of `leases`."""
+    return LeaseRecord(
+        token=row.id,
+        study_id=row.study_id,
+        worker_id=row.worker_id,
+        purpose=row.purpose,
+        cohort_id=row.cohort_id,
+        acquired_at=row.acquired_at,
+        expires_at=row.expires_at,
+        released_at=row.released_at,
+        ending=row.ending,
+    )
+
+
+def acquire(session: Session, study_id: int, worker_id: int, purpose: str, seconds: float, now: datetime) -> LeaseRecord:
+    """Give a worker a lease until `now + seconds`. The study is locked. `purpose` is `preflight` or `cohort`."""
+    claimed = insert(LEASES).values(
+        study_id=study_id,
+        worker_id=worker_id,
+        purpose=purpose,
+        acquired_at=now,
+        expires_at=now + timedelta(seconds=seconds),
+    )
+    return lease_record(session.execute(claimed.returning(*LEASES.c)).one())
+
+
+def renew(session: Session, token: int, seconds: float, now: datetime) -> LeaseRecord:
+    """Let a lease stand until `now + seconds`. Raises LeaseLost when it has ended or its time is over, to the instant.
+
+    In a transaction with other writes it comes last: it takes the lease's lock without the study's (see `lock_study`).
+    """
+    held = update(LEASES).where(LEASES.c.id == token, LEASES.c.released_at.is_(None), LEASES.c.expires_at > now)
+    row = session.execute(held.values(expires_at=now + timedelta(seconds=seconds)).returning(*LEASES.c)).one_or_none()
+    if row is None:
+        raise LeaseLost(token)
+    return lease_record(row)
+
+
+def require_held(session: Session, token: int, now: datetime) -> None:
+    """Make sure that a lease still stands, without touching it. Raises LeaseLost."""
+    held = select(LEASES.c.id).where(LEASES.c.id == token, LEASES.c.released_at.is_(None), LEASES.c.expires_at > now)
+    if session.scalar(held) is None:
+        raise LeaseLost(token)
+
+
+def find_lease(session: Session, token: int) -> LeaseRecord | None:
+    """Look a lease up, ended ones too: how a worker finds out what became of a commit that it never heard of."""
+    row = session.execute(select(LEASES).where(LEASES.c.id == token)).one_or_none()
+    return None if row is None else lease_record(row)
+
+
+def leases_of_worker(session: Session, worker_id: int) -> list[LeaseRecord]:
+    """List the leases that a worker holds, oldest first, those past their time too."""
+    held = select(LEASES).where(LEASES.c.worker_id == worker_id, LEASES.c.released_at.is_(None)).order_by(LEASES.c.id)
+    return [lease_record(row) for row in session.execute(held)]
+
+
+def complete(session: Session, token: int, now: datetime) -> None:
+    """End a lease whose work is done; a preflight lease too.
+
+    A trial that is still in training under it was never reported: it goes back to wait, charged. Raises LeaseLost.
+    """
+    held = fence(session, token, now)
+    _end(session, held.study, token, "completed", charge=True, reason=NOT_REPORTED, now=now)
+
+
+def release(session: Session, token: int, *, charge: bool, now: datetime, reason: Reason | None = None) -> None:
+    """Give a lease back; what is still in training under it goes back to wait, and a preflight is begun anew by somebody.
+
+    `charge` uses up an attempt of each of those trials, or one of the study's preparations: for a child that died. Not for a clean
+    shutdown. Raises LeaseLost.
+    """
+    held = fence(session, token, now)
+    why = reason or (CHILD_LOST if charge else WORKER_STOPPED)
+    _end(session, held.study, token, "released", charge=charge, reason=why, now=now)
+    if charge and held.cohort_id is None:
+        _charge_preparation(session, held.study, why, now)
+
+
+def reap(session: Session, now: datetime, *, worker_ids: Collection[int] | None = None) -> int:
+    """End the leases whose time is over and charge what was in training under them; gives how many.
+
+    With `worker_ids`, end all leases of those workers whatever their time: their processes are known to be dead.
+    """
+    over = LEASES.c.expires_at <= now if worker_ids is None else LEASES.c.worker_id.in_(worker_ids)
+    # By study id: two reapers take the studies' locks in one order.
+    expired = select(LEASES.c.id, LEASES.c.study_id).where(LEASES.c.released_at.is_(None), over)
+    found = session.execute(expired.order_by(LEASES.c.study_id, LEASES.c.id)).all()
+    return sum(_reap_one(session, row.id, row.study_id, now, due=worker_ids is None) for row in found)
+
+
+def _reap_one(session: Session, token: int, study_id: int, now: datetime, *, due: bool) -> bool:
+    # A study that somebody holds now is left to the next sweep rather than waited for.
+    locked = select(STUDIES).where(STUDIES.c.id == study_id).with_for_update(key_share=True, skip_locked=True)
+    row = session.execute(locked).one_or_none()
+    if row is None:
+        return False
+    # Asked again under the lock: it may have been renewed or ended meanwhile.
+    over = select(LEASES).where(LEASES.c.id == token, LEASES.c.released_at.is_(None))
+    if due:
+        over = over.where(LEASES.c.expires_at <= now)
+    lease = session.execute(over.with_for_update()).one_or_none()
+    if lease is None:
+        return False
+    study = study_record(row)
+    _end(session, study, token, "expired", charge=True, reason=WORKER_LOST, now=now)
+    if lease.purpose == PREFLIGHT:
+        _charge_preparation(session, study, WORKER_LOST, now)
+    return True
+
+
+def _end(session: Session, study: StudyRecord, token: int, ending: str, *, charge: bool, reason: Reason, now: datetime) -> None:
+    """End a lease that is locked, its cohort with it, and send what is still in training under it back to wait."""
+    ended = update(LEASES).where(LEASES.c.id == token).values(released_at=now, ending=ending).returning(LEASES.c.cohort_id)
+    cohort_id = session.scalars(ended).one()
+    if cohort_id is not None:
+        _end_cohort(session, cohort_id, now)
+        left = session.scalars(
+            select(TRIALS.c.number).where(TRIALS.c.cohort_id == cohort_id, TRIALS.c.state == TrialState.RUNNING.value)
+        ).all()
+        attempts = max_attempts(study)
+        if left:
+            requeue(session, study.id, left, charge=charge, max_attempts=attempts, reason=reason, now=now)
+    settle(session, study, now)
+
+
+def _end_cohort(session: Session, cohort_id: int, now: datetime) -> None:
+    started_at = session.scalars(select(COHORTS.c.started_at).where(COHORTS.c.id == cohort_id)).one()
+    seconds = (now - started_at).total_seconds()
+    session.execute(
+        update(COHORTS).where(COHORTS.c.id == cohort_id, COHORTS.c.ended_at.is_(None)).values(ended_at=now, seconds=seconds)
+    )
+
+
+def _charge_preparation(session: Session, study: StudyRecord, reason: Reason, now: datetime) -> None:
+    """Count a preflight that was lost with its process; the study is FAILED when that has happened too often."""
+    if study.prepared or study.state in STUDY_ENDS:
+        return
+    changed = change_study(session, study.id, now, preparations=study.preparations + 1)
+    if changed.preparations >= MAX_PREPARATIONS:
+        message = f"the preflight was lost {changed.preparations} times with its process: {reason.message}"
+        set_state(session, changed, StudyState.FAILED, Reason(reason.code, message, reason.at), now)
+
+
+def revoke_leases(session: Session, study_id: int, now: datetime) -> int:
+    """End all leases of a locked study at once, whoever holds them; gives how many. Their trials are the caller's to end."""
+    revoked = session.execute(
+        update(LEASES)
+        .where(LEASES.c.study_id == study_id, LEASES.c.released_at.is_(None))
+        .values(released_at=now, ending="revoked")
+        .returning(LEASES.c.cohort_id)
+    ).scalars()
+    tokens = list(revoked)
+    for cohort_id in tokens:
+        if cohort_id is not None:
+            _end_cohort(session, cohort_id, now)
+    return len(tokens)

@@ -1,0 +1,72 @@
+"""The schema's versions, run from inside the program: `migrate` brings a database up, `require_current` refuses any other.
+
+A version is a file `versions/NNNN_what.py` with the revision NNNN; they are in one line, each naming the one before.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from sqlalchemy import inspect, text
+from sqlalchemy.orm import Session
+
+from storage.database import Database
+from storage.errors import SchemaOutdated, SchemaTooNew
+
+VERSION_TABLE = "alembic_version"
+LOCK = 0x57E17A2D  # any number that others do not use for a lock of theirs
+
+
+def revisions() -> list[str]:
+    """List the revisions that this program knows, oldest first."""
+    files = resources.files("storage.migrations.versions").iterdir()
+    return sorted(file.name[:4] for file in files if file.name[:4].isdigit())
+
+
+def migrate(database: Database) -> None:
+    """Bring a database to this program's schema, in one transaction; several at once are as good as one.
+
+    Raises SchemaTooNew for a database that a later program has migrated.
+    """
+    with database.writing() as session:
+        # SQLite's writers are one at a time already. PostgreSQL: whoever comes second waits, and finds nothing to do.
+        if database.dialect == "postgresql":
+            session.execute(text("SET LOCAL statement_timeout = 0"))
+            session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        if _found(session) not in (None, *revisions()):
+            require_current_in(session)
+        _upgrade(session)
+
+
+def _upgrade(session: Session) -> None:
+    # Imported here: only whoever migrates pays for Alembic, not every start of the service.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "storage:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = session.connection()
+    command.upgrade(config, "head")
+
+
+def require_current(database: Database) -> None:
+    """Make sure that the schema is this program's. Raises SchemaOutdated, SchemaTooNew."""
+    with database.reading() as session:
+        require_current_in(session)
+
+
+def require_current_in(session: Session) -> None:
+    """Do as `require_current`, in a transaction that is open already."""
+    known, found = revisions(), _found(session)
+    if found is not None and found not in known:
+        raise SchemaTooNew(found, known[-1])
+    if found != known[-1]:
+        raise SchemaOutdated(found, known[-1])
+
+
+def _found(session: Session) -> str | None:
+    if not inspect(session.connection()).has_table(VERSION_TABLE):
+        return None
+    found: str | None = session.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    return found

@@ -1,0 +1,221 @@
+"""How a trial leaves its training: an outcome, an end by somebody else, or going back to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from storage.database import insert_many
+from storage.events import TRIAL_STATE, reason_body, write_events
+from storage.fencing import fence, running_under
+from storage.models import COHORTS, OBJECTIVE_VALUES, STUDIES, TRIAL_VALUES, TRIALS
+from storage.records import STUDY_ENDS, Measured, Outcome, Reason, Split, StudyRecord, StudyState, TrialState, Values
+from storage.study_rows import TermIds, lock_study, reason_columns, set_state
+from storage.types import AnyRow, split_float
+
+
+def record_outcomes(session: Session, token: int, outcomes: Sequence[Outcome], now: datetime) -> tuple[int, ...]:
+    """Write down how trials ended. Gives the numbers that were recorded.
+
+    Only a trial that is in training under this lease can end by it: one that ended before keeps its first outcome, so the same
+    outcomes again, from wherever, change nothing. Raises LeaseLost, TermNotFound.
+    """
+    held = fence(session, token, now)
+    if held.cohort_id is None:
+        return ()
+    ids = {row.number: row.id for row in running_under(session, held.cohort_id, [outcome.number for outcome in outcomes])}
+    ended = {ids[outcome.number]: outcome for outcome in outcomes if outcome.number in ids}
+    end_trials(session, held.study, ended, now)
+    if any(outcome.measured for outcome in ended.values()):
+        _insert_measured(session, TermIds(session, held.study.id), ended)
+    _insert_objective(session, ended)
+    return tuple(outcome.number for outcome in ended.values())
+
+
+def end_trials(session: Session, study: StudyRecord, ended: Mapping[int, Outcome], now: datetime) -> None:
+    """Bring trials (by id) to their ends, in this order of the study's sequence. The study is locked, the trials have not ended."""
+    if not ended:
+        return
+    first = _take_sequence(session, study.id, len(ended))
+    changes = [
+        {"trial": trial_id, "sequence": first + place, **_outcome_columns(outcome, now)}
+        for place, (trial_id, outcome) in enumerate(ended.items())
+    ]
+    session.connection().execute(update(TRIALS).where(TRIALS.c.id == bindparam("trial")), changes)
+    write_events(session, study.id, [_ended_event(outcome) for outcome in ended.values()], now)
+
+
+def _take_sequence(session: Session, study_id: int, count: int) -> int:
+    """Take the next places among a study's outcomes; gives the first. Counted from 1."""
+    taken: int = session.scalars(
+        update(STUDIES).where(STUDIES.c.id == study_id).values(sequence=STUDIES.c.sequence + count).returning(STUDIES.c.sequence)
+    ).one()
+    return taken - count + 1
+
+
+def _outcome_columns(outcome: Outcome, now: datetime) -> dict[str, Any]:
+    value, not_finite = split_float(outcome.value)
+    return {
+        "state": outcome.state.value,
+        "epochs": outcome.epochs,
+        "best_epoch": outcome.best_epoch,
+        "value": value,
+        "value_not_finite": not_finite,
+        "feasible": outcome.feasible,
+        "ended_at": now,
+        **reason_columns(outcome.reason),
+    }
+
+
+def _ended_event(outcome: Outcome) -> tuple[str, dict[str, Any]]:
+    body = {"number": outcome.number, "state": outcome.state.value, "reason": reason_body(outcome.reason)}
+    return TRIAL_STATE, body
+
+
+def _insert_measured(session: Session, terms: TermIds, ended: Mapping[int, Outcome]) -> None:
+    insert_many(
+        session,
+        TRIAL_VALUES,
+        ("trial_id", "moment", "split", "term_id", "value", "not_finite"),
+        [
+            (trial_id, str(moment), split.value, terms[path], *split_float(number))
+            for trial_id, outcome in ended.items()
+            for moment, measured in outcome.measured.items()
+            for split, values in by_split(measured)
+            for path, number in values.items()
+        ],
+    )
+
+
+def by_split(measured: Measured) -> Iterable[tuple[Split, Values]]:
+    """Go through a moment's numbers split by split."""
+    return ((Split.TRAIN, measured.train), (Split.VALIDATION, measured.validation), (Split.TEST, measured.test))
+
+
+def _insert_objective(session: Session, ended: Mapping[int, Outcome]) -> None:
+    rows = []
+    for trial_id, outcome in ended.items():
+        for kind, numbers in (("value", outcome.values), ("violation", outcome.violations)):
+            for position, (path, number) in enumerate(numbers.items()):
+                value, not_finite = split_float(number)
+                rows.append(
+                    {
+                        "trial_id": trial_id,
+                        "kind": kind,
+                        "position": position,
+                        "path": path,
+                        "value": value,
+                        "not_finite": not_finite,
+                    }
+                )
+    if rows:
+        session.execute(insert(OBJECTIVE_VALUES), rows)
+
+
+def requeue(
+    session: Session,
+    study_id: int,
+    numbers: Collection[int],
+    *,
+    charge: bool,
+    max_attempts: int,
+    reason: Reason,
+    now: datetime,
+) -> None:
+    """Send RUNNING trials back to wait for another attempt; those that do not run are left alone.
+
+    With `charge` an attempt is used up: the next cohort is at most half as large, the last allowed attempt is alone (so that a
+    trial that kills its process comes to fail alone), and past `max_attempts` the trial is FAILED with this reason.
+    In a study that is stopping or has ended, where nothing will be tried again, they are CANCELLED.
+    """
+    study = lock_study(session, study_id)
+    rows = session.execute(
+        select(TRIALS.c.id, TRIALS.c.number, TRIALS.c.charged, TRIALS.c.cohort_limit, TRIALS.c.epochs, COHORTS.c.size)
+        .join(COHORTS, COHORTS.c.id == TRIALS.c.cohort_id)
+        .where(TRIALS.c.study_id == study_id, TRIALS.c.number.in_(numbers), TRIALS.c.state == TrialState.RUNNING.value)
+        .order_by(TRIALS.c.number)
+    ).all()
+    over = study.state is StudyState.STOPPING or study.state in STUDY_ENDS
+    lost = [row for row in rows if over or (charge and row.charged + 1 >= max_attempts)]
+    state = TrialState.CANCELLED if over else TrialState.FAILED
+    end_trials(session, study, {row.id: Outcome(row.number, state, row.epochs, reason=reason) for row in lost}, now)
+    if charge and lost and not over:
+        session.execute(update(TRIALS).where(TRIALS.c.id.in_([row.id for row in lost])).values(charged=TRIALS.c.charged + 1))
+    kept = [row for row in rows if row not in lost]
+    _wait_again(session, study, kept, charge, max_attempts, reason, now)
+
+
+def _wait_again(
+    session: Session,
+    study: StudyRecord,
+    rows: Sequence[AnyRow],
+    charge: bool,
+    max_attempts: int,
+    reason: Reason,
+    now: datetime,
+) -> None:
+    if not rows:
+        return
+    changes = [
+        {
+            "trial": row.id,
+            "charged": row.charged + charge,
+            "cohort_limit": _next_limit(row.size, row.charged + 1, max_attempts) if charge else row.cohort_limit,
+        }
+        for row in rows
+    ]
+    waiting = {"state": TrialState.WAITING.value, "epochs": 0, "seconds": 0.0, **reason_columns(reason)}
+    session.connection().execute(update(TRIALS).where(TRIALS.c.id == bindparam("trial")).values(**waiting), changes)
+    body = {"state": TrialState.WAITING.value, "reason": reason_body(reason)}
+    write_events(session, study.id, [(TRIAL_STATE, {"number": row.number, **body}) for row in rows], now)
+
+
+def _next_limit(size: int, charged: int, max_attempts: int) -> int:
+    """Bound the next cohort of a trial that has been charged so many times, the last in a cohort of this size."""
+    return 1 if charged + 1 >= max_attempts else max(1, size // 2)
+
+
+def cancel_trials(session: Session, study: StudyRecord, states: Collection[TrialState], reason: Reason, now: datetime) -> None:
+    """Bring all trials of a locked study that are in one of these states to CANCELLED."""
+    rows = session.execute(
+        select(TRIALS.c.id, TRIALS.c.number, TRIALS.c.epochs)
+        .where(TRIALS.c.study_id == study.id, TRIALS.c.state.in_([state.value for state in states]))
+        .order_by(TRIALS.c.number)
+    ).all()
+    cancelled = {row.id: Outcome(row.number, TrialState.CANCELLED, row.epochs, reason=reason) for row in rows}
+    end_trials(session, study, cancelled, now)
+
+
+def reopen_failed(session: Session, study: StudyRecord, now: datetime) -> list[int]:
+    """Send the FAILED trials of a locked study back to wait, with all attempts before them; gives their numbers."""
+    rows = session.execute(
+        select(TRIALS.c.id, TRIALS.c.number).where(TRIALS.c.study_id == study.id, TRIALS.c.state == TrialState.FAILED.value)
+    ).all()
+    ids, numbers = [row.id for row in rows], [row.number for row in rows]
+    if not ids:
+        return []
+    for table in (TRIAL_VALUES, OBJECTIVE_VALUES):
+        session.execute(delete(table).where(table.c.trial_id.in_(ids)))
+    fresh = {"state": TrialState.WAITING.value, "charged": 0, "cohort_limit": None, "sequence": None, "ended_at": None}
+    numbers_gone = {"epochs": 0, "seconds": 0.0, "best_epoch": None, "value": None, "value_not_finite": None, "feasible": None}
+    session.execute(update(TRIALS).where(TRIALS.c.id.in_(ids)).values(**fresh, **numbers_gone, **reason_columns(None)))
+    waiting = {"state": TrialState.WAITING.value, "reason": None}
+    write_events(session, study.id, [(TRIAL_STATE, {"number": number, **waiting}) for number in numbers], now)
+    return numbers
+
+
+def has_running(session: Session, study_id: int) -> bool:
+    """Tell whether any trial of a study is in training."""
+    running = select(TRIALS.c.id).where(TRIALS.c.study_id == study_id, TRIALS.c.state == TrialState.RUNNING.value).limit(1)
+    return session.scalar(running) is not None
+
+
+def settle(session: Session, study: StudyRecord, now: datetime) -> StudyRecord:
+    """End a locked study that is STOPPING once nothing runs any more."""
+    if study.state is not StudyState.STOPPING or has_running(session, study.id):
+        return study
+    return set_state(session, study, StudyState.STOPPED, study.reason, now)

@@ -1,0 +1,280 @@
+"""Frozen values that leave the storage room: what the tables hold, without a session behind it.
+
+Rows (`storage.models`) never leave `storage`; these records do. Every time is aware and UTC. Numbers may be NaN or infinite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+Values = Mapping[str, float]
+"""Numbers by term or metric path."""
+
+
+class StudyState(StrEnum):
+    QUEUED = "QUEUED"  # nobody has prepared it yet
+    RUNNING = "RUNNING"  # prepared: cohorts are planned and trained
+    PAUSED = "PAUSED"  # no new cohorts until it is resumed
+    STOPPING = "STOPPING"  # what runs may finish, then STOPPED
+    COMPLETE = "COMPLETE"  # the plan came to its end
+    STOPPED = "STOPPED"  # ended early by a stop
+    CANCELLED = "CANCELLED"  # ended at once by a cancel
+    FAILED = "FAILED"  # cannot be run, or every trial failed
+
+
+STUDY_ENDS = frozenset({StudyState.COMPLETE, StudyState.STOPPED, StudyState.CANCELLED, StudyState.FAILED})
+
+
+class TrialState(StrEnum):
+    WAITING = "WAITING"  # planned, no cohort holds it
+    RUNNING = "RUNNING"  # in a cohort under a lease
+    COMPLETE = "COMPLETE"  # trained to its last epoch
+    PRUNED = "PRUNED"  # ended early as hopeless
+    FAILED = "FAILED"  # lost its process or raised, attempts used up
+    DIVERGED = "DIVERGED"  # a term became NaN or infinite
+    CANCELLED = "CANCELLED"  # ended by the user
+
+
+TRIAL_ENDS = frozenset(TrialState) - {TrialState.WAITING, TrialState.RUNNING}
+
+
+class Role(StrEnum):
+    REFERENCE = "reference"  # one task alone
+    BASELINE = "baseline"  # a rule that needs no search
+    SEARCH = "search"  # a suggestion of the sampler
+    CONFIRMATION = "confirmation"  # a finalist again, on another seed
+
+
+class Split(StrEnum):
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class Moment(StrEnum):
+    INITIAL = "initial"  # epoch 0, before training
+    LAST = "last"  # the last epoch trained
+    BEST = "best"  # the epoch with the best objective
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something is as it is: a stable `code`, a sentence, and where (a path in the definition, or `file.py:12`)."""
+
+    code: str
+    message: str
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TermRecord:
+    """One thing that is measured in a study. `kind`: loss, penalty or metric; `direction`: minimize or maximize."""
+
+    path: str
+    kind: str
+    direction: str
+    task: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """One study. `definition` is normalised and without the budget, which is `trial_budget` (it may be raised)."""
+
+    id: int
+    name: str
+    state: StudyState
+    reason: Reason | None
+    definition: Mapping[str, Any]
+    definition_version: int
+    definition_sha256: str
+    problem_sha256: str
+    workload: str
+    description: str | None
+    labels: Mapping[str, str]
+    warnings: tuple[str, ...]
+    trial_budget: int
+    prepared: bool  # a preflight has passed: cohort_size and engine are set
+    cohort_size: int | None
+    engine: str | None
+    preparations: int  # preflights begun and lost with their process
+    sequence: int  # outcomes so far; grows by one with each
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTrial:
+    """A trial that the plan asks for. `parameters` are drawn values by parameter path, `weights` used values by term path."""
+
+    role: Role
+    rule: str | None
+    parameters: Values
+    weights: Values
+    seed: int
+    origin: str
+    confirms: int | None = None
+    sampler_state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial, with what the plan needs of it. `number` counts from 0 within its study.
+
+    `attempt` counts the starts; `charged` those that ended with a lost process; `cohort_limit` bounds the next cohort it may join.
+    `planned_after` is the study's outcome sequence when it was planned, `planned_beside` the numbers that ran then.
+    `value`, `values`, `violations` are the objective's; `sequence` is the place of its end among the study's outcomes.
+    """
+
+    id: int
+    study_id: int
+    number: int
+    role: Role
+    rule: str | None
+    origin: str
+    confirms: int | None
+    state: TrialState
+    seed: int
+    parameters: Values
+    weights: Values
+    sampler_state: Mapping[str, Any]
+    planned_after: int
+    planned_beside: tuple[int, ...]
+    attempt: int
+    charged: int
+    cohort_limit: int | None
+    epochs: int
+    best_epoch: int | None
+    value: float | None
+    values: Values
+    feasible: bool | None
+    violations: Values
+    reason: Reason | None
+    worker: str | None
+    cohort: int | None
+    engine: str | None
+    sequence: int | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in TRIAL_ENDS
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A trial's numbers at one moment, by split then path."""
+
+    train: Values = field(default_factory=dict)
+    validation: Values = field(default_factory=dict)
+    test: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch of one trial's latest attempt; epoch 0 is before training. `seconds` is the trial's share of its cohort's time."""
+
+    epoch: int
+    train: Values
+    validation: Values
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a trial ended, as the worker records it.
+
+    `measured` holds the numbers at each moment; the objective's fields are those of the epoch that counts.
+    """
+
+    number: int
+    state: TrialState
+    epochs: int
+    best_epoch: int | None = None
+    value: float | None = None
+    values: Values = field(default_factory=dict)
+    feasible: bool | None = None
+    violations: Values = field(default_factory=dict)
+    measured: Mapping[Moment, Measured] = field(default_factory=dict)
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """A worker's time-limited claim. `token` is the row's own growing id; every write of the holder carries it."""
+
+    token: int
+    study_id: int
+    worker_id: int
+    purpose: str  # "preflight" or "cohort"
+    cohort_id: int | None
+    acquired_at: datetime
+    expires_at: datetime
+    released_at: datetime | None = None  # once set, the lease is over for good
+    ending: str | None = None  # "completed", "released", "expired" or "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """Something that happened to a study. Ids grow, and become visible in that order within a study."""
+
+    id: int
+    study_id: int
+    kind: str
+    body: Mapping[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a study goes: trial-epochs timed so far, the seconds they took one after another, and cohorts in training now."""
+
+    epochs: int
+    seconds: float
+    cohorts: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """A worker process. `alive` by the database's clock; `workloads` are the names it can train."""
+
+    id: int
+    name: str
+    host: str
+    pid: int
+    version: str
+    workloads: tuple[str, ...]
+    state: str  # "starting", "idle", "busy", "stopped"
+    alive: bool
+    started_at: datetime
+    heartbeat_at: datetime
+    stopped_at: datetime | None
+    study: str | None  # the study it works on now
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadRecord:
+    """What a worker published of a workload: `description` as in `search.training.protocol` (outputs, targets, options' schema)."""
+
+    name: str
+    digest: str
+    description: Mapping[str, Any]
+    published_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Counts of a study. `trials` has every state; `epochs` are trial-epochs done, `epochs_planned` those in the whole plan."""
+
+    trials: Mapping[str, int]
+    planned: int
+    epochs: int
+    epochs_planned: int
+    seconds_left: float | None

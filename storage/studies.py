@@ -1,0 +1,227 @@
+"""Studies: creating, finding and claiming them, and, gathered here, everything else that can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from storage.errors import BadPageToken, StudyExists, WrongState
+from storage.events import STUDY_CREATED, add_event, events_after, write_events
+from storage.leases import PREFLIGHT
+from storage.lifecycle import (
+    OPEN,
+    cancel,
+    delete_study,
+    pause,
+    raise_budget,
+    relabel,
+    resume,
+    retry,
+    settle_stopping,
+    stop,
+)
+from storage.models import LEASES, STUDIES, TERMS
+from storage.outcomes import cancel_trials
+from storage.progress import best_trial, closest_trial, progress_counts, progress_counts_of, trial_durations
+from storage.records import STUDY_ENDS, Reason, StudyRecord, StudyState, TermRecord, TrialState
+from storage.study_rows import (
+    change_study,
+    find_study,
+    get_study,
+    get_study_by_id,
+    lock_study,
+    reason_columns,
+    set_state,
+    study_record,
+    terms_of,
+)
+
+__all__ = [
+    "NewStudy",
+    "Verb",
+    "add_event",
+    "best_trial",
+    "cancel",
+    "closest_trial",
+    "create_study",
+    "delete_study",
+    "end_study",
+    "events_after",
+    "find_study",
+    "get_study",
+    "get_study_by_id",
+    "list_studies",
+    "lock_next_study",
+    "lock_study",
+    "note_waiting",
+    "pause",
+    "prepared",
+    "progress_counts",
+    "progress_counts_of",
+    "raise_budget",
+    "relabel",
+    "resume",
+    "retry",
+    "settle_stopping",
+    "stop",
+    "terms_of",
+    "trial_durations",
+]
+
+Verb = Callable[[Session, str, datetime], StudyRecord]
+"""What a user does to a study by name: pause, resume, stop, cancel, retry. Again is no error, and changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewStudy:
+    """A study to be created. `definition` is normalised and without the budget, which is `trial_budget`."""
+
+    name: str
+    definition: Mapping[str, Any]
+    definition_version: int
+    definition_sha256: str
+    problem_sha256: str
+    workload: str
+    description: str | None
+    labels: Mapping[str, str]
+    warnings: tuple[str, ...]
+    trial_budget: int
+    terms: tuple[TermRecord, ...]
+
+
+def create_study(session: Session, new: NewStudy, now: datetime) -> StudyRecord:
+    """Create a study, QUEUED. Raises StudyExists where the name is taken, also by somebody who creates it at the same instant."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    columns = {
+        "name": new.name,
+        "state": StudyState.QUEUED.value,
+        "definition": dict(new.definition),
+        "definition_version": new.definition_version,
+        "definition_sha256": new.definition_sha256,
+        "problem_sha256": new.problem_sha256,
+        "workload": new.workload,
+        "description": new.description,
+        "labels": dict(new.labels),
+        "warnings": list(new.warnings),
+        "trial_budget": new.trial_budget,
+        "prepared": False,
+        "preparations": 0,
+        "sequence": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+    # Not an insert that may fail: on PostgreSQL a failed statement would end the caller's whole transaction.
+    created = dialect.insert(STUDIES).values(**columns).on_conflict_do_nothing(index_elements=["name"]).returning(*STUDIES.c)
+    row = session.execute(created).one_or_none()
+    if row is None:
+        raise StudyExists(new.name)
+    if new.terms:
+        session.execute(insert(TERMS), [_term_columns(row.id, place, term) for place, term in enumerate(new.terms)])
+    write_events(session, row.id, [(STUDY_CREATED, {"name": new.name})], now)
+    return study_record(row)
+
+
+def _term_columns(study_id: int, position: int, term: TermRecord) -> dict[str, Any]:
+    return {
+        "study_id": study_id,
+        "position": position,
+        "path": term.path,
+        "kind": term.kind,
+        "direction": term.direction,
+        "task": term.task,
+    }
+
+
+def list_studies(
+    session: Session, *, page_size: int, after: int | None = None, state: StudyState | None = None
+) -> tuple[list[StudyRecord], int | None]:
+    """List studies, the newest first, and the id after which the next page goes on (None after the last).
+
+    Raises BadPageToken for an `after` that is no id.
+    """
+    if after is not None and not 0 < after < 2**63:
+        raise BadPageToken(str(after))
+    newest = select(STUDIES).order_by(STUDIES.c.id.desc()).limit(page_size + 1)
+    if after is not None:
+        newest = newest.where(STUDIES.c.id < after)
+    if state is not None:
+        newest = newest.where(STUDIES.c.state == state.value)
+    found = [study_record(row) for row in session.execute(newest)]
+    page = found[:page_size]
+    return page, page[-1].id if len(found) > page_size else None
+
+
+def lock_next_study(session: Session, workloads: Collection[str], *, skip: Collection[int] = ()) -> StudyRecord | None:
+    """Lock the study that a worker with these workloads should look at next, or None.
+
+    QUEUED (and in nobody's preflight) or RUNNING; the fewest live leases first, then the oldest, so that studies share the workers.
+    One that somebody else is planning for at this moment is passed over on PostgreSQL.
+    """
+    row = session.execute(_next_study(workloads, skip)).one_or_none()
+    if row is None:
+        return None
+    # On PostgreSQL the statement may have seen the leases as they were before the lock was ours: ask again.
+    if row.state == StudyState.QUEUED.value and session.scalar(_preflight_of(row.id)) is not None:
+        return lock_next_study(session, workloads, skip=[*skip, row.id])
+    return study_record(row)
+
+
+def _preflight_of(study_id: Any) -> Select[int]:
+    """Select the live preflight leases of a study."""
+    return select(LEASES.c.id).where(LEASES.c.study_id == study_id, LEASES.c.purpose == PREFLIGHT, LEASES.c.released_at.is_(None))
+
+
+def _next_study(workloads: Collection[str], skip: Collection[int]) -> Select[Any]:
+    live = select(func.count()).where(LEASES.c.study_id == STUDIES.c.id, LEASES.c.released_at.is_(None)).scalar_subquery()
+    in_preflight = _preflight_of(STUDIES.c.id).exists()
+    runnable = or_(STUDIES.c.state == StudyState.RUNNING.value, (STUDIES.c.state == StudyState.QUEUED.value) & ~in_preflight)
+    return (
+        select(STUDIES)
+        .where(runnable, STUDIES.c.workload.in_(workloads), STUDIES.c.id.not_in(skip))
+        .order_by(live, STUDIES.c.id)
+        .limit(1)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+
+
+def prepared(
+    session: Session, study_id: int, *, cohort_size: int, engine: str, warnings: Collection[str], now: datetime
+) -> StudyRecord:
+    """Note that a preflight has passed: QUEUED becomes RUNNING, a PAUSED study stays so, and `warnings` are added.
+
+    A study that was prepared before keeps its cohort size and engine. Raises WrongState for one that is stopping or has ended.
+    """
+    study = lock_study(session, study_id)
+    if study.state not in OPEN:
+        raise WrongState(study.name, study.state, "be prepared", OPEN)
+    if study.prepared:
+        return study
+    merged = list(dict.fromkeys([*study.warnings, *warnings]))
+    columns = {"prepared": True, "cohort_size": cohort_size, "engine": engine, "warnings": merged, "started_at": now}
+    changed = change_study(session, study_id, now, **columns)
+    if changed.state is not StudyState.QUEUED:
+        return changed
+    return set_state(session, changed, StudyState.RUNNING, None, now)
+
+
+def end_study(session: Session, study_id: int, state: StudyState, reason: Reason | None, now: datetime) -> StudyRecord:
+    """Bring a study to an end; what waits is CANCELLED. A study that has ended already stays as it is."""
+    study = lock_study(session, study_id)
+    if study.state in STUDY_ENDS:
+        return study
+    cancel_trials(session, study, [TrialState.WAITING], reason or Reason("study_ended", "the study ended before"), now)
+    return set_state(session, study, state, reason, now)
+
+
+def note_waiting(session: Session, study_id: int, reason: Reason | None) -> None:
+    """Say what an open study waits for, or with None that it does not wait. Writes nothing where that is known already."""
+    columns = reason_columns(reason)
+    known = [STUDIES.c[column].is_not_distinct_from(value) for column, value in columns.items()]
+    is_open = STUDIES.c.state.in_([StudyState.QUEUED.value, StudyState.RUNNING.value])
+    session.execute(update(STUDIES).where(STUDIES.c.id == study_id, is_open, ~and_(*known)).values(**columns))

@@ -1,0 +1,193 @@
+"""From trials rows to their records, and every way to pick trials that is not a page."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, select, union
+from sqlalchemy.orm import Session
+
+from storage.errors import TrialNotFound
+from storage.models import OBJECTIVE_VALUES, PARAMETERS, STUDIES, TERMS, TRIALS, WEIGHTS
+from storage.records import Reason, Role, TrialRecord, TrialState
+from storage.types import AnyRow, join_float, measured_float
+
+UNFINISHED = (TrialState.WAITING.value, TrialState.RUNNING.value)
+LAST_NUMBER = 2**31 - 1
+AT_ONCE = 500  # ids in one IN list
+
+
+def load_trials(session: Session, statement: Select[Any]) -> list[TrialRecord]:
+    """Get the trials that a select of all columns of `trials` gives, in its order.
+
+    Four statements for every 500 trials, not four a trial.
+    """
+    rows = session.execute(statement).all()
+    return [trial for start in range(0, len(rows), AT_ONCE) for trial in _with_numbers(session, rows[start : start + AT_ONCE])]
+
+
+def _with_numbers(session: Session, rows: Sequence[AnyRow]) -> list[TrialRecord]:
+    ids = [row.id for row in rows]
+    parameters = _parameters(session, ids)
+    weights = _weights(session, ids)
+    # Only a trial that has an outcome has objective values: no need to ask for the others.
+    objective = _objective(session, [row.id for row in rows if row.sequence is not None])
+    return [
+        _trial_record(row, parameters[row.id], weights[row.id], objective["value", row.id], objective["violation", row.id])
+        for row in rows
+    ]
+
+
+def _parameters(session: Session, ids: Sequence[int]) -> Mapping[int, dict[str, float]]:
+    table = PARAMETERS.c
+    rows = select(table.trial_id, table.path, table.value).where(table.trial_id.in_(ids)).order_by(table.trial_id, table.position)
+    return _by_trial(session.execute(rows)) if ids else defaultdict(dict)
+
+
+def _weights(session: Session, ids: Sequence[int]) -> Mapping[int, dict[str, float]]:
+    table = WEIGHTS.c
+    rows = (
+        select(table.trial_id, TERMS.c.path, table.value)
+        .join(TERMS, TERMS.c.id == table.term_id)
+        .where(table.trial_id.in_(ids))
+        .order_by(table.trial_id, table.term_id)  # a study's term ids grow with their positions
+    )
+    return _by_trial(session.execute(rows)) if ids else defaultdict(dict)
+
+
+def _by_trial(rows: Iterable[Any]) -> Mapping[int, dict[str, float]]:
+    found: dict[int, dict[str, float]] = defaultdict(dict)
+    for trial_id, path, value in rows:
+        found[trial_id][path] = value
+    return found
+
+
+def _objective(session: Session, ids: Sequence[int]) -> Mapping[tuple[str, int], dict[str, float]]:
+    found: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
+    if not ids:
+        return found
+    table = OBJECTIVE_VALUES.c
+    rows = session.execute(
+        select(table.trial_id, table.kind, table.path, table.value, table.not_finite)
+        .where(table.trial_id.in_(ids))
+        .order_by(table.trial_id, table.kind, table.position)
+    )
+    for trial_id, kind, path, value, not_finite in rows:
+        found[kind, trial_id][path] = measured_float(value, not_finite)
+    return found
+
+
+def _trial_record(
+    row: AnyRow,
+    parameters: Mapping[str, float],
+    weights: Mapping[str, float],
+    values: Mapping[str, float],
+    violations: Mapping[str, float],
+) -> TrialRecord:
+    return TrialRecord(
+        id=row.id,
+        study_id=row.study_id,
+        number=row.number,
+        role=Role(row.role),
+        rule=row.rule,
+        origin=row.origin,
+        confirms=row.confirms,
+        state=TrialState(row.state),
+        seed=row.seed,
+        parameters=parameters,
+        weights=weights,
+        sampler_state=row.sampler_state,
+        planned_after=row.planned_after,
+        planned_beside=tuple(row.planned_beside),
+        attempt=row.attempt,
+        charged=row.charged,
+        cohort_limit=row.cohort_limit,
+        epochs=row.epochs,
+        best_epoch=row.best_epoch,
+        value=join_float(row.value, row.value_not_finite),
+        values=values,
+        feasible=row.feasible,
+        violations=violations,
+        reason=None if row.reason_code is None else Reason(row.reason_code, row.reason_message, row.reason_at),
+        worker=row.worker,
+        cohort=row.cohort_id,
+        engine=row.engine,
+        sequence=row.sequence,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
+
+
+def find_trial(session: Session, study_id: int, number: int) -> TrialRecord | None:
+    """Look a trial up by its number."""
+    if not 0 <= number <= LAST_NUMBER:
+        return None
+    found = load_trials(session, select(TRIALS).where(TRIALS.c.study_id == study_id, TRIALS.c.number == number))
+    return found[0] if found else None
+
+
+def get_trial(session: Session, study_id: int, number: int) -> TrialRecord:
+    """Get a trial by its number. Raises TrialNotFound."""
+    found = find_trial(session, study_id, number)
+    if found is None:
+        name = session.scalar(select(STUDIES.c.name).where(STUDIES.c.id == study_id))
+        raise TrialNotFound(name or study_id, number)
+    return found
+
+
+def trials_of(
+    session: Session,
+    study_id: int,
+    *,
+    roles: Collection[Role] | None = None,
+    states: Collection[TrialState] | None = None,
+) -> list[TrialRecord]:
+    """List a study's trials by number, all or those of some roles and states."""
+    picked = select(TRIALS).where(TRIALS.c.study_id == study_id).order_by(TRIALS.c.number)
+    if roles is not None:
+        picked = picked.where(TRIALS.c.role.in_([str(role) for role in roles]))
+    if states is not None:
+        picked = picked.where(TRIALS.c.state.in_([str(state) for state in states]))
+    return load_trials(session, picked)
+
+
+def waiting_trials(session: Session, study_id: int) -> list[TrialRecord]:
+    """List the trials that no cohort holds, by number."""
+    return trials_of(session, study_id, states=[TrialState.WAITING])
+
+
+def running_trials(session: Session, study_id: int) -> list[TrialRecord]:
+    """List the trials in training, by number."""
+    return trials_of(session, study_id, states=[TrialState.RUNNING])
+
+
+def search_history(session: Session, study_id: int, *, best: int = 100, latest: int = 400) -> list[TrialRecord]:
+    """List what a sampler is told, by number: the best and the latest ended search trials, and all unfinished ones.
+
+    `best` are COMPLETE with a finite value, feasible first, greatest value first; `latest` are of any end, by `sequence`.
+    Bounded, because a sampler's time grows with what it is told (SQL picks them by index: 10,000 trials cost what 500 cost).
+    """
+    searched = select(TRIALS.c.id).where(TRIALS.c.study_id == study_id, TRIALS.c.role == Role.SEARCH.value)
+    greatest = (
+        searched.where(TRIALS.c.state == TrialState.COMPLETE.value, TRIALS.c.feasible.is_not(None), TRIALS.c.value.is_not(None))
+        .order_by(TRIALS.c.feasible.desc(), TRIALS.c.value.desc(), TRIALS.c.number)
+        .limit(best)
+        .subquery()
+    )
+    newest = searched.where(TRIALS.c.sequence.is_not(None)).order_by(TRIALS.c.sequence.desc()).limit(latest).subquery()
+    unfinished = searched.where(TRIALS.c.state.in_(UNFINISHED)).subquery()
+    told = union(select(greatest.c.id), select(newest.c.id), select(unfinished.c.id)).subquery()
+    return load_trials(session, select(TRIALS).where(TRIALS.c.id.in_(select(told.c.id))).order_by(TRIALS.c.number))
+
+
+def count_by_role(session: Session, study_id: int) -> Mapping[tuple[Role, TrialState], int]:
+    """Count a study's trials by role and state; pairs that do not occur are left out."""
+    rows = session.execute(
+        select(TRIALS.c.role, TRIALS.c.state, func.count())
+        .where(TRIALS.c.study_id == study_id)
+        .group_by(TRIALS.c.role, TRIALS.c.state)
+    )
+    return {(Role(role), TrialState(state)): count for role, state, count in rows}

@@ -1,0 +1,151 @@
+"""Trials: planning them, starting them, and, gathered here, everything else that can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from storage.curves import curves, epochs_of, measured
+from storage.database import insert_many
+from storage.epochs import EpochReport, record_epoch
+from storage.errors import LeaseLost, TrialsTaken
+from storage.events import TRIAL_STATE, write_events
+from storage.models import COHORTS, LEASES, PARAMETERS, TRIALS, WEIGHTS
+from storage.outcomes import record_outcomes, requeue
+from storage.paging import page_trials, stream_trials
+from storage.records import LeaseRecord, PlannedTrial, StudyRecord, TrialRecord, TrialState
+from storage.study_rows import TermIds, reason_columns
+from storage.trial_rows import (
+    count_by_role,
+    find_trial,
+    get_trial,
+    load_trials,
+    running_trials,
+    search_history,
+    trials_of,
+    waiting_trials,
+)
+
+__all__ = [
+    "EpochReport",
+    "add_trials",
+    "count_by_role",
+    "curves",
+    "epochs_of",
+    "find_trial",
+    "get_trial",
+    "measured",
+    "page_trials",
+    "record_epoch",
+    "record_outcomes",
+    "requeue",
+    "running_trials",
+    "search_history",
+    "start_cohort",
+    "stream_trials",
+    "trials_of",
+    "waiting_trials",
+]
+
+
+def add_trials(
+    session: Session, study: StudyRecord, planned: Sequence[PlannedTrial], *, beside: Sequence[int], now: datetime
+) -> list[TrialRecord]:
+    """Add planned trials, WAITING, with the study's next numbers in this order. The study is locked.
+
+    `beside` are the numbers that ran when they were planned. Raises TermNotFound for a weight of no term.
+    """
+    if not planned:
+        return []
+    last = session.scalar(select(func.max(TRIALS.c.number)).where(TRIALS.c.study_id == study.id))
+    first = 0 if last is None else last + 1
+    rows = [_trial_columns(study, trial, first + place, beside, now) for place, trial in enumerate(planned)]
+    # In parameter order, so that ids grow with numbers: pages in the order of a metric break ties by id.
+    ids = session.scalars(insert(TRIALS).returning(TRIALS.c.id, sort_by_parameter_order=True), rows).all()
+    _insert_settings(session, TermIds(session, study.id), dict(zip(ids, planned, strict=True)))
+    return load_trials(session, select(TRIALS).where(TRIALS.c.id.in_(ids)).order_by(TRIALS.c.number))
+
+
+def _trial_columns(study: StudyRecord, trial: PlannedTrial, number: int, beside: Sequence[int], now: datetime) -> dict[str, Any]:
+    return {
+        "study_id": study.id,
+        "number": number,
+        "role": trial.role.value,
+        "rule": trial.rule,
+        "origin": trial.origin,
+        "confirms": trial.confirms,
+        "state": TrialState.WAITING.value,
+        "seed": trial.seed,
+        "sampler_state": dict(trial.sampler_state),
+        "planned_after": study.sequence,
+        "planned_beside": list(beside),
+        "attempt": 0,
+        "charged": 0,
+        "epochs": 0,
+        "seconds": 0.0,
+        "created_at": now,
+    }
+
+
+def _insert_settings(session: Session, terms: TermIds, planned: dict[int, PlannedTrial]) -> None:
+    insert_many(
+        session,
+        PARAMETERS,
+        ("trial_id", "position", "path", "value"),
+        [
+            (trial_id, position, path, float(value))
+            for trial_id, trial in planned.items()
+            for position, (path, value) in enumerate(trial.parameters.items())
+        ],
+    )
+    insert_many(
+        session,
+        WEIGHTS,
+        ("trial_id", "term_id", "value"),
+        [(trial_id, terms[path], float(value)) for trial_id, trial in planned.items() for path, value in trial.weights.items()],
+    )
+
+
+def start_cohort(
+    session: Session,
+    study: StudyRecord,
+    trials: Sequence[TrialRecord],
+    lease: LeaseRecord,
+    *,
+    engine: str,
+    worker: str,
+    now: datetime,
+) -> int:
+    """Put WAITING trials into training under a lease, each with one attempt more; gives the cohort's id. The study is locked.
+
+    `worker` is the worker's name. Raises TrialsTaken when one of them does not wait any more, LeaseLost.
+    """
+    columns = {"study_id": study.id, "worker": worker, "engine": engine, "size": len(trials), "started_at": now}
+    cohort_id: int = session.scalars(insert(COHORTS).values(**columns).returning(COHORTS.c.id)).one()
+    attached = session.scalar(
+        update(LEASES)
+        .where(LEASES.c.id == lease.token, LEASES.c.released_at.is_(None))
+        .values(cohort_id=cohort_id, written_at=now)
+        .returning(LEASES.c.id)
+    )
+    if attached is None:
+        raise LeaseLost(lease.token)
+    started = session.scalars(
+        update(TRIALS)
+        .where(TRIALS.c.id.in_([trial.id for trial in trials]), TRIALS.c.state == TrialState.WAITING.value)
+        .values(state=TrialState.RUNNING.value, attempt=TRIALS.c.attempt + 1, epochs=0, seconds=0.0, started_at=now)
+        .values(cohort_id=cohort_id, engine=engine, worker=worker, **reason_columns(None))
+        .returning(TRIALS.c.number)
+    ).all()
+    if len(started) < len(trials):
+        raise TrialsTaken(study.name, sorted({trial.number for trial in trials} - set(started)))
+    write_events(session, study.id, [_started_event(trial) for trial in trials], now)
+    return cohort_id
+
+
+def _started_event(trial: TrialRecord) -> tuple[str, dict[str, Any]]:
+    return TRIAL_STATE, {"number": trial.number, "state": TrialState.RUNNING.value, "attempt": trial.attempt + 1}

