@@ -73,7 +73,5 @@ Document = Annotated[Any, Depends(_document)]
 PageSize = Annotated[int, Query(ge=1, le=1000, description="Most items on a page.")]
 PageToken = Annotated[
     str,
-    Query(
-        max_length=4096, description="`next_page_token` of the page before, the other parameters as there; empty for the first."
-    ),
+    Query(max_length=4096, description="`next_page_token` of the page before, the other parameters as there; empty for the first."),
 ]

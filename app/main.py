@@ -56,6 +56,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(bring_up_to_date, database, migrate_at_start=settings.migrate_at_start)
     sweeper = Sweeper(database, settings.sweep_seconds)
     sweeper.start()
+    app.state.closing.clear()  # a lifespan may be entered again
     try:
         yield
     finally:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from storage.records import Reason
 
@@ -57,6 +59,13 @@ class _Short(reprlib.Repr):
         if x.bit_length() > 1024:  # Python refuses to print integers of thousands of digits
             return f"an integer of about {math.ceil(x.bit_length() * math.log10(2))} digits"
         return repr(x)
+
+    def repr_dict(self, x: Mapping[Any, Any], level: int) -> str:
+        if level <= 0:
+            return "{...}"
+        items = [f"{self.repr1(key, level - 1)}: {self.repr1(value, level - 1)}" for key, value in islice(x.items(), self.maxdict)]
+        more = ["..."] if len(x) > self.maxdict else []
+        return "{" + ", ".join([*items, *more]) + "}"  # in the sender's order; reprlib sorts
 
 
 def shown(value: object, limit: int = 80) -> str:

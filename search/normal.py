@@ -141,7 +141,11 @@ def changes(stored_definition: StudyDefinition, sent: StudyDefinition) -> list[d
 def _differences(path: str, left: Any, right: Any) -> Iterator[dict[str, Any]]:
     if isinstance(left, dict) and isinstance(right, dict):
         for key in sorted({*left, *right}):
-            yield from _differences(f"{path}.{key}".lstrip("."), left.get(key), right.get(key))
+            inner = f"{path}.{key}".lstrip(".")
+            if key in left and key in right:
+                yield from _differences(inner, left[key], right[key])
+            else:
+                yield {"path": inner, "stored": left.get(key), "sent": right.get(key)}
     elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
         for i, (one, other) in enumerate(zip(left, right, strict=True)):
             yield from _differences(f"{path}.{i}", one, other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -118,10 +118,3 @@ def affordable(definition: StudyDefinition, budget: int) -> int:
 def baseline_rules(definition: StudyDefinition) -> tuple[str, ...]:
     """Return the rules of the baselines that are trained beside the search."""
     return ("current",) if current_parameters(definition) is not None else ()
-
-
-def metric_paths(definition: StudyDefinition) -> Iterator[tuple[str, Task]]:
-    """Yield the path of every declared metric of a task, with its task."""
-    for task in definition.tasks:
-        for metric in task.metrics:
-            yield f"{task.name}.{metric.name}", task

@@ -80,11 +80,13 @@ def apply(
     model: keras.Model,
     best: Mapping[str, Any] | str | os.PathLike[str],
     optimizer: keras.optimizers.Optimizer | str | None = None,
+    *,
+    workload: Any = None,
 ) -> keras.Model:
     """Return a compiled Keras model that trains what was tuned.
 
     `best` is the best-weights document or the path of its file. `model.compile(loss_weights=...)` alone leaves out penalties: this
-    adds them. The optimizer defaults to the study's. Imports Keras.
+    adds them. The optimizer defaults to the study's; `workload` is needed for terms of a workload's own. Imports Keras.
     """
     from search.training.apply import apply as applied
 
@@ -92,7 +94,7 @@ def apply(
         from steelyard.definitions import read_definition
 
         best = read_definition(best)
-    return applied(model, best, optimizer)
+    return applied(model, best, optimizer, workload=workload)
 
 
 def __getattr__(name: str) -> Any:

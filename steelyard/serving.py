@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import LOOPBACK, ApiSettings
+from steelyard.places import STEELYARD
 from steelyard.supervision import Supervisor
 from storage import leases, workers
 from storage.database import Database
@@ -68,6 +69,10 @@ def url_of(opened: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class NotStarted(Exception):
+    """The API could not start."""
+
+
 class _Server(uvicorn.Server):
     """Uvicorn without signal handlers of its own, telling when it is ready."""
 
@@ -114,9 +119,12 @@ async def _run(server: _Server, opened: socket.socket, settings: ServeSettings) 
 
     def end() -> None:
         if server.should_exit:
+            log.warning("asked twice: ends at once")
+            logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # what it drops now, it would tell as faults
             server.force_exit = True
             supervisor.kill()
         else:
+            log.info("ends when its workers have given back their work, after %g s at the latest", SHUTDOWN_SECONDS)
             server.end()
             supervisor.terminate()
 
@@ -126,6 +134,8 @@ async def _run(server: _Server, opened: socket.socket, settings: ServeSettings) 
     supervisor.start()
     try:
         await server.serve(sockets=[opened])
+    except SystemExit as error:  # uvicorn's way to say it
+        raise NotStarted from error
     finally:
         supervisor.terminate()
         await supervisor.ended(SHUTDOWN_SECONDS)
@@ -134,7 +144,7 @@ async def _run(server: _Server, opened: socket.socket, settings: ServeSettings) 
 async def _start_worker(database_url: str) -> asyncio.subprocess.Process:
     # In a session of its own: a Ctrl-C in the terminal reaches the service alone, which then asks its workers once.
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "steelyard", "worker", "--end-with", str(os.getpid())),
+        *(*STEELYARD, "worker", "--end-with", str(os.getpid())),
         env={**os.environ, "STEELYARD_DATABASE_URL": database_url},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=sys.stderr.fileno(),

@@ -64,10 +64,10 @@ class OpenedWorkload:
         x = symbolic[INPUT] if self.single_input else symbolic
         called("build_model", lambda: backend.compute_output_spec(model, x, training=False))
 
-    def example_rows(self) -> DeviceRows:
-        """Return the first few training rows."""
+    def example_rows(self, count: int = EXAMPLE_ROWS) -> DeviceRows:
+        """Return the first `count` training rows."""
         rows = self.splits["train"]
-        inputs, targets, weights = ({name: tensor[:EXAMPLE_ROWS] for name, tensor in part.items()} for part in rows[:3])
+        inputs, targets, weights = ({name: tensor[:count] for name, tensor in part.items()} for part in rows[:3])
         return DeviceRows(inputs, targets, weights, rows.extra)
 
     def _run(self, network: Network) -> Tensors:

@@ -195,7 +195,10 @@ def _term(term: TermFunction, batch: Batch, trainable: list[Tensor], tape: tf.Gr
 def _metrics(problem: Problem, batch: Batch) -> None:
     for row_metric in problem.row_metrics:
         with _named_errors(row_metric.at, "metric_failed", row_metric.path):
-            row_metric.measure(batch)
+            values = np.asarray(row_metric.measure(batch).values)
+        if np.isnan(values).all():
+            text = f"{row_metric.path} is not a number for any row of the first batch (a correlation within rows of width 1?)"
+            raise Refused("bad_metric", text, row_metric.at)
     for counted in problem.counted_metrics:
         with _named_errors(counted.at, "metric_failed", counted.path):
             result = np.asarray(counted.make(batch).result())

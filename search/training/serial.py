@@ -106,6 +106,14 @@ class SerialEngine:
             return Ended(setting.number, TrialState.DIVERGED, done, Reason("diverged", str(error)))
         return Ended(setting.number, TrialState.COMPLETE, done)
 
+    def traces(self) -> int:
+        """Return how often a graph was traced so far; each trace keeps some memory for good."""
+        return sum(call.experimental_get_tracing_count() for call in (self._train_call, self._measure_call))
+
+    def variables(self) -> list[NDArray[Any]]:
+        """Return the model's variables as the last setting left them: what is trained, then all else."""
+        return [variable.numpy() for variable in self._network.variables]
+
     # Where a setting begins
 
     def _begin(self, setting: Setting, observer: Observer) -> None:

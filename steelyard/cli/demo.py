@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +18,10 @@ from steelyard.cli.exits import OF_STATE, CommandFailed
 from steelyard.cli.getting import write_whole
 from steelyard.cli.options import Json
 from steelyard.cli.output import beside_document, note, notes, print_document, wants_document
+from steelyard.places import STEELYARD
 
 EXAMPLE = Path("examples/digits.json")
-COMMAND = (sys.executable, "-m", "steelyard", "serve", "--port", "0", "--workers", "1", "--json")
+COMMAND = (*STEELYARD, "serve", "--port", "0", "--workers", "1", "--json")
 END_SECONDS = 35.0
 LOG_LINES = 15
 

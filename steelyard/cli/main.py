@@ -29,16 +29,14 @@ class OneSentence(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        code = self._run(args, prog_name or "steelyard", complete_var, windows_expand_args, extra)
+        code = self._run(args, complete_var, windows_expand_args, extra)
         if standalone_mode:
             sys.exit(code)
         return code
 
-    def _run(
-        self, args: Sequence[str] | None, prog_name: str, complete_var: str | None, windows_expand_args: bool, extra: dict[str, Any]
-    ) -> int:
+    def _run(self, args: Sequence[str] | None, complete_var: str | None, windows_expand_args: bool, extra: dict[str, Any]) -> int:
         try:
-            ended = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+            ended = super().main(args, "steelyard", complete_var, False, windows_expand_args, **extra)
         except TyperException as error:
             return _failed(_usage(error), Exit.REFUSED)
         except Abort:

@@ -19,6 +19,27 @@ PANEL = "Service"
 
 EndWith = Annotated[int | None, typer.Option("--end-with", hidden=True, help="End when this parent process has ended.")]
 
+LeaseSeconds = Annotated[
+    float,
+    typer.Option(
+        "--lease",
+        envvar="STEELYARD_LEASE_SECONDS",
+        min=1,
+        metavar="SECONDS",
+        help="How long the work of a dead worker waits for another.",
+    ),
+]
+ProgressSeconds = Annotated[
+    float,
+    typer.Option(
+        "--progress",
+        envvar="STEELYARD_PROGRESS_SECONDS",
+        min=1,
+        metavar="SECONDS",
+        help="How long a training may be silent before it counts as hung.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
@@ -51,7 +72,10 @@ def serve(
         url = _database_url(data_dir)
         migrate_database(url)
         settings = serving.ServeSettings(host, port, workers, url, allow_remote)
-        serving.serve(settings, opened, lambda at: _announce(at, as_json))
+        try:
+            serving.serve(settings, opened, lambda at: _announce(at, as_json))
+        except serving.NotStarted as error:
+            raise CommandFailed("the service could not start; its log says why", Exit.UNREACHABLE) from error
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -78,12 +102,8 @@ def worker(
     name: Annotated[
         str, typer.Option("--name", help="How it is called in the list of workers (default: by host and process).")
     ] = "",
-    lease: Annotated[
-        float,
-        typer.Option(
-            "--lease", envvar="STEELYARD_LEASE_SECONDS", min=1, metavar="SECONDS", help="A dead worker is noticed after this."
-        ),
-    ] = 45.0,
+    lease: LeaseSeconds = 45.0,
+    progress: ProgressSeconds = 600.0,
     end_with: EndWith = None,
 ) -> None:
     """Run one worker against the database of a service: STEELYARD_DATABASE_URL, or the SQLite file in the data directory."""
@@ -94,7 +114,9 @@ def worker(
     configure_logs()
     with _database_trouble():
         url = _database_url(data_dir)
-        settings = WorkerSettings(database_url=url, name=name, lease_seconds=lease, until_idle_seconds=until_idle)
+        settings = WorkerSettings(
+            database_url=url, name=name, lease_seconds=lease, progress_seconds=progress, until_idle_seconds=until_idle
+        )
         raise typer.Exit(Worker(settings).run())
 
 

@@ -70,9 +70,9 @@ def study_table(study: Study) -> Table:
 
 
 def trials_table(trials: Sequence[Trial]) -> Table:
-    """Draw one line a trial: role, state, value, objective metrics, weights."""
+    """Draw one line a trial: role, state, value, objective metrics, searched weights."""
     metrics = _keys(trial["objective"]["values"] for trial in trials)
-    weights = _keys(trial["parameters"] or trial["weights"] for trial in trials)
+    weights = _keys(trial["parameters"] for trial in trials) or _keys(trial["weights"] for trial in trials)
     titles = [*metrics, *(f"weight {path}" for path in weights)]
     table = table_of("trial", "role", "state", "value", *titles, "reason", right=("trial", "value", *titles))
     for trial in trials:

@@ -7,10 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from app.openapi import FLAGSHIP
 from storage import leases, studies, trials, workers
 from storage.database import Database
 from storage.records import Measured, Moment, Outcome, PlannedTrial, Reason, Role, StudyRecord, StudyState, TrialState
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For tables of many rows whose answer does not come from the database."""
 
 NAME = "digit-and-parity"
 DIGIT, PARITY = "digit.sparse_categorical_accuracy", "parity.binary_accuracy"

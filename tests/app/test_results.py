@@ -85,7 +85,14 @@ def test_without_a_loss_weight_key_for_what_compile_cannot_say(bench: Bench) -> 
 def _with_column() -> list[dict[str, object]]:
     loss = {"name": "crossentropy", "loss": "binary_crossentropy"}
     return [
-        {"name": "digit", "output": "parity", "column": 0, "target": "parity", "losses": [loss], "metrics": ["sparse_categorical_accuracy"]},
+        {
+            "name": "digit",
+            "output": "parity",
+            "column": 0,
+            "target": "parity",
+            "losses": [loss],
+            "metrics": ["sparse_categorical_accuracy"],
+        },
         {"name": "parity", "losses": [{**loss, "weight": {"low": 0.01, "high": 100}}], "metrics": ["binary_accuracy"]},
     ]
 

@@ -1,14 +1,17 @@
-"""Submitting, reading, changing, steering and deleting studies over HTTP."""
+"""Submitting, listing and reading studies over HTTP."""
 
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from storage.records import Reason, StudyState
-from tests.app.scenes import NAME, Bench, definition, outcome, problem
+from storage import studies
+from storage.database import Database
+from storage.records import StudyState
+from tests.app.scenes import NAME, Bench, definition, on_sqlite, outcome, problem
 
 STUDY = f"/v1/studies/{NAME}"
 
@@ -60,6 +63,25 @@ def test_the_same_study_is_found_again_after_its_budget_was_raised(bench: Bench)
     bench.submit()
     bench.client.patch(STUDY, json={"trials": 64})
     assert bench.client.post("/v1/studies", json=definition()).status_code == 200
+
+
+def test_one_of_many_at_once_creates_the_study(bench: Bench) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: bench.client.post("/v1/studies", json=definition()), range(6)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
+    assert bench.count() == 1
+
+
+def test_a_busy_database_is_503_and_stores_nothing(bench: Bench, database_url: str, app: Any) -> None:
+    app.state.database = impatient = Database(database_url, busy_timeout_seconds=0.05)
+    bench.submit()
+    with bench.database.writing() as session:
+        studies.lock_study(session, 1)
+        response = bench.client.post(f"{STUDY}/pause")
+    problem(response, 503, "storage-busy")
+    assert int(response.headers["retry-after"]) > 0
+    assert bench.study().state is StudyState.QUEUED
+    impatient.close()
 
 
 def test_another_definition_under_the_name_is_409_with_what_differs(bench: Bench) -> None:
@@ -219,146 +241,6 @@ def test_waiting_for_a_study_that_is_not_there_is_404(bench: Bench) -> None:
     problem(bench.client.get("/v1/studies/none?wait=5"), 404, "study-not-found")
 
 
-def test_more_trials_can_be_asked_for(bench: Bench) -> None:
-    bench.submit()
-    body = bench.client.patch(STUDY, json={"trials": 64}).json()
-    assert (body["progress"]["planned"], body["definition"]["search"]["trials"]) == (65, 64)
-
-
-def test_a_complete_study_goes_on_with_more_trials(bench: Bench) -> None:
-    bench.submit(search={"trials": 1})
-    bench.trained([0.5])
-    bench.ended(StudyState.COMPLETE)
-    assert bench.client.patch(STUDY, json={"trials": 2}).json()["state"] == "RUNNING"
-
-
-def test_fewer_trials_than_there_are_is_409_with_the_least(bench: Bench) -> None:
-    bench.submit()
-    bench.plan(3)
-    body = problem(bench.client.patch(STUDY, json={"trials": 2}), 409, "budget-too-small")
-    assert body["least"] == 3
-
-
-def test_a_cancelled_study_takes_no_more_trials(bench: Bench) -> None:
-    bench.submit()
-    bench.client.post(f"{STUDY}/cancel")
-    assert problem(bench.client.patch(STUDY, json={"trials": 64}), 409, "wrong-state")["state"] == "CANCELLED"
-
-
-def test_a_grid_keeps_its_number_of_trials(bench: Bench) -> None:
-    document = definition(search={"sampler": {"name": "grid"}}, penalties=[])
-    document["tasks"][1]["losses"][0]["weight"] = {"low": 0.01, "high": 1, "points": 5}
-    bench.client.post("/v1/studies", json=document)
-    body = problem(bench.client.patch(STUDY, json={"trials": 6}), 422, "bad-parameter")
-    assert body["errors"][0]["path"] == "trials"
-
-
-def test_labels_and_description_can_be_replaced(bench: Bench) -> None:
-    bench.submit(labels={"a": "1"}, description="first")
-    body = bench.client.patch(STUDY, json={"labels": {"b": "2"}, "description": ""}).json()
-    assert (body["definition"]["labels"], body["definition"]["description"]) == ({"b": "2"}, "")
-
-
-@pytest.mark.parametrize(
-    ("patch", "path"),
-    [
-        ({"trials": 0}, "trials"),
-        ({"trials": 2.5}, "trials"),
-        ({"trials": True}, "trials"),
-        ({"trials": 100_001}, "trials"),
-        ({"trials": 10**18}, "trials"),
-        ({"labels": {"a": 1}}, "labels.a"),
-        ({"labels": {"a": "x" * 257}}, "labels.a"),
-        ({"labels": {str(i): "" for i in range(65)}}, "labels"),
-        ({"description": "x" * 5000}, "description"),
-        ({"trails": 64}, "trails"),
-        ({}, ""),
-        ([], ""),
-    ],
-)
-def test_a_bad_patch_changes_nothing(bench: Bench, patch: Any, path: str) -> None:
-    bench.submit()
-    before = bench.get(STUDY)
-    body = problem(bench.client.patch(STUDY, json=patch), 422, "bad-parameter")
-    assert body["errors"][0]["path"] == path
-    assert bench.get(STUDY) == before
-
-
-@pytest.mark.parametrize(
-    ("verbs", "state"),
-    [
-        (["pause"], "PAUSED"),
-        (["pause", "pause"], "PAUSED"),
-        (["pause", "resume"], "QUEUED"),
-        (["resume"], "QUEUED"),
-        (["stop"], "STOPPED"),
-        (["stop", "stop"], "STOPPED"),
-        (["cancel", "cancel"], "CANCELLED"),
-        (["retry"], "QUEUED"),
-    ],
-)
-def test_a_verb_can_be_repeated(bench: Bench, verbs: list[str], state: str) -> None:
-    bench.submit()
-    answers = [bench.client.post(f"{STUDY}/{verb}") for verb in verbs]
-    assert [answer.status_code for answer in answers] == [200] * len(verbs)
-    assert answers[-1].json()["state"] == state
-
-
-@pytest.mark.parametrize(("end", "verb"), [("cancel", "pause"), ("cancel", "resume"), ("stop", "cancel"), ("cancel", "retry")])
-def test_a_verb_in_the_wrong_state_is_409_that_names_it(bench: Bench, end: str, verb: str) -> None:
-    bench.submit()
-    state = bench.client.post(f"{STUDY}/{end}").json()["state"]
-    body = problem(bench.client.post(f"{STUDY}/{verb}"), 409, "wrong-state")
-    assert body["state"] == state
-    assert state in body["detail"]
-    assert body["allowed"]
-
-
-def test_a_stopping_study_says_how_many_trials_still_run(bench: Bench) -> None:
-    bench.submit()
-    bench.plan(3)
-    bench.start([0, 1])
-    body = bench.client.post(f"{STUDY}/stop").json()
-    assert (body["state"], body["reason"]["code"]) == ("STOPPING", "stopping")
-    assert "2 trials" in body["reason"]["message"]
-    assert body["progress"]["trials"]["CANCELLED"] == 1
-
-
-def test_a_study_that_failed_in_its_preflight_is_queued_again_by_retry(bench: Bench) -> None:
-    bench.submit()
-    bench.ended(StudyState.FAILED, reason=Reason("workload_import_failed", "no file data.tsv", "work.py:3"))
-    body = bench.get(STUDY)
-    assert body["reason"] == {"code": "workload_import_failed", "message": "no file data.tsv", "at": "work.py:3"}
-    assert bench.client.post(f"{STUDY}/retry").json()["state"] == "QUEUED"
-
-
-def test_an_ended_study_can_be_deleted(bench: Bench) -> None:
-    bench.submit()
-    bench.trained([0.5])
-    problem(bench.client.delete(STUDY), 409, "wrong-state")
-    bench.client.post(f"{STUDY}/cancel")
-    response = bench.client.delete(STUDY)
-    assert (response.status_code, response.content) == (204, b"")
-    problem(bench.client.delete(STUDY), 404, "study-not-found")
-    assert bench.client.post("/v1/studies", json=definition()).status_code == 201
-
-
-def test_a_queued_study_says_that_no_live_worker_has_its_workload(bench: Bench) -> None:
-    bench.submit()
-    bench.worker("digits-mask", "digits-overlay")
-    bench.worker("digits-mask", name="w2")
-    reason = bench.get(STUDY)["reason"]
-    assert reason["code"] == "no_live_worker"
-    assert reason["message"] == "no live worker has workload 'digits'; 2 workers have: digits-mask, digits-overlay"
-
-
-def test_a_study_in_training_waits_for_nothing(bench: Bench) -> None:
-    bench.submit()
-    bench.plan(1)
-    bench.start()
-    assert bench.get(STUDY)["reason"] is None
-
-
 def test_the_best_trial_so_far_is_shown(bench: Bench) -> None:
     bench.submit()
     bench.trained([0.5, 0.75, 0.25])
@@ -373,11 +255,13 @@ def test_an_infeasible_trial_is_not_the_best(bench: Bench) -> None:
     assert bench.get(STUDY)["best"] is None
 
 
+@on_sqlite
 @pytest.mark.parametrize("name", ["none", "a b", "x" * 65, "%00", "..%5c", "-", "a%0A", "ü"])
 def test_an_unknown_name_is_404(bench: Bench, name: str) -> None:
     problem(bench.client.get(f"/v1/studies/{name}"), 404, "study-not-found")
 
 
+@on_sqlite
 @pytest.mark.parametrize("rest", ["trials", "trials/0", "best", "export", "curves?trials=0"])
 def test_everything_of_an_unknown_study_is_404(bench: Bench, rest: str) -> None:
     problem(bench.client.get(f"/v1/studies/none/{rest}"), 404, "study-not-found")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from storage.records import Reason, Role, TrialState
-from tests.app.scenes import DIGIT, NAME, Bench, outcome, problem
+from tests.app.scenes import DIGIT, NAME, Bench, on_sqlite, outcome, problem
 
 TRIALS = f"/v1/studies/{NAME}/trials"
 
@@ -35,7 +35,20 @@ def test_a_complete_trial_has_every_field_of_the_contract(bench: Bench) -> None:
     bench.trained([0.75])
     trial = bench.get(TRIALS)["trials"][0]
     assert set(trial) == {
-        *("number", "role", "rule", "state", "ended", "weights", "parameters", "objective", "metrics", "seed", "epochs", "best_epoch"),
+        *(
+            "number",
+            "role",
+            "rule",
+            "state",
+            "ended",
+            "weights",
+            "parameters",
+            "objective",
+            "metrics",
+            "seed",
+            "epochs",
+            "best_epoch",
+        ),
         *("attempt", "worker", "cohort", "engine", "reason", "created_at", "started_at", "ended_at", "not_finite"),
     }
     assert trial["weights"] == {"digit.crossentropy": 1.0, "parity.crossentropy": 0.25, "agreement": 0.5}
@@ -147,7 +160,13 @@ def test_the_last_page_has_no_token(bench: Bench) -> None:
 def forged(token: str) -> list[str]:
     """Return tokens that nobody gave out, made from one that was."""
     content = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    altered = [content[:-1] + bytes([content[-1] ^ 1]), bytes([content[0] ^ 1]) + content[1:], content[:12], content[:5], content + b"0"]
+    altered = [
+        content[:-1] + bytes([content[-1] ^ 1]),
+        bytes([content[0] ^ 1]) + content[1:],
+        content[:12],
+        content[:5],
+        content + b"0",
+    ]
     return ["x", "!", "é", token[:-2], token + "AAAA", *(base64.urlsafe_b64encode(each).decode() for each in altered)]
 
 
@@ -182,6 +201,7 @@ def test_a_page_token_of_the_studies_list_is_refused(bench: Bench) -> None:
     problem(bench.client.get(TRIALS, params={"page_token": token}), 400, "bad-page-token")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "query",
     [
@@ -272,6 +292,7 @@ def test_a_trial_that_is_not_there_is_404(bench: Bench, number: str) -> None:
     problem(bench.client.get(f"{TRIALS}/{number}"), 404, "trial-not-found")
 
 
+@on_sqlite
 @pytest.mark.parametrize("number", ["-1", "x", "1.0", "99999999999999999999", "٣", "%00"])
 def test_what_is_no_trial_number_is_422(bench: Bench, number: str) -> None:
     bench.submit()
@@ -311,6 +332,7 @@ def test_curves_of_a_trial_that_is_not_there_are_404(bench: Bench) -> None:
     problem(bench.client.get(CURVES, params={"trials": "0,7"}), 404, "trial-not-found")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("query", "path"),
     [

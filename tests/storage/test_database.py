@@ -183,9 +183,14 @@ def end_connections(url: str) -> None:
 
 def test_a_connection_lost_within_a_transaction_is_unavailable(empty_postgres_url: str) -> None:
     database = Database(empty_postgres_url)
-    with pytest.raises(StorageUnavailable), database.writing() as session:
-        end_connections(empty_postgres_url)
-        session.execute(text("SELECT 1"))
+
+    def lose() -> None:
+        with database.writing() as session:
+            end_connections(empty_postgres_url)
+            session.execute(text("SELECT 1"))
+
+    with pytest.raises(StorageUnavailable):
+        lose()
     database.close()
 
 

@@ -204,9 +204,7 @@ def test_eight_workers_racing_for_a_preflight_get_it_once(database: Database) ->
 def test_a_prepared_study_runs(database: Database) -> None:
     with database.writing() as session:
         study = scenes.create(session, warnings=("first",))
-        prepared = studies.prepared(
-            session, study.id, cohort_size=16, engine="stacked", warnings=["second", "first"], now=later(1)
-        )
+        prepared = studies.prepared(session, study.id, cohort_size=16, engine="stacked", warnings=["second", "first"], now=later(1))
     assert (prepared.state, prepared.prepared, prepared.started_at) == (StudyState.RUNNING, True, later(1))
     assert (prepared.cohort_size, prepared.engine, prepared.warnings) == (16, "stacked", ("first", "second"))
 

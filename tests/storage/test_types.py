@@ -39,17 +39,17 @@ def test_a_missing_number_comes_back_missing() -> None:
 
 def test_a_time_is_stored_in_utc_without_zone_on_sqlite() -> None:
     two_hours_east = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
-    assert UtcDateTime().process_bind_param(two_hours_east, SQLITE) == datetime(2025, 12, 31, 23)  # noqa: DTZ001
+    assert UtcDateTime().process_bind_param(two_hours_east, SQLITE) == datetime(2025, 12, 31, 23)
 
 
 def test_a_stored_time_comes_back_aware() -> None:
-    stored = datetime(2026, 1, 1, 1)  # noqa: DTZ001
+    stored = datetime(2026, 1, 1, 1)
     assert UtcDateTime().process_result_value(stored, SQLITE) == datetime(2026, 1, 1, 1, tzinfo=UTC)
 
 
 def test_a_naive_time_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a time zone"):
-        UtcDateTime().process_bind_param(datetime(2026, 1, 1), POSTGRESQL)  # noqa: DTZ001
+        UtcDateTime().process_bind_param(datetime(2026, 1, 1), POSTGRESQL)
 
 
 def test_text_that_postgresql_refuses_is_replaced() -> None:

@@ -1,0 +1,107 @@
+"""Which strategy trains a study, and how many settings at once.
+
+Chosen from the model, the optimizer, this machine's memory and the sampler's use; never from the load of the moment.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from search import space
+from search.definition import StudyDefinition
+from search.training.cost import Cost, cost_of
+from search.training.network import Network
+from search.training.problem import Problem
+from search.training.seeding import epoch_order
+from search.training.stack import Changing, Stack, changing_state, stacks_exactly
+from search.training.strategies import STRATEGIES
+
+LEARNING_SIZE = 16
+"""Largest cohort of a sampler that learns from results."""
+VECTORIZED_SIZE = 32
+UNROLLED_SIZE = 8
+"""Every unrolled copy lengthens the trace; beyond 8 nothing more is gained a setting."""
+
+BOUND_BY_COMPUTATION = 1e9
+"""Floating-point operations of a setting's forward step from which the overhead that stacking saves is lost in the noise."""
+SURELY_SMALL = 5e7
+"""Below this, stacking wins without being measured."""
+
+MEMORY_SHARE = 0.25
+"""Share of the machine's memory that one worker's stack may take."""
+
+TIMED_STEPS = 3
+
+
+class Choice(NamedTuple):
+    """The engine of a study, its cohort size, and why."""
+
+    engine: str
+    cohort_size: int
+    why: str
+
+
+def choose(definition: StudyDefinition, problem: Problem) -> Choice:
+    """Choose once for a study; all its workers use it."""
+    wanted = wanted_size(definition)
+    if not stacks_exactly(problem):
+        return Choice("serial", 1, f"{problem.optimizer.name} is not elementwise, so settings are trained one by one")
+    if wanted == 1:
+        return Choice("serial", 1, "one setting at a time was asked for")
+    cost = cost_of(problem)
+    size = min(wanted, fitting(cost))
+    if size == 1 or cost.trained_flops >= BOUND_BY_COMPUTATION:
+        return Choice("serial", 1, f"a step of one setting is bound by computation ({cost})")
+    strategy = "unrolled" if cost.own_convolutions else "vectorized"
+    size = min(size, UNROLLED_SIZE) if cost.own_convolutions else size
+    if cost.trained_flops < SURELY_SMALL:
+        how = "convolutions run side by side" if cost.own_convolutions else "every operation vectorises"
+        return Choice(strategy, size, f"a step of one setting is small, and {how} ({cost})")
+    return _measured(problem, strategy, size, cost)
+
+
+def wanted_size(definition: StudyDefinition) -> int:
+    """Return how many settings the sampler can use at once: a power of two, unless the user said how many."""
+    if definition.search.cohort_size is not None:
+        return definition.search.cohort_size
+    trials = space.trial_budget(definition) + len(space.baseline_rules(definition))
+    limit = VECTORIZED_SIZE if definition.search.sampler.name in ("grid", "random") else LEARNING_SIZE
+    return min(limit, 1 << (trials - 1).bit_length())
+
+
+def fitting(cost: Cost) -> int:
+    """Return how many settings fit into this machine's memory: a power of two, at least 1."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE
+    count = max(1, int(memory / max(cost.bytes_a_setting, 1)))
+    return 1 << (count.bit_length() - 1)
+
+
+def _measured(problem: Problem, strategy: str, size: int, cost: Cost) -> Choice:
+    """Time a few steps of one setting alone and of the stack, and take what is quicker a setting."""
+    network = problem.network(0)
+    changing = changing_state(problem, network)
+    seconds = {name: _seconds_a_setting(problem, network, changing, name, k) for name, k in (("serial", 1), (strategy, size))}
+    told = ", ".join(f"{name} {value * 1e3:.2f} ms" for name, value in seconds.items())
+    name = min(seconds, key=lambda each: seconds[each])
+    return Choice(name, 1 if name == "serial" else size, f"measured a setting and step: {told} ({cost})")
+
+
+def _seconds_a_setting(problem: Problem, network: Network, changing: Changing, name: str, size: int) -> float:
+    stack = Stack(problem, network, changing, STRATEGIES[name], size)
+    weights = tf.ones((size, len(problem.terms)), keras.config.floatx())
+    order = tf.constant(epoch_order(0, 0, problem.count("train")))
+    extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}
+    sums = tf.zeros((size, len(problem.terms)), tf.float64)
+    steps = min(TIMED_STEPS, problem.steps("train"))
+    best = math.inf
+    for _ in range(3):  # the first traces
+        began = time.perf_counter()
+        stack.train(weights, order, extra, tf.constant(0), tf.constant(steps), sums)[0].numpy()
+        best = min(best, time.perf_counter() - began)
+    return best / steps / size

@@ -1,0 +1,43 @@
+"""The command in a terminal of its own: a pseudo-terminal, as a user has it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a user sees of a command that has ended, without colours and cursor movements."""
+
+    code: int
+    text: str
+
+    @property
+    def lines(self) -> list[str]:
+        return [line.rstrip() for line in self.text.splitlines()]
+
+
+def typed(*arguments: str, columns: int = 120, meanwhile: Callable[[subprocess.Popen[bytes], str], None] | None = None) -> Seen:
+    """Run the command in a terminal. `meanwhile` is called with the process and all that was shown, whenever there is more."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "steelyard", *arguments]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux tells the end of a terminal so
+        while more := os.read(ours, 65536):
+            shown += more
+            if meanwhile is not None:
+                meanwhile(process, shown.decode(errors="replace"))
+    os.close(ours)
+    return Seen(process.wait(), ESCAPES.sub("", shown.decode()).replace("\r\n", "\n"))

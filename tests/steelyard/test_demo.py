@@ -1,0 +1,33 @@
+"""The demo, with real training of a small study."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from steelyard import starters
+
+
+def test_the_demo_trains_writes_the_weights_and_ends_its_service(tmp_path):
+    definition = starters.digits()
+    definition["search"]["trials"], definition["training"]["epochs"] = 2, 1
+    (tmp_path / "small.json").write_text(json.dumps(definition))
+    command = [sys.executable, "-m", "steelyard", "demo", "small.json", "--data-dir", "data"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr
+    written = json.loads((tmp_path / "best-weights.json").read_text())
+    assert json.loads(ended.stdout) == written
+    assert written["final"]
+    assert 0.01 <= written["weights"]["parity.crossentropy"] <= 100
+    assert "yours" in ended.stderr
+    assert "steelyard.apply" in ended.stderr
+
+
+def test_a_demo_that_is_refused_ends_its_service_and_says_why(tmp_path):
+    (tmp_path / "wrong.json").write_text('{"workload": {"name": "digits"}}')
+    command = [sys.executable, "-m", "steelyard", "demo", "wrong.json"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "The study definition is refused" in ended.stderr
+    assert not (tmp_path / "best-weights.json").exists()

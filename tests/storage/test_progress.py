@@ -1,0 +1,95 @@
+"""How far a study is, and which trial is the best."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from storage import leases, studies, trials
+from storage.database import Database
+from storage.records import Pace, Role, TrialState
+from tests.storage import scenes
+from tests.storage.scenes import NOW
+
+
+def test_progress_counts_every_state_and_the_epochs(database: Database) -> None:
+    running = scenes.running(database, 3)
+    with database.writing() as session:
+        report = {number: (4, {}, {"digit.accuracy": 0.5}, 0.5) for number in (0, 1)}
+        trials.record_epoch(session, running.token, running.cohort, report, NOW)
+        trials.record_outcomes(session, running.token, [scenes.outcome(2, epochs=10)], NOW)
+        counts, epochs = studies.progress_counts(session, running.study.id)
+    assert counts == {**dict.fromkeys(TrialState, 0), TrialState.RUNNING: 2, TrialState.COMPLETE: 1}
+    assert epochs == 4 + 4 + 10
+
+
+def test_progress_of_many_studies_comes_at_once(database: Database) -> None:
+    first, second = scenes.running(database, 2, "first"), scenes.running(database, 1, "second")
+    with database.writing() as session:
+        empty = scenes.create(session, "empty")
+        found = studies.progress_counts_of(session, [first.study.id, second.study.id, empty.id])
+    assert [found[each.id][0]["RUNNING"] for each in (first.study, second.study, empty)] == [2, 1, 0]
+
+
+def test_the_pace_is_seconds_over_epochs_and_what_trains_now(database: Database) -> None:
+    running = scenes.running(database, 2)
+    with database.writing() as session:
+        for epoch in (0, 1, 2):
+            report = {number: (epoch, {}, {"digit.accuracy": 0.5}, 0.25) for number in (0, 1)}
+            trials.record_epoch(session, running.token, running.cohort, report, NOW)
+        assert studies.trial_durations(session, running.study.id) == Pace(epochs=4, seconds=1.5, cohorts=1)
+        leases.complete(session, running.token, NOW)
+        assert studies.trial_durations(session, running.study.id).cohorts == 0
+
+
+@pytest.mark.parametrize(
+    ("ends", "best"),
+    [
+        ([(0.5, True), (0.75, True), (0.75, True)], 1),  # the lowest number of the greatest
+        ([(0.9, False), (0.5, True)], 1),  # feasible before better
+        ([(0.5, False), (0.9, False)], 1),  # where none is feasible, the greatest
+        ([(math.nan, True), (-3.0, True), (math.inf, True)], 1),  # only finite values compete
+        ([(math.nan, True)], None),
+        ([], None),
+    ],
+)
+def test_the_best_trial(database: Database, ends: list[tuple[float, bool]], best: int | None) -> None:
+    running = scenes.running(database, 3)
+    with database.writing() as session:
+        outcomes = [scenes.outcome(number, value, feasible=feasible) for number, (value, feasible) in enumerate(ends)]
+        trials.record_outcomes(session, running.token, outcomes, NOW)
+        found = studies.best_trial(session, running.study.id)
+    assert (None if found is None else found.number) == best
+
+
+@pytest.mark.parametrize("role", [Role.REFERENCE, Role.CONFIRMATION])
+def test_references_and_confirmations_do_not_win(database: Database, role: Role) -> None:
+    with database.writing() as session:
+        study = scenes.prepare(session, scenes.create(session))
+        scenes.add(session, study, 1, role)
+        scenes.add(session, study, 1, Role.BASELINE)
+        lease = scenes.start(session, study)
+        trials.record_outcomes(session, lease.token, [scenes.outcome(0, 0.9), scenes.outcome(1, 0.1)], NOW)
+        found = studies.best_trial(session, study.id)
+    assert found is not None
+    assert found.number == 1
+
+
+@pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.DIVERGED, TrialState.FAILED])
+def test_only_complete_trials_win(database: Database, state: TrialState) -> None:
+    running = scenes.running(database, 1)
+    with database.writing() as session:
+        trials.record_outcomes(session, running.token, [scenes.outcome(0, 0.9, state)], NOW)
+        assert studies.best_trial(session, running.study.id) is None
+
+
+def test_the_closest_trial_misses_its_constraints_by_the_least(database: Database) -> None:
+    running = scenes.running(database, 4)
+    missed = [{"digit.accuracy": 0.2, "agreement": 0.2}, {"digit.accuracy": 0.3}, {"agreement": 0.3}, {"agreement": math.inf}]
+    with database.writing() as session:
+        outcomes = [scenes.outcome(number, feasible=False, violations=each) for number, each in enumerate(missed)]
+        trials.record_outcomes(session, running.token, outcomes, NOW)
+        found = studies.closest_trial(session, running.study.id)
+    assert found is not None
+    assert found.number == 1
