@@ -1,7 +1,6 @@
 """What must hold between the parts of a definition. Each check is one short function that yields faults; all of them run.
 
-What only a loaded model can tell (outputs, widths, targets) is checked against the description that a worker published, where there
-is one; else the preflight checks it.
+What only a loaded model can tell (outputs, widths, targets) is in `search.described`.
 """
 
 from __future__ import annotations

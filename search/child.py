@@ -41,7 +41,7 @@ class Child:
         self._connection: Connection[Any, Any] = ours
         self._folder = tempfile.TemporaryDirectory(prefix="steelyard-child-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "search.training.runner", str(theirs.fileno())],
+            [sys.executable, "-P", "-m", "search.training.runner", str(theirs.fileno())],
             env=_environment(self._folder.name),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
@@ -92,5 +92,4 @@ class Child:
 
 def _environment(folder: str) -> dict[str, str]:
     passed = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}
-    path = os.pathsep.join(filter(None, [os.getcwd(), passed.get("PYTHONPATH")]))
-    return passed | {"PYTHONPATH": path, "TMPDIR": folder, "PYTHONUNBUFFERED": "1"}
+    return passed | {"TMPDIR": folder, "PYTHONUNBUFFERED": "1"}

@@ -26,6 +26,7 @@ class CohortRun:
         self._epochs: list[EpochReports] = []
         self._outcomes: list[Outcome] = []
         self.trained = False
+        self.traces = 0  # graphs that the child has traced in its life
         self.recorded = False
 
     def order(self) -> dict[str, Any]:
@@ -49,6 +50,7 @@ class CohortRun:
                 self._hear_end(message)
             case "trained":
                 self.trained = True
+                self.traces = int(message.get("traces", 0))
 
     def _hear_epoch(self, message: Message) -> None:
         epoch, share = int(message["epoch"]), float(message["seconds"]) / len(message["numbers"])

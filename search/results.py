@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from search.definition import Objective
 from search.objective import Score, best_epoch, counting_epoch, evaluate
@@ -40,25 +40,12 @@ def outcome(number: int, curve: Curve, objective: Objective, state: TrialState, 
     best = best_epoch(scores)
     moments = {Moment.INITIAL: min(scores), Moment.LAST: curve.epochs, Moment.BEST: best}
     measured = {moment: curve.at(epoch) for moment, epoch in moments.items()}
-    if state is not TrialState.COMPLETE:
-        return Outcome(number, state, epochs, best_epoch=best, measured=measured, reason=reason)
-    counted = scores[counting_epoch(objective, scores)]
-    return _scored(Outcome(number, state, epochs, best_epoch=best, measured=measured, reason=reason), counted)
+    ended = Outcome(number, state, epochs, best_epoch=best, measured=measured, reason=reason)
+    return ended if state is not TrialState.COMPLETE else _scored(ended, scores[counting_epoch(objective, scores)])
 
 
 def _scored(ended: Outcome, score: Score) -> Outcome:
-    return Outcome(
-        number=ended.number,
-        state=ended.state,
-        epochs=ended.epochs,
-        best_epoch=ended.best_epoch,
-        value=score.value,
-        values=score.values,
-        feasible=score.feasible,
-        violations=score.violations,
-        measured=ended.measured,
-        reason=ended.reason,
-    )
+    return replace(ended, value=score.value, values=score.values, feasible=score.feasible, violations=score.violations)
 
 
 def unpacked(message: Mapping[str, object]) -> dict[int, tuple[Values, Values]]:

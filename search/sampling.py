@@ -117,9 +117,7 @@ def _from_optuna(definition: StudyDefinition, params: Mapping[str, Any]) -> dict
 
 
 def _value(weight: SharedWeight, param: float) -> float:
-    if isinstance(weight, WeightChoice):
-        return sorted(weight.values)[int(param)]
-    return min(max(float(param), weight.low), weight.high)  # exp(log(low)) may lie a rounding below low
+    return sorted(weight.values)[int(param)] if isinstance(weight, WeightChoice) else float(param)
 
 
 TOLD_AS = {

@@ -39,7 +39,8 @@ class WorkerSettings:
     """How a worker behaves. All durations in seconds.
 
     `lease_seconds`: how long the cohort of a dead worker waits for another. `progress_seconds`: how long a training may be silent
-    before it counts as hung. `until_idle_seconds`: end after so long without work (None: never).
+    before it counts as hung. `until_idle_seconds`: end after so long without work (None: never). `max_traces`: how many graphs a
+    child traces before another takes its place, since each keeps some 10 MB for good.
     """
 
     database_url: str
@@ -49,6 +50,7 @@ class WorkerSettings:
     beat_seconds: float = 10.0
     progress_seconds: float = 600.0
     until_idle_seconds: float | None = None
+    max_traces: int = 40
 
 
 class Stopped(Exception):
@@ -224,6 +226,9 @@ class Worker:
         run = CohortRun(self._database, work, holding)
         self._converse(child, run.order(), holding, hear=run.hear, done=lambda: run.trained, record=run.record)
         self._until_written(holding, lambda: run.recorded or run.record())
+        if run.traces >= self._settings.max_traces:
+            log.info("child replaced", worker=self._name, traces=run.traces)
+            self._end_child()
 
     def _converse(
         self,

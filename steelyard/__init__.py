@@ -108,7 +108,7 @@ def __getattr__(name: str) -> Any:
 
         return Retries
     if name == "__version__":
-        from steelyard.version import version
+        from steelyard.program import version
 
         return version()
     raise AttributeError(f"module 'steelyard' has no attribute {name!r}")

@@ -19,7 +19,7 @@ from steelyard.connection import Clock, Connection, Retries
 from steelyard.definitions import Definition, named, read_definition
 from steelyard.documents import BestWeights, Study, Trial, Validation
 from steelyard.errors import NotFound, UnexpectedAnswer, WaitTimeout
-from steelyard.version import version
+from steelyard.program import version
 
 if TYPE_CHECKING:
     import httpx

@@ -1,9 +1,8 @@
-"""Know where things are: this command, for processes of its own, and the database, which is brought up to date."""
+"""Know where the database is, and bring it up to date."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from storage import migrations
@@ -11,9 +10,6 @@ from storage.database import Database
 from storage.errors import SchemaOutdated
 
 DATABASE_FILE = "steelyard.sqlite3"
-
-STEELYARD = (sys.executable, "-P", "-m", "steelyard")
-"""The command, run by this very Python. -P: a folder `search` or `app` of the user's in the current directory is not ours."""
 
 
 def database_url_in(data_dir: str) -> str:

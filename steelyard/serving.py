@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import LOOPBACK, ApiSettings
-from steelyard.places import STEELYARD
+from steelyard.program import COMMAND
 from steelyard.supervision import Supervisor
 from storage import leases, workers
 from storage.database import Database
@@ -73,7 +73,7 @@ class NotStarted(Exception):
     """The API could not start."""
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Uvicorn without signal handlers of its own, telling when it is ready."""
 
     def __init__(self, app: FastAPI, ready: Callable[[], None]) -> None:
@@ -106,11 +106,11 @@ def serve(settings: ServeSettings, opened: socket.socket, ready: Callable[[str],
     """
     app = create_app(_api_settings(settings))
     url = url_of(opened)
-    server = _Server(app, lambda: ready(url))
+    server = Server(app, lambda: ready(url))
     asyncio.run(_run(server, opened, settings))
 
 
-async def _run(server: _Server, opened: socket.socket, settings: ServeSettings) -> None:
+async def _run(server: Server, opened: socket.socket, settings: ServeSettings) -> None:
     supervisor = Supervisor(
         settings.workers,
         lambda _slot: _start_worker(settings.database_url),
@@ -144,7 +144,7 @@ async def _run(server: _Server, opened: socket.socket, settings: ServeSettings) 
 async def _start_worker(database_url: str) -> asyncio.subprocess.Process:
     # In a session of its own: a Ctrl-C in the terminal reaches the service alone, which then asks its workers once.
     return await asyncio.create_subprocess_exec(
-        *(*STEELYARD, "worker", "--end-with", str(os.getpid())),
+        *(*COMMAND, "worker", "--end-with", str(os.getpid())),
         env={**os.environ, "STEELYARD_DATABASE_URL": database_url},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=sys.stderr.fileno(),

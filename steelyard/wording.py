@@ -82,6 +82,8 @@ def standing(study: Study) -> str:
         parts.append(f"{duration(progress['seconds_left'])} left")
     if reason := because(study["reason"]):
         parts.append(reason)
+    elif study["state"] == "QUEUED":
+        parts.append("being prepared")
     return ", ".join(parts)
 
 

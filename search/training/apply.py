@@ -16,7 +16,7 @@ from search.catalog import find_loss, find_penalty
 from search.definition import Optimizer, Penalty, Task
 from search.names import listed, nearest
 from search.training.batch import Batch, Tensor, Tensors
-from search.training.metrics import Counted, RowMean, metric_functions
+from search.training.metrics import RowMean, metric_functions
 from search.training.network import named_outputs
 from search.training.optimizers import made_optimizer
 from search.training.terms import TermFunction, made_loss, term_functions
@@ -38,7 +38,8 @@ def apply(
     workload: class, instance or module with the losses, penalties and metrics of its own that the document names.
 
     The returned model has the layers and weights of `model`: it is `model` itself, compiled, or a model around them whose loss and
-    metrics are the study's terms, each under its path (`digit.crossentropy`, `agreement`).
+    metrics are the study's terms, each under its path (`digit.crossentropy`, `agreement`). Of the study's metrics it has those that
+    are means over rows; areas, F-scores and other counts over all rows are left to Keras's own `metrics`.
     Raises ValueError for a model without an output that the study trained, and for terms of a workload that is not given.
     """
     tasks = [Task.model_validate(task) for task in best["terms"]["tasks"]]
@@ -50,7 +51,8 @@ def apply(
         return _compiled(model, tasks, best["loss_weights"], own, used)
     terms = term_functions(tasks, penalties, own)
     tuned = _around(model)
-    tuned.tune(terms, metric_functions(tasks, own, terms), best["weights"])
+    means = [metric for metric in metric_functions(tasks, own, terms) if isinstance(metric, RowMean) and not metric.root]
+    tuned.tune(terms, means, best["weights"])
     tuned.compile(optimizer=used)
     return tuned
 
@@ -139,18 +141,18 @@ class _RowFunction:
 # Where it is not
 
 
-class _Tuned(keras.Model):  # type: ignore[misc]
-    """A model whose loss is the study's: the weighted terms and the model's own losses. Each raw term is a metric."""
+class _Tuned:
+    """Mixed into a model: its loss is the study's weighted terms and the model's own losses. Each raw term is a metric."""
 
-    def tune(self, terms: Sequence[TermFunction], metrics: Sequence[RowMean | Counted], weights: Mapping[str, float]) -> None:
+    losses: list[Tensor]
+
+    def tune(self, terms: Sequence[TermFunction], metrics: Sequence[RowMean], weights: Mapping[str, float]) -> None:
         """Set what is trained and measured."""
         self._tuned_terms = tuple(terms)
         self._tuned_metrics = tuple(metrics)
         self._tuned_weights = dict(weights)
         self._tuned_means = {term.path: keras.metrics.Mean(name=term.path) for term in terms}
-        self._tuned_means |= {
-            metric.path: keras.metrics.Mean(name=metric.path) for metric in metrics if isinstance(metric, RowMean)
-        }
+        self._tuned_means |= {metric.path: keras.metrics.Mean(name=metric.path) for metric in metrics}
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -165,8 +167,7 @@ class _Tuned(keras.Model):  # type: ignore[misc]
                 total = total + weight * ops.cast(value, total.dtype)
             self._tuned_means[term.path].update_state(value, sample_weight=ops.cast(rows, value.dtype))
         for metric in self._tuned_metrics:
-            if isinstance(metric, RowMean):
-                self._tuned_means[metric.path].update_state(*metric.measure(batch))
+            self._tuned_means[metric.path].update_state(*metric.measure(batch))
         return total
 
     def _batch(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Batch:
@@ -179,14 +180,18 @@ class _Tuned(keras.Model):  # type: ignore[misc]
         return Batch(inputs, targets, outputs, given, {}, lambda other, active: self._again(other, training))
 
     def _again(self, x: Any, training: bool) -> Tensors:
-        return named_outputs(self, self(x, training=training))
+        return named_outputs(self, self(x, training=training))  # type: ignore[operator]  # the model it is mixed into
 
 
-class _Around(_Tuned):
+class _Graph(_Tuned, keras.Model):  # type: ignore[misc]
+    """A tuned model over the graph of layers of another."""
+
+
+class _Around(_Tuned, keras.Model):  # type: ignore[misc]
     """A tuned model around one that is no graph of layers."""
 
     def __init__(self, inner: keras.Model) -> None:
-        super().__init__()
+        super().__init__(name=inner.name)
         self.inner = inner
 
     def call(self, x: Any, training: bool | None = None) -> Any:
@@ -194,8 +199,8 @@ class _Around(_Tuned):
         return named_outputs(self.inner, self.inner(x, **arguments))
 
 
-def _around(model: keras.Model) -> _Tuned:
+def _around(model: keras.Model) -> Any:
     structure = getattr(model, "_outputs_struct", None)
     if structure is None:
         return _Around(model)
-    return _Tuned(model._inputs_struct, named_outputs(model, structure), name=model.name)
+    return _Graph(model._inputs_struct, named_outputs(model, structure), name=model.name)

@@ -17,9 +17,11 @@ from search import space
 from search.definition import StudyDefinition
 from search.training.cost import Cost, cost_of
 from search.training.network import Network
+from search.training.optimizers import stacks_exactly
 from search.training.problem import Problem
 from search.training.seeding import epoch_order
-from search.training.stack import Changing, Stack, changing_state, stacks_exactly
+from search.training.stack import Stack
+from search.training.stacked import Form, form_of
 from search.training.strategies import STRATEGIES
 
 LEARNING_SIZE = 16
@@ -50,8 +52,10 @@ class Choice(NamedTuple):
 def choose(definition: StudyDefinition, problem: Problem) -> Choice:
     """Choose once for a study; all its workers use it."""
     wanted = wanted_size(definition)
-    if not stacks_exactly(problem):
-        return Choice("serial", 1, f"{problem.optimizer.name} is not elementwise, so settings are trained one by one")
+    network = problem.network(0)
+    form = form_of(problem, network)
+    if not stacks_exactly(problem.optimizer, by_rows=bool(form.by_rows)):
+        return Choice("serial", 1, f"{problem.optimizer.name} so configured is not elementwise, so settings are trained one by one")
     if wanted == 1:
         return Choice("serial", 1, "one setting at a time was asked for")
     cost = cost_of(problem)
@@ -63,7 +67,7 @@ def choose(definition: StudyDefinition, problem: Problem) -> Choice:
     if cost.trained_flops < SURELY_SMALL:
         how = "convolutions run side by side" if cost.own_convolutions else "every operation vectorises"
         return Choice(strategy, size, f"a step of one setting is small, and {how} ({cost})")
-    return _measured(problem, strategy, size, cost)
+    return _measured(problem, network, form, strategy, size, cost)
 
 
 def wanted_size(definition: StudyDefinition) -> int:
@@ -82,18 +86,16 @@ def fitting(cost: Cost) -> int:
     return 1 << (count.bit_length() - 1)
 
 
-def _measured(problem: Problem, strategy: str, size: int, cost: Cost) -> Choice:
+def _measured(problem: Problem, network: Network, form: Form, strategy: str, size: int, cost: Cost) -> Choice:
     """Time a few steps of one setting alone and of the stack, and take what is quicker a setting."""
-    network = problem.network(0)
-    changing = changing_state(problem, network)
-    seconds = {name: _seconds_a_setting(problem, network, changing, name, k) for name, k in (("serial", 1), (strategy, size))}
+    seconds = {name: _seconds_a_setting(problem, network, form, name, k) for name, k in (("serial", 1), (strategy, size))}
     told = ", ".join(f"{name} {value * 1e3:.2f} ms" for name, value in seconds.items())
     name = min(seconds, key=lambda each: seconds[each])
     return Choice(name, 1 if name == "serial" else size, f"measured a setting and step: {told} ({cost})")
 
 
-def _seconds_a_setting(problem: Problem, network: Network, changing: Changing, name: str, size: int) -> float:
-    stack = Stack(problem, network, changing, STRATEGIES[name], size)
+def _seconds_a_setting(problem: Problem, network: Network, form: Form, name: str, size: int) -> float:
+    stack = Stack(problem, network, form, STRATEGIES[name], size)
     weights = tf.ones((size, len(problem.terms)), keras.config.floatx())
     order = tf.constant(epoch_order(0, 0, problem.count("train")))
     extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}

@@ -32,7 +32,7 @@ def described(name: str, opened: Opener) -> dict[str, Any]:
 
 
 def _measured(opened: OpenedWorkload) -> dict[str, Any]:
-    rows, model = opened.splits["train"], opened.example.model
+    rows, model = opened.rows("train"), opened.example.model
     return {
         "inputs": _specs(rows.inputs),
         "outputs": _specs(opened.outputs),

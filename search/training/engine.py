@@ -1,10 +1,12 @@
 """The engine: trains a cohort's settings, stacked by a strategy, and reports them epoch by epoch.
 
-Settings of one seed are trained together: they share the order of rows and the initial weights, so they differ by their weights alone.
+Settings of one seed are trained together: they share the order of rows and the initial weights, so they differ by their weights
+alone.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,12 +20,19 @@ from numpy.typing import NDArray
 from search.definition import Training
 from search.training.batch import Tensor
 from search.training.cohort import Ended, EpochReport, Observer, Setting, is_report_epoch
+from search.training.cost import cost_of
 from search.training.pace import Pace
 from search.training.problem import Problem
 from search.training.seeding import epoch_order
-from search.training.stack import Arrays, Stack, changing_state
+from search.training.stack import Arrays, Stack
+from search.training.stacked import form_of
 from search.training.strategies import Strategy
 from storage.records import Reason, TrialState
+
+log = logging.getLogger("steelyard.training")
+
+SECONDS_A_TRACE = 1.0
+"""What a new stack costs to trace, roughly; a small one less, a large unrolled one more."""
 
 MAX_SEEDS = 32
 """Seeds whose initial weights and numbers are kept."""
@@ -47,7 +56,7 @@ class Group:
 
     settings: Sequence[Setting]
     stack: Stack
-    places: dict[int, int] = field(default_factory=dict)
+    places: dict[int, int] = field(init=False)
     done: int = 0
 
     def __post_init__(self) -> None:
@@ -74,35 +83,74 @@ class Group:
 
 
 class CohortEngine:
-    """Trains settings of one problem by one strategy, at most `size` at a time; keeps its stacks, so that the next cohort traces nothing."""
+    """Trains settings of one problem by one strategy, at most `size` at a time; later cohorts find its stacks traced."""
 
     def __init__(self, problem: Problem, strategy: Strategy, size: int) -> None:
         self.name = strategy.name
         self._problem, self._strategy = problem, strategy
         self._size = size if strategy.stacks else 1
         self._network = problem.network(0)
-        self._changing = changing_state(problem, self._network)
+        self._form = form_of(problem, self._network)
+        self._seconds_a_place = strategy.cost_of_a_place * cost_of(problem).seconds_a_step
         self._stacks: dict[int, Stack] = {}
         self._paces: dict[tuple[str, int], Pace] = {}
         self._starts: dict[int, Start] = {}
         self._steps_done = 0
+        self._last: Group | None = None
 
     def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
         """Train all settings to the last epoch or their own ends; see `search.training.cohort.Engine`."""
         self._steps_done = 0
         for chosen in groups(settings, self._size):
-            group = Group(chosen, self._stack(stack_size(len(chosen), self._size)))
+            self._train_in_memory(chosen, training, observer)
+
+    def _train_in_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
+        """Train settings of one seed together; where memory runs out, those that go on begin again in two halves."""
+        group = Group(settings, self._stack(stack_size(len(settings), self._size, self._strategy)))
+        self._last = group
+        try:
             self._train_group(group, training, observer)
+            return
+        except tf.errors.ResourceExhaustedError:
+            if group.stack.size == 1:
+                raise
+            log.warning("out of memory with %d settings; going on with half as many", group.stack.size)
+        self._size = group.stack.size // 2
+        self._stacks = {size: stack for size, stack in self._stacks.items() if size <= self._size}
+        for chosen in groups([setting for setting, _ in group.running()], self._size):
+            self._train_in_memory(chosen, training, observer)
+
+    def trace(self) -> None:
+        """Make the largest stack's graphs, without a step. Raises what the user's code raises in a graph."""
+        stack = self._stack(self._size)
+        size, none, width = stack.size, tf.constant(0), len(self._problem.terms)
+        weights = tf.ones((size, width), keras.config.floatx())
+        extra = self._extra_orders(lambda _, count: np.arange(count, dtype=np.int32))
+        order = tf.range(self._problem.count("train"))
+        stack.train(weights, order, extra, none, none, tf.zeros((size, width), tf.float64))
+        sums = tf.zeros((size, stack.measured_width), tf.float64)
+        rows, order = tuple(self._problem.rows("validation")), tf.range(self._problem.count("validation"))
+        stack.measure(rows, order, extra, none, none, sums)
+
+    def variables(self, place: int = -1) -> list[NDArray[np.generic]]:
+        """Return the model's variables as the setting at `place` of the last group left them: what is trained, then all else."""
+        assert self._last is not None
+        return self._last.stack.values(range(len(self._last.settings))[place])
+
+    def stack_sizes(self) -> list[int]:
+        """Return the sizes of the stacks that are kept."""
+        return sorted(self._stacks)
 
     def _stack(self, size: int) -> Stack:
         if size not in self._stacks:
-            self._stacks[size] = Stack(self._problem, self._network, self._changing, self._strategy, size)
+            self._stacks[size] = Stack(self._problem, self._network, self._form, self._strategy, size)
         return self._stacks[size]
 
     def _train_group(self, group: Group, training: Training, observer: Observer) -> None:
         self._begin(group, observer)
         since = time.perf_counter()
         for epoch in range(1, training.epochs + 1):
+            self._shrink(group, training.epochs - epoch + 1)
             train = self._train_epoch(group, epoch, observer)
             if not group.places:
                 return
@@ -138,10 +186,27 @@ class CohortEngine:
             self._starts.pop(next(iter(self._starts)))
         return self._starts.setdefault(group.seed, Start(variables, train, validation))
 
+    def _shrink(self, group: Group, epochs_left: int) -> None:
+        """Move the settings that go on to a smaller stack, where the time saved exceeds what tracing it costs.
+
+        Estimated from the model, not measured: the stack's size decides last bits, which must not depend on the load of the moment.
+        """
+        old = group.stack
+        size = stack_size(len(group.places), self._size, self._strategy)
+        steps = self._problem.steps("train") * epochs_left
+        if size >= old.size or steps * (old.size - size) * self._seconds_a_place < SECONDS_A_TRACE:
+            return
+        group.stack = self._stack(size)
+        group.stack.take_over(old, list(group.places.values()))
+        group.places = {place: where for where, place in enumerate(group.places)}
+
     # An epoch
 
     def _train_epoch(self, group: Group, epoch: int, observer: Observer) -> Values:
-        """Train one epoch (from 1); return the row-weighted means of the terms. Settings that diverge or are cancelled leave the group."""
+        """Train one epoch (from 1); return the row-weighted means of the terms.
+
+        Settings that diverge or are cancelled leave the group.
+        """
         problem = self._problem
         count = problem.count("train")
         weights = group.weights(problem.paths)
@@ -245,9 +310,11 @@ def groups(settings: Sequence[Setting], size: int) -> Iterator[Sequence[Setting]
             yield same[first : first + size]
 
 
-def stack_size(count: int, limit: int) -> int:
-    """Return how large a stack `count` settings get: the next power of two, so that few sizes are ever traced, at most `limit`.
+def stack_size(count: int, limit: int, strategy: Strategy) -> int:
+    """Return how large a stack `count` settings get, at most `limit`: a power of two, so that few sizes are ever traced.
 
-    It depends on nothing else, so that the same cohort always has the same bits.
+    Where free places cost little (vectorized) it is at least half the limit: a trace would cost more. It depends on nothing else,
+    so that the same cohort always has the same bits.
     """
-    return min(limit, 1 << (count - 1).bit_length())
+    least = limit // 2 if strategy.cost_of_a_place < 1 else 1
+    return min(limit, max(least, 1 << (count - 1).bit_length()))

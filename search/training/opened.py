@@ -45,7 +45,7 @@ class OpenedWorkload:
         self.outputs: Tensors = called("build_model", lambda: self._run(self.example))
         if len(self.outputs) == 1:
             self.loaded = self.loaded.with_target_named(next(iter(self.outputs)))
-        self.splits = {name: _on_device(rows, self.loaded) for name, rows in self.loaded.splits.items()}
+        self._on_device: dict[str, DeviceRows] = {}
 
     def network(self, seed: int) -> Network:
         """Return a new model with the initial weights of `seed`. Raises Refused where the user's code fails."""
@@ -64,9 +64,19 @@ class OpenedWorkload:
         x = symbolic[INPUT] if self.single_input else symbolic
         called("build_model", lambda: backend.compute_output_spec(model, x, training=False))
 
+    def rows(self, split: str) -> DeviceRows:
+        """Return a split's tensors, made when first asked for: test rows are not, as long as nothing is confirmed.
+
+        The arrays of its inputs are let go then; targets stay, for checks.
+        """
+        if split not in self._on_device:
+            self._on_device[split] = _on_device(self.loaded.splits[split], self.loaded)
+            self.loaded = self.loaded.without_inputs(split)
+        return self._on_device[split]
+
     def example_rows(self, count: int = EXAMPLE_ROWS) -> DeviceRows:
         """Return the first `count` training rows."""
-        rows = self.splits["train"]
+        rows = self.rows("train")
         inputs, targets, weights = ({name: tensor[:count] for name, tensor in part.items()} for part in rows[:3])
         return DeviceRows(inputs, targets, weights, rows.extra)
 

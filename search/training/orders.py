@@ -15,9 +15,10 @@ import tensorflow as tf
 
 from search.definition import StudyDefinition
 from search.errors import Refused
+from search.training.choice import choose
 from search.training.cohort import Ended, Engine, EpochReport
 from search.training.describe import described_all
-from search.training.engines import choose, made_engine
+from search.training.engines import made_engine
 from search.training.opened import OpenedWorkload
 from search.training.preflight import preflight
 from search.training.problem import Problem
@@ -31,6 +32,7 @@ from search.training.protocol import (
     reason_message,
     settings_of,
 )
+from search.training.stack import traces_made
 from search.workloads import base, registry
 from search.workloads.blame import place_of, told
 from storage.records import Reason, TrialState
@@ -102,14 +104,16 @@ class TrainingChild:
             definition = StudyDefinition.model_validate(order["definition"])
             problem = self._problem(definition)
             preflight(problem, definition)
-            engine, cohort_size = choose(definition, problem)
-            self._engine(definition, engine).trace()
+            choice = choose(definition, problem)
+            log.info("%s in cohorts of %d: %s", choice.engine, choice.cohort_size, choice.why)
+            self._engine(definition, choice.engine, choice.cohort_size).trace()
         except (Exit, PeerGone):
             raise
         except Exception as error:
             self._channel.send({"is": "refused", "reason": reason_message(reason_of(error))})
         else:
-            self._channel.send({"is": "prepared", "cohort_size": cohort_size, "engine": engine, "warnings": []})
+            prepared = {"is": "prepared", "cohort_size": choice.cohort_size, "engine": choice.engine, "why": choice.why}
+            self._channel.send({**prepared, "warnings": [], "traces": traces_made()})
 
     def _train(self, order: Message) -> None:
         """Train a cohort; whatever happens, every setting is ended once and the training is closed by `trained`."""
@@ -118,20 +122,22 @@ class TrainingChild:
         report = Report(self._channel, [setting.number for setting in settings])
         try:
             definition = StudyDefinition.model_validate(order["definition"])
-            self._engine(definition, order["engine"]).train(settings, definition.training, report)
+            engine = self._engine(definition, order["engine"], int(order["cohort_size"]))
+            engine.train(settings, definition.training, report)
         except (Exit, PeerGone):
             raise
         except Exception as error:
             reason = reason_of(error)
             for number in report.running():
                 report.ended(Ended(number, TrialState.FAILED, report.epochs(number), reason))
-        self._channel.send({"is": "trained", "seconds": time.perf_counter() - began})
+        self._channel.send({"is": "trained", "seconds": time.perf_counter() - began, "traces": traces_made()})
 
     def _problem(self, definition: StudyDefinition) -> Problem:
         return self._problems.get(problem_key(definition), lambda: Problem(definition, self._workload(definition)))
 
-    def _engine(self, definition: StudyDefinition, name: str) -> Engine:
-        return self._engines.get(f"{name} {problem_key(definition)}", lambda: made_engine(name, self._problem(definition)))
+    def _engine(self, definition: StudyDefinition, name: str, cohort_size: int) -> Engine:
+        key = f"{name} {cohort_size} {problem_key(definition)}"
+        return self._engines.get(key, lambda: made_engine(name, self._problem(definition), cohort_size))
 
     def _workload(self, definition: StudyDefinition) -> OpenedWorkload:
         return self._open(definition.workload.name, definition.workload.options)

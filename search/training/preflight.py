@@ -21,6 +21,7 @@ from search.names import listed, nearest
 from search.training.batch import Batch, Tensor
 from search.training.labels import has_class_ids
 from search.training.opened import DeviceRows
+from search.training.optimizers import made_optimizer
 from search.training.penalties import shape_text
 from search.training.problem import Problem
 from search.training.seeding import epoch_order
@@ -39,6 +40,7 @@ def preflight(problem: Problem, definition: StudyDefinition) -> None:
     (finite? does its gradient reach the model?) and every metric (one number?).
     """
     require_trainable_as_fit(problem.opened.example.model)
+    made_optimizer(problem.optimizer)
     _names(problem, definition)
     batch, trainable, tape = _first_batch(problem, definition.search.seed)
     for i, task in enumerate(definition.tasks):

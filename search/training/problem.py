@@ -41,7 +41,7 @@ class Problem:
         return tuple(term.path for term in self.terms)
 
     def rows(self, split: str) -> DeviceRows:
-        return self.opened.splits[split]
+        return self.opened.rows(split)
 
     def count(self, split: str) -> int:
         return self.opened.loaded.splits[split].count
@@ -53,6 +53,11 @@ class Problem:
     def network(self, seed: int) -> Network:
         """Return a new model with the initial weights of `seed`."""
         return self.opened.network(seed)
+
+    def example_rows(self, count: int = 2) -> DeviceRows:
+        """Return the first `count` training rows, and a batch of each point set."""
+        rows = self.opened.example_rows(count)
+        return rows._replace(extra={name: points[: self.extra_sizes[name]] for name, points in rows.extra.items()})
 
     def slice(self, rows: DeviceRows, order: Tensor, step: Tensor, extra_orders: Tensors) -> DeviceRows:
         """Return the rows of batch `step` under `order` [rows]; the last may be shorter. Point sets go round in their orders."""

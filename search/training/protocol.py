@@ -12,11 +12,12 @@ To the child:
 From the child:
     {"is": "ready", "versions": {...}}              once, after the imports
     {"is": "described", "workloads": [{"name", "digest", "description"} | {"name", "reason"}]}
-    {"is": "prepared", "cohort_size", "engine", "warnings"} | {"is": "refused", "reason": {"code", "message", "at"}}
+    {"is": "prepared", "cohort_size", "engine", "why", "warnings", "traces"}
+        | {"is": "refused", "reason": {"code", "message", "at"}}
     {"is": "progress", "step": s}                   alive; at most every SECONDS_BETWEEN_PROGRESS
     {"is": "epoch", "epoch", "numbers", "seconds", "train": {path: [v]}, "validation": {path: [v]}}
     {"is": "ended", "number", "state", "epochs", "reason": {...} | null}      once a setting
-    {"is": "trained", "seconds"}
+    {"is": "trained", "seconds", "traces"}          traces: how many this process has made so far; each keeps memory for good
 Numbers that are not finite are written as Python's JSON has them: NaN, Infinity, -Infinity.
 """
 

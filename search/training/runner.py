@@ -6,11 +6,14 @@ Standard output and error are for logs.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
 
 PR_SET_PDEATHSIG = 1
 THREADS = "STEELYARD_TRAINING_THREADS"
@@ -20,8 +23,9 @@ def main(arguments: list[str]) -> int:
     """Serve orders until told to exit, or until the parent is gone."""
     _die_with_parent()
     _prepare_environment()
-    from search.training.orders import serve
-    from search.training.protocol import Channel
+    with quiet_stderr():
+        from search.training.orders import serve
+        from search.training.protocol import Channel
 
     return serve(Channel([int(argument) for argument in arguments]))
 
@@ -43,6 +47,24 @@ def _prepare_environment() -> None:
         os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = threads
         os.environ["TF_NUM_INTEROP_THREADS"] = threads
     warnings.filterwarnings("ignore", module="keras|tensorflow")
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep back what native code writes to standard error (TensorFlow greets with a dozen lines), unless the block fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(kept, aside.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 if __name__ == "__main__":

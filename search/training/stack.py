@@ -7,48 +7,35 @@ optimizer on the stacked variables trains each as if it were alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
 from numpy.typing import NDArray
 
-from search.catalog import find_optimizer
 from search.training.batch import Batch, Tensor, Tensors, mask_of
 from search.training.network import Network, Passed
 from search.training.opened import DeviceRows
-from search.training.optimizers import made_optimizer
+from search.training.optimizers import stacked_optimizer
 from search.training.problem import Problem
-from search.training.step import measured_batch, weighted_step
-from search.training.strategies import Strategy, joined
+from search.training.stacked import Form, Stacked, gradient_parts
+from search.training.step import Step, measured_batch, weighted_step
+from search.training.strategies import Strategy
 
 Arrays = Sequence[NDArray[Any]]
 
 
-class Changing(NamedTuple):
-    """Which of a network's state variables change in training (statistics, random seeds); the others are frozen."""
-
-    places: tuple[int, ...]
-
-    def split(self, state: Sequence[Any]) -> list[Any]:
-        return [state[place] for place in self.places]
-
-    def merged(self, changing: Sequence[Tensor], frozen: Sequence[Any]) -> list[Any]:
-        merged = list(frozen)
-        for place, value in zip(self.places, changing, strict=True):
-            merged[place] = value
-        return merged
+_traces = 0
 
 
-def changing_state(problem: Problem, network: Network) -> Changing:
-    """Find out which state a training step changes, by doing one on a few rows."""
-    values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
-    trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
-    weights = tf.ones(len(problem.terms), keras.config.floatx())
-    after = weighted_step(problem, network, problem.opened.example_rows(), trainable, state, weights).state
-    return Changing(tuple(place for place, (one, other) in enumerate(zip(state, after, strict=True)) if one is not other))
+def traces_made() -> int:
+    """Return how many graphs of stacks this process has traced. Each keeps some 10 MB for good, whatever is dropped afterwards."""
+    return _traces
+
+
+def _count_trace() -> None:
+    global _traces
+    _traces += 1
 
 
 class Stack:
@@ -57,47 +44,51 @@ class Stack:
     The network gives the graph its form and holds what is frozen; its own trainable variables are not used.
     """
 
-    def __init__(self, problem: Problem, network: Network, changing: Changing, strategy: Strategy, size: int) -> None:
-        self._problem, self._network, self._changing, self._strategy = problem, network, changing, strategy
+    def __init__(self, problem: Problem, network: Network, form: Form, strategy: Strategy, size: int) -> None:
+        self._problem, self._network, self._form, self._strategy = problem, network, form, strategy
         self.size = size
-        self.trainable = [self._variable(variable) for variable in network.trainable]
-        self.state = [self._variable(variable) for variable in changing.split(network.state)]
-        self._clip, self.optimizer = _optimizer(problem, strategy)
-        self.optimizer.build(self.trainable)
+        self.trainable = [
+            Stacked(variable, strategy, size, by_rows=place in form.by_rows) for place, variable in enumerate(network.trainable)
+        ]
+        self.state = [Stacked(variable, strategy, size) for variable in form.split(network.state)]
+        self._clip, self.optimizer = stacked_optimizer(problem.optimizer, stacks=strategy.stacks)
+        self._variables = [stacked.variable for stacked in self.trainable]
+        self.optimizer.build(self._variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
-        example, _ = measured_batch(problem, network, problem.opened.example_rows(), *self._own_values())
+        own = [[tf.convert_to_tensor(variable.value) for variable in part] for part in (network.trainable, network.state)]
+        example, _ = measured_batch(problem, network, problem.example_rows(), *own)
         self._counters = [[metric.make(example) for _ in range(size)] for metric in problem.counted_metrics]
         self.train = tf.function(self._train, autograph=False)
         self.measure = tf.function(self._measure, autograph=False, input_signature=self._measure_signature())
 
-    def _variable(self, variable: Any) -> Any:
-        value = joined(self._strategy, [variable.numpy()] * self.size)
-        return keras.Variable(value, dtype=variable.dtype, trainable=variable.trainable, name=variable.name)
-
-    def _own_values(self) -> tuple[list[Tensor], list[Tensor]]:
-        network = self._network
-        return [tf.convert_to_tensor(v.value) for v in network.trainable], [tf.convert_to_tensor(v.value) for v in network.state]
-
     def begin(self, starts: Sequence[Arrays]) -> None:
         """Set all variables to where each setting begins: for each, the values of the network's variables, in their order."""
-        trained = len(self._network.trainable)
-        for place, variable in enumerate(self.trainable):
-            variable.assign(joined(self._strategy, [start[place] for start in starts]))
-        for place, variable in zip(self._changing.places, self.state, strict=True):
-            variable.assign(joined(self._strategy, [start[trained + place] for start in starts]))
+        trained = len(self.trainable)
+        for place, stacked in enumerate(self.trainable):
+            stacked.assign([start[place] for start in starts])
+        for place, stacked in zip(self._form.changing, self.state, strict=True):
+            stacked.assign([start[trained + place] for start in starts])
         for variable, value in zip(self._network.state, starts[0][trained:], strict=True):
             variable.assign(value)  # what is frozen; settings of one seed share it
         for variable, value in zip(self.optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(value)
 
+    def values(self, place: int) -> list[NDArray[Any]]:
+        """Return the variables of the setting at `place`, in the order of the network's."""
+        frozen = [variable.numpy() for variable in self._network.state]
+        state = self._form.merged([stacked.at(place) for stacked in self.state], frozen)
+        return [*(stacked.at(place) for stacked in self.trainable), *state]
+
     def take_over(self, other: Stack, places: Sequence[int]) -> None:
-        """Go on where the settings at `places` of another stack are; what is left of this one repeats the last of them."""
+        """Go on where the settings at `places` of another stack are; free places repeat the last of them."""
         chosen = [*places, *[places[-1]] * (self.size - len(places))]
-        mine = [*self.trainable, *self.state, *self.optimizer.variables]
-        theirs = [*other.trainable, *other.state, *other.optimizer.variables]
-        for variable, source in zip(mine, theirs, strict=True):
-            stacked = tuple(variable.shape) != tuple(source.shape)
-            variable.assign(ops.take(source.value, chosen, axis=0) if stacked else source.value)
+        for mine, theirs in zip(self._all(), other._all(), strict=True):
+            value = theirs.numpy()
+            stacked = tuple(mine.shape) != value.shape  # what the optimizer counts is not
+            mine.assign(value.reshape(other.size, -1)[chosen].reshape(mine.shape) if stacked else value)
+
+    def _all(self) -> list[Any]:
+        return [*self._variables, *(stacked.variable for stacked in self.state), *self.optimizer.variables]
 
     def reset_counters(self) -> None:
         for counter in (counter for counters in self._counters for counter in counters):
@@ -119,6 +110,7 @@ class Stack:
 
         `weights` is [K, terms], `order` the order of the training rows, `sums` what was summed before.
         """
+        _count_trace()  # Python runs when a graph is traced, and only then
         rows = self._problem.rows("train")
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,45 +118,75 @@ class Stack:
             return step + 1, sums + tf.cast(self._train_step(taken, weights), tf.float64) * _row_count(taken)
 
         _, sums = tf.while_loop(lambda step, _: step < stop, body, (first, sums))
-        return sums, self._finite()
+        return sums, tf.reduce_all(tf.stack([stacked.finite() for stacked in self.trainable]), axis=0)
 
     def _train_step(self, rows: DeviceRows, weights: Tensor) -> Tensor:
-        """Do one step of all settings: forward, one gradient of the sum of their totals, the optimizer. Returns [K, terms]."""
-
-        def one(values: tuple[list[Tensor], list[Tensor], Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-            trainable, changing, own_weights = values
-            step = weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), own_weights)
-            return step.total, step.terms, self._changing.split(step.state)
-
-        trainable = [tf.convert_to_tensor(variable.value) for variable in self.trainable]
-        changing = [tf.convert_to_tensor(variable.value) for variable in self.state]
-        own_weights = weights if self._strategy.stacks else weights[0]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(trainable)
-            totals, terms, after = self._strategy.over(one, (trainable, changing, own_weights), self.size)
-            total = tf.reduce_sum(totals)
-        gradients = [None if each is None else tf.convert_to_tensor(each) for each in tape.gradient(total, trainable)]
-        self.optimizer.apply(self._clip(gradients), self.trainable)
-        for variable, value in zip(self.state, after, strict=True):
-            variable.assign(value if self._strategy.stacks else value[0])
+        """Do one step of all settings: forward, gradients, the optimizer. Returns the unweighted terms [K, terms]."""
+        weights = weights if self._strategy.stacks else weights[0]
+        differentiate = self._gradients_apart if any(stacked.by_rows for stacked in self.trainable) else self._gradients_of_sum
+        gradients, terms, state = differentiate(rows, weights)
+        self.optimizer.apply(self._clip(gradients), self._variables)
+        self._constrain()
+        for stacked, value in zip(self.state, state, strict=True):
+            stacked.update(value)
         return terms
 
-    def _merged(self, changing: Sequence[Tensor]) -> list[Tensor]:
-        return self._changing.merged(changing, [tf.convert_to_tensor(variable.value) for variable in self._network.state])
+    def _gradients_of_sum(self, rows: DeviceRows, weights: Tensor) -> tuple[list[Any], Tensor, list[Tensor]]:
+        """Return the gradients of the sum of all totals, which are each setting's own, the terms, and the state after."""
 
-    def _finite(self) -> Tensor:
-        """Return which settings' weights are all finite: [K]."""
-        each = [
-            tf.reduce_all(tf.reshape(tf.math.is_finite(variable.value), [self.size, -1]), axis=1) for variable in self.trainable
-        ]
-        return tf.reduce_all(tf.stack(each), axis=0)
+        def one(values: tuple[list[Tensor], list[Tensor], Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+            step = self._step(rows, *values)
+            return step.total, step.terms, self._form.split(step.state)
+
+        trainable, state = self._values()
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(trainable)
+            totals, terms, after = self._strategy.over(one, (trainable, state, weights), self.size)
+            total = tf.reduce_sum(totals)
+        gradients = tape.gradient(total, trainable)
+        if self._strategy.stacks:
+            gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
+        return gradients, terms, after
+
+    def _gradients_apart(self, rows: DeviceRows, weights: Tensor) -> tuple[list[Any], Tensor, list[Tensor]]:
+        """Return each setting's gradients, taken one by one so that those by rows stay rows; else as `_gradients_of_sum`."""
+
+        def one(values: tuple[list[Tensor], list[Tensor], Tensor]) -> tuple[dict[str, Any], Tensor, list[Tensor]]:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(values[0])
+                step = self._step(rows, *values)
+            gradients = zip(tape.gradient(step.total, values[0]), self.trainable, strict=True)
+            parts = {str(i): gradient_parts(each, stacked) for i, (each, stacked) in enumerate(gradients) if each is not None}
+            return parts, step.terms, self._form.split(step.state)
+
+        parts, terms, after = self._strategy.over(one, (*self._values(), weights), self.size)
+        return [stacked.gradient(parts.get(str(i))) for i, stacked in enumerate(self.trainable)], terms, after
+
+    def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], weights: Tensor) -> Step:
+        return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), weights)
+
+    def _values(self) -> tuple[list[Tensor], list[Tensor]]:
+        return [stacked.value() for stacked in self.trainable], [stacked.value() for stacked in self.state]
+
+    def _merged(self, changing: Sequence[Tensor]) -> list[Tensor]:
+        return self._form.merged(changing, [tf.convert_to_tensor(variable.value) for variable in self._network.state])
+
+    def _constrain(self) -> None:
+        """Put every setting's weights back into what the layers allow (`kernel_constraint` and the like)."""
+        for stacked, own in zip(self.trainable, self._network.trainable, strict=True):
+            if own.constraint is not None:
+                stacked.update(self._strategy.over(own.constraint, stacked.value(), self.size))
 
     # Measuring, in the graph
 
     def _measure(
         self, rows: tuple[Tensors, ...], order: Tensor, extra: Tensors, first: Tensor, stop: Tensor, sums: Tensor
     ) -> Tensor:
-        """Measure batches `first` to `stop`: sums [K, terms + 2 * row metrics] of term * rows, then of each metric's values and weights."""
+        """Measure batches `first` to `stop`.
+
+        Returns the sums [K, terms + 2 * row metrics] of term * rows, then of each metric's values and weights.
+        """
+        _count_trace()
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
             taken = self._problem.slice(DeviceRows(*rows), order, step, extra)
@@ -173,7 +195,7 @@ class Stack:
         return tf.while_loop(lambda step, _: step < stop, body, (first, sums))[1]
 
     def _measured(self, rows: DeviceRows) -> Tensor:
-        """Measure one batch of all settings: terms and the workload's own metrics inside the map, all other metrics on its outputs."""
+        """Measure one batch of all settings: terms and the workload's own metrics in the map, all other metrics on its outputs."""
         own = [metric for metric in self._problem.row_metrics if not metric.of_rows]
 
         def one(values: tuple[list[Tensor], list[Tensor]]) -> tuple[Tensor, list[Tensor], Tensors, Tensors]:
@@ -181,9 +203,7 @@ class Stack:
             masks = {name: mask for name, output in batch.outputs.items() if (mask := mask_of(output)) is not None}
             return terms, [_sums(metric.measure(batch), 1) for metric in own], dict(batch.outputs), masks
 
-        trainable = [tf.convert_to_tensor(variable.value) for variable in self.trainable]
-        changing = [tf.convert_to_tensor(variable.value) for variable in self.state]
-        terms, own_sums, outputs, masks = self._strategy.over(one, (trainable, changing), self.size)
+        terms, own_sums, outputs, masks = self._strategy.over(one, self._values(), self.size)
         self._count(rows, outputs, masks)
         side_by_side = self._side_by_side(rows, outputs, masks)
         sums = [tf.cast(terms, tf.float64) * _row_count(rows)]
@@ -223,45 +243,6 @@ class Stack:
     @property
     def measured_width(self) -> int:
         return len(self._problem.terms) + 2 * len(self._problem.row_metrics)
-
-
-def _optimizer(problem: Problem, strategy: Strategy) -> tuple[Any, Any]:
-    """Return how gradients are clipped before the optimizer sees them, and the optimizer.
-
-    Clipping by a norm couples a setting's elements, so on a stack it is done here, each setting by its own norms.
-    """
-    choice = problem.optimizer
-    norms = {name: choice.config.get(name) for name in ("clipnorm", "global_clipnorm") if choice.config.get(name)}
-    if not strategy.stacks or not norms:
-        return list, made_optimizer(choice)
-    rest = {name: value for name, value in choice.config.items() if name not in norms}
-    optimizer = made_optimizer(choice.model_copy(update={"config": rest}))
-    if "clipnorm" in norms:
-        return lambda gradients: [_scaled(each, _norms([each]), norms["clipnorm"]) for each in gradients], optimizer
-    limit = norms["global_clipnorm"]
-    return lambda gradients: [_scaled(each, _norms(gradients), limit) for each in gradients], optimizer
-
-
-def stacks_exactly(problem: Problem) -> bool:
-    """Tell whether the problem's optimizer trains stacked settings as it would train them alone."""
-    entry = find_optimizer(problem.optimizer.name)
-    config = {name: value for name, value in problem.optimizer.config.items() if name not in ("clipnorm", "global_clipnorm")}
-    return entry is not None and entry.stacks(config)
-
-
-def _norms(gradients: Sequence[Tensor]) -> Tensor:
-    """Return each setting's norm over all of `gradients`, each [K, ...]: [K]."""
-    squares = [tf.reduce_sum(tf.square(each), axis=list(range(1, len(each.shape)))) for each in gradients if each is not None]
-    return tf.sqrt(tf.add_n(squares))
-
-
-def _scaled(gradient: Tensor, norms: Tensor, limit: Any) -> Tensor:
-    """Return `gradient` [K, ...] scaled so that no setting's norm exceeds `limit`, as Keras does: limit * min(1 / norm, 1 / limit)."""
-    if gradient is None:
-        return None
-    limit = tf.cast(limit, gradient.dtype)
-    scale = limit * tf.minimum(1 / norms, 1 / limit)
-    return gradient * tf.reshape(scale, [-1, *[1] * (len(gradient.shape) - 1)])
 
 
 def _no_model(x: Any, active: Tensor | None) -> Tensors:

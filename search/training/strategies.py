@@ -1,19 +1,17 @@
 """How one function of one setting becomes a function of K settings. Which way is quickest depends on the model's operations.
 
-vectorized: `tf.vectorized_map` turns every operation into one over all K, so K small models cost little more than one; an operation that
-it cannot turn (a convolution with filters of its own per setting, random numbers) runs K times in a loop.
-unrolled: K copies of the function stand side by side in one graph; what they share (frozen layers, the batch) is still computed apart.
+vectorized: `tf.vectorized_map` turns every operation into one over all K, so K small models cost little more than one; an operation
+that it cannot turn (a convolution with filters of its own per setting, random numbers) runs K times in a loop.
+unrolled: K copies of the function stand side by side in one graph.
 serial: K = 1 and no axis at all, for models that are bound by computation, and for optimizers that are not elementwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 Nest = Any
 """A structure of tensors: tuples, lists and dicts."""
@@ -24,6 +22,7 @@ class Strategy(Protocol):
 
     name: str
     stacks: bool  # values have a first axis of K settings; False: K is 1 and they have none
+    cost_of_a_place: float  # how a step's time grows with K: 0 not at all, 1 in proportion
 
     def over(self, function: Callable[[Nest], Nest], values: Nest, size: int) -> Nest:
         """Return function(values of setting k) for every k, stacked on a new first axis [K, ...]."""
@@ -34,6 +33,7 @@ class Vectorized:
 
     name = "vectorized"
     stacks = True
+    cost_of_a_place = 0.5
 
     def over(self, function: Callable[[Nest], Nest], values: Nest, size: int) -> Nest:
         return tf.vectorized_map(function, values, fallback_to_while_loop=True)
@@ -44,6 +44,7 @@ class Unrolled:
 
     name = "unrolled"
     stacks = True
+    cost_of_a_place = 1.0
 
     def over(self, function: Callable[[Nest], Nest], values: Nest, size: int) -> Nest:
         taken = [tf.unstack(value, num=size) for value in tf.nest.flatten(values)]
@@ -56,14 +57,10 @@ class Serial:
 
     name = "serial"
     stacks = False
+    cost_of_a_place = 1.0
 
     def over(self, function: Callable[[Nest], Nest], values: Nest, size: int) -> Nest:
         return tf.nest.map_structure(lambda result: tf.expand_dims(result, 0), function(values))
 
 
 STRATEGIES: Mapping[str, Strategy] = {strategy.name: strategy for strategy in (Vectorized(), Unrolled(), Serial())}
-
-
-def joined(strategy: Strategy, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Return one variable's values of K settings as the strategy keeps them: [K, ...], or the only one."""
-    return np.stack(values) if strategy.stacks else values[0]

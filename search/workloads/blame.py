@@ -11,9 +11,11 @@ from pathlib import Path
 MAX_MESSAGE = 600
 
 _ROOM = Path(__file__).resolve().parents[1]
-_OURS = (_ROOM / "training", _ROOM / "workloads" / "base.py", _ROOM / "workloads" / "registry.py", _ROOM / "workloads" / "data.py")
+_BUILT_IN = "digits"  # the built-in workloads are written as a user's are
 _LIBRARIES = tuple(Path(sysconfig.get_path(key)).resolve() for key in ("stdlib", "platstdlib"))
-_INSTALLED = re.compile(r"[\\/](site|dist)-packages[\\/]")
+_INSTALLED = re.compile(r"[\\/](?:site|dist)-packages[\\/](\w+)")
+_FRAMEWORKS = frozenset({"keras", "tensorflow", "numpy", "scipy", "sklearn", "pandas", "pydantic", "pydantic_core", "absl"})
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # Keras prints messages in bold
 _NOT_FILES = ("<frozen", "<string>", "<attrs")
 _GRAPH_PLACE = re.compile(r'File "([^"]+)", line (\d+)')
 
@@ -21,20 +23,22 @@ _GRAPH_PLACE = re.compile(r'File "([^"]+)", line (\d+)')
 def place_of(error: BaseException) -> str | None:
     """Return `file.py:12`, where the user's own code was when `error` was raised, or None where none of it was running.
 
-    That is the innermost frame outside of Steelyard, the standard library and installed packages. For an error of the compiled
-    graph, which has no such frame, the place is read from TensorFlow's message.
+    That is the innermost frame outside of Steelyard, the standard library and installed packages; where there is none, that of an
+    installed package which is no framework: a workload may be one. Of an error in the compiled graph, which has no frames of its
+    own, the place is read from TensorFlow's message.
     """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{Path(error.filename).name}:{error.lineno}"
     frames = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__, limit=None)]
     in_graph = [(name, int(line)) for name, line in _GRAPH_PLACE.findall(str(error))]
-    own = [place for place in (*in_graph, *frames) if _is_users(place[0])]
+    places = [*frames, *in_graph]
+    own = [place for place in places if _is_users(place[0])] or [place for place in places if _is_plugins(place[0])]
     return f"{Path(own[-1][0]).name}:{own[-1][1]}" if own else None
 
 
 def told(error: BaseException) -> str:
     """Return the exception in one line: its type, and its message up to the first blank line."""
-    text = " ".join(_essence(str(error)).split())
+    text = " ".join(_essence(_COLOURS.sub("", str(error))).split())
     text = text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -51,7 +55,12 @@ def _is_users(filename: str) -> bool:
     if filename.startswith(_NOT_FILES) or _INSTALLED.search(filename):
         return False
     path = Path(filename).resolve()
-    if any(path == root or root in path.parents for root in _OURS):
+    if _ROOM in path.parents and not path.name.startswith(_BUILT_IN):
         return False
     inside_library = any(root in path.parents for root in _LIBRARIES)
     return not inside_library and (path.exists() or bool(linecache.getline(filename, 1)))
+
+
+def _is_plugins(filename: str) -> bool:
+    installed = _INSTALLED.search(filename)
+    return installed is not None and installed[1] not in _FRAMEWORKS and not filename.startswith(str(_ROOM))

@@ -58,6 +58,10 @@ class Loaded:
         named = {split: replace(rows, targets={name: rows.targets[TARGET]}) for split, rows in self.splits.items()}
         return replace(self, splits=named)
 
+    def without_inputs(self, split: str) -> Loaded:
+        """Return the same data without the inputs of one split."""
+        return replace(self, splits={**self.splits, split: replace(self.splits[split], inputs={})})
+
     @property
     def train(self) -> Rows:
         return self.splits["train"]
@@ -103,12 +107,14 @@ def _split(name: str, given: Any) -> Rows:
     x, y, weight = (*given, None)[:3]
     inputs, targets = _arrays(f"{name}.x", x, INPUT), _arrays(f"{name}.y", y, TARGET)
     weights = {} if weight is None else _arrays(f"{name}.sample_weight", weight, EVERY_OUTPUT)
-    places = {f"{name}.x": inputs, f"{name}.y": targets, f"{name}.sample_weight": weights}
-    count = _same_length(name, places)
-    for place, arrays in places.items():
-        for key, array in arrays.items():
-            _finite(f"{place}[{key!r}]" if key else place, array, labels=place.endswith(".y"))
-    _no_negative(name, weights)
+    labels = _told(f"{name}.y", y, targets)
+    others = _told(f"{name}.x", x, inputs) | _told(f"{name}.sample_weight", weight, weights)
+    count = _same_length(name, others | labels)
+    for place, array in (others | labels).items():
+        _finite(place, array, labels=place in labels)
+    for place, array in _told(f"{name}.sample_weight", weight, weights).items():
+        if (array < 0).any():
+            raise _bad(place, f"{place} has negative numbers")
     return Rows(count, inputs, targets, weights, not isinstance(x, Mapping), not isinstance(y, Mapping))
 
 
@@ -147,8 +153,13 @@ def _refuse_other_forms(place: str, given: Any) -> None:
         raise _bad(place, f"{place} should be arrays, got {_kind(given)}: streams of batches are not yet supported")
 
 
-def _same_length(name: str, places: Mapping[str, Mapping[str, Array]]) -> int:
-    lengths = {f"{place}[{key!r}]" if key else place: len(array) for place, part in places.items() for key, array in part.items()}
+def _told(place: str, given: Any, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays by what they are called in an error: `train.y['digit']`, or `train.y` where they have no names."""
+    return {f"{place}[{key!r}]" if isinstance(given, Mapping) else place: array for key, array in arrays.items()}
+
+
+def _same_length(name: str, places: Mapping[str, Array]) -> int:
+    lengths = {place: len(array) for place, array in places.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{place} has {length}" for place, length in lengths.items())
         raise _bad(name, f"arrays of one split should have the same number of rows: {told}")
@@ -166,12 +177,6 @@ def _finite(place: str, array: Array, *, labels: bool) -> None:
     code = "nan_labels" if labels else "bad_data"
     hint = "; leave such rows out, or give them sample_weight 0 and any number" if labels else ""
     raise _bad(place, f"{place} has {kind} in {len(rows)} of {len(array)} rows, first in row {rows[0]}{hint}", code)
-
-
-def _no_negative(name: str, weights: Mapping[str, Array]) -> None:
-    for key, array in weights.items():
-        if (array < 0).any():
-            raise _bad(f"{name}.sample_weight", f"{name}.sample_weight{f'[{key!r}]' if key else ''} has negative numbers")
 
 
 def _same_form(train: Rows, rows: Rows, name: str) -> None:

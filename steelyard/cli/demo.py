@@ -18,10 +18,10 @@ from steelyard.cli.exits import OF_STATE, CommandFailed
 from steelyard.cli.getting import write_whole
 from steelyard.cli.options import Json
 from steelyard.cli.output import beside_document, note, notes, print_document, wants_document
-from steelyard.places import STEELYARD
+from steelyard.program import COMMAND
 
 EXAMPLE = Path("examples/digits.json")
-COMMAND = (*STEELYARD, "serve", "--port", "0", "--workers", "1", "--json")
+SERVE = (*COMMAND, "serve", "--port", "0", "--workers", "1", "--json")
 END_SECONDS = 35.0
 LOG_LINES = 15
 
@@ -33,7 +33,8 @@ Next, in Python:
     model = steelyard.apply(build_model(), best)    # your model, compiled with these weights
     model.fit(...)
 
-Your own service:  steelyard serve        then:  steelyard submit {definition} --watch
+Your own service:  steelyard serve
+Your own study:    steelyard init --output study.json, then: steelyard submit study.json --watch
 """
 
 
@@ -59,7 +60,7 @@ def demo(
         found = _search(url, _definition(definition), output, as_json)
     if wants_document(as_json):
         print_document(found)
-    note(NEXT.format(output=output, definition=definition or EXAMPLE))
+    note(NEXT.format(output=output))
 
 
 def _search(url: str, definition: Any, output: str, as_json: bool) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def _service(directory: Path) -> Iterator[str]:
     log_path = directory / "serve.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [*COMMAND, "--data-dir", str(directory), "--end-with", str(os.getpid())],
+            [*SERVE, "--data-dir", str(directory), "--end-with", str(os.getpid())],
             env={name: value for name, value in os.environ.items() if name != "STEELYARD_DATABASE_URL"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -79,7 +79,7 @@ def _top(
     context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False
 ) -> None:
     if version:
-        from steelyard.version import version as installed
+        from steelyard.program import version as installed
 
         typer.echo(installed())
         raise typer.Exit(Exit.COMPLETE)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import strategies as st
 
 from search.definition import StudyDefinition
 from search.errors import DefinitionRefused, Fault
@@ -147,3 +148,40 @@ def faults_of(document: Any, workloads: Mapping[str, Any] = UNPUBLISHED) -> dict
     with pytest.raises(DefinitionRefused) as refused:
         normalise(document, workloads=workloads)
     return {fault.path: fault for fault in refused.value.faults}
+
+
+def fault_at(changes: Mapping[str, Any], path: str) -> Fault:
+    """Return the fault at `path` of the flagship with `changes`."""
+    faults = faults_of(changed(flagship(), changes))
+    assert path in faults, f"no fault at {path}, only at {list(faults)}"
+    return faults[path]
+
+
+def only(document: Document, path: str, workloads: Mapping[str, Any] = UNPUBLISHED) -> Fault:
+    """Return the fault of a document that has one fault alone, at `path`."""
+    faults = faults_of(document, workloads)
+    assert list(faults) == [path]
+    return faults[path]
+
+
+def ads(**fields: Any) -> Document:
+    """Return a study of the workload `ads`, whose worker has described it: tasks click and buy."""
+    document: Document = {
+        "workload": {"name": "ads"},
+        "tasks": [task("click", log_range()), task("buy")],
+        "objective": {"metrics": [{"metric": "click.mse"}]},
+    }
+    return changed(document, fields)
+
+
+def any_weight() -> st.SearchStrategy[Any]:
+    """Draw a weight of any form; a reference is to the shared weight `walls`."""
+    ranges = st.builds(
+        lambda low, width, current: {"low": low, "high": low + width, "current": current},
+        st.floats(1e-9, 1e6),
+        st.floats(1e-3, 1e6),
+        st.none() | st.floats(0, 1e6),
+    )
+    choices = st.lists(st.floats(0, 1e12), min_size=2, max_size=5, unique=True).map(lambda values: {"values": values})
+    references = st.just("walls") | st.floats(1e-9, 1e9).map(lambda times: {"of": "walls", "times": times})
+    return st.floats(0, 1e12) | ranges | choices | references

@@ -12,16 +12,9 @@ from search.definition import MAX_EPOCHS, MAX_TASKS, MAX_TERMS, MAX_TRIALS, Stud
 from search.form import MAX_FAULTS
 from search.names import RESERVED
 from search.weights import Strict
-from tests.search.definitions import Document, changed, define, faults_of, flagship, log_range, study, task
+from tests.search.definitions import Document, changed, define, fault_at, faults_of, flagship, log_range, study, task
 
 DIGIT_WEIGHT = "tasks.0.losses.0.weight"
-
-
-def fault_at(changes: dict[str, Any], path: str) -> Any:
-    """Return the fault at `path` of the flagship with `changes`."""
-    faults = faults_of(changed(flagship(), changes))
-    assert path in faults, f"no fault at {path}, only at {list(faults)}"
-    return faults[path]
 
 
 def nested(levels: int) -> list[Any]:
@@ -224,129 +217,6 @@ def test_a_shared_weight_s_name_is_a_name() -> None:
 
 def test_a_lone_surrogate_is_refused() -> None:
     assert fault_at({"description": "\ud800"}, "description").expected == "a string of valid Unicode"
-
-
-# What is announced
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("tasks.0.missing", "nan"),
-        ("tasks.0.missing", "refuse"),
-        ("tasks.1.class_weight", {"0": 2.0}),
-        ("search.normalize", True),
-        ("search.references", True),
-        ("search.confirmation", {"seeds": 5}),
-        ("search.pruner", "median"),
-        ("search.pruner", {"name": "hyperband"}),
-        ("search.space", "simplex"),
-        ("search.space", {"simplex": ["digit.crossentropy"], "total": 1.0}),
-        ("objective.metrics.0.at_least", {"of": "reference", "times": 0.98}),
-        ("objective.metrics.0.at_most", {"of": "equal"}),
-        ("tasks.1.losses.0.weight.schedule", {"warm_up": 0.1}),
-        ("training.optimizer.config.learning_rate", log_range()),
-        ("tasks.0.losses.0.config.ignore_class", {"values": [1, 2]}),
-    ],
-)
-def test_what_is_announced_is_refused_with_not_yet(path: str, value: Any) -> None:
-    changes = {path: value}
-    if "at_" in path:
-        changes["objective.metrics.0.strategy"] = "constraint"
-    fault = fault_at(changes, path)
-    assert "not yet supported" in fault.expected
-    assert fault.got.startswith(repr(value)[:5])
-
-
-@pytest.mark.parametrize("name", ["gp", "cmaes", "nsga2", "nsga3", "qmc"])
-def test_an_announced_sampler_is_refused_with_those_there_are(name: str) -> None:
-    fault = fault_at({"search.sampler.name": name}, "search.sampler.name")
-    assert fault.expected == "one of grid, random, tpe"
-    assert fault.got == f"{name!r} (announced, but not yet supported)"
-
-
-@pytest.mark.parametrize("name", ["pareto", "delta_m", "geometric_mean", "tchebycheff", "smooth_tchebycheff"])
-def test_an_announced_aggregate_is_refused_with_those_there_are(name: str) -> None:
-    fault = fault_at({"objective.aggregate": name}, "objective.aggregate")
-    assert fault.expected == "one of mean, worst"
-    assert fault.got == f"{name!r} (announced, but not yet supported)"
-
-
-def test_all_announced_fields_are_told_at_once() -> None:
-    faults = faults_of(changed(flagship(), {"tasks.0.missing": 0, "tasks.0.class_weight": {}, "search.normalize": True}))
-    assert set(faults) == {"tasks.0.missing", "tasks.0.class_weight", "search.normalize"}
-
-
-# Unknown fields and choices
-
-
-@pytest.mark.parametrize(
-    ("path", "meant"),
-    [
-        ("objectiv", "objective"),
-        ("schema", "$schema"),
-        ("workload.option", "options"),
-        ("tasks.0.lossses", "losses"),
-        ("tasks.0.losses.0.wieght", "weight"),
-        ("tasks.1.losses.0.weight.hgh", "high"),
-        ("tasks.1.losses.0.weight.crrent", "current"),
-        ("penalties.0.betwen", "between"),
-        ("penalties.0.between.0.clases", "classes"),
-        ("objective.agregate", "aggregate"),
-        ("objective.metrics.0.utlity", "utility"),
-        ("search.trails", "trials"),
-        ("search.sampler.nam", "name"),
-        ("training.epoch", "epochs"),
-        ("training.optimizer.configs", "config"),
-    ],
-)
-def test_an_unknown_field_is_refused_with_the_one_that_was_meant(path: str, meant: str) -> None:
-    fault = fault_at({path: 1}, path)
-    assert fault.did_you_mean == meant
-    assert meant in fault.expected
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "meant"),
-    [
-        ("objective.metrics.0.strategy", "constrain", "constraint"),
-        ("objective.metrics.0.direction", "maximise", "maximize"),
-        ("objective.epoch", "Best", "best"),
-        ("tasks.1.losses.0.weight.scale", "lin", "linear"),
-        ("penalties.0.between.0.reduce", "men", "mean"),
-        ("search.space", "bx", "box"),
-    ],
-)
-def test_a_misspelt_choice_is_refused_with_the_one_that_was_meant(path: str, value: str, meant: str) -> None:
-    fault = fault_at({path: value}, path)
-    assert (fault.did_you_mean, fault.got) == (meant, repr(value))
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("workload", "an object"),
-        ("objective", "an object"),
-        ("search.sampler", "an object"),
-        ("tasks", "a list"),
-        ("penalties", "a list"),
-        ("tasks.0.losses.0", "an object"),
-        ("tasks.0.losses.0.name", "a string"),
-        ("labels", "an object"),
-        ("weights", "an object"),
-    ],
-)
-def test_a_value_of_another_kind_is_refused(path: str, expected: str) -> None:
-    assert fault_at({path: 3}, path).expected == expected
-
-
-@pytest.mark.parametrize("document", [None, 3, "x", [], [flagship()]])
-def test_a_definition_is_an_object(document: Any) -> None:
-    assert faults_of(document)[""].expected == "a study definition (a JSON object)"
-
-
-def test_every_required_field_that_lacks_is_named() -> None:
-    assert set(faults_of({})) == {"workload", "tasks", "objective"}
 
 
 # Selectors and constraints

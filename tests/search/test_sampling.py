@@ -54,6 +54,13 @@ class Listener(optuna.samplers.RandomSampler):
         type(self).heard = study.get_trials()[:-1]
 
 
+class Second(optuna.samplers.RandomSampler):
+    """A sampler that always draws index 1."""
+
+    def sample_independent(self, *args: Any, **kwargs: Any) -> int:
+        return 1
+
+
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sequence[optuna.trial.FrozenTrial]]:
     """Give a function that returns what Optuna is told of a study's trials."""
@@ -129,7 +136,7 @@ def test_suggestions_of_a_batch_differ() -> None:
 
 
 @st.composite
-def any_weight(draw: st.DrawFn) -> Document:
+def searched_weights(draw: st.DrawFn) -> Document:
     if draw(st.booleans()):
         return {"values": draw(st.lists(st.floats(0, 1e12), min_size=2, max_size=5, unique=True))}
     low = draw(st.floats(0, 1e6, allow_subnormal=False))
@@ -138,7 +145,7 @@ def any_weight(draw: st.DrawFn) -> Document:
     return {"low": low, "high": min(high, 1e12), "scale": scale}
 
 
-@given(st.lists(any_weight(), min_size=1, max_size=3), st.integers(0, 2**31 - 1), st.sampled_from(["random", "tpe"]))
+@given(st.lists(searched_weights(), min_size=1, max_size=3), st.integers(0, 2**31 - 1), st.sampled_from(["random", "tpe"]))
 @settings(deadline=None, derandomize=True, max_examples=60)
 def test_every_suggestion_lies_in_its_range_or_among_its_values(weights: list[Document], seed: int, name: str) -> None:
     definition = define(study(*weights, seed=seed, sampler={"name": name}))
@@ -223,6 +230,12 @@ def test_values_are_told_as_an_ordered_index(heard: Hear) -> None:
     definition = define(study({"values": [0.3, 0.1, 2.0]}))
     records = [trial(i, {"t0.error": value}) for i, value in enumerate([0.1, 0.3, 2.0])]
     assert [frozen.params["t0.error"] for frozen in heard(definition, records)] == [0, 1, 2]
+
+
+def test_an_index_that_is_drawn_is_the_value_at_that_place_of_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "SAMPLERS", {"tpe": lambda config, seed: Second()})
+    (drawn,) = suggest(define(study({"values": [2.0, 0.1, 0.3]})), [], Place(0, 0), 1)
+    assert drawn.parameters == {"t0.error": 0.3}
 
 
 @pytest.mark.parametrize("sampler", [RANDOM, TPE])

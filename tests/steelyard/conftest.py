@@ -15,7 +15,7 @@ import pytest
 from app.main import create_app
 from app.settings import ApiSettings
 from steelyard.client import Client
-from steelyard.serving import _Server, listening_socket, url_of
+from steelyard.serving import Server, listening_socket, url_of
 from storage.database import Database
 
 _numbers = itertools.count()
@@ -35,7 +35,7 @@ def service(migrated_sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory
     url = f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path_factory.mktemp('service') / 'steelyard.db')}"
     app = create_app(ApiSettings(database_url=url, poll_seconds=0.02))
     ready = threading.Event()
-    server = _Server(app, ready.set)
+    server = Server(app, ready.set)
     opened = listening_socket("127.0.0.1", 0)
     address = url_of(opened)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[opened])))

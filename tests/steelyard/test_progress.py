@@ -32,6 +32,10 @@ def test_a_waiting_study_shows_for_what():
     assert standing(queued) == "0/10 trials, QUEUED, no live worker has workload 'ads'"
 
 
+def test_a_queued_study_that_waits_for_nothing_is_being_prepared():
+    assert standing(study(state="QUEUED")) == "0/10 trials, QUEUED, being prepared"
+
+
 def test_an_infeasible_best_is_marked():
     objective = {"value": 0.5, "values": {}, "feasible": False, "violations": {"a": 1.0}}
     assert worth({"objective": objective}) == "0.5 (infeasible)"
@@ -106,7 +110,11 @@ def test_a_log_gets_a_line_at_each_change_of_state_and_not_for_every_epoch():
         for epochs in range(5):
             lines.seen(study(progress={"epochs": epochs}))
         lines.seen(study(state="COMPLETE", ended=True, counts={"COMPLETE": 10}))
-    assert text_of(console).splitlines() == ["s: 0/10 trials, QUEUED", "s: 0/10 trials", "s: 10/10 trials, COMPLETE"]
+    assert text_of(console).splitlines() == [
+        "s: 0/10 trials, QUEUED, being prepared",
+        "s: 0/10 trials",
+        "s: 10/10 trials, COMPLETE",
+    ]
 
 
 def test_a_log_of_a_large_study_stays_short():

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import pytest
 
 from steelyard.client import Client
 from steelyard.places import DATABASE_FILE, migrate_database
+from steelyard.program import COMMAND
 from steelyard.serving import give_back, is_loopback
 from storage import leases, studies, trials, workers
 from storage.database import Database
@@ -29,9 +29,7 @@ PATIENCE = 60.0
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "steelyard", *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def serving(folder: Path, *, workers: int) -> Iterator[Serving]:
     """Run `serve` in a folder for the length of a block."""
     options = ["--port", "0", "--data-dir", str(folder / "data"), "--json", "--workers", str(workers)]
     with (folder / "log").open("ab") as log:
-        process = subprocess.Popen([sys.executable, "-m", "steelyard", "serve", *options], stdout=subprocess.PIPE, stderr=log)
+        process = subprocess.Popen([*COMMAND, "serve", *options], stdout=subprocess.PIPE, stderr=log)
     assert process.stdout is not None
     try:
         said = process.stdout.readline()
@@ -94,7 +92,7 @@ def test_serve_says_once_where_it_is_and_ends_well_when_asked(tmp_path):
 
 def test_serve_without_json_says_it_in_a_sentence(tmp_path):
     with subprocess.Popen(
-        [sys.executable, "-m", "steelyard", "serve", "--port", "0", "--workers", "0", "--data-dir", str(tmp_path)],
+        [*COMMAND, "serve", "--port", "0", "--workers", "0", "--data-dir", str(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -236,3 +234,12 @@ def _training(session: Any, pid: int, now: Any) -> Any:
     locked = studies.lock_study(session, study.id)
     trials.start_cohort(session, locked, trials.waiting_trials(session, study.id), lease, engine="serial", worker="w", now=now)
     return lease
+
+
+def test_folders_of_the_users_that_bear_our_names_are_not_taken_for_ours(tmp_path, monkeypatch):
+    for taken in ("app", "search", "storage", "steelyard"):
+        (tmp_path / taken).mkdir()
+        (tmp_path / taken / "__init__.py").write_text("raise RuntimeError('not yours')")
+    monkeypatch.chdir(tmp_path)
+    with serving(tmp_path, workers=1) as running:
+        assert until(running.worker_pids)

@@ -8,7 +8,7 @@ import pytest
 
 from storage import events, leases, studies, trials
 from storage.database import Database
-from storage.records import Reason
+from storage.records import Reason, StudyState
 from tests.storage import scenes
 from tests.storage.scenes import NOW, later
 
@@ -23,7 +23,7 @@ def test_a_study_tells_its_story(database: Database) -> None:
     with database.writing() as session:
         trials.record_outcomes(session, running.token, [scenes.outcome(0)], NOW)
         leases.complete(session, running.token, NOW)
-        studies.end_study(session, running.study.id, studies.StudyState.COMPLETE, None, NOW)
+        studies.end_study(session, running.study.id, StudyState.COMPLETE, None, NOW)
     assert told(database, running.study.id) == [
         ("study.created", {"name": "study"}),
         ("study.state", {"state": "RUNNING", "reason": None}),

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from storage import leases, studies, trials, workers
 from storage.database import Database
 from storage.errors import LeaseLost
-from storage.records import Reason, StudyState, TrialRecord, TrialState
+from storage.records import LeaseRecord, Reason, StudyState, TrialRecord, TrialState
 from tests.storage import scenes
 from tests.storage.scenes import NOW, later
 
@@ -20,7 +20,7 @@ def get(database: Database, running: scenes.Running, number: int = 0) -> TrialRe
         return trials.get_trial(session, running.study.id, number)
 
 
-def preflight(session: Session, seconds: float = 60) -> leases.LeaseRecord:
+def preflight(session: Session, seconds: float = 60) -> LeaseRecord:
     study = studies.find_study(session, "study") or scenes.create(session)
     return leases.acquire(session, study.id, scenes.register(session), leases.PREFLIGHT, seconds, NOW)
 
@@ -98,7 +98,7 @@ def test_a_late_writer_finds_its_lease_lost_and_changes_nothing(database: Databa
 @pytest.mark.parametrize("write", sorted(LATE_WRITES))
 def test_a_token_that_was_never_given_is_lost(database: Database, write: str) -> None:
     running = scenes.running(database, 1)
-    never = scenes.Running(running.study, leases.LeaseRecord(999, 1, 1, "cohort", running.cohort, NOW, later(60)))
+    never = scenes.Running(running.study, LeaseRecord(999, 1, 1, "cohort", running.cohort, NOW, later(60)))
     with pytest.raises(LeaseLost), database.writing() as session:
         LATE_WRITES[write](session, never)
 

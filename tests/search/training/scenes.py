@@ -11,10 +11,11 @@ import numpy as np
 
 from search.definition import StudyDefinition
 from search.training.cohort import Ended, EpochReport, Setting
+from search.training.engine import CohortEngine
 from search.training.opened import OpenedWorkload
 from search.training.preflight import preflight
 from search.training.problem import Problem
-from search.training.serial import SerialEngine
+from search.training.strategies import STRATEGIES
 from search.workloads import registry
 from search.workloads.base import Bound, bind
 from storage.records import TrialState
@@ -98,8 +99,8 @@ def checked(definition: StudyDefinition, bound: Bound) -> Problem:
     return problem
 
 
-def engine_of(definition: StudyDefinition, bound: Bound) -> SerialEngine:
-    return SerialEngine(problem_of(definition, bound))
+def engine_of(definition: StudyDefinition, bound: Bound, strategy: str = "serial", size: int = 1) -> CohortEngine:
+    return CohortEngine(problem_of(definition, bound), STRATEGIES[strategy], size)
 
 
 def settings(*weights: Mapping[str, float], seed: int = 0) -> list[Setting]:

@@ -106,7 +106,11 @@ def test_a_model_trains_as_under_fit(kind: str, float64: None) -> None:
     ("name", "config", "optimizer"),
     [
         ("sgd", {"momentum": 0.9, "nesterov": True}, lambda: keras.optimizers.SGD(momentum=0.9, nesterov=True)),
-        ("adamw", {"weight_decay": 0.1, "global_clipnorm": 0.5}, lambda: keras.optimizers.AdamW(weight_decay=0.1, global_clipnorm=0.5)),
+        (
+            "adamw",
+            {"weight_decay": 0.1, "global_clipnorm": 0.5},
+            lambda: keras.optimizers.AdamW(weight_decay=0.1, global_clipnorm=0.5),
+        ),
         ("adam", {"gradient_accumulation_steps": 2}, lambda: keras.optimizers.Adam(gradient_accumulation_steps=2)),
     ],
 )

@@ -74,13 +74,17 @@ def test_a_metric_takes_labels_in_any_form(entry: MetricEntry, form: str) -> Non
     assert value == pytest.approx(_measure(metric, PROBABILITIES, IDS))
 
 
-@pytest.mark.parametrize("entry", [entry for entry in METRICS if entry.labels in ("binary", "class_ids")], ids=lambda entry: entry.name)
+@pytest.mark.parametrize(
+    "entry", [entry for entry in METRICS if entry.labels in ("binary", "class_ids")], ids=lambda entry: entry.name
+)
 def test_a_metric_takes_yes_or_no_labels_with_or_without_a_column(entry: MetricEntry) -> None:
     config = {**REQUIRED.get(entry.name, {})} | ({"target_class_ids": [1]} if entry.name == "io_u" else {})
     metric = {"metric": entry.name, "config": config}
     losses = ["binary_crossentropy"]
     assert np.isfinite(_measure(metric, CHANCES, LABELS, losses=losses))
-    assert _measure(metric, CHANCES, LABELS, losses=losses) == pytest.approx(_measure(metric, CHANCES, LABELS[:, None], losses=losses))
+    assert _measure(metric, CHANCES, LABELS, losses=losses) == pytest.approx(
+        _measure(metric, CHANCES, LABELS[:, None], losses=losses)
+    )
 
 
 @pytest.mark.parametrize("entry", [entry for entry in METRICS if entry.labels == "continuous"], ids=lambda entry: entry.name)

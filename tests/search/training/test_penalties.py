@@ -89,7 +89,11 @@ def test_sides_of_unequal_shape_are_refused(penalty: Any) -> None:
 
 
 def _batch() -> Batch:
-    outputs = {"digit": np.arange(12.0).reshape(2, 6), "logit": np.array([[0.0], [2.0]]), "scores": np.array([[1.0, 2.0], [0.0, 0.0]])}
+    outputs = {
+        "digit": np.arange(12.0).reshape(2, 6),
+        "logit": np.array([[0.0], [2.0]]),
+        "scores": np.array([[1.0, 2.0], [0.0, 0.0]]),
+    }
     targets = {"mask": np.ones((2, 4, 4, 1), "int32")}
     return Batch({"input": A[:2]}, targets, outputs, {}, {}, lambda x, active: {})
 

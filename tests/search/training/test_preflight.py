@@ -13,7 +13,7 @@ from keras import ops
 
 from search.errors import Refused
 from storage.records import Reason
-from tests.search.training.scenes import RANGE, built_in, checked, linear, rows, study, task, workload
+from tests.search.training.scenes import RANGE, built_in, checked, linear, study, task, workload
 
 X = np.random.default_rng(0).normal(size=(12, 3))
 IDS = np.arange(12) % 4
@@ -196,11 +196,9 @@ def test_a_builder_that_raises_is_named_with_file_and_line() -> None:
 
 
 def test_an_optimizer_that_would_not_train_as_fit_does() -> None:
-    from tests.search.training.scenes import engine_of
-
     definition = study([task("a")], training={"optimizer": {"name": "adam", "config": {"use_ema": True}}})
     with pytest.raises(Refused, match="use_ema is not yet supported"):
-        engine_of(definition, _model({"a": 1}, {"a": X[:, :1]}))
+        checked(definition, _model({"a": 1}, {"a": X[:, :1]}))
 
 
 # Terms
@@ -269,9 +267,3 @@ def test_an_own_metric_that_raises_is_named_with_file_and_line() -> None:
 
     reason = _refusal(study([task("a", metrics=["own"])]), _model({"a": 1}, {"a": X[:, :1]}, metrics={"own": broken}))
     assert reason.at == f"test_preflight.py:{broken.__code__.co_firstlineno + 1}"
-
-
-def test_a_preflight_leaves_the_engine_where_it_begins() -> None:
-    definition = study([task("a")])
-    bound = workload(linear({"a": 1}), rows(12, a=1))
-    assert [term.path for term in checked(definition, bound).terms] == ["a.error"]

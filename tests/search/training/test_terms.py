@@ -54,7 +54,9 @@ def test_a_hinge_loss_sees_the_raw_score() -> None:
 
 def test_a_task_of_one_column_reads_that_column_of_output_and_target() -> None:
     definition = study([task("first", output="both", target="both", column=0), task("second", output="both", target="b", column=1)])
-    batch = _batch({"both": np.array([[1.0, 2.0], [3.0, 4.0]])}, {"both": np.array([[0.0, 9.0], [0.0, 9.0]]), "b": np.array([2.0, 2.0])})
+    batch = _batch(
+        {"both": np.array([[1.0, 2.0], [3.0, 4.0]])}, {"both": np.array([[0.0, 9.0], [0.0, 9.0]]), "b": np.array([2.0, 2.0])}
+    )
     assert _values(definition, batch) == {"first.error": pytest.approx(5.0), "second.error": pytest.approx(2.0)}
 
 
@@ -121,7 +123,9 @@ def test_batch_gradient_gives_derivatives_row_by_row_and_may_be_nested(nested: i
 
     def build_model() -> keras.Model:
         x = keras.Input((1,))
-        return keras.Model(x, {"u": keras.layers.Dense(1, "tanh", use_bias=False, kernel_initializer=keras.initializers.Constant(2.0))(x)})
+        return keras.Model(
+            x, {"u": keras.layers.Dense(1, "tanh", use_bias=False, kernel_initializer=keras.initializers.Constant(2.0))(x)}
+        )
 
     x = np.array([[0.1], [-0.5], [1.0]])
     definition = study([{"name": "u", "losses": [{"name": "d", "loss": "d"}]}], training={"epochs": 1, "batch_size": 3})

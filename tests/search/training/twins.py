@@ -49,7 +49,7 @@ def twin_of(model: keras.Model) -> Any:
 class TwinRun:
     """A twin after its training. `train` holds the terms of each epoch, from 1; `validation` too, where it is asked for.
 
-    Keras's `evaluate` draws from the random seeds of layers that are random when they do not train; the service's measuring does not.
+    Keras's `evaluate` draws from the seeds of layers that are random when they do not train, too; the service's measuring does not.
     """
 
     def __init__(

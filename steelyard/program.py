@@ -1,8 +1,12 @@
-"""Know the version of what is installed."""
+"""Know this program itself: its version, and how to start it again."""
 
 from __future__ import annotations
 
+import sys
 from functools import cache
+
+COMMAND = (sys.executable, "-P", "-m", "steelyard")
+"""The command, run by this very Python. -P: a folder `search` or `app` of the user's in the current directory is not ours."""
 
 
 @cache

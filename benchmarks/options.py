@@ -1,0 +1,30 @@
+"""What the command line may ask of a benchmark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PEERS = ("script", "two-processes", "keras-tuner")
+"""What Steelyard is measured beside."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a benchmark is run.
+
+    `runs` None is the benchmark's own number. `peer_trials` None is the problem's own; `same_trials` has peers do as many trials as
+    Steelyard. `workers` are the numbers of workers that the service is measured with. `rows` and `mnist` are Multi-MNIST's.
+    """
+
+    runs: int | None = None
+    quick: bool = False
+    peers: tuple[str, ...] = PEERS
+    peer_trials: int | None = None
+    same_trials: bool = False
+    workers: tuple[int, ...] = (1, 2)
+    rows: int | None = None
+    mnist: str | None = None
+
+    def runs_or(self, default: int) -> int:
+        """Return how often everything is measured: once where it shall be quick."""
+        return self.runs or (1 if self.quick else default)

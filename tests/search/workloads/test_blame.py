@@ -1,0 +1,54 @@
+"""Where a user's code raised, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from search.workloads.blame import MAX_MESSAGE, place_of, told
+from search.workloads.data import read
+
+
+def _raised(function: Callable[[], Any]) -> BaseException:
+    with pytest.raises(Exception) as caught:
+        function()
+    return caught.value
+
+
+def test_the_innermost_frame_of_the_users_own_is_the_place() -> None:
+    def inner() -> None:
+        sorted([1, "a"])
+
+    assert place_of(_raised(lambda: inner())) == f"test_blame.py:{inner.__code__.co_firstlineno + 1}"
+
+
+def test_frames_of_steelyard_itself_are_not_the_users() -> None:
+    error = _raised(lambda: read(None))
+    assert place_of(error) is not None
+    assert str(place_of(error)).startswith("test_blame.py:")
+
+
+def test_a_graphs_error_names_the_place_in_its_message() -> None:
+    error = RuntimeError(f'Node: x\nFile "/usr/lib/python3/site-packages/keras/a.py", line 3\nFile "{__file__}", line 77, in f')
+    assert place_of(error) == "test_blame.py:77"
+
+
+def test_an_error_without_a_frame_has_no_place() -> None:
+    assert place_of(ValueError("never raised")) is None
+
+
+def test_a_message_is_one_line_with_its_type() -> None:
+    assert told(KeyError("b")) == "KeyError: 'b'"
+    assert told(RuntimeError("first\nsecond\n\nArguments received:\n  x")) == "RuntimeError: first second"
+    assert told(RuntimeError()) == "RuntimeError"
+
+
+def test_what_keras_puts_around_a_message_is_left_out() -> None:
+    text = "Exception encountered when calling Ads.call().\n\n\x1b[1mno such column\x1b[0m\n\nArguments received by Ads.call():"
+    assert told(ValueError(text)) == "ValueError: no such column"
+
+
+def test_a_long_message_is_cut() -> None:
+    assert len(told(ValueError("x" * 5000))) == MAX_MESSAGE + len("ValueError: ")
