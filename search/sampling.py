@@ -27,7 +27,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 FIRST_COHORT = 16
 NEXT_COHORTS = 8
-"""A sampler that learns gets its trials in small cohorts: 16 before anything is known, then 8, so that later ones know of more."""
+"""A sampler that learns gets its trials in small cohorts: 16 at first, then 8, so that later ones know of earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def batch_limit(definition: StudyDefinition, told: Sequence[TrialRecord]) -> int
     """Return how many trials the sampler should suggest at once: any number for those that do not learn."""
     if definition.search.sampler.name in ("grid", "random"):
         return definition.search.cohort_size or 1024
-    return NEXT_COHORTS if any(trial.ended for trial in told) else FIRST_COHORT
+    return NEXT_COHORTS if told else FIRST_COHORT
 
 
 def suggest(definition: StudyDefinition, told: Sequence[TrialRecord], place: Place, count: int) -> list[Drawn]:
