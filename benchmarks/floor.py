@@ -5,6 +5,7 @@ What the service adds to this (HTTP, SQL, planning, leases) is all that can be s
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -70,24 +71,25 @@ def train_cohorts(child: Child, definition: StudyDefinition, job: Job) -> Mappin
         for message in talk(child, {**order, "settings": cohort}, "trained"):
             times.hear(message)
     how = f"{engine}, cohorts {cohorts_text(job.cohorts)}"
-    return {"how": how, "prepare_seconds": prepare_seconds, "seconds_an_epoch": times.seconds_an_epoch}
+    told = {"why": prepared.get("why"), "prepare_seconds": prepare_seconds, "seconds_an_epoch": times.seconds_an_epoch}
+    return {"how": how, **told}
 
 
 class EpochTimes:
-    """When each epoch of settings that are trained together was reported."""
+    """How long each epoch of settings that are trained together took, as the engine tells it."""
 
     def __init__(self) -> None:
-        self._ends: dict[tuple[int, ...], list[float]] = {}
+        self._seconds: dict[tuple[int, ...], list[float]] = {}
 
     def hear(self, message: Message) -> None:
-        """Note an epoch's end; epoch 0 is before training, and the first one may trace."""
-        if message["is"] == "epoch" and message["epoch"] > 0:
-            self._ends.setdefault(tuple(message["numbers"]), []).append(time.perf_counter())
+        """Note an epoch; epoch 0 is before training, and the first one may trace."""
+        if message["is"] == "epoch" and message["epoch"] > 1:
+            self._seconds.setdefault(tuple(message["numbers"]), []).append(float(message["seconds"]))
 
     @property
     def seconds_an_epoch(self) -> float:
         """Return how long one epoch of all settings takes, the first epoch of each left out."""
-        return sum((ends[-1] - ends[0]) / (len(ends) - 1) for ends in self._ends.values() if len(ends) > 1)
+        return sum(statistics.mean(seconds) for seconds in self._seconds.values())
 
 
 def cohorts_text(cohorts: Sequence[int]) -> str:

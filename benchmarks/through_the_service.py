@@ -69,7 +69,7 @@ class Service:
 @contextmanager
 def serving(problem: Problem, workers: int) -> Iterator[Service]:
     """Run a service with a new database and warm workers for the length of a block."""
-    with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as folder, open(Path(folder) / "serve.log", "w+") as log:
+    with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as folder, open(Path(folder) / "serve.log", "a+") as log:
         command = [sys.executable, "-m", "steelyard", "serve", "--port", "0", "--workers", str(workers), "--json"]
         process = subprocess.Popen(
             [*command, "--data-dir", folder, "--end-with", str(os.getpid())],

@@ -22,6 +22,8 @@ PASSED = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "
 PASSED_PREFIXES = ("TF_", "KERAS_", "OMP_", "STEELYARD_TRAINING_", "STEELYARD_DATA", "XLA_", "CUDA_", "NVIDIA_")
 """Environment that the child gets. Everything else stays here, above all what opens the database."""
 
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+
 Message = Mapping[str, Any]
 
 
@@ -34,15 +36,16 @@ class ChildLost(Exception):
 
 
 class Child:
-    """One training child. Start it from the main thread: it dies with the thread that started it."""
+    """One training child of so many threads. Start it from the main thread: it dies with the thread that started it."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 1) -> None:
+        self.threads = threads
         ours, theirs = Pipe(duplex=True)
         self._connection: Connection[Any, Any] = ours
         self._folder = tempfile.TemporaryDirectory(prefix="steelyard-child-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "search.training.runner", str(theirs.fileno())],
-            env=_environment(self._folder.name),
+            env=_environment(self._folder.name, threads),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),  # a worker's own stdout is for documents
@@ -90,6 +93,6 @@ class Child:
         self._folder.cleanup()
 
 
-def _environment(folder: str) -> dict[str, str]:
+def _environment(folder: str, threads: int) -> dict[str, str]:
     passed = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}
-    return passed | {"TMPDIR": folder, "PYTHONUNBUFFERED": "1"}
+    return passed | dict.fromkeys(THREADS, str(threads)) | {"TMPDIR": folder, "PYTHONUNBUFFERED": "1"}

@@ -69,6 +69,7 @@ class Worker:
         self._database = Database(settings.database_url)
         self._name = settings.name or f"{socket.gethostname()}-{os.getpid()}"
         self._child: Child | None = None
+        self._described = False
         self._ordered = False  # the child is busy with an order of ours
         self._stopping = False
         self._beat_at = self._worked_at = clock()
@@ -116,7 +117,7 @@ class Worker:
             self._beat("idle")
             child = self._warm_child()
             if work := claim(self._database, self._claimant):
-                self._do(child, work)
+                self._do(self._warm_child(work.study.threads), work)
                 self._worked_at = self._clock()
             else:
                 self._listen_idle(child)
@@ -148,16 +149,24 @@ class Worker:
             leases.reap(session, now)
             studies.settle_stopping(session, now)
 
-    def _warm_child(self) -> Child:
-        """Return the child, started if there is none; a new one is asked to describe its workloads, which are then published."""
+    def _warm_child(self, threads: int | None = None) -> Child:
+        """Return the child, started if there is none, or none of so many threads.
+
+        The first of this worker is asked to describe its workloads, which are then published.
+        """
+        if self._child is not None and threads not in (None, self._child.threads):
+            log.info("child replaced", worker=self._name, threads=threads)
+            self._end_child()
         if self._child is None:
-            self._child = Child()
-            self._child.send({"do": "describe"})
+            self._child = Child(threads or 1)
+            if not self._described:
+                self._child.send({"do": "describe"})
         return self._child
 
     def _hear_idle(self, message: Message) -> None:
         if message["is"] == "described":
             self._publish(message["workloads"])
+            self._described = True
 
     def _publish(self, described: list[dict[str, Any]]) -> None:
         with self._database.writing() as session:
@@ -212,6 +221,8 @@ class Worker:
                     work.study.id,
                     cohort_size=answer["cohort_size"],
                     engine=answer["engine"],
+                    threads=answer["threads"],
+                    why=answer["why"],
                     warnings=answer["warnings"],
                     now=now,
                 )

@@ -114,6 +114,7 @@ class Trial(TypedDict):
     worker: str | None
     cohort: int | None
     engine: str | None
+    engine_why: str | None
     reason: Reason | None
     created_at: str
     started_at: str | None

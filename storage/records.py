@@ -100,6 +100,8 @@ class StudyRecord:
     prepared: bool  # a preflight has passed: cohort_size and engine are set
     cohort_size: int | None
     engine: str | None
+    engine_why: str | None
+    threads: int | None  # of the training child
     preparations: int  # preflights begun and lost with their process
     sequence: int  # outcomes so far; grows by one with each
     created_at: datetime
@@ -158,6 +160,7 @@ class TrialRecord:
     worker: str | None
     cohort: int | None
     engine: str | None
+    engine_why: str | None
     sequence: int | None
     created_at: datetime
     started_at: datetime | None

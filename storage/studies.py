@@ -191,11 +191,20 @@ def _next_study(workloads: Collection[str], skip: Collection[int]) -> Select[Any
 
 
 def prepared(
-    session: Session, study_id: int, *, cohort_size: int, engine: str, warnings: Collection[str], now: datetime
+    session: Session,
+    study_id: int,
+    *,
+    cohort_size: int,
+    engine: str,
+    warnings: Collection[str],
+    now: datetime,
+    threads: int = 1,
+    why: str | None = None,
 ) -> StudyRecord:
     """Note that a preflight has passed: QUEUED becomes RUNNING, a PAUSED study stays so, and `warnings` are added.
 
-    A study that was prepared before keeps its cohort size and engine. Raises WrongState for one that is stopping or has ended.
+    `why` says why this engine was chosen, `threads` how many its training child has. A study that was prepared before keeps all of
+    that. Raises WrongState for one that is stopping or has ended.
     """
     study = lock_study(session, study_id)
     if study.state not in OPEN:
@@ -203,8 +212,8 @@ def prepared(
     if study.prepared:
         return study
     merged = list(dict.fromkeys([*study.warnings, *warnings]))
-    columns = {"prepared": True, "cohort_size": cohort_size, "engine": engine, "warnings": merged, "started_at": now}
-    changed = change_study(session, study_id, now, **columns)
+    chosen = {"cohort_size": cohort_size, "engine": engine, "engine_why": why, "threads": threads}
+    changed = change_study(session, study_id, now, prepared=True, warnings=merged, started_at=now, **chosen)
     if changed.state is not StudyState.QUEUED:
         return changed
     return set_state(session, changed, StudyState.RUNNING, None, now)

@@ -114,6 +114,7 @@ def _trial_record(
         worker=row.worker,
         cohort=row.cohort_id,
         engine=row.engine,
+        engine_why=row.engine_why,
         sequence=row.sequence,
         created_at=row.created_at,
         started_at=row.started_at,

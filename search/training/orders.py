@@ -112,8 +112,8 @@ class TrainingChild:
         except Exception as error:
             self._channel.send({"is": "refused", "reason": reason_message(reason_of(error))})
         else:
-            prepared = {"is": "prepared", "cohort_size": choice.cohort_size, "engine": choice.engine, "why": choice.why}
-            self._channel.send({**prepared, "warnings": [], "traces": traces_made()})
+            chosen = {"cohort_size": choice.cohort_size, "engine": choice.engine, "threads": choice.threads, "why": choice.why}
+            self._channel.send({"is": "prepared", **chosen, "warnings": [], "traces": traces_made()})
 
     def _train(self, order: Message) -> None:
         """Train a cohort; whatever happens, every setting is ended once and the training is closed by `trained`."""

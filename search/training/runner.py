@@ -1,6 +1,6 @@
 """The training child's main: `python -m search.training.runner FD [FD]`, with the descriptors of a pipe that it inherited.
 
-TensorFlow is imported once, with quiet logs and the threads of `STEELYARD_TRAINING_THREADS` (left out: TensorFlow's choice).
+TensorFlow is imported once, with quiet logs. How many threads it has is for the parent to say, by TensorFlow's own variables.
 Standard output and error are for logs.
 """
 
@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Iterator
 
 PR_SET_PDEATHSIG = 1
-THREADS = "STEELYARD_TRAINING_THREADS"
 
 
 def main(arguments: list[str]) -> int:
@@ -42,10 +41,6 @@ def _prepare_environment() -> None:
     """Set what TensorFlow and Keras read when they are imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    threads = os.environ.get(THREADS)
-    if threads:
-        os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = threads
-        os.environ["TF_NUM_INTEROP_THREADS"] = threads
     warnings.filterwarnings("ignore", module="keras|tensorflow")
 
 

@@ -49,7 +49,7 @@ def test_a_complete_trial_has_every_field_of_the_contract(bench: Bench) -> None:
             "epochs",
             "best_epoch",
         ),
-        *("attempt", "worker", "cohort", "engine", "reason", "created_at", "started_at", "ended_at", "not_finite"),
+        *("attempt", "worker", "cohort", "engine", "engine_why", "reason", "created_at", "started_at", "ended_at", "not_finite"),
     }
     assert trial["weights"] == {"digit.crossentropy": 1.0, "parity.crossentropy": 0.25, "agreement": 0.5}
     assert trial["parameters"] == {"parity.crossentropy": 0.25, "agreement": 0.5}
