@@ -59,6 +59,9 @@ def train_cohorts(child: Child, definition: StudyDefinition, job: Job) -> Mappin
     *_, prepared = talk(child, {"do": "prepare", "study": 1, "definition": shown}, "prepared")
     prepare_seconds = time.perf_counter() - began
     engine = job.engine or prepared["engine"]
+    if prepared["threads"] != child.threads:  # as a worker does
+        child.end()
+        child = Child(prepared["threads"])
     order = {"do": "train", "study": 1, "definition": shown, "cohort_size": prepared["cohort_size"], "engine": engine}
     drawn = job.problem.random_weights(sum(job.cohorts), job.seed)
     settings = [

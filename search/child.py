@@ -22,8 +22,6 @@ PASSED = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "
 PASSED_PREFIXES = ("TF_", "KERAS_", "OMP_", "STEELYARD_TRAINING_", "STEELYARD_DATA", "XLA_", "CUDA_", "NVIDIA_")
 """Environment that the child gets. Everything else stays here, above all what opens the database."""
 
-THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-
 Message = Mapping[str, Any]
 
 
@@ -36,7 +34,10 @@ class ChildLost(Exception):
 
 
 class Child:
-    """One training child of so many threads. Start it from the main thread: it dies with the thread that started it."""
+    """One training child, which shares one operation out to so many threads (and runs operations beside each other on all cores).
+
+    Start it from the main thread: it dies with the thread that started it.
+    """
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads
@@ -95,4 +96,6 @@ class Child:
 
 def _environment(folder: str, threads: int) -> dict[str, str]:
     passed = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}
-    return passed | dict.fromkeys(THREADS, str(threads)) | {"TMPDIR": folder, "PYTHONUNBUFFERED": "1"}
+    within = str(threads)
+    told = {"TF_NUM_INTEROP_THREADS": str(processes.cores()), "TF_NUM_INTRAOP_THREADS": within, "OMP_NUM_THREADS": within}
+    return passed | told | {"TMPDIR": folder, "PYTHONUNBUFFERED": "1"}

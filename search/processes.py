@@ -11,6 +11,11 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def cores() -> int:
+    """Return how many cores a training may use: `STEELYARD_TRAINING_THREADS`, else those that this process may."""
+    return int(os.environ.get("STEELYARD_TRAINING_THREADS") or len(os.sched_getaffinity(0)))
+
+
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when the thread that started it ends. Does nothing where prctl is missing."""
     prctl = getattr(_libc, "prctl", None)

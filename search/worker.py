@@ -117,13 +117,17 @@ class Worker:
             self._beat("idle")
             child = self._warm_child()
             if work := claim(self._database, self._claimant):
-                self._do(self._warm_child(work.study.threads), work)
+                self._do(self._child_for(work), work)
                 self._worked_at = self._clock()
             else:
                 self._listen_idle(child)
         except (StorageBusy, StorageUnavailable) as error:
             log.warning("database away", error=str(error))
             time.sleep(self._settings.poll_seconds)
+
+    def _child_for(self, work: Claim) -> Child:
+        """Return the child with the threads that the study was prepared for; any may prepare one."""
+        return self._warm_child(work.study.threads)
 
     def _listen_idle(self, child: Child) -> None:
         """Wait a little for work, and notice a child that dies meanwhile."""
