@@ -28,10 +28,7 @@ def prepare(job: Job) -> Callable[[], Mapping[str, Any]]:
     definition = normal.normalise(job.problem.definition(seed=job.seed), workloads=workloads).definition
 
     def train() -> Mapping[str, Any]:
-        try:
-            return train_cohorts(child, definition, job)
-        finally:
-            child.end()
+        return train_cohorts(child, definition, job)
 
     return train
 
@@ -73,6 +70,7 @@ def train_cohorts(child: Child, definition: StudyDefinition, job: Job) -> Mappin
         cohort, settings = settings[:size], settings[size:]
         for message in talk(child, {**order, "settings": cohort}, "trained"):
             times.hear(message)
+    child.end()
     how = f"{engine}, cohorts {cohorts_text(job.cohorts)}"
     told = {"why": prepared.get("why"), "prepare_seconds": prepare_seconds, "seconds_an_epoch": times.seconds_an_epoch}
     return {"how": how, **told}

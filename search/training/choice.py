@@ -82,8 +82,8 @@ def _serial(cost: Cost, why: str) -> Choice:
 def threads(strategy: str, cost: Cost, size: int) -> int:
     """Return among how many threads one operation of a step of `size` settings should be shared out.
 
-    Small operations only lose by it: the digits perceptron takes three times as long with two as with one. Unrolled copies run beside
-    each other anyway.
+    Small operations only lose by it: the digits perceptron takes three times as long with two as with one. Unrolled copies run
+    beside each other anyway.
     """
     forward = cost.trained_flops * size + cost.shared_flops
     return 1 if strategy == "unrolled" or forward < WORTH_SHARING else cores()
