@@ -3,6 +3,7 @@ FROM python:3.11-slim
 
 RUN useradd --create-home --uid 10001 steelyard
 WORKDIR /srv/steelyard
+RUN chown steelyard /srv/steelyard
 
 COPY constraints.txt pyproject.toml README.md ./
 COPY steelyard ./steelyard

@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from app.schemas.fleet import ProblemBody
+from app.schemas.results import RankRequest
 from app.schemas.studies import StudyPatch
 from search.definition import StudyDefinition
 
@@ -91,6 +92,22 @@ DEFINITION_BODY = _body(
     },
 )
 PATCH_BODY = _body(StudyPatch, {"more trials": {"value": {"trials": 64}}})
+RANK_BODY = _body(
+    RankRequest,
+    {
+        "the worst task decides": {"value": {"objective": {**FLAGSHIP["objective"], "aggregate": "worst"}, "top": 3}},
+        "one metric, another held": {
+            "value": {
+                "objective": {
+                    "metrics": [
+                        {"metric": "parity.binary_accuracy"},
+                        {"metric": "digit.sparse_categorical_accuracy", "strategy": "constraint", "at_least": 0.95},
+                    ]
+                }
+            }
+        },
+    },
+)
 
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": REFERENCE.format(model="ProblemBody")}}}
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -106,7 +123,7 @@ def install(app: FastAPI) -> None:
         if app.openapi_schema is None:
             document = get_openapi(**ABOUT, routes=app.routes)
             schemas = document["components"]["schemas"]
-            for model in (StudyDefinition, StudyPatch, ProblemBody):
+            for model in (StudyDefinition, StudyPatch, RankRequest, ProblemBody):
                 schemas |= _schemas(model)
             app.openapi_schema = document
         return app.openapi_schema

@@ -10,6 +10,8 @@ from app.schemas.studies import Best, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
 from app.waiting import reason_of
 from search import normal, space
+from search.baselines import baselines
+from search.confirmation import most_confirmations
 from search.definition import StudyDefinition
 from storage import studies, workers
 from storage.database import Session
@@ -70,8 +72,9 @@ def _progress(session: Session, study: StudyRecord, definition: StudyDefinition,
 
 
 def trainings(definition: StudyDefinition) -> int:
-    """Return how many trials the whole plan has: search trials and baselines."""
-    return space.trial_budget(definition) + len(space.baseline_rules(definition))
+    """Return how many trials the whole plan has at most: search trials, baselines and confirmations."""
+    rules = len(baselines(definition))
+    return space.trial_budget(definition) + rules + most_confirmations(definition, rules)
 
 
 def _seconds_left(session: Session, study: StudyRecord, definition: StudyDefinition, counts: Counts) -> float | None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from app.confirmed import verdict_of
 from app.reading import definition_of
-from app.refusals import NoFeasibleTrial, NoTrialEver, NoTrialYet
+from app.refusals import BadParameter, NoFeasibleTrial, NoTrialEver, NoTrialYet, Refusal
 from app.schemas.common import Split
 from search import best
+from search.definition import Objective
+from search.errors import Fault
+from search.objective import evaluate
+from search.verdict import Verdict
 from storage import studies, trials, workers
 from storage.database import Session
 from storage.records import STUDY_ENDS, Measured, Moment, Role, StudyRecord, TrialRecord, TrialState
@@ -22,25 +28,58 @@ def best_weights(session: Session, study: StudyRecord) -> dict[str, Any]:
         raise _nothing_complete(study)
     if not winner.feasible:
         raise NoFeasibleTrial(study.name, _closest(session, study))
-    described = workers.find_workload(session, study.workload)
+    verdict = verdict_of(session, study)
+    if verdict is not None:
+        winner = verdict.winner.trial
+    return winner_document(session, study, winner, verdict=verdict)
+
+
+def winner_document(
+    session: Session,
+    study: StudyRecord,
+    winner: TrialRecord,
+    *,
+    verdict: Verdict | None = None,
+    picked_by: str | None = None,
+    objective: Objective | None = None,
+) -> dict[str, Any]:
+    """Return the best-weights document of a trial, judged by `objective` where it is another than the study's."""
+    definition, described = definition_of(study), workers.find_workload(session, study.workload)
+    if objective is not None:
+        definition = definition.model_copy(update={"objective": objective})
     baselines = trials.trials_of(session, study.id, roles=[Role.BASELINE], states=[TrialState.COMPLETE])
     return finite_document(
         best.best_weights(
             best.Winner(
                 study=study,
-                definition=definition_of(study),
-                best=tried(session, study, winner),
-                baselines=[tried(session, study, baseline) for baseline in baselines],
+                definition=definition,
+                best=tried(session, study, winner, objective),
+                baselines=[tried(session, study, baseline, objective) for baseline in baselines],
                 description=None if described is None else described.description,
                 versions=best.installed_versions(),
+                verdict=verdict,
+                picked_by=picked_by,
             )
         )
     )
 
 
-def tried(session: Session, study: StudyRecord, trial: TrialRecord) -> best.Tried:
-    """Return a trial with its numbers at the epoch that counts."""
-    return best.Tried(trial, counted(study, trials.measured(session, trial.id)))
+def tried(session: Session, study: StudyRecord, trial: TrialRecord, objective: Objective | None = None) -> best.Tried:
+    """Return a trial with its numbers at the epoch that counts, judged anew by `objective` where there is one."""
+    measured = counted(study, trials.measured(session, trial.id))
+    if objective is None:
+        return best.Tried(trial, measured)
+    score = evaluate(objective, measured.validation)
+    judged = replace(trial, value=score.value, values=score.values, feasible=score.feasible, violations=score.violations)
+    return best.Tried(judged, measured)
+
+
+def no_winner(session: Session, study: StudyRecord, asked: Fault) -> Refusal:
+    """Return why there are no weights: no trial, none that keeps the constraints, or none for just what was `asked`."""
+    winner = studies.best_trial(session, study.id)
+    if winner is None:
+        return _nothing_complete(study)
+    return BadParameter(asked) if winner.feasible else NoFeasibleTrial(study.name, _closest(session, study))
 
 
 def counted(study: StudyRecord, measured: Mapping[Moment, Measured]) -> Measured:

@@ -6,13 +6,14 @@ Numbers may be NaN or infinite here; the caller writes them as its format allows
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import metadata
 from typing import Any, Literal
 
 from search import catalog, normal
 from search.definition import StudyDefinition, Task
+from search.verdict import Verdict
 from storage.records import STUDY_ENDS, Measured, StudyRecord, TrialRecord
 
 FORMAT = "steelyard/best-weights"
@@ -43,6 +44,8 @@ class Winner:
     baselines: Sequence[Tried] = ()
     description: Mapping[str, Any] | None = None
     versions: Mapping[str, str | None] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    picked_by: str | None = None  # where it is not the objective that picked it
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -59,7 +62,7 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "final": study.state in STUDY_ENDS,
-        "confirmed": False,
+        "confirmed": winner.verdict is not None,
         "study": {
             "name": study.name,
             "state": study.state.value,
@@ -67,7 +70,7 @@ def best_weights(winner: Winner) -> dict[str, Any]:
             "problem_sha256": study.problem_sha256,
         },
         "trial": trial.number,
-        "picked_by": "objective",
+        "picked_by": winner.picked_by or ("objective" if winner.verdict is None else "confirmation"),
         "seeds": [trial.seed],
         "epoch": trial.best_epoch if definition.objective.epoch == "best" else trial.epochs,
         "weights": dict(trial.weights),
@@ -78,9 +81,25 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]},
         "objective": {"aggregate": definition.objective.aggregate, **_objective(trial)},
         "metrics": _metrics(winner.best.measured),
+        **({"confirmation": confirmation_told(winner.verdict)} if winner.verdict else {}),
         "baselines": {tried.trial.rule or f"trial {tried.trial.number}": _baseline(tried) for tried in reversed(winner.baselines)},
         "training": shown["training"],
         "versions": dict(winner.versions),
+    }
+
+
+def confirmation_told(verdict: Verdict) -> dict[str, Any]:
+    """Return what the confirmation says: means over fresh seeds, paired intervals against the baselines, and the sentence."""
+    return {
+        "verdict": verdict.sentence,
+        "split": verdict.split,
+        "seeds": sorted(verdict.winner.measured),
+        "optimism": verdict.optimism,
+        "candidates": {
+            name: {"value": asdict(value), "metrics": {path: asdict(spread) for path, spread in verdict.metrics[name].items()}}
+            for name, value in verdict.values.items()
+        },
+        "against": {interval.against: asdict(interval) for interval in verdict.intervals},
     }
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from search.definition import ObjectiveMetric
 from search.known import Known, direction_of, matches, measured_paths, resolve
-from search.space import shared_by
-from search.weights import Weight, WeightRange
+from search.space import shared_by, simplex_members, simplex_total
+from search.weights import SharedWeight, Weight, WeightRange
 
 
 def cautions(known: Known, trials: int) -> list[str]:
     """Return what is allowed but probably not meant."""
     return [
-        warning for warn in (_many_weights, _dropped_losses, _outside, _turned, _unpublished) for warning in warn(known, trials)
+        warning
+        for warn in (_many_weights, _dropped_losses, _outside, _another_total, _unheard, _turned, _unpublished)
+        for warning in warn(known, trials)
     ]
 
 
@@ -39,8 +42,41 @@ def _drawn_at(place: str, weight: Weight) -> str:
     return f"weights.{shared[0]}" if shared else f"{place}.weight"
 
 
+def _members(known: Known) -> dict[str, SharedWeight]:
+    """Return the members of the definition's simplex by their JSON path; none in a box."""
+    if known.parts.search is None:
+        return {}
+    places, searched = known.parts.parameters(), known.parts.searched()
+    return {places[path]: searched[places[path]] for path in simplex_members(known.parts.search.space, places)}
+
+
+def _another_total(known: Known, trials: int) -> Iterator[str]:
+    """Warn of weights of today whose sum the search never has: they are trained as they are, and differ by more than ratios."""
+    members = _members(known)
+    if known.parts.search is None or all(weight.current is None for weight in members.values()):
+        return
+    losses = {_drawn_at(place, part.weight) for place, _, part, task in known.parts.terms() if task is not None}
+    today = [weight.current if weight.current is not None else float(place in losses) for place, weight in members.items()]
+    total = simplex_total(known.parts.search.space)
+    if not math.isclose(math.fsum(today), total, rel_tol=1e-6):
+        yield (
+            f"search.space: the current weights sum to {math.fsum(today):g}, those that are searched to {total:g}; "
+            "yours are trained as they are, so the two differ in scale too"
+        )
+
+
+def _unheard(known: Known, trials: int) -> Iterator[str]:
+    search, objective = known.parts.search, known.parts.objective
+    constrained = objective is not None and any(entry.strategy == "constraint" for entry in objective.metrics)
+    if search is not None and search.sampler.name == "cmaes" and constrained:
+        yield "search.sampler: cmaes follows the objective's value alone and does not heed constraints; tpe and gp do"
+
+
 def _outside(known: Known, trials: int) -> Iterator[str]:
+    members = _members(known)
     for place, weight in known.parts.searched().items():
+        if place in members:  # its range bounds what is drawn, not what is used
+            continue
         if weight.current is not None and not weight.may_be(weight.current):
             yield f"{place}: current {weight.current:g} is not among what may be drawn, so the search cannot come back to it"
 

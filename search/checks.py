@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from search import catalog, described, space
+from search import aggregates, catalog, described, simplex, space
 from search.definition import NOT_YET, Loss, Objective, Penalty
 from search.errors import Fault, shown
 from search.known import Known, direction_of, is_weighted, matches, measured_paths, resolve
@@ -27,6 +27,11 @@ WEIGHTED = (
 def faults(known: Known) -> list[Fault]:
     """Return everything that is wrong between the parts."""
     return [fault for check in CHECKS for fault in check(known)]
+
+
+def objective_faults(known: Known) -> list[Fault]:
+    """Return what is wrong with the objective alone: a stored study may be judged by another."""
+    return [fault for check in (_aggregate, aggregates.faults, _objective) for fault in check(known)]
 
 
 def _workload(known: Known) -> Iterator[Fault]:
@@ -218,11 +223,9 @@ def _searched(known: Known) -> Iterator[Fault]:
     lacking = [path for path, weight in searched.items() if isinstance(weight, WeightRange) and weight.points is None]
     for path in lacking:
         yield Fault(f"{path}.points", "a number of points: the sampler is grid", "nothing")
-    if lacking or not known.parts.whole:
+    if lacking or not known.parts.whole or any(simplex.faults(known)):
         return
-    size = 1
-    for weight in searched.values():
-        size *= len(weight.grid())
+    size = space.points_of_grid({path: searched[place] for path, place in known.parts.parameters().items()}, search.space)
     if size > MAX_GRID:
         yield Fault("search.sampler", f"a grid of at most {MAX_GRID} points", f"{size} points")
     elif search.trials is not None and search.trials != size:
@@ -247,9 +250,11 @@ CHECKS = (
     _optimizer,
     _sampler,
     _aggregate,
+    aggregates.faults,
     _objective,
     _weights,
     _searched,
+    simplex.faults,
     _tasks_are_trained,
     described.selectors,
     described.outputs,

@@ -18,8 +18,9 @@ from typing import Any
 
 from search import processes
 
-PASSED = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "STEELYARD_WORKLOADS")
-PASSED_PREFIXES = ("TF_", "KERAS_", "OMP_", "STEELYARD_TRAINING_", "STEELYARD_DATA", "XLA_", "CUDA_", "NVIDIA_")
+PASSED = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+PASSED_OURS = ("STEELYARD_WORKLOADS", "STEELYARD_DATA")
+PASSED_PREFIXES = ("TF_", "KERAS_", "OMP_", "STEELYARD_TRAINING_", "XLA_", "CUDA_", "NVIDIA_")
 """Environment that the child gets. Everything else stays here, above all what opens the database."""
 
 Message = Mapping[str, Any]
@@ -63,7 +64,7 @@ class Child:
         """Send one message. Raises ChildLost where nobody is there to hear it."""
         try:
             self._connection.send_bytes(json.dumps(message).encode())
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             raise ChildLost(self._how_it_ended()) from None
 
     def messages(self, seconds: float) -> Iterator[Message]:
@@ -72,7 +73,7 @@ class Child:
             while self._connection.poll(seconds):
                 yield json.loads(self._connection.recv_bytes())
                 seconds = 0.0
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # at its end, or in the middle of a message
             raise ChildLost(self._how_it_ended()) from None
 
     def _how_it_ended(self) -> str:
@@ -95,7 +96,9 @@ class Child:
 
 
 def _environment(folder: str, threads: int) -> dict[str, str]:
-    passed = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith(PASSED_PREFIXES)}
+    passed = {
+        name: value for name, value in os.environ.items() if name in (*PASSED, *PASSED_OURS) or name.startswith(PASSED_PREFIXES)
+    }
     within = str(threads)
     told = {"TF_NUM_INTEROP_THREADS": str(processes.cores()), "TF_NUM_INTRAOP_THREADS": within, "OMP_NUM_THREADS": within}
     return passed | told | {"TMPDIR": folder, "PYTHONUNBUFFERED": "1"}

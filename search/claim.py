@@ -6,12 +6,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from search import normal
+import structlog
+
+from search import normal, sampling
 from search.definition import StudyDefinition
 from search.plan import End, History, Run, plan
 from storage import leases, studies, trials
 from storage.database import Database, Session
-from storage.records import LeaseRecord, Role, StudyRecord, TrialRecord
+from storage.errors import StorageError
+from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
+
+log = structlog.get_logger("steelyard.worker")
 
 PREFLIGHT = "preflight"
 COHORT = "cohort"
@@ -38,13 +43,41 @@ class Claimant:
     lease_seconds: float
 
 
+class PlanningFailed(Exception):
+    """A study's stored definition or its plan raised: an error of ours, or a definition of a newer version."""
+
+    def __init__(self, study: StudyRecord, error: Exception) -> None:
+        self.study = study
+        super().__init__(f"study {study.name} cannot be planned: {type(error).__name__}: {error}")
+
+
 def claim(database: Database, claimant: Claimant) -> Claim | None:
-    """Take the next work there is for this worker, or None. Studies that are over are ended on the way."""
+    """Take the next work there is for this worker, or None. Studies that are over are ended on the way.
+
+    A study that cannot be planned is ended FAILED, so that it does not stand in the way of all others.
+    """
+    try:
+        return _claim(database, claimant)
+    except PlanningFailed as failed:
+        log.exception("study cannot be planned", study=failed.study.name)
+        with database.writing() as session:
+            reason = Reason("internal_error", str(failed))
+            studies.end_study(session, failed.study.id, StudyState.FAILED, reason, database.now(session))
+        return None
+
+
+def _claim(database: Database, claimant: Claimant) -> Claim | None:
     skip: set[int] = set()
     with database.writing() as session:
         now = database.now(session)
         while study := studies.lock_next_study(session, claimant.workloads, skip=skip):
-            if found := _claim_from(session, study, claimant, now):
+            try:
+                found = _claim_from(session, study, claimant, now)
+            except StorageError:
+                raise
+            except Exception as error:
+                raise PlanningFailed(study, error) from error
+            if found:
                 return found
             skip.add(study.id)
     return None
@@ -54,6 +87,9 @@ def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: d
     definition = definition_of(study)
     if study.prepared:
         return _claim_cohort(session, study, definition, claimant, now)
+    if reason := sampling.unavailable(definition):  # told before a preflight loads TensorFlow for nothing
+        studies.end_study(session, study.id, StudyState.FAILED, reason, now)
+        return None
     lease = leases.acquire(session, study.id, claimant.worker_id, PREFLIGHT, claimant.lease_seconds, now)
     return Claim(study, definition, lease)
 
@@ -100,10 +136,13 @@ def history_of(session: Session, study: StudyRecord) -> History:
     """Read what the plan may know of a study."""
     counts = trials.count_by_role(session, study.id)
     baselines = trials.trials_of(session, study.id, roles=[Role.BASELINE])
+    confirmations = trials.trials_of(session, study.id, roles=[Role.CONFIRMATION])
     return History(
         budget=study.trial_budget,
         counts=counts,
         rules=frozenset(trial.rule for trial in baselines if trial.rule),
         trials=trials.search_history(session, study.id),
+        baselines=baselines,
+        confirmed=frozenset((trial.confirms, trial.seed) for trial in confirmations if trial.confirms is not None),
         next_number=sum(counts.values()),
     )

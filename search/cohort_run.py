@@ -12,7 +12,7 @@ from search.holding import Holding
 from search.results import Curve, outcome, unpacked
 from storage import leases, trials
 from storage.database import Database
-from storage.records import Outcome, Reason, TrialState, Values
+from storage.records import Outcome, Reason, Role, TrialRecord, TrialState, Values
 
 EpochReports = Mapping[int, tuple[int, Values, Values, float]]
 
@@ -28,6 +28,7 @@ class CohortRun:
         self.trained = False
         self.traces = 0  # graphs that the child has traced in its life
         self.recorded = False
+        self.failed = False  # some setting raised
 
     def order(self) -> dict[str, Any]:
         """Return the message that has the child train this cohort."""
@@ -38,7 +39,7 @@ class CohortRun:
             "definition": normal.shown(self._claim.definition),
             "cohort_size": study.cohort_size,
             "engine": study.engine,
-            "settings": [{"number": t.number, "seed": t.seed, "weights": dict(t.weights)} for t in self._claim.trials],
+            "settings": [_setting(trial) for trial in self._claim.trials],
         }
 
     def hear(self, message: Message) -> None:
@@ -55,15 +56,16 @@ class CohortRun:
     def _hear_epoch(self, message: Message) -> None:
         epoch, share = int(message["epoch"]), float(message["seconds"]) / len(message["numbers"])
         reports = unpacked(message)
-        for number, (train, validation) in reports.items():
-            self._curves[number].add(epoch, train, validation)
-        self._epochs.append({number: (epoch, train, validation, share) for number, (train, validation) in reports.items()})
+        for number, measured in reports.items():
+            self._curves[number].add(epoch, measured)
+        self._epochs.append({number: (epoch, each.train, each.validation, share) for number, each in reports.items()})
 
     def _hear_end(self, message: Message) -> None:
         told = message.get("reason")
         reason = Reason(told["code"], told["message"], told.get("at")) if told else None
         number, state = int(message["number"]), TrialState(message["state"])
         objective = self._claim.definition.objective
+        self.failed |= state is TrialState.FAILED
         self._outcomes.append(outcome(number, self._curves[number], objective, state, reason, int(message["epochs"])))
 
     def record(self) -> bool:
@@ -88,3 +90,8 @@ class CohortRun:
             self._epochs, self._outcomes = [], []
             self.recorded = self.trained
         return done
+
+
+def _setting(trial: TrialRecord) -> dict[str, Any]:
+    confirms = trial.role is Role.CONFIRMATION
+    return {"number": trial.number, "seed": trial.seed, "weights": dict(trial.weights), "test": confirms}

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from search.names import Key, Name, Path, StudyName
-from search.weights import SharedWeight, Strict, Weight, refuse
+from search.weights import SharedWeight, Space, Strict, Weight, refuse
 
 DEFINITION_VERSION = 1
 
@@ -192,8 +192,12 @@ class Objective(Strict):
     aggregate: Name | None = Field(
         default=None,
         description="How two or more metrics become one value, always maximised (required then, since it changes the winner): "
-        "`mean` (sum of utility x sign x metric over the sum of utilities; sign +1 to maximise, -1 to minimise) or `worst` "
-        "(the smallest utility x sign x metric).",
+        "`mean` (sum of utility x sign x metric over the sum of utilities; sign +1 to maximise, -1 to minimise), `worst` "
+        "(the smallest utility x sign x metric), `geometric_mean`, `tchebycheff` or `smooth_tchebycheff`.",
+    )
+    config: Config = Field(
+        default_factory=dict,
+        description="Arguments of the aggregate: `ideal` ({path: best value}) for the Tchebycheff ones, `mu` for the smooth one.",
     )
     epoch: Literal["last", "best"] = Field(default="last", description="Which epoch is a trial's result; both are stored.")
 
@@ -201,14 +205,8 @@ class Objective(Strict):
 class Sampler(Strict):
     """How weight settings are suggested."""
 
-    name: Name = Field(default="tpe", description="grid, random or tpe.")
+    name: Name = Field(default="tpe", description="tpe, gp, cmaes, qmc, random or grid.")
     config: Config = Field(default_factory=dict, description="Arguments of the sampler, such as tpe's `n_startup_trials`.")
-
-
-def _no_simplex(value: Any) -> Any:
-    if value == "simplex" or (isinstance(value, dict) and "simplex" in value):
-        raise not_yet("simplex")
-    return value
 
 
 def _no_pruner(value: Any) -> Any:
@@ -217,20 +215,38 @@ def _no_pruner(value: Any) -> Any:
     return value
 
 
+class Confirmation(Strict):
+    """Train finalists and baselines again on fresh seeds, and judge by those: the best of many single-seed trials flatters."""
+
+    top: Annotated[int, Field(strict=True, ge=1, le=32)] = Field(default=3, description="How many of the best search trials.")
+    seeds: Annotated[int, Field(strict=True, ge=2, le=100)] = Field(
+        default=8, description="How many fresh seeds each is trained on; the same for all, so that they are compared in pairs."
+    )
+
+
 class Search(Strict):
     """How long and by which sampler to search."""
 
-    later: ClassVar = frozenset({"normalize", "references", "confirmation"})
+    later: ClassVar = frozenset({"normalize", "references"})
 
     sampler: Sampler = Field(default_factory=Sampler, description="How weight settings are suggested.")
     trials: Annotated[int, Field(strict=True, ge=1, le=MAX_TRIALS)] | None = Field(
         default=None, description="Number of search trials (default 32; with grid: all points, and no other number)."
     )
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**31)] = Field(default=0, description="Seed of suggestions and of training.")
-    space: Annotated[Literal["box"], BeforeValidator(_no_simplex)] = Field(
-        default="box", description="`box`: each weight in its own range."
+    space: Space = Field(
+        default="box",
+        description="`box`: each weight in its own range. `simplex`: all searched weights sum to 1; or those of "
+        '`{"simplex": [paths], "total": 1.0}` to that total. Each member is drawn in its own range and scale, then divided by the '
+        "members' sum, times the total; `parameters` keeps what was drawn, `weights` what was used. With grid: every way to share "
+        "the total out in steps of total / (`points` - 1), the same points for all members, 0 only where `low` is 0.",
     )
     pruner: Annotated[None, BeforeValidator(_no_pruner)] = Field(default=None, description="Not yet: ends hopeless trials early.")
+    confirmation: Confirmation | None = Field(
+        default=None,
+        description="Afterwards, train the best trials and the baselines (equal weights, yours, each penalty at 0) on fresh seeds; "
+        "`best` then answers with the confirmed winner, intervals and a verdict, measured on the test split where there is one.",
+    )
     cohort_size: Annotated[int, Field(strict=True, ge=1, le=1024)] | None = Field(
         default=None, description="How many trials are trained together at most (default: chosen from the model's size)."
     )

@@ -102,12 +102,17 @@ def _is_form(location: tuple[Any, ...], i: int) -> bool:
     return location[i] in _WEIGHT_FORMS and (location[i - 1 : i] == ("weight",) or (i == 2 and location[0] == "weights"))
 
 
+def _is_space_form(location: tuple[Any, ...], i: int) -> bool:
+    """Tell whether step `i` is the name of a space's form, which pydantic puts after `search.space`."""
+    return i == 2 and location[:2] == ("search", "space") and location[2] in ("named", "members")
+
+
 def _json_path(location: tuple[Any, ...], document: Any) -> str:
     """Return pydantic's location as a path in the JSON: without the names of union members."""
     steps, here = [], document
     for i, step in enumerate(location):
         inside = (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int))
-        if _is_form(location, i) or step == "[key]" or (not inside and step in _JSON_KINDS):
+        if _is_form(location, i) or _is_space_form(location, i) or step == "[key]" or (not inside and step in _JSON_KINDS):
             continue
         steps.append(str(step)[:MAX_STEP])
         here = here[step] if inside and not (isinstance(here, list) and step >= len(here)) else None

@@ -73,7 +73,7 @@ def measured_paths(known: Known) -> list[str]:
     paths += [path for _, path, _, _ in known.parts.terms()]
     own = known.own("penalties")
     for penalty in known.parts.penalties.values():
-        entry = catalog.find_penalty(penalty.penalty)
+        entry = catalog.find_penalty(penalty.penalty) if penalty.penalty not in (own or ()) else None
         if (entry is not None and entry.has_rows) or (entry is None and (own is None or penalty.penalty in own)):
             paths.append(f"{penalty.name}.violations")
     return paths

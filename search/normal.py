@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search import checks, space
+from search import aggregates, checks, space
 from search.cautions import cautions
-from search.definition import StudyDefinition, Task
+from search.definition import Objective, StudyDefinition, Task
 from search.errors import DefinitionRefused, Fault
 from search.errors import shown as as_shown
 from search.form import MAX_FAULTS, form_faults
@@ -59,22 +59,29 @@ def _refused(faults: list[Fault]) -> DefinitionRefused:
 
 
 def _echoed(definition: StudyDefinition, known: Known) -> StudyDefinition:
-    """Return the definition with what was left to us filled in: directions, `*` metrics, the aggregate, the number of trials."""
-    declared = measured_paths(known)
-    metrics = [
-        entry.model_copy(update={"metric": path, "direction": entry.direction or direction_of(known, path)})
-        for entry in definition.objective.metrics
-        for path in matches(entry.metric, declared)
-    ]
-    aggregate = definition.objective.aggregate or "mean"
+    """Return the definition with what was left to us filled in: directions, `*` metrics, the aggregate, the space, the budget."""
     return definition.model_copy(
         update={
             "schema_": None,
             "tasks": tuple(_echoed_task(task, known) for task in definition.tasks),
-            "objective": definition.objective.model_copy(update={"metrics": tuple(metrics), "aggregate": aggregate}),
-            "search": definition.search.model_copy(update={"trials": space.trial_budget(definition)}),
+            "objective": echoed_objective(definition.objective, known),
+            "search": definition.search.model_copy(
+                update={"trials": space.trial_budget(definition), "space": space.spelled_out(definition)}
+            ),
         }
     )
+
+
+def echoed_objective(objective: Objective, known: Known) -> Objective:
+    """Return the objective with its `*` metrics one by one, their directions, the aggregate and its config."""
+    declared = measured_paths(known)
+    metrics = [
+        entry.model_copy(update={"metric": path, "direction": entry.direction or direction_of(known, path)})
+        for entry in objective.metrics
+        for path in matches(entry.metric, declared)
+    ]
+    changes = {"metrics": tuple(metrics), "aggregate": objective.aggregate or "mean", "config": aggregates.filled(objective, known)}
+    return objective.model_copy(update=changes)
 
 
 def _echoed_task(task: Task, known: Known) -> Task:

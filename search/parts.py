@@ -40,6 +40,13 @@ class Parts:
         for i, penalty in self.penalties.items():
             yield f"penalties.{i}", penalty.name, penalty, None
 
+    def parameters(self) -> dict[str, str]:
+        """Return the JSON path of every searched weight by its parameter: a shared one's name, else its term's path."""
+        shared = {name: f"weights.{name}" for name in sorted(self.weights)}
+        return shared | {
+            path: f"{place}.weight" for place, path, part, _ in self.terms() if isinstance(part.weight, WeightRange | WeightChoice)
+        }
+
     def searched(self) -> dict[str, SharedWeight]:
         """Return the searched weights by their JSON path."""
         own = {

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from search import sampling, space
+from search.baselines import baselines
+from search.confirmation import confirmations, finalists
 from search.definition import StudyDefinition
 from storage.records import PlannedTrial, Reason, Role, StudyState, TrialRecord, TrialState
 
@@ -20,13 +22,16 @@ class History:
     """What the plan may know of a study.
 
     `counts` has the number of trials by (role, state); `rules` the baselines there are; `trials` the search trials that the sampler
-    is told of (all that run, and a bounded choice of the finished); `next_number` the number that the next trial gets.
+    is told of (all that run, and a bounded choice of the finished); `baselines` all of that role; `confirmed` the (trial, seed) of
+    the confirmations there are; `next_number` the number that the next trial gets.
     """
 
     budget: int
     counts: Mapping[tuple[Role, TrialState], int] = field(default_factory=dict)
     rules: frozenset[str] = frozenset()
     trials: Sequence[TrialRecord] = ()
+    baselines: Sequence[TrialRecord] = ()
+    confirmed: frozenset[tuple[int, int]] = frozenset()
     next_number: int = 0
 
     def count(self, *, roles: Sequence[Role] = tuple(Role), states: Sequence[TrialState] = tuple(TrialState)) -> int:
@@ -69,7 +74,8 @@ Step = Run | Wait | End
 
 def plan(definition: StudyDefinition, history: History, limit: int) -> Step:
     """Return the study's next trials (at most `limit`, at least 1), or that it waits, or its end."""
-    limit = min(limit, sampling.batch_limit(definition, history.trials))
+    if lacking := _lacking(definition, history):
+        return lacking
     planned: list[PlannedTrial] = []
     for phase in PHASES:
         planned += phase(definition, history, planned, limit - len(planned))
@@ -80,19 +86,23 @@ def plan(definition: StudyDefinition, history: History, limit: int) -> Step:
     return _end(history)
 
 
+def _lacking(definition: StudyDefinition, history: History) -> Step | None:
+    """Fail a study whose sampler is still wanted and cannot be asked here, once nothing of it runs elsewhere."""
+    reason = sampling.unavailable(definition)
+    if reason is None or history.searched >= space.affordable(definition, history.budget):
+        return None
+    return Wait(reason) if history.unfinished else End(StudyState.FAILED, reason)
+
+
 def _baselines(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
     """Plan the baselines that there are not yet; they go first, so that the comparison is there early."""
-    missing = [rule for rule in space.baseline_rules(definition) if rule not in history.rules]
-    return [_baseline(definition, rule) for rule in missing[: max(room, 0)]]
-
-
-def _baseline(definition: StudyDefinition, rule: str) -> PlannedTrial:
-    drawn = space.current_parameters(definition) or {}
-    return PlannedTrial(Role.BASELINE, rule, drawn, space.used_weights(definition, drawn), definition.search.seed, origin="rule")
+    missing = [trial for rule, trial in baselines(definition).items() if rule not in history.rules]
+    return missing[: max(room, 0)]
 
 
 def _suggestions(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
     """Plan as many suggestions of the sampler as there is room and budget for: never one more than the budget."""
+    room = min(room, sampling.batch_limit(definition, history.trials) - len(planned))
     count = min(room, space.affordable(definition, history.budget) - history.searched)
     if count <= 0:
         return []
@@ -111,8 +121,18 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
     ]
 
 
+def _confirmations(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
+    """Plan the finalists and the baselines again on fresh seeds, once the search is over."""
+    searching = history.count(roles=[Role.SEARCH, Role.BASELINE], states=[TrialState.WAITING, TrialState.RUNNING])
+    if planned or searching:
+        return []
+    references = [trial for trial in history.baselines if trial.state is TrialState.COMPLETE]
+    candidates = [*finalists(definition, history.trials), *references]
+    return confirmations(definition, candidates, history.confirmed)[: max(room, 0)]
+
+
 Phase = Callable[[StudyDefinition, History, Sequence[PlannedTrial], int], list[PlannedTrial]]
-PHASES: tuple[Phase, ...] = (_baselines, _suggestions)
+PHASES: tuple[Phase, ...] = (_baselines, _suggestions, _confirmations)
 
 
 def _end(history: History) -> End:

@@ -1,11 +1,12 @@
 """Suggestions of weight settings. The only importer of Optuna, which runs in memory, rebuilt from stored trials at every call.
 
-Every suggestion is seeded by (study seed, trial number), so a study goes on after a crash as if nothing had happened. A grid is our
-own enumeration and needs no Optuna.
+Every suggestion is seeded by (study seed, trial number), so a study goes on after a crash as if nothing had happened. A grid and
+quasi-random points are our own, by search index, and need no Optuna.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -20,14 +21,19 @@ from optuna.trial import TrialState as OptunaState
 
 from search import space
 from search.definition import StudyDefinition
+from search.quasirandom import quasirandom_points
 from search.weights import SharedWeight, WeightChoice
-from storage.records import TrialRecord, TrialState, Values
+from storage.records import Reason, TrialRecord, TrialState, Values
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 FIRST_COHORT = 16
 NEXT_COHORTS = 8
-"""A sampler that learns gets its trials in small cohorts: 16 at first, then 8, so that later ones know of earlier ones."""
+"""TPE gets its trials in small cohorts: 16 at first, then 8, so that later ones know of earlier ones."""
+
+NEXT_COHORTS_OF_GP = 4
+"""A Gaussian process learns more from each trial, and a batch is chosen one by one as if the trials before it had gone as expected:
+the more of them, the more is guessed. Each suggestion also fits the process anew while planning holds the write lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +54,56 @@ class Place:
 
 def batch_limit(definition: StudyDefinition, told: Sequence[TrialRecord]) -> int:
     """Return how many trials the sampler should suggest at once: any number for those that do not learn."""
-    if definition.search.sampler.name in ("grid", "random"):
+    chosen = definition.search.sampler
+    if chosen.name in space.UNLEARNING:
         return definition.search.cohort_size or 1024
+    if chosen.name == "cmaes":
+        return _left_of_generation(definition, told)
+    if chosen.name == "gp":  # its first trials are random draws, so they may as well be trained together
+        return NEXT_COHORTS_OF_GP if told else int(chosen.config.get("n_startup_trials", 10))  # type: ignore[arg-type]
     return NEXT_COHORTS if told else FIRST_COHORT
+
+
+def _left_of_generation(definition: StudyDefinition, told: Sequence[TrialRecord]) -> int:
+    """Return how many trials CMA-ES's generation still lacks; 0 while one that is fully planned is being trained.
+
+    It learns from whole generations alone: the first `popsize` results of one make the next, and any more of them are wasted. So a
+    second worker waits for the generation rather than spend the budget on it: more workers do not make it learn less.
+    A trial without a value (diverged, failed) is no part of its generation, and is drawn again.
+    """
+    size = _popsize(definition)
+    latest = max((_generation(record) for record in told), default=0)
+    states = [(record.state, record.value) for record in told if _generation(record) == latest]
+    results = sum(state is TrialState.COMPLETE and value is not None and math.isfinite(value) for state, value in states)
+    unfinished = sum(TOLD_AS.get(state) is OptunaState.RUNNING for state, _ in states)
+    return size if results >= size else max(size - results - unfinished, 0)
+
+
+def _popsize(definition: StudyDefinition) -> int:
+    given = definition.search.sampler.config.get("popsize")
+    # Hansen, "The CMA Evolution Strategy: A Tutorial", equation 48; the cmaes package does the same.
+    return given if isinstance(given, int) else 4 + math.floor(3 * math.log(len(space.parameters(definition))))
+
+
+def _generation(record: TrialRecord) -> int:
+    """Return the generation that a trial of CMA-ES belongs to; its variants name theirs `cma:`, `sepcma:` or `cmawm:generation`."""
+    return next((int(value) for name, value in record.sampler_state.items() if name.endswith(":generation")), -1)
+
+
+def unavailable(definition: StudyDefinition) -> Reason | None:
+    """Return why this process cannot ask the definition's sampler, or None where it can. Imports nothing."""
+    if definition.search.sampler.name == "gp" and importlib.util.find_spec("torch") is None:
+        text = "the sampler gp needs PyTorch, which this worker does not have: install it with `pip install steelyard[gp]`"
+        return Reason("sampler_unavailable", text, "search.sampler.name")
+    return None
 
 
 def suggest(definition: StudyDefinition, told: Sequence[TrialRecord], place: Place, count: int) -> list[Drawn]:
     """Return `count` suggestions, from the search trials that the sampler is told of."""
     if definition.search.sampler.name == "grid":
         return [Drawn(space.grid_point(definition, place.index + i)) for i in range(count)]
+    if definition.search.sampler.name == "qmc":
+        return [Drawn(point) for point in quasirandom_points(definition, place.index, count)]
     return _ask(definition, told, place, count)
 
 
@@ -67,7 +114,7 @@ def _ask(definition: StudyDefinition, told: Sequence[TrialRecord], place: Place,
     study.add_trials([frozen for record in by_number if (frozen := _frozen(record, definition, distributions)) is not None])
     drawn = []
     for number in range(place.number, place.number + count):
-        study.sampler = _sampler(definition, seed=_seed(definition.search.seed, number))
+        study.sampler = _sampler(definition, _seed(definition.search.seed, number), distributions)
         trial = study.ask(distributions)
         drawn.append(Drawn(_from_optuna(definition, trial.params), study.get_trials(deepcopy=False)[-1].system_attrs))
     return drawn
@@ -87,12 +134,47 @@ def _tpe(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
         return optuna.samplers.TPESampler(seed=seed, **config)
 
 
-SAMPLERS: Mapping[str, Callable[[Mapping[str, Any], int], optuna.samplers.BaseSampler]] = {"random": _random, "tpe": _tpe}
+def _gp(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `deterministic_objective`, as above
+        return optuna.samplers.GPSampler(seed=seed, **config)
 
 
-def _sampler(definition: StudyDefinition, seed: int) -> optuna.samplers.BaseSampler:
+def _cmaes(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `lr_adapt` and the like, as above
+        return _CmaEs(seed=seed, n_startup_trials=0, **config)
+
+
+class _CmaEs(optuna.samplers.CmaEsSampler):
+    """CMA-ES that is told its space. Optuna's learns it from complete trials and draws at random until there are some, so that the
+    whole first cohort would belong to no generation."""
+
+    whole: Mapping[str, BaseDistribution] = {}
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return dict(self.whole)
+
+    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # `use_separable_cma` does nothing for one weight: no harm
+            return super().sample_relative(study, trial, search_space)
+
+
+SAMPLERS: Mapping[str, Callable[[Mapping[str, Any], int], optuna.samplers.BaseSampler]] = {
+    "random": _random,
+    "tpe": _tpe,
+    "gp": _gp,
+    "cmaes": _cmaes,
+}
+
+
+def _sampler(definition: StudyDefinition, seed: int, distributions: Mapping[str, BaseDistribution]) -> optuna.samplers.BaseSampler:
     chosen = definition.search.sampler
-    return SAMPLERS[chosen.name](chosen.config, seed)
+    sampler = SAMPLERS[chosen.name](chosen.config, seed)
+    if isinstance(sampler, _CmaEs):
+        sampler.whole = distributions
+    return sampler
 
 
 def _distribution(weight: SharedWeight) -> BaseDistribution:

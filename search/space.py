@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from search.definition import Loss, Penalty, StudyDefinition, Task
-from search.weights import SharedWeight, Weight, WeightChoice, WeightOf, WeightRange
+from search.lattice import lattice_point, lattice_size, onto_simplex
+from search.weights import SharedWeight, Simplex, Space, Weight, WeightChoice, WeightOf, WeightRange
 
 DEFAULT_TRIALS = 32
+
+UNLEARNING = frozenset({"grid", "random", "qmc"})
+"""Samplers that suggest the same whatever the trials' results are, so that any number can be planned at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,37 @@ def shared_by(weight: Weight) -> tuple[str, float] | None:
     return None
 
 
+def simplex_members(space: Space, searched: Iterable[str]) -> tuple[str, ...]:
+    """Return the parameters that sum to one total, of all that are searched; none for a box."""
+    if isinstance(space, Simplex):
+        return space.simplex
+    return tuple(searched) if space == "simplex" else ()
+
+
+def simplex_total(space: Space) -> float:
+    """Return what the members of a simplex sum to."""
+    return space.total if isinstance(space, Simplex) else 1.0
+
+
+def spelled_out(definition: StudyDefinition) -> Space:
+    """Return the definition's space with its members named, in the order of the parameters: one text for one meaning."""
+    members = simplex_members(definition.search.space, parameters(definition))
+    if not members:
+        return "box"
+    ordered = tuple(path for path in parameters(definition) if path in members)
+    return Simplex(simplex=ordered, total=simplex_total(definition.search.space))
+
+
 def used_weights(definition: StudyDefinition, drawn: Mapping[str, float]) -> dict[str, float]:
-    """Return every term's weight under the drawn parameters, fixed ones too."""
-    return {term.path: _used(term, drawn) for term in terms(definition)}
+    """Return every term's weight under the drawn parameters, fixed ones too; a simplex's members are scaled first."""
+    members = simplex_members(definition.search.space, parameters(definition))
+    scaled = onto_simplex({path: drawn[path] for path in members}, simplex_total(definition.search.space)) if members else {}
+    return term_weights(definition, {**drawn, **scaled})
+
+
+def term_weights(definition: StudyDefinition, values: Mapping[str, float]) -> dict[str, float]:
+    """Return every term's weight under the parameters' values as they are, fixed ones too."""
+    return {term.path: _used(term, values) for term in terms(definition)}
 
 
 def _used(term: Term, drawn: Mapping[str, float]) -> float:
@@ -85,8 +117,21 @@ def _current(definition: StudyDefinition, path: str, weight: SharedWeight) -> fl
 
 
 def grid_size(definition: StudyDefinition) -> int:
-    """Return how many points the grid has: the product of the parameters' points."""
-    return math.prod(_points(weight) for weight in parameters(definition).values())
+    """Return how many points the definition's grid has."""
+    return points_of_grid(parameters(definition), definition.search.space)
+
+
+def points_of_grid(searched: Mapping[str, SharedWeight], space: Space) -> int:
+    """Return how many points a grid has: the product of the parameters' points, a simplex's members counting as one lattice."""
+    members = simplex_members(space, searched)
+    box = math.prod(_points(weight) for path, weight in searched.items() if path not in members)
+    return box * (lattice_size(*_lattice([searched[path] for path in members])) if members else 1)
+
+
+def _lattice(members: Iterable[SharedWeight]) -> tuple[int, list[int]]:
+    """Return the steps of a simplex's lattice, and how many each member has at least: one where its low is above 0."""
+    ranges = list(members)
+    return _points(ranges[0]) - 1, [0 if isinstance(weight, WeightRange) and weight.low == 0 else 1 for weight in ranges]
 
 
 def _points(weight: SharedWeight) -> int:
@@ -94,13 +139,20 @@ def _points(weight: SharedWeight) -> int:
 
 
 def grid_point(definition: StudyDefinition, index: int) -> dict[str, float]:
-    """Return the parameters of grid point `index`, from 0; the last parameter changes fastest."""
+    """Return the parameters of grid point `index`, from 0; the last parameter changes fastest, and a simplex before all others."""
+    searched = parameters(definition)
+    members = simplex_members(definition.search.space, searched)
     drawn: dict[str, float] = {}
-    for path, weight in reversed(parameters(definition).items()):
+    if members:
+        steps, least = _lattice([searched[path] for path in members])
+        index, place = divmod(index, lattice_size(steps, least))
+        total = simplex_total(definition.search.space)
+        drawn = {path: total * count / steps for path, count in zip(members, lattice_point(steps, least, place), strict=True)}
+    for path, weight in reversed([(path, weight) for path, weight in searched.items() if path not in members]):
         axis = weight.grid()
         index, place = divmod(index, len(axis))
         drawn[path] = axis[place]
-    return {path: drawn[path] for path in parameters(definition)}
+    return {path: drawn[path] for path in searched}
 
 
 def trial_budget(definition: StudyDefinition) -> int:
@@ -113,8 +165,3 @@ def trial_budget(definition: StudyDefinition) -> int:
 def affordable(definition: StudyDefinition, budget: int) -> int:
     """Return how many search trials there can be under `budget`: a grid has no more than its points."""
     return min(budget, grid_size(definition)) if definition.search.sampler.name == "grid" else budget
-
-
-def baseline_rules(definition: StudyDefinition) -> tuple[str, ...]:
-    """Return the rules of the baselines that are trained beside the search."""
-    return ("current",) if current_parameters(definition) is not None else ()

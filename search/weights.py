@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 from pydantic_core import PydanticCustomError
 
 from search.errors import shown
-from search.names import Name
+from search.names import Name, Path
 
 MAX_WEIGHT = 1e12
 MAX_POINTS = 1000
@@ -158,3 +158,38 @@ SharedWeight = Annotated[
     Annotated[WeightRange, Tag("range")] | Annotated[WeightChoice, Tag("values")], _discriminated(shared=False)
 ]
 """A searched weight with a name of its own, for several terms."""
+
+
+class Simplex(Strict):
+    """A space in which some weights sum to one total, so that they are searched by their ratios alone."""
+
+    simplex: tuple[Path, ...] = Field(
+        min_length=2,
+        max_length=MAX_CHOICES,
+        description="The members: searched weights by their term's path, shared ones by their name.",
+    )
+    total: Annotated[float, Field(strict=True, gt=0, le=MAX_WEIGHT)] = Field(
+        default=1.0, description="What the members' used weights sum to."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Simplex:
+        if len(set(self.simplex)) != len(self.simplex):
+            raise refuse("members that differ", list(self.simplex))
+        return self
+
+
+def _space_kind(value: Any) -> str | None:
+    return "named" if isinstance(value, str) else "members" if isinstance(value, dict | Simplex) else None
+
+
+Space = Annotated[
+    Annotated[Literal["box", "simplex"], Tag("named")] | Annotated[Simplex, Tag("members")],
+    Discriminator(
+        _space_kind,
+        custom_error_type="space_form",
+        custom_error_message="expected {expected}",
+        custom_error_context={"expected": 'box, simplex, or {"simplex": [...], "total"}'},
+    ),
+]
+"""Where weights are drawn: each in its own range, or some of them on a simplex."""

@@ -21,6 +21,7 @@ from search import normal
 from search.child import Child, ChildLost, Message
 from search.claim import Claim, Claimant, claim
 from search.cohort_run import CohortRun
+from search.descriptions import Descriptions
 from search.holding import Holding
 from search.workloads import registry
 from storage import leases, studies, workers
@@ -32,6 +33,9 @@ from storage.records import Reason, StudyState
 log = structlog.get_logger("steelyard.worker")
 
 CANCEL_SECONDS = 5.0
+MOST_PAUSE_SECONDS = 30.0
+ANSWERS = ("trained", "prepared", "refused")
+"""What ends an order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +73,11 @@ class Worker:
         self._database = Database(settings.database_url)
         self._name = settings.name or f"{socket.gethostname()}-{os.getpid()}"
         self._child: Child | None = None
-        self._described = False
+        self._descriptions = Descriptions(self._database)
+        self._losses = 0  # children lost since work was last done
         self._ordered = False  # the child is busy with an order of ours
         self._stopping = False
-        self._beat_at = self._worked_at = clock()
+        self._beat_at = self._worked_at = self._started_at = clock()
         self._claimant: Claimant
 
     def run(self) -> int:
@@ -115,33 +120,42 @@ class Worker:
         """Do one round: beat, then work if there is any, else wait a little."""
         try:
             self._beat("idle")
+            self._descriptions.publish()
             child = self._warm_child()
-            if work := claim(self._database, self._claimant):
-                self._do(self._child_for(work), work)
-                self._worked_at = self._clock()
-            else:
+            work = claim(self._database, self._claimant) if self._descriptions.settled else None
+            if work is None:
                 self._listen_idle(child)
+            else:
+                self._do(work)
+                self._worked_at = self._clock()
         except (StorageBusy, StorageUnavailable) as error:
             log.warning("database away", error=str(error))
             time.sleep(self._settings.poll_seconds)
+        except (ChildLost, OSError) as error:  # OSError: it could not even be started
+            self._lose_child(str(error))
 
     def _child_for(self, work: Claim) -> Child:
         """Return the child with the threads that the study was prepared for; any may prepare one."""
         return self._warm_child(work.study.threads)
 
     def _listen_idle(self, child: Child) -> None:
-        """Wait a little for work, and notice a child that dies meanwhile."""
-        try:
-            for message in child.messages(self._settings.poll_seconds):
-                self._hear_idle(message)
-        except ChildLost as lost:
-            log.error("child lost while idle", worker=self._name, reason=lost.message)
-            self._end_child()
-            time.sleep(self._settings.poll_seconds)
+        """Wait a little for work, and hear what the child says meanwhile. Raises ChildLost."""
+        for message in child.messages(self._settings.poll_seconds):
+            self._descriptions.hear(message)
+        if not self._descriptions.settled and self._clock() - self._started_at > self._settings.progress_seconds:
+            raise ChildSilent(f"described no workloads within {self._settings.progress_seconds:g} s")
+
+    def _lose_child(self, why: str) -> None:
+        """Let go of a child that died without an order, and wait the longer the more of them do."""
+        log.error("child lost while idle", worker=self._name, reason=why)
+        self._end_child()
+        self._descriptions.lost(why)
+        self._losses += 1
+        time.sleep(min(self._settings.poll_seconds * 2**self._losses, MOST_PAUSE_SECONDS))
 
     def _idle_for_long(self) -> bool:
         limit = self._settings.until_idle_seconds
-        return limit is not None and self._clock() - self._worked_at >= limit
+        return limit is not None and self._descriptions.settled and self._clock() - self._worked_at >= limit
 
     def _beat(self, state: str) -> None:
         if self._clock() - self._beat_at < self._settings.beat_seconds:
@@ -154,52 +168,43 @@ class Worker:
             studies.settle_stopping(session, now)
 
     def _warm_child(self, threads: int | None = None) -> Child:
-        """Return the child, started if there is none, or none of so many threads.
-
-        The first of this worker is asked to describe its workloads, which are then published.
-        """
+        """Return the child, started if there is none, or none of so many threads; a new one may be asked to describe workloads."""
         if self._child is not None and threads not in (None, self._child.threads):
             log.info("child replaced", worker=self._name, threads=threads)
             self._end_child()
         if self._child is None:
             self._child = Child(threads or 1)
-            if not self._described:
-                self._child.send({"do": "describe"})
+            self._started_at = self._clock()
+            self._descriptions.ask(self._child)
         return self._child
 
-    def _hear_idle(self, message: Message) -> None:
-        if message["is"] == "described":
-            self._publish(message["workloads"])
-            self._described = True
-
-    def _publish(self, described: list[dict[str, Any]]) -> None:
-        with self._database.writing() as session:
-            now = self._database.now(session)
-            for entry in described:
-                if "description" in entry:
-                    workers.publish_workload(session, entry["name"], entry["digest"], entry["description"], now)
-                else:
-                    log.warning("workload cannot be described", workload=entry["name"], reason=entry["reason"])
-
-    def _do(self, child: Child, work: Claim) -> None:
+    def _do(self, work: Claim) -> None:
         """Do the claimed work, and give the lease back whatever happens to it."""
         holding = Holding(self._database, work.lease, self._settings.lease_seconds, self._clock)
         try:
+            child = self._child_for(work)
             if work.cohort is None:
                 self._prepare(child, work, holding)
             else:
                 self._train(child, work, holding)
+            self._losses = 0
         except LeaseLost:
             log.warning("lease lost", token=holding.token, study=work.study.name)
-            self._cancel_training(child)
-        except ChildLost as lost:
-            log.error("child lost", worker=self._name, study=work.study.name, reason=lost.message)
-            self._end_child()
-            self._release(holding, charge=True, reason=Reason("child_lost", lost.message))
+            self._cancel_training()
         except Stopped:
             self._end_child()
             self._release(holding, charge=False, reason=Reason("worker_stopped", f"worker {self._name} was stopped"))
             raise
+        except (ChildLost, OSError) as lost:
+            log.error("child lost", worker=self._name, study=work.study.name, reason=str(lost))
+            self._end_child()
+            self._release(holding, charge=True, reason=Reason("child_lost", str(lost)))
+        except (
+            Exception
+        ) as error:  # whatever it is, the study is charged, and the child must not answer the next order with this one
+            log.exception("work failed", worker=self._name, study=work.study.name)
+            self._end_child()
+            self._release(holding, charge=True, reason=Reason("internal_error", f"{type(error).__name__}: {error}"))
 
     def _release(self, holding: Holding, *, charge: bool, reason: Reason) -> None:
         try:
@@ -219,6 +224,7 @@ class Worker:
 
         def write(session: Any) -> None:
             now = self._database.now(session)
+            leases.complete(session, holding.token, now)  # first: a study that was cancelled meanwhile is no longer ours
             if answer["is"] == "prepared":
                 studies.prepared(
                     session,
@@ -232,18 +238,22 @@ class Worker:
                 )
             else:
                 studies.end_study(session, work.study.id, StudyState.FAILED, Reason(**answer["reason"]), now)
-            leases.complete(session, holding.token, now)
 
         self._until_written(holding, lambda: holding.finish(write))
+        self._recycle(answer.get("traces", 0), faulty=answer["is"] == "refused")
+
+    def _recycle(self, traces: int, *, faulty: bool) -> None:
+        """Let go of a child that has traced enough, or that has met a fault: it would not see what its user mends."""
+        if faulty or traces >= self._settings.max_traces:
+            log.info("child replaced", worker=self._name, traces=traces, faulty=faulty)
+            self._end_child()
 
     def _train(self, child: Child, work: Claim, holding: Holding) -> None:
         """Have the cohort trained, storing what comes as it comes."""
         run = CohortRun(self._database, work, holding)
         self._converse(child, run.order(), holding, hear=run.hear, done=lambda: run.trained, record=run.record)
         self._until_written(holding, lambda: run.recorded or run.record())
-        if run.traces >= self._settings.max_traces:
-            log.info("child replaced", worker=self._name, traces=run.traces)
-            self._end_child()
+        self._recycle(run.traces, faulty=run.failed)
 
     def _converse(
         self,
@@ -265,20 +275,25 @@ class Worker:
         while not done():
             if self._stopping:
                 raise Stopped
-            for message in child.messages(self._settings.poll_seconds):
-                heard_at = self._clock()
-                self._hear_idle(message)
-                hear(message)
+            try:
+                for message in child.messages(self._settings.poll_seconds):
+                    heard_at = self._clock()
+                    self._ordered &= message["is"] not in ANSWERS
+                    self._descriptions.hear(message)
+                    hear(message)
+            except ChildLost:
+                record()  # what had ended before is not to be trained again
+                raise
             if self._clock() - heard_at > self._settings.progress_seconds:
                 raise ChildSilent(f"the training said nothing for {self._settings.progress_seconds:g} s")
             record()
             holding.keep()
             self._beat_patiently()
-        self._ordered = False
 
     def _beat_patiently(self) -> None:
         try:
             self._beat("busy")
+            self._descriptions.publish()
         except (StorageBusy, StorageUnavailable) as error:
             log.warning("database away", error=str(error))
 
@@ -289,20 +304,21 @@ class Worker:
                 raise Stopped
             time.sleep(self._settings.poll_seconds)
 
-    def _cancel_training(self, child: Child) -> None:
+    def _cancel_training(self) -> None:
         """Have the child drop what it does, if it does anything; end it where it does not in time."""
-        if not self._ordered:
+        if not self._ordered or self._child is None:
             return
         try:
-            child.send({"do": "cancel", "numbers": None})
+            self._child.send({"do": "cancel", "numbers": None})
             deadline = self._clock() + CANCEL_SECONDS
-            while (left := deadline - self._clock()) > 0 and not self._stopping:
-                if any(message["is"] in ("trained", "prepared", "refused") for message in child.messages(min(left, 0.2))):
-                    self._ordered = False
-                    return
+            while self._ordered and (left := deadline - self._clock()) > 0 and not self._stopping:
+                for message in self._child.messages(min(left, 0.2)):
+                    self._descriptions.hear(message)
+                    self._ordered &= message["is"] not in ANSWERS
         except ChildLost:
             pass
-        self._end_child()
+        if self._ordered:
+            self._end_child()
 
     def _end_child(self) -> None:
         if self._child is not None:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from steelyard.connection import Clock, Connection, Retries
 from steelyard.definitions import Definition, named, read_definition
-from steelyard.documents import BestWeights, Study, Trial, Validation
+from steelyard.documents import BestWeights, ParetoFront, Ranking, Study, Trial, Validation
 from steelyard.errors import NotFound, UnexpectedAnswer, WaitTimeout
 from steelyard.program import version
 
@@ -129,12 +129,32 @@ class Client:
         query = {"trials": ",".join(str(int(number)) for number in trials), "terms": _listed(terms), "split": split}
         return cast(dict[str, Any], self._connection.call("GET", f"{_at(study)}/curves", query=query))
 
-    def best(self, study: StudyOrName, pick: str | None = None) -> BestWeights:
+    def best(self, study: StudyOrName, pick: str | None = None, aggregate: str | None = None) -> BestWeights:
         """Return the best-weights document, also while the study runs (`final` is false then).
 
-        Raises NoTrialYet, NoFeasibleTrial (`closest` came nearest), SeveralBest (say which by `pick`).
+        `pick` takes one of the Pareto front: `knee`, `nearest_ideal` or `metric:PATH`. `aggregate` judges by the same metrics under
+        another aggregate, such as `worst`. Raises NoTrialYet, NoFeasibleTrial (`closest` came nearest), SeveralBest (say which by
+        `pick`).
         """
-        return cast(BestWeights, self._connection.call("GET", f"{_at(study)}/best", query={"pick": pick}))
+        query = {"pick": pick, "aggregate": aggregate}
+        return cast(BestWeights, self._connection.call("GET", f"{_at(study)}/best", query=query))
+
+    def rank(self, study: StudyOrName, objective: Mapping[str, Any], top: int = 10) -> Ranking:
+        """Return the study's best trials under another objective, from what is stored: nothing is trained, nothing changed.
+
+        `objective` is as in a definition, constraints included. Raises BadRequest with all faults at once.
+        """
+        body = {"objective": dict(objective), "top": top}
+        return cast(Ranking, self._connection.call("POST", f"{_at(study)}/rank", body=body))
+
+    def pareto(self, study: StudyOrName, reference: Mapping[str, float] | None = None) -> ParetoFront:
+        """Return the trials that no other beats in every optimised metric, the front's hypervolume, and picks from it.
+
+        `reference` is the hypervolume's reference point, by metric; what it leaves out has the worst value among the trials.
+        """
+        point = ",".join(f"{path}:{float(value)!r}" for path, value in (reference or {}).items())
+        query = {"reference": point or None}
+        return cast(ParetoFront, self._connection.call("GET", f"{_at(study)}/pareto", query=query))
 
     def export(self, study: StudyOrName, format: str = "jsonl") -> Iterator[bytes]:  # noqa: A002 - the contract's word
         """Iterate over the bytes of all trials as `jsonl` or `csv`. Raises in the middle where the connection breaks."""

@@ -123,5 +123,54 @@ class Trial(TypedDict):
     intermediate_values: NotRequired[list[Epoch]]
 
 
+class RankedTrial(TypedDict):
+    """A trial as another objective judges it."""
+
+    number: int
+    role: str
+    rule: str | None
+    weights: Mapping[str, float]
+    objective: ObjectiveValue
+
+
+class Ranking(TypedDict):
+    """A study's trials under another objective, best first. `best` is the winner's number, None where none is feasible."""
+
+    study: str
+    state: str
+    final: bool
+    aggregate: str
+    objective: Mapping[str, Any]
+    ranked: int
+    best: int | None
+    trials: list[RankedTrial]
+    not_finite: Mapping[str, str]
+
+
+class FrontTrial(TypedDict):
+    """A trial that no other beats in one metric without losing in another."""
+
+    number: int
+    role: str
+    rule: str | None
+    weights: Mapping[str, float]
+    values: Numbers
+
+
+class ParetoFront(TypedDict):
+    """The non-dominated trials. `metrics` has each metric's direction; `rules` says how everything is defined."""
+
+    study: str
+    state: str
+    final: bool
+    metrics: Mapping[str, str]
+    trials: list[FrontTrial]
+    reference_point: Numbers
+    hypervolume: float | None
+    picks: Mapping[str, int | None]
+    rules: list[str]
+    not_finite: Mapping[str, str]
+
+
 BestWeights = dict[str, Any]
 """The best-weights document: `format`, `trial`, `loss_weights`, `weights`, ...; works without the service."""

@@ -121,7 +121,10 @@ class Supervisor:
         if lost:
             log.warning("worker %d (pid %d) ended with %s and is started again", slot, process.pid, _ending_of(code))
         if lost or code != 0:
-            await asyncio.to_thread(self._release, process.pid, lost)
+            try:
+                await asyncio.to_thread(self._release, process.pid, lost)
+            except Exception:  # its lease expires by itself; the slot must live on
+                log.exception("what worker %d held could not be given back", slot)
 
     async def _rest(self, seconds: float) -> None:
         """Wait, but no longer than until the end is asked for."""

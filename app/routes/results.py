@@ -7,12 +7,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from app import results
+from app import judging, results
 from app.answers import tagged
 from app.columns import columns_of, export_csv, export_jsonl
-from app.dependencies import Storage, StudyName
+from app.dependencies import Document, Storage, StudyName
+from app.openapi import RANK_BODY
 from app.refusals import BadParameter, NotYet
-from app.schemas.results import BestWeights
+from app.schemas.results import BestWeights, ParetoFront, Ranking
 from search.errors import Fault, shown
 from storage import studies
 
@@ -26,17 +27,62 @@ def show_best(
     request: Request,
     name: StudyName,
     storage: Storage,
-    pick: Annotated[str, Query(max_length=200, description="`objective`; others are not yet supported.")] = "objective",
+    pick: Annotated[
+        str,
+        Query(
+            max_length=200,
+            description="`objective`, or of the Pareto front `knee`, `nearest_ideal` or `metric:PATH`, the best in one metric.",
+        ),
+    ] = "objective",
+    aggregate: Annotated[
+        str | None, Query(max_length=64, description="Judge by the same metrics under another aggregate, such as `worst`.")
+    ] = None,
 ) -> Response:
     """Show the best weights so far; `final` tells whether the study has ended.
 
     409 of three types: `no-trial-yet` (with Retry-After), `no-trial` (it ended without one), `no-feasible-trial` (with `closest`).
     """
-    if pick != "objective":
-        raise BadParameter(Fault("query.pick", "objective: other picks are announced, but not yet supported", shown(pick)))
+    if pick != "objective" and aggregate is not None:
+        raise BadParameter(Fault("query.pick", "pick or aggregate, not both: a front has no aggregate", shown(pick)))
     with storage.reading() as session:
-        document = results.best_weights(session, studies.get_study(session, name))
+        study = studies.get_study(session, name)
+        if aggregate is not None:
+            document = judging.best_under(session, study, aggregate)
+        elif pick != "objective":
+            document = judging.best_picked(session, study, pick)
+        else:
+            document = results.best_weights(session, study)
     return tagged(request, BestWeights.model_validate(document))
+
+
+@router.get("/pareto", response_model=ParetoFront)
+def show_pareto(
+    request: Request,
+    name: StudyName,
+    storage: Storage,
+    reference: Annotated[
+        str,
+        Query(
+            max_length=10_000,
+            description="Reference point of the hypervolume: PATH:VALUE, between commas; a metric left out has its worst value.",
+            examples=["digit.sparse_categorical_accuracy:0.5"],
+        ),
+    ] = "",
+) -> Response:
+    """Show the trials that no other beats in every optimised metric, whatever the study's aggregate; while it runs, so far."""
+    with storage.reading() as session:
+        study = studies.get_study(session, name)
+        document = judging.front_document(session, study, judging.front(session, study, reference))
+    return tagged(request, ParetoFront.model_validate(document))
+
+
+@router.post("/rank", response_model=Ranking, openapi_extra=RANK_BODY)
+def rank_trials(name: StudyName, document: Document, storage: Storage) -> Response:
+    """Rank the complete trials by another objective, from what is stored of them: no training, and nothing is changed."""
+    wanted = judging.read_rank(document)
+    with storage.reading() as session:
+        found = judging.rank(session, studies.get_study(session, name), wanted)
+    return Response(Ranking.model_validate(found).model_dump_json(), media_type="application/json")
 
 
 @router.get(
@@ -57,11 +103,6 @@ def export_trials(
     if form == "csv":
         return StreamingResponse(export_csv(storage, study, columns), headers=headers, media_type="text/csv; charset=utf-8")
     return StreamingResponse(export_jsonl(storage, study), headers=headers, media_type="application/jsonl")
-
-
-@router.get("/pareto", include_in_schema=False)
-def show_pareto(name: StudyName) -> None:
-    raise NotYet("the Pareto front")
 
 
 @router.get("/events", include_in_schema=False)

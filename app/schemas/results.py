@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from app.schemas.common import Body, NotFinite, Numbers
 from app.schemas.trials import MetricsBody, ObjectiveBody
+from search.definition import Objective
+from search.weights import Strict
 
 
 class BestStudy(Body):
@@ -42,6 +44,47 @@ class TermsBody(Body):
     penalties: list[dict[str, Any]]
 
 
+class SpreadBody(Body):
+    """A number over fresh seeds."""
+
+    mean: float | None
+    std: float | None = Field(description="Standard deviation of the sample.")
+    n: int = Field(description="Number of seeds.")
+
+
+class ConfirmedBody(Body):
+    """A finalist or baseline on fresh seeds."""
+
+    value: SpreadBody = Field(description="The objective's value.")
+    metrics: dict[str, SpreadBody]
+
+
+class IntervalBody(Body):
+    """How much better the winner is than a baseline, in pairs of equal seeds."""
+
+    against: str
+    difference: float = Field(description="Mean of the winner's value minus the baseline's.")
+    low: float = Field(description="Lower end of the 99 % interval (paired t, Bonferroni over the finalists).")
+    high: float
+    n: int
+
+
+class ConfirmationBody(Body):
+    """What training the finalists and baselines again on fresh seeds says."""
+
+    verdict: str = Field(
+        description="In one sentence: better than the best baseline, or no better within noise.",
+        examples=["trial 18 is no better than equal weights within noise (+0.002, 99 % interval -0.004 to +0.008, ...)."],
+    )
+    split: str = Field(description="What the numbers are of: test where the workload has it.")
+    seeds: list[int]
+    optimism: float | None = Field(
+        description="The winner's value in the search minus its mean here: what luck and choice had added."
+    )
+    candidates: dict[str, ConfirmedBody] = Field(description="By rule, or `trial 18`.")
+    against: dict[str, IntervalBody] = Field(description="By the baseline's rule.")
+
+
 class BestWeights(Body):
     """The weights of the best trial, ready for `model.compile(loss_weights=...)` where that is enough."""
 
@@ -50,7 +93,7 @@ class BestWeights(Body):
     format: Literal["steelyard/best-weights"]
     version: Literal[1]
     final: bool = Field(description="Whether the study has ended.")
-    confirmed: bool = Field(description="Whether further seeds confirm the trial.")
+    confirmed: bool = Field(description="Whether the trial was chosen by trainings on fresh seeds: see `confirmation`.")
     study: BestStudy
     trial: int
     picked_by: str
@@ -71,7 +114,69 @@ class BestWeights(Body):
     terms: TermsBody
     objective: BestObjective
     metrics: MetricsBody
+    confirmation: ConfirmationBody | None = Field(default=None, description="Absent where the study has none, or has not ended.")
     baselines: dict[str, BaselineBody]
     training: dict[str, Any]
     versions: dict[str, str | None]
+    not_finite: NotFinite = Field(default_factory=dict)
+
+
+class RankRequest(Strict):
+    """What a study's trials are to be ranked by, in place of its own objective. Nothing is trained and nothing stored."""
+
+    objective: Objective = Field(
+        description="As in a definition, constraints included; over any metrics and terms that the study measures. `epoch` is the "
+        "study's own where it is left out; `best` means the best epoch under the study's own objective, which is the one stored."
+    )
+    top: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(default=10, description="How many trials are listed.")
+
+
+class RankedTrial(Body):
+    """A trial under another objective."""
+
+    number: int
+    role: str
+    rule: str | None
+    weights: Numbers
+    objective: ObjectiveBody
+
+
+class Ranking(Body):
+    """The study's complete search trials and fixed baselines, best first: feasible before infeasible, ties by number."""
+
+    study: str
+    state: str
+    final: bool = Field(description="Whether the study has ended.")
+    aggregate: str
+    objective: dict[str, Any] = Field(description="The normalised objective that they are ranked by.")
+    ranked: int = Field(description="How many trials were ranked.")
+    best: int | None = Field(description="The number of the best trial; null where no feasible one has a finite value.")
+    trials: list[RankedTrial]
+    not_finite: NotFinite = Field(default_factory=dict)
+
+
+class FrontTrial(Body):
+    """A trial that no other beats in one metric without losing in another."""
+
+    number: int
+    role: str
+    rule: str | None
+    weights: Numbers
+    values: Numbers = Field(description="The optimised metrics, as measured.")
+
+
+class ParetoFront(Body):
+    """The non-dominated trials over the optimised metrics, in the order of their numbers."""
+
+    study: str
+    state: str
+    final: bool = Field(description="Whether the study has ended.")
+    metrics: dict[str, str] = Field(description="The optimised metrics with their directions.")
+    trials: list[FrontTrial]
+    reference_point: Numbers = Field(description="The worst stored value of each metric, or the one that was asked for.")
+    hypervolume: float | None = Field(
+        description="What the front dominates beyond the reference point; null where it is too large."
+    )
+    picks: dict[str, int | None] = Field(description="`GET .../best?pick=` of these.", examples=[{"knee": 17, "nearest_ideal": 9}])
+    rules: list[str] = Field(description="How each of these is defined.")
     not_finite: NotFinite = Field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.catalog.entries import Parameter, Rule, StrategyEntry, boolean, integer
+from search.catalog.entries import Parameter, Rule, StrategyEntry, boolean, choice, integer, number
 
 SEED = {"seed": "no `seed` here: the study has one seed, in `search.seed`"}
 NO_CALLABLE = "is a function, which a JSON document cannot hold"
@@ -18,6 +18,37 @@ TPE_OWNED = {
     "consider_endpoints": f"no `consider_endpoints`: it {DEPRECATED}",
     "warn_independent_sampling": f"no `warn_independent_sampling`: it {DEPRECATED}",
 }
+ONE_SPACE = "every weight is drawn together with the others"
+GP_OWNED = {
+    **SEED,
+    "independent_sampler": "no `independent_sampler`: the first trials are random draws",
+    "constraints_func": TPE_OWNED["constraints_func"],
+    "warn_independent_sampling": f"no `warn_independent_sampling`: {ONE_SPACE}",
+}
+CMAES_OWNED = {
+    **SEED,
+    "x0": f"no `x0`: it {DEPRECATED}; the first generation lies around the middle of the ranges, on their scale",
+    "sigma0": f"no `sigma0`: it {DEPRECATED}; the first generation spreads over a sixth of the ranges",
+    "restart_strategy": f"no `restart_strategy`: it {DEPRECATED}",
+    "inc_popsize": f"no `inc_popsize`: it {DEPRECATED}",
+    "n_startup_trials": "no `n_startup_trials`: the first trials are the first generation already",
+    "independent_sampler": f"no `independent_sampler`: {ONE_SPACE}",
+    "warn_independent_sampling": f"no `warn_independent_sampling`: {ONE_SPACE}",
+    "consider_pruned_trials": "no `consider_pruned_trials`: a trial that ended early has no value to be compared by",
+    "source_trials": "no `source_trials`: a study begins with its own trials",
+}
+QMC_OWNED = {
+    **SEED,
+    "scramble": "no `scramble`: points are always scrambled, by `search.seed`; unscrambled ones begin in a corner",
+    "independent_sampler": f"no `independent_sampler`: {ONE_SPACE}",
+    "warn_independent_sampling": f"no `warn_independent_sampling`: {ONE_SPACE}",
+    "warn_asynchronous_seeding": "no `warn_asynchronous_seeding`: every process draws from the one sequence",
+}
+
+
+def _alone(*options: str) -> Rule:
+    """Return the rule that of some variants of an algorithm no two are asked for."""
+    return Rule(f"at most one of {', '.join(options)}", lambda given: sum(bool(given.get(option)) for option in options) < 2)
 
 
 def _later(name: str, summary: str) -> StrategyEntry:
@@ -42,11 +73,49 @@ SAMPLERS = (
         owned=TPE_OWNED,
         rules=(Rule("multivariate with group", lambda given: not given.get("group") or given.get("multivariate") is not False),),
     ),
-    _later("gp", "Gaussian process."),
-    _later("cmaes", "Covariance matrix adaptation evolution strategy."),
+    StrategyEntry(
+        name="gp",
+        summary="Gaussian process with expected improvement: few trials, each chosen with care (Optuna; needs steelyard[gp]).",
+        parameters=(
+            integer("n_startup_trials", 10, "Random trials before it begins to learn.", least=1, most=100_000),
+            boolean("deterministic_objective", False, "Take differences between like trials for real, not for noise."),
+        ),
+        owned=GP_OWNED,
+    ),
+    StrategyEntry(
+        name="cmaes",
+        summary="Covariance matrix adaptation: generations that move and narrow towards the best (Optuna). Heeds no constraints.",
+        parameters=(
+            Parameter(
+                "popsize", None, "integer", "Trials of a generation; null: 4 + floor(3 ln weights).", True, least=4, most=256
+            ),
+            boolean("use_separable_cma", False, "Learn each weight's spread alone, without correlations: for many weights."),
+            boolean("with_margin", False, "Keep a chance of change for weights that are one of `values`."),
+            boolean("lr_adapt", False, "Adapt the learning rates: for noisy values and many optima."),
+        ),
+        owned=CMAES_OWNED,
+        rules=(_alone("use_separable_cma", "with_margin", "lr_adapt"),),
+    ),
+    StrategyEntry(
+        name="qmc",
+        summary="Quasi-random points that fill the ranges evenly, each on its scale; they do not learn.",
+        parameters=(choice("qmc_type", "sobol", ("sobol", "halton"), "The sequence; sobol is best with a power of two trials."),),
+        owned=QMC_OWNED,
+    ),
     _later("nsga2", "Non-dominated sorting genetic algorithm, for a Pareto front."),
     _later("nsga3", "NSGA with reference points, for many objectives."),
-    _later("qmc", "Quasi-random points that fill the space evenly."),
+)
+
+SMOOTHING = 0.1
+"""`mu` of smooth_tchebycheff where none is given: about the spread of a few tasks' accuracies."""
+
+IDEAL = Parameter(
+    "ideal",
+    None,
+    "any",
+    "Each optimised metric's best value, by its path. Left out: 1 for a metric to maximise whose range ends at 1, 0 for one to "
+    "minimise whose range begins at 0; required for others.",
+    nullable=True,
 )
 
 AGGREGATES = (
@@ -56,9 +125,24 @@ AGGREGATES = (
     StrategyEntry(name="worst", summary="The smallest utility x sign x metric: the worst task decides."),
     _later("pareto", "No single value: the trials that no other beats in every metric."),
     _later("delta_m", "Mean gain over single-task references, in percent."),
-    _later("geometric_mean", "Geometric mean of the metrics."),
-    _later("tchebycheff", "Greatest weighted distance to the ideal."),
-    _later("smooth_tchebycheff", "A smooth form of the greatest weighted distance to the ideal."),
+    StrategyEntry(
+        name="geometric_mean",
+        summary="Product of metric ^ (utility / sum of utilities): one metric near 0 spoils it. For metrics to maximise that "
+        "cannot be negative.",
+    ),
+    StrategyEntry(
+        name="tchebycheff",
+        summary="Minus the greatest distance to the ideal, each times utility / sum of utilities: the one farthest behind decides.",
+        parameters=(IDEAL,),
+    ),
+    StrategyEntry(
+        name="smooth_tchebycheff",
+        summary="As tchebycheff with mu log sum exp(distance / mu) in place of the greatest distance (Lin et al. 2024).",
+        parameters=(
+            IDEAL,
+            number("mu", SMOOTHING, "How smooth: towards 0 it is tchebycheff, a great one comes near to the mean.", above=0),
+        ),
+    ),
 )
 
 PRUNERS = (

@@ -1,6 +1,7 @@
 """Which strategy trains a study, and how many settings at once.
 
-Chosen from the model, the optimizer, this machine's memory and the sampler's use; never from the load of the moment.
+Chosen from the model, the optimizer, this machine's memory and the sampler's use. Only for models of middling size, where nobody
+can tell beforehand, a few steps are timed; all workers then use what came of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from search import space
+from search.baselines import baselines
 from search.definition import StudyDefinition
 from search.processes import cores
 from search.training.cost import Cost, cost_of
@@ -93,8 +95,8 @@ def wanted_size(definition: StudyDefinition) -> int:
     """Return how many settings the sampler can use at once: a power of two, unless the user said how many."""
     if definition.search.cohort_size is not None:
         return definition.search.cohort_size
-    trials = space.trial_budget(definition) + len(space.baseline_rules(definition))
-    limit = VECTORIZED_SIZE if definition.search.sampler.name in ("grid", "random") else LEARNING_SIZE
+    trials = space.trial_budget(definition) + len(baselines(definition))
+    limit = VECTORIZED_SIZE if definition.search.sampler.name in space.UNLEARNING else LEARNING_SIZE
     return min(limit, 1 << (trials - 1).bit_length())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from search.definition import Training
@@ -12,11 +12,15 @@ from storage.records import Reason, TrialState
 
 @dataclass(frozen=True)
 class Setting:
-    """One trial of a cohort: its number in the study, its seed, and the used weight of every term by path."""
+    """One trial of a cohort: its number in the study, its seed, and the used weight of every term by path.
+
+    `test`: measure the test split too, where the workload has one. Only confirmations do, after everything has been chosen.
+    """
 
     number: int
     seed: int
     weights: Mapping[str, float]
+    test: bool = False
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class EpochReport:
     """What was measured after epoch `epoch` of the settings `numbers`; each value is a list with one entry a setting.
 
     Epoch 0 is before training. `train` has the terms as they were met in training (at epoch 0: measured without training);
-    `validation` the terms, `<penalty>.violations` and the metrics. `seconds` is what the cohort spent since its last report.
+    `validation` the terms, `<penalty>.violations` and the metrics; so has `test`, empty where no setting asked for it. `seconds` is
+    what the cohort spent since its last report.
     """
 
     epoch: int
@@ -32,6 +37,7 @@ class EpochReport:
     seconds: float
     train: Mapping[str, Sequence[float]]
     validation: Mapping[str, Sequence[float]]
+    test: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -45,8 +46,17 @@ SLOTS = 3
 """Copies of the trained variables beside themselves: the gradient, and the two slots of Adam."""
 
 
+_known: WeakKeyDictionary[Problem, Cost] = WeakKeyDictionary()
+
+
 def cost_of(problem: Problem) -> Cost:
-    """Trace one training batch and add up what its graph says."""
+    """Trace one training batch, once a problem, and add up what its graph says."""
+    if problem not in _known:
+        _known[problem] = _traced(problem)
+    return _known[problem]
+
+
+def _traced(problem: Problem) -> Cost:
     network = problem.opened.example
     rows = problem.example_rows(problem.batch_size)
     trained = [tf.TensorSpec(variable.shape, variable.dtype) for variable in network.trainable]

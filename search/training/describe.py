@@ -12,6 +12,7 @@ import keras
 from search.errors import Refused
 from search.training.opened import OpenedWorkload
 from search.workloads import base, registry
+from search.workloads.blame import place_of
 
 Opener = Callable[[str, Mapping[str, Any]], OpenedWorkload]
 """Opens a workload by name with options."""
@@ -65,4 +66,9 @@ def described_all(opened: Opener) -> list[dict[str, Any]]:
         except Refused as refused:
             reason = refused.reason
             found.append({"name": name, "reason": {"code": reason.code, "message": reason.message, "at": reason.at}})
+        except (Exception, SystemExit) as error:  # a stranger's module may do anything; the other workloads stay
+            at = place_of(error) if isinstance(error, Exception) else None
+            found.append(
+                {"name": name, "reason": {"code": "workload_failed", "message": f"{type(error).__name__}: {error}", "at": at}}
+            )
     return found

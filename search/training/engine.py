@@ -6,6 +6,7 @@ alone.
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import time
@@ -106,19 +107,30 @@ class CohortEngine:
 
     def _train_in_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
         """Train settings of one seed together; where memory runs out, those that go on begin again in two halves."""
-        group = Group(settings, self._stack(stack_size(len(settings), self._size, self._strategy)))
-        self._last = group
-        try:
-            self._train_group(group, training, observer)
-            return
-        except tf.errors.ResourceExhaustedError:
-            if group.stack.size == 1:
-                raise
-            log.warning("out of memory with %d settings; going on with half as many", group.stack.size)
-        self._size = group.stack.size // 2
-        self._stacks = {size: stack for size, stack in self._stacks.items() if size <= self._size}
-        for chosen in groups([setting for setting, _ in group.running()], self._size):
+        left = self._train_or_halve(settings, training, observer)
+        for chosen in groups(left, self._size):
             self._train_in_memory(chosen, training, observer)
+
+    def _train_or_halve(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
+        """Train settings together. Out of memory, let go of the stack, halve the size, and return those that go on."""
+        size = stack_size(len(settings), self._size, self._strategy)
+        left = list(settings)
+        try:
+            group = Group(settings, self._stack(size))
+            self._last = group
+            self._train_group(group, training, observer)
+            return []
+        except tf.errors.ResourceExhaustedError:
+            if size == 1:
+                raise
+            if self._last is not None and self._last.settings is settings:
+                left = [setting for setting, _ in self._last.running()]
+        log.warning("out of memory with %d settings; going on with half as many", size)
+        self._last = None
+        self._size = size // 2
+        self._stacks = {kept: stack for kept, stack in self._stacks.items() if kept <= self._size}
+        gc.collect()
+        return left
 
     def trace(self) -> None:
         """Make the largest stack's graphs, without a step. Raises what the user's code raises in a graph."""
@@ -148,6 +160,8 @@ class CohortEngine:
 
     def _train_group(self, group: Group, training: Training, observer: Observer) -> None:
         self._begin(group, observer)
+        if not group.places:
+            return
         since = time.perf_counter()
         for epoch in range(1, training.epochs + 1):
             self._shrink(group, training.epochs - epoch + 1)
@@ -158,8 +172,11 @@ class CohortEngine:
             if is_report_epoch(epoch, training):
                 validation = self._measure("validation", group, observer)
                 seconds, since = time.perf_counter() - since, time.perf_counter()
-                _report(group, epoch, seconds, train, validation, observer)
+                test = self._measure("test", group, observer) if self._is_tested(group) else {}
+                _report(group, epoch, seconds, train, validation, observer, test)
                 self._end_diverged(group, epoch, validation, observer, "validation ")
+                if not group.places:
+                    return
         for setting, _ in group.running():
             observer.ended(Ended(setting.number, TrialState.COMPLETE, training.epochs))
 
@@ -169,6 +186,8 @@ class CohortEngine:
         """Set the stack to the seed's start, and report epoch 0, which all settings of the seed share."""
         began = time.perf_counter()
         start = self._starts.get(group.seed) or self._measured_start(group, observer)
+        if not group.places:
+            return
         group.stack.begin([start.variables] * group.stack.size)
         size = group.stack.size
         train, validation = (
@@ -182,9 +201,12 @@ class CohortEngine:
         terms = set(self._problem.paths)
         train = {path: float(values[0]) for path, values in self._measure("train", group, observer).items() if path in terms}
         validation = {path: float(values[0]) for path, values in self._measure("validation", group, observer).items()}
+        start = Start(variables, train, validation)
+        if not group.places:  # cancelled in the middle: these are not the seed's numbers
+            return start
         while len(self._starts) >= MAX_SEEDS:
             self._starts.pop(next(iter(self._starts)))
-        return self._starts.setdefault(group.seed, Start(variables, train, validation))
+        return self._starts.setdefault(group.seed, start)
 
     def _shrink(self, group: Group, epochs_left: int) -> None:
         """Move the settings that go on to a smaller stack, where the time saved exceeds what tracing it costs.
@@ -239,6 +261,9 @@ class CohortEngine:
                 values[metric.path] = np.sqrt(mean) if metric.root else mean
         return values | {path: np.array(counted) for path, counted in stack.counted().items()}
 
+    def _is_tested(self, group: Group) -> bool:
+        return any(setting.test for setting in group.settings) and "test" in self._problem.opened.loaded.splits
+
     def _calls(self, kind: str, steps: int, group: Group, observer: Observer) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (first, stop) of graph calls of a bounded time; between them progress is told and cancelling heard.
 
@@ -290,14 +315,18 @@ def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, obse
     observer.ended(Ended(setting.number, state, group.done, reason))
 
 
-def _report(group: Group, epoch: int, seconds: float, train: Values, validation: Values, observer: Observer) -> None:
+def _report(
+    group: Group, epoch: int, seconds: float, train: Values, validation: Values, observer: Observer, test: Values | None = None
+) -> None:
     running = list(group.running())
+    if not running:
+        return
 
     def lists(values: Values) -> dict[str, list[float]]:
         return {path: [float(each[where]) for _, where in running] for path, each in values.items()}
 
     numbers = [setting.number for setting, _ in running]
-    observer.epoch(EpochReport(epoch, numbers, seconds, lists(train), lists(validation)))
+    observer.epoch(EpochReport(epoch, numbers, seconds, lists(train), lists(validation), lists(test or {})))
 
 
 def groups(settings: Sequence[Setting], size: int) -> Iterator[Sequence[Setting]]:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from search.definition import StudyDefinition
 from search.errors import Refused
-from search.training.choice import choose
+from search.training.choice import Choice, choose
 from search.training.cohort import Ended, Engine, EpochReport
 from search.training.describe import described_all
 from search.training.engines import made_engine
@@ -51,6 +51,7 @@ class Exit(Exception):
 
 def serve(channel: Channel) -> int:
     """Answer orders until `exit`, or until the other end of the pipe is gone. Returns the exit code."""
+    tf.get_logger().setLevel(logging.ERROR)  # its notes on its own deprecated calls are nobody's business here
     channel.send({"is": "ready", "versions": {"keras": keras.__version__, "tensorflow": tf.__version__, "numpy": np.__version__}})
     child = TrainingChild(channel)
     try:
@@ -104,9 +105,8 @@ class TrainingChild:
             definition = StudyDefinition.model_validate(order["definition"])
             problem = self._problem(definition)
             preflight(problem, definition)
-            choice = choose(definition, problem)
+            choice = self._traced(definition, choose(definition, problem))
             log.info("%s in cohorts of %d: %s", choice.engine, choice.cohort_size, choice.why)
-            self._engine(definition, choice.engine, choice.cohort_size).trace()
         except (Exit, PeerGone):
             raise
         except Exception as error:
@@ -114,6 +114,20 @@ class TrainingChild:
         else:
             chosen = {"cohort_size": choice.cohort_size, "engine": choice.engine, "threads": choice.threads, "why": choice.why}
             self._channel.send({"is": "prepared", **chosen, "warnings": [], "traces": traces_made()})
+
+    def _traced(self, definition: StudyDefinition, choice: Choice) -> Choice:
+        """Trace the chosen engine; where the model cannot be stacked, fall back on one setting at a time."""
+        try:
+            self._engine(definition, choice.engine, choice.cohort_size).trace()
+        except (Refused, Exit, PeerGone):
+            raise
+        except Exception as error:
+            if choice.engine == "serial":
+                raise
+            log.warning("%s cannot be traced, trying serial", choice.engine, exc_info=error)
+            choice = Choice("serial", 1, choice.threads, f"{choice.engine} cannot be traced: {told(error)[:500]}")
+            self._engine(definition, choice.engine, choice.cohort_size).trace()
+        return choice
 
     def _train(self, order: Message) -> None:
         """Train a cohort; whatever happens, every setting is ended once and the training is closed by `trained`."""

@@ -6,7 +6,7 @@ To the child:
     {"do": "describe"}
     {"do": "prepare", "study": id, "definition": {...}}
     {"do": "train", "study": id, "definition": {...}, "cohort_size": K, "engine": "serial",
-     "settings": [{"number": 3, "seed": 0, "weights": {path: w}}]}
+     "settings": [{"number": 3, "seed": 0, "weights": {path: w}, "test": false}]}
     {"do": "cancel", "numbers": [..] | null}        at any time; null means all. Outside of a training it is ignored.
     {"do": "exit"}
 From the child:
@@ -15,7 +15,7 @@ From the child:
     {"is": "prepared", "cohort_size", "engine", "why", "warnings", "traces"}
         | {"is": "refused", "reason": {"code", "message", "at"}}
     {"is": "progress", "step": s}                   alive; at most every SECONDS_BETWEEN_PROGRESS
-    {"is": "epoch", "epoch", "numbers", "seconds", "train": {path: [v]}, "validation": {path: [v]}}
+    {"is": "epoch", "epoch", "numbers", "seconds", "train": {path: [v]}, "validation": {path: [v]}, "test": {}}
     {"is": "ended", "number", "state", "epochs", "reason": {...} | null}      once a setting
     {"is": "trained", "seconds", "traces"}          traces: how many this process has made so far; each keeps memory for good
 Numbers that are not finite are written as Python's JSON has them: NaN, Infinity, -Infinity.
@@ -70,7 +70,12 @@ class Channel:
 def settings_of(order: Message) -> list[Setting]:
     """Read the settings of a `train` order."""
     return [
-        Setting(int(each["number"]), int(each["seed"]), {path: float(weight) for path, weight in each["weights"].items()})
+        Setting(
+            number=int(each["number"]),
+            seed=int(each["seed"]),
+            weights={path: float(weight) for path, weight in each["weights"].items()},
+            test=bool(each.get("test", False)),
+        )
         for each in order["settings"]
     ]
 
@@ -83,6 +88,7 @@ def epoch_message(report: EpochReport) -> dict[str, Any]:
         "seconds": report.seconds,
         "train": {path: list(values) for path, values in report.train.items()},
         "validation": {path: list(values) for path, values in report.validation.items()},
+        "test": {path: list(values) for path, values in report.test.items()},
     }
 
 
@@ -92,4 +98,9 @@ def ended_message(ended: Ended) -> dict[str, Any]:
 
 
 def reason_message(reason: Reason) -> dict[str, Any]:
-    return {"code": reason.code, "message": reason.message, "at": reason.at}
+    return {"code": reason.code, "message": _storable(reason.message), "at": _storable(reason.at) if reason.at else None}
+
+
+def _storable(text: str) -> str:
+    """Return a text that every database takes: a user's exception may hold NUL and lone surrogates."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

@@ -33,8 +33,6 @@ def _die_with_parent() -> None:
     """Have the kernel end this process when its parent's thread ends. Only Linux knows how; elsewhere the closed pipe tells."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == 1:
-            sys.exit(0)
 
 
 def _prepare_environment() -> None:

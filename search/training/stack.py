@@ -123,7 +123,7 @@ class Stack:
     def _train_step(self, rows: DeviceRows, weights: Tensor) -> Tensor:
         """Do one step of all settings: forward, gradients, the optimizer. Returns the unweighted terms [K, terms]."""
         weights = weights if self._strategy.stacks else weights[0]
-        differentiate = self._gradients_apart if any(stacked.by_rows for stacked in self.trainable) else self._gradients_of_sum
+        differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
         gradients, terms, state = differentiate(rows, weights)
         self.optimizer.apply(self._clip(gradients), self._variables)
         self._constrain()

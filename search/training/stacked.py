@@ -22,11 +22,13 @@ class Form(NamedTuple):
 
     `changing`: the state that it changes (statistics, random seeds); all other state is frozen. `by_rows`: the trainable variables
     whose gradient comes as rows (`tf.IndexedSlices`, of an Embedding): Keras's optimizers treat a row that occurs twice as two, so
-    the rows must reach them as they are.
+    the rows must reach them as they are. `apart`: gradients must be taken setting by setting, because some are by rows, or because
+    the graph has a gradient of its own (`custom_gradient`, as for gradient reversal), which `tf.vectorized_map` drops in silence.
     """
 
     changing: tuple[int, ...]
     by_rows: frozenset[int]
+    apart: bool
 
     def split(self, state: Sequence[Any]) -> list[Any]:
         """Return the changing part of a network's state."""
@@ -50,8 +52,20 @@ def form_of(problem: Problem, network: Network) -> Form:
         step = weighted_step(problem, network, problem.example_rows(), trainable, state, weights)
     gradients = tape.gradient(step.total, trainable)
     changing = (place for place, (before, after) in enumerate(zip(state, step.state, strict=True)) if before is not after)
-    by_rows = (place for place, gradient in enumerate(gradients) if isinstance(gradient, tf.IndexedSlices))
-    return Form(tuple(changing), frozenset(by_rows))
+    by_rows = frozenset(place for place, gradient in enumerate(gradients) if isinstance(gradient, tf.IndexedSlices))
+    return Form(tuple(changing), by_rows, bool(by_rows) or _has_own_gradients(problem, network, values, weights))
+
+
+def _has_own_gradients(problem: Problem, network: Network, values: Sequence[Tensor], weights: Tensor) -> bool:
+    """Tell whether an operation of the training step's graph has another gradient than its kind's."""
+
+    def total(values: Sequence[Tensor]) -> Tensor:
+        trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
+        return weighted_step(problem, network, problem.example_rows(), trainable, state, weights).total
+
+    graph = tf.function(total, autograph=False).get_concrete_function(list(values)).graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return any("_gradient_op_type" in node.attr for node in nodes)
 
 
 class Stacked:

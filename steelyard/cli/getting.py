@@ -14,7 +14,7 @@ import typer
 
 from steelyard.cli.exits import CommandFailed
 from steelyard.cli.options import Json, StudyName, Url, connect
-from steelyard.cli.output import answer, note, print_document
+from steelyard.cli.output import answer, note, print_document, wants_document
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,7 +33,10 @@ def best(
     name: StudyName,
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the best-weights JSON there.")] = None,
     pick: Annotated[
-        str | None, typer.Option("--pick", help="Which of several best: knee, nearest_ideal or metric:PATH (studies with a front).")
+        str | None, typer.Option("--pick", help="One of the Pareto front: knee, nearest_ideal or metric:PATH (best in one metric).")
+    ] = None,
+    aggregate: Annotated[
+        str | None, typer.Option("--aggregate", help="Judge by the same metrics under another aggregate, such as worst.")
     ] = None,
     as_json: Json = False,
     url: Url = None,
@@ -42,7 +45,7 @@ def best(
     if output is not None and output.lower() == "json":
         raise CommandFailed("-o takes a file; for JSON on standard output use --json (and ./json for a file of that name)")
     with connect(url) as client:
-        found = client.best(name, pick=pick)
+        found = client.best(name, pick=pick, aggregate=aggregate)
     if output is not None:
         write_whole(Path(output), [(json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode()])
         note(f"Wrote {output}: trial {found['trial']} of {name}{'' if found['final'] else ', so far'}.")
@@ -59,6 +62,7 @@ def _drawn(found: dict[str, Any]) -> RenderableType:
     pairs = [
         ("study", f"{found['study']['name']} ({found['study']['state']})"),
         ("trial", f"{found['trial']}{'' if found['final'] else ' (so far)'}"),
+        ("picked by", found["picked_by"] if found["picked_by"] != "objective" else ""),
         ("value", figure(found, "objective", "value")),
         *((path, figure(found, "objective", "values", path)) for path in found["objective"]["values"]),
         *((f"weight {path}", number(weight)) for path, weight in found["weights"].items()),
@@ -70,8 +74,15 @@ def _drawn(found: dict[str, Any]) -> RenderableType:
 
 
 def pareto(name: StudyName, as_json: Json = False, url: Url = None) -> None:
-    """Get the non-dominated trials (not yet)."""
-    raise CommandFailed("pareto is not yet supported: objectives have one value so far (see: steelyard best)")
+    """Get the trials that no other beats in every optimised metric."""
+    from steelyard.cli.tables import front_table
+    from steelyard.wording import figure
+
+    with connect(url) as client:
+        found = client.pareto(name)
+    answer(found, as_json, lambda: front_table(found) if found["trials"] else f"No trial of {name} is complete and feasible yet.")
+    if found["trials"] and not wants_document(as_json):
+        note(f"Hypervolume {figure(found, 'hypervolume')}. Weights of the knee: steelyard best {name} --pick knee")
 
 
 def export(

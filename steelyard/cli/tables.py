@@ -9,7 +9,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from steelyard.documents import Study, Trial
+from steelyard.documents import ParetoFront, Study, Trial
 from steelyard.wording import because, done, duration, figure, number, plain, worth
 
 MOST_COLUMNS = 6
@@ -85,6 +85,23 @@ def trials_table(trials: Sequence[Trial]) -> Table:
             *(figure(trial, "objective", "values", path) for path in metrics),
             *(number(used.get(path)) for path in weights),
             plain(because(trial["reason"])),
+        )
+    return table
+
+
+def front_table(front: ParetoFront) -> Table:
+    """Draw one line a trial of the front: what picks it, its optimised metrics, its weights."""
+    metrics = {path: f"{path} {'↑' if way == 'maximize' else '↓'}" for path, way in front["metrics"].items()}
+    weights = _keys(trial["weights"] for trial in front["trials"])
+    titles = [*metrics.values(), *(f"weight {path}" for path in weights)]
+    table = table_of("trial", "role", "pick", *titles, right=("trial", *titles))
+    for trial in front["trials"]:
+        table.add_row(
+            str(trial["number"]),
+            " ".join(filter(None, (trial["role"], trial["rule"]))),
+            ", ".join(pick for pick, picked in front["picks"].items() if picked == trial["number"]),
+            *(number(trial["values"].get(path)) for path in metrics),
+            *(number(trial["weights"].get(path)) for path in weights),
         )
     return table
 

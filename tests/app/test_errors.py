@@ -131,7 +131,6 @@ def test_a_method_that_a_path_lacks_is_405_with_those_it_has(bench: Bench, metho
     ("method", "path"),
     [
         ("POST", "/v1/studies/a/trials"),
-        ("GET", "/v1/studies/a/pareto"),
         ("GET", "/v1/studies/a/events"),
         ("GET", "/metrics"),
     ],

@@ -23,6 +23,8 @@ CONTRACT = {
     "/v1/studies/{name}/trials/{number}": {"get"},
     "/v1/studies/{name}/curves": {"get"},
     "/v1/studies/{name}/best": {"get"},
+    "/v1/studies/{name}/pareto": {"get"},
+    "/v1/studies/{name}/rank": {"post"},
     "/v1/studies/{name}/export": {"get"},
     "/v1/catalog": {"get"},
     "/v1/workloads": {"get"},

@@ -141,12 +141,6 @@ def test_an_unchanged_best_is_304(bench: Bench) -> None:
     assert bench.client.get(BEST, headers={"If-None-Match": tag}).status_code == 304
 
 
-def test_another_pick_is_not_yet_supported(bench: Bench) -> None:
-    bench.submit()
-    body = problem(bench.client.get(f"{BEST}?pick=knee"), 422, "bad-parameter")
-    assert "not yet" in body["detail"]
-
-
 def test_an_export_has_one_json_line_a_trial(bench: Bench) -> None:
     bench.submit()
     bench.trained([0.5, math.nan])

@@ -147,6 +147,15 @@ def test_validate_only_counts_a_grid(bench: Bench) -> None:
     assert (body["grid_size"], body["trainings"]) == (5, 5)
 
 
+def test_validate_only_counts_the_lattice_of_a_simplex(bench: Bench) -> None:
+    document = definition(search={"sampler": {"name": "grid"}, "space": "simplex"}, penalties=[])
+    for task in document["tasks"]:
+        task["losses"][0]["weight"] = {"low": 0, "high": 1, "points": 5}
+    body = bench.client.post("/v1/studies?validate_only=true", json=document).json()
+    assert (body["grid_size"], body["trainings"]) == (5, 5)
+    assert body["definition"]["search"]["space"] == {"simplex": ["digit.crossentropy", "parity.crossentropy"], "total": 1.0}
+
+
 def test_validate_only_estimates_from_studies_of_the_same_problem(bench: Bench) -> None:
     bench.submit(training={"epochs": 2})
     bench.trained([0.5])  # 1.5 s for 2 epochs

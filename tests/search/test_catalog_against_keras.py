@@ -87,10 +87,19 @@ def test_an_optimizer_has_the_parameters_and_defaults_of_keras(entry: catalog.Op
     assert_same_parameters(entry, getattr(keras.optimizers, str(entry.keras_class)))
 
 
-def test_tpe_has_the_parameters_and_defaults_of_optuna() -> None:
-    tpe = catalog.find_sampler("tpe")
-    assert tpe is not None
-    assert_same_parameters(tpe, optuna.samplers.TPESampler)
+@pytest.mark.parametrize(
+    ("name", "cls"),
+    [
+        ("tpe", optuna.samplers.TPESampler),
+        ("gp", optuna.samplers.GPSampler),
+        ("cmaes", optuna.samplers.CmaEsSampler),
+        ("qmc", optuna.samplers.QMCSampler),
+    ],
+)
+def test_a_sampler_has_the_parameters_and_defaults_of_optuna(name: str, cls: type) -> None:
+    entry = catalog.find_sampler(name)
+    assert entry is not None
+    assert_same_parameters(entry, cls)
 
 
 def test_every_name_that_keras_takes_for_a_loss_is_an_alias() -> None:

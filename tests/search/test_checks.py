@@ -87,7 +87,8 @@ def test_several_optimised_metrics_need_an_aggregate() -> None:
     document = flagship()
     del document["objective"]["aggregate"]
     fault = only(document, "objective.aggregate")
-    assert fault.expected == "one of mean, worst: with several optimised metrics it decides which trial wins"
+    names = "geometric_mean, mean, smooth_tchebycheff, tchebycheff, worst"
+    assert fault.expected == f"one of {names}: with several optimised metrics it decides which trial wins"
 
 
 def test_a_star_needs_an_aggregate() -> None:

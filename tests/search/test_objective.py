@@ -86,10 +86,96 @@ def test_the_mean_lies_between_the_worst_and_the_best_signed_metric(drawn: list[
     assert min(signed) - slack <= value <= max(signed) + slack
 
 
+# Geometric mean and Tchebycheff
+
+
+def toward(*entries: dict[str, Any], aggregate: str = "tchebycheff", mu: float | None = None, **ideal: float) -> Objective:
+    config = {"ideal": ideal, **({} if mu is None else {"mu": mu})}
+    return Objective.model_validate({"metrics": entries, "aggregate": aggregate, "config": config})
+
+
+def test_the_geometric_mean_of_4_and_9_is_6() -> None:
+    assert evaluate(objective(up("a"), up("b"), aggregate="geometric_mean"), {"a": 4.0, "b": 9.0}).value == pytest.approx(6)
+
+
+def test_a_utility_is_an_exponent_of_the_geometric_mean() -> None:
+    wanted = objective(up("a", utility=3), up("b"), aggregate="geometric_mean")  # (2^3 x 32)^(1/4) = 256^(1/4)
+    assert evaluate(wanted, {"a": 2.0, "b": 32.0}).value == pytest.approx(4)
+
+
+@pytest.mark.parametrize(
+    ("measured", "value"), [({"a": 0.0, "b": 9.0}, 0.0), ({"a": INF, "b": 2.0}, INF), ({"a": 1.7e308, "b": 1.7e308}, 1.7e308)]
+)
+def test_the_geometric_mean_at_the_ends_of_its_range(measured: dict[str, float], value: float) -> None:
+    assert evaluate(objective(up("a"), up("b"), aggregate="geometric_mean"), measured).value == pytest.approx(value)
+
+
+@pytest.mark.parametrize("measured", [{"a": -0.1, "b": 0.5}, {"a": -4.0, "b": -9.0}, {"a": 0.0, "b": INF}])
+def test_a_geometric_mean_that_there_is_not_is_nan(measured: dict[str, float]) -> None:
+    assert math.isnan(evaluate(objective(up("a"), up("b"), aggregate="geometric_mean"), measured).value)
+
+
+def test_tchebycheff_is_minus_the_greatest_weighted_distance_to_the_ideal() -> None:
+    wanted = toward(up("a"), down("b", utility=3), a=1.0, b=0.0)  # 1/4 x (1 - 0.2) = 0.2; 3/4 x (0.4 - 0) = 0.3
+    assert evaluate(wanted, {"a": 0.2, "b": 0.4}).value == pytest.approx(-0.3)
+    assert evaluate(wanted, {"a": 0.2, "b": 0.1}).value == pytest.approx(-0.2)
+
+
+def test_beyond_its_ideals_tchebycheff_is_positive() -> None:
+    assert evaluate(toward(up("a"), down("b"), a=0.5, b=0.5), {"a": 0.7, "b": 0.1}).value == pytest.approx(0.1)
+
+
+def test_the_smooth_form_is_mu_log_sum_exp_of_the_distances() -> None:
+    wanted = toward(up("a"), down("b"), aggregate="smooth_tchebycheff", mu=0.5, a=1.0, b=0.0)
+    # distances 1/2 x 0.6 and 1/2 x 0.2, over mu: 0.6 and 0.2; 0.5 x log(1.8221188 + 1.2214028) = 0.5 x 1.1130158
+    assert evaluate(wanted, {"a": 0.4, "b": 0.2}).value == pytest.approx(-0.5565079, abs=1e-6)
+
+
+def test_the_smooth_form_has_a_mu_of_a_tenth_by_itself() -> None:
+    given, left_out = (
+        evaluate(toward(up("a"), down("b"), aggregate="smooth_tchebycheff", mu=mu, a=1.0, b=0.0), {"a": 0.4, "b": 0.2}).value
+        for mu in (0.1, None)
+    )
+    assert given == left_out
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 100), st.floats(-1e6, 1e6)), min_size=1, max_size=6), st.floats(1e-9, 1e3))
+@settings(deadline=None, derandomize=True)
+def test_the_smooth_form_lies_mu_log_m_below_the_other_at_most(drawn: list[tuple[float, float]], mu: float) -> None:
+    entries = [up(f"m{i}", utility=utility) for i, (utility, _) in enumerate(drawn)]
+    measured = {f"m{i}": value for i, (_, value) in enumerate(drawn)}
+    ideal = dict.fromkeys(measured, 1.0)
+    sharp = evaluate(toward(*entries, **ideal), measured).value
+    smooth = evaluate(toward(*entries, aggregate="smooth_tchebycheff", mu=mu, **ideal), measured).value
+    slack = 1e-9 * (abs(sharp) + mu)
+    assert sharp - mu * math.log(len(drawn)) - slack <= smooth <= sharp + slack
+
+
+@pytest.mark.parametrize("aggregate", ["tchebycheff", "smooth_tchebycheff"])
+@pytest.mark.parametrize(
+    ("measured", "value"),
+    [
+        ({"a": -INF, "b": 0.0}, -INF),
+        ({"a": 0.5, "b": INF}, -INF),
+        ({"a": INF, "b": -INF}, INF),
+        ({"a": NAN, "b": 0.0}, NAN),
+        ({"a": NAN, "b": INF}, NAN),
+    ],
+)
+def test_distances_that_are_not_finite(aggregate: str, measured: dict[str, float], value: float) -> None:
+    found = evaluate(toward(up("a"), down("b"), aggregate=aggregate, a=1.0, b=0.0), measured).value
+    assert found == value or (math.isnan(found) and math.isnan(value))
+
+
+@pytest.mark.parametrize("aggregate", ["tchebycheff", "smooth_tchebycheff"])
+def test_a_metric_without_an_ideal_makes_the_value_nan(aggregate: str) -> None:
+    assert math.isnan(evaluate(toward(up("a"), down("b"), aggregate=aggregate, a=1.0), {"a": 1.0, "b": 0.0}).value)
+
+
 # What is not a number
 
 
-@pytest.mark.parametrize("aggregate", ["mean", "worst"])
+@pytest.mark.parametrize("aggregate", ["mean", "worst", "geometric_mean"])
 @pytest.mark.parametrize("measured", [{"a": 1.0, "b": NAN}, {"a": 1.0}, {"b": 1.0}, {"a": NAN, "b": NAN}, {}])
 def test_a_number_that_is_nan_or_missing_makes_the_value_nan(aggregate: str, measured: dict[str, float]) -> None:
     assert math.isnan(evaluate(objective(up("a"), up("b"), aggregate=aggregate), measured).value)

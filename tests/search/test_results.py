@@ -23,7 +23,7 @@ def curve(*accuracies: float, every: int = 1, parity: float = 1.0) -> Curve:
     """Return a curve whose first number is that before training; the loss in training falls from 10."""
     found = Curve()
     for place, accuracy in enumerate(accuracies):
-        found.add(place * every, {"digit.loss": 10.0 - place}, {"digit.accuracy": accuracy, "parity.accuracy": parity})
+        found.add(place * every, Measured({"digit.loss": 10.0 - place}, {"digit.accuracy": accuracy, "parity.accuracy": parity}))
     return found
 
 
@@ -73,7 +73,7 @@ def test_a_broken_constraint_is_infeasible_by_how_much() -> None:
 
 def test_the_best_epoch_is_a_feasible_one() -> None:
     found = curve(0.0, 0.6)
-    found.add(2, {"digit.loss": 1.0}, {"digit.accuracy": 0.9, "parity.accuracy": 0.1})
+    found.add(2, Measured({"digit.loss": 1.0}, {"digit.accuracy": 0.9, "parity.accuracy": 0.1}))
     ended = outcome(0, found, judged("best", ACCURACY, BOUND), TrialState.COMPLETE, None, 2)
     assert (ended.best_epoch, ended.value, ended.feasible) == (1, 0.6, True)
 
@@ -109,8 +109,8 @@ def test_a_metric_that_is_nan_makes_the_value_nan() -> None:
 
 def test_a_report_again_replaces_the_epoch() -> None:
     found = curve(0.1, 0.2)
-    found.add(1, {"digit.loss": 0.0}, {"digit.accuracy": 0.7})
-    assert (found.epochs, found.at(1)) == (1, Measured({"digit.loss": 0.0}, {"digit.accuracy": 0.7}))
+    found.add(1, Measured({"digit.loss": 0.0}, {"digit.accuracy": 0.7}))
+    assert (found.epochs, found.reports[1]) == (1, Measured({"digit.loss": 0.0}, {"digit.accuracy": 0.7}))
 
 
 def test_a_curve_without_reports_has_no_epochs() -> None:
@@ -120,6 +120,11 @@ def test_a_curve_without_reports_has_no_epochs() -> None:
 def test_a_report_is_unpacked_by_trial() -> None:
     message = {"numbers": [3, 7], "train": {"a.x": [1.0, 2.0]}, "validation": {"a.x": [3.0, 4.0], "a.m": [5.0, math.inf]}}
     assert unpacked(message) == {
-        3: ({"a.x": 1.0}, {"a.x": 3.0, "a.m": 5.0}),
-        7: ({"a.x": 2.0}, {"a.x": 4.0, "a.m": math.inf}),
+        3: Measured({"a.x": 1.0}, {"a.x": 3.0, "a.m": 5.0}),
+        7: Measured({"a.x": 2.0}, {"a.x": 4.0, "a.m": math.inf}),
     }
+
+
+def test_the_test_split_is_unpacked_where_it_was_measured() -> None:
+    message = {"numbers": [3], "train": {}, "validation": {"a.m": [1.0]}, "test": {"a.m": [2.0]}}
+    assert unpacked(message)[3].test == {"a.m": 2.0}

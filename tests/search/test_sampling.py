@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState as OptunaState
 
-from search import sampling
+from search import catalog, sampling, space
 from search.definition import StudyDefinition
 from search.sampling import Drawn, Place, batch_limit, suggest
 from storage.records import TrialRecord, TrialState, Values
@@ -23,7 +23,7 @@ from tests.search.definitions import Document, define, log_range, study
 from tests.search.histories import trial
 
 LOG = {"low": 1e-3, "high": 1e3}
-RANDOM, TPE, GRID = ({"name": name} for name in ("random", "tpe", "grid"))
+RANDOM, TPE, GRID, CMAES, QMC, GP = ({"name": name} for name in ("random", "tpe", "grid", "cmaes", "qmc", "gp"))
 
 
 def two_weights(sampler: Document = TPE, **search: Any) -> StudyDefinition:
@@ -76,21 +76,21 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sequence[optuna.tria
 # What a suggestion depends on
 
 
-@pytest.mark.parametrize("sampler", [RANDOM, TPE])
+@pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES, QMC])
 def test_the_same_seed_number_and_history_give_the_same_suggestion(sampler: Document) -> None:
     definition = two_weights(sampler)
     records = told(definition, 12)
     assert suggest(definition, records, Place(12, 12), 8) == suggest(definition, list(records), Place(12, 12), 8)
 
 
-@pytest.mark.parametrize("sampler", [RANDOM, TPE])
+@pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES, QMC])
 def test_the_order_in_which_history_is_read_does_not_matter(sampler: Document) -> None:
     definition = two_weights(sampler)
     records = told(definition, 14)
     assert suggest(definition, records[::-1], Place(14, 14), 4) == suggest(definition, records, Place(14, 14), 4)
 
 
-@pytest.mark.parametrize("sampler", [RANDOM, TPE])
+@pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES])
 @pytest.mark.parametrize("finished", [0, 14])
 def test_another_trial_number_gives_another_suggestion(sampler: Document, finished: int) -> None:
     definition = two_weights(sampler)
@@ -99,7 +99,7 @@ def test_another_trial_number_gives_another_suggestion(sampler: Document, finish
     assert len(set(drawn)) == 20
 
 
-@pytest.mark.parametrize("sampler", [RANDOM, TPE])
+@pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES, QMC])
 def test_another_study_seed_gives_another_suggestion(sampler: Document) -> None:
     first, second = (suggest(two_weights(sampler, seed=seed), [], Place(0, 0), 1) for seed in (0, 1))
     assert first != second
@@ -115,7 +115,7 @@ def test_tpe_learns_from_history() -> None:
     assert suggest(definition, told(definition, 12), Place(12, 12), 1) != suggest(definition, [], Place(12, 12), 1)
 
 
-@pytest.mark.parametrize("sampler", [RANDOM, TPE])
+@pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES, QMC])
 def test_a_batch_goes_on_as_if_it_had_been_asked_for_in_parts(sampler: Document) -> None:
     definition = two_weights(sampler)
     records = told(definition, 12)
@@ -145,8 +145,12 @@ def searched_weights(draw: st.DrawFn) -> Document:
     return {"low": low, "high": min(high, 1e12), "scale": scale}
 
 
-@given(st.lists(searched_weights(), min_size=1, max_size=3), st.integers(0, 2**31 - 1), st.sampled_from(["random", "tpe"]))
-@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    st.lists(searched_weights(), min_size=1, max_size=3),
+    st.integers(0, 2**31 - 1),
+    st.sampled_from(["random", "tpe", "cmaes", "qmc"]),
+)
+@settings(deadline=None, derandomize=True, max_examples=120)
 def test_every_suggestion_lies_in_its_range_or_among_its_values(weights: list[Document], seed: int, name: str) -> None:
     definition = define(study(*weights, seed=seed, sampler={"name": name}))
     records = told(definition, 14, value=lambda parameters: sum(parameters.values()) % 7)
@@ -178,8 +182,9 @@ def test_a_grid_goes_on_at_the_index_among_search_trials() -> None:
     assert suggest(definition, [], Place(number=7, index=1), 2) == [Drawn({"t0.error": 1.0}), Drawn({"t0.error": 2.0})]
 
 
-def test_a_sampler_s_state_is_json() -> None:
-    definition = two_weights()
+@pytest.mark.parametrize("sampler", [TPE, CMAES, {"name": "cmaes", "config": {"with_margin": True}}])
+def test_a_sampler_s_state_is_json(sampler: Document) -> None:
+    definition = two_weights(sampler)
     for drawn in suggest(definition, told(definition, 12), Place(12, 12), 3):
         assert json.loads(json.dumps(drawn.sampler_state)) == drawn.sampler_state
 
@@ -238,7 +243,7 @@ def test_an_index_that_is_drawn_is_the_value_at_that_place_of_the_order(monkeypa
     assert drawn.parameters == {"t0.error": 0.3}
 
 
-@pytest.mark.parametrize("sampler", [RANDOM, TPE])
+@pytest.mark.parametrize("sampler", [RANDOM, TPE, QMC])
 def test_values_come_back_exactly(sampler: Document) -> None:
     values = [0.1 + 0.2, 1e-12, 1 / 3, 7.0]
     definition = define(study({"values": values}, sampler=sampler))
@@ -272,7 +277,7 @@ def test_tpe_keeps_away_from_what_breaks_a_constraint() -> None:
 
 
 @pytest.mark.parametrize("finished", [0, 16])
-@pytest.mark.parametrize(("sampler", "limit"), [(GRID, 1024), (RANDOM, 1024)])
+@pytest.mark.parametrize(("sampler", "limit"), [(GRID, 1024), (RANDOM, 1024), (QMC, 1024)])
 def test_a_sampler_that_does_not_learn_plans_any_number(sampler: Document, limit: int, finished: int) -> None:
     definition = define(study(log_range(points=5), sampler=sampler))
     assert batch_limit(definition, [trial(i) for i in range(finished)]) == limit
@@ -312,7 +317,9 @@ def test_every_tpe_option_works_without_a_warning(config: Document, caplog: pyte
 
 
 def test_the_catalog_s_samplers_are_those_there_are() -> None:
-    assert set(sampling.SAMPLERS) == {"random", "tpe"}
+    available = {entry.name for entry in catalog.SAMPLERS if entry.available}
+    assert {*sampling.SAMPLERS, "grid", "qmc"} == available
+    assert available > space.UNLEARNING
 
 
 # As good as a live one

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search import space
+from search.baselines import baselines
 from tests.search.definitions import define, flagship, log_range, study
 
 PENALTY = {"penalty": "consistency", "between": [{"task": "t0"}, {"task": "t1"}]}
@@ -71,14 +72,14 @@ def test_shared_by_names_the_shared_weight(weight: Any, shared: Any) -> None:
 def test_without_any_current_there_is_no_baseline() -> None:
     definition = define(study(log_range(), {"values": [1, 2]}))
     assert space.current_parameters(definition) is None
-    assert space.baseline_rules(definition) == ()
+    assert list(baselines(definition)) == []
 
 
 def test_a_missing_current_is_one_for_a_loss_and_zero_for_a_penalty() -> None:
     document = study(log_range(current=5), log_range(), 1.0)
     document["penalties"] = [{"name": "same", **PENALTY, "weight": {"low": 0, "high": 1}}]
     definition = define(document)
-    assert space.baseline_rules(definition) == ("current",)
+    assert list(baselines(definition)) == ["current"]
     assert space.current_parameters(definition) == {"t0.error": 5.0, "t1.error": 1.0, "same": 0.0}
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from search import space
+from search.baselines import baselines
 from search.claim import again
 from search.definition import StudyDefinition
 from search.normal import restored, stored
@@ -142,7 +143,7 @@ class StudyMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_baseline_comes_first_and_once(self) -> None:
-        wanted = list(space.baseline_rules(self.play.definition)) if self.play.trials else []
+        wanted = list(baselines(self.play.definition)) if self.play.trials else []
         assert [record.rule for record in self.play.of(Role.BASELINE)] == wanted
         assert all(record.number == 0 for record in self.play.of(Role.BASELINE))
 

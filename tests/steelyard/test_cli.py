@@ -156,8 +156,18 @@ def test_a_file_that_cannot_be_written_is_a_sentence(service, client, name, tmp_
     assert "No such file or directory" in refusal("best", name, "-o", str(tmp_path / "nowhere" / "best.json"))
 
 
-def test_pareto_says_not_yet(name):
-    assert "not yet supported" in refusal("pareto", name)
+def test_pareto_prints_the_front(service, client, name):
+    filled(service, client, name, [0.5, 0.7, 0.7])
+    found = document("pareto", name)
+    assert [trial["number"] for trial in found["trials"]] == [1, 2]
+    assert found["picks"] == {"knee": 1, "nearest_ideal": 1}
+
+
+def test_best_is_picked_from_the_front_or_by_another_aggregate(service, client, name):
+    filled(service, client, name, [0.5, 0.7])
+    assert document("best", name, "--pick", "knee")["picked_by"] == "knee"
+    assert document("best", name, "--aggregate", "worst")["picked_by"] == "aggregate:worst"
+    assert "did you mean 'worst'" in refusal("best", name, "--aggregate", "wrost")
 
 
 def test_export_goes_to_standard_output_or_a_file(service, client, name, tmp_path):

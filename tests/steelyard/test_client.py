@@ -103,6 +103,30 @@ def test_the_best_comes_while_the_study_runs(service, client, name):
     assert client.best(name, pick="objective") == best
 
 
+def test_the_best_is_picked_from_the_front_or_by_another_aggregate(service, client, name):
+    filled(service, client, name, [0.5, 0.7])
+    assert client.best(name, pick="metric:parity.binary_accuracy")["picked_by"] == "metric:parity.binary_accuracy"
+    assert client.best(name, aggregate="worst")["picked_by"] == "aggregate:worst"
+
+
+def test_trials_are_ranked_anew(service, client, name):
+    filled(service, client, name, [0.5, 0.7, 0.6])
+    found = client.rank(name, {"metrics": [{"metric": "parity.binary_accuracy", "direction": "minimize"}]}, top=2)
+    assert [trial["number"] for trial in found["trials"]] == [0, 2]
+    assert (found["best"], found["ranked"]) == (0, 3)
+    with pytest.raises(steelyard.errors.BadRequest) as refused:
+        client.rank(name, {"metrics": [{"metric": "val_loss"}]})
+    assert refused.value.errors[0].path == "objective.metrics.0.metric"
+
+
+def test_the_front_comes_with_its_hypervolume(service, client, name):
+    filled(service, client, name, [0.5, 0.75])
+    assert client.pareto(name)["hypervolume"] == 0.0625
+    found = client.pareto(name, reference={"parity.binary_accuracy": 0.0, "digit.sparse_categorical_accuracy": 0.25})
+    assert found["hypervolume"] == 0.75 * 0.5
+    assert found["reference_point"] == {"digit.sparse_categorical_accuracy": 0.25, "parity.binary_accuracy": 0.0}
+
+
 def test_a_best_that_is_not_there_yet_is_said(client, name):
     submitted(client, name)
     with pytest.raises(steelyard.NoTrialYet) as caught:

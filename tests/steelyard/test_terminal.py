@@ -92,6 +92,26 @@ def test_best_shows_what_to_compile_with(service, client, name):
     assert ["trial", "1 (so far)"] in shown
 
 
+def test_pareto_is_a_table_that_says_how_to_go_on(service, client, name):
+    filled(service, client, name, [0.5, 0.75])
+    seen = typed("pareto", name, columns=200)
+    title, row = (line.split() for line in seen.lines if "↑" in line or "search" in line)
+    assert title[:3] == ["trial", "role", "pick"]
+    assert row[:6] == ["1", "search", "knee,", "nearest_ideal", "0.75", "0.75"]
+    assert f"Hypervolume 0.0625. Weights of the knee: steelyard best {name} --pick knee" in seen.lines
+
+
+def test_an_empty_front_is_a_sentence(client, name):
+    submitted(client, name)
+    assert typed("pareto", name).lines == [f"No trial of {name} is complete and feasible yet."]
+
+
+def test_what_picked_the_best_is_shown(service, client, name):
+    filled(service, client, name, [0.5, 0.75])
+    shown = [line.split(maxsplit=2) for line in typed("best", name, "--pick", "knee").lines]
+    assert ["picked", "by", "knee"] in shown
+
+
 def test_catalog_and_logs_are_for_reading(client, name):
     submitted(client, name)
     assert any(line.split()[:1] == ["consistency"] for line in typed("catalog", "penalties").lines)

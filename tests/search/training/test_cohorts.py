@@ -102,6 +102,28 @@ def test_terms_equal_those_of_fit_in_float32_without_penalties(strategy: str) ->
     assert recorder.values(1, 1, "train") == pytest.approx(twin.train[0], abs=1e-4)
 
 
+class Reversal(layers.Layer):
+    """Passes its input on, and its gradient turned round: adversarial training's layer (Ganin 2015)."""
+
+    def call(self, x: Any) -> Any:
+        @ops.custom_gradient
+        def reverse(x: Any) -> Any:
+            return x, lambda *upstream, **_: -1.0 * upstream[0]
+
+        return reverse(x)
+
+
+@pytest.mark.parametrize("strategy", ["vectorized", "unrolled", "serial"])
+def test_a_gradient_of_the_users_own_reaches_every_setting(strategy: str, float64: None) -> None:
+    bound = workload(_model(lambda x: Reversal()(layers.Dense(5)(x))), rows(20, inputs=12, a=2, b=1))
+    definition = _definition()
+    engine = engine_of(definition, bound, strategy, 4)
+    engine.train(_settings(*COHORT[:2]), definition.training, Recorder())
+    twin = TwinRun(bound, TERMS, COHORT[1], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=3, seed=5)
+    for ours, theirs in zip(engine.variables(-1)[:-1], twin.variables, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
+
+
 @pytest.mark.parametrize("strategy", ["vectorized", "unrolled"])
 def test_metrics_of_a_cohort_are_those_of_its_settings_alone(strategy: str, float64: None) -> None:
     bound = workload(FAMILIES["dense"], rows(20, inputs=12, a=2, b=1), metrics={"own": lambda batch: ops.mean(batch.outputs["b"])})

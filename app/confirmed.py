@@ -1,0 +1,29 @@
+"""The verdict of a study's confirmation, from what is stored of its trainings on fresh seeds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from app.reading import definition_of
+from search.verdict import Candidate, Verdict, judge
+from storage import trials
+from storage.database import Session
+from storage.records import Measured, Role, StudyRecord, StudyState, TrialState
+from storage.study_rows import counted_moment
+
+MOST = 10_000
+
+
+def verdict_of(session: Session, study: StudyRecord) -> Verdict | None:
+    """Return the verdict of a finished study, or None where it has no confirmation."""
+    definition = definition_of(study)
+    if definition.search.confirmation is None or study.state is not StudyState.COMPLETE:
+        return None
+    moment = counted_moment(study)
+    measured: dict[int, dict[int, Measured]] = defaultdict(dict)
+    found, _ = trials.page_trials(session, study.id, state=TrialState.COMPLETE, role=Role.CONFIRMATION, page_size=MOST)
+    for trial, moments in found:
+        if trial.confirms is not None:
+            measured[trial.confirms][trial.seed] = moments[moment]
+    confirmed = [trials.get_trial(session, study.id, number) for number in sorted(measured)]
+    return judge(definition.objective, [Candidate(trial, measured[trial.number]) for trial in confirmed])

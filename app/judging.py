@@ -1,0 +1,204 @@
+"""Answer which trials are the best from what is stored, without training: the Pareto front, picks from it, other objectives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.reading import definition_of
+from app.refusals import BadParameter
+from app.results import finite_document, no_winner, winner_document
+from app.schemas.results import RankRequest
+from search import pareto, ranking
+from search.definition import Objective
+from search.errors import DefinitionRefused, Fault, shown
+from search.form import form_faults
+from search.names import listed, nearest
+from search.objective import Score
+from search.ranking import Front
+from storage import trials, workers
+from storage.database import Session
+from storage.records import STUDY_ENDS, Moment, StudyRecord, Values
+from storage.standings import standings, trials_numbered
+from storage.study_rows import counted_moment
+
+MAX_COMPARED = 200
+FRONT = (
+    "trials: the complete search trials and baselines with fixed weights that keep all constraints and that no other such trial "
+    "beats in one optimised metric without losing in another"
+)
+REFERENCE = "reference_point: the worst stored value of each metric among the complete trials, unless the request gives another"
+
+
+def read_rank(document: Any) -> RankRequest:
+    """Return what a request to rank anew asks for. Raises BadParameter with everything that is wrong with its form."""
+    if not isinstance(document, dict):
+        raise BadParameter(Fault("", "an object with objective, and top if need be", shown(document)))
+    fields = RankRequest.model_fields
+    unknown = [name for name in document if name not in fields][:MAX_COMPARED]
+    faults = [
+        Fault(name, f"one of the fields {listed(fields)}", "an unknown field", nearest(name[:64], fields)) for name in unknown
+    ]
+    try:
+        request = RankRequest.model_validate({name: value for name, value in document.items() if name in fields})
+    except ValidationError as error:
+        faults += form_faults(error, document)
+    if faults:
+        raise BadParameter(*faults)
+    return request
+
+
+def rank(session: Session, study: StudyRecord, request: RankRequest) -> dict[str, Any]:
+    """Return the study's trials as another objective ranks them. Raises BadParameter."""
+    try:
+        objective = ranking.judged_by(definition_of(study), request.objective, _described(session, study))
+    except DefinitionRefused as error:
+        raise BadParameter(*error.faults) from None
+    stood = standings(session, study, [entry.metric for entry in objective.metrics], Moment(objective.epoch))
+    ranked = ranking.ranked(objective, {each.number: each.values for each in stood})
+    first = ranked[: request.top]
+    found = trials_numbered(session, study.id, [number for number, _ in first])
+    return finite_document(
+        {
+            "study": study.name,
+            "state": study.state.value,
+            "final": study.state in STUDY_ENDS,
+            "aggregate": objective.aggregate,
+            "objective": objective.model_dump(mode="json"),
+            "ranked": len(ranked),
+            "best": ranking.winner(ranked),
+            "trials": [
+                {
+                    "number": number,
+                    "role": found[number].role.value,
+                    "rule": found[number].rule,
+                    "weights": dict(found[number].weights),
+                    "objective": _score(score),
+                }
+                for number, score in first
+            ],
+        }
+    )
+
+
+def _score(score: Score) -> dict[str, Any]:
+    return {
+        "value": score.value,
+        "values": dict(score.values),
+        "feasible": score.feasible,
+        "violations": dict(score.violations),
+    }
+
+
+def best_under(session: Session, study: StudyRecord, aggregate: str) -> dict[str, Any]:
+    """Return the best-weights document under another aggregate of the same metrics. Raises as `best_weights`, and BadParameter."""
+    try:
+        objective = ranking.under(definition_of(study), aggregate, _described(session, study))
+    except DefinitionRefused as error:
+        raise BadParameter(*map(_of_query, error.faults)) from None
+    ranked = ranking.ranked(objective, _measured(session, study, objective))
+    number = ranking.winner(ranked)
+    if number is None:
+        raise no_winner(session, study, Fault("query.aggregate", "one under which a trial has a finite value", shown(aggregate)))
+    chosen = trials.get_trial(session, study.id, number)
+    return winner_document(session, study, chosen, picked_by=f"aggregate:{aggregate}", objective=objective)
+
+
+def _of_query(fault: Fault) -> Fault:
+    if fault.path == "objective.aggregate":
+        return Fault("query.aggregate", fault.expected, fault.got, fault.did_you_mean)
+    return Fault("query.aggregate", f"an aggregate of the study's metrics; at {fault.path}: {fault.expected}", fault.got)
+
+
+def front(session: Session, study: StudyRecord, reference: str = "") -> Front:
+    """Return the study's front so far. `reference` is `PATH:VALUE,...` for the hypervolume. Raises BadParameter."""
+    objective = definition_of(study).objective
+    optimized = [entry.metric for entry in objective.metrics if entry.strategy == "optimize"]
+    return ranking.pareto_front(objective, _measured(session, study, objective), read_reference(reference, optimized))
+
+
+def front_document(session: Session, study: StudyRecord, found: Front) -> dict[str, Any]:
+    """Return the front as it goes out."""
+    records = trials_numbered(session, study.id, found.trials)
+    return finite_document(
+        {
+            "study": study.name,
+            "state": study.state.value,
+            "final": study.state in STUDY_ENDS,
+            "metrics": dict(found.directions),
+            "trials": [
+                {
+                    "number": number,
+                    "role": records[number].role.value,
+                    "rule": records[number].rule,
+                    "weights": dict(records[number].weights),
+                    "values": dict(values),
+                }
+                for number, values in found.trials.items()
+            ],
+            "reference_point": dict(found.reference),
+            "hypervolume": found.hypervolume,
+            "picks": dict(found.picks),
+            "rules": [FRONT, REFERENCE, _hypervolume_rule(), pareto.KNEE, pareto.NEAREST_IDEAL],
+        }
+    )
+
+
+def _hypervolume_rule() -> str:
+    most = f"at most {pareto.MOST_OBJECTIVES} metrics and {pareto.MOST_POINTS} trials"
+    return f"hypervolume: what the front dominates beyond the reference point, in the metrics' units; null but for {most}"
+
+
+def best_picked(session: Session, study: StudyRecord, pick: str) -> dict[str, Any]:
+    """Return the best-weights document of a trial of the front: `knee`, `nearest_ideal`, or `metric:PATH`, the best in one metric.
+
+    Raises as `best_weights`, and BadParameter.
+    """
+    _check_pick(pick, [entry.metric for entry in definition_of(study).objective.metrics if entry.strategy == "optimize"])
+    found = front(session, study)
+    number = found.picks[pick] if pick in found.picks else found.best_in(pick.removeprefix("metric:"))
+    if number is None:
+        asked = Fault("query.pick", "a front: no feasible trial has a finite number of every optimised metric", shown(pick))
+        raise no_winner(session, study, asked)
+    return winner_document(session, study, trials.get_trial(session, study.id, number), picked_by=pick)
+
+
+def _check_pick(pick: str, optimized: Sequence[str]) -> None:
+    choices = ["objective", "knee", "nearest_ideal", *(f"metric:{path}" for path in optimized)]
+    if pick not in choices:
+        raise BadParameter(Fault("query.pick", f"one of {listed(choices, 60)}", shown(pick), nearest(pick[:MAX_COMPARED], choices)))
+
+
+def read_reference(text: str, optimized: Sequence[str]) -> Values:
+    """Return the reference point that a query names, `PATH:VALUE,...`. Raises BadParameter."""
+    found: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        path, _, value = part.rpartition(":")
+        if path not in optimized:
+            expected = f"PATH:VALUE for optimised metrics ({listed(optimized, 60)})"
+            raise BadParameter(Fault("query.reference", expected, shown(part), nearest(path[:MAX_COMPARED], optimized)))
+        found[path] = _finite(value)
+    return found
+
+
+def _finite(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise BadParameter(Fault("query.reference", "a finite number after the `:`", shown(text)))
+    return value
+
+
+def _described(session: Session, study: StudyRecord) -> Mapping[str, Any] | None:
+    described = workers.find_workload(session, study.workload)
+    return None if described is None else described.description
+
+
+def _measured(session: Session, study: StudyRecord, objective: Objective) -> dict[int, Values]:
+    found = standings(session, study, [entry.metric for entry in objective.metrics], counted_moment(study))
+    return {each.number: each.values for each in found}
