@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
-from search.normal import definition_sha256
+from search.normal import definition_sha256, restored, stored
+from search.objective import evaluate
 from tests.search.definitions import PUBLISHED, UNPUBLISHED, Document, changed, define, faults_of, flagship, only, study
 
 DIGIT, PARITY = "digit.sparse_categorical_accuracy", "parity.binary_accuracy"
@@ -131,6 +133,16 @@ def test_a_geometric_mean_does_not_mind_what_is_no_part_of_it() -> None:
     bound = {"metric": "agreement", "strategy": "constraint", "at_most": 0.1}
     document = judged(DIGIT, PARITY, bound, {"metric": "parity.crossentropy", "strategy": "store"}, aggregate="geometric_mean")
     assert define(document, UNPUBLISHED).objective.aggregate == "geometric_mean"
+
+
+@pytest.mark.parametrize("aggregate", [*TCHEBYCHEFF, "geometric_mean"])
+def test_a_stored_study_is_judged_as_the_sent_one(aggregate: str) -> None:
+    sent = define(judged(DIGIT, PARITY, aggregate=aggregate))
+    kept = restored(stored(sent), trials=32)
+    measured = {DIGIT: 0.9, PARITY: 0.5}
+    assert kept.objective == sent.objective
+    assert evaluate(kept.objective, measured).value == evaluate(sent.objective, measured).value
+    assert math.isfinite(evaluate(kept.objective, measured).value)
 
 
 def test_a_faulty_metric_is_told_once_and_not_as_a_missing_ideal() -> None:
