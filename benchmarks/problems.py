@@ -168,7 +168,7 @@ def multi_mnist(*, quick: bool = False, rows: int | None = None, file: str | Non
 
 def big_cnn(*, quick: bool = False, frozen: bool = False) -> Problem:
     """Return a compute-bound CNN of 3.5 million parameters; `frozen`: its trunk is not trained, the two heads are."""
-    trials = (4 if quick else 8) if frozen else 1
+    trials = (4 if quick else 8) if frozen else (1 if quick else 3)
     return Problem(
         name="frozen-trunk" if frozen else "big-cnn",
         workload="pictures",

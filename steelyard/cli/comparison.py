@@ -107,11 +107,10 @@ def _add_confirmed(table: Table, comparison: Comparison, confirmation: Mapping[s
     candidates = [
         confirmation["candidates"].get(column.trial["rule"] or f"trial {column.trial['number']}") for column in comparison.columns
     ]
-    seeds = f"{len(confirmation['seeds'])} fresh seeds, {confirmation['split']}"
+    table.add_row(f"{len(confirmation['seeds'])} fresh seeds, {confirmation['split']}:")
     for path, arrow in comparison.metrics.items():
-        shown = (_spread(each["metrics"].get(path)) if each else "" for each in candidates)
-        table.add_row(plain(f"{path} {arrow} ({seeds})"), *shown)
-    table.add_row(f"value ({seeds})", *(_spread(each["value"]) if each else "" for each in candidates), style="bold")
+        table.add_row(plain(f"{path} {arrow}"), *(_spread(each["metrics"].get(path)) if each else "" for each in candidates))
+    table.add_row("value", *(_spread(each["value"]) if each else "" for each in candidates), style="bold")
 
 
 def _spread(spread: Mapping[str, Any] | None) -> str:
