@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from app import errors, openapi
+from app import errors, openapi, reference
 from app.dependencies import only_known_parameters
 from app.guard import Guard
 from app.pages import PageTokens
@@ -31,7 +31,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     `app.state.closing` is an Event: once set, readiness is 503 and waiting requests answer at once.
     """
     settings = settings or ApiSettings()
-    app = FastAPI(**openapi.ABOUT, lifespan=_lifespan, generate_unique_id_function=_route_name)
+    app = FastAPI(**openapi.ABOUT, docs_url=None, redoc_url=None, lifespan=_lifespan, generate_unique_id_function=_route_name)
     app.state.settings = settings
     app.state.database = Database(settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds)
     app.state.page_tokens = PageTokens(settings.database_url)
@@ -42,6 +42,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.add_middleware(Guard, settings=settings)
     errors.install(app)
     openapi.install(app)
+    reference.install(app)
     return app
 
 
