@@ -12,6 +12,7 @@ from app.schemas.fleet import ProblemBody
 from app.schemas.results import RankRequest
 from app.schemas.studies import StudyPatch
 from search.definition import StudyDefinition
+from search.flagship import FLAGSHIP
 
 ABOUT: dict[str, Any] = {
     "title": "Steelyard",
@@ -20,51 +21,6 @@ ABOUT: dict[str, Any] = {
     "description": "POST a study: tasks, losses, penalties, and the ranges of their weights. Workers train the model under many "
     "weight settings; every trial can be queried while it runs; the best weights come out ready for `compile(loss_weights=...)`. "
     "Errors are problem+json (RFC 9457).",
-}
-
-FLAGSHIP: dict[str, Any] = {
-    "name": "digit-and-parity",
-    "workload": {"name": "digits", "options": {}},
-    "tasks": [
-        {
-            "name": "digit",
-            "losses": [{"name": "crossentropy", "loss": "sparse_categorical_crossentropy", "weight": 1.0}],
-            "metrics": ["sparse_categorical_accuracy"],
-        },
-        {
-            "name": "parity",
-            "losses": [
-                {"name": "crossentropy", "loss": "binary_crossentropy", "weight": {"low": 0.01, "high": 100, "current": 1.0}}
-            ],
-            "metrics": ["binary_accuracy"],
-        },
-    ],
-    "penalties": [
-        {
-            "name": "agreement",
-            "penalty": "consistency",
-            "between": [{"task": "digit", "classes": [1, 3, 5, 7, 9]}, {"task": "parity"}],
-            "weight": {"low": 0.0, "high": 10.0},
-        }
-    ],
-    "objective": {
-        "aggregate": "mean",
-        "metrics": [{"metric": "digit.sparse_categorical_accuracy"}, {"metric": "parity.binary_accuracy"}],
-    },
-    "search": {
-        "sampler": {"name": "tpe", "config": {}},
-        "trials": 32,
-        "seed": 0,
-        "pruner": None,
-        "cohort_size": None,
-        "max_attempts": 3,
-    },
-    "training": {
-        "epochs": 10,
-        "batch_size": 32,
-        "optimizer": {"name": "adam", "config": {"learning_rate": 0.001}},
-        "report_every": 1,
-    },
 }
 
 SMALL: dict[str, Any] = {

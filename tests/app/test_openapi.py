@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from app.main import create_app
-from app.openapi import FLAGSHIP, SMALL
+from app.openapi import SMALL
 from app.settings import ApiSettings
+from search.flagship import FLAGSHIP
 from search.normal import normalise
 
 CONTRACT = {

@@ -16,8 +16,8 @@ import pytest
 import uvicorn
 
 from app.main import create_app
-from app.openapi import FLAGSHIP
 from app.settings import ApiSettings
+from search.flagship import FLAGSHIP
 
 HEAVY = ("tensorflow", "keras", "optuna", "torch", "jax", "sklearn", "scipy", "numpy")
 
