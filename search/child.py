@@ -27,10 +27,10 @@ Message = Mapping[str, Any]
 
 
 class ChildLost(Exception):
-    """The child ended without being asked to. `message` says how, as far as it can be told."""
+    """The child ended without being asked to. `message` says how, as far as it can be told; `killed`: by SIGKILL."""
 
-    def __init__(self, message: str) -> None:
-        self.message = message
+    def __init__(self, message: str, *, killed: bool = False) -> None:
+        self.message, self.killed = message, killed
         super().__init__(message)
 
 
@@ -65,7 +65,7 @@ class Child:
         try:
             self._connection.send_bytes(json.dumps(message).encode())
         except OSError:
-            raise ChildLost(self._how_it_ended()) from None
+            raise self._lost() from None
 
     def messages(self, seconds: float) -> Iterator[Message]:
         """Yield what the child says: wait up to `seconds` for the first message, then only what is there. Raises ChildLost."""
@@ -74,18 +74,19 @@ class Child:
                 yield json.loads(self._connection.recv_bytes())
                 seconds = 0.0
         except (EOFError, OSError):  # at its end, or in the middle of a message
-            raise ChildLost(self._how_it_ended()) from None
+            raise self._lost() from None
 
-    def _how_it_ended(self) -> str:
+    def _lost(self) -> ChildLost:
         try:
             status = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            return "the training process closed its pipe"
+            return ChildLost("the training process closed its pipe")
         if status == -signal.SIGKILL:
-            return "the training process was killed by SIGKILL (the kernel does so when memory runs out)"
+            text = "the training process was killed by SIGKILL (the kernel does so when memory runs out)"
+            return ChildLost(text, killed=True)
         if status < 0:
-            return f"the training process was ended by {signal.Signals(-status).name}"
-        return f"the training process ended with exit code {status}"
+            return ChildLost(f"the training process was ended by {signal.Signals(-status).name}")
+        return ChildLost(f"the training process ended with exit code {status}")
 
     def end(self) -> None:
         """End the child and all it started, at once."""

@@ -199,12 +199,22 @@ class Worker:
             log.error("child lost", worker=self._name, study=work.study.name, reason=str(lost))
             self._end_child()
             self._release(holding, charge=True, reason=Reason("child_lost", str(lost)))
+            if isinstance(lost, ChildLost) and lost.killed and len(work.trials) > 1:
+                self._halve_cohorts(work)
         except (
             Exception
         ) as error:  # whatever it is, the study is charged, and the child must not answer the next order with this one
             log.exception("work failed", worker=self._name, study=work.study.name)
             self._end_child()
             self._release(holding, charge=True, reason=Reason("internal_error", f"{type(error).__name__}: {error}"))
+
+    def _halve_cohorts(self, work: Claim) -> None:
+        """Plan smaller cohorts from now on: the kernel kills the largest process when memory runs out."""
+        try:
+            with self._database.writing() as session:
+                studies.limit_cohorts(session, work.study.id, len(work.trials) // 2, self._database.now(session))
+        except (StorageBusy, StorageUnavailable) as error:
+            log.warning("database away", error=str(error))
 
     def _release(self, holding: Holding, *, charge: bool, reason: Reason) -> None:
         try:

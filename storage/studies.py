@@ -56,6 +56,7 @@ __all__ = [
     "find_study",
     "get_study",
     "get_study_by_id",
+    "limit_cohorts",
     "list_studies",
     "lock_next_study",
     "lock_study",
@@ -217,6 +218,13 @@ def prepared(
     if changed.state is not StudyState.QUEUED:
         return changed
     return set_state(session, changed, StudyState.RUNNING, None, now)
+
+
+def limit_cohorts(session: Session, study_id: int, cohort_size: int, now: datetime) -> None:
+    """Let no cohort that is planned from now on have more than `cohort_size` trials: memory did not suffice for more."""
+    study = lock_study(session, study_id)
+    if study.cohort_size is not None and study.cohort_size > cohort_size:
+        change_study(session, study_id, now, cohort_size=max(1, cohort_size))
 
 
 def end_study(session: Session, study_id: int, state: StudyState, reason: Reason | None, now: datetime) -> StudyRecord:

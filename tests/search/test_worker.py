@@ -161,6 +161,15 @@ def test_what_ended_before_the_child_was_lost_is_kept_and_the_rest_charged(scene
     assert [found[number].charged for number in (2, 3)] == [1, 1]
 
 
+def test_after_a_kill_that_may_be_for_memory_cohorts_are_half_as_large(scene: Scene) -> None:
+    scene.play([PREPARED])
+    scene.play([ChildLost("killed by SIGKILL", killed=True)])
+    assert scene.study().cohort_size == 2
+    work = scene.claim()
+    assert work is not None
+    assert len(work.trials) == 2
+
+
 def test_a_study_that_is_cancelled_in_its_preflight_stays_cancelled_and_the_worker_goes_on(scene: Scene) -> None:
     work = scene.claim()
     assert work is not None
