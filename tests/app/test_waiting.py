@@ -33,6 +33,8 @@ def study(state: StudyState = StudyState.QUEUED, reason: Reason | None = None) -
         "prepared": False,
         "cohort_size": None,
         "engine": None,
+        "engine_why": None,
+        "threads": None,
         "preparations": 0,
         "sequence": 0,
         "created_at": NOW,

@@ -10,6 +10,7 @@ import pytest
 from benchmarks import problems, workloads
 from benchmarks.problems import Problem
 from search import normal, space
+from search.baselines import baselines
 
 ALL = (
     problems.digits_mlp(),
@@ -28,7 +29,7 @@ def test_the_service_takes_the_definition_and_runs_as_many_trials(problem: Probl
     definition = normal.normalise(problem.definition(sampler=sampler), workloads={problem.workload: None}).definition
 
     assert space.trial_budget(definition) == problem.trials
-    assert space.baseline_rules(definition) == ()
+    assert baselines(definition) == {}
     assert {term.path for term in space.terms(definition)} == {f"{task.name}.{problems.LOSS}" for task in problem.tasks}
 
 
