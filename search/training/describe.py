@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from search.errors import Refused
+from search.training.loading import load
 from search.training.opened import OpenedWorkload
 from search.workloads import base, registry
 from search.workloads.blame import place_of
@@ -24,7 +25,7 @@ def described(name: str, opened: Opener) -> dict[str, Any]:
     Raises Refused where it cannot be imported or opened. Of a workload whose options have no defaults, only its terms and the
     schema of its options are told.
     """
-    source = registry.load(name)
+    source = load(name)
     terms = {kind: sorted(getattr(source, kind, None) or {}) for kind in base.TERM_KINDS}
     description: dict[str, Any] = {**terms, "options": base.options_schema(source)}
     if not description["options"].get("required"):

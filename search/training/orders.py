@@ -19,6 +19,7 @@ from search.training.choice import Choice, choose
 from search.training.cohort import Ended, Engine, EpochReport
 from search.training.describe import described_all
 from search.training.engines import made_engine
+from search.training.loading import load
 from search.training.opened import OpenedWorkload
 from search.training.preflight import preflight
 from search.training.problem import Problem
@@ -33,7 +34,7 @@ from search.training.protocol import (
     settings_of,
 )
 from search.training.stack import traces_made
-from search.workloads import base, registry
+from search.workloads import base
 from search.workloads.blame import place_of, told
 from storage.records import Reason, TrialState
 
@@ -158,7 +159,7 @@ class TrainingChild:
 
     def _open(self, name: str, options: Mapping[str, Any]) -> OpenedWorkload:
         key = json.dumps([name, options], sort_keys=True)
-        return self._opened.get(key, lambda: OpenedWorkload(base.bind(name, registry.load(name), options)))
+        return self._opened.get(key, lambda: OpenedWorkload(base.bind(name, load(name), options)))
 
 
 def problem_key(definition: StudyDefinition) -> str:
