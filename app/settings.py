@@ -25,7 +25,7 @@ class ApiSettings(BaseSettings):
     busy_timeout_seconds: float = Field(default=10.0, gt=0, description="How long a request waits for the database's write lock.")
     alive_within_seconds: float = Field(default=60.0, gt=0, description="A worker whose last sign of life is older counts as dead.")
     sweep_seconds: float = Field(default=5.0, gt=0, description="How often expired leases and stopping studies are looked for.")
-    poll_seconds: float = Field(default=0.5, gt=0, description="How often a waiting request (`?wait=60`) looks at its study.")
+    poll_seconds: float = Field(default=0.2, gt=0, description="How often a waiting request (`?wait=60`) looks at its study.")
     max_wait_seconds: float = Field(default=300.0, gt=0, description="Longest `?wait=`.")
 
     @field_validator("allowed_hosts", mode="before")
