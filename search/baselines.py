@@ -2,40 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from search import space
-from search.definition import StudyDefinition
+from search.definition import Rule, StudyDefinition
 from storage.records import PlannedTrial, Role, Values
 
-CURRENT = "current"
-EQUAL = "equal"
-WITHOUT = "without:"
-"""Rules: the user's own weights; every term counts 1; the same without one penalty (`without:agreement`)."""
+CURRENT: Final = "current"
+EQUAL: Final = "equal"
+INVERSE: Final = "inverse_initial_loss"
+WITHOUT: Final = "without"
+"""Rules of fixed weights: the user's own; every term counts 1; every loss counts 1 / its value before training; equal without one
+penalty (`without:agreement`)."""
+
+ADAPTIVE = ("uncertainty", "dwa", "random", "gradnorm")
+"""Rules whose weights move in training: see `search.training.weighting`. They have no weights that could be handed over."""
+
+DEFAULT: tuple[Rule, ...] = (EQUAL, INVERSE, WITHOUT, "uncertainty")
+
+ORIGIN_FIXED = "rule"
+ORIGIN_ADAPTIVE = "adaptive"
 
 
-def baselines(definition: StudyDefinition) -> dict[str, PlannedTrial]:
+def wanted_rules(definition: StudyDefinition) -> tuple[Rule, ...]:
+    """Return the rules that the definition asks for: its own list, else the usual ones, or none where nothing is confirmed."""
+    if definition.search.baselines is not None:
+        return definition.search.baselines
+    return DEFAULT if definition.search.confirmation is not None else ()
+
+
+def needs_initial(definition: StudyDefinition) -> bool:
+    """Tell whether the terms' values before training must be known before the first trial is planned."""
+    return definition.search.normalize is not None or INVERSE in wanted_rules(definition)
+
+
+def baselines(definition: StudyDefinition, initial: Values | None = None) -> dict[str, PlannedTrial]:
     """Return the study's baselines by rule, in the order of their planning.
 
-    The user's own weights are one wherever the definition names any. A study with a confirmation has the others too: there they are
-    what the winner is held against. Of two rules with the same weights the first stands for both.
+    The user's own weights are one wherever the definition names any. Of two rules with the same fixed weights the first stands for
+    both. `initial` has the terms' values before training; a rule that needs them is left out as long as they are not known.
     """
     found: dict[str, PlannedTrial] = {}
     drawn = space.current_parameters(definition)
     if drawn is not None:
         found[CURRENT] = _baseline(definition, CURRENT, drawn, space.term_weights(definition, drawn))
-    if definition.search.confirmation is not None:
-        for rule, weights in _uniform(definition).items():
-            if weights not in [dict(other.weights) for other in found.values()]:
-                drawn = {path: weights.get(path, 1.0) for path in space.parameters(definition)}
-                found[rule] = _baseline(definition, rule, drawn, weights)
+    for rule, weights in _fixed(definition, initial):
+        if weights not in [dict(other.weights) for other in found.values()]:
+            found[rule] = _baseline(definition, rule, _as_parameters(definition, weights), weights)
+    for rule in wanted_rules(definition):
+        if rule in ADAPTIVE:
+            equal = _equal(definition)
+            found[rule] = _baseline(definition, rule, _as_parameters(definition, equal), equal, ORIGIN_ADAPTIVE)
     return found
 
 
-def _uniform(definition: StudyDefinition) -> Mapping[str, dict[str, float]]:
-    equal = {term.path: 1.0 for term in space.terms(definition)}
-    return {EQUAL: equal} | {f"{WITHOUT}{penalty.name}": {**equal, penalty.name: 0.0} for penalty in definition.penalties}
+def _fixed(definition: StudyDefinition, initial: Values | None) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield (rule, weights) of the rules of fixed weights that the definition asks for."""
+    equal = _equal(definition)
+    for rule in wanted_rules(definition):
+        if rule == EQUAL:
+            yield EQUAL, equal
+        elif rule == INVERSE and initial is not None:
+            yield INVERSE, inverse_weights(definition, initial)
+        elif rule == WITHOUT:
+            for penalty in definition.penalties:
+                yield f"{WITHOUT}:{penalty.name}", {**equal, penalty.name: 0.0}
 
 
-def _baseline(definition: StudyDefinition, rule: str, drawn: Values, weights: Values) -> PlannedTrial:
-    return PlannedTrial(Role.BASELINE, rule, drawn, weights, definition.search.seed, origin="rule")
+def inverse_weights(definition: StudyDefinition, initial: Values) -> dict[str, float]:
+    """Return 1 / (value before training) for every loss, scaled so that they sum to their number; penalties count 1.
+
+    A penalty may be 0 before training, and a loss that can be negative has no such weight: it counts 1 too.
+    """
+    inverse = {
+        term.path: 1.0 / initial[term.path]
+        for term in space.terms(definition)
+        if term.kind == "loss" and initial.get(term.path, 0.0) > 0
+    }
+    scale = len(inverse) / sum(inverse.values()) if inverse else 1.0
+    return {path: inverse[path] * scale if path in inverse else 1.0 for path in _equal(definition)}
+
+
+def _equal(definition: StudyDefinition) -> dict[str, float]:
+    return {term.path: 1.0 for term in space.terms(definition)}
+
+
+def _as_parameters(definition: StudyDefinition, weights: Mapping[str, float]) -> dict[str, float]:
+    """Return fixed weights as the parameters that stand for them, with the usual value of all else that is searched."""
+    drawn = {path: weights.get(path, 1.0) for path in space.searched_weights(definition)}
+    return drawn | space.usual_arguments(definition)
+
+
+def _baseline(definition: StudyDefinition, rule: str, drawn: Values, weights: Values, origin: str = ORIGIN_FIXED) -> PlannedTrial:
+    return PlannedTrial(Role.BASELINE, rule, drawn, weights, definition.search.seed, origin=origin)

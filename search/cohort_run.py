@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from search import normal
+from search import normal, space
+from search.baselines import ADAPTIVE
 from search.child import Message
 from search.claim import Claim
+from search.definition import StudyDefinition
 from search.holding import Holding
 from search.results import Curve, outcome, unpacked
 from storage import leases, trials
@@ -39,7 +41,7 @@ class CohortRun:
             "definition": normal.shown(self._claim.definition),
             "cohort_size": study.cohort_size,
             "engine": study.engine,
-            "settings": [_setting(trial) for trial in self._claim.trials],
+            "settings": [_setting(self._claim.definition, trial) for trial in self._claim.trials],
         }
 
     def hear(self, message: Message) -> None:
@@ -92,6 +94,14 @@ class CohortRun:
         return done
 
 
-def _setting(trial: TrialRecord) -> dict[str, Any]:
-    confirms = trial.role is Role.CONFIRMATION
-    return {"number": trial.number, "seed": trial.seed, "weights": dict(trial.weights), "test": confirms}
+def _setting(definition: StudyDefinition, trial: TrialRecord) -> dict[str, Any]:
+    schedules = space.schedules(definition, trial.parameters) if trial.rule is None else {}
+    return {
+        "number": trial.number,
+        "seed": trial.seed,
+        "weights": dict(trial.weights),
+        "test": trial.role is Role.CONFIRMATION,
+        "rule": trial.rule if trial.rule in ADAPTIVE else "fixed",
+        "schedules": {path: schedule.document() for path, schedule in schedules.items()},
+        "arguments": space.arguments(definition, trial.parameters),
+    }

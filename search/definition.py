@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from search.names import Key, Name, Path, StudyName
@@ -144,13 +144,25 @@ class Penalty(Strict):
     weight: Weight = Field(default=1.0, description="Its weight: fixed, searched, or shared.")
 
 
-def _not_relative(value: Any) -> Any:
-    if isinstance(value, dict):
-        raise not_yet("bound relative to a reference or baseline")
-    return value
+class RelativeBound(Strict):
+    """A bound that is measured before the search: the same metric of a reference or baseline, times and plus something."""
+
+    of: Literal["reference", "equal", "current"] = Field(
+        description="`reference`: the metric's task trained alone (mean over the references' seeds); `equal`: all weights 1; "
+        "`current`: your own weights."
+    )
+    times: Annotated[float, Field(strict=True, gt=0, le=1e6)] = Field(default=1.0, description="Factor on the measured value.")
+    plus: Annotated[float, Field(strict=True, ge=-1e12, le=1e12)] = Field(default=0.0, description="Added after the factor.")
 
 
-Bound = Annotated[float, Field(strict=True), BeforeValidator(_not_relative)]
+Bound = Annotated[
+    Annotated[float, Field(strict=True), Tag("number")] | Annotated[RelativeBound, Tag("relative")],
+    Discriminator(
+        lambda value: "relative" if isinstance(value, dict | RelativeBound) else "number",
+        custom_error_type="bound_form",
+        custom_error_message='a number or {"of", "times", "plus"}',
+    ),
+]
 
 
 class ObjectiveMetric(Strict):
@@ -178,7 +190,7 @@ class ObjectiveMetric(Strict):
             raise refuse("at_least or at_most with strategy constraint", "neither")
         if self.strategy != "constraint" and bounds:
             raise refuse(f"strategy constraint with {' and '.join(bounds)}", self.strategy)
-        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+        if isinstance(self.at_least, float) and isinstance(self.at_most, float) and self.at_least > self.at_most:
             raise refuse("at_least <= at_most", {"at_least": self.at_least, "at_most": self.at_most})
         return self
 
@@ -193,11 +205,13 @@ class Objective(Strict):
         default=None,
         description="How two or more metrics become one value, always maximised (required then, since it changes the winner): "
         "`mean` (sum of utility x sign x metric over the sum of utilities; sign +1 to maximise, -1 to minimise), `worst` "
-        "(the smallest utility x sign x metric), `geometric_mean`, `tchebycheff` or `smooth_tchebycheff`.",
+        "(the smallest utility x sign x metric), `geometric_mean`, `tchebycheff`, `smooth_tchebycheff`, `delta_m` (mean relative "
+        "change against each task trained alone, in percent), or `pareto` (no one value: all trade-offs that nothing beats).",
     )
     config: Config = Field(
         default_factory=dict,
-        description="Arguments of the aggregate: `ideal` ({path: best value}) for the Tchebycheff ones, `mu` for the smooth one.",
+        description="Arguments of the aggregate: `ideal` ({path: best value}) for the Tchebycheff ones, `mu` for the smooth one, "
+        "`references` ({path: value}) for delta_m where you know them already.",
     )
     epoch: Literal["last", "best"] = Field(default="last", description="Which epoch is a trial's result; both are stored.")
 
@@ -205,14 +219,27 @@ class Objective(Strict):
 class Sampler(Strict):
     """How weight settings are suggested."""
 
-    name: Name = Field(default="tpe", description="tpe, gp, cmaes, qmc, random or grid.")
+    name: Name = Field(default="tpe", description="tpe, gp, cmaes, nsga2, nsga3, qmc, random or grid.")
     config: Config = Field(default_factory=dict, description="Arguments of the sampler, such as tpe's `n_startup_trials`.")
 
 
-def _no_pruner(value: Any) -> Any:
-    if value is not None:
-        raise not_yet("pruner")
-    return value
+class Pruner(Strict):
+    """How hopeless search trials are ended early: by the study's aggregate at equal epochs."""
+
+    name: Name = Field(description="median, successive_halving, hyperband or dominated.")
+    config: Config = Field(default_factory=dict, description="Arguments of the pruner, such as `warmup_epochs`.")
+
+
+class References(Strict):
+    """Train each task alone: what it can reach by itself."""
+
+    seeds: Annotated[int, Field(strict=True, ge=1, le=32)] = Field(
+        default=3, description="How many seeds each task is trained alone on; the reference is their mean."
+    )
+
+
+Rule = Literal["equal", "inverse_initial_loss", "without", "uncertainty", "dwa", "random", "gradnorm"]
+"""A baseline that needs no search: see `Search.baselines`."""
 
 
 class Confirmation(Strict):
@@ -227,8 +254,6 @@ class Confirmation(Strict):
 class Search(Strict):
     """How long and by which sampler to search."""
 
-    later: ClassVar = frozenset({"normalize", "references"})
-
     sampler: Sampler = Field(default_factory=Sampler, description="How weight settings are suggested.")
     trials: Annotated[int, Field(strict=True, ge=1, le=MAX_TRIALS)] | None = Field(
         default=None, description="Number of search trials (default 32; with grid: all points, and no other number)."
@@ -241,11 +266,30 @@ class Search(Strict):
         "members' sum, times the total; `parameters` keeps what was drawn, `weights` what was used. With grid: every way to share "
         "the total out in steps of total / (`points` - 1), the same points for all members, 0 only where `low` is 0.",
     )
-    pruner: Annotated[None, BeforeValidator(_no_pruner)] = Field(default=None, description="Not yet: ends hopeless trials early.")
-    confirmation: Confirmation | None = Field(
+    pruner: Pruner | None = Field(default=None, description="Ends hopeless search trials early (default: none is).")
+    normalize: Literal["initial_loss"] | None = Field(
         default=None,
-        description="Afterwards, train the best trials and the baselines (equal weights, yours, each penalty at 0) on fresh seeds; "
-        "`best` then answers with the confirmed winner, intervals and a verdict, measured on the test split where there is one.",
+        description="`initial_loss`: weights multiply losses divided by their value before training (study seed, training rows). "
+        "`parameters` keeps what was drawn, `weights` what multiplied the raw loss.",
+    )
+    references: References | None = Field(
+        default=None,
+        description="Train each task alone (default: on 3 seeds where the objective needs it, that is for delta_m and for "
+        "constraints relative to the reference; else not).",
+    )
+    baselines: tuple[Rule, ...] | None = Field(
+        default=None,
+        max_length=7,
+        description="Trainings that the winner is held against, beside your `current` weights: `equal` (all weights 1), "
+        "`inverse_initial_loss`, `without` (equal without each penalty in turn), and rules that adapt weights in training: "
+        "`uncertainty` (Kendall 2018), `dwa` (Liu 2019), `random` (Lin 2021), `gradnorm` (Chen 2018). Default: the first three and "
+        "`uncertainty`; none where nothing is confirmed.",
+    )
+    confirmation: Confirmation | None = Field(
+        default_factory=Confirmation,
+        description="Afterwards, train the best trials and the baselines again on fresh seeds (default: the best 3 on 8 seeds; "
+        "null leaves it out); `best` then answers with the confirmed winner, intervals and a verdict, measured on the test split where "
+        "there is one.",
     )
     cohort_size: Annotated[int, Field(strict=True, ge=1, le=1024)] | None = Field(
         default=None, description="How many trials are trained together at most (default: chosen from the model's size)."

@@ -102,6 +102,20 @@ def _is_form(location: tuple[Any, ...], i: int) -> bool:
     return location[i] in _WEIGHT_FORMS and (location[i - 1 : i] == ("weight",) or (i == 2 and location[0] == "weights"))
 
 
+_TAGS = {
+    "at_least": ("number", "relative"),
+    "at_most": ("number", "relative"),
+    "shape": ("name", "names"),
+    "fraction": ("number", "range"),
+}
+"""The names of a field's forms, which pydantic puts after the field's own."""
+
+
+def _is_tag(location: tuple[Any, ...], i: int) -> bool:
+    """Tell whether step `i` is the name of a form of the field before it."""
+    return i > 0 and location[i] in _TAGS.get(location[i - 1], ())
+
+
 def _is_space_form(location: tuple[Any, ...], i: int) -> bool:
     """Tell whether step `i` is the name of a space's form, which pydantic puts after `search.space`."""
     return i == 2 and location[:2] == ("search", "space") and location[2] in ("named", "members")
@@ -112,7 +126,8 @@ def _json_path(location: tuple[Any, ...], document: Any) -> str:
     steps, here = [], document
     for i, step in enumerate(location):
         inside = (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int))
-        if _is_form(location, i) or _is_space_form(location, i) or step == "[key]" or (not inside and step in _JSON_KINDS):
+        is_form = _is_form(location, i) or _is_space_form(location, i) or _is_tag(location, i)
+        if is_form or step == "[key]" or (not inside and step in _JSON_KINDS):
             continue
         steps.append(str(step)[:MAX_STEP])
         here = here[step] if inside and not (isinstance(here, list) and step >= len(here)) else None

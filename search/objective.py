@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from search.catalog.strategies import SMOOTHING
-from search.definition import Config, Objective, ObjectiveMetric
+from search.definition import Config, Objective, ObjectiveMetric, RelativeBound
 from storage.records import Values
+
+REFERENCES = "references"
+"""The argument of `delta_m`: what each task reaches alone, by metric path; given, or measured before the search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +35,26 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """An optimised metric as the aggregates see it: `value` is sign x metric, `ideal` sign x its ideal (NaN where it has none)."""
+    """An optimised metric as the aggregates see it.
+
+    `value` is sign x metric, `ideal` sign x its ideal, `reference` sign x what its task reaches alone; NaN where there is none.
+    """
 
     utility: float
     value: float
     ideal: float = math.nan
+    reference: float = math.nan
 
 
 def evaluate(objective: Objective, measured: Values) -> Score:
-    """Return the score of the validation numbers `measured` (by path). A number that is missing or NaN makes the value NaN."""
+    """Return the score of the validation numbers `measured` (by path). A number that is missing or NaN makes the value NaN.
+
+    What is relative must have been resolved (`search.anchors.resolved`): an unresolved bound is never kept, and without references
+    delta_m is NaN.
+    """
     values = {entry.metric: measured.get(entry.metric, math.nan) for entry in objective.metrics}
     optimized = [entry for entry in objective.metrics if entry.strategy == "optimize"]
-    counted = [
-        Counted(entry.utility, sign(entry) * values[entry.metric], sign(entry) * _ideal(objective, entry)) for entry in optimized
-    ]
+    counted = [_counted(objective, entry, values[entry.metric]) for entry in optimized]
     value = AGGREGATES[objective.aggregate or "mean"](counted, objective.config)
     violations = {
         entry.metric: _violation(entry, values[entry.metric]) for entry in objective.metrics if entry.strategy == "constraint"
@@ -58,10 +67,16 @@ def sign(entry: ObjectiveMetric) -> float:
     return 1.0 if entry.direction == "maximize" else -1.0
 
 
-def _ideal(objective: Objective, entry: ObjectiveMetric) -> float:
-    """Return the metric's ideal value, NaN where there is none. It is filled in when a definition is normalised."""
-    ideals = objective.config.get("ideal")
-    number = ideals.get(entry.metric) if isinstance(ideals, dict) else None
+def _counted(objective: Objective, entry: ObjectiveMetric, value: float) -> Counted:
+    way = sign(entry)
+    ideal, reference = (way * _of_metric(objective.config, name, entry.metric) for name in ("ideal", REFERENCES))
+    return Counted(entry.utility, way * value, ideal, reference)
+
+
+def _of_metric(config: Config, name: str, path: str) -> float:
+    """Return the number that the argument `name` of an aggregate has for a metric, NaN where it has none."""
+    numbers = config.get(name)
+    number = numbers.get(path) if isinstance(numbers, dict) else None
     return float(number) if isinstance(number, int | float) else math.nan
 
 
@@ -122,6 +137,23 @@ def _distances(counted: Sequence[Counted]) -> list[float]:
     return [each.utility / total * (each.ideal - each.value) for each in counted]
 
 
+def _delta_m(counted: Sequence[Counted], config: Config) -> float:
+    """Return 100 sum_i u_i (v_i - r_i) / |r_i| / sum u: the mean relative change against each task alone, in percent.
+
+    Maninis et al., "Attentive Single-Tasking of Multiple Tasks" (CVPR 2019), equation 4: there u_i = 1, and the sign is turned for
+    what is lower-better, as in v and r here. A reference of 0 has no relative change: NaN.
+    """
+    if any(each.reference == 0 for each in counted):
+        return math.nan
+    changes = [each.utility * (each.value - each.reference) / abs(each.reference) for each in counted]
+    return 100 * sum(changes) / sum(each.utility for each in counted)
+
+
+def _pareto(counted: Sequence[Counted], config: Config) -> float:
+    """Return NaN: there is no one value. Trials are told apart by dominance (`search.pareto`)."""
+    return math.nan
+
+
 Aggregate = Callable[[Sequence[Counted], Config], float]
 AGGREGATES: Mapping[str, Aggregate] = {
     "mean": _mean,
@@ -129,13 +161,15 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "geometric_mean": _geometric_mean,
     "tchebycheff": _tchebycheff,
     "smooth_tchebycheff": _smooth_tchebycheff,
+    "delta_m": _delta_m,
+    "pareto": _pareto,
 }
 """From the optimised metrics and the objective's config to one value, always to be maximised."""
 
 
 def _violation(entry: ObjectiveMetric, value: float) -> float:
     """Return by how much `value` is out of bounds: 0 where it holds, infinite where it is not a number."""
-    if math.isnan(value):
+    if math.isnan(value) or isinstance(entry.at_least, RelativeBound) or isinstance(entry.at_most, RelativeBound):
         return math.inf
     below = (entry.at_least - value) if entry.at_least is not None else 0.0
     above = (value - entry.at_most) if entry.at_most is not None else 0.0

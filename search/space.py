@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from search import catalog
+from search.arguments import OPTIMIZER, ranges_in
 from search.definition import Loss, Penalty, StudyDefinition, Task
 from search.lattice import lattice_point, lattice_size, onto_simplex
-from search.weights import SharedWeight, Simplex, Space, Weight, WeightChoice, WeightOf, WeightRange
+from search.schedules import AppliedSchedule
+from search.weights import FractionRange, Schedule, SharedWeight, Simplex, Space, Weight, WeightChoice, WeightOf, WeightRange
 
 DEFAULT_TRIALS = 32
 
@@ -38,12 +41,62 @@ def terms(definition: StudyDefinition) -> tuple[Term, ...]:
 
 
 def parameters(definition: StudyDefinition) -> dict[str, SharedWeight]:
-    """Return what is searched, by parameter path: shared weights by their name, other weights by their term's path."""
+    """Return all that is searched, by parameter path: weights, then what their schedules leave open, then arguments.
+
+    Paths: a shared weight's name, a term's path, `<either>.schedule.fraction` and `.schedule.shape` (its index in the list),
+    `<term>.<argument>`, `optimizer.<argument>`.
+    """
+    found = dict(searched_weights(definition))
+    for path, weight in searched_weights(definition).items():
+        found |= _open_in_schedule(path, weight.schedule)
+    for term in terms(definition):
+        found |= dict(ranges_in(term.path, term.part.config))
+    return found | dict(ranges_in(OPTIMIZER, definition.training.optimizer.config))
+
+
+def searched_weights(definition: StudyDefinition) -> dict[str, SharedWeight]:
+    """Return the searched weights by parameter path: shared ones by their name, others by their term's path."""
     found: dict[str, SharedWeight] = {
         term.path: term.weight for term in terms(definition) if isinstance(term.weight, WeightRange | WeightChoice)
     }
     # In one order however a client or a database orders keys, so that equal hashes mean equal searches.
     return dict(sorted(definition.weights.items())) | found
+
+
+def _open_in_schedule(path: str, schedule: Schedule | None) -> dict[str, SharedWeight]:
+    """Return what a weight's schedule leaves to the search, by parameter path."""
+    found: dict[str, SharedWeight] = {}
+    if schedule is not None and isinstance(schedule.fraction, FractionRange):
+        found[f"{path}.schedule.fraction"] = WeightRange(low=schedule.fraction.low, high=schedule.fraction.high, scale="linear")
+    if schedule is not None and isinstance(schedule.shape, tuple):
+        found[f"{path}.schedule.shape"] = WeightChoice(values=tuple(float(i) for i in range(len(schedule.shape))))
+    return found
+
+
+def schedules(definition: StudyDefinition, drawn: Mapping[str, float]) -> dict[str, AppliedSchedule]:
+    """Return the schedules of a trial with these parameters, by term path; a weight without one is left out."""
+    searched = searched_weights(definition)
+    found: dict[str, AppliedSchedule] = {}
+    for term in terms(definition):
+        reference = shared_by(term.weight)
+        path = reference[0] if reference else term.path
+        schedule = searched[path].schedule if path in searched else None
+        if schedule is not None:
+            found[term.path] = _applied(path, schedule, drawn)
+    return found
+
+
+def _applied(path: str, schedule: Schedule, drawn: Mapping[str, float]) -> AppliedSchedule:
+    shape = schedule.shape if isinstance(schedule.shape, str) else schedule.shape[int(drawn[f"{path}.schedule.shape"])]
+    open_fraction = isinstance(schedule.fraction, FractionRange)
+    fraction = drawn[f"{path}.schedule.fraction"] if open_fraction else schedule.fraction
+    return AppliedSchedule(shape, schedule.start, float(fraction))  # type: ignore[arg-type]
+
+
+def arguments(definition: StudyDefinition, drawn: Mapping[str, float]) -> dict[str, float]:
+    """Return the searched arguments of a trial by parameter path: `<term>.<argument>`, `optimizer.learning_rate`."""
+    paths = parameters(definition).keys() - searched_weights(definition).keys()
+    return {path: drawn[path] for path in drawn if path in paths and ".schedule." not in path}
 
 
 def shared_by(weight: Weight) -> tuple[str, float] | None:
@@ -69,18 +122,26 @@ def simplex_total(space: Space) -> float:
 
 def spelled_out(definition: StudyDefinition) -> Space:
     """Return the definition's space with its members named, in the order of the parameters: one text for one meaning."""
-    members = simplex_members(definition.search.space, parameters(definition))
+    members = simplex_members(definition.search.space, searched_weights(definition))
     if not members:
         return "box"
-    ordered = tuple(path for path in parameters(definition) if path in members)
+    ordered = tuple(path for path in searched_weights(definition) if path in members)
     return Simplex(simplex=ordered, total=simplex_total(definition.search.space))
 
 
-def used_weights(definition: StudyDefinition, drawn: Mapping[str, float]) -> dict[str, float]:
-    """Return every term's weight under the drawn parameters, fixed ones too; a simplex's members are scaled first."""
-    members = simplex_members(definition.search.space, parameters(definition))
+def used_weights(
+    definition: StudyDefinition, drawn: Mapping[str, float], initial: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return every term's weight under the drawn parameters, fixed ones too; a simplex's members are scaled first.
+
+    `initial` has the terms' values before training. With `normalize` the weight of a loss is divided by its own.
+    """
+    members = simplex_members(definition.search.space, searched_weights(definition))
     scaled = onto_simplex({path: drawn[path] for path in members}, simplex_total(definition.search.space)) if members else {}
-    return term_weights(definition, {**drawn, **scaled})
+    weights = term_weights(definition, {**drawn, **scaled})
+    if definition.search.normalize is None:
+        return weights
+    return {path: weight / (initial or {}).get(path, 1.0) for path, weight in weights.items()}
 
 
 def term_weights(definition: StudyDefinition, values: Mapping[str, float]) -> dict[str, float]:
@@ -103,10 +164,10 @@ def current_parameters(definition: StudyDefinition) -> dict[str, float] | None:
     Where only some ranges name a `current`, the others count as Keras counts a term nobody weighs: 1 for a loss; 0 for a penalty,
     which plain Keras does not have.
     """
-    searched = parameters(definition)
-    if all(weight.current is None for weight in searched.values()):
+    if all(weight.current is None for weight in parameters(definition).values()):
         return None
-    return {path: _current(definition, path, weight) for path, weight in searched.items()}
+    weights = {path: _current(definition, path, weight) for path, weight in searched_weights(definition).items()}
+    return weights | usual_arguments(definition)
 
 
 def _current(definition: StudyDefinition, path: str, weight: SharedWeight) -> float:
@@ -114,6 +175,45 @@ def _current(definition: StudyDefinition, path: str, weight: SharedWeight) -> fl
         return weight.current
     readers = [term for term in terms(definition) if term.path == path or (shared_by(term.weight) or ("",))[0] == path]
     return 1.0 if any(term.kind == "loss" for term in readers) else 0.0
+
+
+def usual_arguments(definition: StudyDefinition) -> dict[str, float]:
+    """Return what a training without a search takes for every searched parameter that is no weight.
+
+    Its `current`; else the catalog's default where that may be drawn; else the middle of what may be drawn, on its scale.
+    """
+    weights = searched_weights(definition)
+    return {path: _usual(definition, path, span) for path, span in parameters(definition).items() if path not in weights}
+
+
+def _usual(definition: StudyDefinition, path: str, span: SharedWeight) -> float:
+    if span.current is not None:
+        return span.current
+    if (default := _default_argument(definition, path)) is not None and span.may_be(default):
+        return default
+    return middle_of(span)
+
+
+def middle_of(span: SharedWeight) -> float:
+    """Return the middle of a range on its scale; of values, the one in the middle of their order."""
+    if isinstance(span, WeightChoice):
+        return sorted(span.values)[(len(span.values) - 1) // 2]
+    if span.scale == "log":
+        return min(max(math.sqrt(span.low) * math.sqrt(span.high), span.low), span.high)
+    return (span.low + span.high) / 2
+
+
+def _default_argument(definition: StudyDefinition, path: str) -> float | None:
+    head, _, name = path.rpartition(".")
+    if head == OPTIMIZER:
+        entry: catalog.Entry | None = catalog.find_optimizer(definition.training.optimizer.name)
+    else:
+        part = next((term.part for term in terms(definition) if term.path == head), None)
+        entry = (
+            None if part is None else catalog.find_loss(part.loss) if isinstance(part, Loss) else catalog.find_penalty(part.penalty)
+        )
+    parameter = entry.parameter(name) if entry is not None else None
+    return float(parameter.default) if parameter is not None and isinstance(parameter.default, int | float) else None
 
 
 def grid_size(definition: StudyDefinition) -> int:

@@ -38,10 +38,65 @@ def refuse(expected: str, got: object) -> PydanticCustomError:
     return PydanticCustomError("refused", "expected {expected}, got {got}", {"expected": expected, "got": shown(got)})
 
 
+class FractionRange(Strict):
+    """A searched share of the training, drawn evenly between two bounds."""
+
+    low: Annotated[float, Field(strict=True, gt=0, le=1)] = Field(description="Smallest share that may be drawn.")
+    high: Annotated[float, Field(strict=True, gt=0, le=1)] = Field(description="Largest share that may be drawn.")
+
+    @model_validator(mode="after")
+    def _check(self) -> FractionRange:
+        if self.low >= self.high:
+            raise refuse("low < high (a fixed share is written as a plain number)", {"low": self.low, "high": self.high})
+        return self
+
+
+Shape = Literal["constant", "linear", "cosine", "step"]
+"""How a weight comes to its final value."""
+
+Shapes = Annotated[
+    Annotated[Shape, Tag("name")] | Annotated[tuple[Shape, ...], Field(min_length=2, max_length=4), Tag("names")],
+    Discriminator(
+        lambda value: "names" if isinstance(value, list | tuple) else "name",
+        custom_error_type="shape_form",
+        custom_error_message="constant, linear, cosine or step, or a list of them",
+    ),
+]
+
+Fraction = Annotated[
+    Annotated[float, Field(strict=True, gt=0, le=1), Tag("number")] | Annotated[FractionRange, Tag("range")],
+    Discriminator(
+        lambda value: "range" if isinstance(value, dict | FractionRange) else "number",
+        custom_error_type="fraction_form",
+        custom_error_message='a share of the epochs above 0 and at most 1, or {"low", "high"}',
+    ),
+]
+
+
+class Schedule(Strict):
+    """How a weight moves in training: from `start` times its final value to its final value, which is what is drawn.
+
+    `linear` and `cosine` move over the first `fraction` of the epochs, `step` jumps at their end, `constant` is there at once.
+    """
+
+    shape: Shapes = Field(default="linear", description="constant, linear, cosine or step; a list to search the shape too.")
+    start: Annotated[float, Field(strict=True, ge=0, le=MAX_WEIGHT)] = Field(
+        default=0.0,
+        description="The weight in the first epoch, as a multiple of its final value: 0 warms up from nothing, above 1 anneals.",
+    )
+    fraction: Fraction = Field(
+        default=0.3, description='Share of the epochs after which the final value is reached; {"low", "high"} to search it too.'
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Schedule:
+        if isinstance(self.shape, tuple) and len(set(self.shape)) != len(self.shape):
+            raise refuse("shapes that differ", list(self.shape))
+        return self
+
+
 class WeightRange(Strict):
     """A searched weight, drawn between two bounds."""
-
-    later: ClassVar = frozenset({"schedule"})
 
     low: Number = Field(description="Smallest value that may be drawn. 0 means that leaving the term out is a setting too.")
     high: Number = Field(description="Largest value that may be drawn.")
@@ -54,6 +109,9 @@ class WeightRange(Strict):
     )
     current: Number | None = Field(
         default=None, description="What you use today. Trained as a baseline and compared as `yours`; it may lie outside the range."
+    )
+    schedule: Schedule | None = Field(
+        default=None, description="Let it warm up or anneal to its drawn value (default: it has that from the first epoch on)."
     )
 
     @model_validator(mode="after")
@@ -88,6 +146,7 @@ class WeightChoice(Strict):
         min_length=2, max_length=MAX_CHOICES, description="The values to choose from, all different."
     )
     current: Number | None = Field(default=None, description="What you use today; see a range's `current`.")
+    schedule: Schedule | None = Field(default=None, description="How it moves to its drawn value; see a range's `schedule`.")
 
     @model_validator(mode="after")
     def _check(self) -> WeightChoice:

@@ -242,6 +242,56 @@ class TrialObjectiveValueRow(Base):
     not_finite: Mapped[str | None] = mapped_column(String(4))
 
 
+class InitialValueRow(Base):
+    """What a term is before any training, on the training rows, under the study's own seed: measured when it was prepared."""
+
+    __tablename__ = "initial_values"
+    __table_args__ = (IN_KEY_ORDER,)
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    value: Mapped[float] = mapped_column(Double)
+
+
+class AnchorRow(Base):
+    """A measured number that trials are held against: a metric of a reference or baseline, over so many seeds."""
+
+    __tablename__ = "anchors"
+    __table_args__ = (IN_KEY_ORDER,)
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    of: Mapped[str] = mapped_column(String(32), primary_key=True)
+    term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    value: Mapped[float] = mapped_column(Double)
+    std: Mapped[float | None] = mapped_column(Double)
+    seeds: Mapped[list[int]] = mapped_column(JSON)
+
+
+class AnalysisRow(Base):
+    """What a worker worked out from a study's trials; `sequence` is the study's count of outcomes when it did."""
+
+    __tablename__ = "analyses"
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    sequence: Mapped[int] = mapped_column(Integer)
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class EpochWeightRow(Base):
+    """The weight in force in one epoch, of a trial whose weights move: scheduled ones, and those of rules that adapt."""
+
+    __tablename__ = "epoch_weights"
+    __table_args__ = (IN_KEY_ORDER,)
+
+    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    value: Mapped[float] = mapped_column(Double)
+
+
 class EpochRow(Base):
     """One reported epoch of one attempt; epoch 0 is before training. `seconds` is the trial's share of its cohort's time."""
 
@@ -368,3 +418,7 @@ WORKERS = _table(WorkerRow)
 LEASES = _table(LeaseRow)
 WORKLOADS = _table(WorkloadRow)
 EVENTS = _table(EventRow)
+INITIAL_VALUES = _table(InitialValueRow)
+ANCHORS = _table(AnchorRow)
+ANALYSES = _table(AnalysisRow)
+EPOCH_WEIGHTS = _table(EpochWeightRow)

@@ -182,12 +182,37 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """One epoch of one trial's latest attempt; epoch 0 is before training. `seconds` is the trial's share of its cohort's time."""
+    """One epoch of one trial's latest attempt; epoch 0 is before training. `seconds` is the trial's share of its cohort's time.
+
+    `weights` are those in force in this epoch, of a trial whose weights move; empty for all others.
+    """
 
     epoch: int
     train: Values
     validation: Values
     seconds: float
+    weights: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorRecord:
+    """What trials are held against: the mean of a validation metric at `path` of a reference or baseline (`of`), and its spread."""
+
+    of: str
+    path: str
+    value: float
+    std: float | None
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisRecord:
+    """What was worked out from a study's trials, when it had so many outcomes (`sequence`)."""
+
+    kind: str
+    sequence: int
+    document: Mapping[str, Any]
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,25 @@ QMC_OWNED = {
 }
 
 
+NSGA_OWNED = {
+    **SEED,
+    "constraints_func": TPE_OWNED["constraints_func"],
+    "crossover": "no `crossover`: it is an object, which a JSON document cannot hold",
+    "mutation": "no `mutation`: it is an object, which a JSON document cannot hold",
+    "elite_population_selection_strategy": f"no `elite_population_selection_strategy`: it {NO_CALLABLE}",
+    "child_generation_strategy": f"no `child_generation_strategy`: it {NO_CALLABLE}",
+    "after_trial_strategy": f"no `after_trial_strategy`: it {NO_CALLABLE}",
+}
+NSGA = (
+    integer("population_size", 16, "Trials of a generation.", least=2, most=1000),
+    Parameter(
+        "mutation_prob", None, "number", "Chance that a child's weight is drawn anew; null: 1 / weights.", True, least=0, most=1
+    ),
+    number("crossover_prob", 0.9, "Chance that a child has two parents.", least=0, most=1),
+    number("swapping_prob", 0.5, "Chance that a weight comes from the other parent.", least=0, most=1),
+)
+
+
 def _alone(*options: str) -> Rule:
     """Return the rule that of some variants of an algorithm no two are asked for."""
     return Rule(f"at most one of {', '.join(options)}", lambda given: sum(bool(given.get(option)) for option in options) < 2)
@@ -102,8 +121,21 @@ SAMPLERS = (
         parameters=(choice("qmc_type", "sobol", ("sobol", "halton"), "The sequence; sobol is best with a power of two trials."),),
         owned=QMC_OWNED,
     ),
-    _later("nsga2", "Non-dominated sorting genetic algorithm, for a Pareto front."),
-    _later("nsga3", "NSGA with reference points, for many objectives."),
+    StrategyEntry(
+        name="nsga2",
+        summary="Non-dominated sorting genetic algorithm: generations that spread along a Pareto front (Optuna).",
+        parameters=NSGA,
+        owned=NSGA_OWNED,
+    ),
+    StrategyEntry(
+        name="nsga3",
+        summary="NSGA with reference directions, for three objectives and more (Optuna).",
+        parameters=(
+            *NSGA,
+            integer("dividing_parameter", 3, "Density of the reference directions.", least=1, most=20),
+        ),
+        owned={**NSGA_OWNED, "reference_points": f"no `reference_points`: `dividing_parameter` makes them, {ONE_SPACE}"},
+    ),
 )
 
 SMOOTHING = 0.1
@@ -123,8 +155,22 @@ AGGREGATES = (
         name="mean", summary="Sum of utility x sign x metric over the sum of utilities; sign 1 to maximise, -1 to minimise."
     ),
     StrategyEntry(name="worst", summary="The smallest utility x sign x metric: the worst task decides."),
-    _later("pareto", "No single value: the trials that no other beats in every metric."),
-    _later("delta_m", "Mean gain over single-task references, in percent."),
+    StrategyEntry(
+        name="pareto", summary="No one value: the trials that no other beats in every metric; `best` asks which to pick."
+    ),
+    StrategyEntry(
+        name="delta_m",
+        summary="Mean over metrics of the relative change against each task trained alone, in percent (Maninis et al. 2019).",
+        parameters=(
+            Parameter(
+                "references",
+                None,
+                "any",
+                "What each optimised metric is where its task is trained alone, by its path. Left out: measured before the search.",
+                nullable=True,
+            ),
+        ),
+    ),
     StrategyEntry(
         name="geometric_mean",
         summary="Product of metric ^ (utility / sum of utilities): one metric near 0 spoils it. For metrics to maximise that "
@@ -145,9 +191,40 @@ AGGREGATES = (
     ),
 )
 
+WARMUP = integer("warmup_epochs", 1, "Epochs before any trial is ended: bad weights look good early.", least=0, most=100_000)
+REDUCTION = integer("reduction_factor", 3, "Of so many trials at a rung, one goes on.", least=2, most=10)
+FIRST_RUNG = Parameter(
+    "min_epochs", None, "integer", "Epochs before the first rung; null: a ninth of all, at least 1.", True, least=1, most=100_000
+)
+
 PRUNERS = (
-    _later("median", "Ends trials below the median of the others at the same epoch."),
-    _later("successive_halving", "Keeps the better share of the trials at each rung."),
-    _later("hyperband", "Successive halving over several brackets."),
-    _later("dominated", "Ends trials that another beats in every metric."),
+    StrategyEntry(
+        name="median",
+        summary="Ends trials below the median of the others at the same epoch.",
+        parameters=(
+            WARMUP,
+            integer("interval_epochs", 1, "Epochs between two looks.", least=1, most=100_000),
+            integer("n_startup_trials", 5, "Others that must have been measured at an epoch before any is ended there.", least=1),
+        ),
+    ),
+    StrategyEntry(
+        name="successive_halving",
+        summary="Keeps one in `reduction_factor` trials at each rung of epochs (Jamieson and Talwalkar 2016).",
+        parameters=(FIRST_RUNG, REDUCTION),
+    ),
+    StrategyEntry(
+        name="hyperband",
+        summary="Successive halving in several brackets, from eager to patient (Li et al. 2018).",
+        parameters=(FIRST_RUNG, REDUCTION),
+    ),
+    StrategyEntry(
+        name="dominated",
+        summary="Ends trials that others at the same epoch beat in every optimised metric by a margin: hopeless against the front.",
+        parameters=(
+            WARMUP,
+            integer("interval_epochs", 1, "Epochs between two looks.", least=1, most=100_000),
+            number("margin", 0.1, "By how much in each metric, as a share of its range among all trials at that epoch.", least=0),
+            integer("n_startup_trials", 5, "Others that must have been measured at an epoch before any is ended there.", least=1),
+        ),
+    ),
 )

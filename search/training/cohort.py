@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from search.definition import Training
+from search.schedules import AppliedSchedule
 from storage.records import Reason, TrialState
 
 
@@ -15,12 +16,18 @@ class Setting:
     """One trial of a cohort: its number in the study, its seed, and the used weight of every term by path.
 
     `test`: measure the test split too, where the workload has one. Only confirmations do, after everything has been chosen.
+    `rule`: `fixed`, or the rule that moves the weights in training (`uncertainty`, `dwa`, `random`, `gradnorm`); they begin at
+    `weights`. `schedules`: by term path, for weights that come to their value. `arguments`: searched numbers beside weights by
+    parameter path (`digit.focal.gamma`, `optimizer.learning_rate`).
     """
 
     number: int
     seed: int
     weights: Mapping[str, float]
     test: bool = False
+    rule: str = "fixed"
+    schedules: Mapping[str, AppliedSchedule] = field(default_factory=dict)
+    arguments: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ class EpochReport:
 
     Epoch 0 is before training. `train` has the terms as they were met in training (at epoch 0: measured without training);
     `validation` the terms, `<penalty>.violations` and the metrics; so has `test`, empty where no setting asked for it. `seconds` is
-    what the cohort spent since its last report.
+    what the cohort spent since its last report. `weights` are those in force at the end of the epoch by term, where some setting's
+    weights move: the entry of a setting whose weights are fixed is its fixed weight.
     """
 
     epoch: int
@@ -38,6 +46,7 @@ class EpochReport:
     train: Mapping[str, Sequence[float]]
     validation: Mapping[str, Sequence[float]]
     test: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    weights: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

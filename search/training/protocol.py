@@ -6,7 +6,8 @@ To the child:
     {"do": "describe"}
     {"do": "prepare", "study": id, "definition": {...}}
     {"do": "train", "study": id, "definition": {...}, "cohort_size": K, "engine": "serial",
-     "settings": [{"number": 3, "seed": 0, "weights": {path: w}, "test": false}]}
+     "settings": [{"number": 3, "seed": 0, "weights": {path: w}, "test": false, "rule": "fixed",
+                   "schedules": {path: {"shape", "start", "fraction"}}, "arguments": {path: v}}]}
     {"do": "cancel", "numbers": [..] | null}        at any time; null means all. Outside of a training it is ignored.
     {"do": "exit"}
 From the child:
@@ -15,7 +16,7 @@ From the child:
     {"is": "prepared", "cohort_size", "engine", "why", "warnings", "traces"}
         | {"is": "refused", "reason": {"code", "message", "at"}}
     {"is": "progress", "step": s}                   alive; at most every SECONDS_BETWEEN_PROGRESS
-    {"is": "epoch", "epoch", "numbers", "seconds", "train": {path: [v]}, "validation": {path: [v]}, "test": {}}
+    {"is": "epoch", "epoch", "numbers", "seconds", "train": {path: [v]}, "validation": {path: [v]}, "test": {}, "weights": {}}
     {"is": "ended", "number", "state", "epochs", "reason": {...} | null}      once a setting
     {"is": "trained", "seconds", "traces"}          traces: how many this process has made so far; each keeps memory for good
 Numbers that are not finite are written as Python's JSON has them: NaN, Infinity, -Infinity.
@@ -28,6 +29,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from search.schedules import AppliedSchedule
 from search.training.cohort import Ended, EpochReport, Setting
 from storage.records import Reason
 
@@ -75,6 +77,9 @@ def settings_of(order: Message) -> list[Setting]:
             seed=int(each["seed"]),
             weights={path: float(weight) for path, weight in each["weights"].items()},
             test=bool(each.get("test", False)),
+            rule=str(each.get("rule", "fixed")),
+            schedules={path: AppliedSchedule(**schedule) for path, schedule in each.get("schedules", {}).items()},
+            arguments={path: float(value) for path, value in each.get("arguments", {}).items()},
         )
         for each in order["settings"]
     ]
@@ -89,6 +94,7 @@ def epoch_message(report: EpochReport) -> dict[str, Any]:
         "train": {path: list(values) for path, values in report.train.items()},
         "validation": {path: list(values) for path, values in report.validation.items()},
         "test": {path: list(values) for path, values in report.test.items()},
+        "weights": {path: list(values) for path, values in report.weights.items()},
     }
 
 
