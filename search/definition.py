@@ -288,7 +288,7 @@ class Search(Strict):
     confirmation: Confirmation | None = Field(
         default_factory=Confirmation,
         description="Afterwards, train the best trials and the baselines again on fresh seeds (default: the best 3 on 8 seeds; "
-        "null leaves it out); `best` then answers with the confirmed winner, intervals and a verdict, measured on the test split where "
+        "null leaves it out); `best` then answers with the confirmed winner, intervals and a verdict, on the test split where "
         "there is one.",
     )
     cohort_size: Annotated[int, Field(strict=True, ge=1, le=1024)] | None = Field(
