@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from app.schemas.common import Split, reason_body
-from app.schemas.studies import Best, ProgressBody, Study, Times
+from app.schemas.common import AnchorBody, Split, reason_body
+from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
 from app.waiting import reason_of
-from search import normal, space
-from search.baselines import baselines
-from search.confirmation import most_confirmations
-from search.definition import StudyDefinition
-from storage import studies, workers
+from search import normal
+from search.anchors import resolved, wanted
+from search.best import anchor_told
+from search.definition import ObjectiveMetric, RelativeBound, StudyDefinition
+from search.phases import trainings
+from storage import answers, studies, workers
 from storage.database import Session
 from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, TrialState, WorkerRecord
 
@@ -42,6 +43,7 @@ def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, 
 
 def _body(session: Session, study: StudyRecord, counts: Counts, live: Sequence[WorkerRecord]) -> Study:
     definition, split = definition_of(study), Split()
+    anchors = answers.anchors_of(session, study.id) if wanted(definition.objective) else ()
     preparing = any(worker.study == study.name for worker in live)
     return Study(
         name=study.name,
@@ -53,10 +55,17 @@ def _body(session: Session, study: StudyRecord, counts: Counts, live: Sequence[W
         definition_sha256=study.definition_sha256,
         problem_sha256=study.problem_sha256,
         progress=_progress(session, study, definition, counts),
+        anchors=[AnchorBody(**anchor_told(anchor)) for anchor in anchors],
+        bounds=[_bound(entry) for entry in resolved(definition.objective, anchors).metrics if entry.strategy == "constraint"],
         best=_best(session, study, split),
         times=Times(created_at=study.created_at, updated_at=study.updated_at, started_at=study.started_at, ended_at=study.ended_at),
         not_finite=split.not_finite,
     )
+
+
+def _bound(entry: ObjectiveMetric) -> BoundBody:
+    known = {name: bound for name in ("at_least", "at_most") if not isinstance(bound := getattr(entry, name), RelativeBound)}
+    return BoundBody(metric=entry.metric, at_least=known.get("at_least"), at_most=known.get("at_most"))
 
 
 def _progress(session: Session, study: StudyRecord, definition: StudyDefinition, counts: Counts) -> ProgressBody:
@@ -69,12 +78,6 @@ def _progress(session: Session, study: StudyRecord, definition: StudyDefinition,
         epochs_planned=planned * definition.training.epochs,
         seconds_left=0.0 if study.state in STUDY_ENDS else _seconds_left(session, study, definition, counts),
     )
-
-
-def trainings(definition: StudyDefinition) -> int:
-    """Return how many trials the whole plan has at most: search trials, baselines and confirmations."""
-    rules = len(baselines(definition))
-    return space.trial_budget(definition) + rules + most_confirmations(definition, rules)
 
 
 def _seconds_left(session: Session, study: StudyRecord, definition: StudyDefinition, counts: Counts) -> float | None:

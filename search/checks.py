@@ -148,6 +148,18 @@ def _sampler(known: Known) -> Iterator[Fault]:
         yield from _config(entry, chosen.config, "search.sampler.config")
 
 
+def _normalize(known: Known) -> Iterator[Fault]:
+    """Refuse to divide by the initial value of a loss that can be negative: its sign would turn the weight's."""
+    if known.parts.search is None or known.parts.search.normalize is None:
+        return
+    for place, path, _, task in known.parts.terms():
+        span = aggregates.range_of(known, path)
+        if task is not None and span is not None and span[0] is None:
+            yield Fault(
+                "search.normalize", "only losses that are never negative with initial_loss", f"{path} ({place}), which can be"
+            )
+
+
 def _aggregate(known: Known) -> Iterator[Fault]:
     objective = known.parts.objective
     if objective is None:
@@ -249,6 +261,7 @@ CHECKS = (
     _penalties,
     _optimizer,
     _sampler,
+    _normalize,
     _aggregate,
     aggregates.faults,
     _objective,

@@ -9,9 +9,11 @@ from datetime import datetime
 import structlog
 
 from search import normal, sampling
+from search.anchors import resolved, wanted
 from search.definition import StudyDefinition
-from search.plan import End, History, Run, plan
-from storage import leases, studies, trials
+from search.plan import End, History, Run, Score, plan
+from search.scoring import measurements, score
+from storage import answers, leases, studies, trials
 from storage.database import Database, Session
 from storage.errors import StorageError
 from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
@@ -123,7 +125,10 @@ def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
 
 def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord]:
     """Ask the plan, and write down what it says: new trials, or the study's end."""
-    step = plan(definition, history_of(session, study), study.cohort_size or 1)
+    step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
+    if isinstance(step, Score):
+        score(session, study, definition, step.anchors)
+        step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
     if isinstance(step, End):
         studies.end_study(session, study.id, step.state, step.reason, now)
     if not isinstance(step, Run):
@@ -132,17 +137,21 @@ def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, 
     return trials.add_trials(session, study, step.trials, beside=running, now=now)
 
 
-def history_of(session: Session, study: StudyRecord) -> History:
+def history_of(session: Session, study: StudyRecord, definition: StudyDefinition) -> History:
     """Read what the plan may know of a study."""
     counts = trials.count_by_role(session, study.id)
-    baselines = trials.trials_of(session, study.id, roles=[Role.BASELINE])
+    fixed = trials.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
     confirmations = trials.trials_of(session, study.id, roles=[Role.CONFIRMATION])
+    anchors = answers.anchors_of(session, study.id)
     return History(
         budget=study.trial_budget,
         counts=counts,
-        rules=frozenset(trial.rule for trial in baselines if trial.rule),
         trials=trials.search_history(session, study.id),
-        baselines=baselines,
+        references=[trial for trial in fixed if trial.role is Role.REFERENCE],
+        baselines=[trial for trial in fixed if trial.role is Role.BASELINE],
         confirmed=frozenset((trial.confirms, trial.seed) for trial in confirmations if trial.confirms is not None),
         next_number=sum(counts.values()),
+        initial=answers.initial_values(session, study.id),
+        anchors=anchors,
+        measurements=measurements(session, study, fixed) if wanted(resolved(definition.objective, anchors)) else (),
     )

@@ -49,6 +49,10 @@ class Role(StrEnum):
     CONFIRMATION = "confirmation"  # a finalist again, on another seed
 
 
+ADAPTIVE_ORIGIN = "adaptive"
+"""Origin of a trial whose weights a rule moves in training: there are none that could be handed over, so it cannot win."""
+
+
 class Split(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
