@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.anchors import Measurement, is_resolved, resolved
+from search.anchors import Measurement, anchors, is_resolved, resolved
 from search.definition import Objective, StudyDefinition
 from search.results import Curve, outcome
 from storage import answers, trials
@@ -20,6 +20,20 @@ def objective_of(session: Session, study_id: int, definition: StudyDefinition) -
     if is_resolved(definition.objective):
         return definition.objective
     return resolved(definition.objective, answers.anchors_of(session, study_id))
+
+
+def judged_anew(session: Session, study: StudyRecord, objective: Objective) -> Objective:
+    """Return another objective over what the study measures, with numbers for what is relative, as far as there are any.
+
+    What the study did not keep is taken from its references and baselines, if it has them.
+    """
+    if is_resolved(objective):
+        return objective
+    kept = resolved(objective, answers.anchors_of(session, study.id))
+    if is_resolved(kept):
+        return kept
+    fixed = trials.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
+    return resolved(kept, anchors(kept, measurements(session, study, fixed)))
 
 
 def measurements(session: Session, study: StudyRecord, measured: Sequence[TrialRecord]) -> list[Measurement]:

@@ -135,7 +135,7 @@ def used_weights(
 ) -> dict[str, float]:
     """Return every term's weight under the drawn parameters, fixed ones too; a simplex's members are scaled first.
 
-    `divisors` are what losses are divided by (`search.initial`): their weights are too, so that drawn ones count against each other.
+    `divisors` are what losses are divided by (`search.initial`); their weights are too, so drawn ones compare like with like.
     """
     members = simplex_members(definition.search.space, searched_weights(definition))
     scaled = onto_simplex({path: drawn[path] for path in members}, simplex_total(definition.search.space)) if members else {}

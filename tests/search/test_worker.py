@@ -59,7 +59,7 @@ class Scene:
 
     def __init__(self, database_url: str, **search: Any) -> None:
         document = flagship()
-        document["search"] = {**document["search"], "trials": 3, **search}
+        document["search"] = {**document["search"], "trials": 3, "confirmation": None, **search}
         definition = define(document)
         self.database = Database(database_url)
         with self.database.writing() as session:
