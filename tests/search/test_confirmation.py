@@ -11,7 +11,6 @@ from storage.records import ADAPTIVE_ORIGIN, Role, StudyState, TrialRecord, Tria
 from tests.search.definitions import Document, changed, define, flagship
 from tests.search.histories import history, trial
 
-
 INITIAL = {"digit.crossentropy": 2.0, "parity.crossentropy": 0.5, "agreement": 0.1}
 
 
