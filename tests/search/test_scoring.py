@@ -48,23 +48,23 @@ def play_cohort(scene: Scene, accuracies: dict[int, float]) -> None:
 
 def test_start_up_trials_are_trained_beside_the_references_and_scored_after_them(scene: Scene) -> None:
     scene.play([PREPARED])
-    play_cohort(scene, {0: 0.8, 1: 0.8, 2: 0.6, 3: 0.4})  # two references, `current`, `equal`
+    play_cohort(scene, {0: 0.6, 1: 0.4, 2: 0.8, 3: 0.8})  # `current`, `equal`, two references
     roles = [trial.role for trial in scene.trials()]
-    assert roles == [Role.REFERENCE, Role.REFERENCE, Role.BASELINE, Role.BASELINE]
+    assert roles == [Role.BASELINE, Role.BASELINE, Role.REFERENCE, Role.REFERENCE]
     assert [trial.value for trial in scene.trials()] == [None] * 4
 
     play_cohort(scene, {4: 0.88, 5: 0.72})
     values = [trial.value for trial in scene.trials()]
-    assert values[:2] == [None, None]  # a reference is not judged
-    assert values[2:] == [pytest.approx(each) for each in (-25.0, -50.0, 10.0, -10.0)]
-    assert all(trial.feasible for trial in scene.trials()[2:])
+    assert values[2:4] == [None, None]  # a reference is not judged
+    assert [*values[:2], *values[4:]] == [pytest.approx(each) for each in (-25.0, -50.0, 10.0, -10.0)]
+    assert all(trial.feasible for trial in scene.trials() if trial.role is not Role.REFERENCE)
     assert scene.claim() is None
     assert scene.study().state is StudyState.COMPLETE
 
 
 def test_anchors_are_kept_with_their_seeds(scene: Scene) -> None:
     scene.play([PREPARED])
-    play_cohort(scene, {0: 0.8, 1: 0.5, 2: 0.6, 3: 0.4})
+    play_cohort(scene, {0: 0.6, 1: 0.4, 2: 0.8, 3: 0.5})
     scene.claim()
     with scene.database.reading() as session:
         found = answers.anchors_of(session, scene.study().id)
@@ -84,14 +84,15 @@ def finish(scene: Scene, work: Claim, accuracies: dict[int, float]) -> None:
 
 def test_a_trial_that_ends_after_the_anchors_were_kept_is_scored_though_it_was_claimed_before(scene: Scene) -> None:
     scene.play([{**PREPARED, "cohort_size": 2}])
-    references, baselines = scene.claim(), scene.claim()
+    baselines, references = scene.claim(), scene.claim()
     assert references is not None
     assert baselines is not None
-    finish(scene, references, {0: 0.8, 1: 0.8})
-    finish(scene, baselines, {2: 0.6, 3: 0.4})
-    late = scene.claim()  # the anchors are kept now
+    late = scene.claim()  # start-up trials, while nothing can be scored
     assert late is not None
-    assert [trial.value for trial in scene.trials()[2:4]] == [pytest.approx(-25.0), pytest.approx(-50.0)]
+    finish(scene, references, {2: 0.8, 3: 0.8})
+    finish(scene, baselines, {0: 0.6, 1: 0.4})
+    assert scene.claim() is None  # the anchors are kept now
+    assert [trial.value for trial in scene.trials()[:2]] == [pytest.approx(-25.0), pytest.approx(-50.0)]
     finish(scene, late, {4: 0.88, 5: 0.72})
     assert [trial.value for trial in scene.trials()[4:]] == [pytest.approx(10.0), pytest.approx(-10.0)]
 
@@ -99,10 +100,10 @@ def test_a_trial_that_ends_after_the_anchors_were_kept_is_scored_though_it_was_c
 def test_with_the_best_epoch_counting_it_is_found_anew_once_there_are_scores(database_url: str) -> None:
     scene = Scene(database_url, {**DELTA, "epoch": "best"}, references={"seeds": 1}, trials=2, baselines=["equal"])
     scene.play([PREPARED])
-    accuracies = {0: 0.8, 1: 0.8, 2: 0.7, 3: 0.4}
+    accuracies = {0: 0.7, 1: 0.4, 2: 0.8, 3: 0.8}
     scene.play([epoch(5, accuracies), epoch(10, dict.fromkeys(accuracies, 0.3))], [*map(ended, accuracies), TRAINED])
     scene.claim()
-    yours = scene.trials()[2]
+    yours = scene.trials()[0]
     assert (yours.best_epoch, yours.value) == (5, pytest.approx(100 * (0.7 - 0.3) / 0.3))  # a reference counts at its last epoch
     with scene.database.reading() as session:
         assert measured(session, yours.id)[Moment.BEST].validation[DIGIT] == 0.7
