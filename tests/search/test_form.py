@@ -21,8 +21,6 @@ from tests.search.definitions import changed, fault_at, faults_of, flagship, log
         ("tasks.1.class_weight", {"0": 2.0}),
         ("search.normalize", True),
         ("search.references", True),
-        ("search.pruner", "median"),
-        ("search.pruner", {"name": "hyperband"}),
         ("objective.metrics.0.at_least", {"of": "reference", "times": 0.98}),
         ("objective.metrics.0.at_most", {"of": "equal"}),
         ("tasks.1.losses.0.weight.schedule", {"warm_up": 0.1}),
