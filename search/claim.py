@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -15,6 +15,7 @@ from storage import leases, studies, trials
 from storage.database import Database, Session
 from storage.errors import StorageError
 from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
+from storage.rivals import search_indices
 
 log = structlog.get_logger("steelyard.worker")
 
@@ -24,13 +25,17 @@ COHORT = "cohort"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a worker holds: a study to prepare, or a cohort of its trials to train."""
+    """What a worker holds: a study to prepare, or a cohort of its trials to train.
+
+    `indices` has the place of each search trial of the cohort among the study's, by number, where the study has a pruner.
+    """
 
     study: StudyRecord
     definition: StudyDefinition
     lease: LeaseRecord
     cohort: int | None = None
     trials: tuple[TrialRecord, ...] = ()
+    indices: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,9 @@ def _claim_cohort(
         return None
     lease = leases.acquire(session, study.id, claimant.worker_id, COHORT, claimant.lease_seconds, now)
     cohort = trials.start_cohort(session, study, chosen, lease, engine=study.engine or "", worker=claimant.name, now=now)
-    return Claim(study, definition, lease, cohort, tuple(chosen))
+    pruned = definition.search.pruner is not None
+    indices = search_indices(session, study.id, [trial.number for trial in chosen]) if pruned else {}
+    return Claim(study, definition, lease, cohort, tuple(chosen), indices)
 
 
 def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:

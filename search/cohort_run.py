@@ -12,6 +12,7 @@ from search.claim import Claim
 from search.definition import StudyDefinition
 from search.holding import Holding
 from search.results import Curve, outcome, unpacked
+from search.rungs import Rungs
 from storage import leases, trials
 from storage.database import Database
 from storage.records import Outcome, Reason, Role, TrialRecord, TrialState, Values
@@ -27,6 +28,7 @@ class CohortRun:
         self._curves = {trial.number: Curve() for trial in claim.trials}
         self._epochs: list[EpochReports] = []
         self._outcomes: list[Outcome] = []
+        self._rungs = Rungs(database, claim)
         self.trained = False
         self.traces = 0  # graphs that the child has traced in its life
         self.recorded = False
@@ -41,7 +43,10 @@ class CohortRun:
             "definition": normal.shown(self._claim.definition),
             "cohort_size": study.cohort_size,
             "engine": study.engine,
-            "settings": [_setting(self._claim.definition, trial) for trial in self._claim.trials],
+            "settings": [
+                {**_setting(self._claim.definition, trial), "rungs": list(self._rungs.of(trial.number))}
+                for trial in self._claim.trials
+            ],
         }
 
     def hear(self, message: Message) -> None:
@@ -51,6 +56,8 @@ class CohortRun:
                 self._hear_epoch(message)
             case "ended":
                 self._hear_end(message)
+            case "rung":
+                self._rungs.ask(message)
             case "trained":
                 self.trained = True
                 self.traces = int(message.get("traces", 0))
@@ -69,6 +76,15 @@ class CohortRun:
         objective = self._claim.definition.objective
         self.failed |= state is TrialState.FAILED
         self._outcomes.append(outcome(number, self._curves[number], objective, state, reason, int(message["epochs"])))
+
+    @property
+    def asked(self) -> bool:
+        """Tell whether the child waits for us, at a rung."""
+        return self._rungs.asked
+
+    def answer(self) -> Message | None:
+        """Return what the child waits for, if it waits. None too as long as its numbers are not stored: the database is away."""
+        return None if self._epochs else self._rungs.answer(self._curves)
 
     def record(self) -> bool:
         """Store what came since the last time. Returns False where the database is away: it is kept. Raises LeaseLost."""

@@ -28,7 +28,8 @@ class Curve:
 def outcome(number: int, curve: Curve, objective: Objective, state: TrialState, reason: Reason | None, epochs: int) -> Outcome:
     """Return a trial's outcome: its numbers at the initial, last and best epoch, and the objective at the epoch that counts.
 
-    A trial that did not complete keeps its numbers, but has no objective value: it cannot win.
+    A trial that was pruned has the objective of its last epoch: what it was judged by, and what a sampler learns from. Only one
+    that completed can win. A trial that ended otherwise keeps its numbers, but has no objective value.
     """
     if not curve.reports:
         return Outcome(number, state, epochs, reason=reason)
@@ -37,6 +38,8 @@ def outcome(number: int, curve: Curve, objective: Objective, state: TrialState, 
     moments = {Moment.INITIAL: min(scores), Moment.LAST: curve.epochs, Moment.BEST: best}
     measured = {moment: curve.reports[epoch] for moment, epoch in moments.items()}
     ended = Outcome(number, state, epochs, best_epoch=best, measured=measured, reason=reason)
+    if state is TrialState.PRUNED:
+        return _scored(ended, scores[curve.epochs])
     return ended if state is not TrialState.COMPLETE else _scored(ended, scores[counting_epoch(objective, scores)])
 
 
