@@ -175,6 +175,7 @@ class CohortEngine:
                 test = self._measure("test", group, observer) if self._is_tested(group) else {}
                 _report(group, epoch, seconds, train, validation, observer, test)
                 self._end_diverged(group, epoch, validation, observer, "validation ")
+                since += self._end_pruned(group, epoch, observer)
                 if not group.places:
                     return
         for setting, _ in group.running():
@@ -292,6 +293,16 @@ class CohortEngine:
         for setting, _ in group.running():
             if observer.cancelled(setting.number):
                 _end(group, setting, TrialState.CANCELLED, Reason("cancelled", "cancelled while it was trained"), observer)
+
+    def _end_pruned(self, group: Group, epoch: int, observer: Observer) -> float:
+        """End the settings that the observer has no hope for at this rung. Returns the seconds spent waiting: none trained then."""
+        judged = [setting for setting, _ in group.running() if epoch in setting.rungs]
+        began = time.perf_counter()
+        pruned = observer.pruned(epoch, [setting.number for setting in judged]) if judged else {}
+        for setting in judged:
+            if setting.number in pruned:
+                _end(group, setting, TrialState.PRUNED, Reason("pruned", pruned[setting.number]), observer)
+        return time.perf_counter() - began
 
     def _end_diverged(self, group: Group, epoch: int, values: Values, observer: Observer, split: str = "") -> None:
         for setting, where in group.running():
