@@ -22,6 +22,7 @@ from search.definition import Training
 from search.training.batch import Tensor
 from search.training.cohort import Ended, EpochReport, Observer, Setting, is_report_epoch
 from search.training.cost import cost_of
+from search.training.knobs import Knobs, equal_knobs
 from search.training.pace import Pace
 from search.training.problem import Problem
 from search.training.seeding import epoch_order
@@ -75,12 +76,12 @@ class Group:
     def drop(self, setting: Setting) -> None:
         self.places.pop(self.settings.index(setting))
 
-    def weights(self, paths: Sequence[str]) -> Tensor:
-        """Return the settings' weights [K, terms]; free places repeat the last setting."""
+    def knobs(self, paths: Sequence[str]) -> Knobs:
+        """Return the settings' knobs, each [K, ...]; free places repeat the last setting."""
         rows = {where: setting for setting, where in self.running()}
         last = self.settings[-1]
         values = [[rows.get(where, last).weights[path] for path in paths] for where in range(self.stack.size)]
-        return tf.constant(values, keras.config.floatx())
+        return Knobs(tf.constant(values, keras.config.floatx()))
 
 
 class CohortEngine:
@@ -136,13 +137,13 @@ class CohortEngine:
         """Make the largest stack's graphs, without a step. Raises what the user's code raises in a graph."""
         stack = self._stack(self._size)
         size, none, width = stack.size, tf.constant(0), len(self._problem.terms)
-        weights = tf.ones((size, width), keras.config.floatx())
+        knobs = equal_knobs(size, width)
         extra = self._extra_orders(lambda _, count: np.arange(count, dtype=np.int32))
         order = tf.range(self._problem.count("train"))
-        stack.train(weights, order, extra, none, none, tf.zeros((size, width), tf.float64))
+        stack.train(knobs, order, extra, none, none, tf.zeros((size, width), tf.float64))
         sums = tf.zeros((size, stack.measured_width), tf.float64)
         rows, order = tuple(self._problem.rows("validation")), tf.range(self._problem.count("validation"))
-        stack.measure(rows, order, extra, none, none, sums)
+        stack.measure(knobs, rows, order, extra, none, none, sums)
 
     def variables(self, place: int = -1) -> list[NDArray[np.generic]]:
         """Return the model's variables as the setting at `place` of the last group left them: what is trained, then all else."""
@@ -231,12 +232,12 @@ class CohortEngine:
         """
         problem = self._problem
         count = problem.count("train")
-        weights = group.weights(problem.paths)
+        knobs = group.knobs(problem.paths)
         order = tf.constant(epoch_order(group.seed, epoch - 1, count))
         extra = self._extra_orders(lambda i, size: epoch_order(group.seed, epoch - 1, size, stream=i + 1))
         sums = tf.zeros((group.stack.size, len(problem.paths)), tf.float64)
         for first, stop in self._calls("train", problem.steps("train"), group, observer):
-            sums, finite = group.stack.train(weights, order, extra, first, stop, sums)
+            sums, finite = group.stack.train(knobs, order, extra, first, stop, sums)
             self._end_diverged(group, epoch, self._means(sums, count), observer)
             self._end_broken(group, epoch, finite.numpy(), observer)
         return self._means(sums, count)
@@ -247,12 +248,12 @@ class CohortEngine:
     def _measure(self, split: str, group: Group, observer: Observer) -> Values:
         """Return terms and metrics over a split, in order, without training."""
         problem, stack = self._problem, group.stack
-        rows, order = tuple(problem.rows(split)), tf.range(problem.count(split))
+        knobs, rows, order = group.knobs(problem.paths), tuple(problem.rows(split)), tf.range(problem.count(split))
         extra = self._extra_orders(lambda _, size: np.arange(size, dtype=np.int32))
         sums = tf.zeros((stack.size, stack.measured_width), tf.float64)
         stack.reset_counters()
         for first, stop in self._calls("measure", problem.steps(split), group, observer):
-            sums = stack.measure(rows, order, extra, first, stop, sums)
+            sums = stack.measure(knobs, rows, order, extra, first, stop, sums)
         terms = len(problem.terms)
         values = self._means(sums[:, :terms], problem.count(split))
         for metric, (total, weight) in zip(problem.row_metrics, sums.numpy()[:, terms:].T.reshape(-1, 2, stack.size), strict=True):

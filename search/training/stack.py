@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from search.training.batch import Batch, Tensor, Tensors, mask_of
+from search.training.knobs import Knobs
 from search.training.network import Network, Passed
 from search.training.opened import DeviceRows
 from search.training.optimizers import stacked_optimizer
@@ -104,54 +106,53 @@ class Stack:
     # Training, in the graph
 
     def _train(
-        self, weights: Tensor, order: Tensor, extra: Tensors, first: Tensor, stop: Tensor, sums: Tensor
+        self, knobs: Knobs, order: Tensor, extra: Tensors, first: Tensor, stop: Tensor, sums: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Train steps `first` to `stop`; return the sums of term * rows [K, terms], and whose weights are all finite [K].
 
-        `weights` is [K, terms], `order` the order of the training rows, `sums` what was summed before.
+        `knobs` are all settings' ([K, ...]), `order` the order of the training rows, `sums` what was summed before.
         """
         _count_trace()  # Python runs when a graph is traced, and only then
         rows = self._problem.rows("train")
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
             taken = self._problem.slice(rows, order, step, extra)
-            return step + 1, sums + tf.cast(self._train_step(taken, weights), tf.float64) * _row_count(taken)
+            return step + 1, sums + tf.cast(self._train_step(taken, knobs), tf.float64) * _row_count(taken)
 
         _, sums = tf.while_loop(lambda step, _: step < stop, body, (first, sums))
         return sums, tf.reduce_all(tf.stack([stacked.finite() for stacked in self.trainable]), axis=0)
 
-    def _train_step(self, rows: DeviceRows, weights: Tensor) -> Tensor:
+    def _train_step(self, rows: DeviceRows, knobs: Knobs) -> Tensor:
         """Do one step of all settings: forward, gradients, the optimizer. Returns the unweighted terms [K, terms]."""
-        weights = weights if self._strategy.stacks else weights[0]
         differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
-        gradients, terms, state = differentiate(rows, weights)
+        gradients, terms, state = differentiate(rows, self._mapped(knobs))
         self.optimizer.apply(self._clip(gradients), self._variables)
         self._constrain()
         for stacked, value in zip(self.state, state, strict=True):
             stacked.update(value)
         return terms
 
-    def _gradients_of_sum(self, rows: DeviceRows, weights: Tensor) -> tuple[list[Any], Tensor, list[Tensor]]:
+    def _gradients_of_sum(self, rows: DeviceRows, knobs: Knobs) -> tuple[list[Any], Tensor, list[Tensor]]:
         """Return the gradients of the sum of all totals, which are each setting's own, the terms, and the state after."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, Tensor, list[Tensor]]:
             step = self._step(rows, *values)
             return step.total, step.terms, self._form.split(step.state)
 
         trainable, state = self._values()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(trainable)
-            totals, terms, after = self._strategy.over(one, (trainable, state, weights), self.size)
+            totals, terms, after = self._strategy.over(one, (trainable, state, knobs), self.size)
             total = tf.reduce_sum(totals)
         gradients = tape.gradient(total, trainable)
         if self._strategy.stacks:
             gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
         return gradients, terms, after
 
-    def _gradients_apart(self, rows: DeviceRows, weights: Tensor) -> tuple[list[Any], Tensor, list[Tensor]]:
+    def _gradients_apart(self, rows: DeviceRows, knobs: Knobs) -> tuple[list[Any], Tensor, list[Tensor]]:
         """Return each setting's gradients, taken one by one so that those by rows stay rows; else as `_gradients_of_sum`."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], Tensor]) -> tuple[dict[str, Any], Tensor, list[Tensor]]:
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[dict[str, Any], Tensor, list[Tensor]]:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(values[0])
                 step = self._step(rows, *values)
@@ -159,11 +160,15 @@ class Stack:
             parts = {str(i): gradient_parts(each, stacked) for i, (each, stacked) in enumerate(gradients) if each is not None}
             return parts, step.terms, self._form.split(step.state)
 
-        parts, terms, after = self._strategy.over(one, (*self._values(), weights), self.size)
+        parts, terms, after = self._strategy.over(one, (*self._values(), knobs), self.size)
         return [stacked.gradient(parts.get(str(i))) for i, stacked in enumerate(self.trainable)], terms, after
 
-    def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], weights: Tensor) -> Step:
-        return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), weights)
+    def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], knobs: Knobs) -> Step:
+        return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), knobs)
+
+    def _mapped(self, knobs: Knobs) -> Knobs:
+        """Return the knobs as the strategy maps them."""
+        return knobs if self._strategy.stacks else knobs.of(0)
 
     def _values(self) -> tuple[list[Tensor], list[Tensor]]:
         return [stacked.value() for stacked in self.trainable], [stacked.value() for stacked in self.state]
@@ -180,7 +185,7 @@ class Stack:
     # Measuring, in the graph
 
     def _measure(
-        self, rows: tuple[Tensors, ...], order: Tensor, extra: Tensors, first: Tensor, stop: Tensor, sums: Tensor
+        self, knobs: Knobs, rows: tuple[Tensors, ...], order: Tensor, extra: Tensors, first: Tensor, stop: Tensor, sums: Tensor
     ) -> Tensor:
         """Measure batches `first` to `stop`.
 
@@ -190,20 +195,20 @@ class Stack:
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
             taken = self._problem.slice(DeviceRows(*rows), order, step, extra)
-            return step + 1, sums + self._measured(taken)
+            return step + 1, sums + self._measured(taken, knobs)
 
         return tf.while_loop(lambda step, _: step < stop, body, (first, sums))[1]
 
-    def _measured(self, rows: DeviceRows) -> Tensor:
+    def _measured(self, rows: DeviceRows, knobs: Knobs) -> Tensor:
         """Measure one batch of all settings: terms and the workload's own metrics in the map, all other metrics on its outputs."""
         own = [metric for metric in self._problem.row_metrics if not metric.of_rows]
 
-        def one(values: tuple[list[Tensor], list[Tensor]]) -> tuple[Tensor, list[Tensor], Tensors, Tensors]:
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, list[Tensor], Tensors, Tensors]:
             batch, terms = measured_batch(self._problem, self._network, rows, values[0], self._merged(values[1]))
             masks = {name: mask for name, output in batch.outputs.items() if (mask := mask_of(output)) is not None}
             return terms, [_sums(metric.measure(batch), 1) for metric in own], dict(batch.outputs), masks
 
-        terms, own_sums, outputs, masks = self._strategy.over(one, self._values(), self.size)
+        terms, own_sums, outputs, masks = self._strategy.over(one, (*self._values(), self._mapped(knobs)), self.size)
         self._count(rows, outputs, masks)
         side_by_side = self._side_by_side(rows, outputs, masks)
         sums = [tf.cast(terms, tf.float64) * _row_count(rows)]
@@ -238,7 +243,8 @@ class Stack:
         rows = tuple({name: spec(tensor) for name, tensor in part.items()} for part in self._problem.rows("train"))
         order, step = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         sums = tf.TensorSpec((self.size, self.measured_width), tf.float64)
-        return rows, order, dict.fromkeys(self._problem.extra_sizes, order), step, step, sums
+        knobs = Knobs(tf.TensorSpec((self.size, len(self._problem.terms)), keras.config.floatx()))
+        return knobs, rows, order, dict.fromkeys(self._problem.extra_sizes, order), step, step, sums
 
     @property
     def measured_width(self) -> int:
