@@ -14,8 +14,9 @@ To the child:
 From the child:
     {"is": "ready", "versions": {...}}              once, after the imports
     {"is": "described", "workloads": [{"name", "digest", "description"} | {"name", "reason"}]}
-    {"is": "prepared", "cohort_size", "engine", "why", "warnings", "traces"}
+    {"is": "prepared", "cohort_size", "engine", "threads", "why", "warnings", "traces", "initial": {path: v}}
         | {"is": "refused", "reason": {"code", "message", "at"}}
+        initial: the terms before training under `search.seed`, over the training rows; only finite ones
     {"is": "progress", "step": s}                   alive; at most every SECONDS_BETWEEN_PROGRESS
     {"is": "epoch", "epoch", "numbers", "seconds", "train": {path: [v]}, "validation": {path: [v]}, "test": {}, "weights": {}}
     {"is": "rung", "epoch", "numbers": [n]}         after that epoch's report: waits for `go_on`, or until all of them are cancelled
