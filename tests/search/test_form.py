@@ -8,7 +8,7 @@ import pytest
 
 from search.errors import DefinitionRefused, Fault, shown
 from search.names import listed, nearest
-from tests.search.definitions import changed, fault_at, faults_of, flagship, log_range
+from tests.search.definitions import changed, fault_at, faults_of, flagship
 
 # What is announced
 
@@ -26,8 +26,6 @@ from tests.search.definitions import changed, fault_at, faults_of, flagship, log
         ("objective.metrics.0.at_least", {"of": "reference", "times": 0.98}),
         ("objective.metrics.0.at_most", {"of": "equal"}),
         ("tasks.1.losses.0.weight.schedule", {"warm_up": 0.1}),
-        ("training.optimizer.config.learning_rate", log_range()),
-        ("tasks.0.losses.0.config.ignore_class", {"values": [1, 2]}),
     ],
 )
 def test_what_is_announced_is_refused_with_not_yet(path: str, value: Any) -> None:
