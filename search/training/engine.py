@@ -45,11 +45,11 @@ Values = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Start:
-    """Where the settings of one seed begin: the network's variables, and epoch 0's numbers."""
+    """Where the settings of one seed begin: the network's variables, and epoch 0's numbers, one for all settings or [K]."""
 
     variables: Arrays
-    train: Mapping[str, float]
-    validation: Mapping[str, float]
+    train: Mapping[str, float | NDArray[np.float64]]
+    validation: Mapping[str, float | NDArray[np.float64]]
 
 
 @dataclass
@@ -76,12 +76,14 @@ class Group:
     def drop(self, setting: Setting) -> None:
         self.places.pop(self.settings.index(setting))
 
-    def knobs(self, paths: Sequence[str]) -> Knobs:
+    def knobs(self, problem: Problem) -> Knobs:
         """Return the settings' knobs, each [K, ...]; free places repeat the last setting."""
         rows = {where: setting for setting, where in self.running()}
         last = self.settings[-1]
-        values = [[rows.get(where, last).weights[path] for path in paths] for where in range(self.stack.size)]
-        return Knobs(tf.constant(values, keras.config.floatx()))
+        chosen = [rows.get(where, last) for where in range(self.stack.size)]
+        weights = [[setting.weights[path] for path in problem.paths] for setting in chosen]
+        arguments = [[setting.arguments.get(path, usual) for path, usual in problem.usual.items()] for setting in chosen]
+        return Knobs(*(tf.constant(each, keras.config.floatx(), (len(chosen), len(each[0]))) for each in (weights, arguments)))
 
 
 class CohortEngine:
@@ -137,7 +139,7 @@ class CohortEngine:
         """Make the largest stack's graphs, without a step. Raises what the user's code raises in a graph."""
         stack = self._stack(self._size)
         size, none, width = stack.size, tf.constant(0), len(self._problem.terms)
-        knobs = equal_knobs(size, width)
+        knobs = equal_knobs(size, width, [*self._problem.usual.values()])
         extra = self._extra_orders(lambda _, count: np.arange(count, dtype=np.int32))
         order = tf.range(self._problem.count("train"))
         stack.train(knobs, order, extra, none, none, tf.zeros((size, width), tf.float64))
@@ -184,7 +186,7 @@ class CohortEngine:
     # Where a group begins
 
     def _begin(self, group: Group, observer: Observer) -> None:
-        """Set the stack to the seed's start, and report epoch 0, which all settings of the seed share."""
+        """Set the stack to the seed's start, and report epoch 0, which settings of one seed and one set of arguments share."""
         began = time.perf_counter()
         start = self._starts.get(group.seed) or self._measured_start(group, observer)
         if not group.places:
@@ -200,9 +202,11 @@ class CohortEngine:
         variables = [variable.numpy() for variable in self._problem.network(group.seed).variables]
         group.stack.begin([variables] * group.stack.size)
         terms = set(self._problem.paths)
-        train = {path: float(values[0]) for path, values in self._measure("train", group, observer).items() if path in terms}
-        validation = {path: float(values[0]) for path, values in self._measure("validation", group, observer).items()}
-        start = Start(variables, train, validation)
+        train = {path: values for path, values in self._measure("train", group, observer).items() if path in terms}
+        validation = self._measure("validation", group, observer)
+        if self._problem.searches_terms:  # each setting has its own numbers
+            return Start(variables, train, validation)
+        start = Start(variables, _of_first(train), _of_first(validation))
         if not group.places:  # cancelled in the middle: these are not the seed's numbers
             return start
         while len(self._starts) >= MAX_SEEDS:
@@ -232,7 +236,7 @@ class CohortEngine:
         """
         problem = self._problem
         count = problem.count("train")
-        knobs = group.knobs(problem.paths)
+        knobs = group.knobs(problem)
         order = tf.constant(epoch_order(group.seed, epoch - 1, count))
         extra = self._extra_orders(lambda i, size: epoch_order(group.seed, epoch - 1, size, stream=i + 1))
         sums = tf.zeros((group.stack.size, len(problem.paths)), tf.float64)
@@ -248,7 +252,7 @@ class CohortEngine:
     def _measure(self, split: str, group: Group, observer: Observer) -> Values:
         """Return terms and metrics over a split, in order, without training."""
         problem, stack = self._problem, group.stack
-        knobs, rows, order = group.knobs(problem.paths), tuple(problem.rows(split)), tf.range(problem.count(split))
+        knobs, rows, order = group.knobs(problem), tuple(problem.rows(split)), tf.range(problem.count(split))
         extra = self._extra_orders(lambda _, size: np.arange(size, dtype=np.int32))
         sums = tf.zeros((stack.size, stack.measured_width), tf.float64)
         stack.reset_counters()
@@ -309,6 +313,10 @@ class CohortEngine:
             if not finite[where]:
                 reason = Reason("diverged", f"epoch {epoch}: the model's weights are not finite")
                 _end(group, setting, TrialState.DIVERGED, reason, observer)
+
+
+def _of_first(values: Values) -> dict[str, float]:
+    return {path: float(each[0]) for path, each in values.items()}
 
 
 def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, observer: Observer) -> None:
