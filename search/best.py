@@ -11,7 +11,7 @@ from functools import cache
 from importlib import metadata
 from typing import Any, Literal
 
-from search import catalog, normal
+from search import arguments, catalog, normal, space
 from search.definition import StudyDefinition, Task
 from search.verdict import Verdict
 from storage.records import STUDY_ENDS, AnchorRecord, Measured, StudyRecord, TrialRecord
@@ -58,7 +58,7 @@ class Winner:
 def best_weights(winner: Winner) -> dict[str, Any]:
     """Return the best-weights document of `winner`, in the order in which it is read."""
     study, definition, trial = winner.study, winner.definition, winner.best.trial
-    shown = normal.shown(definition)
+    shown = normal.shown(arguments.settled(definition, space.usual_arguments(definition) | dict(trial.parameters)))
     return {
         "format": FORMAT,
         "version": VERSION,

@@ -18,9 +18,10 @@ def cautions(known: Known, trials: int) -> list[str]:
 
 
 def _many_weights(known: Known, trials: int) -> Iterator[str]:
-    searched = len(known.parts.searched())
+    arguments = len(known.parts.arguments())
+    searched, what = len(known.parts.searched()) + arguments, "parameter" if arguments else "weight"
     if searched * 10 > trials:
-        yield f"{searched} searched weights for {trials} trials: ten trials or more per searched weight give the sampler a chance"
+        yield f"{searched} searched {what}s for {trials} trials: ten trials or more per searched {what} give the sampler a chance"
 
 
 def _dropped_losses(known: Known, trials: int) -> Iterator[str]:
@@ -89,7 +90,7 @@ def _unlearnt(known: Known, trials: int) -> Iterator[str]:
 
 def _outside(known: Known, trials: int) -> Iterator[str]:
     members = _members(known)
-    for place, weight in known.parts.searched().items():
+    for place, weight in (known.parts.searched() | known.parts.arguments()).items():
         if place in members:  # its range bounds what is drawn, not what is used
             continue
         if weight.current is not None and not weight.may_be(weight.current):

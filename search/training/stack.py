@@ -20,6 +20,7 @@ from search.training.moving import Balancing, Learned, Rules
 from search.training.network import Network, Passed
 from search.training.opened import DeviceRows
 from search.training.optimizers import stacked_optimizer
+from search.training.per_setting import give
 from search.training.problem import Problem
 from search.training.shared import gradient_norms, shared_places
 from search.training.stacked import Form, Stacked, gradient_parts
@@ -178,6 +179,7 @@ class Stack:
         """
         differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
         gradients, terms, state, norms = differentiate(rows, self._mapped(knobs), shared)
+        give(self.optimizer, self._problem.optimizer_arguments(self._mapped(knobs).arguments))
         self.optimizer.apply(self._clip(gradients), self._variables)
         self._constrain()
         for stacked, value in zip(self.state, state, strict=True):
@@ -261,7 +263,9 @@ class Stack:
         own = [metric for metric in self._problem.row_metrics if not metric.of_rows]
 
         def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, list[Tensor], Tensors, Tensors]:
-            batch, terms = measured_batch(self._problem, self._network, rows, values[0], self._merged(values[1]))
+            batch, terms = measured_batch(
+                self._problem, self._network, rows, values[0], self._merged(values[1]), values[2].arguments
+            )
             masks = {name: mask for name, output in batch.outputs.items() if (mask := mask_of(output)) is not None}
             return terms, [_sums(metric.measure(batch), 1) for metric in own], dict(batch.outputs), masks
 
@@ -300,7 +304,8 @@ class Stack:
         rows = tuple({name: spec(tensor) for name, tensor in part.items()} for part in self._problem.rows("train"))
         order, step = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         sums = tf.TensorSpec((self.size, self.measured_width), tf.float64)
-        knobs = Knobs(tf.TensorSpec((self.size, len(self._problem.terms)), keras.config.floatx()))
+        widths = len(self._problem.terms), len(self._problem.arguments)
+        knobs = Knobs(*(tf.TensorSpec((self.size, width), keras.config.floatx()) for width in widths))
         return knobs, rows, order, dict.fromkeys(self._problem.extra_sizes, order), step, step, sums
 
     @property
