@@ -28,7 +28,8 @@ Config = dict[Annotated[str, Field(max_length=64)], JsonValue]
 
 SEARCHABLE = (
     'A range ({"low", "high"} or {"values"}, as for a weight) in place of a number searches it, where the catalog calls it '
-    "searchable or where it belongs to the workload's own; its path among the parameters is `<term>.<argument>`, or `optimizer.<argument>`."
+    "searchable or where it belongs to the workload's own; its path among the parameters is `<term>.<argument>`, or "
+    "`optimizer.<argument>`."
 )
 
 
