@@ -82,6 +82,9 @@ class ConfirmationBody(Body):
         description="The winner's value in the search minus its mean here: what luck and choice had added."
     )
     candidates: dict[str, ConfirmedBody] = Field(description="By rule, or `trial 18`.")
+    epochs: dict[str, int] | None = Field(
+        default=None, description="The winner's epoch that counts, by seed; absent where it is the last."
+    )
     against: dict[str, IntervalBody] = Field(description="By the baseline's rule.")
 
 
@@ -102,7 +105,11 @@ class BestWeights(Body):
     weights: Numbers = Field(description="Every term's weight.")
     shared: Numbers = Field(description="Shared weights by name.")
     parameters: Numbers
-    schedules: dict[str, Any]
+    schedules: dict[str, Any] = Field(
+        description="How weights come to their final value, by term path; `start` is a multiple of it, `fraction` a share of the "
+        "epochs.",
+        examples=[{"agreement": {"shape": "linear", "start": 0.0, "fraction": 0.3}}],
+    )
     loss_weights: dict[str, float | list[float] | None] | None = Field(
         default=None,
         description="For `compile`, by the model's output keys; null for an output without a loss. Absent for `custom_loss`.",
@@ -117,6 +124,10 @@ class BestWeights(Body):
     confirmation: ConfirmationBody | None = Field(default=None, description="Absent where the study has none, or has not ended.")
     baselines: dict[str, BaselineBody]
     training: dict[str, Any]
+    workload: dict[str, Any] = Field(
+        description="Its name and options, and what a script that imports it must know: `place` is `module:attribute`.",
+        examples=[{"name": "digits", "options": {}, "place": "search.workloads.digits:Digits"}],
+    )
     versions: dict[str, str | None]
     not_finite: NotFinite = Field(default_factory=dict)
 
