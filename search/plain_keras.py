@@ -28,25 +28,22 @@ def keras_losses(
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return `loss` and `loss_weights` of compile by output, or None where Keras's losses do not take the outputs as they come.
 
-    A loss of weight 0 is left out: Keras would multiply by 0, and 0 * inf is NaN.
+    Nor can it leave out a loss of weight 0: Keras multiplies by 0, and 0 * inf is NaN.
     """
     found: dict[str, list[tuple[Call, float]]] = {output: [] for output in outputs}
     for task in tasks:
         for loss in task.losses:
-            entry = find_loss(loss.loss)
-            if entry is None or (task.from_logits and not _takes_logits(entry)):
+            entry, weight = find_loss(loss.loss), weights[f"{task.name}.{loss.name}"]
+            if entry is None or weight == 0 or (task.from_logits and not _takes_logits(entry)):
                 return None
-            if weight := weights[f"{task.name}.{loss.name}"]:
-                found[task.used_output].append((_loss(entry, task, loss), weight))
-    parts = {output: list(zip(*each, strict=True)) for output, each in found.items()}
-    return ({output: _one_or_all(part, 0) for output, part in parts.items()}, {o: _one_or_all(p, 1) for o, p in parts.items()})
+            found[task.used_output].append((_loss(entry, task, loss), weight))
+    losses = {output: _one_or_all([loss for loss, _ in each]) for output, each in found.items()}
+    return losses, {output: _one_or_all([weight for _, weight in each]) for output, each in found.items()}
 
 
-def _one_or_all(parts: Sequence[Sequence[Any]], which: int) -> Any:
+def _one_or_all(parts: list[Any]) -> Any:
     """Return what an output has of losses or weights: none, one, or a list."""
-    if not parts:
-        return None
-    return parts[which][0] if len(parts[which]) == 1 else list(parts[which])
+    return parts if len(parts) > 1 else parts[0] if parts else None
 
 
 def keras_metrics(tasks: Sequence[Task], paths: Sequence[str]) -> dict[str, Call] | None:

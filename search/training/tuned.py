@@ -92,23 +92,24 @@ class Tuned:
         rows = ops.shape(next(iter(batch.outputs.values())))[0]
         for term in self._tuned_terms:
             weighted, value = self._weighted(term, batch)
-            if weighted is not None:
-                total = total + ops.cast(weighted, total.dtype)
+            total = total + ops.cast(weighted, total.dtype)
             self._tuned_means[term.path].update_state(value, sample_weight=ops.cast(rows, value.dtype))
         for metric in self._tuned_metrics:
             self._tuned_means[metric.path].update_state(*metric.measure(batch))
         return total
 
-    def _weighted(self, term: TermFunction, batch: Batch) -> tuple[Tensor | None, Tensor]:
-        """Return weight * term, None where the term is left out, and the raw term.
+    def _weighted(self, term: TermFunction, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return weight * term, and the raw term.
 
-        A weight that moves may be 0 in some epochs: as in a study, neither value nor gradient of the term gets through then.
+        Where the weight is 0, for good or in this epoch, the term is left out as in a study: neither its value nor its gradient
+        gets through, and what it alone would train has a gradient of 0.
         """
         moving = self._tuned_moving.values if self._tuned_moving is not None else {}
-        if term.path not in moving:
-            value, weight = term(batch), self._tuned_weights[term.path]
-            return (weight * value if weight != 0 else None), value
-        weight = ops.convert_to_tensor(moving[term.path])
+        fixed = self._tuned_weights[term.path]
+        if term.path not in moving and fixed != 0:
+            value = term(batch)
+            return fixed * value, value
+        weight = ops.convert_to_tensor(moving.get(term.path, fixed), dtype=keras.config.floatx())
         active = ops.not_equal(weight, 0)
         value = term(batch.gated(active))
         return ops.where(active, ops.cast(weight, value.dtype) * value, ops.zeros_like(value)), value
@@ -117,7 +118,8 @@ class Tuned:
 def _with(callbacks: Any, added: keras.callbacks.Callback) -> Any:
     """Return the callbacks that `fit` was given, in whatever form, and one more."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(added)
+        if not any(isinstance(each, type(added)) for each in callbacks.callbacks):  # the list may serve several fits
+            callbacks.callbacks.append(added)
         return callbacks
     return [added, *keras.tree.flatten(callbacks)] if callbacks else [added]
 
