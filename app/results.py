@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from app.confirmed import verdict_of
+from app.confirmed import confirmed_epochs, verdict_of
 from app.reading import definition_of
 from app.refusals import BadParameter, NoFeasibleTrial, NoTrialEver, NoTrialYet, Refusal
 from app.schemas.common import Split
@@ -61,6 +61,7 @@ def winner_document(
                 verdict=verdict,
                 picked_by=picked_by,
                 divisors=divisors(definition, answers.initial_values(session, study.id)),
+                confirmed_epochs=confirmed_epochs(session, study, winner.number) if verdict is not None else {},
             )
         )
     )

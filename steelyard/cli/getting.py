@@ -32,6 +32,9 @@ def register(app: typer.Typer) -> None:
 def best(
     name: StudyName,
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the best-weights JSON there.")] = None,
+    script: Annotated[
+        str | None, typer.Option("--script", metavar="FILE", help="Write a Keras file there that trains the winner again.")
+    ] = None,
     pick: Annotated[
         str | None, typer.Option("--pick", help="One of the Pareto front: knee, nearest_ideal or metric:PATH (best in one metric).")
     ] = None,
@@ -47,12 +50,20 @@ def best(
     with connect(url) as client:
         found = client.best(name, pick=pick, aggregate=aggregate)
     if output is not None:
-        write_whole(Path(output), [(json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode()])
-        note(f"Wrote {output}: trial {found['trial']} of {name}{'' if found['final'] else ', so far'}.")
-        if as_json:
-            print_document(found)
-        return
-    answer(found, as_json, lambda: _drawn(found))
+        _write(output, json.dumps(found, indent=2, ensure_ascii=False) + "\n", found)
+    if script is not None:
+        from steelyard.client import script_of
+
+        _write(script, script_of(found), found)
+    if output is None and script is None:
+        answer(found, as_json, lambda: _drawn(found))
+    elif as_json:
+        print_document(found)
+
+
+def _write(file: str, text: str, found: dict[str, Any]) -> None:
+    write_whole(Path(file), [text.encode()])
+    note(f"Wrote {file}: trial {found['trial']} of {found['study']['name']}{'' if found['final'] else ', so far'}.")
 
 
 def _drawn(found: dict[str, Any]) -> RenderableType:
