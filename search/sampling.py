@@ -7,6 +7,7 @@ quasi-random points are our own, by search index, and need no Optuna.
 from __future__ import annotations
 
 import importlib.util
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
