@@ -11,8 +11,10 @@ from search import pareto
 from search.compromise import compromise, scored, scored_objective, valued
 from search.definition import Objective
 from search.objective import evaluate
+from search.plan import Run, plan
 from storage.records import Role, TrialRecord, TrialState
-from tests.search.histories import trial
+from tests.search.definitions import changed, define, log_range, study
+from tests.search.histories import history, trial
 
 OBJECTIVE = Objective.model_validate(
     {
@@ -118,3 +120,17 @@ def test_a_baseline_is_valued_by_the_front_of_the_search() -> None:
     objective = scored_objective(OBJECTIVE, front())
     baseline = trial(5, role=Role.BASELINE, value=None, values={"accuracy": 0.4, "error": 20.0, "size": 1.0})
     assert valued(objective, baseline).value == pytest.approx((0.4 / 0.4 - 20 / 40) / (1 / 0.4 + 1 / 40))
+
+
+def test_the_plan_confirms_the_finalists_of_a_front() -> None:
+    """Errors (1, 9), (2, 2), (9, 1) are the front, 8 wide in both: the sums are -10, -4, -10, and -5 behind the second."""
+    search = {"trials": 4, "confirmation": {"top": 2, "seeds": 2}, "baselines": []}
+    definition = define(changed(study(log_range(), 1.0, **search), {"objective.aggregate": "pareto"}))
+    errors = [(1.0, 9.0), (2.0, 2.0), (9.0, 1.0), (2.0, 3.0)]
+    trials = [
+        trial(i, {"t0.error": float(i)}, weights={"t0.error": float(i)}, value=None, values={"t0.mse": a, "t1.mse": b})
+        for i, (a, b) in enumerate(errors)
+    ]
+    step = plan(definition, history(definition, trials), 8)
+    assert isinstance(step, Run)
+    assert {(each.role, each.confirms) for each in step.trials} == {(Role.CONFIRMATION, 1), (Role.CONFIRMATION, 3)}
