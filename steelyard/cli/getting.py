@@ -33,7 +33,7 @@ def best(
     name: StudyName,
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the best-weights JSON there.")] = None,
     pick: Annotated[
-        str | None, typer.Option("--pick", help="One of the Pareto front: knee, nearest_ideal or metric:PATH (best in one metric).")
+        str | None, typer.Option("--pick", help="One of the Pareto front: knee, nearest_ideal, metric:PATH or confirmed.")
     ] = None,
     aggregate: Annotated[
         str | None, typer.Option("--aggregate", help="Judge by the same metrics under another aggregate, such as worst.")
