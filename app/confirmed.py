@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 
 from app.reading import definition_of
+from search.compromise import scored_objective, valued
+from search.objective import is_pareto
+from search.recall import recalled
 from search.verdict import Candidate, Verdict, judge
 from storage import answers, trials
 from storage.database import Session
@@ -26,8 +29,12 @@ def verdict_of(session: Session, study: StudyRecord) -> Verdict | None:
         if trial.confirms is not None:
             measured[trial.confirms][trial.seed] = moments[moment]
     confirmed = [trials.get_trial(session, study.id, number) for number in sorted(measured)]
+    objective = definition.objective
+    if is_pareto(objective):  # by the same compromise as the plan chose its finalists
+        objective = scored_objective(objective, recalled(session, study, definition))
+        confirmed = [valued(objective, trial) for trial in confirmed]
     candidates = [Candidate(trial, measured[trial.number]) for trial in confirmed]
-    return judge(definition.objective, candidates, answers.anchors_of(session, study.id))
+    return judge(objective, candidates, answers.anchors_of(session, study.id))
 
 
 def confirmed_epochs(session: Session, study: StudyRecord, number: int) -> dict[int, int]:
