@@ -19,6 +19,11 @@ def verdict_of(session: Session, study: StudyRecord) -> Verdict | None:
     definition = definition_of(study)
     if definition.search.confirmation is None or study.state is not StudyState.COMPLETE:
         return None
+    return judge(definition.objective, candidates_of(session, study), answers.anchors_of(session, study.id))
+
+
+def candidates_of(session: Session, study: StudyRecord) -> list[Candidate]:
+    """Return what was trained again on fresh seeds, by number, with what it measured."""
     moment = counted_moment(study)
     measured: dict[int, dict[int, Measured]] = defaultdict(dict)
     found, _ = trials.page_trials(session, study.id, state=TrialState.COMPLETE, role=Role.CONFIRMATION, page_size=MOST)
@@ -26,5 +31,4 @@ def verdict_of(session: Session, study: StudyRecord) -> Verdict | None:
         if trial.confirms is not None:
             measured[trial.confirms][trial.seed] = moments[moment]
     confirmed = [trials.get_trial(session, study.id, number) for number in sorted(measured)]
-    candidates = [Candidate(trial, measured[trial.number]) for trial in confirmed]
-    return judge(definition.objective, candidates, answers.anchors_of(session, study.id))
+    return [Candidate(trial, measured[trial.number]) for trial in confirmed]
