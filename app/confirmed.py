@@ -8,7 +8,7 @@ from app.reading import definition_of
 from search.verdict import Candidate, Verdict, judge
 from storage import answers, trials
 from storage.database import Session
-from storage.records import Measured, Role, StudyRecord, StudyState, TrialState
+from storage.records import Measured, Moment, Role, StudyRecord, StudyState, TrialState
 from storage.study_rows import counted_moment
 
 MOST = 10_000
@@ -32,3 +32,11 @@ def candidates_of(session: Session, study: StudyRecord) -> list[Candidate]:
             measured[trial.confirms][trial.seed] = moments[moment]
     confirmed = [trials.get_trial(session, study.id, number) for number in sorted(measured)]
     return [Candidate(trial, measured[trial.number]) for trial in confirmed]
+
+
+def confirmed_epochs(session: Session, study: StudyRecord, number: int) -> dict[int, int]:
+    """Return the epoch that counts of each confirmation of trial `number` by seed; none where the study counts the last one."""
+    if counted_moment(study) is Moment.LAST:
+        return {}
+    found, _ = trials.page_trials(session, study.id, state=TrialState.COMPLETE, role=Role.CONFIRMATION, page_size=MOST)
+    return {trial.seed: trial.best_epoch for trial, _ in found if trial.confirms == number and trial.best_epoch is not None}

@@ -9,14 +9,14 @@ from app.schemas.common import AnchorBody, Split, reason_body
 from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
 from app.waiting import reason_of
-from search import normal
+from search import normal, space
 from search.anchors import resolved, wanted
 from search.best import anchor_told
 from search.definition import ObjectiveMetric, RelativeBound, StudyDefinition
 from search.phases import trainings
 from storage import answers, studies, workers
 from storage.database import Session
-from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, TrialState, WorkerRecord
+from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, WorkerRecord
 
 Counts = tuple[Mapping[str, int], int]
 """Trials by state, and trial-epochs done."""
@@ -83,16 +83,18 @@ def _progress(session: Session, study: StudyRecord, definition: StudyDefinition,
 def _seconds_left(session: Session, study: StudyRecord, definition: StudyDefinition, counts: Counts) -> float | None:
     """Estimate: the epochs to go, at the seconds an epoch took so far, over the cohorts that train side by side.
 
-    A trial that ended early (diverged, failed) counts as done, so it is not the study's epochs that are subtracted.
+    A trial that ended early (pruned, diverged, failed) counts as done, and search trials to come will train for as long as those
+    did that have ended.
     """
     pace = studies.trial_durations(session, study.id)
     if not pace.epochs:
         return None
-    trials, epochs = counts
-    ended = sum(trials[state] for state in TRIAL_ENDS)
+    ended = sum(counts[0][state] for state in TRIAL_ENDS)
     per_trial = definition.training.epochs
-    under_way = min(max(epochs - ended * per_trial, 0), trials[TrialState.RUNNING] * per_trial)
-    left = max((trainings(definition) - ended) * per_trial - under_way, 0)
+    searches = max(space.trial_budget(definition) - pace.searched, 0)
+    others = max(trainings(definition) - ended - searches, 0)
+    per_search = pace.searched_epochs / pace.searched if pace.searched else per_trial
+    left = max(searches * per_search + others * per_trial - pace.under_way, 0)
     return left * pace.seconds / pace.epochs / max(pace.cohorts, 1)
 
 

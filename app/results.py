@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from app import sensitivity
-from app.confirmed import verdict_of
+from app.confirmed import confirmed_epochs, verdict_of
 from app.reading import definition_of
 from app.refusals import BadParameter, NoFeasibleTrial, NoSensitivity, NoSensitivityYet, NoTrialEver, NoTrialYet, Refusal
 from app.schemas.common import Split
@@ -74,6 +74,7 @@ def winner_document(
                 picked_by=picked_by,
                 sensitivity=matters,
                 divisors=divisors(definition, answers.initial_values(session, study.id)),
+                confirmed_epochs=confirmed_epochs(session, study, winner.number) if verdict is not None else {},
             )
         )
     )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 
 from search import importance, normal, sampling
 from search.anchors import resolved, wanted
-from search.definition import StudyDefinition
+from search.definition import Objective, StudyDefinition
 from search.plan import End, History, Run, Score, plan
-from search.scoring import measurements, score
+from search.scoring import measurements, objective_of, score
 from storage import answers, leases, studies, trials
 from storage.database import Database, Session
 from storage.errors import StorageError
 from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
+from storage.rivals import search_indices
 
 log = structlog.get_logger("steelyard.worker")
 
@@ -26,13 +27,19 @@ COHORT = "cohort"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a worker holds: a study to prepare, or a cohort of its trials to train."""
+    """What a worker holds: a study to prepare, or a cohort of its trials to train.
+
+    `objective` is the study's, with numbers for what it is relative to as far as they were known when the cohort was claimed.
+    `indices` has the place of each search trial of the cohort among the study's, by number, where the study has a pruner.
+    """
 
     study: StudyRecord
     definition: StudyDefinition
     lease: LeaseRecord
     cohort: int | None = None
     trials: tuple[TrialRecord, ...] = ()
+    indices: Mapping[int, int] = field(default_factory=dict)
+    objective: Objective | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,9 @@ def _claim_cohort(
         return None
     lease = leases.acquire(session, study.id, claimant.worker_id, COHORT, claimant.lease_seconds, now)
     cohort = trials.start_cohort(session, study, chosen, lease, engine=study.engine or "", worker=claimant.name, now=now)
-    return Claim(study, definition, lease, cohort, tuple(chosen))
+    pruned = definition.search.pruner is not None
+    indices = search_indices(session, study.id, [trial.number for trial in chosen]) if pruned else {}
+    return Claim(study, definition, lease, cohort, tuple(chosen), indices, objective_of(session, study.id, definition))
 
 
 def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:

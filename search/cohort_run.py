@@ -12,6 +12,7 @@ from search.claim import Claim
 from search.definition import Objective, StudyDefinition
 from search.holding import Holding
 from search.results import Curve, outcome, unpacked
+from search.rungs import Rungs
 from search.scoring import objective_of
 from storage import leases, trials
 from storage.database import Database, Session
@@ -30,6 +31,7 @@ class CohortRun:
         self._roles = {trial.number: trial.role for trial in claim.trials}
         self._epochs: list[EpochReports] = []
         self._ends: list[Message] = []
+        self._rungs = Rungs(database, claim)
         self.trained = False
         self.traces = 0  # graphs that the child has traced in its life
         self.recorded = False
@@ -44,7 +46,10 @@ class CohortRun:
             "definition": normal.shown(self._claim.definition),
             "cohort_size": study.cohort_size,
             "engine": study.engine,
-            "settings": [_setting(self._claim.definition, trial) for trial in self._claim.trials],
+            "settings": [
+                {**_setting(self._claim.definition, trial), "rungs": list(self._rungs.of(trial.number))}
+                for trial in self._claim.trials
+            ],
         }
 
     def hear(self, message: Message) -> None:
@@ -54,6 +59,8 @@ class CohortRun:
                 self._hear_epoch(message)
             case "ended":
                 self._hear_end(message)
+            case "rung":
+                self._rungs.ask(message)
             case "trained":
                 self.trained = True
                 self.traces = int(message.get("traces", 0))
@@ -79,6 +86,15 @@ class CohortRun:
         reason = Reason(told["code"], told["message"], told.get("at")) if told else None
         judged = None if self._roles[number] is Role.REFERENCE else objective
         return outcome(number, self._curves[number], judged, TrialState(message["state"]), reason, int(message["epochs"]))
+
+    @property
+    def asked(self) -> bool:
+        """Tell whether the child waits for us, at a rung."""
+        return self._rungs.asked
+
+    def answer(self) -> Message | None:
+        """Return what the child waits for, if it waits. None too as long as its numbers are not stored: the database is away."""
+        return None if self._epochs else self._rungs.answer(self._curves)
 
     def record(self) -> bool:
         """Store what came since the last time. Returns False where the database is away: it is kept. Raises LeaseLost."""

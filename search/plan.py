@@ -136,7 +136,7 @@ def _references(definition: StudyDefinition, history: History, planned: Sequence
 
 
 def _baselines(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
-    """Plan the baselines that there are not yet; they go early, so that the comparison is there early."""
+    """Plan the baselines that there are not yet; they go first, so that the comparison is there early: yours is trial 0."""
     there = {trial.rule for trial in history.baselines}
     missing = [trial for rule, trial in baselines(definition, history.initial or None).items() if rule not in there]
     return missing[: max(room, 0)]
@@ -182,7 +182,7 @@ def _confirmations(definition: StudyDefinition, history: History, planned: Seque
 
 
 Phase = Callable[[StudyDefinition, History, Sequence[PlannedTrial], int], list[PlannedTrial]]
-PHASES: tuple[Phase, ...] = (_references, _baselines, _suggestions, _confirmations)
+PHASES: tuple[Phase, ...] = (_baselines, _references, _suggestions, _confirmations)
 
 
 def _end(history: History) -> End:

@@ -31,8 +31,9 @@ def outcome(
 ) -> Outcome:
     """Return a trial's outcome: its numbers at the initial, last and best epoch, and the objective at the epoch that counts.
 
-    A trial that did not complete keeps its numbers, but has no objective value: it cannot win. Nor has one that cannot be scored:
-    one of no `objective` (a reference), or of one that is relative to what is not measured yet; its best epoch is its last.
+    A trial that was pruned has the objective of its last epoch: what it was judged by, and what a sampler learns from. Only one
+    that completed can win. A trial that ended otherwise keeps its numbers, but has no objective value. Nor has one that cannot be
+    scored: one of no `objective` (a reference), or of one that is relative to what is not measured yet; its best epoch is its last.
     """
     if not curve.reports:
         return Outcome(number, state, epochs, reason=reason)
@@ -42,8 +43,10 @@ def outcome(
     moments = {Moment.INITIAL: min(curve.reports), Moment.LAST: curve.epochs, Moment.BEST: best}
     measured = {moment: curve.reports[epoch] for moment, epoch in moments.items()}
     ended = Outcome(number, state, epochs, best_epoch=best, measured=measured, reason=reason)
-    if objective is None or not known or state is not TrialState.COMPLETE:
+    if objective is None or not known or state not in (TrialState.COMPLETE, TrialState.PRUNED):
         return ended
+    if state is TrialState.PRUNED:
+        return _scored(ended, scores[curve.epochs])
     return _scored(ended, scores[counting_epoch(objective, scores)])
 
 

@@ -38,8 +38,8 @@ AS_GOOD_UNCONFIRMED = (
 )
 RANGE = (
     "range: from the winner's value outwards through the search trials in the order of the parameter, to the last one as good as "
-    "the best before a run of worse ones (diverged, pruned and infeasible ones too) that is too long to be chance at 5 %, by how many "
-    "inside are as good"
+    "the best before a run of worse ones (diverged, pruned and infeasible ones too) that is too long to be chance (5 %, at the "
+    "share of good ones inside)"
 )
 ONLY = "with one parameter, all importance is its own, by definition"
 OTHERS = "with several parameters, a trial stands for its value of each, whatever the others are there: change one, tune the others"

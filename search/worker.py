@@ -266,7 +266,16 @@ class Worker:
     def _train(self, child: Child, work: Claim, holding: Holding) -> None:
         """Have the cohort trained, storing what comes as it comes."""
         run = CohortRun(self._database, work, holding)
-        self._converse(child, run.order(), holding, hear=run.hear, done=lambda: run.trained, record=run.record)
+        self._converse(
+            child,
+            run.order(),
+            holding,
+            hear=run.hear,
+            done=lambda: run.trained,
+            record=run.record,
+            asked=lambda: run.asked,
+            answer=run.answer,
+        )
         self._until_written(holding, lambda: run.recorded or run.record())
         self._recycle(run.traces, faulty=run.failed)
 
@@ -279,8 +288,10 @@ class Worker:
         hear: Callable[[Message], None],
         done: Callable[[], bool],
         record: Callable[[], object] = lambda: None,
+        asked: Callable[[], bool] = lambda: False,
+        answer: Callable[[], Message | None] = lambda: None,
     ) -> None:
-        """Give an order and listen until it is done, keeping the lease meanwhile.
+        """Give an order and listen until it is done, keeping the lease meanwhile; `answer` what the child has `asked`, if anything.
 
         Raises ChildLost (dead, or silent for too long), LeaseLost, Stopped.
         """
@@ -299,9 +310,13 @@ class Worker:
             except ChildLost:
                 record()  # what had ended before is not to be trained again
                 raise
+            if asked():  # the child waits for us, not we for it
+                heard_at = self._clock()
             if self._clock() - heard_at > self._settings.progress_seconds:
                 raise ChildSilent(f"the training said nothing for {self._settings.progress_seconds:g} s")
             record()
+            if (told := answer()) is not None:
+                child.send(told)
             holding.keep()
             self._beat_patiently()
 

@@ -48,7 +48,16 @@ def trial_durations(session: Session, study_id: int) -> Pace:
     live = select(func.count()).where(
         LEASES.c.study_id == study_id, LEASES.c.purpose == "cohort", LEASES.c.released_at.is_(None), LEASES.c.cohort_id.is_not(None)
     )
-    return Pace(epochs=int(epochs), seconds=float(seconds), cohorts=session.scalar(live) or 0)
+    running = TRIALS.c.state == TrialState.RUNNING.value
+    searched = (TRIALS.c.role == Role.SEARCH.value) & TRIALS.c.sequence.is_not(None)
+    under_way, ended, ended_epochs = session.execute(
+        select(
+            func.coalesce(func.sum(TRIALS.c.epochs).filter(running), 0),
+            func.count().filter(searched),
+            func.coalesce(func.sum(TRIALS.c.epochs).filter(searched), 0),
+        ).where(TRIALS.c.study_id == study_id)
+    ).one()
+    return Pace(int(epochs), float(seconds), session.scalar(live) or 0, int(under_way), int(ended), int(ended_epochs))
 
 
 def best_trial(session: Session, study_id: int) -> TrialRecord | None:

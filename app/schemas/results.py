@@ -96,6 +96,9 @@ class ConfirmationBody(Body):
     constraints: list[HeldBody] = Field(description="Whether the winner keeps the constraints on fresh seeds.")
     anchors: list[AnchorBody] = Field(description="What the objective is relative to, measured on the same seeds and split.")
     candidates: dict[str, ConfirmedBody] = Field(description="By rule, or `trial 18`.")
+    epochs: dict[str, int] | None = Field(
+        default=None, description="The winner's epoch that counts, by seed; absent where it is the last."
+    )
     against: dict[str, IntervalBody] = Field(description="By the baseline's rule.")
 
 
@@ -120,7 +123,11 @@ class BestWeights(Body):
         default=None,
         description="With `normalize`: each loss before training. A weight is the drawn one divided by it. Absent without.",
     )
-    schedules: dict[str, Any]
+    schedules: dict[str, Any] = Field(
+        description="How weights come to their final value, by term path; `start` is a multiple of it, `fraction` a share of the "
+        "epochs.",
+        examples=[{"agreement": {"shape": "linear", "start": 0.0, "fraction": 0.3}}],
+    )
     loss_weights: dict[str, float | list[float] | None] | None = Field(
         default=None,
         description="For `compile`, by the model's output keys; null for an output without a loss. Absent for `custom_loss`.",
@@ -138,6 +145,10 @@ class BestWeights(Body):
     )
     baselines: dict[str, BaselineBody]
     training: dict[str, Any]
+    workload: dict[str, Any] = Field(
+        description="Its name and options, and what a script that imports it must know: `place` is `module:attribute`.",
+        examples=[{"name": "digits", "options": {}, "place": "search.workloads.digits:Digits"}],
+    )
     versions: dict[str, str | None]
     not_finite: NotFinite = Field(default_factory=dict)
 

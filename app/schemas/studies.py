@@ -21,7 +21,7 @@ class ProgressBody(Body):
     )
     planned: int = Field(description="Trainings in the whole plan, at most: those of all phases.")
     epochs: int = Field(description="Trial-epochs done.")
-    epochs_planned: int = Field(description="Trial-epochs in the whole plan.")
+    epochs_planned: int = Field(description="Trial-epochs in the whole plan, if no trial ends early.")
     seconds_left: float | None = Field(description="An estimate at the present pace; null where there is nothing to judge by.")
 
 

@@ -11,7 +11,6 @@ import os
 import time
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from search import space
@@ -20,6 +19,7 @@ from search.phases import phases
 from search.processes import cores
 from search.references import referenced_tasks
 from search.training.cost import Cost, cost_of
+from search.training.knobs import equal_knobs
 from search.training.network import Network
 from search.training.optimizers import stacks_exactly
 from search.training.problem import Problem
@@ -121,7 +121,7 @@ def _measured(problem: Problem, network: Network, form: Form, strategy: str, siz
 
 def _seconds_a_setting(problem: Problem, network: Network, form: Form, name: str, size: int) -> float:
     stack = Stack(problem, network, form, STRATEGIES[name], size)
-    weights = tf.ones((size, len(problem.terms)), keras.config.floatx())
+    knobs = equal_knobs(size, len(problem.terms), [*problem.usual.values()])
     order = tf.constant(epoch_order(0, 0, problem.count("train")))
     extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}
     sums = tf.zeros((size, len(problem.terms)), tf.float64)
@@ -129,6 +129,6 @@ def _seconds_a_setting(problem: Problem, network: Network, form: Form, name: str
     best = math.inf
     for _ in range(3):  # the first traces
         began = time.perf_counter()
-        stack.train(weights, order, extra, tf.constant(0), tf.constant(steps), sums)[0].numpy()
+        stack.train(knobs, order, extra, tf.constant(0), tf.constant(steps), sums)[0].numpy()
         best = min(best, time.perf_counter() - began)
     return best / steps / size

@@ -121,6 +121,8 @@ REFUSED_DEFINITIONS: list[tuple[str, Change, str]] = [
     ("an unknown baseline", at("search.baselines", ["equal", "pcgrad"]), "search.baselines.1"),
     ("no seeds of references", at("search.references", {"seeds": 0}), "search.references.seeds"),
     ("another normalisation", at("search.normalize", "gradient"), "search.normalize"),
+    ("a pruner nobody has", at("search.pruner", {"name": "median_pruner"}), "search.pruner.name"),
+    ("a pruner by name alone", at("search.pruner", "median"), "search.pruner"),
     ("a simplex of one weight", at("search.space", {"simplex": ["digit.crossentropy"]}), "search.space.simplex"),
     ("a simplex of total 0", at("search.space", {"simplex": ["a", "b"], "total": 0}), "search.space.total"),
     ("a class weight", at("tasks.0.class_weight", {"0": 2}), "tasks.0.class_weight"),
