@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 from app.reading import definition_of
+from search.compromise import scored_objective, valued
+from search.objective import is_pareto
+from search.recall import recalled
 from search.verdict import Candidate, Verdict, judge
 from storage import answers, trials
 from storage.database import Session
@@ -19,7 +23,11 @@ def verdict_of(session: Session, study: StudyRecord) -> Verdict | None:
     definition = definition_of(study)
     if definition.search.confirmation is None or study.state is not StudyState.COMPLETE:
         return None
-    return judge(definition.objective, candidates_of(session, study), answers.anchors_of(session, study.id))
+    candidates, objective = candidates_of(session, study), definition.objective
+    if is_pareto(objective):  # by the same compromise as the plan chose its finalists
+        objective = scored_objective(objective, recalled(session, study, definition))
+        candidates = [replace(each, trial=valued(objective, each.trial)) for each in candidates]
+    return judge(objective, candidates, answers.anchors_of(session, study.id))
 
 
 def candidates_of(session: Session, study: StudyRecord) -> list[Candidate]:

@@ -15,7 +15,7 @@ from search import best
 from search.definition import Objective
 from search.errors import Fault
 from search.initial import divisors
-from search.objective import evaluate
+from search.objective import evaluate, is_pareto
 from search.verdict import Verdict
 from storage import answers, studies, trials, workers
 from storage.database import Session
@@ -92,8 +92,11 @@ def tried(session: Session, study: StudyRecord, trial: TrialRecord, objective: O
 
 def no_winner(session: Session, study: StudyRecord, asked: Fault) -> Refusal:
     """Return why there are no weights: no trial, none that keeps the constraints, or none for just what was `asked`."""
-    winner = studies.best_trial(session, study.id)
-    if winner is None:
+    if is_pareto(definition_of(study).objective):  # whose trials have no value to be the best by
+        winner = studies.closest_trial(session, study.id)
+    else:
+        winner = studies.best_trial(session, study.id)
+    if winner is None or winner.feasible is None:
         return _nothing_complete(study)
     return BadParameter(asked) if winner.feasible else NoFeasibleTrial(study.name, _closest(session, study))
 

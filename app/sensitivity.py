@@ -11,6 +11,7 @@ from search import sensitivity
 from search.anchors import resolved
 from search.definition import StudyDefinition
 from search.noise import Bar, bar_of
+from search.objective import is_pareto
 from search.sensitivity import competing, winner_of
 from search.verdict import Verdict
 from storage import answers, trials
@@ -29,7 +30,7 @@ def told(session: Session, study: StudyRecord, verdict: Verdict | None) -> dict[
         return None
     definition = definition_of(study)
     searched = trials.search_history(session, study.id, best=sensitivity.MOST, latest=sensitivity.MOST)
-    winner = verdict.winner.trial if verdict is not None else winner_of(searched)
+    winner = _winner(definition, searched, verdict)
     bar, why = _bar(session, study, definition, searched, winner)
     found = {} if bar is None or winner is None else sensitivity.ranges(definition, searched, winner, bar)
     return {
@@ -42,11 +43,18 @@ def told(session: Session, study: StudyRecord, verdict: Verdict | None) -> dict[
     }
 
 
+def _winner(definition: StudyDefinition, searched: Sequence[TrialRecord], verdict: Verdict | None) -> TrialRecord | None:
+    """Return the trial that ranges are told around: none on a front, where a compromise may be confirmed, but is not the best."""
+    if is_pareto(definition.objective):
+        return None
+    return verdict.winner.trial if verdict is not None else winner_of(searched)
+
+
 def _bar(
     session: Session, study: StudyRecord, definition: StudyDefinition, searched: Sequence[TrialRecord], winner: TrialRecord | None
 ) -> tuple[Bar | None, str | None]:
     """Return the least value that is as good as the winner's, or why it is not known."""
-    if definition.objective.aggregate == "pareto":
+    if is_pareto(definition.objective):
         return None, FRONT
     if winner is None:
         return None, NO_WINNER

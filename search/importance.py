@@ -27,6 +27,7 @@ import structlog
 
 from search.axes import Axis, axes, located
 from search.definition import StudyDefinition
+from search.objective import is_pareto, optimized, sign
 from search.sensitivity import KIND, MOST, OBJECTIVE
 from storage import answers, trials
 from storage.database import Session
@@ -101,12 +102,10 @@ def importances(definition: StudyDefinition, searched: Sequence[TrialRecord]) ->
 def _targets(definition: StudyDefinition, complete: Sequence[TrialRecord]) -> dict[str, dict[int, float]]:
     """Return what the parameters may matter for: numbers by trial, always to be maximised."""
     found: dict[str, dict[int, float]] = {}
-    if definition.objective.aggregate != "pareto":
+    if not is_pareto(definition.objective):
         found[OBJECTIVE] = {trial.number: math.nan if trial.value is None else trial.value for trial in complete}
-    for entry in definition.objective.metrics:
-        if entry.strategy == "optimize":
-            way = 1.0 if entry.direction == "maximize" else -1.0
-            found[entry.metric] = {trial.number: way * trial.values.get(entry.metric, math.nan) for trial in complete}
+    for entry in optimized(definition.objective):
+        found[entry.metric] = {trial.number: sign(entry) * trial.values.get(entry.metric, math.nan) for trial in complete}
     return found
 
 

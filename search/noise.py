@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from search.definition import Objective
-from search.objective import evaluate
+from search.objective import evaluate, optimized
 from search.verdict import Candidate
 from storage.records import AnchorRecord, TrialRecord, Values
 
@@ -101,7 +101,7 @@ def propagated(objective: Objective, values: Values, anchors: Iterable[AnchorRec
     """
     parts = []
     known = {anchor.path: anchor for anchor in anchors if anchor.std is not None}
-    for path in [entry.metric for entry in objective.metrics if entry.strategy == "optimize"]:
+    for path in [entry.metric for entry in optimized(objective)]:
         anchor = known.get(path)
         if anchor is None or anchor.std is None:
             return None

@@ -11,6 +11,7 @@ from typing import Any
 from search.axes import Axis, axes, located
 from search.definition import StudyDefinition
 from search.noise import LEVEL, Bar
+from search.objective import is_pareto, optimized
 from storage.records import Role, TrialRecord, TrialState, Values
 
 KIND = "sensitivity"
@@ -177,8 +178,8 @@ def _suit(others: bool) -> str:
 def importance_told(definition: StudyDefinition, analysis: Mapping[str, Any]) -> dict[str, Any]:
     """Return the importances by parameter from what a worker kept (`search.importance.Importances`); None for what is not told."""
     shares, untold = analysis["shares"], dict(analysis["untold"])
-    metrics = [entry.metric for entry in definition.objective.metrics if entry.strategy == "optimize"]
-    if definition.objective.aggregate == "pareto":
+    metrics = [entry.metric for entry in optimized(definition.objective)]
+    if is_pareto(definition.objective):
         untold[OBJECTIVE] = "the objective is a front: it has no value"
     told = {
         path: {

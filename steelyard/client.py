@@ -132,9 +132,9 @@ class Client:
     def best(self, study: StudyOrName, pick: str | None = None, aggregate: str | None = None) -> BestWeights:
         """Return the best-weights document, also while the study runs (`final` is false then).
 
-        `pick` takes one of the Pareto front: `knee`, `nearest_ideal` or `metric:PATH`. `aggregate` judges by the same metrics under
-        another aggregate, such as `worst`. Raises NoTrialYet, NoFeasibleTrial (`closest` came nearest), SeveralBest (say which by
-        `pick`).
+        `pick` takes one of the Pareto front: `knee`, `nearest_ideal`, `metric:PATH` or `confirmed`. `aggregate` judges by the same
+        metrics under another aggregate, such as `worst`. Raises NoTrialYet, NoFeasibleTrial (`closest` came nearest), SeveralBest
+        (say which by `pick`).
         """
         query = {"pick": pick, "aggregate": aggregate}
         return cast(BestWeights, self._connection.call("GET", f"{_at(study)}/best", query=query))

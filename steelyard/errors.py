@@ -163,6 +163,12 @@ class NoFeasibleTrial(Conflict):
 class SeveralBest(Conflict):
     """The objective has a front, not one best trial: say which by `pick`."""
 
+    @property
+    def picks(self) -> Mapping[str, int]:
+        """What may be picked, and the number of the trial that it is now."""
+        found = self.document.get("picks")
+        return found if isinstance(found, Mapping) else {}
+
 
 class NoSensitivity(Conflict):
     """The study ended before its plan did, so nobody worked out what matters."""

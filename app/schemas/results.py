@@ -209,6 +209,8 @@ class ParetoFront(Body):
     hypervolume: float | None = Field(
         description="What the front dominates beyond the reference point; null where it is too large."
     )
-    picks: dict[str, int | None] = Field(description="`GET .../best?pick=` of these.", examples=[{"knee": 17, "nearest_ideal": 9}])
+    picks: dict[str, int | None] = Field(
+        description="`GET .../best?pick=` of these; `rules` says how they pick.", examples=[{"knee": 17, "nearest_ideal": 9}]
+    )
     rules: list[str] = Field(description="How each of these is defined.")
     not_finite: NotFinite = Field(default_factory=dict)
