@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from app import judging
+from app import judging, results
 from app.answers import tagged
 from app.columns import columns_of, export_csv, export_jsonl
 from app.dependencies import Document, Storage, StudyName
