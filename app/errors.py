@@ -74,6 +74,8 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     refusals.NoTrialEver: Problem(409, "no-trial", "The study ended without a complete trial"),
     refusals.NoFeasibleTrial: Problem(409, "no-feasible-trial", "No trial keeps the constraints"),
     refusals.SeveralBest: Problem(409, "several-best", "There is a front of best trials, not one"),
+    refusals.NoSensitivityYet: Problem(409, "no-sensitivity-yet", "What matters is not worked out yet", retry_after_seconds=5),
+    refusals.NoSensitivity: Problem(409, "no-sensitivity", "The study ended without what matters being worked out"),
     refusals.NotYet: Problem(404, "not-yet", "Announced, but not yet supported"),
     refusals.BadParameter: Problem(422, "bad-parameter", "A parameter of the request is refused"),
     refusals.UnreadableBody: Problem(400, "unreadable-body", "The body is not JSON that the service reads"),

@@ -53,6 +53,7 @@ class Winner:
     versions: Mapping[str, str | None] = field(default_factory=dict)
     verdict: Verdict | None = None
     picked_by: str | None = None  # where it is not the objective that picked it
+    sensitivity: Mapping[str, Any] | None = None
     divisors: Mapping[str, float] = field(default_factory=dict)  # what losses were divided by, where they were
     confirmed_epochs: Mapping[int, int] = field(default_factory=dict)
 
@@ -99,6 +100,7 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "objective": {"aggregate": definition.objective.aggregate, **_objective(trial)},
         "metrics": _metrics(winner.best.measured),
         **({"confirmation": {**confirmation_told(winner.verdict), **_epochs(winner)}} if winner.verdict else {}),
+        **({"sensitivity": dict(winner.sensitivity)} if winner.sensitivity is not None else {}),
         "baselines": {tried.trial.rule or f"trial {tried.trial.number}": _baseline(tried) for tried in reversed(winner.baselines)},
         "training": shown["training"],
         "workload": workload_told(definition, winner.description),

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import structlog
 
-from search import normal, sampling
+from search import importance, normal, sampling
 from search.anchors import resolved, wanted
 from search.definition import Objective, StudyDefinition
 from search.plan import End, History, Run, Score, plan
@@ -140,6 +140,8 @@ def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, 
         score(session, study, definition, step.anchors)
         step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
     if isinstance(step, End):
+        if step.state is StudyState.COMPLETE:
+            importance.analyse(session, study, definition, now)
         studies.end_study(session, study.id, step.state, step.reason, now)
     if not isinstance(step, Run):
         return []

@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from app import judging
+from app import judging, results
 from app.answers import tagged
 from app.columns import columns_of, export_csv, export_jsonl
 from app.dependencies import Document, Storage, StudyName
 from app.openapi import RANK_BODY
 from app.refusals import BadParameter, NotYet
 from app.schemas.results import BestWeights, ParetoFront, Ranking
+from app.schemas.sensitivity import Sensitivity
 from search.errors import Fault, shown
 from storage import studies
 
@@ -76,6 +77,17 @@ def show_pareto(
         study = studies.get_study(session, name)
         document = judging.front_document(session, study, judging.front(session, study, reference))
     return tagged(request, ParetoFront.model_validate(document))
+
+
+@router.get("/sensitivity", response_model=Sensitivity)
+def show_sensitivity(request: Request, name: StudyName, storage: Storage) -> Response:
+    """Show how much each searched parameter matters, and which range of it is as good as the best within noise.
+
+    409 of two types: `no-sensitivity-yet` (with Retry-After), `no-sensitivity` (it ended before its plan did).
+    """
+    with storage.reading() as session:
+        document = results.sensitivity_document(session, studies.get_study(session, name))
+    return tagged(request, Sensitivity.model_validate(document))
 
 
 @router.post("/rank", response_model=Ranking, openapi_extra=RANK_BODY)
