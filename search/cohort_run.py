@@ -11,12 +11,12 @@ from search.child import Message
 from search.claim import Claim
 from search.definition import StudyDefinition
 from search.holding import Holding
-from search.results import Curve, outcome, unpacked
+from search.results import Curve, outcome, unpacked, unpacked_weights
 from storage import leases, trials
 from storage.database import Database
-from storage.records import Outcome, Reason, Role, TrialRecord, TrialState, Values
+from storage.records import Outcome, Reason, Role, TrialRecord, TrialState
 
-EpochReports = Mapping[int, tuple[int, Values, Values, float]]
+EpochReports = Mapping[int, trials.EpochReport]
 
 
 class CohortRun:
@@ -27,6 +27,7 @@ class CohortRun:
         self._curves = {trial.number: Curve() for trial in claim.trials}
         self._epochs: list[EpochReports] = []
         self._outcomes: list[Outcome] = []
+        self._moving = {trial.number for trial in claim.trials if _moves(claim.definition, trial)}
         self.trained = False
         self.traces = 0  # graphs that the child has traced in its life
         self.recorded = False
@@ -57,10 +58,17 @@ class CohortRun:
 
     def _hear_epoch(self, message: Message) -> None:
         epoch, share = int(message["epoch"]), float(message["seconds"]) / len(message["numbers"])
-        reports = unpacked(message)
+        reports, weights = unpacked(message), unpacked_weights(message)
         for number, measured in reports.items():
             self._curves[number].add(epoch, measured)
-        self._epochs.append({number: (epoch, each.train, each.validation, share) for number, each in reports.items()})
+        self._epochs.append(
+            {
+                number: trials.EpochReport(
+                    epoch, each.train, each.validation, share, weights[number] if number in self._moving else {}
+                )
+                for number, each in reports.items()
+            }
+        )
 
     def _hear_end(self, message: Message) -> None:
         told = message.get("reason")
@@ -92,6 +100,11 @@ class CohortRun:
             self._epochs, self._outcomes = [], []
             self.recorded = self.trained
         return done
+
+
+def _moves(definition: StudyDefinition, trial: TrialRecord) -> bool:
+    setting = _setting(definition, trial)
+    return setting["rule"] != "fixed" or bool(setting["schedules"])
 
 
 def _setting(definition: StudyDefinition, trial: TrialRecord) -> dict[str, Any]:

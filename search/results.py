@@ -8,7 +8,7 @@ from typing import Any
 
 from search.definition import Objective
 from search.objective import Score, best_epoch, counting_epoch, evaluate
-from storage.records import Measured, Moment, Outcome, Reason, TrialState
+from storage.records import Measured, Moment, Outcome, Reason, TrialState, Values
 
 
 @dataclass
@@ -51,3 +51,9 @@ def unpacked(message: Mapping[str, Any]) -> dict[int, Measured]:
         number: Measured(**{split: {path: values[place] for path, values in told.items()} for split, told in splits.items()})
         for place, number in enumerate(message["numbers"])
     }
+
+
+def unpacked_weights(message: Mapping[str, Any]) -> dict[int, Values]:
+    """Return the weights in force after an epoch by trial: {} for each where none of the cohort's move."""
+    told: Mapping[str, list[float]] = message.get("weights", {})
+    return {number: {path: weights[place] for path, weights in told.items()} for place, number in enumerate(message["numbers"])}
