@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 
 from app.reading import definition_of
+from search.compromise import scored_objective, valued
+from search.objective import is_pareto
+from search.recall import recalled
 from search.verdict import Candidate, Verdict, judge
-from storage import trials
+from storage import answers, trials
 from storage.database import Session
-from storage.records import Measured, Role, StudyRecord, StudyState, TrialState
+from storage.records import Measured, Moment, Role, StudyRecord, StudyState, TrialState
 from storage.study_rows import counted_moment
 
 MOST = 10_000
@@ -26,4 +29,17 @@ def verdict_of(session: Session, study: StudyRecord) -> Verdict | None:
         if trial.confirms is not None:
             measured[trial.confirms][trial.seed] = moments[moment]
     confirmed = [trials.get_trial(session, study.id, number) for number in sorted(measured)]
-    return judge(definition.objective, [Candidate(trial, measured[trial.number]) for trial in confirmed])
+    objective = definition.objective
+    if is_pareto(objective):  # by the same compromise as the plan chose its finalists
+        objective = scored_objective(objective, recalled(session, study, definition))
+        confirmed = [valued(objective, trial) for trial in confirmed]
+    candidates = [Candidate(trial, measured[trial.number]) for trial in confirmed]
+    return judge(objective, candidates, answers.anchors_of(session, study.id))
+
+
+def confirmed_epochs(session: Session, study: StudyRecord, number: int) -> dict[int, int]:
+    """Return the epoch that counts of each confirmation of trial `number` by seed; none where the study counts the last one."""
+    if counted_moment(study) is Moment.LAST:
+        return {}
+    found, _ = trials.page_trials(session, study.id, state=TrialState.COMPLETE, role=Role.CONFIRMATION, page_size=MOST)
+    return {trial.seed: trial.best_epoch for trial, _ in found if trial.confirms == number and trial.best_epoch is not None}

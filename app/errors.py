@@ -73,6 +73,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     refusals.NoTrialYet: Problem(409, "no-trial-yet", "No trial is complete yet", retry_after_seconds=5),
     refusals.NoTrialEver: Problem(409, "no-trial", "The study ended without a complete trial"),
     refusals.NoFeasibleTrial: Problem(409, "no-feasible-trial", "No trial keeps the constraints"),
+    refusals.SeveralBest: Problem(409, "several-best", "There is a front of best trials, not one"),
     refusals.NotYet: Problem(404, "not-yet", "Announced, but not yet supported"),
     refusals.BadParameter: Problem(422, "bad-parameter", "A parameter of the request is refused"),
     refusals.UnreadableBody: Problem(400, "unreadable-body", "The body is not JSON that the service reads"),

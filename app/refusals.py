@@ -107,6 +107,17 @@ class NoTrialEver(Refusal):
         super().__init__(f"study {name!r} ended {state} without a complete trial{because}", members={"state": state})
 
 
+class SeveralBest(Refusal):
+    """The study is judged by a front, so there is no one best trial. `picks`: what may be asked for, with the trial picked."""
+
+    def __init__(self, name: str, picks: Mapping[str, int]) -> None:
+        told = ", ".join(f"{pick} (trial {number})" for pick, number in picks.items())
+        super().__init__(
+            f"study {name!r} has a front of best trials, and not one; say by pick which is wanted: {told}",
+            members={"picks": dict(picks)},
+        )
+
+
 class NoFeasibleTrial(Refusal):
     """Trials are complete, and each breaks a constraint. `closest` is the one that does so least."""
 

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from app.confirmed import verdict_of
+from app.confirmed import confirmed_epochs, verdict_of
 from app.reading import definition_of
 from app.refusals import BadParameter, NoFeasibleTrial, NoTrialEver, NoTrialYet, Refusal
 from app.schemas.common import Split
 from search import best
 from search.definition import Objective
 from search.errors import Fault
-from search.objective import evaluate
+from search.initial import divisors
+from search.objective import evaluate, is_pareto
 from search.verdict import Verdict
-from storage import studies, trials, workers
+from storage import answers, studies, trials, workers
 from storage.database import Session
 from storage.records import STUDY_ENDS, Measured, Moment, Role, StudyRecord, TrialRecord, TrialState
 from storage.study_rows import counted_moment
@@ -59,6 +60,8 @@ def winner_document(
                 versions=best.installed_versions(),
                 verdict=verdict,
                 picked_by=picked_by,
+                divisors=divisors(definition, answers.initial_values(session, study.id)),
+                confirmed_epochs=confirmed_epochs(session, study, winner.number) if verdict is not None else {},
             )
         )
     )
@@ -76,8 +79,11 @@ def tried(session: Session, study: StudyRecord, trial: TrialRecord, objective: O
 
 def no_winner(session: Session, study: StudyRecord, asked: Fault) -> Refusal:
     """Return why there are no weights: no trial, none that keeps the constraints, or none for just what was `asked`."""
-    winner = studies.best_trial(session, study.id)
-    if winner is None:
+    if is_pareto(definition_of(study).objective):  # whose trials have no value to be the best by
+        winner = studies.closest_trial(session, study.id)
+    else:
+        winner = studies.best_trial(session, study.id)
+    if winner is None or winner.feasible is None:
         return _nothing_complete(study)
     return BadParameter(asked) if winner.feasible else NoFeasibleTrial(study.name, _closest(session, study))
 

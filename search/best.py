@@ -9,18 +9,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any, Literal
 
-from search import catalog, normal
+from search import arguments, catalog, normal, space
 from search.definition import StudyDefinition, Task
+from search.schedules import AppliedSchedule, moving_of
 from search.verdict import Verdict
-from storage.records import STUDY_ENDS, Measured, StudyRecord, TrialRecord
+from search.workloads.registry import BUILT_IN
+from storage.records import STUDY_ENDS, AnchorRecord, Measured, StudyRecord, TrialRecord
 
 FORMAT = "steelyard/best-weights"
 VERSION = 1
 PACKAGES = ("steelyard", "keras", "tensorflow", "optuna")
 
 ReproducedBy = Literal["compile", "compile_and_penalties", "custom_loss"]
+
+Schedules = Mapping[str, AppliedSchedule]
+"""How weights come to their final value, by term path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,8 @@ class Tried:
 class Winner:
     """All that the document is made of.
 
-    `description` is what a worker published of the workload (its `outputs` and own `losses`), None where none has.
+    `description` is what a worker published of the workload (its `outputs`, own `losses` and `code`), None where none has.
+    `confirmed_epochs` has the epoch that counts by confirmation seed, where the objective counts each training's best one.
     """
 
     study: StudyRecord
@@ -46,6 +53,8 @@ class Winner:
     versions: Mapping[str, str | None] = field(default_factory=dict)
     verdict: Verdict | None = None
     picked_by: str | None = None  # where it is not the objective that picked it
+    divisors: Mapping[str, float] = field(default_factory=dict)  # what losses were divided by, where they were
+    confirmed_epochs: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -53,11 +62,18 @@ class Winner:
         known = (self.description or {}).get("outputs")
         return tuple(dict.fromkeys(known if known is not None else (task.used_output for task in self.definition.tasks)))
 
+    @property
+    def schedules(self) -> dict[str, AppliedSchedule]:
+        """The schedules that the trial's weights had; a rule's weights have none."""
+        trial = self.best.trial
+        return space.schedules(self.definition, trial.parameters) if trial.rule is None else {}
+
 
 def best_weights(winner: Winner) -> dict[str, Any]:
     """Return the best-weights document of `winner`, in the order in which it is read."""
     study, definition, trial = winner.study, winner.definition, winner.best.trial
-    shown = normal.shown(definition)
+    shown = normal.shown(arguments.settled(definition, space.usual_arguments(definition) | dict(trial.parameters)))
+    schedules = winner.schedules
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -76,16 +92,32 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "weights": dict(trial.weights),
         "shared": {name: trial.parameters[name] for name in definition.weights if name in trial.parameters},
         "parameters": dict(trial.parameters),
-        "schedules": {},
-        **how_to_use(definition, trial.weights, winner.outputs, own_losses(winner.description)),
+        **({"normalized_by": dict(winner.divisors)} if winner.divisors else {}),
+        "schedules": {path: schedule.document() for path, schedule in schedules.items()},
+        **how_to_use(definition, trial.weights, winner.outputs, own_losses(winner.description), schedules),
         "terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]},
         "objective": {"aggregate": definition.objective.aggregate, **_objective(trial)},
         "metrics": _metrics(winner.best.measured),
-        **({"confirmation": confirmation_told(winner.verdict)} if winner.verdict else {}),
+        **({"confirmation": {**confirmation_told(winner.verdict), **_epochs(winner)}} if winner.verdict else {}),
         "baselines": {tried.trial.rule or f"trial {tried.trial.number}": _baseline(tried) for tried in reversed(winner.baselines)},
         "training": shown["training"],
+        "workload": workload_told(definition, winner.description),
         "versions": dict(winner.versions),
     }
+
+
+def workload_told(definition: StudyDefinition, description: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the workload's name and options, and what a script must know of its code to use it: see `search.training.describe`.
+
+    Where no worker has told, that is the `place` of a built-in workload, None for any other.
+    """
+    name = definition.workload.name
+    code = (description or {}).get("code") or {"place": BUILT_IN.get(name)}
+    return {"name": name, "options": dict(definition.workload.options), **code}
+
+
+def _epochs(winner: Winner) -> dict[str, Any]:
+    return {"epochs": {str(seed): epoch for seed, epoch in winner.confirmed_epochs.items()}} if winner.confirmed_epochs else {}
 
 
 def confirmation_told(verdict: Verdict) -> dict[str, Any]:
@@ -95,11 +127,28 @@ def confirmation_told(verdict: Verdict) -> dict[str, Any]:
         "split": verdict.split,
         "seeds": sorted(verdict.winner.measured),
         "optimism": verdict.optimism,
+        "constraints": [asdict(held) for held in verdict.constraints],
+        "anchors": [anchor_told(anchor) for anchor in verdict.anchors],
         "candidates": {
-            name: {"value": asdict(value), "metrics": {path: asdict(spread) for path, spread in verdict.metrics[name].items()}}
-            for name, value in verdict.values.items()
+            name: {
+                "value": asdict(verdict.values[name]) if name in verdict.values else None,
+                "metrics": {path: asdict(spread) for path, spread in metrics.items()},
+            }
+            for name, metrics in verdict.metrics.items()
         },
         "against": {interval.against: asdict(interval) for interval in verdict.intervals},
+    }
+
+
+def anchor_told(anchor: AnchorRecord) -> dict[str, Any]:
+    """Return a measured number that trials are held against."""
+    return {
+        "of": anchor.of,
+        "metric": anchor.path,
+        "value": anchor.value,
+        "std": anchor.std,
+        "n": len(anchor.seeds),
+        "seeds": list(anchor.seeds),
     }
 
 
@@ -128,18 +177,31 @@ def own_losses(description: Mapping[str, Any] | None) -> frozenset[str]:
 
 
 def how_to_use(
-    definition: StudyDefinition, weights: Mapping[str, float], outputs: Sequence[str], own: frozenset[str] = frozenset()
+    definition: StudyDefinition,
+    weights: Mapping[str, float],
+    outputs: Sequence[str],
+    own: frozenset[str] = frozenset(),
+    schedules: Schedules = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return `loss_weights` (absent where compile cannot say it), `penalty_weights`, `reproduced_by` and `note`.
 
-    `weights` are those of all terms, `outputs` the keys of the model's output dict, `own` the names of the workload's own losses.
+    `weights` are those of all terms, final ones where they move, `outputs` the keys of the model's output dict, `own` the names of
+    the workload's own losses. A loss weight that moves is beyond compile: its final value alone would train something else.
     """
     penalties = {penalty.name: weights[penalty.name] for penalty in definition.penalties}
-    obstacles = list(beyond_compile(definition, outputs, own))
+    moving = moving_of(schedules, weights, definition.training.epochs)
+    told = {path: _schedule_told(path, schedule) for path, schedule in moving.items()}
+    obstacles = [*beyond_compile(definition, outputs, own), *(text for path, text in told.items() if path not in penalties)]
     left_out = [name for name, weight in penalties.items() if weight != 0]
     reproduced_by: ReproducedBy = "custom_loss" if obstacles else "compile_and_penalties" if left_out else "compile"
     keyed = {} if obstacles else {"loss_weights": loss_weights(definition, weights, outputs)}
-    return {**keyed, "penalty_weights": penalties, "reproduced_by": reproduced_by, "note": _note(obstacles, left_out)}
+    note = _note(obstacles, left_out, [told[path] for path in penalties if path in told])
+    return {**keyed, "penalty_weights": penalties, "reproduced_by": reproduced_by, "note": note}
+
+
+def _schedule_told(path: str, schedule: AppliedSchedule) -> str:
+    share = f"{schedule.fraction:.3g} of the epochs"
+    return f"the schedule of {path} ({schedule.shape}, from {schedule.start:g} to 1 times its weight over {share})"
 
 
 def loss_weights(
@@ -174,13 +236,14 @@ def _beyond(task: Task, own: frozenset[str]) -> Iterator[str]:
             yield f"loss {task.name}.{loss.name} is the workload's own"
 
 
-def _note(obstacles: Sequence[str], left_out: Sequence[str]) -> str:
+def _note(obstacles: Sequence[str], left_out: Sequence[str], schedules: Sequence[str]) -> str:
+    """Say what compile leaves out: losses beyond it, the penalties of these names, and schedules of theirs."""
     apply = "steelyard.apply(model, best) trains what was tuned."
     if obstacles:
-        beyond = [*obstacles, *(f"penalty {name}" for name in left_out)]
+        beyond = [*obstacles, *(f"penalty {name}" for name in left_out), *schedules]
         return f"model.compile(loss_weights=...) cannot say: {'; '.join(beyond)}. {apply}"
     if left_out:
-        return f"model.compile(loss_weights=...) alone leaves out: {', '.join(left_out)}. {apply}"
+        return f"model.compile(loss_weights=...) alone leaves out: {', '.join([*left_out, *schedules])}. {apply}"
     return "model.compile(loss_weights=best['loss_weights']) trains what was tuned."
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from search.definition import Objective, Optimizer, Penalty, Search, StudyDefinition, Task
+from search.arguments import RANGE, searched_in
+from search.definition import Objective, Optimizer, Penalty, Search, StudyDefinition, Task, Training
 from search.weights import SharedWeight, WeightChoice, WeightRange
 
 
@@ -29,6 +30,7 @@ class Parts:
     objective: Objective | None
     search: Search | None
     optimizer: Optimizer | None
+    training: Training | None
     named: bool
     whole: bool
 
@@ -56,6 +58,20 @@ class Parts:
         }
         return {f"weights.{name}": weight for name, weight in self.weights.items()} | own
 
+    def arguments(self) -> dict[str, SharedWeight]:
+        """Return the searched arguments by their JSON path; ranges that cannot be read are left out."""
+        return {
+            f"{place}.{name}": read
+            for place, config in self.configs().items()
+            for name in searched_in(config)
+            if (read := _read(RANGE, config[name])) is not None
+        }
+
+    def configs(self) -> dict[str, Mapping[str, Any]]:
+        """Return the configs in which arguments may be searched, by their JSON path: those of terms, then the optimizer's."""
+        found = {f"{place}.config": part.config for place, _, part, _ in self.terms()}
+        return found if self.optimizer is None else {**found, "training.optimizer.config": self.optimizer.config}
+
 
 def parts_of(definition: StudyDefinition) -> Parts:
     """Return the parts of a definition whose every part has the right form."""
@@ -69,6 +85,7 @@ def parts_of(definition: StudyDefinition) -> Parts:
         objective=definition.objective,
         search=definition.search,
         optimizer=definition.training.optimizer,
+        training=definition.training,
         named=True,
         whole=True,
     )
@@ -91,6 +108,7 @@ def salvaged(document: Mapping[str, Any], error: ValidationError) -> Parts:
         objective=_read(TypeAdapter(Objective), document.get("objective"), SPARE),
         search=_read(TypeAdapter(Search), document.get("search", {}), SPARE_IN_SEARCH),
         optimizer=_read(TypeAdapter(Optimizer), _mapping(document.get("training")).get("optimizer", {})),
+        training=_read(TypeAdapter(Training), document.get("training", {})),
         named=bool(read_tasks) and _all(tasks, read_tasks) and _all(penalties, read_penalties),
         whole=not broken & {"tasks", "penalties", "weights"},
     )

@@ -30,6 +30,15 @@ class AppliedSchedule:
         progress = min(1.0, epoch / (self.fraction * epochs))
         return self.start + (1 - self.start) * SHAPES[self.shape](progress)
 
+    def moves(self, epochs: int) -> bool:
+        """Tell whether the weight is not its final one in some epoch of a training of `epochs`."""
+        return any(self.factor(epoch, epochs) != 1 for epoch in range(math.ceil(self.fraction * epochs)))
+
     def document(self) -> dict[str, str | float]:
         """Return the schedule as JSON has it."""
         return {"shape": self.shape, "start": self.start, "fraction": self.fraction}
+
+
+def moving_of(schedules: Mapping[str, AppliedSchedule], weights: Mapping[str, float], epochs: int) -> dict[str, AppliedSchedule]:
+    """Return the schedules that change a weight in some epoch, by term path; a final weight of 0 leaves its term out for good."""
+    return {path: schedule for path, schedule in schedules.items() if weights[path] != 0 and schedule.moves(epochs)}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from search import catalog
@@ -49,6 +50,12 @@ def parameters(definition: StudyDefinition) -> dict[str, SharedWeight]:
     found = dict(searched_weights(definition))
     for path, weight in searched_weights(definition).items():
         found |= _open_in_schedule(path, weight.schedule)
+    return found | searched_arguments(definition)
+
+
+def searched_arguments(definition: StudyDefinition) -> dict[str, SharedWeight]:
+    """Return the searched arguments by parameter path: those of terms, then those of the optimizer."""
+    found: dict[str, SharedWeight] = {}
     for term in terms(definition):
         found |= dict(ranges_in(term.path, term.part.config))
     return found | dict(ranges_in(OPTIMIZER, definition.training.optimizer.config))
@@ -95,8 +102,7 @@ def _applied(path: str, schedule: Schedule, drawn: Mapping[str, float]) -> Appli
 
 def arguments(definition: StudyDefinition, drawn: Mapping[str, float]) -> dict[str, float]:
     """Return the searched arguments of a trial by parameter path: `<term>.<argument>`, `optimizer.learning_rate`."""
-    paths = parameters(definition).keys() - searched_weights(definition).keys()
-    return {path: drawn[path] for path in drawn if path in paths and ".schedule." not in path}
+    return {path: drawn[path] for path in searched_arguments(definition) if path in drawn}
 
 
 def shared_by(weight: Weight) -> tuple[str, float] | None:
@@ -130,18 +136,16 @@ def spelled_out(definition: StudyDefinition) -> Space:
 
 
 def used_weights(
-    definition: StudyDefinition, drawn: Mapping[str, float], initial: Mapping[str, float] | None = None
+    definition: StudyDefinition, drawn: Mapping[str, float], divisors: Mapping[str, float] = MappingProxyType({})
 ) -> dict[str, float]:
     """Return every term's weight under the drawn parameters, fixed ones too; a simplex's members are scaled first.
 
-    `initial` has the terms' values before training. With `normalize` the weight of a loss is divided by its own.
+    `divisors` are what losses are divided by (`search.initial`); their weights are too, so drawn ones compare like with like.
     """
     members = simplex_members(definition.search.space, searched_weights(definition))
     scaled = onto_simplex({path: drawn[path] for path in members}, simplex_total(definition.search.space)) if members else {}
     weights = term_weights(definition, {**drawn, **scaled})
-    if definition.search.normalize is None:
-        return weights
-    return {path: weight / (initial or {}).get(path, 1.0) for path, weight in weights.items()}
+    return {path: weight / divisors.get(path, 1.0) for path, weight in weights.items()}
 
 
 def term_weights(definition: StudyDefinition, values: Mapping[str, float]) -> dict[str, float]:
@@ -218,12 +222,11 @@ def _default_argument(definition: StudyDefinition, path: str) -> float | None:
 
 def grid_size(definition: StudyDefinition) -> int:
     """Return how many points the definition's grid has."""
-    return points_of_grid(parameters(definition), definition.search.space)
+    return points_of_grid(parameters(definition), simplex_members(definition.search.space, searched_weights(definition)))
 
 
-def points_of_grid(searched: Mapping[str, SharedWeight], space: Space) -> int:
+def points_of_grid(searched: Mapping[str, SharedWeight], members: Sequence[str]) -> int:
     """Return how many points a grid has: the product of the parameters' points, a simplex's members counting as one lattice."""
-    members = simplex_members(space, searched)
     box = math.prod(_points(weight) for path, weight in searched.items() if path not in members)
     return box * (lattice_size(*_lattice([searched[path] for path in members])) if members else 1)
 
@@ -241,7 +244,7 @@ def _points(weight: SharedWeight) -> int:
 def grid_point(definition: StudyDefinition, index: int) -> dict[str, float]:
     """Return the parameters of grid point `index`, from 0; the last parameter changes fastest, and a simplex before all others."""
     searched = parameters(definition)
-    members = simplex_members(definition.search.space, searched)
+    members = simplex_members(definition.search.space, searched_weights(definition))
     drawn: dict[str, float] = {}
     if members:
         steps, least = _lattice([searched[path] for path in members])

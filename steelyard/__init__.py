@@ -24,6 +24,7 @@ from steelyard.errors import (
     Fault,
     InvalidAddress,
     NoFeasibleTrial,
+    NoScript,
     NotFound,
     NoTrial,
     NoTrialYet,
@@ -57,6 +58,7 @@ __all__ = [
     "Fault",
     "InvalidAddress",
     "NoFeasibleTrial",
+    "NoScript",
     "NoTrial",
     "NoTrialYet",
     "NotFound",
@@ -73,6 +75,7 @@ __all__ = [
     "WaitTimeout",
     "__version__",
     "apply",
+    "measure",
 ]
 
 
@@ -86,15 +89,39 @@ def apply(
     """Return a compiled Keras model that trains what was tuned.
 
     `best` is the best-weights document or the path of its file. `model.compile(loss_weights=...)` alone leaves out penalties: this
-    adds them. The optimizer defaults to the study's; `workload` is needed for terms of a workload's own. Imports Keras.
+    adds them, and moves weights that have a schedule. The optimizer defaults to the study's; `workload` is needed for terms of a
+    workload's own. Imports Keras.
     """
     from search.training.apply import apply as applied
 
-    if not isinstance(best, Mapping):
-        from steelyard.definitions import read_definition
+    return applied(model, _read(best), optimizer, workload=workload)
 
-        best = read_definition(best)
-    return applied(model, best, optimizer, workload=workload)
+
+def measure(
+    model: keras.Model,
+    best: Mapping[str, Any] | str | os.PathLike[str],
+    x: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    batch_size: int | None = None,
+    workload: Any = None,
+) -> dict[str, float]:
+    """Return every unweighted term and metric of the study by path, as the study measures them. Imports Keras.
+
+    x, y and sample_weight are arrays, or dicts of them by name, one row an example; `batch_size` defaults to the study's.
+    """
+    from search.training.measure import measure as measured
+
+    return measured(model, _read(best), x, y, sample_weight, batch_size=batch_size, workload=workload)
+
+
+def _read(best: Mapping[str, Any] | str | os.PathLike[str]) -> Mapping[str, Any]:
+    if isinstance(best, Mapping):
+        return best
+    from steelyard.definitions import read_definition
+
+    return read_definition(best)
 
 
 def __getattr__(name: str) -> Any:

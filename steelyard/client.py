@@ -18,7 +18,7 @@ from urllib.parse import quote
 from steelyard.connection import Clock, Connection, Retries
 from steelyard.definitions import Definition, named, read_definition
 from steelyard.documents import BestWeights, ParetoFront, Ranking, Study, Trial, Validation
-from steelyard.errors import NotFound, UnexpectedAnswer, WaitTimeout
+from steelyard.errors import NoScript, NotFound, UnexpectedAnswer, WaitTimeout
 from steelyard.program import version
 
 if TYPE_CHECKING:
@@ -132,12 +132,19 @@ class Client:
     def best(self, study: StudyOrName, pick: str | None = None, aggregate: str | None = None) -> BestWeights:
         """Return the best-weights document, also while the study runs (`final` is false then).
 
-        `pick` takes one of the Pareto front: `knee`, `nearest_ideal` or `metric:PATH`. `aggregate` judges by the same metrics under
-        another aggregate, such as `worst`. Raises NoTrialYet, NoFeasibleTrial (`closest` came nearest), SeveralBest (say which by
-        `pick`).
+        `pick` takes one of the Pareto front: `knee`, `nearest_ideal`, `metric:PATH` or `confirmed`. `aggregate` judges by the same
+        metrics under another aggregate, such as `worst`. Raises NoTrialYet, NoFeasibleTrial (`closest` came nearest), SeveralBest
+        (say which by `pick`).
         """
         query = {"pick": pick, "aggregate": aggregate}
         return cast(BestWeights, self._connection.call("GET", f"{_at(study)}/best", query=query))
+
+    def script(self, study: StudyOrName, pick: str | None = None, aggregate: str | None = None) -> str:
+        """Return the text of a Keras file that trains the best trial again and compares with what the study stated.
+
+        `pick` and `aggregate` are as for `best`. Raises as `best`, and NoScript where no file can train it.
+        """
+        return script_of(self.best(study, pick, aggregate))
 
     def rank(self, study: StudyOrName, objective: Mapping[str, Any], top: int = 10) -> Ranking:
         """Return the study's best trials under another objective, from what is stored: nothing is trained, nothing changed.
@@ -279,6 +286,17 @@ class Client:
             token = page.get("next_page_token")
             if not token:
                 return
+
+
+def script_of(best: Mapping[str, Any]) -> str:
+    """Return the text of a Keras file that trains what a best-weights document says. Raises NoScript where none can."""
+    from search.errors import Refused
+    from search.script import script
+
+    try:
+        return script(best)
+    except Refused as refused:
+        raise NoScript(str(refused)) from None
 
 
 def _at(study: StudyOrName) -> str:

@@ -5,6 +5,7 @@ SteelyardError
 +-- UnexpectedAnswer        what answered is not Steelyard, or broke off in the middle
 +-- InvalidAddress          the base URL is none
 +-- DefinitionUnreadable    the definition is no file, no JSON, or no JSON object
++-- NoScript                a study's winner cannot be written as a file that trains it
 +-- WaitTimeout             the study has not ended in the time given (also a TimeoutError)
 +-- ProblemError            the service answered with a problem+json
     +-- DefinitionRefused   the study cannot be run as it is: `errors` lists every fault with its path
@@ -66,6 +67,10 @@ class DefinitionUnreadable(SteelyardError):
     def __init__(self, where: str, why: str) -> None:
         self.where = where
         super().__init__(f"{where}: {why}")
+
+
+class NoScript(SteelyardError):
+    """A best-weights document cannot be written as a file that trains it again."""
 
 
 class WaitTimeout(SteelyardError, TimeoutError):
@@ -155,6 +160,12 @@ class NoFeasibleTrial(Conflict):
 
 class SeveralBest(Conflict):
     """The objective has a front, not one best trial: say which by `pick`."""
+
+    @property
+    def picks(self) -> Mapping[str, int]:
+        """What may be picked, and the number of the trial that it is now."""
+        found = self.document.get("picks")
+        return found if isinstance(found, Mapping) else {}
 
 
 class DefinitionChanged(Conflict):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from app import judging, results
+from app import judging
 from app.answers import tagged
 from app.columns import columns_of, export_csv, export_jsonl
 from app.dependencies import Document, Storage, StudyName
@@ -31,7 +31,8 @@ def show_best(
         str,
         Query(
             max_length=200,
-            description="`objective`, or of the Pareto front `knee`, `nearest_ideal` or `metric:PATH`, the best in one metric.",
+            description="`objective`, or of the Pareto front `knee`, `nearest_ideal` or `metric:PATH`, the best in one metric; "
+            "`confirmed` where a study with aggregate `pareto` has trained its finalists again.",
         ),
     ] = "objective",
     aggregate: Annotated[
@@ -40,7 +41,8 @@ def show_best(
 ) -> Response:
     """Show the best weights so far; `final` tells whether the study has ended.
 
-    409 of three types: `no-trial-yet` (with Retry-After), `no-trial` (it ended without one), `no-feasible-trial` (with `closest`).
+    409 of four types: `no-trial-yet` (with Retry-After), `no-trial` (it ended without one), `no-feasible-trial` (with `closest`),
+    and of a study with aggregate `pareto` that is asked without `pick`: `several-best` (with `picks`).
     """
     if pick != "objective" and aggregate is not None:
         raise BadParameter(Fault("query.pick", "pick or aggregate, not both: a front has no aggregate", shown(pick)))
@@ -51,7 +53,7 @@ def show_best(
         elif pick != "objective":
             document = judging.best_picked(session, study, pick)
         else:
-            document = results.best_weights(session, study)
+            document = judging.best(session, study)
     return tagged(request, BestWeights.model_validate(document))
 
 

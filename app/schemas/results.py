@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.schemas.common import Body, NotFinite, Numbers
+from app.schemas.common import AnchorBody, Body, NotFinite, Numbers
 from app.schemas.trials import MetricsBody, ObjectiveBody
 from search.definition import Objective
 from search.weights import Strict
@@ -52,10 +52,20 @@ class SpreadBody(Body):
     n: int = Field(description="Number of seeds.")
 
 
-class ConfirmedBody(Body):
-    """A finalist or baseline on fresh seeds."""
+class HeldBody(Body):
+    """In how many of the trainings on fresh seeds the winner kept a constraint."""
 
-    value: SpreadBody = Field(description="The objective's value.")
+    metric: str
+    at_least: float | None
+    at_most: float | None
+    held: int
+    n: int
+
+
+class ConfirmedBody(Body):
+    """A finalist, baseline or reference on fresh seeds."""
+
+    value: SpreadBody | None = Field(description="The objective's value; null for a reference.")
     metrics: dict[str, SpreadBody]
 
 
@@ -63,6 +73,7 @@ class IntervalBody(Body):
     """How much better the winner is than a baseline, in pairs of equal seeds."""
 
     against: str
+    told_as: str = Field(description="The baseline in words.", examples=["equal weights"])
     difference: float = Field(description="Mean of the winner's value minus the baseline's.")
     low: float = Field(description="Lower end of the 99 % interval (paired t, Bonferroni over the finalists).")
     high: float
@@ -81,7 +92,12 @@ class ConfirmationBody(Body):
     optimism: float | None = Field(
         description="The winner's value in the search minus its mean here: what luck and choice had added."
     )
+    constraints: list[HeldBody] = Field(description="Whether the winner keeps the constraints on fresh seeds.")
+    anchors: list[AnchorBody] = Field(description="What the objective is relative to, measured on the same seeds and split.")
     candidates: dict[str, ConfirmedBody] = Field(description="By rule, or `trial 18`.")
+    epochs: dict[str, int] | None = Field(
+        default=None, description="The winner's epoch that counts, by seed; absent where it is the last."
+    )
     against: dict[str, IntervalBody] = Field(description="By the baseline's rule.")
 
 
@@ -102,7 +118,15 @@ class BestWeights(Body):
     weights: Numbers = Field(description="Every term's weight.")
     shared: Numbers = Field(description="Shared weights by name.")
     parameters: Numbers
-    schedules: dict[str, Any]
+    normalized_by: Numbers | None = Field(
+        default=None,
+        description="With `normalize`: each loss before training. A weight is the drawn one divided by it. Absent without.",
+    )
+    schedules: dict[str, Any] = Field(
+        description="How weights come to their final value, by term path; `start` is a multiple of it, `fraction` a share of the "
+        "epochs.",
+        examples=[{"agreement": {"shape": "linear", "start": 0.0, "fraction": 0.3}}],
+    )
     loss_weights: dict[str, float | list[float] | None] | None = Field(
         default=None,
         description="For `compile`, by the model's output keys; null for an output without a loss. Absent for `custom_loss`.",
@@ -117,6 +141,10 @@ class BestWeights(Body):
     confirmation: ConfirmationBody | None = Field(default=None, description="Absent where the study has none, or has not ended.")
     baselines: dict[str, BaselineBody]
     training: dict[str, Any]
+    workload: dict[str, Any] = Field(
+        description="Its name and options, and what a script that imports it must know: `place` is `module:attribute`.",
+        examples=[{"name": "digits", "options": {}, "place": "search.workloads.digits:Digits"}],
+    )
     versions: dict[str, str | None]
     not_finite: NotFinite = Field(default_factory=dict)
 
@@ -177,6 +205,8 @@ class ParetoFront(Body):
     hypervolume: float | None = Field(
         description="What the front dominates beyond the reference point; null where it is too large."
     )
-    picks: dict[str, int | None] = Field(description="`GET .../best?pick=` of these.", examples=[{"knee": 17, "nearest_ideal": 9}])
+    picks: dict[str, int | None] = Field(
+        description="`GET .../best?pick=` of these; `rules` says how they pick.", examples=[{"knee": 17, "nearest_ideal": 9}]
+    )
     rules: list[str] = Field(description="How each of these is defined.")
     not_finite: NotFinite = Field(default_factory=dict)

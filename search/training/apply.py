@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from search.catalog import find_loss, find_penalty
 from search.definition import Optimizer, Penalty, Task
 from search.names import listed, nearest
-from search.training.batch import Batch, Tensor, Tensors
+from search.schedules import AppliedSchedule, moving_of
+from search.training.batch import Batch, Tensor
 from search.training.metrics import RowMean, metric_functions
 from search.training.network import named_outputs
 from search.training.optimizers import made_optimizer
-from search.training.terms import TermFunction, made_loss, term_functions
+from search.training.terms import made_loss, term_functions
+from search.training.tuned import MovingWeights, around
 from search.workloads.base import TERM_KINDS, Bound, own_terms
-from search.workloads.data import INPUT, TARGET
 
 
 def apply(
@@ -39,22 +39,39 @@ def apply(
 
     The returned model has the layers and weights of `model`: it is `model` itself, compiled, or a model around them whose loss and
     metrics are the study's terms, each under its path (`digit.crossentropy`, `agreement`). Of the study's metrics it has those that
-    are means over rows; areas, F-scores and other counts over all rows are left to Keras's own `metrics`.
+    are means over rows; areas, F-scores and other counts over all rows: see `measure`.
+
+    A weight with a schedule moves as it did in the study: it is set when an epoch of `fit` begins, counted from the first one that
+    the returned model is trained for, out of the document's `training.epochs`. So `fit(epochs=E)` and E times `fit(epochs=1)` train
+    the same; `initial_epoch` counts too. A term that reads point sets (`batch.extra`) cannot be trained here.
     Raises ValueError for a model without an output that the study trained, and for terms of a workload that is not given.
     """
-    tasks = [Task.model_validate(task) for task in best["terms"]["tasks"]]
-    penalties = [Penalty.model_validate(penalty) for penalty in best["terms"]["penalties"]]
-    own = _own(tasks, penalties, workload)
+    tasks, penalties, own = terms_of(best, workload)
     _require_outputs(model, tasks)
     used = keras.optimizers.get(optimizer) if optimizer is not None else _studied_optimizer(best)
-    if best.get("reproduced_by") == "compile" and all(_compile_knows(task) for task in tasks):
+    if best.get("reproduced_by") == "compile" and all(_compile_knows(task, best["weights"]) for task in tasks):
         return _compiled(model, tasks, best["loss_weights"], own, used)
     terms = term_functions(tasks, penalties, own)
-    tuned = _around(model)
+    tuned = around(model)
     means = [metric for metric in metric_functions(tasks, own, terms) if isinstance(metric, RowMean) and not metric.root]
-    tuned.tune(terms, means, best["weights"])
+    tuned.tune(terms, means, best["weights"], _moving(best))
     tuned.compile(optimizer=used)
     return tuned
+
+
+def terms_of(best: Mapping[str, Any], workload: Any) -> tuple[list[Task], list[Penalty], Bound]:
+    """Return the document's tasks and penalties, and the workload's own terms. Raises ValueError for those that nobody has."""
+    tasks = [Task.model_validate(task) for task in best["terms"]["tasks"]]
+    penalties = [Penalty.model_validate(penalty) for penalty in best["terms"]["penalties"]]
+    return tasks, penalties, _own(tasks, penalties, workload)
+
+
+def _moving(best: Mapping[str, Any]) -> MovingWeights | None:
+    """Return the weights that move in training, None where all are fixed."""
+    schedules = {path: AppliedSchedule(**schedule) for path, schedule in best.get("schedules", {}).items()}
+    epochs = int(best["training"]["epochs"]) if schedules else 0
+    moving = moving_of(schedules, best["weights"], epochs)
+    return MovingWeights(moving, best["weights"], epochs) if moving else None
 
 
 def _studied_optimizer(best: Mapping[str, Any]) -> keras.optimizers.Optimizer:
@@ -90,8 +107,10 @@ def _require_named(outputs: Mapping[str, Any], tasks: Sequence[Task]) -> None:
 # Where compile is enough
 
 
-def _compile_knows(task: Task) -> bool:
-    """Tell whether Keras's losses need nothing between the output and them."""
+def _compile_knows(task: Task, weights: Mapping[str, float]) -> bool:
+    """Tell whether Keras's losses need nothing between the output and them, and none is left out for a weight of 0."""
+    if any(weights[f"{task.name}.{loss.name}"] == 0 for loss in task.losses):
+        return False  # Keras multiplies by 0, and 0 * inf is NaN
     entries = [find_loss(loss.loss) for loss in task.losses]
     return not task.from_logits or all(entry is not None and (entry.knows_logits or entry.takes_raw_output) for entry in entries)
 
@@ -136,71 +155,3 @@ class _RowFunction:
     def __call__(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         batch = Batch({}, {self._task.used_target: y_true}, {self._task.used_output: y_pred}, {}, {}, lambda x, active: {})
         return self._metric.measure(batch).values
-
-
-# Where it is not
-
-
-class _Tuned:
-    """Mixed into a model: its loss is the study's weighted terms and the model's own losses. Each raw term is a metric."""
-
-    losses: list[Tensor]
-
-    def tune(self, terms: Sequence[TermFunction], metrics: Sequence[RowMean], weights: Mapping[str, float]) -> None:
-        """Set what is trained and measured."""
-        self._tuned_terms = tuple(terms)
-        self._tuned_metrics = tuple(metrics)
-        self._tuned_weights = dict(weights)
-        self._tuned_means = {term.path: keras.metrics.Mean(name=term.path) for term in terms}
-        self._tuned_means |= {metric.path: keras.metrics.Mean(name=metric.path) for metric in metrics}
-
-    def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-    ) -> Tensor:
-        """Return the total loss of a batch: the sum of weight * term over terms of weight != 0, and the model's own losses."""
-        total = sum((ops.sum(loss) for loss in self.losses), ops.zeros(()))  # before a term calls the model again
-        batch = self._batch(x, y, y_pred, sample_weight, training)
-        rows = ops.shape(next(iter(batch.outputs.values())))[0]
-        for term in self._tuned_terms:
-            value, weight = term(batch), self._tuned_weights[term.path]
-            if weight != 0:
-                total = total + weight * ops.cast(value, total.dtype)
-            self._tuned_means[term.path].update_state(value, sample_weight=ops.cast(rows, value.dtype))
-        for metric in self._tuned_metrics:
-            self._tuned_means[metric.path].update_state(*metric.measure(batch))
-        return total
-
-    def _batch(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Batch:
-        outputs = named_outputs(self, y_pred)
-        single = next(iter(outputs)) if len(outputs) == 1 else TARGET
-        targets = y if isinstance(y, Mapping) else {single: y}
-        weights = sample_weight if isinstance(sample_weight, Mapping) else dict.fromkeys(outputs, sample_weight)
-        given = {name: weight for name, weight in weights.items() if weight is not None}
-        inputs = x if isinstance(x, Mapping) else {INPUT: x}
-        return Batch(inputs, targets, outputs, given, {}, lambda other, active: self._again(other, training))
-
-    def _again(self, x: Any, training: bool) -> Tensors:
-        return named_outputs(self, self(x, training=training))  # type: ignore[operator]  # the model it is mixed into
-
-
-class _Graph(_Tuned, keras.Model):  # type: ignore[misc]
-    """A tuned model over the graph of layers of another."""
-
-
-class _Around(_Tuned, keras.Model):  # type: ignore[misc]
-    """A tuned model around one that is no graph of layers."""
-
-    def __init__(self, inner: keras.Model) -> None:
-        super().__init__(name=inner.name)
-        self.inner = inner
-
-    def call(self, x: Any, training: bool | None = None) -> Any:
-        arguments = {"training": training} if self.inner._call_has_training_arg else {}
-        return named_outputs(self.inner, self.inner(x, **arguments))
-
-
-def _around(model: keras.Model) -> Any:
-    structure = getattr(model, "_outputs_struct", None)
-    if structure is None:
-        return _Around(model)
-    return _Graph(model._inputs_struct, named_outputs(model, structure), name=model.name)

@@ -18,8 +18,8 @@ class Setting:
     `test`: measure the test split too, where the workload has one. Only confirmations do, after everything has been chosen.
     `rule`: `fixed`, or the rule that moves the weights in training (`uncertainty`, `dwa`, `random`, `gradnorm`): those of all terms
     whose entry in `weights` is not 0, beginning with 1 for each. `schedules`: by term path, for fixed weights that come to their
-    value. `arguments`: searched numbers beside weights by
-    parameter path (`digit.focal.gamma`, `optimizer.learning_rate`).
+    value. `arguments`: searched numbers beside weights by parameter path (`digit.focal.gamma`, `optimizer.learning_rate`). `rungs`:
+    reported epochs after which the observer is asked whether the setting goes on.
     """
 
     number: int
@@ -29,6 +29,7 @@ class Setting:
     rule: str = "fixed"
     schedules: Mapping[str, AppliedSchedule] = field(default_factory=dict)
     arguments: Mapping[str, float] = field(default_factory=dict)
+    rungs: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a setting ended: COMPLETE, DIVERGED, FAILED or CANCELLED, after how many whole epochs."""
+    """How a setting ended: COMPLETE, PRUNED, DIVERGED, FAILED or CANCELLED, after how many whole epochs."""
 
     number: int
     state: TrialState
@@ -71,6 +72,9 @@ class Observer(Protocol):
 
     def ended(self, ended: Ended) -> None:
         """Hear that a setting has ended; called once for each."""
+
+    def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
+        """Tell which of these settings shall end, now that they have come to a rung, and why; training waits for it."""
 
     def cancelled(self, number: int) -> bool:
         """Tell whether a setting shall end now; asked between graph calls."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,9 +28,11 @@ def described(name: str, opened: Opener) -> dict[str, Any]:
     """
     source = load(name)
     terms = {kind: sorted(getattr(source, kind, None) or {}) for kind in base.TERM_KINDS}
-    description: dict[str, Any] = {**terms, "options": base.options_schema(source)}
+    description: dict[str, Any] = {**terms, "options": base.options_schema(source), "code": _code(name, source)}
     if not description["options"].get("required"):
-        description |= _measured(opened(name, {}))
+        found = opened(name, {})
+        description |= _measured(found)
+        description["code"] |= _forms(found)
     return {"name": name, "digest": digest_of(description), "description": description}
 
 
@@ -43,6 +46,34 @@ def _measured(opened: OpenedWorkload) -> dict[str, Any]:
         "parameters": model.count_params(),
         "trainable_parameters": sum(int(variable.value.shape.num_elements()) for variable in model.trainable_variables),
     }
+
+
+def _code(name: str, source: Any) -> dict[str, Any]:
+    """Return where the workload is (`module:attribute`), and how it is made of what is there.
+
+    `made`: `with_options` (a class that takes its Options), `without_options` (a class), `as_is`, or `bound` (a module or an
+    instance whose functions may take Options).
+    """
+    has_options = getattr(source, "Options", None) is not None
+    if inspect.isclass(source):
+        made = "with_options" if has_options else "without_options"
+    else:
+        made = "bound" if has_options else "as_is"
+    return {"place": registry.places()[name], "made": made}
+
+
+def _forms(opened: OpenedWorkload) -> dict[str, bool]:
+    """Return what decides how a script trains it: whether rows have weights, whether there are point sets, and `plain`.
+
+    `plain`: outputs and targets are dicts with the same keys, rows have no weights, and no metric hides one of Keras's: `fit` and
+    `compile` take it all as it is.
+    """
+    splits = opened.loaded.splits.values()
+    row_weights = any(rows.sample_weight for rows in splits)
+    structure = getattr(opened.example.model, "_outputs_struct", None)  # a subclassed model returns a dict, else it is refused
+    named = (structure is None or isinstance(structure, Mapping)) and not opened.loaded.train.single_target
+    plain = named and not row_weights and not opened.workload.metrics and set(opened.outputs) == set(opened.loaded.train.targets)
+    return {"plain": plain, "row_weights": row_weights, "points": bool(opened.loaded.extra)}
 
 
 def _specs(tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,8 +32,11 @@ def register(app: typer.Typer) -> None:
 def best(
     name: StudyName,
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write the best-weights JSON there.")] = None,
+    script: Annotated[
+        str | None, typer.Option("--script", metavar="FILE", help="Write a Keras file there that trains the winner again.")
+    ] = None,
     pick: Annotated[
-        str | None, typer.Option("--pick", help="One of the Pareto front: knee, nearest_ideal or metric:PATH (best in one metric).")
+        str | None, typer.Option("--pick", help="One of the Pareto front: knee, nearest_ideal, metric:PATH or confirmed.")
     ] = None,
     aggregate: Annotated[
         str | None, typer.Option("--aggregate", help="Judge by the same metrics under another aggregate, such as worst.")
@@ -47,30 +50,40 @@ def best(
     with connect(url) as client:
         found = client.best(name, pick=pick, aggregate=aggregate)
     if output is not None:
-        write_whole(Path(output), [(json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode()])
-        note(f"Wrote {output}: trial {found['trial']} of {name}{'' if found['final'] else ', so far'}.")
-        if as_json:
-            print_document(found)
-        return
-    answer(found, as_json, lambda: _drawn(found))
+        _write(output, json.dumps(found, indent=2, ensure_ascii=False) + "\n", found)
+    if script is not None:
+        from steelyard.client import script_of
+
+        _write(script, script_of(found), found)
+    if output is None and script is None:
+        answer(found, as_json, lambda: _drawn(found))
+    elif as_json:
+        print_document(found)
+
+
+def _write(file: str, text: str, found: dict[str, Any]) -> None:
+    write_whole(Path(file), [text.encode()])
+    note(f"Wrote {file}: trial {found['trial']} of {found['study']['name']}{'' if found['final'] else ', so far'}.")
 
 
 def _drawn(found: dict[str, Any]) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    from steelyard.cli.answer import answer_table, conclusion
     from steelyard.cli.tables import fields
-    from steelyard.wording import figure, number
+    from steelyard.wording import plain
 
     pairs = [
         ("study", f"{found['study']['name']} ({found['study']['state']})"),
         ("trial", f"{found['trial']}{'' if found['final'] else ' (so far)'}"),
-        ("picked by", found["picked_by"] if found["picked_by"] != "objective" else ""),
-        ("value", figure(found, "objective", "value")),
-        *((path, figure(found, "objective", "values", path)) for path in found["objective"]["values"]),
-        *((f"weight {path}", number(weight)) for path, weight in found["weights"].items()),
+        ("picked by", found["picked_by"] if found["picked_by"] not in ("objective", "confirmation") else ""),
         ("loss_weights", json.dumps(found["loss_weights"]) if "loss_weights" in found else ""),
         ("reproduced by", found["reproduced_by"]),
         ("note", found["note"]),
     ]
-    return fields(pairs)
+    said = Text("\n".join(map(plain, conclusion(found))))
+    return Group(fields(pairs), answer_table(found), said)
 
 
 def pareto(name: StudyName, as_json: Json = False, url: Url = None) -> None:

@@ -87,7 +87,7 @@ def test_several_optimised_metrics_need_an_aggregate() -> None:
     document = flagship()
     del document["objective"]["aggregate"]
     fault = only(document, "objective.aggregate")
-    names = "geometric_mean, mean, smooth_tchebycheff, tchebycheff, worst"
+    names = "delta_m, geometric_mean, mean, pareto, smooth_tchebycheff, tchebycheff, worst"
     assert fault.expected == f"one of {names}: with several optimised metrics it decides which trial wins"
 
 
@@ -319,7 +319,7 @@ def test_faults_of_form_and_between_parts_are_told_together() -> None:
             "objective.metrics.0.utility": "2",
             "objective.metrics.1.metric": "parity.acuracy",
             "search.trials": 0,
-            "search.sampler.name": "nsga2",
+            "search.sampler.name": "nsga",
             "training.optimizer.name": "adm",
             "training.epochs": "ten",
             "workload.options": [],
