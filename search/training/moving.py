@@ -110,8 +110,8 @@ class Learned:
         return tf.reshape(self._stacked.variable.value, self._shape)
 
     def step(self, rules: Rules, given: Tensor, terms: Tensor, norms: Tensor | None, numbers: Tensors) -> None:
-        """Learn from a step in which the terms were `terms`, in the graph; `numbers` are the optimizer's searched ones."""
-        gradient = tf.reshape(rules.gradient(given, self.value(), terms, norms), tuple(self._stacked.variable.shape))
+        """Learn from a step in which the terms were `terms`, in the graph; `numbers` are the optimizer's that are searched."""
         give(self._optimizer, numbers)
+        gradient = tf.reshape(rules.gradient(given, self.value(), terms, norms), tuple(self._stacked.variable.shape))
         self._optimizer.apply([gradient], [self._stacked.variable])
         self._stacked.update(rules.kept(given, self.value()))
