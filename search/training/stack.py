@@ -169,7 +169,7 @@ class Stack:
         in_force = rules.weights(knobs.weights, learned.value(), step)
         shared = shared_places(self._problem, self._network) if isinstance(rules, Balancing) else ()
         terms, norms = self._train_step(rows, knobs._replace(weights=in_force), shared)
-        learned.step(rules, knobs.weights, terms, norms)
+        learned.step(rules, knobs.weights, terms, norms, self._optimizer_numbers(knobs))
         return terms
 
     def _train_step(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int] = ()) -> tuple[Tensor, Tensor | None]:
@@ -179,7 +179,7 @@ class Stack:
         """
         differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
         gradients, terms, state, norms = differentiate(rows, self._mapped(knobs), shared)
-        give(self.optimizer, self._problem.optimizer_arguments(self._mapped(knobs).arguments))
+        give(self.optimizer, self._optimizer_numbers(knobs))
         self.optimizer.apply(self._clip(gradients), self._variables)
         self._constrain()
         for stacked, value in zip(self.state, state, strict=True):
@@ -228,6 +228,10 @@ class Stack:
     def _mapped(self, knobs: Knobs) -> Knobs:
         """Return the knobs as the strategy maps them."""
         return knobs if self._strategy.stacks else knobs.of(0)
+
+    def _optimizer_numbers(self, knobs: Knobs) -> Tensors:
+        """Return the optimizer's searched numbers by argument, as it is given them."""
+        return self._problem.optimizer_arguments(self._mapped(knobs).arguments)
 
     def _values(self) -> tuple[list[Tensor], list[Tensor]]:
         return [stacked.value() for stacked in self.trainable], [stacked.value() for stacked in self.state]
