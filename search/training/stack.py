@@ -233,10 +233,6 @@ class Stack:
         """Return the knobs as the strategy maps them."""
         return knobs if self._strategy.stacks else knobs.of(0)
 
-    def _optimizer_numbers(self, knobs: Knobs) -> Tensors:
-        """Return the optimizer's searched numbers by argument, as it is given them."""
-        return self._problem.optimizer_arguments(self._mapped(knobs).arguments)
-
     def _values(self) -> tuple[list[Tensor], list[Tensor]]:
         return [stacked.value() for stacked in self.trainable], [stacked.value() for stacked in self.state]
 

@@ -168,19 +168,6 @@ def test_two_learning_rates_in_one_cohort_are_two_fits(form: str, strategy: str,
         cohort.assert_fit(number, TWO_ERRORS, optimizer, variables=strategy != "serial")
 
 
-@pytest.mark.parametrize("strategy", ["vectorized", "serial"])
-def test_a_rule_learns_at_the_settings_own_learning_rate(strategy: str, float64: None) -> None:
-    bound = workload(linear({"a": 1, "b": 2}), rows(a=1, b=2))
-    weights = {"a.error": 1.0, "b.error": 1.0}
-    settings = [Setting(number, 0, weights, rule="uncertainty", arguments=each) for number, each in enumerate(TWO_RATES)]
-    searched = Cohort(study([task("a"), task("b")], **searching({})), bound, settings, strategy)
-    for number, each in enumerate(TWO_RATES):
-        optimizer = {"name": "adam", "config": {"learning_rate": each["optimizer.learning_rate"]}}
-        fixed = study([task("a"), task("b")], training={"epochs": 3, "batch_size": 8, "optimizer": optimizer})
-        alone = Cohort(fixed, bound, [Setting(0, 0, weights, rule="uncertainty")], strategy)
-        assert searched.recorder.values(number, 3) == pytest.approx(alone.recorder.values(0, 3), rel=1e-8)
-
-
 def embedded() -> keras.Model:
     x = keras.Input((2,), dtype="int32")
     return keras.Model(x, {"a": keras.layers.Dense(1)(keras.layers.Flatten()(keras.layers.Embedding(5, 3)(x)))})
