@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import delta_m, fit, memory, no_gain, problems
+from benchmarks import delta_m, fit, memory, no_gain, problems, pruning
 from benchmarks.options import PEERS, Options
 from benchmarks.searches import Search
 from benchmarks.table import Table
@@ -43,6 +43,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], Table]] = {
     "multi-mnist": _multi_mnist,
     "big-cnn": lambda options: fit.table(problems.big_cnn(quick=options.quick), options),
     "frozen-trunk": lambda options: fit.table(problems.big_cnn(quick=options.quick, frozen=True), options),
+    "pruning": pruning.table,
     "memory": memory.one_shape,
     "memory-shapes": memory.many_shapes,
     "delta-m": delta_m.overlay,
