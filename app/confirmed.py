@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from app.reading import definition_of
 from search.verdict import Candidate, Verdict, judge
-from storage import trials
+from storage import answers, trials
 from storage.database import Session
 from storage.records import Measured, Moment, Role, StudyRecord, StudyState, TrialState
 from storage.study_rows import counted_moment
@@ -26,7 +26,8 @@ def verdict_of(session: Session, study: StudyRecord) -> Verdict | None:
         if trial.confirms is not None:
             measured[trial.confirms][trial.seed] = moments[moment]
     confirmed = [trials.get_trial(session, study.id, number) for number in sorted(measured)]
-    return judge(definition.objective, [Candidate(trial, measured[trial.number]) for trial in confirmed])
+    candidates = [Candidate(trial, measured[trial.number]) for trial in confirmed]
+    return judge(definition.objective, candidates, answers.anchors_of(session, study.id))
 
 
 def confirmed_epochs(session: Session, study: StudyRecord, number: int) -> dict[int, int]:

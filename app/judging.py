@@ -12,7 +12,7 @@ from app.reading import definition_of
 from app.refusals import BadParameter
 from app.results import finite_document, no_winner, winner_document
 from app.schemas.results import RankRequest
-from search import pareto, ranking
+from search import anchors, pareto, ranking, scoring
 from search.definition import Objective
 from search.errors import DefinitionRefused, Fault, shown
 from search.form import form_faults
@@ -57,6 +57,7 @@ def rank(session: Session, study: StudyRecord, request: RankRequest) -> dict[str
         objective = ranking.judged_by(definition_of(study), request.objective, _described(session, study))
     except DefinitionRefused as error:
         raise BadParameter(*error.faults) from None
+    objective = _resolved(session, study, objective, "objective")
     stood = standings(session, study, [entry.metric for entry in objective.metrics], Moment(objective.epoch))
     ranked = ranking.ranked(objective, {each.number: each.values for each in stood})
     first = ranked[: request.top]
@@ -99,12 +100,25 @@ def best_under(session: Session, study: StudyRecord, aggregate: str) -> dict[str
         objective = ranking.under(definition_of(study), aggregate, _described(session, study))
     except DefinitionRefused as error:
         raise BadParameter(*map(_of_query, error.faults)) from None
+    objective = _resolved(session, study, objective, "query.aggregate")
     ranked = ranking.ranked(objective, _measured(session, study, objective))
     number = ranking.winner(ranked)
     if number is None:
         raise no_winner(session, study, Fault("query.aggregate", "one under which a trial has a finite value", shown(aggregate)))
     chosen = trials.get_trial(session, study.id, number)
     return winner_document(session, study, chosen, picked_by=f"aggregate:{aggregate}", objective=objective)
+
+
+def _resolved(session: Session, study: StudyRecord, objective: Objective, at: str) -> Objective:
+    """Return the objective with numbers for what it is relative to. Raises BadParameter where the study has not measured that."""
+    found = scoring.judged_anew(session, study, objective)
+    for of, path in anchors.wanted(found):
+        what = "trained no task alone" if of == anchors.REFERENCE else f"has no complete baseline {of}"
+        hint = "give `config.references`" if found.aggregate == "delta_m" and of == anchors.REFERENCE else "give a number"
+        raise BadParameter(
+            Fault(at, f"an objective over what study {study.name!r} has measured: {hint}", f"{path} of {of}, and it {what}")
+        )
+    return found
 
 
 def _of_query(fault: Fault) -> Fault:
@@ -115,7 +129,7 @@ def _of_query(fault: Fault) -> Fault:
 
 def front(session: Session, study: StudyRecord, reference: str = "") -> Front:
     """Return the study's front so far. `reference` is `PATH:VALUE,...` for the hypervolume. Raises BadParameter."""
-    objective = definition_of(study).objective
+    objective = scoring.judged_anew(session, study, definition_of(study).objective)
     optimized = [entry.metric for entry in objective.metrics if entry.strategy == "optimize"]
     return ranking.pareto_front(objective, _measured(session, study, objective), read_reference(reference, optimized))
 

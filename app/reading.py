@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from app.schemas.common import Split, reason_body
-from app.schemas.studies import Best, ProgressBody, Study, Times
+from app.schemas.common import AnchorBody, Split, reason_body
+from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
 from app.waiting import reason_of
 from search import normal, space
-from search.baselines import baselines
-from search.confirmation import most_confirmations
-from search.definition import StudyDefinition
-from storage import studies, workers
+from search.anchors import resolved, wanted
+from search.best import anchor_told
+from search.definition import ObjectiveMetric, RelativeBound, StudyDefinition
+from search.phases import trainings
+from storage import answers, studies, workers
 from storage.database import Session
-from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, TrialState, WorkerRecord
+from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, WorkerRecord
 
 Counts = tuple[Mapping[str, int], int]
 """Trials by state, and trial-epochs done."""
@@ -42,6 +43,7 @@ def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, 
 
 def _body(session: Session, study: StudyRecord, counts: Counts, live: Sequence[WorkerRecord]) -> Study:
     definition, split = definition_of(study), Split()
+    anchors = answers.anchors_of(session, study.id) if wanted(definition.objective) else ()
     preparing = any(worker.study == study.name for worker in live)
     return Study(
         name=study.name,
@@ -53,10 +55,17 @@ def _body(session: Session, study: StudyRecord, counts: Counts, live: Sequence[W
         definition_sha256=study.definition_sha256,
         problem_sha256=study.problem_sha256,
         progress=_progress(session, study, definition, counts),
+        anchors=[AnchorBody(**anchor_told(anchor)) for anchor in anchors],
+        bounds=[_bound(entry) for entry in resolved(definition.objective, anchors).metrics if entry.strategy == "constraint"],
         best=_best(session, study, split),
         times=Times(created_at=study.created_at, updated_at=study.updated_at, started_at=study.started_at, ended_at=study.ended_at),
         not_finite=split.not_finite,
     )
+
+
+def _bound(entry: ObjectiveMetric) -> BoundBody:
+    known = {name: bound for name in ("at_least", "at_most") if not isinstance(bound := getattr(entry, name), RelativeBound)}
+    return BoundBody(metric=entry.metric, at_least=known.get("at_least"), at_most=known.get("at_most"))
 
 
 def _progress(session: Session, study: StudyRecord, definition: StudyDefinition, counts: Counts) -> ProgressBody:
@@ -71,25 +80,21 @@ def _progress(session: Session, study: StudyRecord, definition: StudyDefinition,
     )
 
 
-def trainings(definition: StudyDefinition) -> int:
-    """Return how many trials the whole plan has at most: search trials, baselines and confirmations."""
-    rules = len(baselines(definition))
-    return space.trial_budget(definition) + rules + most_confirmations(definition, rules)
-
-
 def _seconds_left(session: Session, study: StudyRecord, definition: StudyDefinition, counts: Counts) -> float | None:
     """Estimate: the epochs to go, at the seconds an epoch took so far, over the cohorts that train side by side.
 
-    A trial that ended early (diverged, failed) counts as done, so it is not the study's epochs that are subtracted.
+    A trial that ended early (pruned, diverged, failed) counts as done, and search trials to come will train for as long as those
+    did that have ended.
     """
     pace = studies.trial_durations(session, study.id)
     if not pace.epochs:
         return None
-    trials, epochs = counts
-    ended = sum(trials[state] for state in TRIAL_ENDS)
+    ended = sum(counts[0][state] for state in TRIAL_ENDS)
     per_trial = definition.training.epochs
-    under_way = min(max(epochs - ended * per_trial, 0), trials[TrialState.RUNNING] * per_trial)
-    left = max((trainings(definition) - ended) * per_trial - under_way, 0)
+    searches = max(space.trial_budget(definition) - pace.searched, 0)
+    others = max(trainings(definition) - ended - searches, 0)
+    per_search = pace.searched_epochs / pace.searched if pace.searched else per_trial
+    left = max(searches * per_search + others * per_trial - pace.under_way, 0)
     return left * pace.seconds / pace.epochs / max(pace.cohorts, 1)
 
 

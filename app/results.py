@@ -13,9 +13,10 @@ from app.schemas.common import Split
 from search import best
 from search.definition import Objective
 from search.errors import Fault
+from search.initial import divisors
 from search.objective import evaluate
 from search.verdict import Verdict
-from storage import studies, trials, workers
+from storage import answers, studies, trials, workers
 from storage.database import Session
 from storage.records import STUDY_ENDS, Measured, Moment, Role, StudyRecord, TrialRecord, TrialState
 from storage.study_rows import counted_moment
@@ -59,6 +60,7 @@ def winner_document(
                 versions=best.installed_versions(),
                 verdict=verdict,
                 picked_by=picked_by,
+                divisors=divisors(definition, answers.initial_values(session, study.id)),
                 confirmed_epochs=confirmed_epochs(session, study, winner.number) if verdict is not None else {},
             )
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.reading import definition_of, trainings
+from app.reading import definition_of
 from app.refusals import BadParameter, OtherDefinition, parameter_fault
 from app.schemas.studies import StudyPatch, Validation
 from app.settings import ApiSettings
@@ -17,6 +17,7 @@ from search import normal, space
 from search.definition import DEFINITION_VERSION, StudyDefinition
 from search.errors import Fault
 from search.normal import Normal
+from search.phases import phases
 from storage import studies, workers
 from storage.database import Database, Session
 from storage.errors import StudyExists
@@ -92,16 +93,19 @@ def _new(sent: Normal, name: str) -> studies.NewStudy:
 def validation(session: Session, sent: Normal, now: datetime, alive_within_seconds: float) -> Validation:
     """Return what a definition would do. The estimate takes the live workers of its workload to be free for it."""
     definition = sent.definition
-    epochs = trainings(definition) * definition.training.epochs
+    counts = {role.value: count for role, count in phases(definition).items()}
+    trainings = sum(counts.values())
+    epochs = trainings * definition.training.epochs
     problem = normal.problem_sha256(definition)
-    pace = seconds_an_epoch(session, problem)
+    pace = seconds_an_epoch(session, problem, definition.workload.name)
     able = workers.live_workloads(session, now, alive_within_seconds).get(definition.workload.name, 0)
     return Validation(
         definition=normal.shown(definition),
         definition_sha256=normal.definition_sha256(definition),
         problem_sha256=problem,
         grid_size=space.grid_size(definition) if definition.search.sampler.name == "grid" else None,
-        trainings=trainings(definition),
+        trainings=trainings,
+        phases=counts,
         epochs=epochs,
         estimated_seconds=None if pace is None else epochs * pace / max(able, 1),
         warnings=list(sent.warnings),

@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 from search.baselines import CURRENT, EQUAL
 from search.definition import Bound, Objective, RelativeBound, StudyDefinition
 from search.objective import REFERENCES
-from storage.records import AnchorRecord, Role, TrialRecord, TrialState, Values
+from storage.records import AnchorRecord, Role, TrialRecord, Values
 
 REFERENCE = "reference"
 ALONE = "alone:"
@@ -57,11 +57,6 @@ class Measurement:
     rule: str | None
     seed: int
     values: Values
-
-
-def is_anchor(trial: TrialRecord) -> bool:
-    """Tell whether a trial can be what an anchor is measured by."""
-    return trial.role in (Role.REFERENCE, Role.BASELINE)
 
 
 def settled(definition: StudyDefinition, trials: Sequence[TrialRecord]) -> bool:
@@ -116,6 +111,3 @@ def _number(bound: Bound | None, path: str, values: Mapping[Wanted, float]) -> B
 def is_resolved(objective: Objective) -> bool:
     """Tell whether a trial can be scored: nothing relative is left."""
     return not wanted(objective)
-
-
-FAILED_STATES = (TrialState.FAILED, TrialState.DIVERGED, TrialState.CANCELLED)

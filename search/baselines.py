@@ -7,7 +7,7 @@ from typing import Final
 
 from search import space
 from search.definition import Rule, StudyDefinition
-from storage.records import PlannedTrial, Role, Values
+from storage.records import ADAPTIVE_ORIGIN, PlannedTrial, Role, Values
 
 CURRENT: Final = "current"
 EQUAL: Final = "equal"
@@ -22,7 +22,6 @@ ADAPTIVE = ("uncertainty", "dwa", "random", "gradnorm")
 DEFAULT: tuple[Rule, ...] = (EQUAL, INVERSE, WITHOUT, "uncertainty")
 
 ORIGIN_FIXED = "rule"
-ORIGIN_ADAPTIVE = "adaptive"
 
 
 def wanted_rules(definition: StudyDefinition) -> tuple[Rule, ...]:
@@ -30,11 +29,6 @@ def wanted_rules(definition: StudyDefinition) -> tuple[Rule, ...]:
     if definition.search.baselines is not None:
         return definition.search.baselines
     return DEFAULT if definition.search.confirmation is not None else ()
-
-
-def needs_initial(definition: StudyDefinition) -> bool:
-    """Tell whether the terms' values before training must be known before the first trial is planned."""
-    return definition.search.normalize is not None or INVERSE in wanted_rules(definition)
 
 
 def baselines(definition: StudyDefinition, initial: Values | None = None) -> dict[str, PlannedTrial]:
@@ -53,7 +47,7 @@ def baselines(definition: StudyDefinition, initial: Values | None = None) -> dic
     for rule in wanted_rules(definition):
         if rule in ADAPTIVE:
             equal = _equal(definition)
-            found[rule] = _baseline(definition, rule, _as_parameters(definition, equal), equal, ORIGIN_ADAPTIVE)
+            found[rule] = _baseline(definition, rule, _as_parameters(definition, equal), equal, ADAPTIVE_ORIGIN)
     return found
 
 

@@ -17,7 +17,7 @@ from search.definition import StudyDefinition, Task
 from search.schedules import AppliedSchedule, moving_of
 from search.verdict import Verdict
 from search.workloads.registry import BUILT_IN
-from storage.records import STUDY_ENDS, Measured, StudyRecord, TrialRecord
+from storage.records import STUDY_ENDS, AnchorRecord, Measured, StudyRecord, TrialRecord
 
 FORMAT = "steelyard/best-weights"
 VERSION = 1
@@ -53,6 +53,7 @@ class Winner:
     versions: Mapping[str, str | None] = field(default_factory=dict)
     verdict: Verdict | None = None
     picked_by: str | None = None  # where it is not the objective that picked it
+    divisors: Mapping[str, float] = field(default_factory=dict)  # what losses were divided by, where they were
     confirmed_epochs: Mapping[int, int] = field(default_factory=dict)
 
     @property
@@ -90,6 +91,7 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "weights": dict(trial.weights),
         "shared": {name: trial.parameters[name] for name in definition.weights if name in trial.parameters},
         "parameters": dict(trial.parameters),
+        **({"normalized_by": dict(winner.divisors)} if winner.divisors else {}),
         "schedules": {path: schedule.document() for path, schedule in schedules.items()},
         **how_to_use(definition, trial.weights, winner.outputs, own_losses(winner.description), schedules),
         "terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]},
@@ -124,11 +126,28 @@ def confirmation_told(verdict: Verdict) -> dict[str, Any]:
         "split": verdict.split,
         "seeds": sorted(verdict.winner.measured),
         "optimism": verdict.optimism,
+        "constraints": [asdict(held) for held in verdict.constraints],
+        "anchors": [anchor_told(anchor) for anchor in verdict.anchors],
         "candidates": {
-            name: {"value": asdict(value), "metrics": {path: asdict(spread) for path, spread in verdict.metrics[name].items()}}
-            for name, value in verdict.values.items()
+            name: {
+                "value": asdict(verdict.values[name]) if name in verdict.values else None,
+                "metrics": {path: asdict(spread) for path, spread in metrics.items()},
+            }
+            for name, metrics in verdict.metrics.items()
         },
         "against": {interval.against: asdict(interval) for interval in verdict.intervals},
+    }
+
+
+def anchor_told(anchor: AnchorRecord) -> dict[str, Any]:
+    """Return a measured number that trials are held against."""
+    return {
+        "of": anchor.of,
+        "metric": anchor.path,
+        "value": anchor.value,
+        "std": anchor.std,
+        "n": len(anchor.seeds),
+        "seeds": list(anchor.seeds),
     }
 
 

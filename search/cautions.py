@@ -7,17 +7,14 @@ from collections.abc import Iterator
 
 from search.definition import ObjectiveMetric
 from search.known import Known, direction_of, matches, measured_paths, resolve
+from search.pruning import ladder
 from search.space import shared_by, simplex_members, simplex_total
 from search.weights import SharedWeight, Weight, WeightRange
 
 
 def cautions(known: Known, trials: int) -> list[str]:
     """Return what is allowed but probably not meant."""
-    return [
-        warning
-        for warn in (_many_weights, _dropped_losses, _outside, _another_total, _unheard, _turned, _unpublished)
-        for warning in warn(known, trials)
-    ]
+    return [warning for warn in CAUTIONS for warning in warn(known, trials)]
 
 
 def _many_weights(known: Known, trials: int) -> Iterator[str]:
@@ -72,6 +69,24 @@ def _unheard(known: Known, trials: int) -> Iterator[str]:
         yield "search.sampler: cmaes follows the objective's value alone and does not heed constraints; tpe and gp do"
 
 
+def _unjudged(known: Known, trials: int) -> Iterator[str]:
+    search, training = known.parts.search, known.parts.training
+    if search is not None and search.pruner is not None and training is not None and not ladder(search.pruner, training):
+        yield (
+            f"search.pruner: {search.pruner.name} never ends a trial: of {training.epochs} epochs, reported every "
+            f"{training.report_every}, none at which it would judge comes before the last"
+        )
+
+
+def _unlearnt(known: Known, trials: int) -> Iterator[str]:
+    search = known.parts.search
+    if search is not None and search.pruner is not None and search.sampler.name in ("gp", "cmaes", "nsga2", "nsga3"):
+        yield (
+            f"search.pruner: {search.sampler.name} learns from trials alone that were trained to their last epoch; tpe learns from "
+            "pruned ones too"
+        )
+
+
 def _outside(known: Known, trials: int) -> Iterator[str]:
     members = _members(known)
     for place, weight in known.parts.searched().items():
@@ -104,3 +119,16 @@ def _unpublished(known: Known, trials: int) -> Iterator[str]:
             f"no worker has published workload {known.parts.workload!r} yet, so its outputs, targets and own terms are checked "
             "when a worker prepares the study"
         )
+
+
+CAUTIONS = (
+    _many_weights,
+    _dropped_losses,
+    _outside,
+    _another_total,
+    _unheard,
+    _unjudged,
+    _unlearnt,
+    _turned,
+    _unpublished,
+)

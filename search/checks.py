@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from search import aggregates, catalog, described, simplex, space
+from search import aggregates, catalog, described, pruning, simplex, space
 from search.definition import NOT_YET, Loss, Objective, Penalty
 from search.errors import Fault, shown
 from search.known import Known, direction_of, is_weighted, matches, measured_paths, resolve
@@ -148,6 +148,45 @@ def _sampler(known: Known) -> Iterator[Fault]:
         yield from _config(entry, chosen.config, "search.sampler.config")
 
 
+def _normalize(known: Known) -> Iterator[Fault]:
+    """Refuse to divide by the initial value of a loss that can be negative: its sign would turn the weight's."""
+    if known.parts.search is None or known.parts.search.normalize is None:
+        return
+    for place, path, _, task in known.parts.terms():
+        span = aggregates.range_of(known, path)
+        if task is not None and span is not None and span[0] is None:
+            yield Fault(
+                "search.normalize", "only losses that are never negative with initial_loss", f"{path} ({place}), which can be"
+            )
+
+
+def _pruner(known: Known) -> Iterator[Fault]:
+    chosen = known.parts.search.pruner if known.parts.search is not None else None
+    if chosen is None:
+        return
+    entry = catalog.find_pruner(chosen.name)
+    if entry is None or not entry.available:
+        yield _unavailable("search.pruner.name", chosen.name, entry, catalog.PRUNERS)
+        return
+    yield from _config(entry, chosen.config, "search.pruner.config")
+    objective = known.parts.objective
+    if objective is not None:
+        yield from _pruner_of(objective, chosen.name, known)
+
+
+def _pruner_of(objective: Objective, name: str, known: Known) -> Iterator[Fault]:
+    """Check that a pruner can judge by the objective: by its value, or metric by metric."""
+    declared = measured_paths(known)
+    wanted = [entry.metric for entry in objective.metrics if entry.strategy == "optimize"]
+    optimized = {path for metric in wanted for path in matches(metric, declared) or [metric]}
+    if name == pruning.DOMINATED and len(optimized) < 2 and known.parts.named:
+        expected = "median, successive_halving or hyperband: with one optimised metric nothing is a trade-off"
+        yield Fault("search.pruner.name", expected, repr(name))
+    if name != pruning.DOMINATED and objective.aggregate == "pareto":
+        expected = f"{pruning.DOMINATED}: under the aggregate pareto a trial has no one value to be judged by"
+        yield Fault("search.pruner.name", expected, repr(name), pruning.DOMINATED)
+
+
 def _aggregate(known: Known) -> Iterator[Fault]:
     objective = known.parts.objective
     if objective is None:
@@ -249,6 +288,8 @@ CHECKS = (
     _penalties,
     _optimizer,
     _sampler,
+    _normalize,
+    _pruner,
     _aggregate,
     aggregates.faults,
     _objective,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 
 from search import normal, sampling
-from search.definition import StudyDefinition
-from search.plan import End, History, Run, plan
-from storage import leases, studies, trials
+from search.anchors import resolved, wanted
+from search.definition import Objective, StudyDefinition
+from search.plan import End, History, Run, Score, plan
+from search.scoring import measurements, objective_of, score
+from storage import answers, leases, studies, trials
 from storage.database import Database, Session
 from storage.errors import StorageError
 from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
+from storage.rivals import search_indices
 
 log = structlog.get_logger("steelyard.worker")
 
@@ -24,13 +27,19 @@ COHORT = "cohort"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a worker holds: a study to prepare, or a cohort of its trials to train."""
+    """What a worker holds: a study to prepare, or a cohort of its trials to train.
+
+    `objective` is the study's, with numbers for what it is relative to as far as they were known when the cohort was claimed.
+    `indices` has the place of each search trial of the cohort among the study's, by number, where the study has a pruner.
+    """
 
     study: StudyRecord
     definition: StudyDefinition
     lease: LeaseRecord
     cohort: int | None = None
     trials: tuple[TrialRecord, ...] = ()
+    indices: Mapping[int, int] = field(default_factory=dict)
+    objective: Objective | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +116,9 @@ def _claim_cohort(
         return None
     lease = leases.acquire(session, study.id, claimant.worker_id, COHORT, claimant.lease_seconds, now)
     cohort = trials.start_cohort(session, study, chosen, lease, engine=study.engine or "", worker=claimant.name, now=now)
-    return Claim(study, definition, lease, cohort, tuple(chosen))
+    pruned = definition.search.pruner is not None
+    indices = search_indices(session, study.id, [trial.number for trial in chosen]) if pruned else {}
+    return Claim(study, definition, lease, cohort, tuple(chosen), indices, objective_of(session, study.id, definition))
 
 
 def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
@@ -123,7 +134,10 @@ def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
 
 def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord]:
     """Ask the plan, and write down what it says: new trials, or the study's end."""
-    step = plan(definition, history_of(session, study), study.cohort_size or 1)
+    step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
+    if isinstance(step, Score):
+        score(session, study, definition, step.anchors)
+        step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
     if isinstance(step, End):
         studies.end_study(session, study.id, step.state, step.reason, now)
     if not isinstance(step, Run):
@@ -132,17 +146,21 @@ def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, 
     return trials.add_trials(session, study, step.trials, beside=running, now=now)
 
 
-def history_of(session: Session, study: StudyRecord) -> History:
+def history_of(session: Session, study: StudyRecord, definition: StudyDefinition) -> History:
     """Read what the plan may know of a study."""
     counts = trials.count_by_role(session, study.id)
-    baselines = trials.trials_of(session, study.id, roles=[Role.BASELINE])
+    fixed = trials.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
     confirmations = trials.trials_of(session, study.id, roles=[Role.CONFIRMATION])
+    anchors = answers.anchors_of(session, study.id)
     return History(
         budget=study.trial_budget,
         counts=counts,
-        rules=frozenset(trial.rule for trial in baselines if trial.rule),
         trials=trials.search_history(session, study.id),
-        baselines=baselines,
+        references=[trial for trial in fixed if trial.role is Role.REFERENCE],
+        baselines=[trial for trial in fixed if trial.role is Role.BASELINE],
         confirmed=frozenset((trial.confirms, trial.seed) for trial in confirmations if trial.confirms is not None),
         next_number=sum(counts.values()),
+        initial=answers.initial_values(session, study.id),
+        anchors=anchors,
+        measurements=measurements(session, study, fixed) if wanted(resolved(definition.objective, anchors)) else (),
     )

@@ -9,11 +9,14 @@ from search import normal, space
 from search.baselines import ADAPTIVE
 from search.child import Message
 from search.claim import Claim
-from search.definition import StudyDefinition
+from search.definition import Objective, StudyDefinition
 from search.holding import Holding
 from search.results import Curve, outcome, unpacked
+from search.rungs import Rungs
+from search.scoring import objective_of
 from storage import leases, trials
-from storage.database import Database
+from storage.database import Database, Session
+from storage.fencing import fence
 from storage.records import Outcome, Reason, Role, TrialRecord, TrialState, Values
 
 EpochReports = Mapping[int, tuple[int, Values, Values, float]]
@@ -25,8 +28,10 @@ class CohortRun:
     def __init__(self, database: Database, claim: Claim, holding: Holding) -> None:
         self._database, self._claim, self._holding = database, claim, holding
         self._curves = {trial.number: Curve() for trial in claim.trials}
+        self._roles = {trial.number: trial.role for trial in claim.trials}
         self._epochs: list[EpochReports] = []
-        self._outcomes: list[Outcome] = []
+        self._ends: list[Message] = []
+        self._rungs = Rungs(database, claim)
         self.trained = False
         self.traces = 0  # graphs that the child has traced in its life
         self.recorded = False
@@ -41,7 +46,10 @@ class CohortRun:
             "definition": normal.shown(self._claim.definition),
             "cohort_size": study.cohort_size,
             "engine": study.engine,
-            "settings": [_setting(self._claim.definition, trial) for trial in self._claim.trials],
+            "settings": [
+                {**_setting(self._claim.definition, trial), "rungs": list(self._rungs.of(trial.number))}
+                for trial in self._claim.trials
+            ],
         }
 
     def hear(self, message: Message) -> None:
@@ -51,6 +59,8 @@ class CohortRun:
                 self._hear_epoch(message)
             case "ended":
                 self._hear_end(message)
+            case "rung":
+                self._rungs.ask(message)
             case "trained":
                 self.trained = True
                 self.traces = int(message.get("traces", 0))
@@ -63,33 +73,50 @@ class CohortRun:
         self._epochs.append({number: (epoch, each.train, each.validation, share) for number, each in reports.items()})
 
     def _hear_end(self, message: Message) -> None:
-        told = message.get("reason")
+        self.failed |= message["state"] == TrialState.FAILED
+        self._ends.append(message)
+
+    def _outcomes(self, session: Session) -> list[Outcome]:
+        """Score the trials that ended. The study is locked: whoever resolves a relative objective scores all that ended before."""
+        objective = objective_of(session, self._claim.study.id, self._claim.definition)
+        return [self._outcome(message, objective) for message in self._ends]
+
+    def _outcome(self, message: Message, objective: Objective) -> Outcome:
+        told, number = message.get("reason"), int(message["number"])
         reason = Reason(told["code"], told["message"], told.get("at")) if told else None
-        number, state = int(message["number"]), TrialState(message["state"])
-        objective = self._claim.definition.objective
-        self.failed |= state is TrialState.FAILED
-        self._outcomes.append(outcome(number, self._curves[number], objective, state, reason, int(message["epochs"])))
+        judged = None if self._roles[number] is Role.REFERENCE else objective
+        return outcome(number, self._curves[number], judged, TrialState(message["state"]), reason, int(message["epochs"]))
+
+    @property
+    def asked(self) -> bool:
+        """Tell whether the child waits for us, at a rung."""
+        return self._rungs.asked
+
+    def answer(self) -> Message | None:
+        """Return what the child waits for, if it waits. None too as long as its numbers are not stored: the database is away."""
+        return None if self._epochs else self._rungs.answer(self._curves)
 
     def record(self) -> bool:
         """Store what came since the last time. Returns False where the database is away: it is kept. Raises LeaseLost."""
-        if not (self._epochs or self._outcomes or self.trained):
+        if not (self._epochs or self._ends or self.trained):
             return True
-        epochs, outcomes, token, cohort = self._epochs, self._outcomes, self._holding.token, self._claim.cohort or 0
+        epochs, token, cohort = self._epochs, self._holding.token, self._claim.cohort or 0
 
-        def write(session: Any) -> None:
+        def write(session: Session) -> None:
             now = self._database.now(session)
+            fence(session, token, now)
             for reports in epochs:
                 trials.record_epoch(session, token, cohort, reports, now)
-            if outcomes:
-                trials.record_outcomes(session, token, outcomes, now)
+            if self._ends:
+                trials.record_outcomes(session, token, self._outcomes(session), now)
 
-        def finish(session: Any) -> None:
+        def finish(session: Session) -> None:
             write(session)
             leases.complete(session, token, self._database.now(session))
 
         done = self._holding.finish(finish) if self.trained else self._holding.write(write)
         if done:
-            self._epochs, self._outcomes = [], []
+            self._epochs, self._ends = [], []
             self.recorded = self.trained
         return done
 

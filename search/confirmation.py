@@ -1,4 +1,4 @@
-"""Finalists and baselines once more, on fresh seeds: which trials, and on which seeds. Pure functions.
+"""Finalists, baselines and references once more, on fresh seeds: which trials, and on which seeds. Pure functions.
 
 The winner's curse: of 30 single-seed trials the best is partly the luckiest. Only seeds that no choice was made on tell what it is
 worth; a held-out split alone does not.
@@ -7,23 +7,34 @@ worth; a held-out split alone does not.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby
 
 from search.definition import StudyDefinition
 from storage.records import PlannedTrial, Role, TrialRecord, TrialState
 
 SEED_STEP = 1_000_003
+STREAM_STEP = 7_368_787
 MAX_SEED = 2**31
+STREAM = 0
 
 
 def fresh_seeds(definition: StudyDefinition) -> list[int]:
     """Return the seeds of the confirmation: none of them is the study's own."""
     count = definition.search.confirmation.seeds if definition.search.confirmation else 0
-    return [(definition.search.seed + SEED_STEP * (i + 1)) % MAX_SEED for i in range(count)]
+    return seeds_from(definition, STREAM, count)
+
+
+def seeds_from(definition: StudyDefinition, stream: int, count: int) -> list[int]:
+    """Return `count` seeds that are not the study's own; different streams have different ones."""
+    return [(definition.search.seed + STREAM_STEP * stream + SEED_STEP * (i + 1)) % MAX_SEED for i in range(count)]
 
 
 def finalists(definition: StudyDefinition, searched: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return the best complete and feasible search trials, the best first; of equals the earlier."""
+    """Return the best complete and feasible search trials, the best first; of equals the earlier.
+
+    Trials with the same weights, schedules and arguments are one candidate: confirming it twice would tell nothing new.
+    """
     top = definition.search.confirmation.top if definition.search.confirmation else 0
     values = {
         trial.number: trial.value
@@ -31,7 +42,11 @@ def finalists(definition: StudyDefinition, searched: Sequence[TrialRecord]) -> l
         if trial.role is Role.SEARCH and trial.state is TrialState.COMPLETE and trial.feasible and trial.value is not None
     }
     known = [trial for trial in searched if math.isfinite(values.get(trial.number, math.nan))]
-    return sorted(known, key=lambda trial: (-values[trial.number], trial.number))[:top]
+    ranked = sorted(known, key=lambda trial: (-values[trial.number], trial.number))
+    first: dict[object, TrialRecord] = {}
+    for trial in ranked:
+        first.setdefault((tuple(trial.weights.items()), tuple(trial.parameters.items())), trial)
+    return list(first.values())[:top]
 
 
 def confirmations(
@@ -57,7 +72,19 @@ def confirmations(
     ]
 
 
-def most_confirmations(definition: StudyDefinition, baselines: int) -> int:
-    """Return how many trainings the confirmation has at most, for a study with so many baselines."""
-    wanted = definition.search.confirmation
-    return 0 if wanted is None else (wanted.top + baselines) * wanted.seeds
+def whole_seeds(planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
+    """Return the first of the planned trainings, at most `room`: all of a seed or none, but for a first seed that is too many.
+
+    Trainings of one seed are trained as one stack, so half a seed costs what a whole one costs.
+    """
+    return list(_whole_seeds(planned, room))
+
+
+def _whole_seeds(planned: Sequence[PlannedTrial], room: int) -> Iterator[PlannedTrial]:
+    for place, (_, same) in enumerate(groupby(planned, key=lambda trial: trial.seed)):
+        group = list(same)
+        if len(group) > room:
+            yield from group[:room] if place == 0 else ()
+            return
+        yield from group
+        room -= len(group)

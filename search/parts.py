@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from search.definition import Objective, Optimizer, Penalty, Search, StudyDefinition, Task
+from search.definition import Objective, Optimizer, Penalty, Search, StudyDefinition, Task, Training
 from search.weights import SharedWeight, WeightChoice, WeightRange
 
 
@@ -29,6 +29,7 @@ class Parts:
     objective: Objective | None
     search: Search | None
     optimizer: Optimizer | None
+    training: Training | None
     named: bool
     whole: bool
 
@@ -69,6 +70,7 @@ def parts_of(definition: StudyDefinition) -> Parts:
         objective=definition.objective,
         search=definition.search,
         optimizer=definition.training.optimizer,
+        training=definition.training,
         named=True,
         whole=True,
     )
@@ -91,6 +93,7 @@ def salvaged(document: Mapping[str, Any], error: ValidationError) -> Parts:
         objective=_read(TypeAdapter(Objective), document.get("objective"), SPARE),
         search=_read(TypeAdapter(Search), document.get("search", {}), SPARE_IN_SEARCH),
         optimizer=_read(TypeAdapter(Optimizer), _mapping(document.get("training")).get("optimizer", {})),
+        training=_read(TypeAdapter(Training), document.get("training", {})),
         named=bool(read_tasks) and _all(tasks, read_tasks) and _all(penalties, read_penalties),
         whole=not broken & {"tasks", "penalties", "weights"},
     )

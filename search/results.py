@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from search.anchors import is_resolved
 from search.definition import Objective
 from search.objective import Score, best_epoch, counting_epoch, evaluate
 from storage.records import Measured, Moment, Outcome, Reason, TrialState
@@ -25,19 +26,28 @@ class Curve:
         return max(self.reports, default=0)
 
 
-def outcome(number: int, curve: Curve, objective: Objective, state: TrialState, reason: Reason | None, epochs: int) -> Outcome:
+def outcome(
+    number: int, curve: Curve, objective: Objective | None, state: TrialState, reason: Reason | None, epochs: int
+) -> Outcome:
     """Return a trial's outcome: its numbers at the initial, last and best epoch, and the objective at the epoch that counts.
 
-    A trial that did not complete keeps its numbers, but has no objective value: it cannot win.
+    A trial that was pruned has the objective of its last epoch: what it was judged by, and what a sampler learns from. Only one
+    that completed can win. A trial that ended otherwise keeps its numbers, but has no objective value. Nor has one that cannot be
+    scored: one of no `objective` (a reference), or of one that is relative to what is not measured yet; its best epoch is its last.
     """
     if not curve.reports:
         return Outcome(number, state, epochs, reason=reason)
-    scores = {epoch: evaluate(objective, measured.validation) for epoch, measured in curve.reports.items()}
-    best = best_epoch(scores)
-    moments = {Moment.INITIAL: min(scores), Moment.LAST: curve.epochs, Moment.BEST: best}
+    known = objective is not None and is_resolved(objective)
+    scores = {epoch: evaluate(objective, measured.validation) for epoch, measured in curve.reports.items()} if objective else {}
+    best = best_epoch(scores) if known else curve.epochs
+    moments = {Moment.INITIAL: min(curve.reports), Moment.LAST: curve.epochs, Moment.BEST: best}
     measured = {moment: curve.reports[epoch] for moment, epoch in moments.items()}
     ended = Outcome(number, state, epochs, best_epoch=best, measured=measured, reason=reason)
-    return ended if state is not TrialState.COMPLETE else _scored(ended, scores[counting_epoch(objective, scores)])
+    if objective is None or not known or state not in (TrialState.COMPLETE, TrialState.PRUNED):
+        return ended
+    if state is TrialState.PRUNED:
+        return _scored(ended, scores[curve.epochs])
+    return _scored(ended, scores[counting_epoch(objective, scores)])
 
 
 def _scored(ended: Outcome, score: Score) -> Outcome:

@@ -218,11 +218,14 @@ def _frozen(record: TrialRecord, definition: StudyDefinition, distributions: dic
         state = OptunaState.PRUNED
     if state is None:
         return None
+    # What a pruned trial was judged by at its last epoch; a trial that diverged has no such number.
+    judged = record.state is TrialState.PRUNED and record.value is not None and math.isfinite(record.value)
     return create_trial(
         state=state,
         value=float(record.value) if state is OptunaState.COMPLETE and record.value is not None else None,
         params=_to_optuna(definition, record.parameters),
         distributions=distributions,
         system_attrs=dict(record.sampler_state),
-        constraints=dict(record.violations) if state is OptunaState.COMPLETE else None,
+        intermediate_values={record.epochs: float(record.value)} if judged and record.value is not None else None,
+        constraints=dict(record.violations) if judged or state is OptunaState.COMPLETE else None,
     )

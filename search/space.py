@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from search import catalog
@@ -130,18 +131,16 @@ def spelled_out(definition: StudyDefinition) -> Space:
 
 
 def used_weights(
-    definition: StudyDefinition, drawn: Mapping[str, float], initial: Mapping[str, float] | None = None
+    definition: StudyDefinition, drawn: Mapping[str, float], divisors: Mapping[str, float] = MappingProxyType({})
 ) -> dict[str, float]:
     """Return every term's weight under the drawn parameters, fixed ones too; a simplex's members are scaled first.
 
-    `initial` has the terms' values before training. With `normalize` the weight of a loss is divided by its own.
+    `divisors` are what losses are divided by (`search.initial`); their weights are too, so drawn ones compare like with like.
     """
     members = simplex_members(definition.search.space, searched_weights(definition))
     scaled = onto_simplex({path: drawn[path] for path in members}, simplex_total(definition.search.space)) if members else {}
     weights = term_weights(definition, {**drawn, **scaled})
-    if definition.search.normalize is None:
-        return weights
-    return {path: weight / (initial or {}).get(path, 1.0) for path, weight in weights.items()}
+    return {path: weight / divisors.get(path, 1.0) for path, weight in weights.items()}
 
 
 def term_weights(definition: StudyDefinition, values: Mapping[str, float]) -> dict[str, float]:

@@ -23,8 +23,9 @@ from search.claim import Claim, Claimant, claim
 from search.cohort_run import CohortRun
 from search.descriptions import Descriptions
 from search.holding import Holding
+from search.initial import unfit
 from search.workloads import registry
-from storage import leases, studies, workers
+from storage import answers, leases, studies, workers
 from storage.database import Database
 from storage.errors import LeaseLost, StorageBusy, StorageUnavailable
 from storage.migrations import require_current
@@ -225,17 +226,20 @@ class Worker:
 
     def _prepare(self, child: Child, work: Claim, holding: Holding) -> None:
         """Have the study's model built and checked, and store what came of it."""
-        answers: list[Message] = []
+        heard: list[Message] = []
         order = {"do": "prepare", "study": work.study.id, "definition": normal.shown(work.definition)}
         self._converse(
-            child, order, holding, hear=answers.append, done=lambda: any(m["is"] in ("prepared", "refused") for m in answers)
+            child, order, holding, hear=heard.append, done=lambda: any(m["is"] in ("prepared", "refused") for m in heard)
         )
-        answer = next(message for message in answers if message["is"] in ("prepared", "refused"))
+        answer = next(message for message in heard if message["is"] in ("prepared", "refused"))
+        initial = answer.get("initial") or {}
+        refusal = Reason(**answer["reason"]) if answer["is"] == "refused" else unfit(work.definition, initial)
 
         def write(session: Any) -> None:
             now = self._database.now(session)
             leases.complete(session, holding.token, now)  # first: a study that was cancelled meanwhile is no longer ours
-            if answer["is"] == "prepared":
+            if refusal is None:
+                answers.keep_initial_values(session, work.study.id, initial)
                 studies.prepared(
                     session,
                     work.study.id,
@@ -247,7 +251,7 @@ class Worker:
                     now=now,
                 )
             else:
-                studies.end_study(session, work.study.id, StudyState.FAILED, Reason(**answer["reason"]), now)
+                studies.end_study(session, work.study.id, StudyState.FAILED, refusal, now)
 
         self._until_written(holding, lambda: holding.finish(write))
         self._recycle(answer.get("traces", 0), faulty=answer["is"] == "refused")
@@ -261,7 +265,16 @@ class Worker:
     def _train(self, child: Child, work: Claim, holding: Holding) -> None:
         """Have the cohort trained, storing what comes as it comes."""
         run = CohortRun(self._database, work, holding)
-        self._converse(child, run.order(), holding, hear=run.hear, done=lambda: run.trained, record=run.record)
+        self._converse(
+            child,
+            run.order(),
+            holding,
+            hear=run.hear,
+            done=lambda: run.trained,
+            record=run.record,
+            asked=lambda: run.asked,
+            answer=run.answer,
+        )
         self._until_written(holding, lambda: run.recorded or run.record())
         self._recycle(run.traces, faulty=run.failed)
 
@@ -274,8 +287,10 @@ class Worker:
         hear: Callable[[Message], None],
         done: Callable[[], bool],
         record: Callable[[], object] = lambda: None,
+        asked: Callable[[], bool] = lambda: False,
+        answer: Callable[[], Message | None] = lambda: None,
     ) -> None:
-        """Give an order and listen until it is done, keeping the lease meanwhile.
+        """Give an order and listen until it is done, keeping the lease meanwhile; `answer` what the child has `asked`, if anything.
 
         Raises ChildLost (dead, or silent for too long), LeaseLost, Stopped.
         """
@@ -294,9 +309,13 @@ class Worker:
             except ChildLost:
                 record()  # what had ended before is not to be trained again
                 raise
+            if asked():  # the child waits for us, not we for it
+                heard_at = self._clock()
             if self._clock() - heard_at > self._settings.progress_seconds:
                 raise ChildSilent(f"the training said nothing for {self._settings.progress_seconds:g} s")
             record()
+            if (told := answer()) is not None:
+                child.send(told)
             holding.keep()
             self._beat_patiently()
 

@@ -59,6 +59,8 @@ class Study(TypedDict):
     definition_sha256: str
     problem_sha256: str
     progress: Progress
+    anchors: list[Mapping[str, Any]]
+    bounds: list[Mapping[str, Any]]
     best: Best | None
     times: Mapping[str, str | None]
     not_finite: Mapping[str, str]
@@ -72,6 +74,7 @@ class Validation(TypedDict):
     problem_sha256: str
     grid_size: int | None
     trainings: int
+    phases: Mapping[str, int]
     epochs: int
     estimated_seconds: float | None
     warnings: list[str]

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from storage.models import STUDIES, TRIALS
 
 
-def seconds_an_epoch(session: Session, problem_sha256: str) -> float | None:
-    """Tell how long one epoch of one trial took, on average, in all studies of the same problem; None where none was trained."""
+def seconds_an_epoch(session: Session, problem_sha256: str, workload: str) -> float | None:
+    """Tell how long one epoch of one trial took, on average, in all studies of the same problem.
+
+    Where there is none, in all studies of the same workload; None where that was never trained either.
+    """
+    same_problem = _pace(session, STUDIES.c.problem_sha256 == problem_sha256)
+    return same_problem if same_problem is not None else _pace(session, STUDIES.c.workload == workload)
+
+
+def _pace(session: Session, which: ColumnElement[Any]) -> float | None:
     epochs, seconds = session.execute(
         select(func.sum(TRIALS.c.epochs), func.sum(TRIALS.c.seconds))
         .join(STUDIES, STUDIES.c.id == TRIALS.c.study_id)
-        .where(STUDIES.c.problem_sha256 == problem_sha256, TRIALS.c.epochs > 0)
+        .where(which, TRIALS.c.epochs > 0)
     ).one()
     return float(seconds) / int(epochs) if epochs else None

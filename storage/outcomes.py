@@ -58,15 +58,11 @@ def _take_sequence(session: Session, study_id: int, count: int) -> int:
 
 
 def _outcome_columns(outcome: Outcome, now: datetime) -> dict[str, Any]:
-    value, not_finite = split_float(outcome.value)
     return {
         "state": outcome.state.value,
         "epochs": outcome.epochs,
-        "best_epoch": outcome.best_epoch,
-        "value": value,
-        "value_not_finite": not_finite,
-        "feasible": outcome.feasible,
         "ended_at": now,
+        **_score_columns(outcome),
         **reason_columns(outcome.reason),
     }
 
@@ -74,6 +70,23 @@ def _outcome_columns(outcome: Outcome, now: datetime) -> dict[str, Any]:
 def _ended_event(outcome: Outcome) -> tuple[str, dict[str, Any]]:
     body = {"number": outcome.number, "state": outcome.state.value, "reason": reason_body(outcome.reason)}
     return TRIAL_STATE, body
+
+
+def rescore(session: Session, study: StudyRecord, scored: Mapping[int, Outcome]) -> None:
+    """Judge ended trials (by id) anew: objective, best epoch and numbers at each moment. Their ends stay; the study is locked."""
+    if not scored:
+        return
+    for table in (TRIAL_VALUES, OBJECTIVE_VALUES):
+        session.execute(delete(table).where(table.c.trial_id.in_(scored)))
+    changes = [{"trial": trial_id, **_score_columns(outcome)} for trial_id, outcome in scored.items()]
+    session.connection().execute(update(TRIALS).where(TRIALS.c.id == bindparam("trial")), changes)
+    _insert_measured(session, TermIds(session, study.id), scored)
+    _insert_objective(session, scored)
+
+
+def _score_columns(outcome: Outcome) -> dict[str, Any]:
+    value, not_finite = split_float(outcome.value)
+    return {"best_epoch": outcome.best_epoch, "value": value, "value_not_finite": not_finite, "feasible": outcome.feasible}
 
 
 def _insert_measured(session: Session, terms: TermIds, ended: Mapping[int, Outcome]) -> None:

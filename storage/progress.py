@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from storage.models import LEASES, OBJECTIVE_VALUES, TRIALS
-from storage.records import Pace, Role, TrialRecord, TrialState
+from storage.records import ADAPTIVE_ORIGIN, Pace, Role, TrialRecord, TrialState
 from storage.trial_rows import load_trials
 
-COMPETES = (Role.SEARCH.value, Role.BASELINE.value)
-"""Roles that may win. Every baseline of this version has fixed weights, so its trial can be exported like a search trial."""
+COMPETES = and_(TRIALS.c.role.in_([Role.SEARCH.value, Role.BASELINE.value]), TRIALS.c.origin != ADAPTIVE_ORIGIN)
+"""Which trials may win: search trials, and baselines of fixed weights."""
 
 
 def progress_counts(session: Session, study_id: int) -> tuple[Mapping[str, int], int]:
@@ -48,7 +48,16 @@ def trial_durations(session: Session, study_id: int) -> Pace:
     live = select(func.count()).where(
         LEASES.c.study_id == study_id, LEASES.c.purpose == "cohort", LEASES.c.released_at.is_(None), LEASES.c.cohort_id.is_not(None)
     )
-    return Pace(epochs=int(epochs), seconds=float(seconds), cohorts=session.scalar(live) or 0)
+    running = TRIALS.c.state == TrialState.RUNNING.value
+    searched = (TRIALS.c.role == Role.SEARCH.value) & TRIALS.c.sequence.is_not(None)
+    under_way, ended, ended_epochs = session.execute(
+        select(
+            func.coalesce(func.sum(TRIALS.c.epochs).filter(running), 0),
+            func.count().filter(searched),
+            func.coalesce(func.sum(TRIALS.c.epochs).filter(searched), 0),
+        ).where(TRIALS.c.study_id == study_id)
+    ).one()
+    return Pace(int(epochs), float(seconds), session.scalar(live) or 0, int(under_way), int(ended), int(ended_epochs))
 
 
 def best_trial(session: Session, study_id: int) -> TrialRecord | None:
@@ -61,7 +70,7 @@ def best_trial(session: Session, study_id: int) -> TrialRecord | None:
         .where(
             TRIALS.c.study_id == study_id,
             TRIALS.c.state == TrialState.COMPLETE.value,
-            TRIALS.c.role.in_(COMPETES),
+            COMPETES,
             TRIALS.c.feasible.is_not(None),
             TRIALS.c.value.is_not(None),
         )
@@ -85,7 +94,7 @@ def closest_trial(session: Session, study_id: int) -> TrialRecord | None:
     )
     closest = (
         select(TRIALS)
-        .where(TRIALS.c.study_id == study_id, TRIALS.c.state == TrialState.COMPLETE.value, TRIALS.c.role.in_(COMPETES))
+        .where(TRIALS.c.study_id == study_id, TRIALS.c.state == TrialState.COMPLETE.value, COMPETES)
         .order_by(infinite, missed, TRIALS.c.number)
         .limit(1)
     )

@@ -49,6 +49,10 @@ class Role(StrEnum):
     CONFIRMATION = "confirmation"  # a finalist again, on another seed
 
 
+ADAPTIVE_ORIGIN = "adaptive"
+"""Origin of a trial whose weights a rule moves in training: there are none that could be handed over, so it cannot win."""
+
+
 class Split(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
@@ -216,6 +220,16 @@ class AnalysisRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Rival:
+    """A search trial as it was after some epoch: its number, its place (from 0) among the study's search trials, and its validation
+    numbers by path."""
+
+    number: int
+    index: int
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a trial ended, as the worker records it.
 
@@ -262,11 +276,18 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a study goes: trial-epochs timed so far, the seconds they took one after another, and cohorts in training now."""
+    """How fast a study goes: trial-epochs timed so far, the seconds they took one after another, and cohorts in training now.
+
+    `under_way` are the epochs of the trials in training; `searched` the search trials that have ended, `searched_epochs` theirs:
+    pruned ones have fewer than the definition says.
+    """
 
     epochs: int
     seconds: float
     cohorts: int
+    under_way: int = 0
+    searched: int = 0
+    searched_epochs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

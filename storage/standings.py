@@ -42,7 +42,7 @@ def standings(session: Session, study: StudyRecord, paths: Sequence[str], moment
     rows = session.execute(
         select(TRIALS.c.number, TRIALS.c.role, TRIALS.c.rule, table.term_id, table.value, table.not_finite)
         .outerjoin_from(TRIALS, TRIAL_VALUES, there)
-        .where(TRIALS.c.study_id == study.id, TRIALS.c.state == TrialState.COMPLETE.value, TRIALS.c.role.in_(COMPETES))
+        .where(TRIALS.c.study_id == study.id, TRIALS.c.state == TrialState.COMPLETE.value, COMPETES)
         .order_by(TRIALS.c.number, table.term_id)
     )
     found: dict[int, tuple[Role, str | None, dict[str, float]]] = {}

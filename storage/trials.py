@@ -15,7 +15,7 @@ from storage.epochs import EpochReport, record_epoch
 from storage.errors import LeaseLost, TrialsTaken
 from storage.events import TRIAL_STATE, write_events
 from storage.models import COHORTS, LEASES, PARAMETERS, TRIALS, WEIGHTS
-from storage.outcomes import record_outcomes, requeue
+from storage.outcomes import record_outcomes, requeue, rescore
 from storage.paging import page_trials, stream_trials
 from storage.records import LeaseRecord, PlannedTrial, StudyRecord, TrialRecord, TrialState
 from storage.study_rows import TermIds, reason_columns
@@ -43,6 +43,7 @@ __all__ = [
     "record_epoch",
     "record_outcomes",
     "requeue",
+    "rescore",
     "running_trials",
     "search_history",
     "start_cohort",

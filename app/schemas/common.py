@@ -57,3 +57,14 @@ class Split:
     def many(self, place: str, values: Values) -> dict[str, float | None]:
         """Return the numbers by path; the place of each is `place.path`."""
         return {path: self.one(f"{place}.{path}", value) for path, value in values.items()}
+
+
+class AnchorBody(Body):
+    """A measured number that trials are held against: what a task reaches alone, or what a baseline has."""
+
+    of: str = Field(description="`reference` (the metric's task trained alone), `equal` or `current`.")
+    metric: str
+    value: float = Field(description="Mean over the seeds.")
+    std: float | None = Field(description="Standard deviation of the sample; null for one seed.")
+    n: int = Field(description="Number of seeds.")
+    seeds: list[int]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.schemas.common import Body, NotFinite, Numbers
+from app.schemas.common import AnchorBody, Body, NotFinite, Numbers
 from app.schemas.trials import MetricsBody, ObjectiveBody
 from search.definition import Objective
 from search.weights import Strict
@@ -52,10 +52,20 @@ class SpreadBody(Body):
     n: int = Field(description="Number of seeds.")
 
 
-class ConfirmedBody(Body):
-    """A finalist or baseline on fresh seeds."""
+class HeldBody(Body):
+    """In how many of the trainings on fresh seeds the winner kept a constraint."""
 
-    value: SpreadBody = Field(description="The objective's value.")
+    metric: str
+    at_least: float | None
+    at_most: float | None
+    held: int
+    n: int
+
+
+class ConfirmedBody(Body):
+    """A finalist, baseline or reference on fresh seeds."""
+
+    value: SpreadBody | None = Field(description="The objective's value; null for a reference.")
     metrics: dict[str, SpreadBody]
 
 
@@ -63,6 +73,7 @@ class IntervalBody(Body):
     """How much better the winner is than a baseline, in pairs of equal seeds."""
 
     against: str
+    told_as: str = Field(description="The baseline in words.", examples=["equal weights"])
     difference: float = Field(description="Mean of the winner's value minus the baseline's.")
     low: float = Field(description="Lower end of the 99 % interval (paired t, Bonferroni over the finalists).")
     high: float
@@ -81,6 +92,8 @@ class ConfirmationBody(Body):
     optimism: float | None = Field(
         description="The winner's value in the search minus its mean here: what luck and choice had added."
     )
+    constraints: list[HeldBody] = Field(description="Whether the winner keeps the constraints on fresh seeds.")
+    anchors: list[AnchorBody] = Field(description="What the objective is relative to, measured on the same seeds and split.")
     candidates: dict[str, ConfirmedBody] = Field(description="By rule, or `trial 18`.")
     epochs: dict[str, int] | None = Field(
         default=None, description="The winner's epoch that counts, by seed; absent where it is the last."
@@ -105,6 +118,10 @@ class BestWeights(Body):
     weights: Numbers = Field(description="Every term's weight.")
     shared: Numbers = Field(description="Shared weights by name.")
     parameters: Numbers
+    normalized_by: Numbers | None = Field(
+        default=None,
+        description="With `normalize`: each loss before training. A weight is the drawn one divided by it. Absent without.",
+    )
     schedules: dict[str, Any] = Field(
         description="How weights come to their final value, by term path; `start` is a multiple of it, `fraction` a share of the "
         "epochs.",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.schemas.common import Body, NotFinite, Reason
+from app.schemas.common import AnchorBody, Body, NotFinite, Reason
 from app.schemas.trials import ObjectiveBody
 from search.definition import MAX_TRIALS
 
@@ -19,9 +19,9 @@ class ProgressBody(Body):
         description="Number of trials by state; every state is there.",
         examples=[{"WAITING": 4, "RUNNING": 8, "COMPLETE": 21, "PRUNED": 0, "FAILED": 0, "DIVERGED": 0, "CANCELLED": 0}],
     )
-    planned: int = Field(description="Trainings in the whole plan: search trials and baselines.")
+    planned: int = Field(description="Trainings in the whole plan, at most: those of all phases.")
     epochs: int = Field(description="Trial-epochs done.")
-    epochs_planned: int = Field(description="Trial-epochs in the whole plan.")
+    epochs_planned: int = Field(description="Trial-epochs in the whole plan, if no trial ends early.")
     seconds_left: float | None = Field(description="An estimate at the present pace; null where there is nothing to judge by.")
 
 
@@ -41,6 +41,14 @@ class Times(Body):
     ended_at: datetime | None
 
 
+class BoundBody(Body):
+    """A constraint with its numbers, measured ones in place of what is relative."""
+
+    metric: str
+    at_least: float | None
+    at_most: float | None
+
+
 class Study(Body):
     """One search: its definition and how far it is."""
 
@@ -56,6 +64,8 @@ class Study(Body):
     definition_sha256: str = Field(description="Equal for definitions that differ in name, description, labels and budget alone.")
     problem_sha256: str = Field(description="Of workload, tasks, penalties, objective and training: equal ones may be compared.")
     progress: ProgressBody
+    anchors: list[AnchorBody] = Field(description="What the objective is relative to, once it has been measured.")
+    bounds: list[BoundBody] = Field(description="The constraints with their numbers; null for a bound that is not measured yet.")
     best: Best | None = Field(description="The best trial so far; null before one is complete and feasible.")
     times: Times
     not_finite: NotFinite = Field(default_factory=dict)
@@ -75,9 +85,15 @@ class Validation(Body):
     definition_sha256: str
     problem_sha256: str
     grid_size: int | None = Field(description="Number of points of the grid; null for other samplers.")
-    trainings: int = Field(description="Search trials and baselines together.")
+    trainings: int = Field(description="Trainings of all phases together, at most.")
+    phases: dict[str, int] = Field(
+        description="Trainings by role, at most: fewer where two baselines have the same weights, or finalists are lacking.",
+        examples=[{"reference": 6, "baseline": 4, "search": 32, "confirmation": 72}],
+    )
     epochs: int = Field(description="Trial-epochs together.")
-    estimated_seconds: float | None = Field(description="From studies of the same problem; null where there are none.")
+    estimated_seconds: float | None = Field(
+        description="From studies of the same problem, else of the same workload; null where there are none."
+    )
     warnings: list[str]
 
 

@@ -191,21 +191,43 @@ AGGREGATES = (
     ),
 )
 
-WARMUP = integer("warmup_epochs", 1, "Epochs before any trial is ended: bad weights look good early.", least=0, most=100_000)
+WARMUP = Parameter(
+    "warmup_epochs",
+    None,
+    "integer",
+    "No trial is ended in the first so many epochs: bad weights look good early. null: a quarter of all, at least 1.",
+    nullable=True,
+    least=0,
+    most=100_000,
+)
+INTERVAL = Parameter(
+    "interval_epochs",
+    None,
+    "integer",
+    "Epochs from one look to the next; null: a tenth of all, at least 1.",
+    nullable=True,
+    least=1,
+    most=100_000,
+)
+STARTUP = integer(
+    "n_startup_trials", 5, "Others that must have been measured at an epoch before any is ended there.", least=1, most=100_000
+)
 REDUCTION = integer("reduction_factor", 3, "Of so many trials at a rung, one goes on.", least=2, most=10)
 FIRST_RUNG = Parameter(
-    "min_epochs", None, "integer", "Epochs before the first rung; null: a ninth of all, at least 1.", True, least=1, most=100_000
+    "min_epochs",
+    None,
+    "integer",
+    "Epochs to the first rung; each further one is `reduction_factor` times as far. null: a ninth of all, at least 1.",
+    nullable=True,
+    least=1,
+    most=100_000,
 )
 
 PRUNERS = (
     StrategyEntry(
         name="median",
         summary="Ends trials below the median of the others at the same epoch.",
-        parameters=(
-            WARMUP,
-            integer("interval_epochs", 1, "Epochs between two looks.", least=1, most=100_000),
-            integer("n_startup_trials", 5, "Others that must have been measured at an epoch before any is ended there.", least=1),
-        ),
+        parameters=(WARMUP, INTERVAL, STARTUP),
     ),
     StrategyEntry(
         name="successive_halving",
@@ -214,17 +236,17 @@ PRUNERS = (
     ),
     StrategyEntry(
         name="hyperband",
-        summary="Successive halving in several brackets, from eager to patient (Li et al. 2018).",
+        summary="Successive halving in several brackets, from eager to patient (Li et al. 2018); the last one prunes nothing.",
         parameters=(FIRST_RUNG, REDUCTION),
     ),
     StrategyEntry(
         name="dominated",
-        summary="Ends trials that others at the same epoch beat in every optimised metric by a margin: hopeless against the front.",
+        summary="Ends trials that another beats in every optimised metric at the same epoch by a margin: far from the front.",
         parameters=(
             WARMUP,
-            integer("interval_epochs", 1, "Epochs between two looks.", least=1, most=100_000),
+            INTERVAL,
             number("margin", 0.1, "By how much in each metric, as a share of its range among all trials at that epoch.", least=0),
-            integer("n_startup_trials", 5, "Others that must have been measured at an epoch before any is ended there.", least=1),
+            STARTUP,
         ),
     ),
 )

@@ -11,14 +11,15 @@ import os
 import time
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from search import space
-from search.baselines import baselines
 from search.definition import StudyDefinition
+from search.phases import phases
 from search.processes import cores
+from search.references import referenced_tasks
 from search.training.cost import Cost, cost_of
+from search.training.knobs import equal_knobs
 from search.training.network import Network
 from search.training.optimizers import stacks_exactly
 from search.training.problem import Problem
@@ -26,6 +27,7 @@ from search.training.seeding import epoch_order
 from search.training.stack import Stack
 from search.training.stacked import Form, form_of
 from search.training.strategies import STRATEGIES
+from storage.records import Role
 
 LEARNING_SIZE = 16
 """Largest cohort of a sampler that learns from results."""
@@ -95,7 +97,8 @@ def wanted_size(definition: StudyDefinition) -> int:
     """Return how many settings the sampler can use at once: a power of two, unless the user said how many."""
     if definition.search.cohort_size is not None:
         return definition.search.cohort_size
-    trials = space.trial_budget(definition) + len(baselines(definition))
+    planned = phases(definition)
+    trials = planned[Role.SEARCH] + planned[Role.BASELINE] + len(referenced_tasks(definition))
     limit = VECTORIZED_SIZE if definition.search.sampler.name in space.UNLEARNING else LEARNING_SIZE
     return min(limit, 1 << (trials - 1).bit_length())
 
@@ -118,7 +121,7 @@ def _measured(problem: Problem, network: Network, form: Form, strategy: str, siz
 
 def _seconds_a_setting(problem: Problem, network: Network, form: Form, name: str, size: int) -> float:
     stack = Stack(problem, network, form, STRATEGIES[name], size)
-    weights = tf.ones((size, len(problem.terms)), keras.config.floatx())
+    knobs = equal_knobs(size, len(problem.terms))
     order = tf.constant(epoch_order(0, 0, problem.count("train")))
     extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}
     sums = tf.zeros((size, len(problem.terms)), tf.float64)
@@ -126,6 +129,6 @@ def _seconds_a_setting(problem: Problem, network: Network, form: Form, name: str
     best = math.inf
     for _ in range(3):  # the first traces
         began = time.perf_counter()
-        stack.train(weights, order, extra, tf.constant(0), tf.constant(steps), sums)[0].numpy()
+        stack.train(knobs, order, extra, tf.constant(0), tf.constant(steps), sums)[0].numpy()
         best = min(best, time.perf_counter() - began)
     return best / steps / size

@@ -16,9 +16,10 @@ class Setting:
     """One trial of a cohort: its number in the study, its seed, and the used weight of every term by path.
 
     `test`: measure the test split too, where the workload has one. Only confirmations do, after everything has been chosen.
-    `rule`: `fixed`, or the rule that moves the weights in training (`uncertainty`, `dwa`, `random`, `gradnorm`); they begin at
-    `weights`. `schedules`: by term path, for weights that come to their value. `arguments`: searched numbers beside weights by
-    parameter path (`digit.focal.gamma`, `optimizer.learning_rate`).
+    `rule`: `fixed`, or the rule that moves the weights in training (`uncertainty`, `dwa`, `random`, `gradnorm`): those of all terms
+    whose entry in `weights` is not 0, beginning with 1 for each. `schedules`: by term path, for fixed weights that come to their
+    value. `arguments`: searched numbers beside weights by parameter path (`digit.focal.gamma`, `optimizer.learning_rate`). `rungs`:
+    reported epochs after which the observer is asked whether the setting goes on.
     """
 
     number: int
@@ -28,6 +29,7 @@ class Setting:
     rule: str = "fixed"
     schedules: Mapping[str, AppliedSchedule] = field(default_factory=dict)
     arguments: Mapping[str, float] = field(default_factory=dict)
+    rungs: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a setting ended: COMPLETE, DIVERGED, FAILED or CANCELLED, after how many whole epochs."""
+    """How a setting ended: COMPLETE, PRUNED, DIVERGED, FAILED or CANCELLED, after how many whole epochs."""
 
     number: int
     state: TrialState
@@ -71,6 +73,9 @@ class Observer(Protocol):
     def ended(self, ended: Ended) -> None:
         """Hear that a setting has ended; called once for each."""
 
+    def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
+        """Tell which of these settings shall end, now that they have come to a rung, and why; training waits for it."""
+
     def cancelled(self, number: int) -> bool:
         """Tell whether a setting shall end now; asked between graph calls."""
 
@@ -82,6 +87,12 @@ class Engine(Protocol):
 
     def trace(self) -> None:
         """Make the traces, without training. Raises what the user's code raises in a graph."""
+
+    def initial_values(self, seed: int, observer: Observer) -> dict[str, float]:
+        """Return the terms before training under `seed`, over the training rows, by path: only finite ones.
+
+        They are kept: the first cohort of the seed need not measure its epoch 0. The observer hears of progress.
+        """
 
     def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
         """Train all settings to the last epoch or their own ends, and tell the observer of each.

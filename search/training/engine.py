@@ -19,12 +19,17 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from search.definition import Training
+from search.errors import Refused
 from search.training.batch import Tensor
 from search.training.cohort import Ended, EpochReport, Observer, Setting, is_report_epoch
 from search.training.cost import cost_of
+from search.training.in_force import GRADNORM, InForce
+from search.training.knobs import Knobs, equal_knobs
+from search.training.moving import Rules
 from search.training.pace import Pace
 from search.training.problem import Problem
 from search.training.seeding import epoch_order
+from search.training.shared import shared_places
 from search.training.stack import Arrays, Stack
 from search.training.stacked import form_of
 from search.training.strategies import Strategy
@@ -57,6 +62,7 @@ class Group:
 
     settings: Sequence[Setting]
     stack: Stack
+    in_force: InForce
     places: dict[int, int] = field(init=False)
     done: int = 0
 
@@ -72,15 +78,41 @@ class Group:
         for place, where in list(self.places.items()):
             yield self.settings[place], where
 
+    def counts(self, setting: Setting, path: str) -> bool:
+        """Tell whether a term counts in this epoch: its weight is not 0."""
+        return self.in_force.counts(self.settings.index(setting), path)
+
     def drop(self, setting: Setting) -> None:
         self.places.pop(self.settings.index(setting))
 
-    def weights(self, paths: Sequence[str]) -> Tensor:
-        """Return the settings' weights [K, terms]; free places repeat the last setting."""
-        rows = {where: setting for setting, where in self.running()}
-        last = self.settings[-1]
-        values = [[rows.get(where, last).weights[path] for path in paths] for where in range(self.stack.size)]
-        return tf.constant(values, keras.config.floatx())
+    def knobs(self, paths: Sequence[str]) -> Knobs:
+        """Return the settings' knobs, each [K, ...]; free places repeat the last setting."""
+        return Knobs(tf.constant(self.in_force.given[self.rows()], keras.config.floatx()))
+
+    def rows(self) -> list[int]:
+        """Return which of the settings is at each place of the stack; free places repeat the last."""
+        there = {where: setting for setting, where in self.places.items()}
+        return [there.get(where, len(self.settings) - 1) for where in range(self.stack.size)]
+
+    def rules(self, epoch: int) -> Rules | None:
+        """Return what the graph must know to move weights in an epoch; None where none moves within it."""
+        return self.in_force.rules(self.rows(), epoch)
+
+    def begin(self, start: Start) -> None:
+        """Set the stack, and what the weighting rules learn, to the start of the settings' seed."""
+        self.stack.begin([start.variables] * self.stack.size)
+        self.in_force.begin(start.train)
+        if self.rules(1) is not None:
+            self.stack.begin_learning(self.in_force.learned_start(self.rows()))
+
+    def end_epoch(self, train: Values) -> None:
+        """Hear the terms' means over an epoch."""
+        for setting, where in self.places.items():
+            self.in_force.end_epoch(setting, np.array([values[where] for values in train.values()]))
+
+    def moved_weights(self, epoch: int) -> Values:
+        """Return the weights in force at the end of an epoch by path, each [K]; {} where none move."""
+        return self.in_force.at_end(self.rows(), epoch, self.stack.learned())
 
 
 class CohortEngine:
@@ -116,7 +148,7 @@ class CohortEngine:
         size = stack_size(len(settings), self._size, self._strategy)
         left = list(settings)
         try:
-            group = Group(settings, self._stack(size))
+            group = self._group(settings, size, training.epochs)
             self._last = group
             self._train_group(group, training, observer)
             return []
@@ -125,24 +157,41 @@ class CohortEngine:
                 raise
             if self._last is not None and self._last.settings is settings:
                 left = [setting for setting, _ in self._last.running()]
+        self._halve(size)
+        return left
+
+    def _halve(self, size: int) -> None:
         log.warning("out of memory with %d settings; going on with half as many", size)
         self._last = None
         self._size = size // 2
         self._stacks = {kept: stack for kept, stack in self._stacks.items() if kept <= self._size}
         gc.collect()
-        return left
 
     def trace(self) -> None:
         """Make the largest stack's graphs, without a step. Raises what the user's code raises in a graph."""
         stack = self._stack(self._size)
         size, none, width = stack.size, tf.constant(0), len(self._problem.terms)
-        weights = tf.ones((size, width), keras.config.floatx())
+        knobs = equal_knobs(size, width)
         extra = self._extra_orders(lambda _, count: np.arange(count, dtype=np.int32))
         order = tf.range(self._problem.count("train"))
-        stack.train(weights, order, extra, none, none, tf.zeros((size, width), tf.float64))
+        stack.train(knobs, order, extra, none, none, tf.zeros((size, width), tf.float64))
         sums = tf.zeros((size, stack.measured_width), tf.float64)
         rows, order = tuple(self._problem.rows("validation")), tf.range(self._problem.count("validation"))
-        stack.measure(rows, order, extra, none, none, sums)
+        stack.measure(knobs, rows, order, extra, none, none, sums)
+
+    def initial_values(self, seed: int, observer: Observer) -> dict[str, float]:
+        """Return the terms before training under `seed`, over the training rows, as epoch 0 has them; see `Engine`."""
+        self._steps_done = 0
+        start = self._starts.get(seed)
+        while start is None:
+            group = self._group([Setting(0, seed, dict.fromkeys(self._problem.paths, 1.0))], self._size, epochs=1)
+            try:
+                start = self._measured_start(group, observer)
+            except tf.errors.ResourceExhaustedError:
+                if self._size == 1:
+                    raise
+                self._halve(self._size)
+        return {path: value for path, value in start.train.items() if math.isfinite(value)}
 
     def variables(self, place: int = -1) -> list[NDArray[np.generic]]:
         """Return the model's variables as the setting at `place` of the last group left them: what is trained, then all else."""
@@ -158,7 +207,13 @@ class CohortEngine:
             self._stacks[size] = Stack(self._problem, self._network, self._form, self._strategy, size)
         return self._stacks[size]
 
+    def _group(self, settings: Sequence[Setting], size: int, epochs: int) -> Group:
+        return Group(settings, self._stack(size), InForce(settings, self._problem.paths, epochs, self._problem.steps("train")))
+
     def _train_group(self, group: Group, training: Training, observer: Observer) -> None:
+        self._end_unbalanceable(group, observer)
+        if not group.places:
+            return
         self._begin(group, observer)
         if not group.places:
             return
@@ -175,6 +230,7 @@ class CohortEngine:
                 test = self._measure("test", group, observer) if self._is_tested(group) else {}
                 _report(group, epoch, seconds, train, validation, observer, test)
                 self._end_diverged(group, epoch, validation, observer, "validation ")
+                since += self._end_pruned(group, epoch, observer)
                 if not group.places:
                     return
         for setting, _ in group.running():
@@ -188,7 +244,7 @@ class CohortEngine:
         start = self._starts.get(group.seed) or self._measured_start(group, observer)
         if not group.places:
             return
-        group.stack.begin([start.variables] * group.stack.size)
+        group.begin(start)
         size = group.stack.size
         train, validation = (
             {path: np.full(size, value) for path, value in part.items()} for part in (start.train, start.validation)
@@ -231,15 +287,18 @@ class CohortEngine:
         """
         problem = self._problem
         count = problem.count("train")
-        weights = group.weights(problem.paths)
+        group.in_force.begin_epoch(epoch)
+        knobs, rules = group.knobs(problem.paths), group.rules(epoch)
         order = tf.constant(epoch_order(group.seed, epoch - 1, count))
         extra = self._extra_orders(lambda i, size: epoch_order(group.seed, epoch - 1, size, stream=i + 1))
         sums = tf.zeros((group.stack.size, len(problem.paths)), tf.float64)
         for first, stop in self._calls("train", problem.steps("train"), group, observer):
-            sums, finite = group.stack.train(weights, order, extra, first, stop, sums)
+            sums, finite = group.stack.train(knobs, order, extra, first, stop, sums, rules)
             self._end_diverged(group, epoch, self._means(sums, count), observer)
             self._end_broken(group, epoch, finite.numpy(), observer)
-        return self._means(sums, count)
+        means = self._means(sums, count)
+        group.end_epoch(means)
+        return means
 
     def _means(self, sums: Tensor, count: int) -> Values:
         return dict(zip(self._problem.paths, sums.numpy().T / count, strict=True))
@@ -247,12 +306,12 @@ class CohortEngine:
     def _measure(self, split: str, group: Group, observer: Observer) -> Values:
         """Return terms and metrics over a split, in order, without training."""
         problem, stack = self._problem, group.stack
-        rows, order = tuple(problem.rows(split)), tf.range(problem.count(split))
+        knobs, rows, order = group.knobs(problem.paths), tuple(problem.rows(split)), tf.range(problem.count(split))
         extra = self._extra_orders(lambda _, size: np.arange(size, dtype=np.int32))
         sums = tf.zeros((stack.size, stack.measured_width), tf.float64)
         stack.reset_counters()
         for first, stop in self._calls("measure", problem.steps(split), group, observer):
-            sums = stack.measure(rows, order, extra, first, stop, sums)
+            sums = stack.measure(knobs, rows, order, extra, first, stop, sums)
         terms = len(problem.terms)
         values = self._means(sums[:, :terms], problem.count(split))
         for metric, (total, weight) in zip(problem.row_metrics, sums.numpy()[:, terms:].T.reshape(-1, 2, stack.size), strict=True):
@@ -293,11 +352,31 @@ class CohortEngine:
             if observer.cancelled(setting.number):
                 _end(group, setting, TrialState.CANCELLED, Reason("cancelled", "cancelled while it was trained"), observer)
 
+    def _end_pruned(self, group: Group, epoch: int, observer: Observer) -> float:
+        """End the settings that the observer has no hope for at this rung. Returns the seconds spent waiting: none trained then."""
+        judged = [setting for setting, _ in group.running() if epoch in setting.rungs]
+        began = time.perf_counter()
+        pruned = observer.pruned(epoch, [setting.number for setting in judged]) if judged else {}
+        for setting in judged:
+            if setting.number in pruned:
+                _end(group, setting, TrialState.PRUNED, Reason("pruned", pruned[setting.number]), observer)
+        return time.perf_counter() - began
+
+    def _end_unbalanceable(self, group: Group, observer: Observer) -> None:
+        """End settings of the rule `gradnorm` where the losses share no layer; those of other rules go on."""
+        if not group.in_force.balances:
+            return
+        try:
+            shared_places(self._problem, self._network)
+        except Refused as refused:
+            for setting, _ in group.running():
+                _end(group, setting, TrialState.FAILED, refused.reason, observer)
+
     def _end_diverged(self, group: Group, epoch: int, values: Values, observer: Observer, split: str = "") -> None:
         for setting, where in group.running():
             for path in self._problem.paths:
                 value = float(values[path][where])
-                if setting.weights[path] != 0 and not math.isfinite(value):
+                if group.counts(setting, path) and not math.isfinite(value):
                     named = "not a number" if math.isnan(value) else "infinite"
                     reason = Reason("diverged", f"epoch {epoch}: the {split}term {path} is {named}")
                     _end(group, setting, TrialState.DIVERGED, reason, observer)
@@ -325,16 +404,16 @@ def _report(
     def lists(values: Values) -> dict[str, list[float]]:
         return {path: [float(each[where]) for _, where in running] for path, each in values.items()}
 
-    numbers = [setting.number for setting, _ in running]
-    observer.epoch(EpochReport(epoch, numbers, seconds, lists(train), lists(validation), lists(test or {})))
+    numbers, moved = [setting.number for setting, _ in running], group.moved_weights(epoch)
+    observer.epoch(EpochReport(epoch, numbers, seconds, lists(train), lists(validation), lists(test or {}), lists(moved)))
 
 
 def groups(settings: Sequence[Setting], size: int) -> Iterator[Sequence[Setting]]:
-    """Yield the settings that are trained together: of one seed, at most `size`, in their order."""
-    by_seed: dict[int, list[Setting]] = {}
+    """Yield the settings that are trained together: of one seed, at most `size`, in their order; those of `gradnorm` apart."""
+    alike: dict[tuple[int, bool], list[Setting]] = {}
     for setting in settings:
-        by_seed.setdefault(setting.seed, []).append(setting)
-    for same in by_seed.values():
+        alike.setdefault((setting.seed, setting.rule == GRADNORM), []).append(setting)
+    for same in alike.values():
         for first in range(0, len(same), size):
             yield same[first : first + size]
 

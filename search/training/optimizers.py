@@ -15,6 +15,7 @@ from search.workloads.blame import told
 
 AT = "training.optimizer"
 NORMS = ("clipnorm", "global_clipnorm")
+CLIPS = (*NORMS, "clipvalue")
 
 Clip = Callable[[Sequence[Any]], Sequence[Any]]
 """From the gradients of all variables to those that are applied."""
@@ -48,6 +49,15 @@ def stacked_optimizer(choice: Optimizer, *, stacks: bool) -> tuple[Clip, keras.o
         return lambda gradients: [_scaled(each, _norms([each]), norms["clipnorm"]) for each in gradients], optimizer
     limit = norms["global_clipnorm"]
     return lambda gradients: [_scaled(each, _norms(gradients), limit) for each in gradients], optimizer
+
+
+def rule_optimizer(choice: Optimizer, variable: Any) -> keras.optimizers.Optimizer:
+    """Return a built optimizer of the study's kind for `variable`, what a weighting rule learns: without clipping or decay."""
+    rest = {name: value for name, value in choice.config.items() if name not in CLIPS}
+    optimizer = made_optimizer(choice.model_copy(update={"config": rest}))
+    optimizer.exclude_from_weight_decay([variable])  # some decay by default
+    optimizer.build([variable])
+    return optimizer
 
 
 def stacks_exactly(choice: Optimizer, *, by_rows: bool) -> bool:

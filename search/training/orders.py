@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import keras
@@ -107,6 +107,8 @@ class TrainingChild:
             problem = self._problem(definition)
             preflight(problem, definition)
             choice = self._traced(definition, choose(definition, problem))
+            engine = self._engine(definition, choice.engine, choice.cohort_size)
+            initial = engine.initial_values(definition.search.seed, Report(self._channel, []))
             log.info("%s in cohorts of %d: %s", choice.engine, choice.cohort_size, choice.why)
         except (Exit, PeerGone):
             raise
@@ -114,7 +116,7 @@ class TrainingChild:
             self._channel.send({"is": "refused", "reason": reason_message(reason_of(error))})
         else:
             chosen = {"cohort_size": choice.cohort_size, "engine": choice.engine, "threads": choice.threads, "why": choice.why}
-            self._channel.send({"is": "prepared", **chosen, "warnings": [], "traces": traces_made()})
+            self._channel.send({"is": "prepared", **chosen, "warnings": [], "traces": traces_made(), "initial": initial})
 
     def _traced(self, definition: StudyDefinition, choice: Choice) -> Choice:
         """Trace the chosen engine; where the model cannot be stacked, fall back on one setting at a time."""
@@ -189,6 +191,8 @@ class Report:
         self._channel = channel
         self._running = dict.fromkeys(numbers, 0)
         self._cancelled: set[int] = set()
+        self._waits_at: int | None = None
+        self._answer: Mapping[int, str] = {}
         self._told_at = time.perf_counter()
 
     def running(self) -> list[int]:
@@ -212,6 +216,15 @@ class Report:
         self._running.pop(ended.number, None)
         self._say(ended_message(ended))
 
+    def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
+        """Ask the parent who shall end at a rung, and wait for its answer; once all are cancelled there is none to wait for."""
+        self._waits_at, self._answer = epoch, {}
+        self._say({"is": "rung", "epoch": epoch, "numbers": list(numbers)})
+        while self._waits_at is not None and not self._cancelled.issuperset(numbers):
+            self._hear(self._channel.receive())
+        self._waits_at = None
+        return self._answer
+
     def cancelled(self, number: int) -> bool:
         while self._channel.waiting():
             self._hear(self._channel.receive())
@@ -222,6 +235,8 @@ class Report:
             raise Exit
         if order["do"] == "cancel":
             self._cancelled |= set(self._running if order["numbers"] is None else order["numbers"])
+        if order["do"] == "go_on" and order["epoch"] == self._waits_at:
+            self._waits_at, self._answer = None, {int(each["number"]): str(each["why"]) for each in order["prune"]}
 
     def _say(self, message: Message) -> None:
         self._channel.send(message)

@@ -7,16 +7,19 @@ To the child:
     {"do": "prepare", "study": id, "definition": {...}}
     {"do": "train", "study": id, "definition": {...}, "cohort_size": K, "engine": "serial",
      "settings": [{"number": 3, "seed": 0, "weights": {path: w}, "test": false, "rule": "fixed",
-                   "schedules": {path: {"shape", "start", "fraction"}}, "arguments": {path: v}}]}
+                   "schedules": {path: {"shape", "start", "fraction"}}, "arguments": {path: v}, "rungs": [3, 9]}]}
+    {"do": "go_on", "epoch": e, "prune": [{"number": n, "why": text}]}      the answer to `rung`; those in `prune` end
     {"do": "cancel", "numbers": [..] | null}        at any time; null means all. Outside of a training it is ignored.
     {"do": "exit"}
 From the child:
     {"is": "ready", "versions": {...}}              once, after the imports
     {"is": "described", "workloads": [{"name", "digest", "description"} | {"name", "reason"}]}
-    {"is": "prepared", "cohort_size", "engine", "why", "warnings", "traces"}
+    {"is": "prepared", "cohort_size", "engine", "threads", "why", "warnings", "traces", "initial": {path: v}}
         | {"is": "refused", "reason": {"code", "message", "at"}}
+        initial: the terms before training under `search.seed`, over the training rows; only finite ones
     {"is": "progress", "step": s}                   alive; at most every SECONDS_BETWEEN_PROGRESS
     {"is": "epoch", "epoch", "numbers", "seconds", "train": {path: [v]}, "validation": {path: [v]}, "test": {}, "weights": {}}
+    {"is": "rung", "epoch", "numbers": [n]}         after that epoch's report: waits for `go_on`, or until all of them are cancelled
     {"is": "ended", "number", "state", "epochs", "reason": {...} | null}      once a setting
     {"is": "trained", "seconds", "traces"}          traces: how many this process has made so far; each keeps memory for good
 Numbers that are not finite are written as Python's JSON has them: NaN, Infinity, -Infinity.
@@ -80,6 +83,7 @@ def settings_of(order: Message) -> list[Setting]:
             rule=str(each.get("rule", "fixed")),
             schedules={path: AppliedSchedule(**schedule) for path, schedule in each.get("schedules", {}).items()},
             arguments={path: float(value) for path, value in each.get("arguments", {}).items()},
+            rungs=tuple(int(epoch) for epoch in each.get("rungs", ())),
         )
         for each in order["settings"]
     ]

@@ -7,22 +7,38 @@ optimizer on the stacked variables trains each as if it were alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from search.training.batch import Batch, Tensor, Tensors, mask_of
+from search.training.knobs import Knobs
+from search.training.moving import Balancing, Learned, Rules
 from search.training.network import Network, Passed
 from search.training.opened import DeviceRows
 from search.training.optimizers import stacked_optimizer
 from search.training.problem import Problem
+from search.training.shared import gradient_norms, shared_places
 from search.training.stacked import Form, Stacked, gradient_parts
 from search.training.step import Step, measured_batch, weighted_step
 from search.training.strategies import Strategy
 
 Arrays = Sequence[NDArray[Any]]
+
+
+class Differentiated(NamedTuple):
+    """A step of all settings before the optimizer: gradients by variable, the terms [K, terms], and the state after it.
+
+    `norms` are those of the terms' gradients by the shared layer, [K, terms], where they were asked for.
+    """
+
+    gradients: list[Any]
+    terms: Tensor
+    state: list[Tensor]
+    norms: Tensor | None
 
 
 _traces = 0
@@ -55,6 +71,7 @@ class Stack:
         self._variables = [stacked.variable for stacked in self.trainable]
         self.optimizer.build(self._variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
+        self._learned: Learned | None = None
         own = [[tf.convert_to_tensor(variable.value) for variable in part] for part in (network.trainable, network.state)]
         example, _ = measured_batch(problem, network, problem.example_rows(), *own)
         self._counters = [[metric.make(example) for _ in range(size)] for metric in problem.counted_metrics]
@@ -73,6 +90,19 @@ class Stack:
         for variable, value in zip(self.optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(value)
 
+    def begin_learning(self, start: NDArray[Any]) -> None:
+        """Set what weighting rules learn to `start` [K, terms]: before `train` is first called with rules."""
+        self._learning().begin(start)
+
+    def learned(self) -> NDArray[Any]:
+        """Return what weighting rules have learned of every term, [K, terms]; [K, 0] where none ever learned here."""
+        return np.zeros((self.size, 0)) if self._learned is None else np.asarray(self._learned.value())
+
+    def _learning(self) -> Learned:
+        if self._learned is None:
+            self._learned = Learned(self._problem, self._strategy, self.size)
+        return self._learned
+
     def values(self, place: int) -> list[NDArray[Any]]:
         """Return the variables of the setting at `place`, in the order of the network's."""
         frozen = [variable.numpy() for variable in self._network.state]
@@ -82,7 +112,10 @@ class Stack:
     def take_over(self, other: Stack, places: Sequence[int]) -> None:
         """Go on where the settings at `places` of another stack are; free places repeat the last of them."""
         chosen = [*places, *[places[-1]] * (self.size - len(places))]
-        for mine, theirs in zip(self._all(), other._all(), strict=True):
+        pairs = list(zip(self._all(), other._all(), strict=True))
+        if other._learned is not None:
+            pairs += zip(self._learning().variables, other._learned.variables, strict=True)
+        for mine, theirs in pairs:
             value = theirs.numpy()
             stacked = tuple(mine.shape) != value.shape  # what the optimizer counts is not
             mine.assign(value.reshape(other.size, -1)[chosen].reshape(mine.shape) if stacked else value)
@@ -104,66 +137,95 @@ class Stack:
     # Training, in the graph
 
     def _train(
-        self, weights: Tensor, order: Tensor, extra: Tensors, first: Tensor, stop: Tensor, sums: Tensor
+        self,
+        knobs: Knobs,
+        order: Tensor,
+        extra: Tensors,
+        first: Tensor,
+        stop: Tensor,
+        sums: Tensor,
+        rules: Rules | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Train steps `first` to `stop`; return the sums of term * rows [K, terms], and whose weights are all finite [K].
 
-        `weights` is [K, terms], `order` the order of the training rows, `sums` what was summed before.
+        `knobs` are all settings' ([K, ...]), `order` the order of the training rows, `sums` what was summed before.
+        Where `rules` are given the weights move from step to step, in a graph of its own for each kind of rules; else they stand.
         """
         _count_trace()  # Python runs when a graph is traced, and only then
         rows = self._problem.rows("train")
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
             taken = self._problem.slice(rows, order, step, extra)
-            return step + 1, sums + tf.cast(self._train_step(taken, weights), tf.float64) * _row_count(taken)
+            terms = self._train_step(taken, knobs)[0] if rules is None else self._moving_step(taken, knobs, rules, step)
+            return step + 1, sums + tf.cast(terms, tf.float64) * _row_count(taken)
 
         _, sums = tf.while_loop(lambda step, _: step < stop, body, (first, sums))
         return sums, tf.reduce_all(tf.stack([stacked.finite() for stacked in self.trainable]), axis=0)
 
-    def _train_step(self, rows: DeviceRows, weights: Tensor) -> Tensor:
-        """Do one step of all settings: forward, gradients, the optimizer. Returns the unweighted terms [K, terms]."""
-        weights = weights if self._strategy.stacks else weights[0]
+    def _moving_step(self, rows: DeviceRows, knobs: Knobs, rules: Rules, step: Tensor) -> Tensor:
+        """Do step `step` of the epoch under the weights that the rules say, and let them learn from it. Returns the terms."""
+        learned = self._learning()
+        in_force = rules.weights(knobs.weights, learned.value(), step)
+        shared = shared_places(self._problem, self._network) if isinstance(rules, Balancing) else ()
+        terms, norms = self._train_step(rows, knobs._replace(weights=in_force), shared)
+        learned.step(rules, knobs.weights, terms, norms)
+        return terms
+
+    def _train_step(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int] = ()) -> tuple[Tensor, Tensor | None]:
+        """Do one step of all settings: forward, gradients, the optimizer.
+
+        Returns the unweighted terms [K, terms], and the norms of their gradients by the variables at `shared`, if any, [K, terms].
+        """
         differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
-        gradients, terms, state = differentiate(rows, weights)
+        gradients, terms, state, norms = differentiate(rows, self._mapped(knobs), shared)
         self.optimizer.apply(self._clip(gradients), self._variables)
         self._constrain()
         for stacked, value in zip(self.state, state, strict=True):
             stacked.update(value)
-        return terms
+        return terms, norms
 
-    def _gradients_of_sum(self, rows: DeviceRows, weights: Tensor) -> tuple[list[Any], Tensor, list[Tensor]]:
-        """Return the gradients of the sum of all totals, which are each setting's own, the terms, and the state after."""
+    def _gradients_of_sum(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
+        """Return the gradients of the sum of all totals, which are each setting's own."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, Tensor, list[Tensor]]:
             step = self._step(rows, *values)
             return step.total, step.terms, self._form.split(step.state)
 
         trainable, state = self._values()
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
             tape.watch(trainable)
-            totals, terms, after = self._strategy.over(one, (trainable, state, weights), self.size)
+            totals, terms, after = self._strategy.over(one, (trainable, state, knobs), self.size)
             total = tf.reduce_sum(totals)
+            sums = tf.unstack(tf.reduce_sum(terms, axis=0)) if shared else []
         gradients = tape.gradient(total, trainable)
+        norms = gradient_norms(tape, sums, [trainable[place] for place in shared], self.size) if shared else None
         if self._strategy.stacks:
             gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
-        return gradients, terms, after
+        return Differentiated(gradients, terms, after, norms)
 
-    def _gradients_apart(self, rows: DeviceRows, weights: Tensor) -> tuple[list[Any], Tensor, list[Tensor]]:
+    def _gradients_apart(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
         """Return each setting's gradients, taken one by one so that those by rows stay rows; else as `_gradients_of_sum`."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], Tensor]) -> tuple[dict[str, Any], Tensor, list[Tensor]]:
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[dict[str, Any], Tensor, list[Tensor], list[Tensor]]:
+            with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
                 tape.watch(values[0])
                 step = self._step(rows, *values)
+                each = tf.unstack(step.terms) if shared else []
+            norms = [gradient_norms(tape, each, [values[0][place] for place in shared], 1)[0]] if shared else []
             gradients = zip(tape.gradient(step.total, values[0]), self.trainable, strict=True)
             parts = {str(i): gradient_parts(each, stacked) for i, (each, stacked) in enumerate(gradients) if each is not None}
-            return parts, step.terms, self._form.split(step.state)
+            return parts, step.terms, self._form.split(step.state), norms
 
-        parts, terms, after = self._strategy.over(one, (*self._values(), weights), self.size)
-        return [stacked.gradient(parts.get(str(i))) for i, stacked in enumerate(self.trainable)], terms, after
+        parts, terms, after, norms = self._strategy.over(one, (*self._values(), knobs), self.size)
+        gradients = [stacked.gradient(parts.get(str(i))) for i, stacked in enumerate(self.trainable)]
+        return Differentiated(gradients, terms, after, norms[0] if norms else None)
 
-    def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], weights: Tensor) -> Step:
-        return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), weights)
+    def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], knobs: Knobs) -> Step:
+        return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), knobs)
+
+    def _mapped(self, knobs: Knobs) -> Knobs:
+        """Return the knobs as the strategy maps them."""
+        return knobs if self._strategy.stacks else knobs.of(0)
 
     def _values(self) -> tuple[list[Tensor], list[Tensor]]:
         return [stacked.value() for stacked in self.trainable], [stacked.value() for stacked in self.state]
@@ -180,7 +242,7 @@ class Stack:
     # Measuring, in the graph
 
     def _measure(
-        self, rows: tuple[Tensors, ...], order: Tensor, extra: Tensors, first: Tensor, stop: Tensor, sums: Tensor
+        self, knobs: Knobs, rows: tuple[Tensors, ...], order: Tensor, extra: Tensors, first: Tensor, stop: Tensor, sums: Tensor
     ) -> Tensor:
         """Measure batches `first` to `stop`.
 
@@ -190,20 +252,20 @@ class Stack:
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
             taken = self._problem.slice(DeviceRows(*rows), order, step, extra)
-            return step + 1, sums + self._measured(taken)
+            return step + 1, sums + self._measured(taken, knobs)
 
         return tf.while_loop(lambda step, _: step < stop, body, (first, sums))[1]
 
-    def _measured(self, rows: DeviceRows) -> Tensor:
+    def _measured(self, rows: DeviceRows, knobs: Knobs) -> Tensor:
         """Measure one batch of all settings: terms and the workload's own metrics in the map, all other metrics on its outputs."""
         own = [metric for metric in self._problem.row_metrics if not metric.of_rows]
 
-        def one(values: tuple[list[Tensor], list[Tensor]]) -> tuple[Tensor, list[Tensor], Tensors, Tensors]:
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, list[Tensor], Tensors, Tensors]:
             batch, terms = measured_batch(self._problem, self._network, rows, values[0], self._merged(values[1]))
             masks = {name: mask for name, output in batch.outputs.items() if (mask := mask_of(output)) is not None}
             return terms, [_sums(metric.measure(batch), 1) for metric in own], dict(batch.outputs), masks
 
-        terms, own_sums, outputs, masks = self._strategy.over(one, self._values(), self.size)
+        terms, own_sums, outputs, masks = self._strategy.over(one, (*self._values(), self._mapped(knobs)), self.size)
         self._count(rows, outputs, masks)
         side_by_side = self._side_by_side(rows, outputs, masks)
         sums = [tf.cast(terms, tf.float64) * _row_count(rows)]
@@ -238,7 +300,8 @@ class Stack:
         rows = tuple({name: spec(tensor) for name, tensor in part.items()} for part in self._problem.rows("train"))
         order, step = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         sums = tf.TensorSpec((self.size, self.measured_width), tf.float64)
-        return rows, order, dict.fromkeys(self._problem.extra_sizes, order), step, step, sums
+        knobs = Knobs(tf.TensorSpec((self.size, len(self._problem.terms)), keras.config.floatx()))
+        return knobs, rows, order, dict.fromkeys(self._problem.extra_sizes, order), step, step, sums
 
     @property
     def measured_width(self) -> int:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from search.training.batch import Tensor
+from search.training.knobs import Knobs, equal_knobs
 from search.training.network import Network
 from search.training.problem import Problem
 from search.training.step import weighted_step
@@ -46,22 +47,22 @@ def form_of(problem: Problem, network: Network) -> Form:
     """Find out by doing one step's forward and backward pass on a few rows."""
     values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
     trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
-    weights = tf.ones(len(problem.terms), keras.config.floatx())
+    knobs = equal_knobs(1, len(problem.terms)).of(0)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(trainable)
-        step = weighted_step(problem, network, problem.example_rows(), trainable, state, weights)
+        step = weighted_step(problem, network, problem.example_rows(), trainable, state, knobs)
     gradients = tape.gradient(step.total, trainable)
     changing = (place for place, (before, after) in enumerate(zip(state, step.state, strict=True)) if before is not after)
     by_rows = frozenset(place for place, gradient in enumerate(gradients) if isinstance(gradient, tf.IndexedSlices))
-    return Form(tuple(changing), by_rows, bool(by_rows) or _has_own_gradients(problem, network, values, weights))
+    return Form(tuple(changing), by_rows, bool(by_rows) or _has_own_gradients(problem, network, values, knobs))
 
 
-def _has_own_gradients(problem: Problem, network: Network, values: Sequence[Tensor], weights: Tensor) -> bool:
+def _has_own_gradients(problem: Problem, network: Network, values: Sequence[Tensor], knobs: Knobs) -> bool:
     """Tell whether an operation of the training step's graph has another gradient than its kind's."""
 
     def total(values: Sequence[Tensor]) -> Tensor:
         trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
-        return weighted_step(problem, network, problem.example_rows(), trainable, state, weights).total
+        return weighted_step(problem, network, problem.example_rows(), trainable, state, knobs).total
 
     graph = tf.function(total, autograph=False).get_concrete_function(list(values)).graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]

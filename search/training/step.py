@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from search.training.batch import Batch, Tensor, Tensors
+from search.training.knobs import Knobs
 from search.training.network import Network, Passed
 from search.training.opened import DeviceRows
 from search.training.problem import Problem
@@ -23,12 +24,13 @@ class Step(NamedTuple):
 
 
 def weighted_step(
-    problem: Problem, network: Network, rows: DeviceRows, trainable: Sequence[Tensor], state: Sequence[Tensor], weights: Tensor
+    problem: Problem, network: Network, rows: DeviceRows, trainable: Sequence[Tensor], state: Sequence[Tensor], knobs: Knobs
 ) -> Step:
     """Run a training step's forward half: total = sum of weight * term over terms of weight != 0, plus the model's own losses.
 
-    `weights` is [terms]. A term of weight 0 is measured but left out of the total and of its gradient.
+    `knobs` are one setting's: weights [terms]. A term of weight 0 is measured but left out of the total and of its gradient.
     """
+    weights = knobs.weights
     batch, passed = training_batch(problem, network, rows, trainable, state)
     total = tf.zeros((), weights.dtype)
     values = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
@@ -33,15 +33,10 @@ class Comparison:
 
     columns: Sequence[Compared]
     metrics: Mapping[str, str]
-    confirmation: Mapping[str, Any] | None = None
 
     @property
     def sentence(self) -> str:
         """What came out, in a sentence or two."""
-        if self.confirmation is not None:
-            optimism = self.confirmation["optimism"]
-            told = "" if optimism is None else f" The search had promised {optimism:+.2g} more than it is worth there."
-            return f"Verdict: {self.confirmation['verdict']}{told}"
         best = self.columns[0].trial
         value = best["objective"]["value"]
         text = f"Trial {best['number']} is the best, worth {number(value)}"
@@ -59,18 +54,13 @@ def compare(client: Client, study: Study) -> Comparison:
     assert study["best"] is not None
     name = study["name"]
     baselines = list(client.trials(name, role="baseline"))
-    confirmation: Mapping[str, Any] | None = None
-    winner = study["best"]["number"]
-    if study["state"] == "COMPLETE" and study["definition"].get("search", {}).get("confirmation"):
-        document = client.best(name)
-        winner, confirmation = document["trial"], document.get("confirmation")
-    found = client.trial(name, winner)
+    found = client.trial(name, study["best"]["number"])
     columns = [Compared("best", found), *(Compared(_label(trial), trial) for trial in baselines)]
     median = _median(client, name)
     if median is not None and median["number"] != found["number"]:
         columns.append(Compared("median", median))
     metrics = study["definition"].get("objective", {}).get("metrics", [])
-    return Comparison(columns, {entry["metric"]: ARROWS.get(entry.get("direction"), "") for entry in metrics}, confirmation)
+    return Comparison(columns, {entry["metric"]: ARROWS.get(entry.get("direction"), "") for entry in metrics})
 
 
 def _label(trial: Trial) -> str:
@@ -97,23 +87,4 @@ def comparison_table(comparison: Comparison) -> Table:
     for path, arrow in comparison.metrics.items():
         table.add_row(plain(f"{path} {arrow}"), *(figure(trial, "objective", "values", path) for trial in trials))
     table.add_row("value", *(worth(trial) for trial in trials), style="bold", end_section=True)
-    if comparison.confirmation is not None:
-        _add_confirmed(table, comparison, comparison.confirmation)
     return table
-
-
-def _add_confirmed(table: Table, comparison: Comparison, confirmation: Mapping[str, Any]) -> None:
-    """Add what fresh seeds measured: mean ± standard deviation."""
-    candidates = [
-        confirmation["candidates"].get(column.trial["rule"] or f"trial {column.trial['number']}") for column in comparison.columns
-    ]
-    table.add_row(f"{len(confirmation['seeds'])} fresh seeds, {confirmation['split']}:")
-    for path, arrow in comparison.metrics.items():
-        table.add_row(plain(f"{path} {arrow}"), *(_spread(each["metrics"].get(path)) if each else "" for each in candidates))
-    table.add_row("value", *(_spread(each["value"]) if each else "" for each in candidates), style="bold")
-
-
-def _spread(spread: Mapping[str, Any] | None) -> str:
-    if spread is None or spread["mean"] is None:
-        return ""
-    return number(spread["mean"]) if spread["std"] is None else f"{number(spread['mean'])} ± {spread['std']:.2g}"

@@ -67,21 +67,23 @@ def _write(file: str, text: str, found: dict[str, Any]) -> None:
 
 
 def _drawn(found: dict[str, Any]) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    from steelyard.cli.answer import answer_table, conclusion
     from steelyard.cli.tables import fields
-    from steelyard.wording import figure, number
+    from steelyard.wording import plain
 
     pairs = [
         ("study", f"{found['study']['name']} ({found['study']['state']})"),
         ("trial", f"{found['trial']}{'' if found['final'] else ' (so far)'}"),
-        ("picked by", found["picked_by"] if found["picked_by"] != "objective" else ""),
-        ("value", figure(found, "objective", "value")),
-        *((path, figure(found, "objective", "values", path)) for path in found["objective"]["values"]),
-        *((f"weight {path}", number(weight)) for path, weight in found["weights"].items()),
+        ("picked by", found["picked_by"] if found["picked_by"] not in ("objective", "confirmation") else ""),
         ("loss_weights", json.dumps(found["loss_weights"]) if "loss_weights" in found else ""),
         ("reproduced by", found["reproduced_by"]),
         ("note", found["note"]),
     ]
-    return fields(pairs)
+    said = Text("\n".join(map(plain, conclusion(found))))
+    return Group(fields(pairs), answer_table(found), said)
 
 
 def pareto(name: StudyName, as_json: Json = False, url: Url = None) -> None:

@@ -60,13 +60,18 @@ def follow(client: Client, name: str, *, timeout: float | None, as_json: bool) -
 
 
 def show_outcome(client: Client, study: Study, console: Console) -> None:
-    """Print the best trial beside the others, or why there is none."""
+    """Print the answer of a confirmed study, the best trial beside the others of any other, or why there is none."""
+    from steelyard.cli.answer import answer_table, conclusion
     from steelyard.cli.comparison import compare, comparison_table
 
     if study["best"] is None:
         why = because(study["reason"])
         text = f"{study['name']} ended {study['state']} without a complete trial" + (f": {why}" if why else "")
         console.print(plain(text), soft_wrap=True)
+        return
+    if study["state"] == "COMPLETE" and "confirmation" in (best := client.best(study)):
+        console.print(answer_table(best))
+        console.print("\n".join(map(plain, conclusion(best))), soft_wrap=True)
         return
     comparison = compare(client, study)
     console.print(comparison_table(comparison))

@@ -31,8 +31,10 @@ DESCRIPTION = {
 
 
 def definition(**changes: Any) -> dict[str, Any]:
-    """Return the flagship definition with some of its fields replaced."""
-    return {**copy.deepcopy(FLAGSHIP), **changes}
+    """Return the flagship definition with some of its fields replaced; nothing is confirmed unless they say so."""
+    document: dict[str, Any] = {**copy.deepcopy(FLAGSHIP), **changes}
+    document["search"] = {"confirmation": None, **document["search"]}
+    return document
 
 
 def problem(response: Any, status: int, slug: str) -> dict[str, Any]:

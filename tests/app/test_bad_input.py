@@ -45,6 +45,12 @@ def deep(levels: int) -> Any:
 
 TWICE = {"name": "digit", "losses": [{"name": "c", "loss": "mean_squared_error"}]}
 
+SCHEDULE = "tasks.1.losses.0.weight.schedule"
+UPSIDE_DOWN = {"fraction": {"low": 0.5, "high": 0.1}}
+METRIC = "digit.sparse_categorical_accuracy"
+RELATIVE_TO_NOBODY = {"metric": METRIC, "strategy": "constraint", "at_least": {"of": "best"}}
+BOUND_BY_TEXT = {"metric": METRIC, "strategy": "constraint", "at_least": "high"}
+
 REFUSED_DEFINITIONS: list[tuple[str, Change, str]] = [
     ("low above high", at(SEARCHED, {"low": 2, "high": 1}), SEARCHED),
     ("low equal to high", at(SEARCHED, {"low": 1, "high": 1}), SEARCHED),
@@ -76,7 +82,6 @@ REFUSED_DEFINITIONS: list[tuple[str, Change, str]] = [
     ("an unknown metric", at("tasks.0.metrics.0", "acuracy"), "tasks.0.metrics.0.metric"),
     ("an unknown penalty", at("penalties.0.penalty", "agreement"), "penalties.0.penalty"),
     ("an unknown sampler", at("search.sampler.name", "bayes"), "search.sampler.name"),
-    ("a sampler announced for later", at("search.sampler.name", "nsga2"), "search.sampler.name"),
     ("an unknown workload", at("workload.name", "digitz"), "workload.name"),
     ("an unknown optimizer", at("training.optimizer.name", "adamm"), "training.optimizer.name"),
     ("an unknown aggregate", at("objective.aggregate", "median"), "objective.aggregate"),
@@ -107,7 +112,17 @@ REFUSED_DEFINITIONS: list[tuple[str, Change, str]] = [
     ("a billion trials", at("search.trials", 10**9), "search.trials"),
     ("a negative seed", at("search.seed", -1), "search.seed"),
     ("a seed beyond 2^31", at("search.seed", 2**31), "search.seed"),
-    ("a pruner", at("search.pruner", {"name": "median"}), "search.pruner"),
+    ("an unknown field of a pruner", at("search.pruner", {"name": "median", "patience": 3}), "search.pruner.patience"),
+    ("a bound relative to nobody", at("objective.metrics.0", RELATIVE_TO_NOBODY), "objective.metrics.0.at_least.of"),
+    ("a bound that is a text", at("objective.metrics.0", BOUND_BY_TEXT), "objective.metrics.0.at_least"),
+    ("a schedule that never ends", at("tasks.1.losses.0.weight.schedule", {"fraction": 2}), SCHEDULE + ".fraction"),
+    ("a schedule of no shape", at("tasks.1.losses.0.weight.schedule", {"shape": "round"}), SCHEDULE + ".shape"),
+    ("a range of fractions upside down", at("tasks.1.losses.0.weight.schedule", UPSIDE_DOWN), SCHEDULE + ".fraction"),
+    ("an unknown baseline", at("search.baselines", ["equal", "pcgrad"]), "search.baselines.1"),
+    ("no seeds of references", at("search.references", {"seeds": 0}), "search.references.seeds"),
+    ("another normalisation", at("search.normalize", "gradient"), "search.normalize"),
+    ("a pruner nobody has", at("search.pruner", {"name": "median_pruner"}), "search.pruner.name"),
+    ("a pruner by name alone", at("search.pruner", "median"), "search.pruner"),
     ("a simplex of one weight", at("search.space", {"simplex": ["digit.crossentropy"]}), "search.space.simplex"),
     ("a simplex of total 0", at("search.space", {"simplex": ["a", "b"], "total": 0}), "search.space.total"),
     ("a class weight", at("tasks.0.class_weight", {"0": 2}), "tasks.0.class_weight"),

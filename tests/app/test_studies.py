@@ -51,6 +51,14 @@ def test_seconds_left_are_the_epochs_to_go_at_the_pace_so_far(bench: Bench) -> N
     assert progress["seconds_left"] == pytest.approx(3 * 2 * 3 / 4)  # 3 trials to go, of 2 epochs
 
 
+def test_seconds_left_take_search_trials_to_come_for_as_long_as_those_that_have_ended(bench: Bench) -> None:
+    bench.submit(training={"epochs": 10}, search={"trials": 4, "confirmation": None})
+    bench.trained([0.5, None])  # both ended after 2 epochs, as a pruner does: 3 s for 4 epochs
+    progress = bench.get(STUDY)["progress"]
+    assert (progress["planned"], progress["epochs"], progress["epochs_planned"]) == (5, 4, 50)
+    assert progress["seconds_left"] == pytest.approx((2 * 2 + 1 * 10) * 3 / 4)  # 2 search trials and the baseline to go
+
+
 def test_the_same_definition_again_is_the_same_study(bench: Bench) -> None:
     bench.submit()
     again = bench.client.post("/v1/studies", json=definition(description="other words", labels={"k": "v"}))

@@ -12,10 +12,10 @@ _numbers = itertools.count()
 
 
 def flagship(**search: Any) -> dict[str, Any]:
-    """Return the `digits` example under a fresh name."""
+    """Return the `digits` example under a fresh name; nothing is confirmed unless `search` says so."""
     definition: dict[str, Any] = json.loads((EXAMPLES / "digits.json").read_text())
     definition["name"] = f"digits-{next(_numbers)}"
-    definition["search"] = {**definition["search"], **search}
+    definition["search"] = {**definition["search"], "confirmation": None, **search}
     return definition
 
 
@@ -41,7 +41,7 @@ def regression(
         "workload": {"name": workload},
         "tasks": tasks,
         "objective": {"aggregate": "mean", "metrics": [{"metric": "heat.mae"}, {"metric": "cool.mae"}]},
-        "search": {"sampler": {"name": "random"}, "trials": 4, **search},
+        "search": {"sampler": {"name": "random"}, "trials": 4, "confirmation": None, **search},
         "training": {"epochs": epochs, "batch_size": 16},
     }
 
@@ -51,6 +51,6 @@ def grid(points: int, *, epochs: int = 3) -> dict[str, Any]:
     definition = flagship()
     definition["tasks"][1]["losses"][0]["weight"] = {"low": 0.1, "high": 10, "points": points}
     definition["penalties"][0]["weight"] = {"low": 0, "high": 2, "points": points}
-    definition["search"] = {"sampler": {"name": "grid"}, "cohort_size": 2}
+    definition["search"] = {"sampler": {"name": "grid"}, "cohort_size": 2, "confirmation": None}
     definition["training"]["epochs"] = epochs
     return definition

@@ -108,13 +108,16 @@ def task(name: str, weight: Any = 1.0, **fields: Any) -> Document:
 
 
 def study(*weights: Any, shared: Mapping[str, Any] | None = None, **search: Any) -> Document:
-    """Return a study of one regression task for each of `weights`: t0, t1, ...; `search` are fields of its search."""
+    """Return a study of one regression task for each of `weights`: t0, t1, ...; `search` are fields of its search.
+
+    Nothing is confirmed unless they say so: what is planned are the search trials alone.
+    """
     tasks = [task(f"t{i}", weight) for i, weight in enumerate(weights)]
     document: Document = {
         "workload": {"name": "ads"},
         "tasks": tasks,
         "objective": {"aggregate": "mean", "metrics": [{"metric": "*.mse"}]},
-        "search": search,
+        "search": {"confirmation": None, **search},
     }
     return document if shared is None else {**document, "weights": dict(shared)}
 

@@ -74,7 +74,7 @@ def history(definition: StudyDefinition, trials: Sequence[TrialRecord] = (), *, 
     return History(
         budget=definition.search.trials or 0 if budget is None else budget,
         counts=Counter((record.role, record.state) for record in trials),
-        rules=frozenset(record.rule for record in trials if record.rule),
+        references=[record for record in trials if record.role is Role.REFERENCE],
         trials=[record for record in trials if record.role is Role.SEARCH],
         baselines=[record for record in trials if record.role is Role.BASELINE],
         confirmed=frozenset((record.confirms, record.seed) for record in trials if record.confirms is not None),

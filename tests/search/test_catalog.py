@@ -224,12 +224,6 @@ def test_every_default_fits_its_own_parameter(entry: catalog.Entry) -> None:
     assert {fault.path.removeprefix("config.") for fault in faults} == missing
 
 
-def test_what_is_announced_and_not_built_is_known_as_such() -> None:
-    built = {entry.name for entry in (*catalog.SAMPLERS, *catalog.AGGREGATES, *catalog.PRUNERS) if entry.available}
-    aggregates = {"mean", "worst", "geometric_mean", "tchebycheff", "smooth_tchebycheff"}
-    assert built == {"grid", "random", "tpe", "gp", "cmaes", "qmc"} | aggregates
-
-
 def test_the_document_is_json_and_every_entry_has_a_summary() -> None:
     document = json.loads(json.dumps(catalog.describe(), allow_nan=False))
     listed = [entry for kind, entries in document.items() if kind != "aliases" for entry in entries]

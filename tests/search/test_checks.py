@@ -319,7 +319,7 @@ def test_faults_of_form_and_between_parts_are_told_together() -> None:
             "objective.metrics.0.utility": "2",
             "objective.metrics.1.metric": "parity.acuracy",
             "search.trials": 0,
-            "search.sampler.name": "nsga2",
+            "search.sampler.name": "nsga",
             "training.optimizer.name": "adm",
             "training.epochs": "ten",
             "workload.options": [],

@@ -19,43 +19,19 @@ from tests.search.definitions import changed, fault_at, faults_of, flagship, log
         ("tasks.0.missing", "nan"),
         ("tasks.0.missing", "refuse"),
         ("tasks.1.class_weight", {"0": 2.0}),
-        ("search.normalize", True),
-        ("search.references", True),
-        ("search.pruner", "median"),
-        ("search.pruner", {"name": "hyperband"}),
-        ("objective.metrics.0.at_least", {"of": "reference", "times": 0.98}),
-        ("objective.metrics.0.at_most", {"of": "equal"}),
-        ("tasks.1.losses.0.weight.schedule", {"warm_up": 0.1}),
         ("training.optimizer.config.learning_rate", log_range()),
         ("tasks.0.losses.0.config.ignore_class", {"values": [1, 2]}),
     ],
 )
 def test_what_is_announced_is_refused_with_not_yet(path: str, value: Any) -> None:
-    changes = {path: value}
-    if "at_" in path:
-        changes["objective.metrics.0.strategy"] = "constraint"
-    fault = fault_at(changes, path)
+    fault = fault_at({path: value}, path)
     assert "not yet supported" in fault.expected
     assert fault.got.startswith(repr(value)[:5])
 
 
-@pytest.mark.parametrize("name", ["nsga2", "nsga3"])
-def test_an_announced_sampler_is_refused_with_those_there_are(name: str) -> None:
-    fault = fault_at({"search.sampler.name": name}, "search.sampler.name")
-    assert fault.expected == "one of cmaes, gp, grid, qmc, random, tpe"
-    assert fault.got == f"{name!r} (announced, but not yet supported)"
-
-
-@pytest.mark.parametrize("name", ["pareto", "delta_m"])
-def test_an_announced_aggregate_is_refused_with_those_there_are(name: str) -> None:
-    fault = fault_at({"objective.aggregate": name}, "objective.aggregate")
-    assert fault.expected == "one of geometric_mean, mean, smooth_tchebycheff, tchebycheff, worst"
-    assert fault.got == f"{name!r} (announced, but not yet supported)"
-
-
 def test_all_announced_fields_are_told_at_once() -> None:
-    faults = faults_of(changed(flagship(), {"tasks.0.missing": 0, "tasks.0.class_weight": {}, "search.normalize": True}))
-    assert set(faults) == {"tasks.0.missing", "tasks.0.class_weight", "search.normalize"}
+    faults = faults_of(changed(flagship(), {"tasks.0.missing": 0, "tasks.0.class_weight": {}}))
+    assert set(faults) == {"tasks.0.missing", "tasks.0.class_weight"}
 
 
 # Unknown fields and choices

@@ -78,7 +78,7 @@ def test_the_best_epoch_is_a_feasible_one() -> None:
     assert (ended.best_epoch, ended.value, ended.feasible) == (1, 0.6, True)
 
 
-@pytest.mark.parametrize("state", [TrialState.DIVERGED, TrialState.PRUNED, TrialState.FAILED, TrialState.CANCELLED])
+@pytest.mark.parametrize("state", [TrialState.DIVERGED, TrialState.FAILED, TrialState.CANCELLED])
 def test_a_trial_that_did_not_complete_keeps_its_numbers_but_has_no_value(state: TrialState) -> None:
     reason = Reason("not_finite", "digit.loss is nan", "tasks.0.losses.0")
     ended = outcome(5, curve(0.1, 0.9, math.nan), judged(), state, reason, 2)
@@ -86,6 +86,14 @@ def test_a_trial_that_did_not_complete_keeps_its_numbers_but_has_no_value(state:
     assert (ended.value, ended.values, ended.feasible, ended.violations) == (None, {}, None, {})
     assert math.isnan(ended.measured[Moment.LAST].validation["digit.accuracy"])
     assert ended.measured[Moment.BEST].validation["digit.accuracy"] == 0.9
+
+
+@pytest.mark.parametrize("epoch", ["last", "best"])
+def test_a_pruned_trial_has_the_value_of_its_last_epoch(epoch: str) -> None:
+    reason = Reason("pruned", "epoch 2: worse than the median of 9 others")
+    ended = outcome(5, curve(0.1, 0.9, 0.8), judged(epoch), TrialState.PRUNED, reason, 2)
+    assert (ended.state, ended.epochs, ended.best_epoch, ended.reason) == (TrialState.PRUNED, 2, 1, reason)
+    assert (ended.value, ended.values, ended.feasible) == (0.8, {"digit.accuracy": 0.8}, True)
 
 
 def test_a_trial_without_a_report_has_no_numbers() -> None:

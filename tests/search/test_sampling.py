@@ -204,9 +204,21 @@ def test_a_complete_trial_is_told_with_its_value_and_state(heard: Hear) -> None:
 
 
 @pytest.mark.parametrize("state", [TrialState.DIVERGED, TrialState.PRUNED])
-def test_a_diverged_or_pruned_trial_is_told_as_pruned_without_values(heard: Hear, state: TrialState) -> None:
+def test_a_diverged_or_pruned_trial_without_a_value_is_told_as_pruned(heard: Hear, state: TrialState) -> None:
     (frozen,) = heard(two_weights(), [trial(0, PARAMETERS, state=state)])
     assert (frozen.state, frozen.intermediate_values, frozen.params) == (OptunaState.PRUNED, {}, PARAMETERS)
+
+
+def test_a_pruned_trial_is_told_with_its_value_at_its_last_epoch(heard: Hear) -> None:
+    record = trial(0, PARAMETERS, state=TrialState.PRUNED, value=0.25, epochs=3, feasible=False, violations={"t0.mse": 0.5})
+    (frozen,) = heard(two_weights(), [record])
+    assert (frozen.state, frozen.intermediate_values) == (OptunaState.PRUNED, {3: 0.25})
+    assert frozen.constraints == {"t0.mse": 0.5}
+
+
+def test_a_pruned_trial_whose_value_is_not_finite_is_told_without_it(heard: Hear) -> None:
+    (frozen,) = heard(two_weights(), [trial(0, PARAMETERS, state=TrialState.PRUNED, value=math.nan, epochs=3)])
+    assert frozen.intermediate_values == {}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -57,9 +57,10 @@ class Scripted:
 class Scene:
     """A study in a real database, a worker, and a script for its child."""
 
-    def __init__(self, database_url: str, **search: Any) -> None:
+    def __init__(self, database_url: str, objective: Mapping[str, Any] | None = None, **search: Any) -> None:
         document = flagship()
-        document["search"] = {**document["search"], "trials": 3, **search}
+        document["objective"] |= objective or {}
+        document["search"] = {**document["search"], "trials": 3, "confirmation": None, **search}
         definition = define(document)
         self.database = Database(database_url)
         with self.database.writing() as session:

@@ -18,7 +18,9 @@ ACCURACIES = ("digit.sparse_categorical_accuracy", "parity.binary_accuracy")
 
 
 def definition(name: str, **changes: Any) -> dict[str, Any]:
-    return {**starters.digits(), "name": name, **changes}
+    """Return the flagship under this name; nothing of it is confirmed unless `changes` say so."""
+    digits = starters.digits()
+    return {**digits, "search": {**digits["search"], "confirmation": None}, "name": name, **changes}
 
 
 def submitted(client: Client, name: str, **changes: Any) -> str:

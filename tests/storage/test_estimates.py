@@ -19,18 +19,26 @@ def test_the_pace_is_that_of_all_studies_of_the_problem(database: Database) -> N
                 trials.record_epoch(session, scene.token, scene.cohort, reports, NOW)
     with database.reading() as session:
         # Four trials of 2 epochs; each was timed three times, before training too.
-        assert seconds_an_epoch(session, "p" * 64) == pytest.approx((2 * 3 * 1.0 + 2 * 3 * 3.0) / (4 * 2))
+        assert seconds_an_epoch(session, "p" * 64, "digits") == pytest.approx((2 * 3 * 1.0 + 2 * 3 * 3.0) / (4 * 2))
 
 
-def test_another_problem_tells_nothing(database: Database) -> None:
+def test_another_problem_of_the_workload_tells_where_there_is_none_of_the_problem(database: Database) -> None:
     scene = running(database, 1)
     with database.writing() as session:
         trials.record_epoch(session, scene.token, scene.cohort, {0: (1, {}, {}, 1.0)}, NOW)
     with database.reading() as session:
-        assert seconds_an_epoch(session, "q" * 64) is None
+        assert seconds_an_epoch(session, "q" * 64, "digits") == pytest.approx(1.0)
+
+
+def test_another_workload_tells_nothing(database: Database) -> None:
+    scene = running(database, 1)
+    with database.writing() as session:
+        trials.record_epoch(session, scene.token, scene.cohort, {0: (1, {}, {}, 1.0)}, NOW)
+    with database.reading() as session:
+        assert seconds_an_epoch(session, "q" * 64, "ads") is None
 
 
 def test_trials_that_have_not_begun_tell_nothing(database: Database) -> None:
     running(database, 1)
     with database.reading() as session:
-        assert seconds_an_epoch(session, "p" * 64) is None
+        assert seconds_an_epoch(session, "p" * 64, "digits") is None

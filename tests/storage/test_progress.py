@@ -38,9 +38,20 @@ def test_the_pace_is_seconds_over_epochs_and_what_trains_now(database: Database)
         for epoch in (0, 1, 2):
             report = {number: (epoch, {}, {"digit.accuracy": 0.5}, 0.25) for number in (0, 1)}
             trials.record_epoch(session, running.token, running.cohort, report, NOW)
-        assert studies.trial_durations(session, running.study.id) == Pace(epochs=4, seconds=1.5, cohorts=1)
+        assert studies.trial_durations(session, running.study.id) == Pace(epochs=4, seconds=1.5, cohorts=1, under_way=4)
         leases.complete(session, running.token, NOW)
         assert studies.trial_durations(session, running.study.id).cohorts == 0
+
+
+def test_the_pace_tells_how_long_search_trials_trained(database: Database) -> None:
+    running = scenes.running(database, 3)
+    with database.writing() as session:
+        report = {number: (2, {}, {"digit.accuracy": 0.5}, 0.25) for number in range(3)}
+        trials.record_epoch(session, running.token, running.cohort, report, NOW)
+        ends = [scenes.outcome(0, state=TrialState.PRUNED, epochs=2), scenes.outcome(1, epochs=10)]
+        trials.record_outcomes(session, running.token, ends, NOW)
+        pace = studies.trial_durations(session, running.study.id)
+    assert (pace.under_way, pace.searched, pace.searched_epochs) == (2, 2, 12)
 
 
 @pytest.mark.parametrize(

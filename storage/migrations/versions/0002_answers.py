@@ -20,7 +20,7 @@ def upgrade() -> None:
 
 
 def _of_study(table: str) -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=f"fk_{table}_study_id_studies", ondelete="CASCADE")
+    return sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=f"fk_{table}_study_id", ondelete="CASCADE")
 
 
 def _analyses() -> None:
@@ -59,7 +59,7 @@ def _epoch_weights() -> None:
         sa.Column("epoch", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("term_id", ID, autoincrement=False, nullable=False),
         sa.Column("value", sa.Double(), nullable=False),
-        sa.ForeignKeyConstraint(["trial_id"], ["trials.id"], name="fk_epoch_weights_trial_id_trials", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["trial_id"], ["trials.id"], name="fk_epoch_weights_trial_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("trial_id", "attempt", "epoch", "term_id", name="pk_epoch_weights"),
         sqlite_with_rowid=False,
     )

@@ -42,6 +42,9 @@ class Recorder:
         assert ended.number not in self.ends
         self.ends[ended.number] = ended
 
+    def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
+        return {}
+
     def cancelled(self, number: int) -> bool:
         return number in self._cancel and len(self.reports) >= self._after
 

@@ -193,6 +193,40 @@ def test_a_cancel_that_comes_too_late_is_ignored(child: Child) -> None:
     assert child.hear("trained")[-2]["state"] == "COMPLETE"
 
 
+def _at_a_rung(child: Child, *rungs: int, epochs: int = 3) -> None:
+    """Have two settings trained on one stack up to their first rung."""
+    order = _order(_study(epochs=epochs), 1.0, 2.0) | {"engine": "vectorized"}
+    child.say(**order | {"settings": [{**setting, "rungs": list(rungs)} for setting in order["settings"]]})
+    *_, report, asked = child.hear("rung")
+    assert (report["is"], report["epoch"], report["numbers"]) == ("epoch", rungs[0], [5, 6])
+    assert asked == {"is": "rung", "epoch": rungs[0], "numbers": [5, 6]}
+
+
+def test_at_a_rung_the_child_waits_and_ends_those_it_is_told(child: Child) -> None:
+    _at_a_rung(child, 1, 2)
+    child.say(do="go_on", epoch=1, prune=[{"number": 6, "why": "epoch 1: hopeless"}])
+    heard = child.hear("rung")
+    reason = {"code": "pruned", "message": "epoch 1: hopeless", "at": None}
+    assert heard[0] == {"is": "ended", "number": 6, "state": "PRUNED", "epochs": 1, "reason": reason}
+    assert heard[-1] == {"is": "rung", "epoch": 2, "numbers": [5]}
+    child.say(do="go_on", epoch=2, prune=[])
+    heard = child.hear("trained")
+    assert [(message["number"], message["state"]) for message in heard if message["is"] == "ended"] == [(5, "COMPLETE")]
+
+
+def test_an_answer_to_another_rung_is_not_taken_for_this_one(child: Child) -> None:
+    _at_a_rung(child, 1)
+    child.say(do="go_on", epoch=2, prune=[{"number": 5, "why": "late"}])
+    child.say(do="go_on", epoch=1, prune=[])
+    assert [message["state"] for message in child.hear("trained") if message["is"] == "ended"] == ["COMPLETE", "COMPLETE"]
+
+
+def test_a_cancel_at_a_rung_needs_no_answer(child: Child) -> None:
+    _at_a_rung(child, 1)
+    child.say(do="cancel", numbers=None)
+    assert [message["state"] for message in child.hear("trained") if message["is"] == "ended"] == ["CANCELLED", "CANCELLED"]
+
+
 def test_exit_ends_the_child_in_the_middle_of_a_training(child: Child) -> None:
     child.say(**_order(_study(epochs=100_000), 1.0))
     child.hear("epoch")

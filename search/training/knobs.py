@@ -1,0 +1,28 @@
+"""The numbers in which the settings of a cohort differ, as the graphs take them: tensors, so that one trace serves all settings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from search.training.batch import Tensor
+
+
+class Knobs(NamedTuple):
+    """What each setting sets otherwise: every field is [K, ...] outside of the map over settings, and [...] inside of it.
+
+    `weights`: of the terms, [K, terms].
+    """
+
+    weights: Tensor
+
+    def of(self, place: int) -> Knobs:
+        """Return those of one setting, without the axis of settings."""
+        return Knobs(*(each[place] for each in self))
+
+
+def equal_knobs(size: int, terms: int) -> Knobs:
+    """Return the knobs of `size` settings in which every term counts 1: for traces and timings."""
+    return Knobs(tf.ones((size, terms), keras.config.floatx()))

@@ -1,0 +1,99 @@
+"""The answer as it is drawn: equal, yours and tuned side by side, and what it says in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from steelyard.cli.answer import answer_table, conclusion
+
+CONFIRMATION: dict[str, Any] = {
+    "verdict": "trial 18 is better than the best baseline, equal weights (...).",
+    "split": "test",
+    "seeds": [1, 2, 3],
+    "optimism": 0.02,
+    "candidates": {
+        "trial 18": {"value": {"mean": 0.9, "std": 0.01, "n": 3}, "metrics": {"a.accuracy": {"mean": 0.95, "std": 0.02, "n": 3}}},
+        "equal": {"value": {"mean": 0.8, "std": 0.01, "n": 3}, "metrics": {"a.accuracy": {"mean": 0.85, "std": 0.02, "n": 3}}},
+    },
+    "against": {"equal": {"difference": 0.1, "low": 0.05, "high": 0.15}},
+}
+
+
+def best(**changes: Any) -> dict[str, Any]:
+    """Return what the drawing reads of a best-weights document."""
+
+    def baseline(trial: int) -> dict[str, Any]:
+        return {"trial": trial, "weights": {"a.loss": 1.0}, "objective": {"value": 0.7, "values": {"a.accuracy": 0.75}}}
+
+    metric = {"name": "accuracy", "direction": "maximize"}
+    document = {
+        "trial": 18,
+        "final": True,
+        "weights": {"a.loss": 0.3},
+        "shared": {},
+        "schedules": {},
+        "parameters": {"a.loss": 0.3, "optimizer.learning_rate": 0.01},
+        "baselines": {"uncertainty": baseline(2), "current": baseline(0), "equal": baseline(1)},
+        "objective": {"aggregate": "mean", "value": 0.92, "values": {"a.accuracy": 0.97}},
+        "terms": {"tasks": [{"name": "a", "metrics": [metric]}], "penalties": []},
+    }
+    return {**document, **changes}
+
+
+def drawn(document: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the table's cells by the first word or two of their row."""
+    console = Console(width=200, record=True, quiet=False, file=None)
+    with console.capture() as captured:
+        console.print(answer_table(document))
+    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in captured.get().splitlines()]
+    return {row[0]: row[1:] for row in rows if row}
+
+
+def test_equal_and_yours_come_before_the_tuned_and_others_after() -> None:
+    with (console := Console(width=200)).capture() as captured:
+        console.print(answer_table(best()))
+    assert captured.get().splitlines()[1].split() == ["equal", "yours", "tuned", "uncertainty"]
+
+
+def test_a_confirmed_answer_has_means_leads_and_intervals() -> None:
+    rows = drawn(best(confirmation=CONFIRMATION))
+    assert rows["a.accuracy ↑"] == ["0.85 ± 0.02", "0.95 ± 0.02"]
+    assert rows["tuned is ahead by"] == ["+0.1"]
+    assert rows["99 % interval"] == ["+0.05 to +0.15"]
+    assert "3 fresh seeds, test split:" in rows
+
+
+def test_without_a_confirmation_the_numbers_are_of_one_seed() -> None:
+    rows = drawn(best())
+    assert rows["a.accuracy ↑"] == ["0.75", "0.75", "0.97", "0.75"]
+    assert "one seed, validation split:" in rows
+
+
+def test_a_rule_that_adapts_has_no_weights_to_show() -> None:
+    assert drawn(best())["weight a.loss"] == ["1", "1", "0.3", "moves"]
+
+
+def test_what_was_searched_beside_weights_is_shown() -> None:
+    assert drawn(best())["optimizer.learning_rate"] == ["0.01"]
+
+
+def test_the_conclusion_is_the_verdict_and_the_optimism() -> None:
+    verdict, optimism = conclusion(best(confirmation=CONFIRMATION))
+    assert verdict == f"Verdict: {CONFIRMATION['verdict']}"
+    assert optimism == "Optimism: the search had promised 0.02 more than it is worth on fresh seeds."
+
+
+def test_a_search_that_did_worse_than_it_is_worth_is_told_so_too() -> None:
+    assert "0.02 less than" in conclusion(best(confirmation={**CONFIRMATION, "optimism": -0.02}))[1]
+
+
+def test_an_unconfirmed_best_is_not_called_better() -> None:
+    (sentence,) = conclusion(best())
+    assert sentence.startswith("Trial 18 has the best value on one seed; whether it is really better is not known")
+
+
+def test_what_does_as_well_is_told() -> None:
+    ranges = {"a.loss": {"sentence": "any a.loss in [0.1, 1] is as good as the best within noise"}}
+    assert conclusion(best(sensitivity={"ranges": ranges}))[-1] == ranges["a.loss"]["sentence"]
