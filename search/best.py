@@ -12,7 +12,7 @@ from importlib import metadata
 from types import MappingProxyType
 from typing import Any, Literal
 
-from search import catalog, normal, space
+from search import arguments, catalog, normal, space
 from search.definition import StudyDefinition, Task
 from search.schedules import AppliedSchedule, moving_of
 from search.verdict import Verdict
@@ -53,6 +53,7 @@ class Winner:
     versions: Mapping[str, str | None] = field(default_factory=dict)
     verdict: Verdict | None = None
     picked_by: str | None = None  # where it is not the objective that picked it
+    sensitivity: Mapping[str, Any] | None = None
     divisors: Mapping[str, float] = field(default_factory=dict)  # what losses were divided by, where they were
     confirmed_epochs: Mapping[int, int] = field(default_factory=dict)
 
@@ -72,7 +73,8 @@ class Winner:
 def best_weights(winner: Winner) -> dict[str, Any]:
     """Return the best-weights document of `winner`, in the order in which it is read."""
     study, definition, trial = winner.study, winner.definition, winner.best.trial
-    shown, schedules = normal.shown(definition), winner.schedules
+    shown = normal.shown(arguments.settled(definition, space.usual_arguments(definition) | dict(trial.parameters)))
+    schedules = winner.schedules
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -98,6 +100,7 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "objective": {"aggregate": definition.objective.aggregate, **_objective(trial)},
         "metrics": _metrics(winner.best.measured),
         **({"confirmation": {**confirmation_told(winner.verdict), **_epochs(winner)}} if winner.verdict else {}),
+        **({"sensitivity": dict(winner.sensitivity)} if winner.sensitivity is not None else {}),
         "baselines": {tried.trial.rule or f"trial {tried.trial.number}": _baseline(tried) for tried in reversed(winner.baselines)},
         "training": shown["training"],
         "workload": workload_told(definition, winner.description),

@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterator
 
 from search.definition import ObjectiveMetric
+from search.generations import GENETIC, population_size
 from search.known import Known, direction_of, matches, measured_paths, resolve
 from search.pruning import ladder
 from search.space import shared_by, simplex_members, simplex_total
 from search.weights import SharedWeight, Weight, WeightRange
+
+LEAST_GENERATIONS = 5
 
 
 def cautions(known: Known, trials: int) -> list[str]:
@@ -18,9 +21,10 @@ def cautions(known: Known, trials: int) -> list[str]:
 
 
 def _many_weights(known: Known, trials: int) -> Iterator[str]:
-    searched = len(known.parts.searched())
+    arguments = len(known.parts.arguments())
+    searched, what = len(known.parts.searched()) + arguments, "parameter" if arguments else "weight"
     if searched * 10 > trials:
-        yield f"{searched} searched weights for {trials} trials: ten trials or more per searched weight give the sampler a chance"
+        yield f"{searched} searched {what}s for {trials} trials: ten trials or more per searched {what} give the sampler a chance"
 
 
 def _dropped_losses(known: Known, trials: int) -> Iterator[str]:
@@ -66,7 +70,20 @@ def _unheard(known: Known, trials: int) -> Iterator[str]:
     search, objective = known.parts.search, known.parts.objective
     constrained = objective is not None and any(entry.strategy == "constraint" for entry in objective.metrics)
     if search is not None and search.sampler.name == "cmaes" and constrained:
-        yield "search.sampler: cmaes follows the objective's value alone and does not heed constraints; tpe and gp do"
+        yield "search.sampler: cmaes follows the objective's value alone and does not heed constraints; tpe, gp and nsga2 do"
+
+
+def _young(known: Known, trials: int) -> Iterator[str]:
+    """Warn of a genetic search that ends before it has selected anything: its first generation is drawn at random."""
+    search = known.parts.search
+    if search is None or search.sampler.name not in GENETIC:
+        return
+    size = population_size(search.sampler.name, search.sampler.config)
+    if trials < LEAST_GENERATIONS * size:
+        yield (
+            f"search.sampler: {trials} trials are {trials / size:.3g} generations of {size}, the first of them random draws; "
+            f"{search.sampler.name} needs some {LEAST_GENERATIONS} and more, tpe learns from fewer trials"
+        )
 
 
 def _unjudged(known: Known, trials: int) -> Iterator[str]:
@@ -89,7 +106,7 @@ def _unlearnt(known: Known, trials: int) -> Iterator[str]:
 
 def _outside(known: Known, trials: int) -> Iterator[str]:
     members = _members(known)
-    for place, weight in known.parts.searched().items():
+    for place, weight in (known.parts.searched() | known.parts.arguments()).items():
         if place in members:  # its range bounds what is drawn, not what is used
             continue
         if weight.current is not None and not weight.may_be(weight.current):
@@ -127,6 +144,7 @@ CAUTIONS = (
     _outside,
     _another_total,
     _unheard,
+    _young,
     _unjudged,
     _unlearnt,
     _turned,

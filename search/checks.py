@@ -5,18 +5,23 @@ What only a loaded model can tell (outputs, widths, targets) is in `search.descr
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from search import aggregates, catalog, described, pruning, simplex, space
-from search.definition import NOT_YET, Loss, Objective, Penalty
-from search.errors import Fault, shown
+from search import aggregates, catalog, described, pruning, ranges, relative, simplex, space
+from search.arguments import searched_in
+from search.definition import Loss, Objective, Penalty, Search
+from search.errors import Fault
 from search.known import Known, direction_of, is_weighted, matches, measured_paths, resolve
 from search.names import listed, nearest
-from search.weights import WeightRange
+from search.objective import is_pareto
+from search.weights import FractionRange, SharedWeight, WeightRange
 
 MAX_GRID = 100_000
+
+ONE_VALUED = frozenset({"cmaes"})
+"""Samplers that follow one value."""
 
 WEIGHTED = (
     "an unweighted per-task metric: a weighted loss depends on the searched weights, so minimising it only drives them to their "
@@ -31,7 +36,8 @@ def faults(known: Known) -> list[Fault]:
 
 def objective_faults(known: Known) -> list[Fault]:
     """Return what is wrong with the objective alone: a stored study may be judged by another."""
-    return [fault for check in (_aggregate, aggregates.faults, _objective) for fault in check(known)]
+    checks = (_aggregate, aggregates.faults, relative.bound_faults, _objective, ranges.objective_faults)
+    return [fault for check in checks for fault in check(known)]
 
 
 def _workload(known: Known) -> Iterator[Fault]:
@@ -85,7 +91,7 @@ def _metrics(known: Known) -> Iterator[Fault]:
             path, own = f"tasks.{i}.metrics.{j}", known.own("metrics")
             resolved = resolve(known, task, metric)
             if resolved is not None:
-                yield from _config(resolved[0], metric.config, f"{path}.config")
+                yield from ranges.config_faults(resolved[0], metric.config, f"{path}.config")
             elif own is not None and metric.metric not in own:
                 yield catalog.unresolved(metric.metric, f"{path}.metric")
 
@@ -107,22 +113,13 @@ def _named(
 ) -> Iterator[Fault]:
     """Check a name and its config against the catalog, or the name against the workload's own."""
     name, own = getattr(part, kind), known.own("losses" if kind == "loss" else "penalties")
-    if own is not None and name in own:
+    if entry is not None and name not in (own or ()):
+        yield from ranges.config_faults(entry, part.config, f"{path}.config")
         return
-    if entry is not None:
-        yield from _config(entry, part.config, f"{path}.config")
-    elif own is not None:
+    yield from ranges.own_faults(part, f"{path}.config")
+    if own is not None and name not in own:
         every = [*names, *own]
         yield Fault(f"{path}.{kind}", f"one of {listed(every, 60)}", repr(name), nearest(name, every))
-
-
-def _config(entry: catalog.Entry, config: Mapping[str, Any], path: str) -> Iterator[Fault]:
-    """Check a config against the catalog; a number that is to be searched is announced, but not there yet."""
-    ranges = [name for name, value in config.items() if isinstance(value, dict) and value.keys() & {"low", "high", "values"}]
-    for name in ranges:
-        yield Fault(f"{path}.{name}", NOT_YET.format(what="searched argument"), shown(config[name]))
-    told = {f"{path}.{name}" for name in ranges}
-    yield from (fault for fault in catalog.config_faults(entry, config, path) if fault.path not in told)
 
 
 def _optimizer(known: Known) -> Iterator[Fault]:
@@ -134,7 +131,7 @@ def _optimizer(known: Known) -> Iterator[Fault]:
         yield Fault("training.optimizer.name", f"one of {listed(catalog.OPTIMIZER_NAMES, 60)}", repr(chosen.name),
                     nearest(chosen.name, catalog.OPTIMIZER_NAMES))  # fmt: skip
     else:
-        yield from _config(entry, chosen.config, "training.optimizer.config")
+        yield from ranges.config_faults(entry, chosen.config, "training.optimizer.config")
 
 
 def _sampler(known: Known) -> Iterator[Fault]:
@@ -145,7 +142,7 @@ def _sampler(known: Known) -> Iterator[Fault]:
     if entry is None or not entry.available:
         yield _unavailable("search.sampler.name", chosen.name, entry, catalog.SAMPLERS)
     else:
-        yield from _config(entry, chosen.config, "search.sampler.config")
+        yield from ranges.config_faults(entry, chosen.config, "search.sampler.config")
 
 
 def _normalize(known: Known) -> Iterator[Fault]:
@@ -168,7 +165,7 @@ def _pruner(known: Known) -> Iterator[Fault]:
     if entry is None or not entry.available:
         yield _unavailable("search.pruner.name", chosen.name, entry, catalog.PRUNERS)
         return
-    yield from _config(entry, chosen.config, "search.pruner.config")
+    yield from ranges.config_faults(entry, chosen.config, "search.pruner.config")
     objective = known.parts.objective
     if objective is not None:
         yield from _pruner_of(objective, chosen.name, known)
@@ -201,6 +198,15 @@ def _aggregate(known: Known) -> Iterator[Fault]:
         yield Fault("objective.aggregate", f"one of {names}: with several optimised metrics it decides which trial wins", "nothing")
     if not optimized:
         yield Fault("objective.metrics", "at least one metric with strategy optimize", "none")
+
+
+def _follows_values(known: Known) -> Iterator[Fault]:
+    """Refuse a sampler that follows one value where there is none."""
+    search, objective = known.parts.search, known.parts.objective
+    if search is not None and objective is not None and is_pareto(objective) and search.sampler.name in ONE_VALUED:
+        names = [entry.name for entry in catalog.SAMPLERS if entry.available and entry.name not in ONE_VALUED]
+        expected = f"one of {listed(names)} with pareto: {search.sampler.name} follows one value, and a front has none"
+        yield Fault("search.sampler.name", expected, repr(search.sampler.name))
 
 
 def _unavailable(path: str, name: str, entry: catalog.StrategyEntry | None, entries: Sequence[catalog.StrategyEntry]) -> Fault:
@@ -254,21 +260,37 @@ def _weights(known: Known) -> Iterator[Fault]:
 
 
 def _searched(known: Known) -> Iterator[Fault]:
-    searched, search = known.parts.searched(), known.parts.search
-    if not searched and known.parts.whole:
+    if not known.parts.searched() and known.parts.whole:
         yield Fault("tasks", 'at least one searched weight, such as {"low": 0.01, "high": 100}', "only fixed weights")
-    if search is None or search.sampler.name != "grid":
-        return
-    lacking = [path for path, weight in searched.items() if isinstance(weight, WeightRange) and weight.points is None]
+    if known.parts.search is not None and known.parts.search.sampler.name == "grid":
+        yield from _grid(known, known.parts.search)
+
+
+def _grid(known: Known, search: Search) -> Iterator[Fault]:
+    """Check that everything searched has points, and that they are as many as the study has trials."""
+    weights, places, arguments = known.parts.searched(), known.parts.parameters(), known.parts.arguments()
+    every = weights | arguments
+    lacking = [path for path, each in every.items() if isinstance(each, WeightRange) and each.points is None]
+    schedules = {path: weight.schedule for path, weight in weights.items() if weight.schedule is not None}
+    fractions = [f"{path}.schedule.fraction" for path, each in schedules.items() if isinstance(each.fraction, FractionRange)]
     for path in lacking:
         yield Fault(f"{path}.points", "a number of points: the sampler is grid", "nothing")
-    if lacking or not known.parts.whole or any(simplex.faults(known)):
+    for path in fractions:
+        yield Fault(path, "a number: a grid has no points of a range of fractions", "a range")
+    readable = len(arguments) == sum(len(searched_in(config)) for config in known.parts.configs().values())
+    if lacking or fractions or not readable or not known.parts.whole or any(simplex.faults(known)):
         return
-    size = space.points_of_grid({path: searched[place] for path, place in known.parts.parameters().items()}, search.space)
+    members = [places[path] for path in space.simplex_members(search.space, places)]
+    size = space.points_of_grid(every, members) * math.prod(_shapes(weight) for weight in weights.values())
     if size > MAX_GRID:
         yield Fault("search.sampler", f"a grid of at most {MAX_GRID} points", f"{size} points")
     elif search.trials is not None and search.trials != size:
         yield Fault("search.trials", f"{size} (all points of the grid), or nothing", str(search.trials))
+
+
+def _shapes(weight: SharedWeight) -> int:
+    """Return how many shapes of its schedule a grid tries."""
+    return len(weight.schedule.shape) if weight.schedule is not None and isinstance(weight.schedule.shape, tuple) else 1
 
 
 def _tasks_are_trained(known: Known) -> Iterator[Fault]:
@@ -292,9 +314,12 @@ CHECKS = (
     _pruner,
     _aggregate,
     aggregates.faults,
+    relative.bound_faults,
+    _follows_values,
     _objective,
     _weights,
     _searched,
+    ranges.faults,
     simplex.faults,
     _tasks_are_trained,
     described.selectors,

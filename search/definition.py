@@ -26,6 +26,13 @@ Config = dict[Annotated[str, Field(max_length=64)], JsonValue]
 """Constructor arguments by name, as JSON."""
 
 
+SEARCHABLE = (
+    'A range ({"low", "high"} or {"values"}, as for a weight) in place of a number searches it, where the catalog calls it '
+    "searchable or where it belongs to the workload's own; its path among the parameters is `<term>.<argument>`, or "
+    "`optimizer.<argument>`."
+)
+
+
 NOT_YET = "no {what}: it is announced, but not yet supported"
 
 
@@ -46,7 +53,7 @@ class Loss(Strict):
 
     name: Name = Field(description="Name of the term within its task; its path is `task.loss`.")
     loss: Name = Field(description="A loss of `keras.losses` by its snake_case name, or one of the workload's own.")
-    config: Config = Field(default_factory=dict, description="Arguments of the loss, such as `label_smoothing`.")
+    config: Config = Field(default_factory=dict, description="Arguments of the loss, such as `label_smoothing`. " + SEARCHABLE)
     target: Key | None = Field(default=None, description="Key of y that this loss reads (default: the task's target).")
     weight: Weight = Field(default=1.0, description="Its loss weight: fixed, searched, or shared.")
 
@@ -137,7 +144,9 @@ class Penalty(Strict):
 
     name: Name = Field(description="Name of the penalty and its path; it may not bear a task's name.")
     penalty: Name = Field(description="consistency, covariance, correlation, implication, hierarchy, or the workload's own.")
-    config: Config = Field(default_factory=dict, description="Arguments of the penalty, such as consistency's `form`.")
+    config: Config = Field(
+        default_factory=dict, description="Arguments of the penalty, such as consistency's `form`. " + SEARCHABLE
+    )
     between: tuple[Selector, ...] | None = Field(
         default=None, min_length=2, max_length=2, description="The two sides; required for the built-in penalties."
     )
@@ -303,7 +312,7 @@ class Optimizer(Strict):
     """A Keras optimizer by name."""
 
     name: Name = Field(default="adam", description="An optimizer of `keras.optimizers` by its name, e.g. adam, sgd, adamw.")
-    config: Config = Field(default_factory=dict, description="Arguments of the optimizer, such as `learning_rate`.")
+    config: Config = Field(default_factory=dict, description="Arguments of the optimizer, such as `learning_rate`. " + SEARCHABLE)
 
 
 class Training(Strict):

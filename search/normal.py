@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search import aggregates, checks, space
+from search import aggregates, arguments, checks, space
 from search.cautions import cautions
 from search.definition import Objective, StudyDefinition, Task
 from search.errors import DefinitionRefused, Fault
@@ -50,7 +50,7 @@ def normalise(document: Any, *, workloads: Mapping[str, Description | None]) -> 
     known = Known(parts_of(definition), workloads)
     if found := checks.faults(known):
         raise _refused(found)
-    definition = _echoed(definition, known)
+    definition = arguments.echoed(_echoed(definition, known))
     return Normal(definition, tuple(cautions(known, space.trial_budget(definition))))
 
 

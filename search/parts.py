@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from search.arguments import RANGE, searched_in
 from search.definition import Objective, Optimizer, Penalty, Search, StudyDefinition, Task, Training
 from search.weights import SharedWeight, WeightChoice, WeightRange
 
@@ -56,6 +57,20 @@ class Parts:
             if isinstance(part.weight, WeightRange | WeightChoice)
         }
         return {f"weights.{name}": weight for name, weight in self.weights.items()} | own
+
+    def arguments(self) -> dict[str, SharedWeight]:
+        """Return the searched arguments by their JSON path; ranges that cannot be read are left out."""
+        return {
+            f"{place}.{name}": read
+            for place, config in self.configs().items()
+            for name in searched_in(config)
+            if (read := _read(RANGE, config[name])) is not None
+        }
+
+    def configs(self) -> dict[str, Mapping[str, Any]]:
+        """Return the configs in which arguments may be searched, by their JSON path: those of terms, then the optimizer's."""
+        found = {f"{place}.config": part.config for place, _, part, _ in self.terms()}
+        return found if self.optimizer is None else {**found, "training.optimizer.config": self.optimizer.config}
 
 
 def parts_of(definition: StudyDefinition) -> Parts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -50,6 +50,12 @@ def parameters(definition: StudyDefinition) -> dict[str, SharedWeight]:
     found = dict(searched_weights(definition))
     for path, weight in searched_weights(definition).items():
         found |= _open_in_schedule(path, weight.schedule)
+    return found | searched_arguments(definition)
+
+
+def searched_arguments(definition: StudyDefinition) -> dict[str, SharedWeight]:
+    """Return the searched arguments by parameter path: those of terms, then those of the optimizer."""
+    found: dict[str, SharedWeight] = {}
     for term in terms(definition):
         found |= dict(ranges_in(term.path, term.part.config))
     return found | dict(ranges_in(OPTIMIZER, definition.training.optimizer.config))
@@ -96,8 +102,7 @@ def _applied(path: str, schedule: Schedule, drawn: Mapping[str, float]) -> Appli
 
 def arguments(definition: StudyDefinition, drawn: Mapping[str, float]) -> dict[str, float]:
     """Return the searched arguments of a trial by parameter path: `<term>.<argument>`, `optimizer.learning_rate`."""
-    paths = parameters(definition).keys() - searched_weights(definition).keys()
-    return {path: drawn[path] for path in drawn if path in paths and ".schedule." not in path}
+    return {path: drawn[path] for path in searched_arguments(definition) if path in drawn}
 
 
 def shared_by(weight: Weight) -> tuple[str, float] | None:
@@ -217,12 +222,11 @@ def _default_argument(definition: StudyDefinition, path: str) -> float | None:
 
 def grid_size(definition: StudyDefinition) -> int:
     """Return how many points the definition's grid has."""
-    return points_of_grid(parameters(definition), definition.search.space)
+    return points_of_grid(parameters(definition), simplex_members(definition.search.space, searched_weights(definition)))
 
 
-def points_of_grid(searched: Mapping[str, SharedWeight], space: Space) -> int:
+def points_of_grid(searched: Mapping[str, SharedWeight], members: Sequence[str]) -> int:
     """Return how many points a grid has: the product of the parameters' points, a simplex's members counting as one lattice."""
-    members = simplex_members(space, searched)
     box = math.prod(_points(weight) for path, weight in searched.items() if path not in members)
     return box * (lattice_size(*_lattice([searched[path] for path in members])) if members else 1)
 
@@ -240,7 +244,7 @@ def _points(weight: SharedWeight) -> int:
 def grid_point(definition: StudyDefinition, index: int) -> dict[str, float]:
     """Return the parameters of grid point `index`, from 0; the last parameter changes fastest, and a simplex before all others."""
     searched = parameters(definition)
-    members = simplex_members(definition.search.space, searched)
+    members = simplex_members(definition.search.space, searched_weights(definition))
     drawn: dict[str, float] = {}
     if members:
         steps, least = _lattice([searched[path] for path in members])

@@ -3,7 +3,7 @@
 Imports nothing heavy, because the API process reads it.
 """
 
-from search.catalog.configs import config_faults, keras_arguments
+from search.catalog.configs import argument_faults, config_faults, keras_arguments
 from search.catalog.document import describe
 from search.catalog.entries import (
     FROM_OUTPUT,
@@ -69,6 +69,7 @@ __all__ = [
     "Parameter",
     "PenaltyEntry",
     "StrategyEntry",
+    "argument_faults",
     "config_faults",
     "describe",
     "did_you_mean",

@@ -18,7 +18,7 @@ LARGEST_INTEGER = 2**53
 
 def config_faults(entry: Entry, config: Mapping[str, Json], path: str) -> list[Fault]:
     """Return everything that is wrong with `config`, which stands at `path`: unknown, owned, missing and unfit arguments."""
-    faults = [fault for name, value in config.items() for fault in _argument_faults(entry, name, value, path)]
+    faults = [fault for name, value in config.items() for fault in argument_faults(entry, name, value, path)]
     missing = [parameter for parameter in entry.parameters if parameter.required and parameter.name not in config]
     faults += [Fault(f"{path}.{p.name}", f"{_wanted(p)} (required by {entry.name})", "nothing") for p in missing]
     if not faults:  # a rule reads several arguments, so each must be right by itself first
@@ -45,7 +45,8 @@ def _as_float(parameter: Parameter, value: Json) -> Any:
     return float(value) if is_whole and "number" in parameter.kind.split(" or ") else value
 
 
-def _argument_faults(entry: Entry, name: str, value: Json, path: str) -> Iterator[Fault]:
+def argument_faults(entry: Entry, name: str, value: Json, path: str) -> Iterator[Fault]:
+    """Yield what is wrong with one argument of the config at `path`."""
     at = f"{path}.{name}"
     if name in entry.owned:
         yield Fault(at, entry.owned[name], shown(value))

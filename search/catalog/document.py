@@ -48,6 +48,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "default": None if isinstance(default, Marker) else _plain(default),
         "nullable": parameter.nullable,
         "description": parameter.description,
+        "searchable": parameter.searchable,
         **given,
     }
     return document | ({"choices": list(parameter.choices)} if parameter.choices else {})

@@ -38,7 +38,8 @@ class Parameter:
     """One constructor argument that a definition's `config` may name.
 
     `kind` is `any`, `number`, `integer`, `boolean`, `string`, `array[<one of those>]`, or several joined by ` or `. Bounds: `least`
-    and `most` belong to the range, `above` and `below` do not; they hold for the items of an array too.
+    and `most` belong to the range, `above` and `below` do not; they hold for the items of an array too. `searchable`: a study may
+    give a range in place of the number, since a tensor does in its place.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Parameter:
     most: float | None = None
     above: float | None = None
     below: float | None = None
+    searchable: bool = False
 
     @property
     def required(self) -> bool:
@@ -81,6 +83,11 @@ class Entry:
 
     def parameter(self, name: str) -> Parameter | None:
         return next((parameter for parameter in self.parameters if parameter.name == name), None)
+
+    @property
+    def searchable(self) -> tuple[str, ...]:
+        """Names of the parameters that a study may search."""
+        return tuple(parameter.name for parameter in self.parameters if parameter.searchable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

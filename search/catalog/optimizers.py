@@ -17,7 +17,7 @@ OWNED = {
 
 
 def _rate(default: float = 0.001) -> Parameter:
-    return number("learning_rate", default, "Step size.", least=0)
+    return number("learning_rate", default, "Step size.", least=0, searchable=True)
 
 
 def _epsilon(default: float = 1e-7, name: str = "epsilon") -> Parameter:
@@ -36,9 +36,8 @@ def _betas(beta_2: float = 0.999) -> tuple[Parameter, Parameter]:
 
 
 def _weight_decay(default: float | None = None, name: str = "weight_decay") -> Parameter:
-    return number(
-        name, default, "Share of each weight, times the learning rate, that a step takes off.", nullable=default is None, least=0
-    )
+    text = "Share of each weight, times the learning rate, that a step takes off."
+    return number(name, default, text, nullable=default is None, least=0, searchable=True)
 
 
 def _clip(name: str, description: str) -> Parameter:

@@ -27,7 +27,7 @@ PENALTIES = (
         summary="Two quantities should rise and fall together (sign 1), or against each other (sign -1), over a batch.",
         parameters=(
             integer("sign", 1, "1: together; -1: against each other.", choices=(-1, 1)),
-            number("at_least", 0.0, "Signed covariance that is enough."),
+            number("at_least", 0.0, "Signed covariance that is enough.", searchable=True),
         ),
         formula="mean over features of relu(at_least - sign * cov(a, b)), cov over the rows of the batch",
         batch_statistic=True,
@@ -36,7 +36,7 @@ PENALTIES = (
     PenaltyEntry(
         name="correlation",
         summary="Two quantities should be correlated by at least so much over a batch.",
-        parameters=(number("at_least", 0.0, "Correlation that is enough.", least=-1, most=1),),
+        parameters=(number("at_least", 0.0, "Correlation that is enough.", least=-1, most=1, searchable=True),),
         formula="mean over features of relu(at_least - corr(a, b)), corr over the rows of the batch",
         batch_statistic=True,
         has_rows=False,

@@ -22,6 +22,7 @@ class Batch:
     outputs: by the names of the model's outputs, as they come (logits where the model gives logits).
     sample_weight: by output (or target) name, empty where the workload gives none.
     extra: the workload's point sets, each with its own batch size.
+    searched: the setting's searched arguments of terms, scalars by parameter path; a term gets its own as keyword arguments.
     """
 
     inputs: Tensors
@@ -31,6 +32,7 @@ class Batch:
     extra: Tensors
     _forward: Callable[[Any, Tensor | None], Tensors] = field(repr=False)
     _active: Tensor | None = None
+    searched: Tensors = field(default_factory=dict, repr=False)
 
     def call(self, x: Any) -> Tensors:
         """Return the outputs of this setting's model for other inputs `x`: an array, or a dict as the model takes it.

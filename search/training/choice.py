@@ -121,7 +121,7 @@ def _measured(problem: Problem, network: Network, form: Form, strategy: str, siz
 
 def _seconds_a_setting(problem: Problem, network: Network, form: Form, name: str, size: int) -> float:
     stack = Stack(problem, network, form, STRATEGIES[name], size)
-    knobs = equal_knobs(size, len(problem.terms))
+    knobs = equal_knobs(size, len(problem.terms), [*problem.usual.values()])
     order = tf.constant(epoch_order(0, 0, problem.count("train")))
     extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}
     sums = tf.zeros((size, len(problem.terms)), tf.float64)

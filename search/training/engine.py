@@ -49,11 +49,11 @@ Values = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Start:
-    """Where the settings of one seed begin: the network's variables, and epoch 0's numbers."""
+    """Where the settings of one seed begin: the network's variables, and epoch 0's numbers, one for all settings or [K]."""
 
     variables: Arrays
-    train: Mapping[str, float]
-    validation: Mapping[str, float]
+    train: Mapping[str, float | NDArray[np.float64]]
+    validation: Mapping[str, float | NDArray[np.float64]]
 
 
 @dataclass
@@ -85,9 +85,13 @@ class Group:
     def drop(self, setting: Setting) -> None:
         self.places.pop(self.settings.index(setting))
 
-    def knobs(self, paths: Sequence[str]) -> Knobs:
+    def knobs(self, problem: Problem) -> Knobs:
         """Return the settings' knobs, each [K, ...]; free places repeat the last setting."""
-        return Knobs(tf.constant(self.in_force.given[self.rows()], keras.config.floatx()))
+        rows = self.rows()
+        usual = problem.usual
+        arguments = [[self.settings[row].arguments.get(path, value) for path, value in usual.items()] for row in rows]
+        given = (self.in_force.given[rows], np.reshape(arguments, (len(rows), len(usual))))
+        return Knobs(*(tf.constant(each, keras.config.floatx()) for each in given))
 
     def rows(self) -> list[int]:
         """Return which of the settings is at each place of the stack; free places repeat the last."""
@@ -101,7 +105,7 @@ class Group:
     def begin(self, start: Start) -> None:
         """Set the stack, and what the weighting rules learn, to the start of the settings' seed."""
         self.stack.begin([start.variables] * self.stack.size)
-        self.in_force.begin(start.train)
+        self.in_force.begin(_of_first(start.train))
         if self.rules(1) is not None:
             self.stack.begin_learning(self.in_force.learned_start(self.rows()))
 
@@ -171,7 +175,7 @@ class CohortEngine:
         """Make the largest stack's graphs, without a step. Raises what the user's code raises in a graph."""
         stack = self._stack(self._size)
         size, none, width = stack.size, tf.constant(0), len(self._problem.terms)
-        knobs = equal_knobs(size, width)
+        knobs = equal_knobs(size, width, [*self._problem.usual.values()])
         extra = self._extra_orders(lambda _, count: np.arange(count, dtype=np.int32))
         order = tf.range(self._problem.count("train"))
         stack.train(knobs, order, extra, none, none, tf.zeros((size, width), tf.float64))
@@ -191,7 +195,7 @@ class CohortEngine:
                 if self._size == 1:
                     raise
                 self._halve(self._size)
-        return {path: value for path, value in start.train.items() if math.isfinite(value)}
+        return {path: value for path, value in _of_first(start.train).items() if math.isfinite(value)}
 
     def variables(self, place: int = -1) -> list[NDArray[np.generic]]:
         """Return the model's variables as the setting at `place` of the last group left them: what is trained, then all else."""
@@ -239,7 +243,7 @@ class CohortEngine:
     # Where a group begins
 
     def _begin(self, group: Group, observer: Observer) -> None:
-        """Set the stack to the seed's start, and report epoch 0, which all settings of the seed share."""
+        """Set the stack to the seed's start, and report epoch 0, which settings of one seed and one set of arguments share."""
         began = time.perf_counter()
         start = self._starts.get(group.seed) or self._measured_start(group, observer)
         if not group.places:
@@ -255,9 +259,11 @@ class CohortEngine:
         variables = [variable.numpy() for variable in self._problem.network(group.seed).variables]
         group.stack.begin([variables] * group.stack.size)
         terms = set(self._problem.paths)
-        train = {path: float(values[0]) for path, values in self._measure("train", group, observer).items() if path in terms}
-        validation = {path: float(values[0]) for path, values in self._measure("validation", group, observer).items()}
-        start = Start(variables, train, validation)
+        train = {path: values for path, values in self._measure("train", group, observer).items() if path in terms}
+        validation = self._measure("validation", group, observer)
+        if self._problem.searches_terms:  # each setting has its own numbers
+            return Start(variables, train, validation)
+        start = Start(variables, _of_first(train), _of_first(validation))
         if not group.places:  # cancelled in the middle: these are not the seed's numbers
             return start
         while len(self._starts) >= MAX_SEEDS:
@@ -288,7 +294,7 @@ class CohortEngine:
         problem = self._problem
         count = problem.count("train")
         group.in_force.begin_epoch(epoch)
-        knobs, rules = group.knobs(problem.paths), group.rules(epoch)
+        knobs, rules = group.knobs(problem), group.rules(epoch)
         order = tf.constant(epoch_order(group.seed, epoch - 1, count))
         extra = self._extra_orders(lambda i, size: epoch_order(group.seed, epoch - 1, size, stream=i + 1))
         sums = tf.zeros((group.stack.size, len(problem.paths)), tf.float64)
@@ -306,7 +312,7 @@ class CohortEngine:
     def _measure(self, split: str, group: Group, observer: Observer) -> Values:
         """Return terms and metrics over a split, in order, without training."""
         problem, stack = self._problem, group.stack
-        knobs, rows, order = group.knobs(problem.paths), tuple(problem.rows(split)), tf.range(problem.count(split))
+        knobs, rows, order = group.knobs(problem), tuple(problem.rows(split)), tf.range(problem.count(split))
         extra = self._extra_orders(lambda _, size: np.arange(size, dtype=np.int32))
         sums = tf.zeros((stack.size, stack.measured_width), tf.float64)
         stack.reset_counters()
@@ -376,7 +382,7 @@ class CohortEngine:
         for setting, where in group.running():
             for path in self._problem.paths:
                 value = float(values[path][where])
-                if group.counts(setting, path) and not math.isfinite(value):
+                if not math.isfinite(value) and group.counts(setting, path):
                     named = "not a number" if math.isnan(value) else "infinite"
                     reason = Reason("diverged", f"epoch {epoch}: the {split}term {path} is {named}")
                     _end(group, setting, TrialState.DIVERGED, reason, observer)
@@ -387,6 +393,11 @@ class CohortEngine:
             if not finite[where]:
                 reason = Reason("diverged", f"epoch {epoch}: the model's weights are not finite")
                 _end(group, setting, TrialState.DIVERGED, reason, observer)
+
+
+def _of_first(values: Mapping[str, float | NDArray[np.float64]]) -> dict[str, float]:
+    """Return the numbers of the first place of the stack, by path."""
+    return {path: float(np.ravel(each)[0]) for path, each in values.items()}
 
 
 def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, observer: Observer) -> None:

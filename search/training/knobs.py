@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -13,16 +14,19 @@ from search.training.batch import Tensor
 class Knobs(NamedTuple):
     """What each setting sets otherwise: every field is [K, ...] outside of the map over settings, and [...] inside of it.
 
-    `weights`: of the terms, [K, terms].
+    `weights`: of the terms, [K, terms]. `arguments`: numbers beside weights that are searched, [K, arguments] in the order of the
+    problem's; mostly none.
     """
 
     weights: Tensor
+    arguments: Tensor
 
     def of(self, place: int) -> Knobs:
         """Return those of one setting, without the axis of settings."""
         return Knobs(*(each[place] for each in self))
 
 
-def equal_knobs(size: int, terms: int) -> Knobs:
-    """Return the knobs of `size` settings in which every term counts 1: for traces and timings."""
-    return Knobs(tf.ones((size, terms), keras.config.floatx()))
+def equal_knobs(size: int, terms: int, arguments: Sequence[float] = ()) -> Knobs:
+    """Return the knobs of `size` settings in which every term counts 1 and arguments are as given: for traces and timings."""
+    floatx = keras.config.floatx()
+    return Knobs(tf.ones((size, terms), floatx), tf.constant([list(arguments)] * size, floatx, (size, len(arguments))))

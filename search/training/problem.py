@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 
+from search.arguments import OPTIMIZER
 from search.definition import StudyDefinition
+from search.space import searched_arguments, usual_arguments
 from search.training.batch import Batch, Tensor, Tensors
 from search.training.metrics import Counted, RowMean, metric_functions
 from search.training.network import Network, Passed
@@ -22,7 +25,8 @@ from search.workloads.data import EVERY_OUTPUT
 class Problem:
     """A workload under a definition's terms, metrics, optimizer and batch size.
 
-    It does not depend on weights, seeds, epochs or the objective, so that studies that differ in those share its traces.
+    It does not depend on weights, seeds, epochs or the objective, so that studies that differ in those share its traces. `usual`
+    are the values that the searched arguments (by parameter path) have where a setting says nothing.
     """
 
     def __init__(self, definition: StudyDefinition, opened: OpenedWorkload) -> None:
@@ -33,12 +37,34 @@ class Problem:
         metrics = metric_functions(definition.tasks, opened.workload, self.terms)
         self.row_metrics = tuple(metric for metric in metrics if isinstance(metric, RowMean))
         self.counted_metrics = tuple(metric for metric in metrics if isinstance(metric, Counted))
+        usual = usual_arguments(definition)
+        self.usual = {path: usual[path] for path in searched_arguments(definition)}
         self.extra_sizes = {name: points.batch_size for name, points in opened.loaded.extra.items()}
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The terms' paths, in the order of every tensor of terms or weights."""
         return tuple(term.path for term in self.terms)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The searched arguments' parameter paths, in the order of every tensor of them: those of terms, then the optimizer's."""
+        return tuple(self.usual)
+
+    @property
+    def searches_terms(self) -> bool:
+        """Whether settings differ in arguments of terms, so that the same model has other values of them."""
+        return any(_head(path) != OPTIMIZER for path in self.usual)
+
+    def term_arguments(self, arguments: Tensor | None) -> Tensors:
+        """Return the searched arguments of terms by parameter path, of one setting's [arguments], or the usual ones."""
+        values = tf.constant([*self.usual.values()], keras.config.floatx()) if arguments is None else arguments
+        return {path: values[i] for i, path in enumerate(self.usual) if _head(path) != OPTIMIZER}
+
+    def optimizer_arguments(self, arguments: Tensor) -> Tensors:
+        """Return the searched arguments of the optimizer by name, of settings' [..., arguments]."""
+        names = {i: path.partition(".")[2] for i, path in enumerate(self.usual) if _head(path) == OPTIMIZER}
+        return {name: arguments[..., i] for i, name in names.items()}
 
     def rows(self, split: str) -> DeviceRows:
         return self.opened.rows(split)
@@ -72,17 +98,31 @@ class Problem:
         places = (step * size + tf.range(size)) % tf.shape(order)[0]
         return tf.ensure_shape(tf.gather(points, tf.gather(order, places)), [size, *points.shape[1:]])
 
-    def batch(self, rows: DeviceRows, passed: Passed, forward: Callable[[Any, Tensor | None], Tensors]) -> Batch:
-        """Return what terms and metrics see of `rows` after a forward pass; `forward(x, active)` runs the same model again."""
+    def batch(
+        self,
+        rows: DeviceRows,
+        passed: Passed,
+        forward: Callable[[Any, Tensor | None], Tensors],
+        arguments: Tensor | None = None,
+    ) -> Batch:
+        """Return what terms and metrics see of `rows` after a forward pass; `forward(x, active)` runs the same model again.
+
+        `arguments` are the setting's searched ones [arguments] (default: the usual ones).
+        """
         weights = dict(rows.sample_weight)
         every = weights.pop(EVERY_OUTPUT, None)
         if every is not None:
             weights |= dict.fromkeys(passed.outputs, every)
-        return Batch(rows.inputs, rows.targets, passed.outputs, weights, rows.extra, forward)
+        searched = self.term_arguments(arguments)
+        return Batch(rows.inputs, rows.targets, passed.outputs, weights, rows.extra, forward, searched=searched)
 
     def measured_outputs(self, rows: DeviceRows, outputs: Tensors) -> Batch:
         """Return a batch for metrics that read rows of outputs alone; it has no model to call."""
         return self.batch(rows, Passed(outputs, [], []), _no_model)
+
+
+def _head(path: str) -> str:
+    return path.partition(".")[0]
 
 
 def _no_model(x: Any, active: Tensor | None) -> Tensors:

@@ -20,6 +20,7 @@ from search.training.moving import Balancing, Learned, Rules
 from search.training.network import Network, Passed
 from search.training.opened import DeviceRows
 from search.training.optimizers import stacked_optimizer
+from search.training.per_setting import give
 from search.training.problem import Problem
 from search.training.shared import gradient_norms, shared_places
 from search.training.stacked import Form, Stacked, gradient_parts
@@ -168,7 +169,7 @@ class Stack:
         in_force = rules.weights(knobs.weights, learned.value(), step)
         shared = shared_places(self._problem, self._network) if isinstance(rules, Balancing) else ()
         terms, norms = self._train_step(rows, knobs._replace(weights=in_force), shared)
-        learned.step(rules, knobs.weights, terms, norms)
+        learned.step(rules, knobs.weights, terms, norms, self._optimizer_numbers(knobs))
         return terms
 
     def _train_step(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int] = ()) -> tuple[Tensor, Tensor | None]:
@@ -178,11 +179,16 @@ class Stack:
         """
         differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
         gradients, terms, state, norms = differentiate(rows, self._mapped(knobs), shared)
+        give(self.optimizer, self._optimizer_numbers(knobs))
         self.optimizer.apply(self._clip(gradients), self._variables)
         self._constrain()
         for stacked, value in zip(self.state, state, strict=True):
             stacked.update(value)
         return terms, norms
+
+    def _optimizer_numbers(self, knobs: Knobs) -> Tensors:
+        """Return the optimizer's searched numbers by argument, one a setting: [K]; empty where none is searched."""
+        return self._problem.optimizer_arguments(self._mapped(knobs).arguments)
 
     def _gradients_of_sum(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
         """Return the gradients of the sum of all totals, which are each setting's own."""
@@ -223,6 +229,9 @@ class Stack:
     def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], knobs: Knobs) -> Step:
         return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), knobs)
 
+    def _optimizer_numbers(self, knobs: Knobs) -> Tensors:
+        return self._problem.optimizer_arguments(self._mapped(knobs).arguments)
+
     def _mapped(self, knobs: Knobs) -> Knobs:
         """Return the knobs as the strategy maps them."""
         return knobs if self._strategy.stacks else knobs.of(0)
@@ -261,7 +270,9 @@ class Stack:
         own = [metric for metric in self._problem.row_metrics if not metric.of_rows]
 
         def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, list[Tensor], Tensors, Tensors]:
-            batch, terms = measured_batch(self._problem, self._network, rows, values[0], self._merged(values[1]))
+            batch, terms = measured_batch(
+                self._problem, self._network, rows, values[0], self._merged(values[1]), values[2].arguments
+            )
             masks = {name: mask for name, output in batch.outputs.items() if (mask := mask_of(output)) is not None}
             return terms, [_sums(metric.measure(batch), 1) for metric in own], dict(batch.outputs), masks
 
@@ -300,7 +311,8 @@ class Stack:
         rows = tuple({name: spec(tensor) for name, tensor in part.items()} for part in self._problem.rows("train"))
         order, step = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         sums = tf.TensorSpec((self.size, self.measured_width), tf.float64)
-        knobs = Knobs(tf.TensorSpec((self.size, len(self._problem.terms)), keras.config.floatx()))
+        widths = len(self._problem.terms), len(self._problem.arguments)
+        knobs = Knobs(*(tf.TensorSpec((self.size, width), keras.config.floatx()) for width in widths))
         return knobs, rows, order, dict.fromkeys(self._problem.extra_sizes, order), step, step, sums
 
     @property

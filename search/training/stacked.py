@@ -47,7 +47,7 @@ def form_of(problem: Problem, network: Network) -> Form:
     """Find out by doing one step's forward and backward pass on a few rows."""
     values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
     trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
-    knobs = equal_knobs(1, len(problem.terms)).of(0)
+    knobs = equal_knobs(1, len(problem.terms), [*problem.usual.values()]).of(0)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(trainable)
         step = weighted_step(problem, network, problem.example_rows(), trainable, state, knobs)

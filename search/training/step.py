@@ -28,10 +28,11 @@ def weighted_step(
 ) -> Step:
     """Run a training step's forward half: total = sum of weight * term over terms of weight != 0, plus the model's own losses.
 
-    `knobs` are one setting's: weights [terms]. A term of weight 0 is measured but left out of the total and of its gradient.
+    `knobs` are one setting's: weights [terms], arguments [arguments]. A term of weight 0 is measured but left out of the total and
+    of its gradient.
     """
     weights = knobs.weights
-    batch, passed = training_batch(problem, network, rows, trainable, state)
+    batch, passed = training_batch(problem, network, rows, trainable, state, knobs.arguments)
     total = tf.zeros((), weights.dtype)
     values = []
     for i, term in enumerate(problem.terms):
@@ -45,26 +46,49 @@ def weighted_step(
 
 
 def training_batch(
-    problem: Problem, network: Network, rows: DeviceRows, trainable: Sequence[Tensor], state: Sequence[Tensor]
+    problem: Problem,
+    network: Network,
+    rows: DeviceRows,
+    trainable: Sequence[Tensor],
+    state: Sequence[Tensor],
+    arguments: Tensor | None = None,
 ) -> tuple[Batch, Passed]:
-    """Run the model on a batch in training mode; return what the terms see of it, and all that came of the pass."""
-    return _run(problem, network, rows, trainable, state, training=True)
+    """Run the model on a batch in training mode; return what the terms see of it, and all that came of the pass.
+
+    `arguments` are the setting's searched ones [arguments] (default: the usual ones).
+    """
+    return _run(problem, network, rows, trainable, state, arguments, training=True)
 
 
 def measured_batch(
-    problem: Problem, network: Network, rows: DeviceRows, trainable: Sequence[Tensor], state: Sequence[Tensor]
+    problem: Problem,
+    network: Network,
+    rows: DeviceRows,
+    trainable: Sequence[Tensor],
+    state: Sequence[Tensor],
+    arguments: Tensor | None = None,
 ) -> tuple[Batch, Tensor]:
-    """Run the model on a batch without training; return what the terms see of it, and the unweighted terms [terms]."""
-    batch, _ = _run(problem, network, rows, trainable, state, training=False)
+    """Run the model on a batch without training; return what the terms see of it, and the unweighted terms [terms].
+
+    `arguments` are as for `training_batch`.
+    """
+    batch, _ = _run(problem, network, rows, trainable, state, arguments, training=False)
     return batch, tf.stack([tf.cast(term(batch), keras.config.floatx()) for term in problem.terms])
 
 
 def _run(
-    problem: Problem, network: Network, rows: DeviceRows, trainable: Sequence[Tensor], state: Sequence[Tensor], *, training: bool
+    problem: Problem,
+    network: Network,
+    rows: DeviceRows,
+    trainable: Sequence[Tensor],
+    state: Sequence[Tensor],
+    arguments: Tensor | None,
+    *,
+    training: bool,
 ) -> tuple[Batch, Passed]:
     passed = network(trainable, state, rows.inputs, training)
 
     def again(x: Any, active: Tensor | None) -> Tensors:
         return network.outputs(trainable, passed.state, x, training, active)
 
-    return problem.batch(rows, passed, again), passed
+    return problem.batch(rows, passed, again, arguments), passed

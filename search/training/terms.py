@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -11,11 +12,12 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
+from search.arguments import fixed, searched_in
 from search.catalog import find_loss, find_penalty, keras_arguments
-from search.definition import Loss, Penalty, Selector, Task
+from search.definition import Loss, Penalty, Task
 from search.errors import Refused
 from search.names import listed
-from search.training.batch import Batch, Tensor, row_means
+from search.training.batch import Batch, Tensor, Tensors, row_means
 from search.training.penalties import BATCH_PENALTIES, ROW_PENALTIES, shape_text
 from search.training.views import TaskView, select
 from search.workloads.base import Bound
@@ -65,18 +67,18 @@ def term_functions(tasks: Sequence[Task], penalties: Sequence[Penalty], workload
 def _loss(at: str, view: TaskView, loss: Loss, workload: Bound) -> TermFunction:
     path = f"{view.task.name}.{loss.name}"
     if loss.loss in workload.losses:
-        own = partial(workload.losses[loss.loss], **loss.config)
+        own = _with_searched(path, loss.config, partial(workload.losses[loss.loss], **fixed(loss.config)))
         measure = partial(_own, path, own, partial(view.sample_weight, name=loss.target))
         return TermFunction(path, "loss", at, measure, built_in=False)
     return TermFunction(path, "loss", at, partial(_keras_loss, view, loss, made_loss(at, loss, view.task.from_logits)))
 
 
 def made_loss(at: str, loss: Loss, from_logits: bool) -> keras.losses.Loss:
-    """Return the Keras loss that `loss` names, as the mean over labelled rows."""
+    """Return the Keras loss that `loss` names, as the mean over labelled rows; searched arguments have Keras's defaults."""
     entry = find_loss(loss.loss)
     if entry is None:
         raise Refused("unknown_loss", f"{loss.loss!r} is no loss of keras.losses, nor one of the workload's", f"{at}.loss")
-    arguments = keras_arguments(entry, loss.config)
+    arguments = keras_arguments(entry, fixed(loss.config))
     if entry.knows_logits:
         arguments["from_logits"] = from_logits
     return getattr(keras.losses, entry.keras_class or "")(reduction="mean_with_sample_weight", **arguments)
@@ -89,7 +91,27 @@ def _keras_loss(view: TaskView, loss: Loss, function: keras.losses.Loss, batch: 
     weight = view.sample_weight(batch, loss.target)
     if weight is not None and entry is not None and not entry.batch_statistic and entry.labels != "sequence":
         weight = spread(weight, prediction)
+    function = _searching(function, _searched(f"{view.task.name}.{loss.name}", loss.config, batch))
     return Measured(function(view.target(batch, loss.target), prediction, sample_weight=weight), None)
+
+
+def _searching(function: keras.losses.Loss, arguments: Tensors) -> keras.losses.Loss:
+    """Return a Keras loss with tensors in place of some of its arguments; its constructor would compare them with bounds."""
+    if not arguments:
+        return function
+    changed = copy(function)
+    changed._fn_kwargs = {**function._fn_kwargs, **arguments}
+    return changed
+
+
+def _searched(path: str, config: Mapping[str, Any], batch: Batch) -> dict[str, Tensor]:
+    """Return the searched arguments of the term at `path` by name, as the batch's setting has them."""
+    return {name: batch.searched[f"{path}.{name}"] for name in searched_in(config)}
+
+
+def _with_searched(path: str, config: Mapping[str, Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function(batch)` of a workload's own, with its searched arguments as the batch's setting has them."""
+    return lambda batch: function(batch, **_searched(path, config, batch))
 
 
 def spread(weight: Tensor, prediction: Tensor) -> Tensor:
@@ -116,19 +138,19 @@ def _penalty(at: str, penalty: Penalty, views: Mapping[str, TaskView], workload:
         what = "needs two sides in `between`" if entry else f"is unknown; there are {known}"
         raise Refused("unknown_penalty", f"penalty {penalty.penalty!r} {what}", f"{at}.penalty")
     defaults = {parameter.name: parameter.default for parameter in entry.parameters}
-    arguments = {**defaults, **keras_arguments(entry, penalty.config)}
+    arguments = {**defaults, **keras_arguments(entry, fixed(penalty.config))}
     tolerance = arguments.pop("tolerance", None)
-    measure = partial(_between, penalty.between, views, partial(_built_in(entry.name), **arguments))
+    measure = partial(_between, penalty, views, partial(_built_in(entry.name), **arguments))
     return TermFunction(penalty.name, "penalty", at, measure, tolerance if entry.has_rows else None)
 
 
 def _own_penalty(at: str, penalty: Penalty, function: Callable[..., Any]) -> TermFunction:
     """Return a penalty of the workload's own; `tolerance` in its config is for the violations, unless f takes it."""
-    config = dict(penalty.config)
+    config = fixed(penalty.config)
     tolerance = config.get("tolerance", OWN_TOLERANCE)
     if "tolerance" not in inspect.signature(function).parameters:
         config.pop("tolerance", None)
-    own = partial(_own, penalty.name, partial(function, **config), None)
+    own = partial(_own, penalty.name, _with_searched(penalty.name, penalty.config, partial(function, **config)), None)
     used = tolerance if isinstance(tolerance, int | float) else OWN_TOLERANCE
     return TermFunction(penalty.name, "penalty", at, own, used, built_in=False)
 
@@ -137,8 +159,9 @@ def _built_in(name: str) -> Callable[..., Tensor]:
     return {**ROW_PENALTIES, **BATCH_PENALTIES}[name]
 
 
-def _between(sides: tuple[Selector, ...], views: Mapping[str, TaskView], penalty: Callable[..., Tensor], batch: Batch) -> Measured:
-    return _as_measured(penalty(*(select(side, batch, views) for side in sides)), None)
+def _between(penalty: Penalty, views: Mapping[str, TaskView], function: Callable[..., Tensor], batch: Batch) -> Measured:
+    sides = (select(side, batch, views) for side in penalty.between or ())
+    return _as_measured(function(*sides, **_searched(penalty.name, penalty.config, batch)), None)
 
 
 def _own(path: str, function: Callable[..., Any], weights: Callable[[Batch], Tensor | None] | None, batch: Batch) -> Measured:

@@ -24,6 +24,7 @@ BUILT_IN: Mapping[str, str] = {
     "digits": "search.workloads.digits:Digits",
     "digits-overlay": "search.workloads.digits_overlay:DigitsOverlay",
     "digits-mask": "search.workloads.digits_mask:DigitsMask",
+    "quadratics": "search.workloads.quadratics:Quadratics",
 }
 """Name to `module:attribute`."""
 

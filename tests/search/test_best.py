@@ -266,6 +266,17 @@ def test_the_terms_are_enough_to_read_the_definition_again() -> None:
     assert terms["penalties"][0]["between"][0]["task"] == "a"
 
 
+def test_terms_and_training_have_the_winners_numbers_in_place_of_ranges() -> None:
+    optimizer = {"name": "adam", "config": {"learning_rate": {"low": 1e-4, "high": 1e-1}, "beta_1": 0.8}}
+    robust = loss("robust", SEARCHED, "huber", config={"delta": {"values": [1.0, 3.0]}})
+    definition = define(task("a", robust), training={"optimizer": optimizer})
+    drawn = {"a.robust": 0.5, "a.robust.delta": 3.0, "optimizer.learning_rate": 0.02}
+    best = document(definition, trial(3, {"a.robust": 0.5}, parameters=drawn))
+    assert best["terms"]["tasks"][0]["losses"][0]["config"] == {"delta": 3.0}
+    assert best["training"]["optimizer"]["config"] == {"learning_rate": 0.02, "beta_1": 0.8}
+    assert best["parameters"] == drawn
+
+
 def test_the_epoch_is_the_best_one_where_the_objective_says_so() -> None:
     objective = {"epoch": "best", "metrics": [{"metric": "a.mean_squared_error"}]}
     assert document(define(A, B, objective=objective), trial(0, WEIGHTS))["epoch"] == 4

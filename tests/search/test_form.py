@@ -8,7 +8,7 @@ import pytest
 
 from search.errors import DefinitionRefused, Fault, shown
 from search.names import listed, nearest
-from tests.search.definitions import changed, fault_at, faults_of, flagship, log_range
+from tests.search.definitions import changed, fault_at, faults_of, flagship
 
 # What is announced
 
@@ -19,8 +19,6 @@ from tests.search.definitions import changed, fault_at, faults_of, flagship, log
         ("tasks.0.missing", "nan"),
         ("tasks.0.missing", "refuse"),
         ("tasks.1.class_weight", {"0": 2.0}),
-        ("training.optimizer.config.learning_rate", log_range()),
-        ("tasks.0.losses.0.config.ignore_class", {"values": [1, 2]}),
     ],
 )
 def test_what_is_announced_is_refused_with_not_yet(path: str, value: Any) -> None:

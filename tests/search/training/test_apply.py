@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from search import normal
+from search import arguments, normal
 from search.best import how_to_use
 from search.definition import StudyDefinition
 from search.training.apply import apply
@@ -185,3 +185,22 @@ def test_a_model_without_a_trained_output_is_refused_by_name() -> None:
         ValueError, match=r"the study trained the output 'parity', the model has digit, party \(did you mean 'party'\?\)"
     ):
         apply(linear({"digit": 10, "party": 1})(), best)
+
+
+def test_the_winners_learning_rate_and_gamma_are_trained() -> None:
+    ranges = {"learning_rate": {"low": 1e-4, "high": 1.0}}
+    focal = {"name": "focal", "loss": "binary_focal_crossentropy", "config": {"gamma": {"low": 0.5, "high": 5.0}}}
+    training = {"epochs": 2, "batch_size": 10, "optimizer": {"name": "adam", "config": ranges}}
+    definition = study([{"name": "a", "losses": [{**focal, "weight": {"low": 0.1, "high": 1}}]}], training=training)
+    bound = workload(linear({"a": 1}, activations={"a": "sigmoid"}), rows(a=np.arange(20)[:, None] % 2))
+    drawn = {"a.focal.gamma": 0.7, "optimizer.learning_rate": 0.3}
+    engine, recorder = engine_of(definition, bound), Recorder()
+    engine.train([Setting(0, 2, {"a.focal": 1.0}, arguments=drawn)], definition.training, recorder)
+
+    keras.utils.set_random_seed(2)
+    tuned = apply(bound.build_model(), _best(arguments.settled(definition, drawn), {"a.focal": 1.0}, ("a",)))
+    x, y = bound.load_data()["train"]
+    for epoch in range(2):
+        order = np.random.default_rng([2, epoch]).permutation(20)
+        tuned.fit(x[order], {"a": y["a"][order]}, epochs=1, shuffle=False, batch_size=10, verbose=0)
+    assert tuned.evaluate(x, y, batch_size=10, verbose=0) == pytest.approx(recorder.values(0, 2)["a.focal"], rel=1e-5)

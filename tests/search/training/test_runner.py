@@ -107,7 +107,7 @@ def test_describe_tells_of_every_workload_or_why_not(child: Child) -> None:
     child.say(do="describe")
     (told,) = child.hear("described")
     found = {each["name"]: each for each in told["workloads"]}
-    assert set(found) == {"digits", "digits-overlay", "digits-mask", "shop", "lost"}
+    assert set(found) == {"digits", "digits-overlay", "digits-mask", "quadratics", "shop", "lost"}
     digits = found["digits"]["description"]
     assert digits["inputs"] == {"input": {"shape": [None, 64], "dtype": "float32"}}
     assert digits["outputs"] == {

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
 
-from search.workloads import registry
+from search.errors import Refused
+from search.workloads import quadratics, registry
 from search.workloads.base import bind
 from search.workloads.data import Loaded, read
 
@@ -28,7 +31,13 @@ def test_data_are_the_same_each_time(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "counts"), [("digits", [1150, 287, 360]), ("digits-overlay", [6000, 2000, 2000]), ("digits-mask", [1150, 287, 360])]
+    ("name", "counts"),
+    [
+        ("digits", [1150, 287, 360]),
+        ("digits-overlay", [6000, 2000, 2000]),
+        ("digits-mask", [1150, 287, 360]),
+        ("quadratics", [8, 8, 8]),
+    ],
 )
 def test_splits_have_these_sizes(name: str, counts: list[int]) -> None:
     assert [rows.count for rows in _loaded(name).splits.values()] == counts
@@ -60,3 +69,23 @@ def test_the_masks_mean_is_the_ink_fraction() -> None:
     for rows in _loaded("digits-mask").splits.values():
         np.testing.assert_allclose(rows.targets["mask"].mean(axis=(1, 2)), rows.targets["object"])
         assert set(np.unique(rows.targets["mask"])) == {0.0, 1.0}
+
+
+def test_in_a_tasks_units_the_mean_squared_error_is_its_quadratic() -> None:
+    options = quadratics.QuadraticsOptions(centre_a=(2.0, -1.0))
+    rows = read(quadratics.Quadratics(options).load_data()).train
+    output = quadratics.units(options.curvature_a) * np.array([3.0, 0.5])
+    assert np.mean((output - rows.targets["a"][0]) ** 2) == pytest.approx((1.0 * 1.0**2 + 4.0 * 1.5**2) / 2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"centre_a": (0.0,)}, r"as many numbers in each of curvature and centre, one or more, got \[1, 2\]"),
+        ({"curvature_b": (1.0, 0.0)}, "expected curvatures above 0"),
+        ({"curvature_a": (1.0, math.inf)}, "expected curvatures above 0"),
+    ],
+)
+def test_bowls_that_are_none_are_refused(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(Refused, match=told):
+        bind("quadratics", quadratics.Quadratics, wrong)

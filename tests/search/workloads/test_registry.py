@@ -21,7 +21,7 @@ def _refusal(environment: dict[str, str], name: str = "") -> Refused:
 
 
 def test_built_in_workloads_come_first_then_the_operators() -> None:
-    assert registry.names(OWN) == ("digits", "digits-overlay", "digits-mask", "ads", "plain")
+    assert registry.names(OWN) == ("digits", "digits-overlay", "digits-mask", "quadratics", "ads", "plain")
     assert registry.places(OWN)["ads"] == "shop.ads:Ads"
 
 
