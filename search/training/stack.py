@@ -229,9 +229,6 @@ class Stack:
     def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], knobs: Knobs) -> Step:
         return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), knobs)
 
-    def _optimizer_numbers(self, knobs: Knobs) -> Tensors:
-        return self._problem.optimizer_arguments(self._mapped(knobs).arguments)
-
     def _mapped(self, knobs: Knobs) -> Knobs:
         """Return the knobs as the strategy maps them."""
         return knobs if self._strategy.stacks else knobs.of(0)
