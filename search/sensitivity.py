@@ -115,7 +115,11 @@ def _range(axis: Axis, path: str, places: Sequence[Values], good: Sequence[bool]
     prior = (sum(good) - 1) / max(len(good) - 1, 1) if others else ALONE
     low, high = _reach(tried[start::-1], prior), _reach(tried[start:], prior)
     to_lowest, to_highest = low == tried[0].value, high == tried[-1].value
-    sentence = _sentence(path, best, (low, to_lowest), (high, to_highest), others)
+    sentence = (
+        _sentence(path, best, (low, to_lowest), (high, to_highest), others)
+        if len(tried) > 1
+        else f"no other value of {path} was tried than {best:.3g}"
+    )
     return Range(low, high, best, to_lowest, to_highest, (axis.low, axis.high), sentence)
 
 
