@@ -5,6 +5,7 @@ On a simplex only ratios count: the values drawn there say nothing by themselves
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,11 +15,14 @@ from search.lattice import onto_simplex
 from search.weights import SharedWeight, WeightChoice
 from storage.records import TrialRecord, Values
 
+LEAST_REST = 1e-15
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
     """A searched parameter: from `low` to `high`, on a logarithmic scale or not.
 
+    Of a member of a simplex it is the share, and `total` what the members sum to: shares near the total count by what is left.
     `choices` are all values there are where it is not a range, ascending; `names` say what they stand for (shapes of a schedule).
     """
 
@@ -28,6 +32,20 @@ class Axis:
     log: bool = False
     choices: tuple[float, ...] = ()
     names: tuple[str, ...] = ()
+    total: float | None = None
+
+    def scaled(self, place: float) -> float:
+        """Return a place on the scale on which equal steps count equally, within its ends whatever was rounded; of choices, the index.
+
+        Of a share on a logarithmic scale it is log(share / rest), so that the two members of a simplex move alike.
+        """
+        if self.choices:
+            return float(self.choices.index(place))
+        inside = min(max(place, self.low), self.high)
+        if not self.log:
+            return inside
+        rest = 1.0 if self.total is None else max(self.total - inside, self.total * LEAST_REST)
+        return math.log(inside) - math.log(rest)
 
 
 def axes(definition: StudyDefinition) -> dict[str, Axis]:
@@ -53,10 +71,10 @@ def _share(definition: StudyDefinition, path: str, others: Sequence[SharedWeight
     """
     total = space.simplex_total(definition.search.space)
     if definition.search.sampler.name == "grid":
-        return Axis(path, 0.0, total)
+        return Axis(path, 0.0, total, total=total)
     low, high = _ends(span)
     lows, highs = zip(*map(_ends, others), strict=True)
-    return Axis(path, _part(low, sum(highs), total), _part(high, sum(lows), total), log=low > 0)
+    return Axis(path, _part(low, sum(highs), total), _part(high, sum(lows), total), log=low > 0, total=total)
 
 
 def _ends(span: SharedWeight) -> tuple[float, float]:

@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
@@ -35,6 +35,7 @@ from storage.records import Role, StudyRecord, TrialRecord, TrialState, Values
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 log = structlog.get_logger("steelyard.worker")
@@ -148,7 +149,7 @@ def _study(along: Mapping[str, Axis], at: Mapping[int, Values]) -> optuna.Study:
         [
             optuna.trial.create_trial(
                 value=0.0,
-                params={path: _parameter(axis, place[path]) for path, axis in along.items()},
+                params={path: axis.scaled(place[path]) for path, axis in along.items()},
                 distributions=distributions,
                 user_attrs={NUMBER: number},
             )
@@ -174,12 +175,9 @@ def _shares(study: optuna.Study, along: Iterable[str], values: Mapping[int, floa
     return {path: float(found[path]) for path in along}
 
 
-def _distribution(axis: Axis) -> Any:
+def _distribution(axis: Axis) -> BaseDistribution:
     from optuna.distributions import FloatDistribution, IntDistribution
 
-    return IntDistribution(0, len(axis.choices) - 1) if axis.choices else FloatDistribution(axis.low, axis.high, log=axis.log)
-
-
-def _parameter(axis: Axis, place: float) -> float:
-    """Return the place as Optuna has it: an index among choices; within the ends that a share's rounding may miss by a digit."""
-    return axis.choices.index(place) if axis.choices else min(max(place, axis.low), axis.high)
+    if axis.choices:
+        return IntDistribution(0, len(axis.choices) - 1)
+    return FloatDistribution(axis.scaled(axis.low), axis.scaled(axis.high))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
@@ -22,6 +22,8 @@ MOST = 1000
 
 OBJECTIVE = "objective"
 CHANCE = 0.05
+ALONE = 2 / 3
+"""What share of the trials near the winner is taken to be good before any is seen, where there is one parameter (after Laplace)."""
 SURE = 0.9
 """At most so many of the trials inside count as good: one may always have been unlucky, so one worse trial never ends a range."""
 
@@ -40,7 +42,7 @@ AS_GOOD_UNCONFIRMED = (
 RANGE = (
     "range: from the winner's value outwards through the search trials in the order of the parameter, to the last one as good as "
     "the best before a run of worse ones (diverged, pruned and infeasible ones too) that is too long to be chance (5 %, at the "
-    "share of good ones inside)"
+    "share of good ones inside); of a choice, every value that has a trial as good as the best"
 )
 ONLY = "with one parameter, all importance is its own, by definition"
 OTHERS = "with several parameters, a trial stands for its value of each, whatever the others are there: change one, tune the others"
@@ -106,14 +108,19 @@ def ranges(definition: StudyDefinition, searched: Sequence[TrialRecord], winner:
 def _range(axis: Axis, path: str, places: Sequence[Values], good: Sequence[bool], others: bool) -> Range:
     tried = _tried([(place[path], fine) for place, fine in zip(places, good, strict=True) if path in place])
     best = places[0][path]
-    if axis.names:
-        return _shapes(axis, tried, best, others)
+    if axis.choices:
+        return _choice(axis, tried, best, others)
     start = next(i for i, each in enumerate(tried) if each.value == best)
-    low, high = _reach(tried[start::-1]), _reach(tried[start:])
+    # What is good of one parameter is good whatever happens; of several, only together with the others.
+    prior = (sum(good) - 1) / max(len(good) - 1, 1) if others else ALONE
+    low, high = _reach(tried[start::-1], prior), _reach(tried[start:], prior)
     to_lowest, to_highest = low == tried[0].value, high == tried[-1].value
-    inside = tuple(each.value for each in tried if low <= each.value <= high and each.good) if axis.choices else None
-    sentence = _chosen(path, inside, others) if inside else _sentence(path, best, (low, to_lowest), (high, to_highest), others)
-    return Range(low, high, best, to_lowest, to_highest, (axis.low, axis.high), sentence, inside)
+    sentence = (
+        _sentence(path, best, (low, to_lowest), (high, to_highest), others)
+        if len(tried) > 1
+        else f"no other value of {path} was tried than {best:.3g}"
+    )
+    return Range(low, high, best, to_lowest, to_highest, (axis.low, axis.high), sentence)
 
 
 def _tried(pairs: Sequence[tuple[float, bool]]) -> list[_Tried]:
@@ -122,40 +129,45 @@ def _tried(pairs: Sequence[tuple[float, bool]]) -> list[_Tried]:
     return [_Tried(value, len(fine), sum(fine)) for value, fine in groups]
 
 
-def _reach(outwards: Sequence[_Tried]) -> float:
-    """Return how far the good values reach from the first, which has one: up to a run of worse trials too long to be chance.
+def _reach(outwards: Sequence[_Tried], prior: float) -> float:
+    """Return how far the good values reach from the first, the winner's: up to a run of worse trials too long to be chance.
 
-    With the share g of good ones so far, (good + 1) / (trials + 2) after Laplace, a run of r worse ones has the chance (1 - g)^r.
+    Where a share g of the trials is good, a run of r worse ones has the chance (1 - g)^r. g is the share so far beyond the winner,
+    with two trials more at the `prior` share.
     """
     end, good, trials, run = outwards[0].value, 0, 0, 0
-    for each in outwards:
+    for each in outwards[1:]:
         if not each.good:
             run += each.trials
             continue
-        share = min((good + 1) / (trials + 2), SURE)
-        if run and (1 - share) ** run < CHANCE:
+        share = min((good + 2 * prior) / (trials + 2), SURE)
+        if (1 - share) ** run < CHANCE:
             return end
         end, good, trials, run = each.value, good + each.good, trials + run + each.trials, 0
     return end
 
 
-def _shapes(axis: Axis, tried: Sequence[_Tried], best: float, others: bool) -> Range:
-    """Return the shapes of a schedule that have a good trial: they have no order, so each stands for itself."""
-    fine = tuple(axis.names[int(each.value)] for each in tried if each.good)
-    return Range(None, None, axis.names[int(best)], False, False, None, _chosen(axis.path, fine, others), fine)
+def _choice(axis: Axis, tried: Sequence[_Tried], best: float, others: bool) -> Range:
+    """Return the values of a choice that have a good trial: each stands for itself. Shapes of a schedule have no order besides."""
+    fine = [each.value for each in tried if each.good]
+    if axis.names:
+        names = tuple(axis.names[int(value)] for value in fine)
+        return Range(None, None, axis.names[int(best)], False, False, None, _chosen(axis.path, names, others), names)
+    low, high = fine[0], fine[-1]
+    ends = (low == tried[0].value, high == tried[-1].value)
+    sentence = _chosen(axis.path, [f"{value:.3g}" for value in fine], others)
+    return Range(low, high, best, *ends, (axis.low, axis.high), sentence, tuple(fine))
 
 
-def _chosen(path: str, values: Sequence[float | str], others: bool) -> str:
-    told = [each if isinstance(each, str) else f"{each:.3g}" for each in values]
-    if len(told) == 1:
-        return f"no other value of {path} that was tried is as good as {told[0]} within noise"
-    listed = f"{', '.join(told[:-1])} and {told[-1]}"
-    return f"of {path}, {listed} are as good as the best within noise{_suit(others)}"
+def _chosen(path: str, values: Sequence[str], others: bool) -> str:
+    if len(values) == 1:
+        return f"no other value of {path} that was tried is as good as {values[0]} within noise"
+    return f"of {path}, {', '.join(values[:-1])} and {values[-1]} are as good as the best within noise{_suit(others)}"
 
 
 def _sentence(path: str, best: float, low: tuple[float, bool], high: tuple[float, bool], others: bool) -> str:
     if low[0] == high[0]:
-        return f"no other value of {path} that was tried is as good as {best:.3g} within noise"
+        return f"no value of {path} that was tried near {best:.3g} is as good as that within noise"
     if low[1] and high[1]:
         tried = f"{low[0]:.3g} to {high[0]:.3g}"
         return f"any {path} that was tried, {tried}, is as good as the best within noise{_suit(others)}"
@@ -194,16 +206,7 @@ def importance_told(definition: StudyDefinition, analysis: Mapping[str, Any]) ->
 def ranges_told(found: Mapping[str, Range]) -> dict[str, Any]:
     """Return the ranges as JSON has them; `values` only of a choice."""
     return {
-        path: {
-            "low": each.low,
-            "high": each.high,
-            "best": each.best,
-            "to_lowest": each.to_lowest,
-            "to_highest": each.to_highest,
-            "searched": None if each.searched is None else list(each.searched),
-            **({} if each.values is None else {"values": list(each.values)}),
-            "sentence": each.sentence,
-        }
+        path: {key: value for key, value in asdict(each).items() if (key, value) != ("values", None)}
         for path, each in found.items()
     }
 

@@ -25,6 +25,7 @@ CONTRACT = {
     "/v1/studies/{name}/curves": {"get"},
     "/v1/studies/{name}/best": {"get"},
     "/v1/studies/{name}/pareto": {"get"},
+    "/v1/studies/{name}/sensitivity": {"get"},
     "/v1/studies/{name}/rank": {"post"},
     "/v1/studies/{name}/export": {"get"},
     "/v1/catalog": {"get"},

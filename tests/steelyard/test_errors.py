@@ -27,6 +27,8 @@ from tests.steelyard.fakes import Script, client_of, ok, problem
         (409, "no-trial-yet", steelyard.NoTrialYet),
         (409, "no-feasible-trial", steelyard.NoFeasibleTrial),
         (409, "several-best", steelyard.SeveralBest),
+        (409, "no-sensitivity", steelyard.NoSensitivity),
+        (409, "no-sensitivity-yet", steelyard.NoSensitivityYet),
         (413, "body-too-large", steelyard.TooLarge),
         (500, "internal-error", steelyard.ServiceFailed),
         (507, "storage-full", steelyard.ServiceFailed),

@@ -1,0 +1,169 @@
+"""What matters in a study, over HTTP."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from search import importance, normal
+from storage import answers, studies, trials
+from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, StudyState, TrialState
+from tests.app.scenes import DIGIT, NAME, PARITY, Bench, definition, on_sqlite, planned, problem
+
+PATH = f"/v1/studies/{NAME}/sensitivity"
+BEST = f"/v1/studies/{NAME}/best"
+WEIGHT = "parity.crossentropy"
+CONFIRMED = {**definition()["search"], "confirmation": {"top": 1, "seeds": 4}, "trials": 16}
+FRESH = (0.86, 0.90, 0.94, 0.90)
+"""Accuracies of trial 8 on fresh seeds: mean .9, standard deviation .0326599."""
+
+
+def accuracy(place: int) -> float:
+    """Return what the search measured at the weight 0.25 + place: best at 8, 0.025 less a step."""
+    return 0.95 - 0.025 * abs(place - 8)
+
+
+def ended(number: int, value: float, aggregate: str = "mean") -> Outcome:
+    values = {DIGIT: value, PARITY: value}
+    judged = None if aggregate == "pareto" else value
+    measured = {Moment.LAST: Measured(validation=values)}
+    return Outcome(number, TrialState.COMPLETE, 2, 1, value=judged, values=values, feasible=True, measured=measured)
+
+
+def searched(bench: Bench, **changes: Any) -> None:
+    """Submit the flagship and train 16 trials, each with its own weight of parity; the penalty's is the same for all."""
+    bench.submit(**changes)
+    numbers = bench.plan(16)
+    aggregate = changes.get("objective", {}).get("aggregate", "mean")
+    bench.end(bench.start(), [ended(number, accuracy(number), aggregate) for number in numbers])
+
+
+def confirm(bench: Bench) -> None:
+    """Train trial 8 again on fresh seeds."""
+    with bench.database.writing() as session:
+        study = studies.lock_study(session, studies.get_study(session, NAME).id)
+        again = [replace(planned(8, Role.CONFIRMATION), confirms=8, seed=seed + 1) for seed in range(len(FRESH))]
+        added = trials.add_trials(session, study, again, beside=(), now=bench.database.now(session))
+    bench.end(bench.start(), [ended(trial.number, value) for trial, value in zip(added, FRESH, strict=True)])
+
+
+def come_to_its_end(bench: Bench) -> None:
+    """End the study as a worker does when its plan ends."""
+    with bench.database.writing() as session:
+        now = bench.database.now(session)
+        study = studies.lock_study(session, studies.get_study(session, NAME).id)
+        restored = normal.restored(study.definition, trials=study.trial_budget, name=study.name)
+        importance.analyse(session, study, restored, now)
+        studies.end_study(session, study.id, StudyState.COMPLETE, None, now)
+
+
+def test_a_confirmed_study_tells_what_matters_and_within_what_range_nothing_does(bench: Bench) -> None:
+    searched(bench, search=CONFIRMED)
+    confirm(bench)
+    come_to_its_end(bench)
+    found = bench.get(PATH)
+    assert (found["study"], found["state"], found["final"], found["trial"], found["trials"]) == (NAME, "COMPLETE", True, 8, 16)
+    assert found["importance"][WEIGHT]["objective"] > 0.8
+    assert set(found["importance"][WEIGHT]["metrics"]) == {DIGIT, PARITY}
+    assert found["untold"] == {}
+    # t(3) at .95 is 2.353363: .9 - 2.353363 x .0326599 x sqrt(1.25) = .814068, which accuracies within five steps of the best reach
+    noise = found["noise"]
+    assert (noise["best"], noise["least"]) == (pytest.approx(0.9), pytest.approx(0.814068, abs=1e-6))
+    assert noise["of"] == "trial 8 on 4 fresh seeds"
+    told = found["ranges"][WEIGHT]
+    assert (told["low"], told["best"], told["high"], told["searched"]) == (3.25, 8.25, 13.25, [0.01, 100.0])
+    assert told["sentence"].startswith("any parity.crossentropy in [3.25, 13.2] is as good as the best within noise")
+    assert any(rule.startswith("range: ") for rule in found["rules"])
+
+
+def test_it_is_part_of_the_best_weights(bench: Bench) -> None:
+    searched(bench, search=CONFIRMED)
+    confirm(bench)
+    assert "sensitivity" not in bench.get(BEST)
+    come_to_its_end(bench)
+    told, found = bench.get(BEST)["sensitivity"], bench.get(PATH)
+    assert told == {key: found[key] for key in told}
+    assert {"importance", "ranges", "noise", "rules"} <= set(told)
+    assert "sensitivity" not in bench.get(BEST, aggregate="worst")
+
+
+def test_without_fresh_seeds_there_are_no_ranges_and_it_says_why(bench: Bench) -> None:
+    searched(bench)
+    come_to_its_end(bench)
+    found = bench.get(PATH)
+    assert (found["ranges"], found["noise"]["std"], found["trial"]) == ({}, None, 8)
+    assert "give the search a confirmation" in found["noise"]["why"]
+    assert found["importance"][WEIGHT]["objective"] > 0.8
+
+
+def test_a_front_has_importances_alone(bench: Bench) -> None:
+    searched(bench, objective={**definition()["objective"], "aggregate": "pareto"})
+    come_to_its_end(bench)
+    found = bench.get(PATH)
+    assert found["importance"][WEIGHT]["objective"] is None
+    assert found["importance"][WEIGHT]["metrics"][DIGIT] > 0.8
+    assert (found["ranges"], found["trial"]) == ({}, None)
+    assert found["noise"]["why"] == "the objective is a front: there is no one best"
+
+
+def test_references_tell_the_noise_of_a_study_that_confirms_nothing(bench: Bench) -> None:
+    searched(bench)
+    with bench.database.writing() as session:
+        study = studies.lock_study(session, studies.get_study(session, NAME).id)
+        spreads = [AnchorRecord("reference", path, 0.9, 0.01, (1, 2, 3)) for path in (DIGIT, PARITY)]
+        answers.keep_anchors(session, study.id, spreads)
+    come_to_its_end(bench)
+    noise = bench.get(PATH)["noise"]
+    # the mean of two metrics with standard deviation .01 each
+    assert (noise["std"], noise["of"]) == (pytest.approx(0.01 / math.sqrt(2)), "reference trainings")
+
+
+def test_before_the_end_it_is_409_with_retry_after(bench: Bench) -> None:
+    searched(bench)
+    response = bench.client.get(PATH)
+    problem(response, 409, "no-sensitivity-yet")
+    assert int(response.headers["retry-after"]) > 0
+
+
+def test_a_study_that_was_stopped_has_none(bench: Bench) -> None:
+    searched(bench)
+    bench.ended(StudyState.STOPPED)
+    response = bench.client.get(PATH)
+    assert "ended STOPPED" in problem(response, 409, "no-sensitivity")["detail"]
+    assert "retry-after" not in response.headers
+
+
+@on_sqlite
+def test_a_study_that_goes_on_keeps_what_was_worked_out(bench: Bench) -> None:
+    searched(bench, search=CONFIRMED)
+    confirm(bench)
+    come_to_its_end(bench)
+    assert bench.client.patch(f"/v1/studies/{NAME}", json={"trials": 20}).status_code == 200
+    found = bench.get(PATH)
+    assert (found["final"], found["sequence"], found["ranges"]) == (False, 20, {})
+
+
+@on_sqlite
+def test_few_trials_say_that_they_are_too_few(bench: Bench) -> None:
+    bench.submit()
+    bench.trained([0.5, 0.6])
+    come_to_its_end(bench)
+    found = bench.get(PATH)
+    assert "at least 8 are needed" in found["untold"]["objective"]
+    assert found["importance"][WEIGHT] == {"objective": None, "metrics": {DIGIT: None, PARITY: None}}
+
+
+@on_sqlite
+def test_an_unchanged_answer_is_304(bench: Bench) -> None:
+    searched(bench)
+    come_to_its_end(bench)
+    tag = bench.client.get(PATH).headers["etag"]
+    assert bench.client.get(PATH, headers={"If-None-Match": tag}).status_code == 304
+
+
+@on_sqlite
+def test_a_study_that_there_is_not_is_404(bench: Bench) -> None:
+    problem(bench.client.get("/v1/studies/nothing/sensitivity"), 404, "study-not-found")
