@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 from app.reading import definition_of
+from search.compromise import scored_objective, valued
+from search.objective import is_pareto
+from search.recall import recalled
 from search.verdict import Candidate, Verdict, judge
 from storage import answers, trials
 from storage.database import Session
@@ -19,6 +23,15 @@ def verdict_of(session: Session, study: StudyRecord) -> Verdict | None:
     definition = definition_of(study)
     if definition.search.confirmation is None or study.state is not StudyState.COMPLETE:
         return None
+    candidates, objective = candidates_of(session, study), definition.objective
+    if is_pareto(objective):  # by the same compromise as the plan chose its finalists
+        objective = scored_objective(objective, recalled(session, study, definition))
+        candidates = [replace(each, trial=valued(objective, each.trial)) for each in candidates]
+    return judge(objective, candidates, answers.anchors_of(session, study.id))
+
+
+def candidates_of(session: Session, study: StudyRecord) -> list[Candidate]:
+    """Return what was trained again on fresh seeds, by number, with what it measured."""
     moment = counted_moment(study)
     measured: dict[int, dict[int, Measured]] = defaultdict(dict)
     found, _ = trials.page_trials(session, study.id, state=TrialState.COMPLETE, role=Role.CONFIRMATION, page_size=MOST)
@@ -26,8 +39,7 @@ def verdict_of(session: Session, study: StudyRecord) -> Verdict | None:
         if trial.confirms is not None:
             measured[trial.confirms][trial.seed] = moments[moment]
     confirmed = [trials.get_trial(session, study.id, number) for number in sorted(measured)]
-    candidates = [Candidate(trial, measured[trial.number]) for trial in confirmed]
-    return judge(definition.objective, candidates, answers.anchors_of(session, study.id))
+    return [Candidate(trial, measured[trial.number]) for trial in confirmed]
 
 
 def confirmed_epochs(session: Session, study: StudyRecord, number: int) -> dict[int, int]:

@@ -8,17 +8,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.confirmed import verdict_of
 from app.reading import definition_of
-from app.refusals import BadParameter
-from app.results import finite_document, no_winner, winner_document
+from app.refusals import BadParameter, SeveralBest
+from app.results import best_weights, finite_document, no_winner, winner_document
 from app.schemas.results import RankRequest
 from search import anchors, pareto, ranking, scoring
 from search.definition import Objective
 from search.errors import DefinitionRefused, Fault, shown
 from search.form import form_faults
 from search.names import listed, nearest
-from search.objective import Score
+from search.objective import Score, is_pareto, optimized
 from search.ranking import Front
+from search.verdict import Verdict
 from storage import trials, workers
 from storage.database import Session
 from storage.records import STUDY_ENDS, Moment, StudyRecord, Values
@@ -30,6 +32,12 @@ FRONT = (
     "trials: the complete search trials and baselines with fixed weights that keep all constraints and that no other such trial "
     "beats in one optimised metric without losing in another"
 )
+CONFIRMED = "confirmed"
+CONFIRMED_RULE = (
+    "confirmed: of a study with aggregate pareto, the finalist that has the best mean on fresh seeds by the knee's sum, over the "
+    "ranges of the search trials' front"
+)
+
 REFERENCE = "reference_point: the worst stored value of each metric among the complete trials, unless the request gives another"
 
 
@@ -57,6 +65,9 @@ def rank(session: Session, study: StudyRecord, request: RankRequest) -> dict[str
         objective = ranking.judged_by(definition_of(study), request.objective, _described(session, study))
     except DefinitionRefused as error:
         raise BadParameter(*error.faults) from None
+    if is_pareto(objective):
+        shown_by = f"an aggregate that gives one value: a front has no order, GET /v1/studies/{study.name}/pareto shows it"
+        raise BadParameter(Fault("objective.aggregate", shown_by, shown(objective.aggregate)))
     objective = _resolved(session, study, objective, "objective")
     stood = standings(session, study, [entry.metric for entry in objective.metrics], Moment(objective.epoch))
     ranked = ranking.ranked(objective, {each.number: each.values for each in stood})
@@ -100,6 +111,9 @@ def best_under(session: Session, study: StudyRecord, aggregate: str) -> dict[str
         objective = ranking.under(definition_of(study), aggregate, _described(session, study))
     except DefinitionRefused as error:
         raise BadParameter(*map(_of_query, error.faults)) from None
+    if is_pareto(objective):
+        expected = "an aggregate that gives one value; of a front, one is picked by ?pick=knee, nearest_ideal or metric:PATH"
+        raise BadParameter(Fault("query.aggregate", expected, shown(aggregate)))
     objective = _resolved(session, study, objective, "query.aggregate")
     ranked = ranking.ranked(objective, _measured(session, study, objective))
     number = ranking.winner(ranked)
@@ -130,8 +144,8 @@ def _of_query(fault: Fault) -> Fault:
 def front(session: Session, study: StudyRecord, reference: str = "") -> Front:
     """Return the study's front so far. `reference` is `PATH:VALUE,...` for the hypervolume. Raises BadParameter."""
     objective = scoring.judged_anew(session, study, definition_of(study).objective)
-    optimized = [entry.metric for entry in objective.metrics if entry.strategy == "optimize"]
-    return ranking.pareto_front(objective, _measured(session, study, objective), read_reference(reference, optimized))
+    paths = [entry.metric for entry in optimized(objective)]
+    return ranking.pareto_front(objective, _measured(session, study, objective), read_reference(reference, paths))
 
 
 def front_document(session: Session, study: StudyRecord, found: Front) -> dict[str, Any]:
@@ -155,8 +169,8 @@ def front_document(session: Session, study: StudyRecord, found: Front) -> dict[s
             ],
             "reference_point": dict(found.reference),
             "hypervolume": found.hypervolume,
-            "picks": dict(found.picks),
-            "rules": [FRONT, REFERENCE, _hypervolume_rule(), pareto.KNEE, pareto.NEAREST_IDEAL],
+            "picks": {**found.picks, **_confirmed_pick(session, study)},
+            "rules": [FRONT, REFERENCE, _hypervolume_rule(), pareto.KNEE, pareto.NEAREST_IDEAL, CONFIRMED_RULE],
         }
     )
 
@@ -166,34 +180,70 @@ def _hypervolume_rule() -> str:
     return f"hypervolume: what the front dominates beyond the reference point, in the metrics' units; null but for {most}"
 
 
+def best(session: Session, study: StudyRecord) -> dict[str, Any]:
+    """Return the best-weights document of the trial that the study's objective picks. Raises as `best_weights`, and SeveralBest."""
+    if not is_pareto(definition_of(study).objective):
+        return best_weights(session, study)
+    found = front(session, study)
+    picks = {pick: number for pick, number in found.picks.items() if number is not None}
+    if not picks:
+        raise no_winner(session, study, _no_front("objective"))
+    ends = {f"metric:{path}": number for path in found.directions if (number := found.best_in(path)) is not None}
+    raise SeveralBest(study.name, {**_confirmed_pick(session, study), **picks, **ends})
+
+
+def _confirmed_pick(session: Session, study: StudyRecord) -> dict[str, int]:
+    """Return the pick `confirmed` and its trial, of a study that has one."""
+    verdict = _verdict_of_front(session, study)
+    return {} if verdict is None else {CONFIRMED: verdict.winner.trial.number}
+
+
+def _verdict_of_front(session: Session, study: StudyRecord) -> Verdict | None:
+    return verdict_of(session, study) if is_pareto(definition_of(study).objective) else None
+
+
+def _confirmed(session: Session, study: StudyRecord) -> dict[str, Any]:
+    """Return the best-weights document of a front's finalist that fresh seeds confirm. Raises BadParameter."""
+    verdict = _verdict_of_front(session, study)
+    if verdict is None:
+        raise BadParameter(Fault("query.pick", "another pick: no finalist of a front was trained on fresh seeds", shown(CONFIRMED)))
+    chosen = trials.get_trial(session, study.id, verdict.winner.trial.number)  # the verdict's own has the compromise's value
+    return winner_document(session, study, chosen, verdict=verdict, picked_by=CONFIRMED)
+
+
+def _no_front(pick: str) -> Fault:
+    return Fault("query.pick", "a front: no feasible trial has a finite number of every optimised metric", shown(pick))
+
+
 def best_picked(session: Session, study: StudyRecord, pick: str) -> dict[str, Any]:
     """Return the best-weights document of a trial of the front: `knee`, `nearest_ideal`, or `metric:PATH`, the best in one metric.
 
-    Raises as `best_weights`, and BadParameter.
+    `confirmed` is the finalist that fresh seeds confirm. Raises as `best_weights`, and BadParameter.
     """
-    _check_pick(pick, [entry.metric for entry in definition_of(study).objective.metrics if entry.strategy == "optimize"])
+    _check_pick(pick, [entry.metric for entry in optimized(definition_of(study).objective)])
+    if pick == CONFIRMED:
+        return _confirmed(session, study)
     found = front(session, study)
     number = found.picks[pick] if pick in found.picks else found.best_in(pick.removeprefix("metric:"))
     if number is None:
-        asked = Fault("query.pick", "a front: no feasible trial has a finite number of every optimised metric", shown(pick))
-        raise no_winner(session, study, asked)
+        raise no_winner(session, study, _no_front(pick))
     return winner_document(session, study, trials.get_trial(session, study.id, number), picked_by=pick)
 
 
-def _check_pick(pick: str, optimized: Sequence[str]) -> None:
-    choices = ["objective", "knee", "nearest_ideal", *(f"metric:{path}" for path in optimized)]
+def _check_pick(pick: str, paths: Sequence[str]) -> None:
+    choices = ["objective", "knee", "nearest_ideal", CONFIRMED, *(f"metric:{path}" for path in paths)]
     if pick not in choices:
         raise BadParameter(Fault("query.pick", f"one of {listed(choices, 60)}", shown(pick), nearest(pick[:MAX_COMPARED], choices)))
 
 
-def read_reference(text: str, optimized: Sequence[str]) -> Values:
+def read_reference(text: str, paths: Sequence[str]) -> Values:
     """Return the reference point that a query names, `PATH:VALUE,...`. Raises BadParameter."""
     found: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         path, _, value = part.rpartition(":")
-        if path not in optimized:
-            expected = f"PATH:VALUE for optimised metrics ({listed(optimized, 60)})"
-            raise BadParameter(Fault("query.reference", expected, shown(part), nearest(path[:MAX_COMPARED], optimized)))
+        if path not in paths:
+            expected = f"PATH:VALUE for optimised metrics ({listed(paths, 60)})"
+            raise BadParameter(Fault("query.reference", expected, shown(part), nearest(path[:MAX_COMPARED], paths)))
         found[path] = _finite(value)
     return found
 

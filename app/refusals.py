@@ -107,6 +107,17 @@ class NoTrialEver(Refusal):
         super().__init__(f"study {name!r} ended {state} without a complete trial{because}", members={"state": state})
 
 
+class SeveralBest(Refusal):
+    """The study is judged by a front, so there is no one best trial. `picks`: what may be asked for, with the trial picked."""
+
+    def __init__(self, name: str, picks: Mapping[str, int]) -> None:
+        told = ", ".join(f"{pick} (trial {number})" for pick, number in picks.items())
+        super().__init__(
+            f"study {name!r} has a front of best trials, and not one; say by pick which is wanted: {told}",
+            members={"picks": dict(picks)},
+        )
+
+
 class NoFeasibleTrial(Refusal):
     """Trials are complete, and each breaks a constraint. `closest` is the one that does so least."""
 
@@ -115,6 +126,20 @@ class NoFeasibleTrial(Refusal):
             f"no complete trial of study {name!r} keeps all constraints; trial {closest['trial']} comes closest",
             members={"closest": dict(closest)},
         )
+
+
+class NoSensitivityYet(Refusal):
+    """What matters is worked out when the plan comes to the study's end."""
+
+    def __init__(self, name: str, state: str) -> None:
+        super().__init__(f"study {name!r} ({state}) has not come to its end: what matters is told then", members={"state": state})
+
+
+class NoSensitivity(Refusal):
+    """The study ended before its plan did, so nobody worked out what matters."""
+
+    def __init__(self, name: str, state: str) -> None:
+        super().__init__(f"study {name!r} ended {state}: what matters is told of a COMPLETE study", members={"state": state})
 
 
 class Closing(Refusal):

@@ -6,19 +6,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from app import sensitivity
 from app.confirmed import confirmed_epochs, verdict_of
 from app.reading import definition_of
-from app.refusals import BadParameter, NoFeasibleTrial, NoTrialEver, NoTrialYet, Refusal
+from app.refusals import BadParameter, NoFeasibleTrial, NoSensitivity, NoSensitivityYet, NoTrialEver, NoTrialYet, Refusal
 from app.schemas.common import Split
 from search import best
 from search.definition import Objective
 from search.errors import Fault
 from search.initial import divisors
-from search.objective import evaluate
+from search.objective import evaluate, is_pareto
 from search.verdict import Verdict
 from storage import answers, studies, trials, workers
 from storage.database import Session
-from storage.records import STUDY_ENDS, Measured, Moment, Role, StudyRecord, TrialRecord, TrialState
+from storage.records import STUDY_ENDS, Measured, Moment, Role, StudyRecord, StudyState, TrialRecord, TrialState
 from storage.study_rows import counted_moment
 
 
@@ -32,7 +33,17 @@ def best_weights(session: Session, study: StudyRecord) -> dict[str, Any]:
     verdict = verdict_of(session, study)
     if verdict is not None:
         winner = verdict.winner.trial
-    return winner_document(session, study, winner, verdict=verdict)
+    matters = sensitivity.told(session, study, verdict) if study.state is StudyState.COMPLETE else None
+    return winner_document(session, study, winner, verdict=verdict, matters=matters)
+
+
+def sensitivity_document(session: Session, study: StudyRecord) -> dict[str, Any]:
+    """Return how much each parameter matters and what range is as good as the best. Raises NoSensitivityYet, NoSensitivity."""
+    found = sensitivity.told(session, study, verdict_of(session, study))
+    if found is None:
+        refusal = NoSensitivity if study.state in STUDY_ENDS else NoSensitivityYet
+        raise refusal(study.name, study.state.value)
+    return finite_document({"study": study.name, "state": study.state.value, "final": study.state in STUDY_ENDS, **found})
 
 
 def winner_document(
@@ -43,6 +54,7 @@ def winner_document(
     verdict: Verdict | None = None,
     picked_by: str | None = None,
     objective: Objective | None = None,
+    matters: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the best-weights document of a trial, judged by `objective` where it is another than the study's."""
     definition, described = definition_of(study), workers.find_workload(session, study.workload)
@@ -60,6 +72,7 @@ def winner_document(
                 versions=best.installed_versions(),
                 verdict=verdict,
                 picked_by=picked_by,
+                sensitivity=matters,
                 divisors=divisors(definition, answers.initial_values(session, study.id)),
                 confirmed_epochs=confirmed_epochs(session, study, winner.number) if verdict is not None else {},
             )
@@ -79,8 +92,11 @@ def tried(session: Session, study: StudyRecord, trial: TrialRecord, objective: O
 
 def no_winner(session: Session, study: StudyRecord, asked: Fault) -> Refusal:
     """Return why there are no weights: no trial, none that keeps the constraints, or none for just what was `asked`."""
-    winner = studies.best_trial(session, study.id)
-    if winner is None:
+    if is_pareto(definition_of(study).objective):  # whose trials have no value to be the best by
+        winner = studies.closest_trial(session, study.id)
+    else:
+        winner = studies.best_trial(session, study.id)
+    if winner is None or winner.feasible is None:
         return _nothing_complete(study)
     return BadParameter(asked) if winner.feasible else NoFeasibleTrial(study.name, _closest(session, study))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from search import catalog
@@ -11,6 +11,8 @@ from search.definition import MAX_TERMS, Config, Objective
 from search.errors import Fault, shown
 from search.known import Known, direction_of, matches, measured_paths, resolve
 from search.names import listed, nearest
+from search.objective import REFERENCES
+from search.relative import ALONE, task_of, without_reference
 
 Range = tuple[float | None, float | None]
 """Least and greatest value that a number can have; None for no bound."""
@@ -27,8 +29,7 @@ def faults(known: Known) -> Iterator[Fault]:
     if objective is None or entry is None or not entry.available:
         return
     yield from catalog.config_faults(entry, objective.config, "objective.config")
-    if entry.name == "geometric_mean":
-        yield from _not_positive(objective, known)
+    yield from CHECKS.get(entry.name, _no_more)(objective, known)
     if entry.parameter("ideal") is not None:
         ideal = objective.config.get("ideal")
         if ideal is None or isinstance(ideal, dict):
@@ -38,16 +39,25 @@ def faults(known: Known) -> Iterator[Fault]:
 
 
 def filled(objective: Objective, known: Known) -> Config:
-    """Return the objective's config with its ideal values and its `mu`, where the aggregate reads them. Its metrics are echoed."""
+    """Return the objective's config with its ideal values and its `mu`, where the aggregate reads them. Its metrics are echoed.
+
+    References are those that are given, metric by metric; the others are measured.
+    """
     entry = catalog.find_aggregate(objective.aggregate or "mean")
     config = dict(objective.config)
     if entry is not None and entry.parameter("ideal") is not None:
-        given = _given(objective, known)
+        given = _given(objective, known, "ideal")
         ideals = {path: given.get(path, ideal_of(known, path, way)) for _, path, way in _optimized(objective, known)}
         config["ideal"] = {path: None if ideal is None else float(ideal) for path, ideal in ideals.items()}
     if entry is not None and entry.parameter("mu") is not None:
         mu = config.get("mu", SMOOTHING)
         config["mu"] = float(mu) if isinstance(mu, int | float) else mu
+    if entry is not None and entry.parameter(REFERENCES) is not None:
+        given = _given(objective, known, REFERENCES)
+        known_already: dict[str, Any] = {path: float(given[path]) for _, path, _ in _optimized(objective, known) if path in given}
+        config = {name: value for name, value in config.items() if name != REFERENCES}
+        if known_already:
+            config[REFERENCES] = known_already
     return config
 
 
@@ -104,32 +114,81 @@ def _not_positive(objective: Objective, known: Known) -> Iterator[Fault]:
 
 
 def _ideal_faults(objective: Objective, known: Known) -> Iterator[Fault]:
-    optimized = {path: direction for _, path, direction in _optimized(objective, known)}
-    declared = measured_paths(known)
-    if len(_ideals(objective)) > MAX_TERMS:
-        yield Fault("objective.config.ideal", f"at most {MAX_TERMS} values", str(len(_ideals(objective))))
-        return
-    for path, value in _ideals(objective).items():
-        at = f"objective.config.ideal.{path}"
-        if known.parts.named and not any(named in optimized for named in matches(path, declared)):
-            meant = nearest(path[:MAX_COMPARED], optimized)
-            yield Fault(at, f"a metric that the objective optimises ({listed(optimized)})", shown(path), meant)
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-            yield Fault(at, "a number: the metric's best value", shown(value))
-    given = _given(objective, known)
-    for path, direction in optimized.items():
+    yield from _number_faults(objective, known, "ideal", "the metric's best value")
+    given = _given(objective, known, "ideal")
+    for _, path, direction in _optimized(objective, known) if len(_numbers(objective, "ideal")) <= MAX_TERMS else ():
         if path not in given and ideal_of(known, path, direction) is None:
             expected = f"a number, the best value that {path} can have: the catalog knows none"
             yield Fault(f"objective.config.ideal.{path}", expected, "nothing")
 
 
-def _ideals(objective: Objective) -> Mapping[str, Any]:
-    ideals = objective.config.get("ideal")
-    return ideals if isinstance(ideals, dict) else {}
+def _number_faults(objective: Objective, known: Known, name: str, meaning: str) -> Iterator[Fault]:
+    """Yield what is wrong with an argument that has one number for each optimised metric, by its path."""
+    optimized = [path for _, path, _ in _optimized(objective, known)]
+    declared, numbers = measured_paths(known), _numbers(objective, name)
+    if len(numbers) > MAX_TERMS:
+        yield Fault(f"objective.config.{name}", f"at most {MAX_TERMS} values", str(len(numbers)))
+        return
+    for path, value in numbers.items():
+        at = f"objective.config.{name}.{path}"
+        if known.parts.named and not any(named in optimized for named in matches(path, declared)):
+            meant = nearest(path[:MAX_COMPARED], optimized)
+            yield Fault(at, f"a metric that the objective optimises ({listed(optimized)})", shown(path), meant)
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+            yield Fault(at, f"a number: {meaning}", shown(value))
 
 
-def _given(objective: Objective, known: Known) -> Mapping[str, Any]:
-    """Return the ideal values that the definition gives, those of a `*` for each metric; a path's own one goes first."""
-    declared, ideals = measured_paths(known), _ideals(objective)
-    starred = {path: value for name, value in ideals.items() if name not in declared for path in matches(name, declared)}
-    return {**starred, **ideals}
+def _delta_m_faults(objective: Objective, known: Known) -> Iterator[Fault]:
+    """Yield references that are none, and metrics that cannot have one."""
+    at, meaning = f"objective.config.{REFERENCES}", "what the metric is where its task is trained alone"
+    references = objective.config.get(REFERENCES)
+    if references is not None and not isinstance(references, dict):
+        yield Fault(at, "an object: what each metric is where its task is trained alone, by its path", shown(references))
+    yield from _number_faults(objective, known, REFERENCES, meaning)
+    for path, value in _numbers(objective, REFERENCES).items():
+        if value == 0 and not isinstance(value, bool):
+            yield Fault(f"{at}.{path}", "a number other than 0: a change is relative to it", shown(value))
+    yield from _unrelatable(objective, known)
+
+
+def _unrelatable(objective: Objective, known: Known) -> Iterator[Fault]:
+    """Yield the metrics that no task trained alone can be a reference of; one that is given needs no training."""
+    given, told = _given(objective, known, REFERENCES), set[int]()
+    for i, path, _ in _optimized(objective, known):
+        obstacle = without_reference(known, path)
+        if obstacle and i not in told and not (path in given and task_of(known, path)):
+            told.add(i)
+            yield Fault(f"objective.metrics.{i}.metric", f"{ALONE} (delta_m)", obstacle)
+
+
+def _pareto_faults(objective: Objective, known: Known) -> Iterator[Fault]:
+    """Yield what a front cannot be made of: a single metric, or epochs that no value ranks."""
+    paths = [path for _, path, _ in _optimized(objective, known)]
+    if known.parts.named and len(paths) == 1:
+        yield Fault("objective.metrics", "at least two optimised metrics with pareto: one has no trade-offs", f"{paths[0]} alone")
+    if objective.epoch == "best":
+        yield Fault("objective.epoch", "last with pareto: no one value tells which epoch is the best", "'best'")
+
+
+def _no_more(objective: Objective, known: Known) -> Iterator[Fault]:
+    yield from ()
+
+
+def _numbers(objective: Objective, name: str) -> Mapping[str, Any]:
+    numbers = objective.config.get(name)
+    return numbers if isinstance(numbers, dict) else {}
+
+
+def _given(objective: Objective, known: Known, name: str) -> Mapping[str, Any]:
+    """Return the numbers that the definition gives, those of a `*` for each metric; a path's own one goes first."""
+    declared, numbers = measured_paths(known), _numbers(objective, name)
+    starred = {path: value for key, value in numbers.items() if key not in declared for path in matches(key, declared)}
+    return {**starred, **numbers}
+
+
+CHECKS: Mapping[str, Callable[[Objective, Known], Iterator[Fault]]] = {
+    "geometric_mean": _not_positive,
+    "delta_m": _delta_m_faults,
+    "pareto": _pareto_faults,
+}
+"""What an aggregate asks of the objective beyond the form of its config."""

@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterator
 
 from search.definition import ObjectiveMetric
+from search.generations import GENETIC, population_size
 from search.known import Known, direction_of, matches, measured_paths, resolve
 from search.pruning import ladder
 from search.space import shared_by, simplex_members, simplex_total
 from search.weights import SharedWeight, Weight, WeightRange
+
+LEAST_GENERATIONS = 5
 
 
 def cautions(known: Known, trials: int) -> list[str]:
@@ -22,6 +25,14 @@ def _many_weights(known: Known, trials: int) -> Iterator[str]:
     searched, what = len(known.parts.searched()) + arguments, "parameter" if arguments else "weight"
     if searched * 10 > trials:
         yield f"{searched} searched {what}s for {trials} trials: ten trials or more per searched {what} give the sampler a chance"
+
+
+def _tuned_beside(known: Known, trials: int) -> Iterator[str]:
+    for place in known.parts.arguments():
+        yield (
+            f"{place}: it is searched beside the weights, and baselines train at its usual value (`current`, else the default), so "
+            "a gain over equal weights may be this argument's and not the weights'"
+        )
 
 
 def _dropped_losses(known: Known, trials: int) -> Iterator[str]:
@@ -67,7 +78,20 @@ def _unheard(known: Known, trials: int) -> Iterator[str]:
     search, objective = known.parts.search, known.parts.objective
     constrained = objective is not None and any(entry.strategy == "constraint" for entry in objective.metrics)
     if search is not None and search.sampler.name == "cmaes" and constrained:
-        yield "search.sampler: cmaes follows the objective's value alone and does not heed constraints; tpe and gp do"
+        yield "search.sampler: cmaes follows the objective's value alone and does not heed constraints; tpe, gp and nsga2 do"
+
+
+def _young(known: Known, trials: int) -> Iterator[str]:
+    """Warn of a genetic search that ends before it has selected anything: its first generation is drawn at random."""
+    search = known.parts.search
+    if search is None or search.sampler.name not in GENETIC:
+        return
+    size = population_size(search.sampler.name, search.sampler.config)
+    if trials < LEAST_GENERATIONS * size:
+        yield (
+            f"search.sampler: {trials} trials are {trials / size:.3g} generations of {size}, the first of them random draws; "
+            f"{search.sampler.name} needs some {LEAST_GENERATIONS} and more, tpe learns from fewer trials"
+        )
 
 
 def _unjudged(known: Known, trials: int) -> Iterator[str]:
@@ -124,10 +148,12 @@ def _unpublished(known: Known, trials: int) -> Iterator[str]:
 
 CAUTIONS = (
     _many_weights,
+    _tuned_beside,
     _dropped_losses,
     _outside,
     _another_total,
     _unheard,
+    _young,
     _unjudged,
     _unlearnt,
     _turned,

@@ -9,15 +9,19 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from search import aggregates, catalog, described, pruning, ranges, simplex, space
+from search import aggregates, catalog, described, pruning, ranges, relative, simplex, space
 from search.arguments import searched_in
 from search.definition import Loss, Objective, Penalty, Search
 from search.errors import Fault
 from search.known import Known, direction_of, is_weighted, matches, measured_paths, resolve
 from search.names import listed, nearest
+from search.objective import is_pareto
 from search.weights import FractionRange, SharedWeight, WeightRange
 
 MAX_GRID = 100_000
+
+ONE_VALUED = frozenset({"cmaes"})
+"""Samplers that follow one value."""
 
 WEIGHTED = (
     "an unweighted per-task metric: a weighted loss depends on the searched weights, so minimising it only drives them to their "
@@ -32,7 +36,8 @@ def faults(known: Known) -> list[Fault]:
 
 def objective_faults(known: Known) -> list[Fault]:
     """Return what is wrong with the objective alone: a stored study may be judged by another."""
-    return [fault for check in (_aggregate, aggregates.faults, _objective, ranges.objective_faults) for fault in check(known)]
+    checks = (_aggregate, aggregates.faults, relative.bound_faults, _objective, ranges.objective_faults)
+    return [fault for check in checks for fault in check(known)]
 
 
 def _workload(known: Known) -> Iterator[Fault]:
@@ -195,6 +200,15 @@ def _aggregate(known: Known) -> Iterator[Fault]:
         yield Fault("objective.metrics", "at least one metric with strategy optimize", "none")
 
 
+def _follows_values(known: Known) -> Iterator[Fault]:
+    """Refuse a sampler that follows one value where there is none."""
+    search, objective = known.parts.search, known.parts.objective
+    if search is not None and objective is not None and is_pareto(objective) and search.sampler.name in ONE_VALUED:
+        names = [entry.name for entry in catalog.SAMPLERS if entry.available and entry.name not in ONE_VALUED]
+        expected = f"one of {listed(names)} with pareto: {search.sampler.name} follows one value, and a front has none"
+        yield Fault("search.sampler.name", expected, repr(search.sampler.name))
+
+
 def _unavailable(path: str, name: str, entry: catalog.StrategyEntry | None, entries: Sequence[catalog.StrategyEntry]) -> Fault:
     names = [other.name for other in entries if other.available]
     got = f"{name!r} (announced, but not yet supported)" if entry is not None else repr(name)
@@ -300,6 +314,8 @@ CHECKS = (
     _pruner,
     _aggregate,
     aggregates.faults,
+    relative.bound_faults,
+    _follows_values,
     _objective,
     _weights,
     _searched,

@@ -8,10 +8,11 @@ from datetime import datetime
 
 import structlog
 
-from search import normal, sampling
+from search import importance, normal, sampling
 from search.anchors import resolved, wanted
 from search.definition import Objective, StudyDefinition
 from search.plan import End, History, Run, Score, plan
+from search.recall import recalled
 from search.scoring import measurements, objective_of, score
 from storage import answers, leases, studies, trials
 from storage.database import Database, Session
@@ -139,6 +140,8 @@ def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, 
         score(session, study, definition, step.anchors)
         step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
     if isinstance(step, End):
+        if step.state is StudyState.COMPLETE:
+            importance.analyse(session, study, definition, now)
         studies.end_study(session, study.id, step.state, step.reason, now)
     if not isinstance(step, Run):
         return []
@@ -155,7 +158,7 @@ def history_of(session: Session, study: StudyRecord, definition: StudyDefinition
     return History(
         budget=study.trial_budget,
         counts=counts,
-        trials=trials.search_history(session, study.id),
+        trials=recalled(session, study, definition),
         references=[trial for trial in fixed if trial.role is Role.REFERENCE],
         baselines=[trial for trial in fixed if trial.role is Role.BASELINE],
         confirmed=frozenset((trial.confirms, trial.seed) for trial in confirmations if trial.confirms is not None),

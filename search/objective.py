@@ -13,6 +13,9 @@ from search.catalog.strategies import SMOOTHING
 from search.definition import Config, Objective, ObjectiveMetric, RelativeBound
 from storage.records import Values
 
+PARETO = "pareto"
+"""The aggregate without a value."""
+
 REFERENCES = "references"
 """The argument of `delta_m`: what each task reaches alone, by metric path; given, or measured before the search."""
 
@@ -53,13 +56,22 @@ def evaluate(objective: Objective, measured: Values) -> Score:
     delta_m is NaN.
     """
     values = {entry.metric: measured.get(entry.metric, math.nan) for entry in objective.metrics}
-    optimized = [entry for entry in objective.metrics if entry.strategy == "optimize"]
-    counted = [_counted(objective, entry, values[entry.metric]) for entry in optimized]
+    counted = [_counted(objective, entry, values[entry.metric]) for entry in optimized(objective)]
     value = AGGREGATES[objective.aggregate or "mean"](counted, objective.config)
     violations = {
         entry.metric: _violation(entry, values[entry.metric]) for entry in objective.metrics if entry.strategy == "constraint"
     }
     return Score(value, values, all(amount == 0 for amount in violations.values()), violations)
+
+
+def is_pareto(objective: Objective) -> bool:
+    """Tell whether trials have no one value, and are told apart by dominance."""
+    return objective.aggregate == PARETO
+
+
+def optimized(objective: Objective) -> list[ObjectiveMetric]:
+    """Return the metrics that are optimised, in their order."""
+    return [entry for entry in objective.metrics if entry.strategy == "optimize"]
 
 
 def sign(entry: ObjectiveMetric) -> float:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from search import sampling, space
 from search.anchors import Measurement, anchors, is_resolved, measured_by, resolved, settled, wanted
 from search.baselines import baselines
+from search.compromise import scored
 from search.confirmation import confirmations, finalists, whole_seeds
 from search.definition import StudyDefinition
 from search.initial import divisors
@@ -174,7 +175,7 @@ def _confirmations(definition: StudyDefinition, history: History, planned: Seque
     before = [Role.REFERENCE, Role.BASELINE, Role.SEARCH]
     if planned or history.count(roles=before, states=[TrialState.WAITING, TrialState.RUNNING]):
         return []
-    best = finalists(definition, history.trials)
+    best = finalists(definition, scored(definition.objective, history.trials))
     if not best:
         return []
     others = [trial for trial in (*history.baselines, *one_of_each(history.references)) if trial.state is TrialState.COMPLETE]

@@ -12,7 +12,7 @@ from search.definition import Objective, StudyDefinition
 from search.errors import DefinitionRefused
 from search.known import Description, Known
 from search.normal import echoed_objective
-from search.objective import Score, evaluate
+from search.objective import Score, evaluate, optimized
 from search.parts import parts_of
 from storage.records import Values
 
@@ -74,17 +74,34 @@ class Front:
         return max(self.trials, key=lambda number: turn * self.trials[number][path], default=None)
 
 
+def front_numbers(objective: Objective, measured: Measurements) -> list[int]:
+    """Return the numbers of the trials that keep all constraints and that no other such trial beats, in order."""
+    found = _points(objective, measured)
+    feasible = [number for number in found if evaluate(objective, measured[number]).feasible]
+    return [feasible[i] for i in pareto.front([found[number] for number in feasible], list(_directions(objective).values()))]
+
+
+def _points(objective: Objective, measured: Measurements) -> dict[int, pareto.Point]:
+    """Return the optimised metrics of the trials that have a finite number of each, by number."""
+    points = {
+        number: tuple(values.get(entry.metric, math.nan) for entry in optimized(objective))
+        for number, values in sorted(measured.items())
+    }
+    return {number: point for number, point in points.items() if all(map(math.isfinite, point))}
+
+
+def _directions(objective: Objective) -> dict[str, str]:
+    return {entry.metric: entry.direction or "maximize" for entry in optimized(objective)}
+
+
 def pareto_front(objective: Objective, measured: Measurements, reference: Values | None = None) -> Front:
     """Return the front of the trials that keep all constraints and have a finite number of each optimised metric.
 
     `reference` replaces the worst value of the metrics that it names.
     """
-    directions = {entry.metric: entry.direction or "maximize" for entry in objective.metrics if entry.strategy == "optimize"}
-    points = {number: tuple(values.get(path, math.nan) for path in directions) for number, values in sorted(measured.items())}
-    finite = {number: point for number, point in points.items() if all(map(math.isfinite, point))}
-    feasible = [number for number in finite if evaluate(objective, measured[number]).feasible]
+    directions, finite = _directions(objective), _points(objective, measured)
     ways = list(directions.values())
-    numbers = [feasible[i] for i in pareto.front([finite[number] for number in feasible], ways)]
+    numbers = front_numbers(objective, measured)
     worst = dict(zip(directions, pareto.worst(list(finite.values()), ways), strict=True)) if finite else {}
     bound = {**worst, **(reference or {})}
     chosen = [finite[number] for number in numbers]

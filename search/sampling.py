@@ -21,7 +21,9 @@ from optuna.trial import TrialState as OptunaState
 
 from search import space
 from search.definition import StudyDefinition
+from search.generations import IN_GENERATIONS, left_of_generation, population_size
 from search.quasirandom import quasirandom_points
+from search.told import directions, told_values, without_extremes
 from search.weights import SharedWeight, WeightChoice
 from storage.records import Reason, TrialRecord, TrialState, Values
 
@@ -57,37 +59,11 @@ def batch_limit(definition: StudyDefinition, told: Sequence[TrialRecord]) -> int
     chosen = definition.search.sampler
     if chosen.name in space.UNLEARNING:
         return definition.search.cohort_size or 1024
-    if chosen.name == "cmaes":
-        return _left_of_generation(definition, told)
+    if chosen.name in IN_GENERATIONS:
+        return left_of_generation(definition, told)
     if chosen.name == "gp":  # its first trials are random draws, so they may as well be trained together
         return NEXT_COHORTS_OF_GP if told else int(chosen.config.get("n_startup_trials", 10))  # type: ignore[arg-type]
     return NEXT_COHORTS if told else FIRST_COHORT
-
-
-def _left_of_generation(definition: StudyDefinition, told: Sequence[TrialRecord]) -> int:
-    """Return how many trials CMA-ES's generation still lacks; 0 while one that is fully planned is being trained.
-
-    It learns from whole generations alone: the first `popsize` results of one make the next, and any more of them are wasted. So a
-    second worker waits for the generation rather than spend the budget on it: more workers do not make it learn less.
-    A trial without a value (diverged, failed) is no part of its generation, and is drawn again.
-    """
-    size = _popsize(definition)
-    latest = max((_generation(record) for record in told), default=0)
-    states = [(record.state, record.value) for record in told if _generation(record) == latest]
-    results = sum(state is TrialState.COMPLETE and value is not None and math.isfinite(value) for state, value in states)
-    unfinished = sum(TOLD_AS.get(state) is OptunaState.RUNNING for state, _ in states)
-    return size if results >= size else max(size - results - unfinished, 0)
-
-
-def _popsize(definition: StudyDefinition) -> int:
-    given = definition.search.sampler.config.get("popsize")
-    # Hansen, "The CMA Evolution Strategy: A Tutorial", equation 48; the cmaes package does the same.
-    return given if isinstance(given, int) else 4 + math.floor(3 * math.log(len(space.parameters(definition))))
-
-
-def _generation(record: TrialRecord) -> int:
-    """Return the generation that a trial of CMA-ES belongs to; its variants name theirs `cma:`, `sepcma:` or `cmawm:generation`."""
-    return next((int(value) for name, value in record.sampler_state.items() if name.endswith(":generation")), -1)
 
 
 def unavailable(definition: StudyDefinition) -> Reason | None:
@@ -109,9 +85,14 @@ def suggest(definition: StudyDefinition, told: Sequence[TrialRecord], place: Pla
 
 def _ask(definition: StudyDefinition, told: Sequence[TrialRecord], place: Place, count: int) -> list[Drawn]:
     distributions = {path: _distribution(weight) for path, weight in space.parameters(definition).items()}
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    ways = directions(definition.objective)
+    worth = told_values(definition.objective, told)
+    if definition.search.sampler.name in MODELLING:
+        worth = without_extremes(worth, ways)
+    study = optuna.create_study(directions=ways, sampler=optuna.samplers.RandomSampler(seed=0))
     by_number = sorted(told, key=lambda record: record.number)
-    study.add_trials([frozen for record in by_number if (frozen := _frozen(record, definition, distributions)) is not None])
+    frozen = [_frozen(record, definition, distributions, worth.get(record.number)) for record in by_number]
+    study.add_trials([trial for trial in frozen if trial is not None])
     drawn = []
     for number in range(place.number, place.number + count):
         study.sampler = _sampler(definition, _seed(definition.search.seed, number), distributions)
@@ -129,9 +110,12 @@ def _random(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler
 
 
 def _tpe(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
+    # Optuna's own default is not joint for several values. Measured on known fronts, 32 and 64 trials, 12 seeds: the median of the
+    # hypervolume is as good or better jointly, and the worst seed's better throughout.
+    jointly = config.get("multivariate") is not False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` was the user's own choice
-        return optuna.samplers.TPESampler(seed=seed, **config)
+        return optuna.samplers.TPESampler(seed=seed, **{**config, "multivariate": jointly})
 
 
 def _gp(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
@@ -146,14 +130,18 @@ def _cmaes(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
         return _CmaEs(seed=seed, n_startup_trials=0, **config)
 
 
-class _CmaEs(optuna.samplers.CmaEsSampler):
-    """CMA-ES that is told its space. Optuna's learns it from complete trials and draws at random until there are some, so that the
-    whole first cohort would belong to no generation."""
+class _Spaced(optuna.samplers.BaseSampler):
+    """A sampler that is told its space. Optuna's learn it from complete trials, at every call anew."""
 
     whole: Mapping[str, BaseDistribution] = {}
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return dict(self.whole)
+
+
+class _CmaEs(_Spaced, optuna.samplers.CmaEsSampler):
+    """CMA-ES. Optuna's draws at random until there are complete trials, so that the whole first cohort would belong to no
+    generation."""
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         with warnings.catch_warnings():
@@ -161,19 +149,89 @@ class _CmaEs(optuna.samplers.CmaEsSampler):
             return super().sample_relative(study, trial, search_space)
 
 
+class _Genetic(_Spaced, optuna.samplers.BaseGASampler):
+    """NSGA rebuilt from rows. Its class names the attribute that has a trial's generation, so it may never be renamed.
+
+    Optuna's keeps each generation's parents in the study, and goes back to the first generation where they are lost, as they are
+    here. This one works them out anew, the oldest first, through the generations that are told, and draws the same however often
+    it is rebuilt.
+    """
+
+    generations: Sequence[int] = ()
+
+    def __init__(self, *, seed: int, **config: Any) -> None:
+        super().__init__(seed=seed, **config)  # type: ignore[call-arg]
+        self.config = config
+        # Optuna's own would begin with the same numbers as those that choose parents: what mutates would depend on who they are.
+        self.mutations = optuna.samplers.RandomSampler(seed=seed ^ 1)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        key = self._get_generation_key()
+        complete = study.get_trials(deepcopy=False, states=[OptunaState.COMPLETE])
+        self.generations = sorted({each.system_attrs[key] for each in complete if key in each.system_attrs})
+        for generation in self.generations[:-1]:
+            self.get_parent_population(study, generation + 1)
+        super().before_trial(study, trial)
+
+    def get_parent_population(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        before = [each for each in self.generations if each < generation]
+        return super().get_parent_population(study, before[-1] + 1) if before else []
+
+    def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        # By number, as Optuna gives them back once it has kept them: else the first child of a call would have other parents.
+        return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)  # type: ignore[safe-super]
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self.mutations.sample_independent(study, trial, param_name, param_distribution)
+
+
+class Nsga2(_Genetic, optuna.samplers.NSGAIISampler):
+    """NSGA-II (Deb et al. 2002)."""
+
+
+class Nsga3(_Genetic, optuna.samplers.NSGAIIISampler):
+    """NSGA-III (Deb and Jain 2014). Who survives of a crowded niche is drawn by lot: from `lots`, the study's seed."""
+
+    lots = 0
+
+    def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        drawing = _nsga3(self.config, _seed(self.lots, generation))
+        drawing.generations = self.generations
+        return super(Nsga3, drawing).select_parent(study, generation)
+
+
+def _nsga2(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
+    return Nsga2(seed=seed, **{**config, "population_size": population_size("nsga2", config)})
+
+
+def _nsga3(config: Mapping[str, Any], seed: int) -> Nsga3:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # all of it is, in Optuna's words
+        return Nsga3(seed=seed, **{**config, "population_size": population_size("nsga3", config)})
+
+
 SAMPLERS: Mapping[str, Callable[[Mapping[str, Any], int], optuna.samplers.BaseSampler]] = {
     "random": _random,
     "tpe": _tpe,
     "gp": _gp,
     "cmaes": _cmaes,
+    "nsga2": _nsga2,
+    "nsga3": _nsga3,
 }
+
+MODELLING = frozenset({"tpe", "gp", "cmaes"})
+"""Samplers that model how values lie, so that an extreme one spoils what they learn. NSGA only compares trials."""
 
 
 def _sampler(definition: StudyDefinition, seed: int, distributions: Mapping[str, BaseDistribution]) -> optuna.samplers.BaseSampler:
     chosen = definition.search.sampler
     sampler = SAMPLERS[chosen.name](chosen.config, seed)
-    if isinstance(sampler, _CmaEs):
+    if isinstance(sampler, _Spaced):
         sampler.whole = distributions
+    if isinstance(sampler, Nsga3):
+        sampler.lots = definition.search.seed
     return sampler
 
 
@@ -211,10 +269,18 @@ TOLD_AS = {
 }
 
 
-def _frozen(record: TrialRecord, definition: StudyDefinition, distributions: dict[str, BaseDistribution]) -> FrozenTrial | None:
-    """Return the stored trial as Optuna's, or None for one that tells the sampler nothing (failed, cancelled)."""
+def _frozen(
+    record: TrialRecord,
+    definition: StudyDefinition,
+    distributions: dict[str, BaseDistribution],
+    values: tuple[float, ...] | None,
+) -> FrozenTrial | None:
+    """Return the stored trial as Optuna's, or None for one that tells the sampler nothing (failed, cancelled).
+
+    `values` are what it is worth; a complete trial without them is told as pruned.
+    """
     state = TOLD_AS.get(record.state)
-    if state is OptunaState.COMPLETE and not math.isfinite(record.value if record.value is not None else math.nan):
+    if state is OptunaState.COMPLETE and values is None:
         state = OptunaState.PRUNED
     if state is None:
         return None
@@ -222,7 +288,7 @@ def _frozen(record: TrialRecord, definition: StudyDefinition, distributions: dic
     judged = record.state is TrialState.PRUNED and record.value is not None and math.isfinite(record.value)
     return create_trial(
         state=state,
-        value=float(record.value) if state is OptunaState.COMPLETE and record.value is not None else None,
+        values=values if state is OptunaState.COMPLETE else None,
         params=_to_optuna(definition, record.parameters),
         distributions=distributions,
         system_attrs=dict(record.sampler_state),

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from search import normal
+from search import importance, normal
 from search.child import Child, ChildLost, Message
 from search.claim import Claim, Claimant, claim
 from search.cohort_run import CohortRun
@@ -123,6 +123,7 @@ class Worker:
             self._beat("idle")
             self._descriptions.publish()
             child = self._warm_child()
+            importance.load()  # now, while the first child loads TensorFlow, and not while a study is locked
             work = claim(self._database, self._claimant) if self._descriptions.settled else None
             if work is None:
                 self._listen_idle(child)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from steelyard.connection import Clock, Connection, Retries
 from steelyard.definitions import Definition, named, read_definition
-from steelyard.documents import BestWeights, ParetoFront, Ranking, Study, Trial, Validation
+from steelyard.documents import BestWeights, ParetoFront, Ranking, Sensitivity, Study, Trial, Validation
 from steelyard.errors import NoScript, NotFound, UnexpectedAnswer, WaitTimeout
 from steelyard.program import version
 
@@ -132,9 +132,9 @@ class Client:
     def best(self, study: StudyOrName, pick: str | None = None, aggregate: str | None = None) -> BestWeights:
         """Return the best-weights document, also while the study runs (`final` is false then).
 
-        `pick` takes one of the Pareto front: `knee`, `nearest_ideal` or `metric:PATH`. `aggregate` judges by the same metrics under
-        another aggregate, such as `worst`. Raises NoTrialYet, NoFeasibleTrial (`closest` came nearest), SeveralBest (say which by
-        `pick`).
+        `pick` takes one of the Pareto front: `knee`, `nearest_ideal`, `metric:PATH` or `confirmed`. `aggregate` judges by the same
+        metrics under another aggregate, such as `worst`. Raises NoTrialYet, NoFeasibleTrial (`closest` came nearest), SeveralBest
+        (say which by `pick`).
         """
         query = {"pick": pick, "aggregate": aggregate}
         return cast(BestWeights, self._connection.call("GET", f"{_at(study)}/best", query=query))
@@ -162,6 +162,13 @@ class Client:
         point = ",".join(f"{path}:{float(value)!r}" for path, value in (reference or {}).items())
         query = {"reference": point or None}
         return cast(ParetoFront, self._connection.call("GET", f"{_at(study)}/pareto", query=query))
+
+    def sensitivity(self, study: StudyOrName) -> Sensitivity:
+        """Return how much each searched parameter matters, and which range of it is as good as the best within noise.
+
+        Raises NoSensitivity where the study did not come to its end, NoSensitivityYet while it has not.
+        """
+        return cast(Sensitivity, self._connection.call("GET", f"{_at(study)}/sensitivity"))
 
     def export(self, study: StudyOrName, format: str = "jsonl") -> Iterator[bytes]:  # noqa: A002 - the contract's word
         """Iterate over the bytes of all trials as `jsonl` or `csv`. Raises in the middle where the connection breaks."""

@@ -89,12 +89,13 @@ class Metrics(TypedDict):
 
 
 class Epoch(TypedDict):
-    """One epoch of a trial's latest attempt; epoch 0 is before training."""
+    """One epoch of a trial's latest attempt; epoch 0 is before training. `weights` are in force at its end, where they move."""
 
     epoch: int
     train: Numbers
     validation: Numbers
     seconds: float
+    weights: Numbers
     not_finite: Mapping[str, str]
 
 
@@ -171,6 +172,55 @@ class ParetoFront(TypedDict):
     reference_point: Numbers
     hypervolume: float | None
     picks: Mapping[str, int | None]
+    rules: list[str]
+    not_finite: Mapping[str, str]
+
+
+class Importance(TypedDict):
+    """A parameter's shares of what matters, for the objective's value and for each metric; None where nothing can be told."""
+
+    objective: float | None
+    metrics: Numbers
+
+
+class Range(TypedDict):
+    """The values of a parameter that are as good as the best within noise; `values` only of a choice."""
+
+    low: float | None
+    high: float | None
+    best: float | str
+    to_lowest: bool
+    to_highest: bool
+    searched: list[float] | None
+    values: NotRequired[list[float | str]]
+    sentence: str
+
+
+class Noise(TypedDict):
+    """How far one training's value lies from seed to seed, and the `least` search value that is as good as the best."""
+
+    std: float | None
+    of: str | None
+    level: float
+    best: float | None
+    margin: float | None
+    least: float | None
+    why: str | None
+
+
+class Sensitivity(TypedDict):
+    """How much each parameter matters and which range of it is as good as the best, both by parameter; `rules` define them."""
+
+    study: str
+    state: str
+    final: bool
+    sequence: int
+    trial: int | None
+    trials: int
+    importance: Mapping[str, Importance]
+    untold: Mapping[str, str]
+    ranges: Mapping[str, Range]
+    noise: Noise
     rules: list[str]
     not_finite: Mapping[str, str]
 

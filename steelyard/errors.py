@@ -17,6 +17,8 @@ SteelyardError
     |   |   +-- NoTrialYet          the study still runs: ask again
     |   +-- NoFeasibleTrial     no trial keeps the constraints; `closest` came nearest
     |   +-- SeveralBest         name a `pick`
+    |   +-- NoSensitivity       the study ended before what matters was worked out
+    |   |   +-- NoSensitivityYet    the study still runs: ask again
     |   +-- DefinitionChanged   the name is taken by another definition; `changed` lists where
     +-- TooLarge            413
     +-- TooManyRequests     429, to the end
@@ -161,6 +163,26 @@ class NoFeasibleTrial(Conflict):
 class SeveralBest(Conflict):
     """The objective has a front, not one best trial: say which by `pick`."""
 
+    @property
+    def picks(self) -> Mapping[str, int]:
+        """What may be picked, and the number of the trial that it is now."""
+        found = self.document.get("picks")
+        return found if isinstance(found, Mapping) else {}
+
+
+class NoSensitivity(Conflict):
+    """The study ended before its plan did, so nobody worked out what matters."""
+
+
+class NoSensitivityYet(NoSensitivity):
+    """What matters is worked out when the study comes to its end; it still runs."""
+
+    @property
+    def retry_after_seconds(self) -> float | None:
+        """When to ask again, as the service says."""
+        seconds = self.document.get("retry_after_seconds")
+        return float(seconds) if isinstance(seconds, int | float) else None
+
 
 class DefinitionChanged(Conflict):
     """Another definition bears this name."""
@@ -193,6 +215,8 @@ BY_KIND: Mapping[str, type[ProblemError]] = {
     "no-trial-yet": NoTrialYet,
     "no-feasible-trial": NoFeasibleTrial,
     "several-best": SeveralBest,
+    "no-sensitivity": NoSensitivity,
+    "no-sensitivity-yet": NoSensitivityYet,
 }
 BY_STATUS: Mapping[int, type[ProblemError]] = {
     404: NotFound,

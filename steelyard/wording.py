@@ -87,6 +87,11 @@ def standing(study: Study) -> str:
     return ", ".join(parts)
 
 
+def has_front(study: Study) -> bool:
+    """Tell whether a study has a front of best trials in place of one."""
+    return (study["definition"].get("objective") or {}).get("aggregate") == "pareto"
+
+
 def plain(text: object) -> str:
     """Return text that cannot steer a terminal: what is not printable is shown as a mark."""
     return "".join(char if char.isprintable() or char == "\n" else "�" for char in str(text))

@@ -14,6 +14,7 @@ from app.dependencies import Document, Storage, StudyName
 from app.openapi import RANK_BODY
 from app.refusals import BadParameter, NotYet
 from app.schemas.results import BestWeights, ParetoFront, Ranking
+from app.schemas.sensitivity import Sensitivity
 from search.errors import Fault, shown
 from storage import studies
 
@@ -31,7 +32,8 @@ def show_best(
         str,
         Query(
             max_length=200,
-            description="`objective`, or of the Pareto front `knee`, `nearest_ideal` or `metric:PATH`, the best in one metric.",
+            description="`objective`, or of the Pareto front `knee`, `nearest_ideal` or `metric:PATH`, the best in one metric; "
+            "`confirmed` where a study with aggregate `pareto` has trained its finalists again.",
         ),
     ] = "objective",
     aggregate: Annotated[
@@ -40,7 +42,8 @@ def show_best(
 ) -> Response:
     """Show the best weights so far; `final` tells whether the study has ended.
 
-    409 of three types: `no-trial-yet` (with Retry-After), `no-trial` (it ended without one), `no-feasible-trial` (with `closest`).
+    409 of four types: `no-trial-yet` (with Retry-After), `no-trial` (it ended without one), `no-feasible-trial` (with `closest`),
+    and of a study with aggregate `pareto` that is asked without `pick`: `several-best` (with `picks`).
     """
     if pick != "objective" and aggregate is not None:
         raise BadParameter(Fault("query.pick", "pick or aggregate, not both: a front has no aggregate", shown(pick)))
@@ -51,7 +54,7 @@ def show_best(
         elif pick != "objective":
             document = judging.best_picked(session, study, pick)
         else:
-            document = results.best_weights(session, study)
+            document = judging.best(session, study)
     return tagged(request, BestWeights.model_validate(document))
 
 
@@ -74,6 +77,17 @@ def show_pareto(
         study = studies.get_study(session, name)
         document = judging.front_document(session, study, judging.front(session, study, reference))
     return tagged(request, ParetoFront.model_validate(document))
+
+
+@router.get("/sensitivity", response_model=Sensitivity)
+def show_sensitivity(request: Request, name: StudyName, storage: Storage) -> Response:
+    """Show how much each searched parameter matters, and which range of it is as good as the best within noise.
+
+    409 of two types: `no-sensitivity-yet` (with Retry-After), `no-sensitivity` (it ended before its plan did).
+    """
+    with storage.reading() as session:
+        document = results.sensitivity_document(session, studies.get_study(session, name))
+    return tagged(request, Sensitivity.model_validate(document))
 
 
 @router.post("/rank", response_model=Ranking, openapi_extra=RANK_BODY)

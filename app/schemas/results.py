@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from app.schemas.common import AnchorBody, Body, NotFinite, Numbers
+from app.schemas.sensitivity import Matters
 from app.schemas.trials import MetricsBody, ObjectiveBody
 from search.definition import Objective
 from search.weights import Strict
@@ -139,6 +140,9 @@ class BestWeights(Body):
     objective: BestObjective
     metrics: MetricsBody
     confirmation: ConfirmationBody | None = Field(default=None, description="Absent where the study has none, or has not ended.")
+    sensitivity: Matters | None = Field(
+        default=None, description="What matters, and within what range nothing does. Absent before the study is COMPLETE."
+    )
     baselines: dict[str, BaselineBody]
     training: dict[str, Any]
     workload: dict[str, Any] = Field(
@@ -205,6 +209,8 @@ class ParetoFront(Body):
     hypervolume: float | None = Field(
         description="What the front dominates beyond the reference point; null where it is too large."
     )
-    picks: dict[str, int | None] = Field(description="`GET .../best?pick=` of these.", examples=[{"knee": 17, "nearest_ideal": 9}])
+    picks: dict[str, int | None] = Field(
+        description="`GET .../best?pick=` of these; `rules` says how they pick.", examples=[{"knee": 17, "nearest_ideal": 9}]
+    )
     rules: list[str] = Field(description="How each of these is defined.")
     not_finite: NotFinite = Field(default_factory=dict)

@@ -56,7 +56,7 @@ NSGA_OWNED = {
     "after_trial_strategy": f"no `after_trial_strategy`: it {NO_CALLABLE}",
 }
 NSGA = (
-    integer("population_size", 16, "Trials of a generation.", least=2, most=1000),
+    integer("population_size", 16, "Trials of a generation.", least=2, most=200),
     Parameter(
         "mutation_prob", None, "number", "Chance that a child's weight is drawn anew; null: 1 / weights.", True, least=0, most=1
     ),
@@ -83,9 +83,7 @@ SAMPLERS = (
         parameters=(
             integer("n_startup_trials", 10, "Random trials before it begins to learn.", least=0, most=100_000),
             integer("n_ei_candidates", 24, "Candidates compared for one suggestion.", least=1, most=10_000),
-            Parameter(
-                "multivariate", None, "boolean", "Model weights jointly; null: jointly for one objective value.", nullable=True
-            ),
+            Parameter("multivariate", None, "boolean", "Model weights jointly; null: they are.", nullable=True),
             boolean("group", False, "With `multivariate`: model weights that occur together as groups."),
             boolean("constant_liar", True, "Keep away from settings that are being trained."),
         ),

@@ -382,7 +382,7 @@ class CohortEngine:
         for setting, where in group.running():
             for path in self._problem.paths:
                 value = float(values[path][where])
-                if group.counts(setting, path) and not math.isfinite(value):
+                if not math.isfinite(value) and group.counts(setting, path):
                     named = "not a number" if math.isnan(value) else "infinite"
                     reason = Reason("diverged", f"epoch {epoch}: the {split}term {path} is {named}")
                     _end(group, setting, TrialState.DIVERGED, reason, observer)

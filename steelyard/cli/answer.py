@@ -17,6 +17,8 @@ TITLES = {"current": "yours", "inverse_initial_loss": "inverse loss"}
 ADAPTIVE = ("uncertainty", "dwa", "random", "gradnorm")
 """Rules whose weights move in training."""
 
+PARETO = "pareto"
+
 Best = Mapping[str, Any]
 
 
@@ -79,7 +81,7 @@ def _confirmed(best: Best, told: Mapping[str, Any], columns: Sequence[str]) -> I
     yield f"{len(told['seeds'])} fresh seeds, {told['split']} split:", []
     for path, arrow in _metrics(best).items():
         yield f"{path} {arrow}", [_spread(each["metrics"].get(path)) if each else "" for each in candidates]
-    yield f"{best['objective']['aggregate']}", [_spread(each["value"]) if each else "" for each in candidates]
+    yield _valued(best), [_spread(each["value"]) if each else "" for each in candidates]
     leads = [told["against"].get(rule) for rule in columns]
     yield "tuned is ahead by", [f"{lead['difference']:+.3g}" if lead else "" for lead in leads]
     yield "99 % interval", [f"{lead['low']:+.3g} to {lead['high']:+.3g}" if lead else "" for lead in leads]
@@ -90,7 +92,13 @@ def _measured(best: Best, columns: Sequence[str]) -> Iterator[tuple[str, list[st
     yield "one seed, validation split:", []
     for path, arrow in _metrics(best).items():
         yield f"{path} {arrow}", [number(objective["values"].get(path)) for objective in objectives]
-    yield f"{best['objective']['aggregate']}", [number(objective["value"]) for objective in objectives]
+    if best["objective"]["aggregate"] != PARETO:
+        yield _valued(best), [number(objective["value"]) for objective in objectives]
+
+
+def _valued(best: Best) -> str:
+    """Return what the value is of: the aggregate, or for a front the compromise that its finalists are confirmed by."""
+    return "compromise" if best["objective"]["aggregate"] == PARETO else str(best["objective"]["aggregate"])
 
 
 def _spread(spread: Mapping[str, Any] | None) -> str:
@@ -102,7 +110,9 @@ def _spread(spread: Mapping[str, Any] | None) -> str:
 def conclusion(best: Best) -> list[str]:
     """Return what the document says, in sentences: the verdict, what the search had promised, and what else would do as well."""
     told = best.get("confirmation")
-    if told is None:
+    if told is None and best["picked_by"] != "objective":
+        found = [f"Trial {best['trial']} is what {best['picked_by']} picks, on one seed; what it is worth on others is not known."]
+    elif told is None:
         reason = "the study has no confirmation" if best["final"] else "the study has not ended"
         found = [f"Trial {best['trial']} has the best value on one seed; whether it is really better is not known: {reason}."]
     else:

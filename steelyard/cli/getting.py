@@ -1,4 +1,4 @@
-"""Commands that take results home: best, pareto, export."""
+"""Commands that take results home: best, pareto, sensitivity, export."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORMATS = ("jsonl", "csv")
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (best, pareto, export):
+    for command in (best, pareto, sensitivity, export):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -36,7 +36,7 @@ def best(
         str | None, typer.Option("--script", metavar="FILE", help="Write a Keras file there that trains the winner again.")
     ] = None,
     pick: Annotated[
-        str | None, typer.Option("--pick", help="One of the Pareto front: knee, nearest_ideal or metric:PATH (best in one metric).")
+        str | None, typer.Option("--pick", help="One of the Pareto front: knee, nearest_ideal, metric:PATH or confirmed.")
     ] = None,
     aggregate: Annotated[
         str | None, typer.Option("--aggregate", help="Judge by the same metrics under another aggregate, such as worst.")
@@ -96,6 +96,15 @@ def pareto(name: StudyName, as_json: Json = False, url: Url = None) -> None:
     answer(found, as_json, lambda: front_table(found) if found["trials"] else f"No trial of {name} is complete and feasible yet.")
     if found["trials"] and not wants_document(as_json):
         note(f"Hypervolume {figure(found, 'hypervolume')}. Weights of the knee: steelyard best {name} --pick knee")
+
+
+def sensitivity(name: StudyName, as_json: Json = False, url: Url = None) -> None:
+    """Get how much each searched parameter matters, and which range of it is as good as the best."""
+    from steelyard.cli.matters import drawn
+
+    with connect(url) as client:
+        found = client.sensitivity(name)
+    answer(found, as_json, lambda: drawn(found))
 
 
 def export(

@@ -109,7 +109,10 @@ def _ends(found: Iterator[Trial]) -> Iterator[dict[str, Any]]:
         if not trial["ended"] and not why:
             continue
         role = trial["rule"] or trial["role"]
-        value = f", worth {worth(trial)}" if trial["state"] == "COMPLETE" else ""
+        judged = (
+            trial["objective"]["value"] is not None or "objective.value" in trial["not_finite"]
+        )  # a front's trials have no value
+        value = f", worth {worth(trial)}" if trial["state"] == "COMPLETE" and judged else ""
         attempts = f", attempt {trial['attempt']}" if trial["attempt"] > 1 else ""
         message = f"trial {trial['number']} ({role}) {trial['state']}{value}{attempts}" + (f": {why}" if why else "")
         at = trial["ended_at"] or trial["started_at"] or trial["created_at"]

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from steelyard.documents import ParetoFront, Study, Trial
-from steelyard.wording import because, done, duration, figure, number, plain, worth
+from steelyard.wording import because, done, duration, figure, has_front, number, plain, worth
 
 MOST_COLUMNS = 6
 
@@ -60,13 +60,17 @@ def study_table(study: Study) -> Table:
         ("trials", f"{done(study)} of {progress['planned']} done" + (f" ({counts})" if counts else "")),
         ("epochs", f"{progress['epochs']} of {progress['epochs_planned']}"),
         ("left", "" if left is None else f"about {duration(left)}"),
-        ("best", f"trial {best['number']}, worth {worth(study, 'best')}" if best else "none yet"),
+        ("best", f"trial {best['number']}, worth {worth(study, 'best')}" if best else _no_best(study)),
         *((name.removesuffix("_at"), moment(at)) for name, at in study["times"].items()),
         ("description", str(definition.get("description") or "")),
         ("labels", ", ".join(f"{key}={value}" for key, value in (definition.get("labels") or {}).items())),
         *(("warning", warning) for warning in study["warnings"]),
     ]
     return fields(pairs)
+
+
+def _no_best(study: Study) -> str:
+    return f"a front: steelyard pareto {study['name']}" if has_front(study) else "none yet"
 
 
 def trials_table(trials: Sequence[Trial]) -> Table:

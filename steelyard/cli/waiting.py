@@ -11,7 +11,7 @@ import typer
 from steelyard.cli.exits import OF_STATE, Exit
 from steelyard.cli.options import Json, StudyName, Timeout, Url, connect
 from steelyard.cli.output import beside_document, note, notes, print_document, wants_document
-from steelyard.wording import because, plain
+from steelyard.wording import because, has_front, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,19 +54,24 @@ def follow(client: Client, name: str, *, timeout: float | None, as_json: bool) -
             show_outcome(client, study, beside_document(as_json))
     if wants_document(as_json):
         print_document(study)
+    elif has_front(study) and study["progress"]["trials"].get("COMPLETE"):
+        note(f"The weights of one of them as JSON: steelyard best {name} --pick knee --output best-weights.json")
     elif study["best"] is not None:
         note(f"The weights as JSON: steelyard best {name} --output best-weights.json")
     raise typer.Exit(OF_STATE[study["state"]])
 
 
 def show_outcome(client: Client, study: Study, console: Console) -> None:
-    """Print the answer of a confirmed study, the best trial beside the others of any other, or why there is none."""
+    """Print the answer of a confirmed study, the best trial beside the others of any other, a front, or why there is none."""
     from steelyard.cli.answer import answer_table, conclusion
     from steelyard.cli.comparison import compare, comparison_table
+    from steelyard.cli.front import front_shown
 
+    if has_front(study) and front_shown(client, study, console):
+        return
     if study["best"] is None:
         why = because(study["reason"])
-        text = f"{study['name']} ended {study['state']} without a complete trial" + (f": {why}" if why else "")
+        text = f"{study['name']} ended {study['state']} without {_lacking(study)} trial" + (f": {why}" if why else "")
         console.print(plain(text), soft_wrap=True)
         return
     if study["state"] == "COMPLETE" and "confirmation" in (best := client.best(study)):
@@ -76,6 +81,11 @@ def show_outcome(client: Client, study: Study, console: Console) -> None:
     comparison = compare(client, study)
     console.print(comparison_table(comparison))
     console.print(comparison.sentence, soft_wrap=True)
+
+
+def _lacking(study: Study) -> str:
+    """Return which trials there are none of; that the complete ones break constraints is told by `best`."""
+    return "a feasible" if study["progress"]["trials"].get("COMPLETE") else "a complete"
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def test_several_optimised_metrics_need_an_aggregate() -> None:
     document = flagship()
     del document["objective"]["aggregate"]
     fault = only(document, "objective.aggregate")
-    names = "geometric_mean, mean, smooth_tchebycheff, tchebycheff, worst"
+    names = "delta_m, geometric_mean, mean, pareto, smooth_tchebycheff, tchebycheff, worst"
     assert fault.expected == f"one of {names}: with several optimised metrics it decides which trial wins"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from search.definition import Objective
-from search.results import Curve, outcome, unpacked
+from search.results import Curve, outcome, unpacked, unpacked_weights
 from storage.records import Measured, Moment, Reason, TrialState
 
 ACCURACY = {"metric": "digit.accuracy", "direction": "maximize"}
@@ -133,6 +133,20 @@ def test_a_report_is_unpacked_by_trial() -> None:
     }
 
 
+def test_weights_that_move_are_unpacked_by_trial() -> None:
+    message = {"numbers": [3, 7], "train": {}, "validation": {}, "weights": {"a.x": [1.0, 2.0], "b": [0.0, 4.0]}}
+    assert unpacked_weights(message, {3, 7}) == {3: {"a.x": 1.0, "b": 0.0}, 7: {"a.x": 2.0, "b": 4.0}}
+    assert unpacked_weights(message, {7}) == {3: {}, 7: {"a.x": 2.0, "b": 4.0}}
+    assert unpacked_weights({"numbers": [3, 7]}, {3}) == {3: {}, 7: {}}
+
+
 def test_the_test_split_is_unpacked_where_it_was_measured() -> None:
     message = {"numbers": [3], "train": {}, "validation": {"a.m": [1.0]}, "test": {"a.m": [2.0]}}
     assert unpacked(message)[3].test == {"a.m": 2.0}
+
+
+def test_a_trial_of_a_front_has_its_metrics_and_no_value_and_its_last_epoch_is_its_best() -> None:
+    front = judged("last", ACCURACY, {"metric": "parity.accuracy", "direction": "maximize"})
+    ended = outcome(3, curve(0.1, 0.9, 0.8), front.model_copy(update={"aggregate": "pareto"}), TrialState.COMPLETE, None, 2)
+    assert (ended.value, ended.values) == (None, {"digit.accuracy": 0.8, "parity.accuracy": 1.0})
+    assert (ended.feasible, ended.best_epoch) == (True, 2)

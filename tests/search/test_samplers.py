@@ -131,7 +131,7 @@ def test_a_value_that_is_not_finite_is_no_result_of_a_generation() -> None:
 
 
 def test_how_many_workers_there_are_changes_nothing_of_cmaes() -> None:
-    definition = two_weights(CMAES, trials=30)
+    definition = two_weights(CMAES, trials=30, confirmation=None)
     alone, together = Play(definition, GENERATION), Play(definition, GENERATION)
     while alone.end is None:
         alone.claim("a")
@@ -150,7 +150,7 @@ def test_how_many_workers_there_are_changes_nothing_of_cmaes() -> None:
 @settings(deadline=None, derandomize=True, max_examples=25)
 def test_a_study_of_cmaes_comes_to_its_end_whatever_its_trials_do(workers: list[str], states: list[TrialState]) -> None:
     ends = [state for state in states if state not in (TrialState.RUNNING, TrialState.WAITING)] or [TrialState.COMPLETE]
-    play = Play(two_weights(CMAES, trials=14), 4)
+    play = Play(two_weights(CMAES, trials=14, confirmation=None), 4)
     for worker in workers + ["a", "b", "c"] * 30:
         if worker in play.held:
             play.finish(worker, ends)
@@ -234,7 +234,7 @@ def test_what_runs_elsewhere_is_waited_for_before_the_study_fails() -> None:
 
 @pytest.mark.usefixtures("without_torch")
 def test_a_search_that_is_over_needs_its_sampler_no_more() -> None:
-    definition = define(study(log_range(), sampler=GP, trials=1))
+    definition = define(study(log_range(), sampler=GP, trials=1, confirmation=None))
     step = plan(definition, history(definition, [trial(0, {"t0.error": 1.0})]), 8)
     assert isinstance(step, End)
     assert step.state is StudyState.COMPLETE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -31,14 +32,27 @@ def submitted(client: Client, name: str, **changes: Any) -> str:
 def filled(service: Service, client: Client, name: str, values: Sequence[float | None], end: StudyState | None = None) -> str:
     """Give a study trained trials: number 0 is today's weights, the others are suggestions. None diverges."""
     submitted(client, name)
+    _fill(service, name, [_outcome(number, value) for number, value in enumerate(values)], end)
+    return name
+
+
+def filled_front(
+    service: Service, client: Client, name: str, accuracies: Sequence[tuple[float, float]], end: StudyState | None = None
+) -> str:
+    """Give a study with aggregate pareto trials of these two accuracies, number 0 today's weights."""
+    submitted(client, name, objective={**starters.digits()["objective"], "aggregate": "pareto"})
+    _fill(service, name, [_of_front(number, each) for number, each in enumerate(accuracies)], end)
+    return name
+
+
+def _fill(service: Service, name: str, outcomes: Sequence[Outcome], end: StudyState | None) -> None:
     with service.database.writing() as session:
         now = service.database.now(session)
         study = studies.get_study(session, name)
         study = studies.prepared(session, study.id, cohort_size=8, engine="serial", warnings=(), now=now)
-        _train(session, study, values, now)
+        _train(session, study, outcomes, now)
         if end is not None:
             studies.end_study(session, study.id, end, None, now)
-    return name
 
 
 def failed(service: Service, client: Client, name: str, reason: Reason) -> str:
@@ -55,13 +69,12 @@ def ended(service: Service, name: str, state: StudyState, reason: Reason | None 
         studies.end_study(session, study.id, state, reason, service.database.now(session))
 
 
-def _train(session: Session, study: StudyRecord, values: Sequence[float | None], now: Any) -> None:
-    planned = [_planned(number) for number in range(len(values))]
+def _train(session: Session, study: StudyRecord, outcomes: Sequence[Outcome], now: Any) -> None:
+    planned = [_planned(number) for number in range(len(outcomes))]
     added = trials.add_trials(session, studies.lock_study(session, study.id), planned, beside=(), now=now)
     worker = workers.register(session, name="w", host="here", pid=1, version="1", workloads=["digits"], now=now)
     lease = leases.acquire(session, study.id, worker.id, leases.COHORT, 60.0, now)
     trials.start_cohort(session, studies.lock_study(session, study.id), added, lease, engine="serial", worker="w", now=now)
-    outcomes = [_outcome(number, value) for number, value in enumerate(values)]
     trials.record_outcomes(session, lease.token, outcomes, now)
     leases.complete(session, lease.token, now)
     workers.deregister(session, worker.id, now)
@@ -84,3 +97,8 @@ def _outcome(number: int, value: float | None) -> Outcome:
     return Outcome(
         number, TrialState.COMPLETE, epochs=10, best_epoch=10, value=value, values=values, feasible=True, measured=measured
     )
+
+
+def _of_front(number: int, accuracies: tuple[float, float]) -> Outcome:
+    values = dict(zip(ACCURACIES, accuracies, strict=True))
+    return replace(_outcome(number, 0.0), value=None, values=values, measured={Moment.LAST: Measured(validation=values)})
