@@ -63,19 +63,12 @@ def _different(
 def distance(spans: Mapping[str, Axis], one: Values, other: Values) -> float:
     """Return how far two settings lie apart: the greatest difference of a parameter, as a share of its range on its scale.
 
-    Values of a choice are one step apart each; those whose axis has no width, or that only one setting has, are not compared.
+    Values of a choice are one step apart each. A parameter that only one of the two has is not compared.
     """
-    return max(
-        (abs(_share(axis, one[path]) - _share(axis, other[path])) for path, axis in spans.items() if path in one and path in other),
-        default=0.0,
-    )
+    gaps = [_gap(axis, one[path], other[path]) for path, axis in spans.items() if path in one and path in other]
+    return max(gaps, default=0.0)
 
 
-def _share(axis: Axis, value: float) -> float:
-    """Return where a value lies on its axis: 0 at its low end, 1 at its high end."""
-    if axis.choices:
-        return axis.choices.index(value) / max(len(axis.choices) - 1, 1) if value in axis.choices else 0.0
-    low, high = (math.log(axis.low), math.log(axis.high)) if axis.log else (axis.low, axis.high)
-    if high <= low or (axis.log and value <= 0):
-        return 0.0
-    return ((math.log(value) if axis.log else value) - low) / (high - low)
+def _gap(axis: Axis, one: float, other: float) -> float:
+    width = axis.scaled(axis.high) - axis.scaled(axis.low)
+    return abs(axis.scaled(one) - axis.scaled(other)) / width if width > 0 else 0.0
