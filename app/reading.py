@@ -16,7 +16,7 @@ from search.definition import ObjectiveMetric, RelativeBound, StudyDefinition
 from search.phases import trainings
 from storage import answers, studies, workers
 from storage.database import Session
-from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, WorkerRecord
+from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, StudyState, WorkerRecord
 
 Counts = tuple[Mapping[str, int], int]
 """Trials by state, and trial-epochs done."""
@@ -70,7 +70,8 @@ def _bound(entry: ObjectiveMetric) -> BoundBody:
 
 def _progress(session: Session, study: StudyRecord, definition: StudyDefinition, counts: Counts) -> ProgressBody:
     trials, epochs = counts
-    planned = trainings(definition)
+    # Before the end it is the most there can be; a plan that came to its end is known.
+    planned = sum(trials.values()) if study.state is StudyState.COMPLETE else trainings(definition)
     return ProgressBody(
         trials=dict(trials),
         planned=planned,

@@ -33,7 +33,7 @@ def test_watch_ends_with_the_best_trial_beside_the_others(service, client, name)
     filled(service, client, name, [0.5, 0.6, 0.9, 0.7], StudyState.COMPLETE)
     seen = typed("watch", name)
     assert seen.code == 0
-    assert "━━━━━━━━━━━━━━━━ 4/33 trials, COMPLETE, best 0.9 (trial 2)" in seen.text
+    assert "━━━━━━━━━━━━━━━━ 4/4 trials, COMPLETE, best 0.9 (trial 2)" in seen.text
     table = words(TABLE)
     assert [row for row in words(seen.text) if row in table] == table
     assert "Trial 2 is the best, worth 0.9; your weights of today are worth 0.5 (+0.4 by the search)." in seen.lines
@@ -65,10 +65,10 @@ def test_a_study_that_failed_says_why_in_place_of_a_table(service, client, name)
 def test_list_and_show_are_tables(service, client, name):
     filled(service, client, name, [0.5, 0.75], StudyState.COMPLETE)
     row = next(line.split() for line in typed("list").lines if name in line.split())
-    assert row[:4] == [name, "COMPLETE", "2/33", "0.75"]
+    assert row[:4] == [name, "COMPLETE", "2/2", "0.75"]
     shown = [line.split(maxsplit=1) for line in typed("show", name).lines]
     assert ["best", "trial 1, worth 0.75"] in shown
-    assert ["trials", "2 of 33 done (2 complete)"] in shown
+    assert ["trials", "2 of 2 done (2 complete)"] in shown
 
 
 def test_trials_show_values_weights_and_reasons(service, client, name):
