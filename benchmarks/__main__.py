@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import fit, memory, problems
+from benchmarks import delta_m, fit, memory, no_gain, problems, pruning
 from benchmarks.options import PEERS, Options
 from benchmarks.searches import Search
 from benchmarks.table import Table
@@ -43,8 +43,12 @@ BENCHMARKS: Mapping[str, Callable[[Options], Table]] = {
     "multi-mnist": _multi_mnist,
     "big-cnn": lambda options: fit.table(problems.big_cnn(quick=options.quick), options),
     "frozen-trunk": lambda options: fit.table(problems.big_cnn(quick=options.quick, frozen=True), options),
+    "pruning": pruning.table,
     "memory": memory.one_shape,
     "memory-shapes": memory.many_shapes,
+    "delta-m": delta_m.overlay,
+    "multi-mnist-delta": delta_m.multi_mnist,
+    "no-gain": no_gain.table,
 }
 
 
@@ -53,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     if given.mnist and not Path(given.mnist).is_file():
         sys.exit(f"there is no file {given.mnist}")
+    if given.sentences and not Path(given.sentences).is_dir():
+        sys.exit(f"there is no folder {given.sentences}")
     options = Options(
         runs=given.runs,
         quick=given.quick,
@@ -62,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         workers=tuple(given.workers or ([1] if given.quick else [1, 2])),
         rows=given.rows,
         mnist=str(Path(given.mnist).resolve()) if given.mnist else None,
+        sentences=str(Path(given.sentences).resolve()) if given.sentences else None,
+        seeds=given.seeds,
     )
     for name in given.names or BENCHMARKS:
         sys.stderr.write(f"{name}\n")
@@ -89,8 +97,21 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="mnist.npz (default: STEELYARD_MNIST, or synthetic)",
     )
+    parser.add_argument(
+        "--sentences",
+        default=_given("sentences"),
+        metavar="FOLDER",
+        help="text files of examples/sentiment_topic (default: sentences in STEELYARD_DATA, or that study is left out)",
+    )
+    parser.add_argument("--seeds", type=_seeds, metavar="N", help="fresh seeds of a confirmation (default 8)")
     parser.add_argument("--save", action="store_true", help="write each result to benchmarks/results/ as JSON")
     return parser
+
+
+def _given(name: str) -> str | None:
+    """Return the path of what lies in the folder STEELYARD_DATA under this name, or None."""
+    path = Path(os.environ.get("STEELYARD_DATA", "")) / name
+    return str(path) if "STEELYARD_DATA" in os.environ and path.exists() else None
 
 
 def _benchmark(text: str) -> str:
@@ -103,6 +124,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
+    return number
+
+
+def _seeds(text: str) -> int:
+    number = int(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError(f"expected 2 or more, got {number}: of one there is no spread")
     return number
 
 

@@ -18,7 +18,7 @@ class PlainKeras:
         self.problem = problem
         self._workload = base.bind(problem.workload, registry.load(problem.workload), problem.options)
         data = self._workload.load_data()
-        self.train, self.validation = data.train, data.validation
+        self.train, self.validation, self.test = data.train, data.validation, data.test
 
     def compiled(self, weights: Mapping[str, float]) -> Any:
         """Return a new model under loss weights by task."""
@@ -34,10 +34,20 @@ class PlainKeras:
 
     def fit(self, weights: Mapping[str, float], seed: int, callbacks: Sequence[Any] = ()) -> dict[str, float]:
         """Train one setting from its seed, validated every epoch; return the last epoch's logs."""
+        return self._fit(weights, seed, callbacks)[1]
+
+    def fit_and_test(self, weights: Mapping[str, float], seed: int) -> dict[str, float]:
+        """Train one setting from its seed; return the last epoch's logs, with the test split's numbers as `val_`."""
+        model, logs = self._fit(weights, seed)
+        tested = model.evaluate(*self.test, batch_size=self.problem.batch_size, verbose=0, return_dict=True)
+        return {**logs, **{f"val_{name}": float(value) for name, value in tested.items()}}
+
+    def _fit(self, weights: Mapping[str, float], seed: int, callbacks: Sequence[Any] = ()) -> tuple[Any, dict[str, float]]:
         keras.utils.clear_session()
         keras.utils.set_random_seed(seed)
-        history = self.compiled(weights).fit(*self.train, **self.fit_arguments, callbacks=list(callbacks)).history
-        return {name: float(values[-1]) for name, values in history.items()}
+        model = self.compiled(weights)
+        history = model.fit(*self.train, **self.fit_arguments, callbacks=list(callbacks)).history
+        return model, {name: float(values[-1]) for name, values in history.items()}
 
     @property
     def fit_arguments(self) -> dict[str, Any]:

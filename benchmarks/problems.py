@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 LOSS = "term"
 """Name of the one component loss that every task here has."""
+ROUNDING = 1e-9
 
 
 class Written(BaseModel):
@@ -25,7 +26,7 @@ class Written(BaseModel):
 
 
 class TunedTask(Written):
-    """One output, its loss, the metric it is judged by, and the range of its loss weight (log scale)."""
+    """One output, its loss, the metric it is judged by, and the range of its loss weight (log scale; without width: fixed)."""
 
     name: str
     loss: str
@@ -35,13 +36,18 @@ class TunedTask(Written):
     high: float = 10.0
 
     @property
+    def searched(self) -> bool:
+        return self.low < self.high
+
+    @property
     def logged(self) -> str:
         """Return the key under which Keras logs the metric of the validation split."""
         return f"val_{self.name}_{self.metric}"
 
     def document(self, points: int | None) -> dict[str, Any]:
         """Return the task as a definition has it; `points` for a grid."""
-        weight = {"low": self.low, "high": self.high, "scale": "log"} | ({"points": points} if points else {})
+        span = {"low": self.low, "high": self.high, "scale": "log"} | ({"points": points} if points else {})
+        weight = span if self.searched else self.low
         return {"name": self.name, "losses": [{"name": LOSS, "loss": self.loss, "weight": weight}], "metrics": [self.metric]}
 
 
@@ -67,7 +73,7 @@ class Problem(Written):
     def title(self) -> str:
         """Return what is trained, without the path of any file."""
         told = (f"{name} {Path(str(value)).name if name == 'file' else value}" for name, value in self.options.items())
-        return f"{self.workload} ({', '.join(told)})"
+        return f"{self.workload} ({', '.join(told)})" if self.options else self.workload
 
     @property
     def environment(self) -> dict[str, str]:
@@ -75,16 +81,17 @@ class Problem(Written):
         return {"STEELYARD_WORKLOADS": f"{self.workload}={self.place}" if self.place else ""}
 
     def definition(self, *, sampler: str = "tpe", seed: int = 0, trials: int | None = None) -> dict[str, Any]:
-        """Return the study that the service gets. A grid has as many points on every axis as `trials` allows."""
+        """Return the study that the service gets, a search alone. A grid has as many points on every axis as `trials` allows."""
         trials = trials or self.trials
-        points = math.isqrt(trials) if sampler == "grid" else None
+        axes = sum(task.searched for task in self.tasks)
+        points = math.floor(trials ** (1 / axes) + ROUNDING) if sampler == "grid" else None
         metrics = [{"metric": f"{task.name}.{task.metric}", "direction": task.direction} for task in self.tasks]
         return {
             "name": f"{self.name}-{sampler}-{seed}",
             "workload": {"name": self.workload, "options": dict(self.options)},
             "tasks": [task.document(points) for task in self.tasks],
             "objective": {"aggregate": "mean", "metrics": metrics},
-            "search": {"sampler": {"name": sampler}, "seed": seed} | ({} if points else {"trials": trials}),
+            "search": {"sampler": {"name": sampler}, "seed": seed, "confirmation": None} | ({} if points else {"trials": trials}),
             "training": {
                 "epochs": self.epochs,
                 "batch_size": self.batch_size,
@@ -112,6 +119,14 @@ DIGITS = (
 OVERLAID = (
     TunedTask(name="left", loss="sparse_categorical_crossentropy", metric="sparse_categorical_accuracy", low=0.01, high=1),
     TunedTask(name="right", loss="mean_squared_error", metric="mean_squared_error", direction="minimize", low=0.1, high=1),
+)
+BALANCED = (
+    TunedTask(name="left", loss="sparse_categorical_crossentropy", metric="sparse_categorical_accuracy", low=0.001, high=1),
+    TunedTask(name="right", loss="mean_squared_error", metric="mean_squared_error", direction="minimize", low=1, high=1),
+)
+TWINS = tuple(
+    TunedTask(name=name, loss="sparse_categorical_crossentropy", metric="sparse_categorical_accuracy", low=low, high=high)
+    for name, low, high in (("one", 1, 1), ("other", 0.01, 100))
 )
 PICTURES = (
     TunedTask(name="kind", loss="sparse_categorical_crossentropy", metric="sparse_categorical_accuracy"),
@@ -163,6 +178,46 @@ def multi_mnist(*, quick: bool = False, rows: int | None = None, file: str | Non
         batch_size=256,
         trials=trials,
         peer_trials=peer_trials,
+    )
+
+
+def balanced_overlay(*, quick: bool = False) -> Problem:
+    """Return digits-overlay, the weight of the classification searched against that of the reconstruction, which is 1."""
+    trials, epochs, peer_trials = (3, 2, 1) if quick else (40, 25, 4)
+    return Problem(
+        name="delta-m",
+        workload="digits-overlay",
+        options={},
+        tasks=BALANCED,
+        epochs=epochs,
+        batch_size=64,
+        learning_rate=0.002,
+        trials=trials,
+        peer_trials=peer_trials,
+    )
+
+
+def balanced_multi_mnist(*, quick: bool = False, rows: int | None = None, file: str | None = None) -> Problem:
+    """Return Multi-MNIST CL_RR for 12 epochs; w_left from 0.001 to 10 where w_right is 1: shares of 0.001 to 0.91."""
+    left, right = BALANCED
+    tasks = (left.model_copy(update={"high": 10.0}), right)
+    changes = {"name": "multi-mnist-delta", "tasks": tasks, "epochs": 1 if quick else 12}
+    return multi_mnist(quick=quick, rows=rows, file=file).model_copy(update=changes)
+
+
+def twins(*, quick: bool = False) -> Problem:
+    """Return the digits read twice from one trunk: two tasks that share everything, so that no weights are better than equal."""
+    trials, epochs = (3, 1) if quick else (24, 10)
+    return Problem(
+        name="twins",
+        workload="twin-digits",
+        options={},
+        place="benchmarks.workloads:TwinDigits",
+        tasks=TWINS,
+        epochs=epochs,
+        batch_size=32,
+        trials=trials,
+        peer_trials=trials,
     )
 
 

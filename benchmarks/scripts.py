@@ -29,7 +29,8 @@ LOG_LINES = 30
 class Job(Written):
     """What a program is to do: `trials` of the problem, or settings in these `cohorts` by this `engine` ("": its own choice).
 
-    `processes` says how many of its kind search together; `folder` is where they share files.
+    `processes` says how many of its kind search together; `folder` is where they share files. `references` and `confirmations` are
+    the numbers of seeds of a careful script.
     """
 
     problem: Problem
@@ -39,6 +40,8 @@ class Job(Written):
     engine: str = ""
     processes: int = 1
     folder: str = ""
+    references: int = 0
+    confirmations: int = 0
 
 
 def timed(module: str, jobs: Sequence[Job], environment: Mapping[str, str] | None = None) -> Measured:

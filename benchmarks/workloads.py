@@ -1,4 +1,4 @@
-"""Workloads for benchmarks, registered with a service through STEELYARD_WORKLOADS: Multi-MNIST, and a compute-bound CNN.
+"""Workloads for benchmarks, registered with a service through STEELYARD_WORKLOADS: Multi-MNIST, twins, a compute-bound CNN.
 
 Their default options are small, because a worker opens every workload with its defaults when it starts.
 """
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from search.workloads.base import Data, Split
+from search.workloads.digits import FRACTIONS, shuffled_digits
 
 SEED = 0
 MNIST = 28
@@ -98,6 +99,27 @@ def _composites(random: np.random.Generator, images: Images, labels: Labels, cou
 
 def _normalised(pixels: Images) -> NDArray[np.float32]:
     return ((pixels.astype(np.float32) / 255 - MEAN) / SPREAD).astype(np.float32, copy=False)
+
+
+class TwinDigits:
+    """`one` and `other` [batch, 10] (softmax): which digit is it, asked twice of one trunk [batch, 64] over 8x8 digits.
+
+    Both tasks have the same targets, and their heads are alike, so that their trunk gains nothing from either more than from both.
+    """
+
+    def build_model(self) -> keras.Model:
+        pixels = keras.Input((64,), name="pixels")
+        features = keras.layers.Dense(64, activation="relu")(keras.layers.Dense(64, activation="relu")(pixels))
+        return keras.Model(
+            pixels, {name: keras.layers.Dense(10, activation="softmax", name=name)(features) for name in ("one", "other")}
+        )
+
+    def load_data(self) -> Data:
+        pixels, labels = shuffled_digits()
+        bounds = [int(share * len(labels)) for share in FRACTIONS]
+        parts = zip(np.split(pixels, bounds), np.split(labels, bounds), strict=True)
+        train, validation, test = ((rows, {"one": classes, "other": classes}) for rows, classes in parts)
+        return Data(train, validation, test)
 
 
 class PicturesOptions(BaseModel):

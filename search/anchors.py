@@ -13,12 +13,13 @@ from statistics import fmean, stdev
 
 from search.baselines import CURRENT, EQUAL
 from search.definition import Bound, Objective, RelativeBound, StudyDefinition
+from search.names import rule_for
 from search.objective import REFERENCES
 from storage.records import AnchorRecord, Role, TrialRecord, Values
 
 REFERENCE = "reference"
-ALONE = "alone:"
-"""The rule of a reference: `alone:digit` trains the terms of the task digit, and nothing else."""
+ALONE = "alone"
+"""Kind of a reference's rule: `alone:digit` trains the losses of the task digit, and nothing else."""
 
 Wanted = tuple[str, str]
 """What an anchor is of (`reference`, `equal`, `current`), and the metric's path."""
@@ -45,7 +46,7 @@ def wanted(objective: Objective) -> list[Wanted]:
 def measured_by(of: str, path: str) -> tuple[Role, str]:
     """Return the role and rule of the trials that an anchor is measured by."""
     if of == REFERENCE:
-        return Role.REFERENCE, ALONE + path.partition(".")[0]
+        return Role.REFERENCE, rule_for(ALONE, path.partition(".")[0])
     return Role.BASELINE, {EQUAL: EQUAL, CURRENT: CURRENT}[of]
 
 

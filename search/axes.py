@@ -35,7 +35,7 @@ class Axis:
     total: float | None = None
 
     def scaled(self, place: float) -> float:
-        """Return a place on the scale on which equal steps count equally, within its ends; of choices the index.
+        """Return a place on the scale on which equal steps count equally, within its ends; of choices, the index.
 
         Of a share on a logarithmic scale it is log(share / rest), so that the two members of a simplex move alike.
         """

@@ -7,6 +7,7 @@ from typing import Final
 
 from search import space
 from search.definition import Rule, StudyDefinition
+from search.names import rule_for
 from storage.records import ADAPTIVE_ORIGIN, PlannedTrial, Role, Values
 
 CURRENT: Final = "current"
@@ -61,7 +62,7 @@ def _fixed(definition: StudyDefinition, initial: Values | None) -> Iterator[tupl
             yield INVERSE, inverse_weights(definition, initial)
         elif rule == WITHOUT:
             for penalty in definition.penalties:
-                yield f"{WITHOUT}:{penalty.name}", {**equal, penalty.name: 0.0}
+                yield rule_for(WITHOUT, penalty.name), {**equal, penalty.name: 0.0}
 
 
 def inverse_weights(definition: StudyDefinition, initial: Values) -> dict[str, float]:

@@ -95,7 +95,10 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "parameters": dict(trial.parameters),
         **({"normalized_by": dict(winner.divisors)} if winner.divisors else {}),
         "schedules": {path: schedule.document() for path, schedule in schedules.items()},
-        **how_to_use(definition, trial.weights, winner.outputs, own_losses(winner.description), schedules),
+        **_with_arguments(
+            how_to_use(definition, trial.weights, winner.outputs, own_losses(winner.description), schedules),
+            space.arguments(definition, trial.parameters),
+        ),
         "terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]},
         "objective": {"aggregate": definition.objective.aggregate, **_objective(trial)},
         "metrics": _metrics(winner.best.measured),
@@ -106,6 +109,14 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "workload": workload_told(definition, winner.description),
         "versions": dict(winner.versions),
     }
+
+
+def _with_arguments(used: Mapping[str, Any], tuned: Mapping[str, float]) -> dict[str, Any]:
+    """Return how weights are used, with a word on what was tuned beside them: compile's weights alone do not have it."""
+    if not tuned:
+        return dict(used)
+    told = ", ".join(f"{path} = {value:.4g}" for path, value in tuned.items())
+    return {**used, "note": f"{used['note']} Tuned beside the weights, and set in `terms` and `training`: {told}."}
 
 
 def workload_told(definition: StudyDefinition, description: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -27,6 +27,14 @@ def _many_weights(known: Known, trials: int) -> Iterator[str]:
         yield f"{searched} searched {what}s for {trials} trials: ten trials or more per searched {what} give the sampler a chance"
 
 
+def _tuned_beside(known: Known, trials: int) -> Iterator[str]:
+    for place in known.parts.arguments():
+        yield (
+            f"{place}: it is searched beside the weights, and baselines train at its usual value (`current`, else the default), so "
+            "a gain over equal weights may be this argument's and not the weights'"
+        )
+
+
 def _dropped_losses(known: Known, trials: int) -> Iterator[str]:
     losses = {_drawn_at(place, part.weight): path for place, path, part, task in known.parts.terms() if task is not None}
     for place, weight in known.parts.searched().items():
@@ -140,6 +148,7 @@ def _unpublished(known: Known, trials: int) -> Iterator[str]:
 
 CAUTIONS = (
     _many_weights,
+    _tuned_beside,
     _dropped_losses,
     _outside,
     _another_total,

@@ -11,15 +11,15 @@ from search.child import Message
 from search.claim import Claim
 from search.definition import Objective, StudyDefinition
 from search.holding import Holding
-from search.results import Curve, outcome, unpacked
+from search.results import Curve, outcome, unpacked, unpacked_weights
 from search.rungs import Rungs
 from search.scoring import objective_of
 from storage import leases, trials
 from storage.database import Database, Session
 from storage.fencing import fence
-from storage.records import Outcome, Reason, Role, TrialRecord, TrialState, Values
+from storage.records import Outcome, Reason, Role, TrialRecord, TrialState
 
-EpochReports = Mapping[int, tuple[int, Values, Values, float]]
+EpochReports = Mapping[int, trials.EpochReport]
 
 
 class CohortRun:
@@ -30,6 +30,7 @@ class CohortRun:
         self._curves = {trial.number: Curve() for trial in claim.trials}
         self._roles = {trial.number: trial.role for trial in claim.trials}
         self._epochs: list[EpochReports] = []
+        self._moving = {trial.number for trial in claim.trials if _moves(claim.definition, trial)}
         self._ends: list[Message] = []
         self._rungs = Rungs(database, claim)
         self.trained = False
@@ -67,10 +68,11 @@ class CohortRun:
 
     def _hear_epoch(self, message: Message) -> None:
         epoch, share = int(message["epoch"]), float(message["seconds"]) / len(message["numbers"])
-        reports = unpacked(message)
+        reports, weights = unpacked(message), unpacked_weights(message, self._moving)
         for number, measured in reports.items():
             self._curves[number].add(epoch, measured)
-        self._epochs.append({number: (epoch, each.train, each.validation, share) for number, each in reports.items()})
+        epochs = {n: trials.EpochReport(epoch, each.train, each.validation, share, weights[n]) for n, each in reports.items()}
+        self._epochs.append(epochs)
 
     def _hear_end(self, message: Message) -> None:
         self.failed |= message["state"] == TrialState.FAILED
@@ -119,6 +121,11 @@ class CohortRun:
             self._epochs, self._ends = [], []
             self.recorded = self.trained
         return done
+
+
+def _moves(definition: StudyDefinition, trial: TrialRecord) -> bool:
+    setting = _setting(definition, trial)
+    return setting["rule"] != "fixed" or bool(setting["schedules"])
 
 
 def _setting(definition: StudyDefinition, trial: TrialRecord) -> dict[str, Any]:

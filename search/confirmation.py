@@ -6,12 +6,11 @@ worth; a held-out split alone does not.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
 from search.definition import StudyDefinition
-from storage.records import PlannedTrial, Role, TrialRecord, TrialState
+from storage.records import PlannedTrial, Role, TrialRecord
 
 SEED_STEP = 1_000_003
 STREAM_STEP = 7_368_787
@@ -28,25 +27,6 @@ def fresh_seeds(definition: StudyDefinition) -> list[int]:
 def seeds_from(definition: StudyDefinition, stream: int, count: int) -> list[int]:
     """Return `count` seeds that are not the study's own; different streams have different ones."""
     return [(definition.search.seed + STREAM_STEP * stream + SEED_STEP * (i + 1)) % MAX_SEED for i in range(count)]
-
-
-def finalists(definition: StudyDefinition, searched: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return the best complete and feasible search trials, the best first; of equals the earlier.
-
-    Trials with the same weights, schedules and arguments are one candidate: confirming it twice would tell nothing new.
-    """
-    top = definition.search.confirmation.top if definition.search.confirmation else 0
-    values = {
-        trial.number: trial.value
-        for trial in searched
-        if trial.role is Role.SEARCH and trial.state is TrialState.COMPLETE and trial.feasible and trial.value is not None
-    }
-    known = [trial for trial in searched if math.isfinite(values.get(trial.number, math.nan))]
-    ranked = sorted(known, key=lambda trial: (-values[trial.number], trial.number))
-    first: dict[object, TrialRecord] = {}
-    for trial in ranked:
-        first.setdefault((tuple(trial.weights.items()), tuple(trial.parameters.items())), trial)
-    return list(first.values())[:top]
 
 
 def confirmations(

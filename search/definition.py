@@ -254,7 +254,9 @@ Rule = Literal["equal", "inverse_initial_loss", "without", "uncertainty", "dwa",
 class Confirmation(Strict):
     """Train finalists and baselines again on fresh seeds, and judge by those: the best of many single-seed trials flatters."""
 
-    top: Annotated[int, Field(strict=True, ge=1, le=32)] = Field(default=3, description="How many of the best search trials.")
+    top: Annotated[int, Field(strict=True, ge=1, le=32)] = Field(
+        default=3, description="How many of the best search trials; near neighbours of a better one give way to others."
+    )
     seeds: Annotated[int, Field(strict=True, ge=2, le=100)] = Field(
         default=8, description="How many fresh seeds each is trained on; the same for all, so that they are compared in pairs."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -30,6 +31,19 @@ Key = Annotated[str, Field(min_length=1, max_length=256)]
 
 Path = Annotated[str, Field(min_length=1, max_length=129)]
 """`task.loss`, `task.metric`, `penalty` or `penalty.violations`."""
+
+
+MAX_RULE = 64
+"""Longest rule that a trial can bear."""
+
+
+def rule_for(kind: str, name: str) -> str:
+    """Return the rule of a kind for one task or penalty: `kind:name`, shortened by a hash where it would be too long to be kept."""
+    rule = f"{kind}:{name}"
+    if len(rule) <= MAX_RULE:
+        return rule
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{rule[: MAX_RULE - len(digest) - 1]}~{digest}"
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

@@ -14,8 +14,9 @@ from search import sampling, space
 from search.anchors import Measurement, anchors, is_resolved, measured_by, resolved, settled, wanted
 from search.baselines import baselines
 from search.compromise import scored
-from search.confirmation import confirmations, finalists, whole_seeds
+from search.confirmation import confirmations, whole_seeds
 from search.definition import StudyDefinition
+from search.finalists import finalists
 from search.initial import divisors
 from search.references import one_of_each, references
 from storage.records import AnchorRecord, PlannedTrial, Reason, Role, StudyState, TrialRecord, TrialState, Values

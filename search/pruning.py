@@ -33,7 +33,7 @@ def rungs(definition: StudyDefinition, index: int) -> tuple[int, ...]:
     if pruner is None:
         return ()
     every = ladder(pruner, definition.training)
-    return every[Brackets.of(pruner, len(every)).skipped(index) :]
+    return every[Brackets.of(definition, pruner).skipped(index) :]
 
 
 def ladder(pruner: Pruner, training: Training) -> tuple[int, ...]:
@@ -64,18 +64,19 @@ class Brackets:
     """How hyperband shares trials out: bracket k skips the first k rungs. `bounds` are the brackets' cumulative sizes.
 
     Li et al., "Hyperband" (JMLR 2018), algorithm 1: bracket s has ceil((s_max + 1) / (s + 1) eta^s) trials and s rungs; here
-    s = s_max - k, and s_max is the number of rungs. All other pruners have one bracket.
+    s = s_max - k, and s_max is the number of rungs. Bracket 0, which is never judged, is left out where the objective needs
+    references: the trials that are trained beside them cannot be judged, and are its share. All other pruners have one bracket.
     """
 
     bounds: tuple[int, ...]
 
     @classmethod
-    def of(cls, pruner: Pruner, rung_count: int) -> Brackets:
+    def of(cls, definition: StudyDefinition, pruner: Pruner) -> Brackets:
         if pruner.name != HYPERBAND:
             return cls((1,))
-        factor = _whole(pruner, "reduction_factor")
-        sizes = (-(-(rung_count + 1) * factor**s // (s + 1)) for s in range(rung_count, -1, -1))
-        return cls(tuple(accumulate(sizes)))
+        most, factor = len(ladder(pruner, definition.training)), _whole(pruner, "reduction_factor")
+        least = 0 if is_resolved(definition.objective) else min(most, 1)
+        return cls(tuple(accumulate(-(-(most + 1) * factor**s // (s + 1)) for s in range(most, least - 1, -1))))
 
     def skipped(self, index: int) -> int:
         """Return the bracket of search trial `index`, by the van der Corput sequence.
@@ -104,21 +105,23 @@ class Standing:
         return all(map(math.isfinite, self.point))
 
 
-def hopeless(definition: StudyDefinition, epoch: int, judged: Sequence[Rival], others: Sequence[Rival]) -> dict[int, str]:
+def hopeless(
+    definition: StudyDefinition, objective: Objective, epoch: int, judged: Sequence[Rival], others: Sequence[Rival]
+) -> dict[int, str]:
     """Return which of the `judged` trials shall end at a rung, by number, each with the reason.
 
+    `objective` is the definition's, with numbers for what it is relative to; as long as some are lacking nothing is ended.
     `judged` are those of a cohort that are at this rung now; `others` all else that was measured at this epoch: the rest of the
     cohort, and search trials that had ended before it. All of them count before any is ended. Under hyperband a trial is compared
-    within its bracket alone. Where the objective still waits for references nothing is ended. NaN, infinite and infeasible numbers
-    rank last (`Score.rank`).
+    within its bracket alone. NaN, infinite and infeasible numbers rank last (`Score.rank`).
     """
     pruner = definition.search.pruner
-    if pruner is None or not is_resolved(definition.objective):
+    if pruner is None or not is_resolved(objective):
         return {}
-    brackets = Brackets.of(pruner, len(ladder(pruner, definition.training)))
+    brackets = Brackets.of(definition, pruner)
     known: dict[int, list[Standing]] = {}
     for rival in (*judged, *others):
-        known.setdefault(brackets.skipped(rival.index), []).append(_standing(definition.objective, rival))
+        known.setdefault(brackets.skipped(rival.index), []).append(_standing(objective, rival))
     found: dict[int, str] = {}
     for rival in judged:
         bracket = known[brackets.skipped(rival.index)]

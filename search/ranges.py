@@ -23,6 +23,8 @@ DEPENDS = (
 )
 VIOLATIONS = ".violations"
 TOLERANCE = "tolerance"
+MAX_ARGUMENT = 30
+"""Longest name of a searched argument of the workload's own: beside the longest term's path it can still be kept."""
 
 
 class _Held(BaseModel):
@@ -57,6 +59,8 @@ def own_faults(part: Loss | Penalty, path: str) -> Iterator[Fault]:
             yield Fault(at, expected, shown(part.config[name]))
         elif not name.isidentifier():
             yield Fault(at, "the name of an argument of a Python function", repr(name))
+        elif len(name) > MAX_ARGUMENT:
+            yield Fault(at, f"a name of at most {MAX_ARGUMENT} characters, where its value is searched", repr(name))
         else:
             yield from _range_faults(part.config[name], at)
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from search import anchors, space
 from search.confirmation import seeds_from
 from search.definition import References, StudyDefinition
+from search.names import rule_for
 from storage.records import PlannedTrial, Role, TrialRecord, TrialState
 
 STREAM = 2
@@ -39,7 +40,7 @@ def references(definition: StudyDefinition, planned: Collection[tuple[str | None
         _reference(definition, task, seed)
         for seed in reference_seeds(definition)
         for task in referenced_tasks(definition)
-        if (anchors.ALONE + task, seed) not in planned
+        if (rule_for(anchors.ALONE, task), seed) not in planned
     ]
 
 
@@ -58,4 +59,4 @@ def _reference(definition: StudyDefinition, task: str, seed: int) -> PlannedTria
     own = {term.path for term in space.terms(definition) if term.task is not None and term.task.name == task}
     weights = {path: (weight or 1.0) if path in own else 0.0 for path, weight in usual.items()}
     parameters = {path: weights.get(path, 1.0) for path in space.searched_weights(definition)} | space.usual_arguments(definition)
-    return PlannedTrial(Role.REFERENCE, anchors.ALONE + task, parameters, weights, seed, origin="reference")
+    return PlannedTrial(Role.REFERENCE, rule_for(anchors.ALONE, task), parameters, weights, seed, origin="reference")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from search.anchors import is_resolved
 from search.definition import Objective
 from search.objective import Score, best_epoch, counting_epoch, evaluate, is_pareto
-from storage.records import Measured, Moment, Outcome, Reason, TrialState
+from storage.records import Measured, Moment, Outcome, Reason, TrialState, Values
 
 
 @dataclass
@@ -61,5 +61,14 @@ def unpacked(message: Mapping[str, Any]) -> dict[int, Measured]:
     splits: dict[str, Mapping[str, list[float]]] = {split: message.get(split, {}) for split in ("train", "validation", "test")}
     return {
         number: Measured(**{split: {path: values[place] for path, values in told.items()} for split, told in splits.items()})
+        for place, number in enumerate(message["numbers"])
+    }
+
+
+def unpacked_weights(message: Mapping[str, Any], moving: Collection[int]) -> dict[int, Values]:
+    """Return the weights in force after an epoch by trial: {} for those that are not `moving`, which are told beside the others."""
+    told: Mapping[str, list[float]] = message.get("weights", {})
+    return {
+        number: {path: weights[place] for path, weights in told.items()} if number in moving else {}
         for place, number in enumerate(message["numbers"])
     }

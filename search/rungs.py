@@ -28,7 +28,6 @@ class Rungs:
 
     def __init__(self, database: Database, claim: Claim) -> None:
         self._database, self._claim = database, claim
-        self._definition = claim.definition.model_copy(update={"objective": claim.objective or claim.definition.objective})
         self._asked: tuple[int, frozenset[int]] | None = None
 
     def of(self, number: int) -> tuple[int, ...]:
@@ -58,7 +57,8 @@ class Rungs:
         cohort = self._of_cohort(epoch, curves)
         judged = [rival for rival in cohort if rival.number in numbers]
         others = [rival for rival in cohort if rival.number not in numbers]
-        ended = hopeless(self._definition, epoch, judged, [*others, *before])
+        objective = self._claim.objective or self._claim.definition.objective
+        ended = hopeless(self._claim.definition, objective, epoch, judged, [*others, *before])
         self._asked = None
         return {"do": "go_on", "epoch": epoch, "prune": [{"number": number, "why": why} for number, why in ended.items()]}
 

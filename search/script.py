@@ -197,6 +197,7 @@ def _applied(best: Mapping[str, Any], source: Source) -> Kind:
     workload, measured = best["workload"], list(best["objective"]["values"])
     bound = Call("bind", [workload["name"], Code(source.expression), workload["options"]])
     weighted = workload.get("row_weights", True)
+    weigh = {"weigh": "\n        given = weights(order)", "weighted": "sample_weight=given, "}
     return Kind(
         imports=["import steelyard", "from search.workloads.base import bind"],
         constants=[
@@ -208,7 +209,7 @@ def _applied(best: Mapping[str, Any], source: Source) -> Kind:
         ],
         functions=[
             *([text.WEIGHTS] if weighted else []),
-            text.APPLIED_TRAIN.substitute(epochs=_range(best), weights="sample_weight=weights(order), " if weighted else ""),
+            text.APPLIED_TRAIN.substitute(epochs=_range(best), **(weigh if weighted else dict.fromkeys(weigh, ""))),
             text.APPLIED_MEASURED,
         ],
     )

@@ -55,14 +55,14 @@ def train(seed):
     tuned = steelyard.apply(model, BEST, workload=workload)  # the same layers, trained by all that was tuned
     x, y = split("train")[:2]
     for epoch in range($epochs):
-        order = np.random.default_rng([seed, epoch]).permutation(len(next(iter(y.values())) if isinstance(y, dict) else y))
-        tuned.fit(taken(x, order), taken(y, order), ${weights}batch_size=BATCH_SIZE, epochs=1, shuffle=False, verbose=0)
+        order = np.random.default_rng([seed, epoch]).permutation(len(next(iter(y.values())) if isinstance(y, dict) else y))$weigh
+        tuned.fit(taken(x, order), taken(y, order), ${weighted}batch_size=BATCH_SIZE, epochs=1, shuffle=False, verbose=0)
     return model''')
 
 WEIGHTS = '''\
 def weights(rows):
     """Return the weights of these training rows as Keras takes them: one for every target, 1 where the data has none."""
-    x, y, given = (*split("train"), None)[:3]
+    _, y, given = (*split("train"), None)[:3]
     if isinstance(given, dict) and isinstance(y, dict):
         assert given.keys() <= y.keys(), f"weights of {sorted(given.keys() - y.keys())}, which are no targets"
         given = {name: given.get(name, np.ones(len(target))) for name, target in y.items()}

@@ -89,12 +89,13 @@ class Metrics(TypedDict):
 
 
 class Epoch(TypedDict):
-    """One epoch of a trial's latest attempt; epoch 0 is before training."""
+    """One epoch of a trial's latest attempt; epoch 0 is before training. `weights` are in force at its end, where they move."""
 
     epoch: int
     train: Numbers
     validation: Numbers
     seconds: float
+    weights: Numbers
     not_finite: Mapping[str, str]
 
 

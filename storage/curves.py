@@ -11,7 +11,7 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from storage.errors import StudyNotFound, TermNotFound, TrialNotFound
-from storage.models import EPOCH_VALUES, EPOCHS, STUDIES, TERMS, TRIAL_VALUES, TRIALS
+from storage.models import EPOCH_VALUES, EPOCH_WEIGHTS, EPOCHS, STUDIES, TERMS, TRIAL_VALUES, TRIALS
 from storage.records import EpochRecord, Measured, Moment, Split
 from storage.study_rows import TermIds
 from storage.trial_rows import AT_ONCE, LAST_NUMBER
@@ -76,7 +76,27 @@ def epochs_of(session: Session, trial_id: int) -> list[EpochRecord]:
     numbers: dict[tuple[int, str], dict[str, float]] = defaultdict(dict)
     for epoch, split, path, value, not_finite in rows:
         numbers[epoch, split][path] = measured_float(value, not_finite)
-    return [EpochRecord(epoch, numbers[epoch, Split.TRAIN], numbers[epoch, Split.VALIDATION], took) for epoch, took in seconds]
+    weights = _epoch_weights(session, trial_id)
+    return [
+        EpochRecord(epoch, numbers[epoch, Split.TRAIN], numbers[epoch, Split.VALIDATION], took, weights.get(epoch, {}))
+        for epoch, took in seconds
+    ]
+
+
+def _epoch_weights(session: Session, trial_id: int) -> Mapping[int, Mapping[str, float]]:
+    """Get the weights in force by epoch, of a trial's latest attempt; empty where they do not move."""
+    table = EPOCH_WEIGHTS.c
+    rows = session.execute(
+        select(table.epoch, TERMS.c.path, table.value)
+        .join(TRIALS, and_(TRIALS.c.id == table.trial_id, TRIALS.c.attempt == table.attempt))
+        .join(TERMS, TERMS.c.id == table.term_id)
+        .where(table.trial_id == trial_id)
+        .order_by(table.epoch, TERMS.c.position)
+    )
+    weights: dict[int, dict[str, float]] = defaultdict(dict)
+    for epoch, path, weight in rows:
+        weights[epoch][path] = weight
+    return weights
 
 
 def curves(

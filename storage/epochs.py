@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy import update
@@ -13,29 +15,33 @@ from sqlalchemy.orm import Session
 from storage.database import insert_many
 from storage.errors import LeaseLost
 from storage.fencing import fence, running_under
-from storage.models import EPOCH_VALUES, EPOCHS, TRIALS
+from storage.models import EPOCH_VALUES, EPOCH_WEIGHTS, EPOCHS, TRIALS
 from storage.records import Split, Values
 from storage.study_rows import TermIds
 from storage.types import AnyRow, split_float
 
 
 class EpochReport(NamedTuple):
-    """One trial's numbers after one epoch; epoch 0 is before training. `seconds` is its share of its cohort's time."""
+    """One trial's numbers after one epoch; epoch 0 is before training. `seconds` is its share of its cohort's time.
+
+    `weights` are those in force at the end of the epoch, of a trial whose weights move; only finite ones are stored.
+    """
 
     epoch: int
     train: Values
     validation: Values
     seconds: float
+    weights: Values = MappingProxyType({})
 
 
 def record_epoch(
     session: Session,
     token: int,
     cohort_id: int,
-    reports: Mapping[int, tuple[int, Values, Values, float]],
+    reports: Mapping[int, EpochReport | tuple[int, Values, Values, float]],
     now: datetime,
 ) -> frozenset[int]:
-    """Write one epoch of a cohort's trials down: number -> (epoch, train, validation, seconds).
+    """Write one epoch of a cohort's trials down: number -> (epoch, train, validation, seconds[, weights]).
 
     Gives the numbers that are not in training under this lease any more (cancelled, say): nothing of theirs is written, and the
     worker may drop them. The same epoch again changes nothing, so a write with an unknown end can simply be repeated.
@@ -48,6 +54,7 @@ def record_epoch(
     wanted = {row.id: (row, EpochReport(*reports[number])) for number, row in running.items()}
     fresh = _insert_epochs(session, wanted)
     _insert_epoch_values(session, held.study.id, {trial_id: wanted[trial_id] for trial_id in fresh})
+    _insert_epoch_weights(session, held.study.id, {trial_id: wanted[trial_id] for trial_id in fresh})
     _advance(session, {trial_id: wanted[trial_id][1] for trial_id in fresh})
     return frozenset(reports) - frozenset(running)
 
@@ -80,6 +87,21 @@ def _insert_epoch_values(session: Session, study_id: int, reports: Mapping[int, 
             for path, number in values.items()
         ],
     )
+
+
+def _insert_epoch_weights(session: Session, study_id: int, reports: Mapping[int, tuple[AnyRow, EpochReport]]) -> None:
+    moved = {trial_id: (row, report) for trial_id, (row, report) in reports.items() if report.weights}
+    if not moved:
+        return
+    terms = TermIds(session, study_id)
+    rows = [
+        (trial_id, row.attempt, report.epoch, terms[path], weight)
+        for trial_id, (row, report) in moved.items()
+        for path, weight in report.weights.items()
+        if math.isfinite(weight)
+    ]
+    if rows:
+        insert_many(session, EPOCH_WEIGHTS, ("trial_id", "attempt", "epoch", "term_id", "value"), rows)
 
 
 def _advance(session: Session, reports: Mapping[int, EpochReport]) -> None:

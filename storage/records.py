@@ -188,7 +188,7 @@ class Measured:
 class EpochRecord:
     """One epoch of one trial's latest attempt; epoch 0 is before training. `seconds` is the trial's share of its cohort's time.
 
-    `weights` are those in force in this epoch, of a trial whose weights move; empty for all others.
+    `weights` are those in force at the end of this epoch, of a trial whose weights move; empty for all others.
     """
 
     epoch: int

@@ -94,6 +94,9 @@ class Epoch(Body):
     train: Numbers
     validation: Numbers
     seconds: float = Field(description="The trial's share of its cohort's time.")
+    weights: Numbers = Field(
+        default_factory=dict, description="Those in force at the end of this epoch; empty where a trial's weights do not move."
+    )
     not_finite: NotFinite = Field(default_factory=dict)
 
 
@@ -181,4 +184,7 @@ def trial_body(trial: TrialRecord, measured: Measured) -> Trial:
 def epoch_body(epoch: EpochRecord) -> Epoch:
     split = Split()
     train, validation = split.many("train", epoch.train), split.many("validation", epoch.validation)
-    return Epoch(epoch=epoch.epoch, train=train, validation=validation, seconds=epoch.seconds, not_finite=split.not_finite)
+    weights = split.many("weights", epoch.weights)
+    return Epoch(
+        epoch=epoch.epoch, train=train, validation=validation, seconds=epoch.seconds, weights=weights, not_finite=split.not_finite
+    )

@@ -234,7 +234,7 @@ PRUNERS = (
     ),
     StrategyEntry(
         name="hyperband",
-        summary="Successive halving in several brackets, from eager to patient (Li et al. 2018); the last one prunes nothing.",
+        summary="Successive halving in several brackets, from eager to patient; trials are shared out among them (Li et al. 2018).",
         parameters=(FIRST_RUNG, REDUCTION),
     ),
     StrategyEntry(

@@ -10,10 +10,8 @@ import gc
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -23,14 +21,14 @@ from search.errors import Refused
 from search.training.batch import Tensor
 from search.training.cohort import Ended, EpochReport, Observer, Setting, is_report_epoch
 from search.training.cost import cost_of
-from search.training.in_force import GRADNORM, InForce
-from search.training.knobs import Knobs, equal_knobs
-from search.training.moving import Rules
+from search.training.group import Group, Start, Values, groups, of_first
+from search.training.in_force import InForce
+from search.training.knobs import equal_knobs
 from search.training.pace import Pace
 from search.training.problem import Problem
 from search.training.seeding import epoch_order
 from search.training.shared import shared_places
-from search.training.stack import Arrays, Stack
+from search.training.stack import Stack
 from search.training.stacked import form_of
 from search.training.strategies import Strategy
 from storage.records import Reason, TrialState
@@ -42,81 +40,6 @@ SECONDS_A_TRACE = 1.0
 
 MAX_SEEDS = 32
 """Seeds whose initial weights and numbers are kept."""
-
-Values = dict[str, NDArray[np.float64]]
-"""Numbers by path, each [K]."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where the settings of one seed begin: the network's variables, and epoch 0's numbers, one for all settings or [K]."""
-
-    variables: Arrays
-    train: Mapping[str, float | NDArray[np.float64]]
-    validation: Mapping[str, float | NDArray[np.float64]]
-
-
-@dataclass
-class Group:
-    """Settings that are trained on one stack. `places` maps the settings that go on to their places in it."""
-
-    settings: Sequence[Setting]
-    stack: Stack
-    in_force: InForce
-    places: dict[int, int] = field(init=False)
-    done: int = 0
-
-    def __post_init__(self) -> None:
-        self.places = {place: place for place in range(len(self.settings))}
-
-    @property
-    def seed(self) -> int:
-        return self.settings[0].seed
-
-    def running(self) -> Iterator[tuple[Setting, int]]:
-        """Yield each setting that goes on, and its place in the stack."""
-        for place, where in list(self.places.items()):
-            yield self.settings[place], where
-
-    def counts(self, setting: Setting, path: str) -> bool:
-        """Tell whether a term counts in this epoch: its weight is not 0."""
-        return self.in_force.counts(self.settings.index(setting), path)
-
-    def drop(self, setting: Setting) -> None:
-        self.places.pop(self.settings.index(setting))
-
-    def knobs(self, problem: Problem) -> Knobs:
-        """Return the settings' knobs, each [K, ...]; free places repeat the last setting."""
-        rows = self.rows()
-        usual = problem.usual
-        arguments = [[self.settings[row].arguments.get(path, value) for path, value in usual.items()] for row in rows]
-        given = (self.in_force.given[rows], np.reshape(arguments, (len(rows), len(usual))))
-        return Knobs(*(tf.constant(each, keras.config.floatx()) for each in given))
-
-    def rows(self) -> list[int]:
-        """Return which of the settings is at each place of the stack; free places repeat the last."""
-        there = {where: setting for setting, where in self.places.items()}
-        return [there.get(where, len(self.settings) - 1) for where in range(self.stack.size)]
-
-    def rules(self, epoch: int) -> Rules | None:
-        """Return what the graph must know to move weights in an epoch; None where none moves within it."""
-        return self.in_force.rules(self.rows(), epoch)
-
-    def begin(self, start: Start) -> None:
-        """Set the stack, and what the weighting rules learn, to the start of the settings' seed."""
-        self.stack.begin([start.variables] * self.stack.size)
-        self.in_force.begin(_of_first(start.train))
-        if self.rules(1) is not None:
-            self.stack.begin_learning(self.in_force.learned_start(self.rows()))
-
-    def end_epoch(self, train: Values) -> None:
-        """Hear the terms' means over an epoch."""
-        for setting, where in self.places.items():
-            self.in_force.end_epoch(setting, np.array([values[where] for values in train.values()]))
-
-    def moved_weights(self, epoch: int) -> Values:
-        """Return the weights in force at the end of an epoch by path, each [K]; {} where none move."""
-        return self.in_force.at_end(self.rows(), epoch, self.stack.learned())
 
 
 class CohortEngine:
@@ -195,7 +118,7 @@ class CohortEngine:
                 if self._size == 1:
                     raise
                 self._halve(self._size)
-        return {path: value for path, value in _of_first(start.train).items() if math.isfinite(value)}
+        return {path: value for path, value in of_first(start.train).items() if math.isfinite(value)}
 
     def variables(self, place: int = -1) -> list[NDArray[np.generic]]:
         """Return the model's variables as the setting at `place` of the last group left them: what is trained, then all else."""
@@ -263,7 +186,7 @@ class CohortEngine:
         validation = self._measure("validation", group, observer)
         if self._problem.searches_terms:  # each setting has its own numbers
             return Start(variables, train, validation)
-        start = Start(variables, _of_first(train), _of_first(validation))
+        start = Start(variables, of_first(train), of_first(validation))
         if not group.places:  # cancelled in the middle: these are not the seed's numbers
             return start
         while len(self._starts) >= MAX_SEEDS:
@@ -382,7 +305,7 @@ class CohortEngine:
         for setting, where in group.running():
             for path in self._problem.paths:
                 value = float(values[path][where])
-                if group.counts(setting, path) and not math.isfinite(value):
+                if not math.isfinite(value) and group.counts(setting, path):
                     named = "not a number" if math.isnan(value) else "infinite"
                     reason = Reason("diverged", f"epoch {epoch}: the {split}term {path} is {named}")
                     _end(group, setting, TrialState.DIVERGED, reason, observer)
@@ -393,11 +316,6 @@ class CohortEngine:
             if not finite[where]:
                 reason = Reason("diverged", f"epoch {epoch}: the model's weights are not finite")
                 _end(group, setting, TrialState.DIVERGED, reason, observer)
-
-
-def _of_first(values: Mapping[str, float | NDArray[np.float64]]) -> dict[str, float]:
-    """Return the numbers of the first place of the stack, by path."""
-    return {path: float(np.ravel(each)[0]) for path, each in values.items()}
 
 
 def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, observer: Observer) -> None:
@@ -417,16 +335,6 @@ def _report(
 
     numbers, moved = [setting.number for setting, _ in running], group.moved_weights(epoch)
     observer.epoch(EpochReport(epoch, numbers, seconds, lists(train), lists(validation), lists(test or {}), lists(moved)))
-
-
-def groups(settings: Sequence[Setting], size: int) -> Iterator[Sequence[Setting]]:
-    """Yield the settings that are trained together: of one seed, at most `size`, in their order; those of `gradnorm` apart."""
-    alike: dict[tuple[int, bool], list[Setting]] = {}
-    for setting in settings:
-        alike.setdefault((setting.seed, setting.rule == GRADNORM), []).append(setting)
-    for same in alike.values():
-        for first in range(0, len(same), size):
-            yield same[first : first + size]
 
 
 def stack_size(count: int, limit: int, strategy: Strategy) -> int:

@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from search.training.batch import Tensor
+from search.training.batch import Tensor, Tensors
 from search.training.optimizers import rule_optimizer
+from search.training.per_setting import give
 from search.training.problem import Problem
 from search.training.stacked import Stacked
 from search.training.strategies import Strategy
@@ -108,8 +109,9 @@ class Learned:
         """Return what is learned: [K, terms]."""
         return tf.reshape(self._stacked.variable.value, self._shape)
 
-    def step(self, rules: Rules, given: Tensor, terms: Tensor, norms: Tensor | None) -> None:
-        """Learn from a step in which the terms were `terms`, in the graph."""
+    def step(self, rules: Rules, given: Tensor, terms: Tensor, norms: Tensor | None, numbers: Tensors) -> None:
+        """Learn from a step in which the terms were `terms`, in the graph; `numbers` are the optimizer's that are searched."""
+        give(self._optimizer, numbers)
         gradient = tf.reshape(rules.gradient(given, self.value(), terms, norms), tuple(self._stacked.variable.shape))
         self._optimizer.apply([gradient], [self._stacked.variable])
         self._stacked.update(rules.kept(given, self.value()))

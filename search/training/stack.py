@@ -169,7 +169,7 @@ class Stack:
         in_force = rules.weights(knobs.weights, learned.value(), step)
         shared = shared_places(self._problem, self._network) if isinstance(rules, Balancing) else ()
         terms, norms = self._train_step(rows, knobs._replace(weights=in_force), shared)
-        learned.step(rules, knobs.weights, terms, norms)
+        learned.step(rules, knobs.weights, terms, norms, self._optimizer_numbers(knobs))
         return terms
 
     def _train_step(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int] = ()) -> tuple[Tensor, Tensor | None]:
@@ -179,12 +179,16 @@ class Stack:
         """
         differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
         gradients, terms, state, norms = differentiate(rows, self._mapped(knobs), shared)
-        give(self.optimizer, self._problem.optimizer_arguments(self._mapped(knobs).arguments))
+        give(self.optimizer, self._optimizer_numbers(knobs))
         self.optimizer.apply(self._clip(gradients), self._variables)
         self._constrain()
         for stacked, value in zip(self.state, state, strict=True):
             stacked.update(value)
         return terms, norms
+
+    def _optimizer_numbers(self, knobs: Knobs) -> Tensors:
+        """Return the optimizer's searched numbers by argument, one a setting: [K]; empty where none is searched."""
+        return self._problem.optimizer_arguments(self._mapped(knobs).arguments)
 
     def _gradients_of_sum(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
         """Return the gradients of the sum of all totals, which are each setting's own."""

@@ -110,7 +110,7 @@ def _spread(spread: Mapping[str, Any] | None) -> str:
 def conclusion(best: Best) -> list[str]:
     """Return what the document says, in sentences: the verdict, what the search had promised, and what else would do as well."""
     told = best.get("confirmation")
-    if told is None and best["picked_by"] != "objective":
+    if told is None and best.get("picked_by", "objective") != "objective":
         found = [f"Trial {best['trial']} is what {best['picked_by']} picks, on one seed; what it is worth on others is not known."]
     elif told is None:
         reason = "the study has no confirmation" if best["final"] else "the study has not ended"

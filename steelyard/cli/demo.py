@@ -21,7 +21,6 @@ from steelyard.cli.output import beside_document, note, notes, print_document, w
 from steelyard.program import COMMAND
 
 EXAMPLE = Path("examples/digits.json")
-CONFIRMATION = {"top": 3, "seeds": 8}
 SERVE = (*COMMAND, "serve", "--port", "0", "--workers", "1", "--json")
 END_SECONDS = 35.0
 LOG_LINES = 15
@@ -84,13 +83,12 @@ def _search(url: str, definition: Any, output: str, as_json: bool) -> dict[str, 
 
 
 def _definition(given: str | None) -> Any:
-    """Return what is to be searched: the file given, else the digits example with a confirmation, so that there is a verdict."""
+    """Return what is to be searched: the file given, else the digits example."""
     from steelyard import starters
 
     if given:
         return given
-    definition = json.loads(EXAMPLE.read_text()) if EXAMPLE.is_file() else starters.digits()
-    return {**definition, "search": {**definition["search"], "confirmation": CONFIRMATION}}
+    return json.loads(EXAMPLE.read_text()) if EXAMPLE.is_file() else starters.digits()
 
 
 @contextmanager

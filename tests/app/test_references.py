@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from search import anchors
+from search.names import rule_for
 from storage import answers, studies
 from storage.records import AnchorRecord, Measured, Moment, PlannedTrial, Role
 from storage.trials import add_trials
@@ -29,7 +30,7 @@ def alone(bench: Bench, digit: float, parity: float) -> None:
         now = bench.database.now(session)
         study = studies.lock_study(session, studies.get_study(session, NAME).id)
         weights = {"digit.crossentropy": 1.0, "parity.crossentropy": 1.0, "agreement": 0.0}
-        rules = [f"{anchors.ALONE}digit", f"{anchors.ALONE}parity"]
+        rules = [rule_for(anchors.ALONE, task) for task in ("digit", "parity")]
         planned = [PlannedTrial(Role.REFERENCE, rule, {}, weights, seed=0, origin="reference") for rule in rules]
         numbers = [trial.number for trial in add_trials(session, study, planned, beside=(), now=now)]
     accuracies = [{DIGIT: digit, PARITY: 0.1}, {DIGIT: 0.1, PARITY: parity}]

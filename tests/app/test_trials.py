@@ -266,6 +266,7 @@ def test_one_trial_comes_with_its_epochs(bench: Bench) -> None:
         "train": {"digit.crossentropy": 1.5, "parity.crossentropy": 0.25, "agreement": 0.125},
         "validation": {"digit.crossentropy": 1.5, "parity.crossentropy": 0.25, "agreement": 0.125, DIGIT: 0.25},
         "seconds": 0.5,
+        "weights": {},
         "not_finite": {},
     }
 

@@ -20,6 +20,9 @@ ALL = (
     problems.big_cnn(frozen=True),
     problems.digits_mlp(quick=True),
     problems.multi_mnist(quick=True),
+    problems.balanced_overlay(),
+    problems.balanced_multi_mnist(),
+    problems.twins(),
 )
 
 
@@ -37,6 +40,15 @@ def test_a_grid_has_as_many_points_as_the_search_has_trials() -> None:
     definition = normal.normalise(problems.digits_mlp().definition(sampler="grid"), workloads={"digits": None}).definition
 
     assert space.trial_budget(definition) == 64
+
+
+def test_a_grid_over_one_weight_has_as_many_points_as_the_search_has_trials() -> None:
+    definition = normal.normalise(
+        problems.balanced_overlay().definition(sampler="grid", trials=15), workloads={"digits-overlay": None}
+    ).definition
+
+    assert space.trial_budget(definition) == 15
+    assert list(space.searched_weights(definition)) == ["left.term"]
 
 
 def test_random_weights_lie_in_the_ranges_and_repeat_for_a_seed() -> None:

@@ -46,8 +46,29 @@ def _told(line: str) -> dict[str, float]:
     return {path: float(value) for path, value in re.findall(r"(\S+) ([\d.e+-]+)", line.partition(": ")[2])}
 
 
+SCHEDULED = [
+    {
+        "name": "agreement",
+        "penalty": "consistency",
+        "between": [{"task": "digit", "classes": [1, 3, 5, 7, 9]}, {"task": "parity"}],
+        "weight": {"low": 0.5, "high": 5.0, "schedule": {"shape": ["linear", "cosine"], "fraction": {"low": 0.4, "high": 1.0}}},
+    }
+]
+RATE = {
+    "epochs": 3,
+    "batch_size": 32,
+    "optimizer": {"name": "adam", "config": {"learning_rate": {"low": 0.001, "high": 0.01}}},
+}
+
+
 @pytest.mark.parametrize(
-    ("changes", "imports"), [({"penalties": []}, "import numpy"), ({}, "import steelyard")], ids=["compile", "penalties"]
+    ("changes", "imports"),
+    [
+        ({"penalties": [], "training": RATE}, "import numpy"),
+        ({}, "import steelyard"),
+        ({"penalties": SCHEDULED}, "import steelyard"),
+    ],
+    ids=["compile", "penalties", "schedule"],
 )
 def test_the_file_reaches_what_every_confirmation_measured_and_lies_in_the_stated_interval(
     one_worker: Service, changes: dict[str, Any], imports: str
@@ -57,7 +78,7 @@ def test_the_file_reaches_what_every_confirmation_measured_and_lies_in_the_state
     assert _run(one_worker, "-m", "steelyard", "best", name, "--script", "train.py") == ""
     text = (one_worker.folder / "train.py").read_text()
     assert imports in text
-    assert ("steelyard.apply" in text) == bool("penalties" not in changes)
+    assert ("steelyard.apply" in text) == (imports == "import steelyard")
     lines = _run(one_worker, "train.py", "--save", "model.keras").splitlines()
     seeds = {int(line.split()[1].rstrip(",")): _told(line) for line in lines if line.startswith("seed") and ", test:" in line}
     confirmed = [trial for trial in one_worker.trials(name) if trial["role"] == "confirmation" and trial["rule"] is None]

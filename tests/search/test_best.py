@@ -141,6 +141,55 @@ def test_a_custom_loss_names_its_penalties_too() -> None:
     assert "penalty agree" in note
 
 
+SCHEDULE = {"shape": ["linear", "cosine"], "start": 0.5, "fraction": {"low": 0.1, "high": 0.9}}
+DRAWN = {"a.l": 0.5, "a.l.schedule.shape": 1.0, "a.l.schedule.fraction": 0.25}
+
+
+def test_a_loss_weight_that_moves_is_beyond_compile() -> None:
+    definition = define(task("a", loss("l", {**SEARCHED, "schedule": SCHEDULE})), B)
+    found = document(definition, trial(0, WEIGHTS, parameters=DRAWN))
+    assert found["schedules"] == {"a.l": {"shape": "cosine", "start": 0.5, "fraction": 0.25}}
+    assert found["reproduced_by"] == "custom_loss"
+    assert "loss_weights" not in found
+    assert found["note"] == (
+        "model.compile(loss_weights=...) cannot say: the schedule of a.l (cosine, from 0.5 to 1 times its weight over 0.25 of the "
+        "epochs). steelyard.apply(model, best) trains what was tuned."
+    )
+
+
+def test_a_penalty_that_moves_leaves_the_loss_weights_to_compile() -> None:
+    moved = {**penalty("agree", "a", "b"), "weight": {**SEARCHED, "schedule": {}}}
+    found = document(define(A, B, penalties=[moved]), trial(0, {**WEIGHTS, "agree": 3.0}, parameters={"a.l": 0.5, "agree": 3.0}))
+    assert (found["reproduced_by"], found["loss_weights"]) == ("compile_and_penalties", {"a": 0.5, "b": 2.0})
+    assert (
+        "leaves out: agree, the schedule of agree (linear, from 0 to 1 times its weight over 0.3 of the epochs)." in found["note"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "weight"), [({"shape": "constant"}, 0.5), ({"start": 1.0}, 0.5), ({}, 0.0)], ids=["constant", "from 1", "weight 0"]
+)
+def test_a_schedule_that_moves_nothing_is_told_and_left_to_compile(schedule: dict[str, Any], weight: float) -> None:
+    definition = define(task("a", loss("l", {"low": 0, "high": 1, "schedule": schedule})), B)
+    found = document(definition, trial(0, {**WEIGHTS, "a.l": weight}, parameters={"a.l": weight}))
+    assert set(found["schedules"]) == {"a.l"}
+    assert (found["reproduced_by"], found["loss_weights"]) == ("compile", {"a": weight, "b": 2.0})
+
+
+def test_the_weights_of_a_rule_have_no_schedule() -> None:
+    definition = define(task("a", loss("l", {**SEARCHED, "schedule": {}})), B)
+    found = document(definition, trial(0, WEIGHTS, role=Role.BASELINE, rule="equal", parameters={"a.l": 1.0}))
+    assert (found["schedules"], found["reproduced_by"]) == ({}, "compile")
+
+
+def test_the_workload_is_told_with_where_its_code_is() -> None:
+    code = {"place": "shop:Ads", "made": "without_options", "plain": True, "row_weights": False, "points": False}
+    definition = define(A, B, workload={"name": "mine", "options": {}})
+    found = document(definition, trial(0, WEIGHTS), description={"outputs": {"a": {}, "b": {}}, "code": code})
+    assert found["workload"] == {"name": "mine", "options": {}, **code}
+    assert document(definition, trial(0, WEIGHTS))["workload"] == {"name": "mine", "options": {}, "place": None}
+
+
 def study(definition: StudyDefinition, state: StudyState = StudyState.RUNNING) -> StudyRecord:
     fields: dict[str, Any] = {field.name: None for field in dataclasses.fields(StudyRecord)}
     known = {

@@ -10,6 +10,7 @@ from search.normal import normalise
 from tests.search.definitions import PUBLISHED, UNPUBLISHED, Document, changed, flagship, log_range, study
 
 PARITY = "tasks.1.losses.0.weight"
+RATE = "training.optimizer.config.learning_rate"
 
 
 def warnings_of(document: Document, workloads: Any = PUBLISHED) -> tuple[str, ...]:
@@ -64,3 +65,8 @@ def test_an_objective_against_the_usual_direction_is_warned_of() -> None:
     entry = {"metric": "agreement.violations", "direction": "maximize"}
     warnings = warnings_of(changed(flagship(), {"objective.metrics.0": entry}))
     assert warnings == ("objective: agreement.violations with direction maximize is the opposite of what is usual (minimize)",)
+
+
+def test_a_gain_may_be_that_of_an_argument_searched_beside_the_weights() -> None:
+    told = warnings_of(changed(flagship(), {RATE: log_range(1e-4, 1e-2)}))
+    assert any(text.startswith(f"{RATE}: it is searched beside the weights") for text in told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from search.baselines import baselines
-from search.confirmation import confirmations, finalists, fresh_seeds
+from search.confirmation import confirmations, fresh_seeds
 from search.plan import End, Run, Wait, plan
 from storage.records import ADAPTIVE_ORIGIN, Role, StudyState, TrialRecord, TrialState
 from tests.search.definitions import Document, changed, define, flagship
@@ -35,23 +35,6 @@ def test_equal_weights_and_each_penalty_at_zero_are_baselines_of_a_confirmed_stu
 def test_fresh_seeds_differ_from_each_other_and_from_the_studys() -> None:
     definition = define(confirmed(seeds=8))
     assert len({*fresh_seeds(definition), definition.search.seed}) == 9
-
-
-def test_finalists_are_the_best_feasible_and_complete_of_equals_the_earlier() -> None:
-    searched = [
-        trial(1, {"w": 1}, value=0.5),
-        trial(2, {"w": 2}, value=0.9, feasible=False),
-        trial(3, {"w": 3}, value=0.8),
-        trial(4, {"w": 4}, value=0.8),
-        trial(5, state=TrialState.DIVERGED),
-        trial(6, value=float("nan")),
-    ]
-    assert [each.number for each in finalists(define(confirmed()), searched)] == [3, 4]
-
-
-def test_a_setting_that_was_drawn_twice_is_one_finalist() -> None:
-    searched = [trial(1, {"w": 1}, value=0.5), trial(2, {"w": 1}, value=0.6), trial(3, {"w": 3}, value=0.4)]
-    assert [each.number for each in finalists(define(confirmed()), searched)] == [2, 3]
 
 
 def test_inverse_initial_loss_weighs_each_loss_by_its_inverse_with_the_sum_of_equal_weights() -> None:
@@ -92,12 +75,17 @@ def rules(document: Document) -> list[TrialRecord]:
 def test_confirmations_come_after_the_search_and_the_study_ends_after_them() -> None:
     document = changed(confirmed(), {"search.baselines": ["equal"]})
     definition = define(document)
-    searched = [*rules(document), *(trial(number, {"w": number}, value=number / 10) for number in range(2, 6))]
+    searched = [*rules(document), *(trial(number, {"agreement": float(number)}, value=number / 10) for number in range(2, 6))]
     running = [*searched[:-1], trial(5, state=TrialState.RUNNING)]
     assert isinstance(plan(definition, history(definition, running), 64), Wait)
     step = plan(definition, history(definition, searched), 64)
     assert isinstance(step, Run)
-    assert sorted({each.confirms for each in step.trials if each.confirms is not None}) == [0, 1, 4, 5]
+    assert sorted({each.confirms for each in step.trials if each.confirms is not None}) == [
+        0,
+        1,
+        3,
+        5,
+    ]  # 4 is a near neighbour of 5
     assert len(step.trials) == 12
     done = [
         trial(6 + place, role=Role.CONFIRMATION, rule=each.rule, confirms=each.confirms, seed=each.seed)
@@ -110,7 +98,7 @@ def test_confirmations_come_after_the_search_and_the_study_ends_after_them() -> 
 def test_the_trainings_of_a_seed_are_planned_together_as_far_as_they_fit(room: int, planned: int) -> None:
     document = changed(confirmed(), {"search.baselines": ["equal"]})
     definition = define(document)
-    searched = [*rules(document), *(trial(number, {"w": number}, value=number / 10) for number in range(2, 6))]
+    searched = [*rules(document), *(trial(number, {"agreement": float(number)}, value=number / 10) for number in range(2, 6))]
     step = plan(definition, history(definition, searched), room)
     assert isinstance(step, Run)
     assert len(step.trials) == planned

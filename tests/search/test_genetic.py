@@ -6,6 +6,7 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -306,6 +307,15 @@ def test_tpe_models_the_weights_of_a_front_jointly_unless_told_otherwise() -> No
         for config in ({}, {"multivariate": True}, {"multivariate": False})
     )
     assert unsaid == jointly != apart
+
+
+@pytest.mark.parametrize("name", [*NSGA, "tpe"])
+def test_trials_of_a_front_that_ended_early_are_taken(name: str) -> None:
+    """They have no one value, so Optuna may not be told one: it could not say which way it is better."""
+    definition = searching(name)
+    early = [replace(record, state=TrialState.PRUNED, epochs=3) for record in searched(definition, 12)]
+    records = [*early, *searched(definition, 32)[12:]]
+    assert len(suggest(definition, records, Place(32, 32), 4)) == 4
 
 
 def test_a_front_is_searched_by_a_gaussian_process_where_pytorch_is() -> None:

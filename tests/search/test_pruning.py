@@ -40,7 +40,7 @@ def rivals(*values: float, first: int = 100) -> list[Rival]:
 
 
 def ended(definition: StudyDefinition, judged: Sequence[Rival], others: Sequence[Rival] = ()) -> dict[int, str]:
-    return hopeless(definition, 3, judged, others)
+    return hopeless(definition, definition.objective, 3, judged, others)
 
 
 # Rungs
@@ -76,7 +76,8 @@ def test_a_study_without_a_pruner_has_no_rungs() -> None:
 
 def test_hyperband_s_brackets_have_the_sizes_of_the_paper() -> None:
     """Li et al. 2018, table 1: R = 81, eta = 3."""
-    bounds = Brackets.of(Pruner.model_validate(HYPERBAND), 4).bounds
+    definition = pruned_by(pruner("hyperband", min_epochs=1), **{"training.epochs": 81})
+    bounds = Brackets.of(definition, Pruner.model_validate(definition.search.pruner)).bounds
     assert [after - before for before, after in zip((0, *bounds), bounds, strict=False)] == [81, 34, 15, 8, 5]
 
 
@@ -85,6 +86,21 @@ def test_hyperband_spreads_trials_over_its_brackets_by_index() -> None:
     eager, middle, patient = (3, 9), (9,), ()
     assert [rungs(definition, index) for index in range(8)] == [eager, eager, eager, middle, eager, middle, eager, patient]
     assert Counter(rungs(definition, index) for index in range(16)) == {eager: 9, middle: 5, patient: 2}  # of 17: 9, 5, 3
+
+
+def test_where_references_are_needed_the_trials_beside_them_are_the_bracket_that_is_never_judged() -> None:
+    definition = pruned_by(HYPERBAND, **{"objective.aggregate": "delta_m"})
+    assert Counter(rungs(definition, index) for index in range(16)) == {(3, 9): 11, (9,): 5}  # of 14: 9, 5
+    assert rungs(pruned_by(HYPERBAND, **{"objective.aggregate": "delta_m", "training.epochs": 2}), 0) == ()
+
+
+def test_once_the_references_are_known_trials_are_judged_by_them() -> None:
+    definition = pruned_by(HALVING, **{"objective.aggregate": "delta_m"})
+    alone = {DIGIT: 0.9, PARITY: 0.1}
+    measured = definition.objective.model_copy(update={"config": {"references": alone}})
+    judged = [rival(0, 0.9, 0.05), rival(1, 0.6, 0.09), rival(2, 0.3, 0.1)]  # -25, -21.7 and -33.3 percent
+    assert ended(definition, judged) == {}
+    assert set(hopeless(definition, measured, 3, judged, ())) == {0, 2}
 
 
 def test_other_pruners_treat_all_trials_alike() -> None:
@@ -144,7 +160,7 @@ def test_under_hyperband_a_trial_is_compared_within_its_bracket_alone() -> None:
     definition = pruned_by(HYPERBAND)
     judged = [rival(10, 0.5, index=0), rival(11, 0.4, index=1), rival(13, 0.1, index=3)]
     others = [rival(20, 0.9, index=5), rival(21, 0.9, index=7)]
-    found = hopeless(definition, 9, judged, others)
+    found = hopeless(definition, definition.objective, 9, judged, others)
     assert found == {
         11: "epoch 9: not among the best 1 of 2 trials in its bracket",
         13: "epoch 9: not among the best 1 of 2 trials in its bracket",

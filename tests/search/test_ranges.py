@@ -281,3 +281,9 @@ def test_a_settled_definition_has_numbers_in_place_of_ranges() -> None:
     assert settled.tasks[1].losses[1].config == {"gamma": 1.5, "alpha": 0.5}
     assert settled.training.optimizer.config == {"learning_rate": 0.002}
     assert settled.tasks[1].losses[0] == definition.tasks[1].losses[0]
+
+
+def test_the_name_of_a_searched_argument_must_be_short_enough_to_be_kept() -> None:
+    name = "t" * 31
+    fault = only(own(**{name: log_range(0.5, 8)}), f"tasks.0.losses.1.config.{name}", PUBLISHED)
+    assert fault.expected.startswith("a name of at most 30 characters")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from search.names import MAX_RULE, rule_for
 from search.phases import phases
 from search.references import one_of_each, reference_seeds, references
 from storage.records import Role, TrialState
@@ -76,3 +77,10 @@ def test_the_phases_are_counted_before_anything_runs() -> None:
 def test_no_more_finalists_are_counted_than_there_are_trials(trials: int, confirmed: int) -> None:
     document = study(log_range(), trials=trials, confirmation={"top": 3, "seeds": 8}, baselines=[])
     assert phases(define(document))[Role.CONFIRMATION] == confirmed
+
+
+def test_a_rule_for_a_long_name_is_short_enough_to_be_kept_and_still_its_own() -> None:
+    one, other = (rule_for("without", "p" * 63 + last) for last in "ab")
+    assert len(one) == len(other) == MAX_RULE
+    assert one != other
+    assert rule_for("without", "agreement") == "without:agreement"

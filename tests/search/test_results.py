@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from search.definition import Objective
-from search.results import Curve, outcome, unpacked
+from search.results import Curve, outcome, unpacked, unpacked_weights
 from storage.records import Measured, Moment, Reason, TrialState
 
 ACCURACY = {"metric": "digit.accuracy", "direction": "maximize"}
@@ -131,6 +131,13 @@ def test_a_report_is_unpacked_by_trial() -> None:
         3: Measured({"a.x": 1.0}, {"a.x": 3.0, "a.m": 5.0}),
         7: Measured({"a.x": 2.0}, {"a.x": 4.0, "a.m": math.inf}),
     }
+
+
+def test_weights_that_move_are_unpacked_by_trial() -> None:
+    message = {"numbers": [3, 7], "train": {}, "validation": {}, "weights": {"a.x": [1.0, 2.0], "b": [0.0, 4.0]}}
+    assert unpacked_weights(message, {3, 7}) == {3: {"a.x": 1.0, "b": 0.0}, 7: {"a.x": 2.0, "b": 4.0}}
+    assert unpacked_weights(message, {7}) == {3: {}, 7: {"a.x": 2.0, "b": 4.0}}
+    assert unpacked_weights({"numbers": [3, 7]}, {3}) == {3: {}, 7: {}}
 
 
 def test_the_test_split_is_unpacked_where_it_was_measured() -> None:

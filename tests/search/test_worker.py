@@ -249,3 +249,17 @@ def test_claimants_share_no_cohort(scene: Scene) -> None:
     assert mine is not None
     assert len(mine.trials) == 4
     assert theirs is None
+
+
+def test_weights_in_force_are_stored_of_trials_whose_weights_move(database_url: str) -> None:
+    scene = Scene(database_url, baselines=["uncertainty"], confirmation=None)
+    scene.play([PREPARED])
+    told = {**epoch(1, 0, 1, 2, 3), "weights": {"digit.crossentropy": [0.1, 0.2, 0.3, 0.4]}}
+    scene.play([told, *map(ended, range(4)), TRAINED])
+    adaptive = {trial.number for trial in scene.trials() if trial.rule == "uncertainty"}
+    with scene.database.reading() as session:
+        stored = {trial.number: trials.epochs_of(session, trial.id)[0].weights for trial in scene.trials()}
+    scene.worker._close()
+    scene.database.close()
+    assert len(adaptive) == 1
+    assert stored == {n: {"digit.crossentropy": [0.1, 0.2, 0.3, 0.4][n]} if n in adaptive else {} for n in range(4)}

@@ -142,6 +142,17 @@ def test_best_writes_a_file_and_keeps_standard_output_free(service, client, name
     assert [found.name for found in tmp_path.iterdir()] == ["best-weights.json"]
 
 
+def test_best_writes_a_script_beside_the_document(service, client, name, tmp_path):
+    filled(service, client, name, [0.5, 0.7])
+    document_, file = tmp_path / "best-weights.json", tmp_path / "train.py"
+    result = steelyard("best", name, "--output", str(document_), "--script", str(file))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.splitlines() == [f"Wrote {path}: trial 1 of {name}, so far." for path in (document_, file)]
+    assert file.read_text() == client.script(name)
+    compile(file.read_text(), "train.py", "exec")
+    assert document("best", name, "--script", str(file), "--json") == json.loads(document_.read_text())
+
+
 def test_best_with_an_output_of_json_is_refused_with_the_hint(name):
     assert "--json" in refusal("best", name, "-o", "json")
 

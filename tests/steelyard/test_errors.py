@@ -8,7 +8,7 @@ import pytest
 
 import steelyard
 from steelyard import errors
-from tests.steelyard.fakes import Script, client_of, problem
+from tests.steelyard.fakes import Script, client_of, ok, problem
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,9 @@ def test_the_tree_in_the_docstring_has_every_error_and_the_package_shows_them():
     assert all(name in errors.__doc__ for name in kinds)
     assert kinds <= set(steelyard.__all__)
     assert all(getattr(steelyard, name) is getattr(errors, name) for name in kinds)
+
+
+def test_a_winner_whose_workload_nobody_published_is_no_script():
+    best = {"workload": {"name": "mine", "options": {}, "place": None}}
+    with pytest.raises(steelyard.NoScript, match="no worker has published where the workload 'mine' is"):
+        client_of(Script([ok(best)])).script("s")

@@ -124,6 +124,20 @@ def test_reported_epochs_come_back(database: Database) -> None:
     assert trial.epochs == 1
 
 
+def test_weights_that_move_come_back_with_their_epoch(database: Database) -> None:
+    running = scenes.running(database, 2)
+    moved = {"digit.crossentropy": 0.5, "parity.crossentropy": math.nan, "agreement": 0.0}  # of a trial that is about to diverge
+    for epoch, weights in ((0, {"agreement": 1.0}), (1, moved)):
+        with database.writing() as session:
+            reports = {0: (epoch, {}, {}, 1.0), 1: trials.EpochReport(epoch, {}, {}, 1.0, weights)}
+            trials.record_epoch(session, running.token, running.cohort, reports, NOW)
+    ids = [get(database, running, number).id for number in (0, 1)]
+    with database.reading() as session:
+        fixed, moving = (trials.epochs_of(session, trial_id) for trial_id in ids)
+    assert [epoch.weights for epoch in fixed] == [{}, {}]
+    assert [epoch.weights for epoch in moving] == [{"agreement": 1.0}, {"digit.crossentropy": 0.5, "agreement": 0.0}]
+
+
 def test_the_same_epoch_again_changes_nothing(database: Database) -> None:
     running = scenes.running(database, 1)
     for value in (0.5, 0.75):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -193,6 +194,25 @@ def test_constraints_of_layers_hold_after_steps_of_different_sizes(float64: None
     cohort = Cohort(study([task("a")], **searching({})), bound, with_arguments(*TWO_RATES, a__error=1.0))
     for number, each in enumerate(TWO_RATES):
         cohort.assert_fit(number, {"a.error": error("a")}, keras.optimizers.Adam(each["optimizer.learning_rate"]))
+
+
+def with_trunk() -> keras.Model:
+    x = keras.Input((3,))
+    trunk = keras.layers.Dense(4, "tanh")(x)
+    return keras.Model(x, {"a": keras.layers.Dense(1, name="a")(trunk), "b": keras.layers.Dense(2, name="b")(trunk)})
+
+
+@pytest.mark.parametrize(("rule", "strategy"), [("uncertainty", "vectorized"), ("uncertainty", "serial"), ("gradnorm", "unrolled")])
+def test_a_rule_that_moves_weights_learns_at_its_setting_s_rate(rule: str, strategy: str, float64: None) -> None:
+    bound = workload(with_trunk, rows(a=1, b=2))
+    tasks = [task("a"), task("b")]
+    moving = [dataclasses.replace(each, rule=rule) for each in with_arguments(*TWO_RATES, a__error=1.0, b__error=1.0)]
+    together = Cohort(study(tasks, **searching({})), bound, moving, strategy)
+    for number, each in enumerate(TWO_RATES):
+        optimizer = {"name": "adam", "config": {"learning_rate": each["optimizer.learning_rate"]}}
+        training = {"epochs": 3, "batch_size": 8, "optimizer": optimizer}
+        alone = Cohort(study(tasks, training=training), bound, [dataclasses.replace(moving[number], arguments={})], "serial")
+        assert together.recorder.values(number, 3) == pytest.approx(alone.recorder.values(number, 3), rel=1e-8)
 
 
 def test_a_setting_without_the_argument_takes_the_usual_one() -> None:

@@ -12,7 +12,8 @@ import pytest
 from keras import layers, ops
 
 from search.training.cohort import Setting
-from search.training.engine import groups, stack_size
+from search.training.engine import stack_size
+from search.training.group import groups
 from search.training.strategies import STRATEGIES
 from storage.records import TrialState
 from tests.search.training.scenes import Recorder, engine_of, rows, study, task, workload

@@ -257,6 +257,21 @@ def test_clipping_and_decay_are_for_the_model_and_not_for_what_a_rule_learns(str
     assert recorder.values(0, 1, "weights") == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("rule", ["uncertainty", "gradnorm"])
+def test_a_rule_learns_at_the_learning_rate_of_its_own_setting(rule: str, float64: None) -> None:
+    searched = {"learning_rate": {"low": 0.001, "high": 1.0}, "weight_decay": {"low": 0.01, "high": 1.0}}
+    rates = {0: 0.01, 1: 0.05}
+    settings = [
+        _setting(n, rule, arguments={"optimizer.learning_rate": rate, "optimizer.weight_decay": 0.1}) for n, rate in rates.items()
+    ]
+    together = _trained(_engine("vectorized", 2, name="adamw", config=searched), settings)
+    for number, rate in rates.items():
+        alone = _engine("serial", 1, name="adamw", config={"learning_rate": rate, "weight_decay": 0.1})
+        expected = _trained(alone, [_setting(number, rule)])
+        for split in ("train", "weights"):
+            assert together.values(number, EPOCHS, split) == pytest.approx(expected.values(number, EPOCHS, split), abs=1e-8)
+
+
 def test_gradnorm_fails_alone_where_the_losses_share_no_layer() -> None:
     engine = _engine("vectorized", 4, build=linear({"a": 1, "b": 1}))
     recorder = _trained(engine, [_setting(0), _setting(1, "gradnorm"), _setting(2, "uncertainty")], 1)

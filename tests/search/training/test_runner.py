@@ -117,6 +117,8 @@ def test_describe_tells_of_every_workload_or_why_not(child: Child) -> None:
     assert digits["rows"] == {"train": 1150, "validation": 287, "test": 360}
     assert digits["parameters"] == digits["trainable_parameters"] == 64 * 64 + 64 + 64 * 64 + 64 + 64 * 10 + 10 + 64 + 1
     assert set(digits["options"]["properties"]) == {"model", "hidden"}
+    forms = {"plain": True, "row_weights": False, "points": False}
+    assert digits["code"] == {"place": "search.workloads.digits:Digits", "made": "with_options", **forms}
     assert found["digits"]["digest"] == digest_of(digits)
     assert found["shop"]["description"]["losses"] == ["broken", "fussy"]
     assert found["lost"]["reason"]["code"] == "workload_import_failed"

@@ -1,0 +1,120 @@
+"""What pruning saves: one study without a pruner and with one, through the real service. Epochs trained, and what was confirmed.
+
+The study is `examples/digits_overlay.json`: 40 search trials of 25 epochs, judged by how much each task loses against being trained
+alone; the best three are trained again on fresh seeds.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks.options import Options
+from benchmarks.problems import OVERLAID, Problem
+from benchmarks.scripts import ROOT
+from benchmarks.table import Ratio, Table
+from benchmarks.through_the_service import Service, serving
+from benchmarks.turns import Measured, Row, Way, in_turn
+
+RUNS = 3
+WITHOUT = "no pruner"
+PRUNERS = (WITHOUT, "hyperband", "successive_halving")
+CAPTION = (
+    "{workload}, aggregate {aggregate}, {trials} search trials of {epochs} epochs, TPE, one worker, warm. Epochs are those of the "
+    "search trials; confirmed is the winner's mean on fresh seeds that were not searched on. Run i has seed i in every row."
+)
+
+
+def table(options: Options, aggregate: str = "delta_m") -> Table:
+    """Measure every pruner in turn, and set its epochs and its confirmed value in relation to the study without one."""
+    document = _study(aggregate, quick=options.quick)
+    trials, epochs = document["search"]["trials"], document["training"]["epochs"]
+    names = PRUNERS[:2] if options.quick else PRUNERS
+    rows = in_turn([_way(document, name) for name in names], options.runs_or(RUNS))
+    caption = CAPTION.format(workload=document["workload"]["name"], aggregate=aggregate, trials=trials, epochs=epochs)
+    header = ("", "epochs", "confirmed", "standard deviation", "ends of search trials", "seconds")
+    return Table("pruning", caption, header, tuple(map(_line, rows)), tuple(_ratios(rows)), record=[asdict(row) for row in rows])
+
+
+def _study(aggregate: str, *, quick: bool) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((ROOT / "examples" / "digits_overlay.json").read_text())
+    document["objective"]["aggregate"] = aggregate
+    if quick:
+        document["search"] |= {"trials": 8, "confirmation": {"top": 1, "seeds": 2}, "references": {"seeds": 1}}
+        document["training"]["epochs"] = 4
+    return document
+
+
+def _way(document: Mapping[str, Any], name: str) -> Way:
+    """Return the study under one pruner, in a service of its own."""
+    pruner = None if name == WITHOUT else {"name": name}
+    trials, training = document["search"]["trials"], document["training"]
+    problem = Problem(
+        name="pruning",
+        workload=document["workload"]["name"],
+        options={},
+        tasks=OVERLAID,
+        epochs=training["epochs"],
+        batch_size=training["batch_size"],
+        trials=trials,
+        peer_trials=trials,
+    )
+
+    def measure(run: int) -> Measured:
+        with serving(problem, workers=1) as service:
+            search = {**document["search"], "pruner": pruner, "seed": run}
+            return _told(service, {**document, "name": f"pruning-{run}", "search": search})
+
+    return Way(name, trials, measure)
+
+
+def _told(service: Service, document: Mapping[str, Any]) -> Measured:
+    """Run a study; tell its search trials' epochs and ends, and what was confirmed."""
+    client, began = service.client, time.perf_counter()
+    study = client.wait(client.submit(document), progress=False)
+    best = client.best(study)
+    seconds = time.perf_counter() - began
+    searched = list(client.trials(study, role="search"))
+    confirmation = best["confirmation"]
+    value = confirmation["candidates"][f"trial {best['trial']}"]["value"]
+    told = {
+        "epochs": sum(trial["epochs"] for trial in searched),
+        "ends": dict(Counter(trial["state"] for trial in searched)),
+        "confirmed": value["mean"],
+        "std": value["std"],
+        "n": value["n"],
+        "optimism": confirmation["optimism"],
+        "verdict": confirmation["verdict"],
+        "weights": best["weights"],
+    }
+    return Measured(seconds, told)
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    def each(name: str, form: str) -> str:
+        return " ".join(format(details[name], form) for details in row.details)
+
+    ends = " / ".join(", ".join(f"{count} {state}" for state, count in sorted(one["ends"].items())) for one in row.details)
+    seconds = " ".join(f"{one:.1f}" for one in row.seconds)
+    return (row.name, each("epochs", "d"), each("confirmed", ".1f"), each("std", ".1f"), ends, seconds)
+
+
+def _ratios(rows: Sequence[Row]) -> list[Ratio]:
+    whole, *others = rows
+    found = []
+    for row in others:
+        share = _mean(row, "epochs") / _mean(whole, "epochs")
+        lead = _mean(row, "confirmed") - _mean(whole, "confirmed")
+        noise = _mean(whole, "std")
+        text = f"{row.name}: {share:.0%} of the epochs; confirmed {lead:+.1f} against {WITHOUT} (one training's noise: {noise:.1f})"
+        found.append(Ratio(f"epochs, {row.name} / {WITHOUT}", share, text))
+    return found
+
+
+def _mean(row: Row, name: str) -> float:
+    return statistics.fmean(details[name] for details in row.details)
