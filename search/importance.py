@@ -66,7 +66,8 @@ def load() -> None:
 
 def analyse(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> None:
     """Work the importances out and keep them. The study is locked. A failure is logged, and kept as why there are none."""
-    searched = trials.search_history(session, study.id, best=MOST, latest=MOST)
+    # Not the best: chosen by their value, they would show dependences that there are not.
+    searched = trials.search_history(session, study.id, best=0, latest=MOST)
     try:
         found = importances(definition, searched)
     except Exception as error:  # whatever it is, the study has its result without
@@ -144,6 +145,7 @@ def _study(along: Mapping[str, Axis], at: Mapping[int, Values]) -> optuna.Study:
     import optuna
 
     distributions = {path: _distribution(axis) for path, axis in along.items()}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     study.add_trials(
         [

@@ -1,4 +1,4 @@
-"""Suggestions of weight settings. The only importer of Optuna, which runs in memory, rebuilt from stored trials at every call.
+"""Suggestions of weight settings. Optuna runs in memory, rebuilt from stored trials at every call.
 
 Every suggestion is seeded by (study seed, trial number), so a study goes on after a crash as if nothing had happened. A grid and
 quasi-random points are our own, by search index, and need no Optuna.

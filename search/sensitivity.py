@@ -18,7 +18,7 @@ KIND = "sensitivity"
 """What the importances are kept as."""
 
 MOST = 1000
-"""Of more trials, the best and the latest of these are looked at."""
+"""How many of the latest trials are looked at; ranges are told from as many of the best too."""
 
 OBJECTIVE = "objective"
 CHANCE = 0.05
