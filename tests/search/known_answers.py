@@ -19,16 +19,21 @@ MOST = 30.0
 """Greatest natural logarithm of a ratio of weights: there the front is at its ends."""
 
 
-def quadratics(
+def quadratics(bowls: Mapping[str, Any] | None = None, **fields: Any) -> StudyDefinition:
+    """Return the normalised definition of `document`."""
+    return define(document(bowls, **fields), {"quadratics": None})
+
+
+def document(
     bowls: Mapping[str, Any] | None = None,
     *,
     objective: Document | None = None,
     steps: int = ROWS,
     learning_rate: float = 0.1,
     **search: Any,
-) -> StudyDefinition:
+) -> Document:
     """Return a study of the workload `quadratics` under plain SGD; w_a is 1, and w_b is searched in [0.01, 100]."""
-    document: Document = {
+    return {
         "workload": {"name": "quadratics", "options": dict(bowls or {})},
         "tasks": [task("a"), task("b", log_range())],
         "objective": objective or {"aggregate": "mean", "metrics": [{"metric": A}, {"metric": B}]},
@@ -40,7 +45,6 @@ def quadratics(
             "optimizer": {"name": "sgd", "config": {"learning_rate": learning_rate}},
         },
     }
-    return define(document, {"quadratics": None})
 
 
 def as_trained(definition: StudyDefinition, cohort: Sequence[PlannedTrial]) -> list[Measured]:
