@@ -15,10 +15,10 @@ from tests.end_to_end.studies import EXAMPLES, flagship
 
 def as_sent(**search: Any) -> dict[str, Any]:
     """Return the `digits` example as a user sends it, shortened: what is confirmed is left to the service."""
-    definition = flagship(trials=6, **search)
+    definition = flagship(**{"trials": 4, **search})
     if "confirmation" not in search:
         del definition["search"]["confirmation"]
-    definition["training"]["epochs"] = 2
+    definition["training"]["epochs"] = 1
     return definition
 
 
@@ -26,8 +26,8 @@ def overlaid(**search: Any) -> dict[str, Any]:
     """Return the `digits-overlay` example, shortened: judged by what each task loses against being trained alone."""
     definition: dict[str, Any] = json.loads((EXAMPLES / "digits_overlay.json").read_text())
     definition["name"] = f"{flagship()['name']}-overlay"
-    definition["search"] |= {"trials": 8, "references": {"seeds": 2}, "confirmation": {"top": 2, "seeds": 3}, **search}
-    definition["training"]["epochs"] = 3
+    definition["search"] |= {"trials": 8, "references": {"seeds": 2}, "confirmation": {"top": 2, "seeds": 2}, **search}
+    definition["training"]["epochs"] = 2
     return definition
 
 
@@ -87,7 +87,6 @@ def test_delta_m_is_measured_against_references_though_a_worker_is_killed(servic
 def test_hopeless_trials_are_pruned_and_the_study_says_what_matters(service: Service) -> None:
     definition = as_sent(trials=12, pruner={"name": "successive_halving", "config": {"min_epochs": 1}}, confirmation=None)
     definition["training"]["epochs"] = 4
-    definition["search"]["trials"] = 12
     name = service.submit(definition)
     assert service.finished(name)["state"] == "COMPLETE"
     searched = [trial for trial in service.trials(name) if trial["role"] == "search"]

@@ -81,7 +81,8 @@ def test_a_middling_model_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"trials": 64}, 16),  # TPE learns: small cohorts
         ({"trials": 64, "sampler": {"name": "random"}}, 32),
-        ({"trials": 3}, 4),
+        ({"trials": 3, "confirmation": None}, 4),
+        ({"trials": 3}, 8),  # beside three baselines
         ({"trials": 64, "cohort_size": 5}, 5),
         ({"trials": 1, "cohort_size": 1}, 1),
     ],
