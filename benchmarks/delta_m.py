@@ -93,14 +93,13 @@ def _candidates(answer: Answer) -> list[Confirmed]:
 
 
 def _answers(problem: Problem, answer: Answer) -> Iterator[Ratio]:
-    """Yield what one study says: its verdict, the gain over equal weights, and how much the search flattered its winner."""
-    gain, optimism = answer.against(EQUAL), float(answer.told["optimism"])
-    yield Ratio("gain over equal weights", gain[0], answer.sentence)
+    """Yield what one study says: its verdict, the gain over each baseline, and how much the search flattered its winner."""
+    optimism = float(answer.told["optimism"])
+    yield Ratio("verdict", answer.against(EQUAL)[0], answer.sentence)
     yield Ratio("optimism", optimism, f"optimism (search score minus confirmed score): {optimism:+.1f} points")
     for baseline in answer.baselines():
-        if baseline.name != EQUAL:
-            beaten = answer.against(baseline.name)
-            yield Ratio(f"gain over {baseline.name}", beaten[0], f"winner minus {baseline.name}: {difference_text(beaten)} points")
+        gain = answer.against(baseline.name)
+        yield Ratio(f"gain over {baseline.name}", gain[0], f"winner minus {baseline.name}: {difference_text(gain)} points")
     trainings = len(answer.trials)
     yield Ratio("seconds", answer.seconds, f"the whole study, {trainings} trainings: {answer.seconds:.0f} s")
 
