@@ -11,9 +11,10 @@ from sqlalchemy import inspect, text
 from sqlalchemy.orm import Session
 
 from storage.database import Database
-from storage.errors import SchemaOutdated, SchemaTooNew
+from storage.errors import SchemaOutdated, SchemaTooNew, StorageBusy
 
 VERSION_TABLE = "alembic_version"
+PATIENCE = 6  # times that a migration tries to write
 LOCK = 0x57E17A2D  # any number that others do not use for a lock of theirs
 
 
@@ -26,8 +27,19 @@ def revisions() -> list[str]:
 def migrate(database: Database) -> None:
     """Bring a database to this program's schema, in one transaction; several at once are as good as one.
 
-    Raises SchemaTooNew for a database that a later program has migrated.
+    Whoever finds another at it waits, for several times as long as a write waits: a migration may take longer than any write.
+    Raises SchemaTooNew for a database that a later program has migrated, StorageBusy where somebody else never ends.
     """
+    for _ in range(PATIENCE - 1):
+        try:
+            _migrate(database)
+        except StorageBusy:
+            continue
+        return
+    _migrate(database)
+
+
+def _migrate(database: Database) -> None:
     with database.writing() as session:
         # SQLite's writers are one at a time already. PostgreSQL: whoever comes second waits, and finds nothing to do.
         if database.dialect == "postgresql":
