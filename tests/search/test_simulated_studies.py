@@ -89,6 +89,10 @@ def test_a_gain_of_two_standard_deviations_is_called_one_in_nine_of_ten_studies(
     assert sum(BETTER in _verdict(_plateau(2.0), seed).sentence for seed in range(20)) >= 18
 
 
+def test_a_narrow_gain_of_two_standard_deviations_is_called_one_in_most_studies() -> None:
+    assert sum(BETTER in _verdict(_bump(2.0), seed).sentence for seed in range(20)) >= 14  # 16 of these twenty
+
+
 def test_the_best_of_many_trials_that_are_worth_the_same_is_told_to_be_luck() -> None:
     """The three greatest of 32 normal draws are 1.71 on average; the winner has the greatest of three means over 8 seeds.
 
