@@ -12,8 +12,8 @@ from app.reading import definition_of
 from app.results import counted
 from app.schemas.common import Split
 from app.schemas.trials import Curve, TrialTable, trial_body
-from search import space
-from search.definition import StudyDefinition
+from search.definition import space
+from search.definition.schema import StudyDefinition
 from storage import studies, trials
 from storage.database import Database, Session
 from storage.records import Measured, StudyRecord, TermRecord, TrialRecord

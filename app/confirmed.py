@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import replace
 
 from app.reading import definition_of
-from search.compromise import scored_objective, valued
-from search.objective import is_pareto
-from search.recall import recalled
-from search.verdict import Candidate, Verdict, judge
+from search.analysis.verdict import Candidate, Verdict, judge
+from search.objective.scoring import is_pareto
+from search.planning.compromise import scored_objective, valued
+from search.planning.history import recalled
 from storage import answers, trials
 from storage.database import Session
 from storage.records import Measured, Moment, Role, StudyRecord, StudyState, TrialState

@@ -11,16 +11,18 @@ from pydantic import ValidationError
 from app.confirmed import verdict_of
 from app.reading import definition_of
 from app.refusals import BadParameter, SeveralBest
-from app.results import best_weights, finite_document, no_winner, winner_document
+from app.results import best_document, finite_document, no_winner, winner_document
 from app.schemas.results import RankRequest
-from search import anchors, pareto, ranking, scoring
-from search.definition import Objective
+from search.analysis import reranking
+from search.analysis.verdict import Verdict
+from search.definition.schema import Objective
 from search.errors import DefinitionRefused, Fault, shown
-from search.form import form_faults
 from search.names import listed, nearest
-from search.objective import Score, is_pareto, optimized
-from search.ranking import Front
-from search.verdict import Verdict
+from search.objective import anchors, fronts, pareto
+from search.objective.fronts import Front
+from search.objective.scoring import Score, is_pareto, optimized
+from search.planning import rescoring
+from search.validation.schema_errors import form_faults
 from storage import trials, workers
 from storage.database import Session
 from storage.records import STUDY_ENDS, Moment, StudyRecord, Values
@@ -62,7 +64,7 @@ def read_rank(document: Any) -> RankRequest:
 def rank(session: Session, study: StudyRecord, request: RankRequest) -> dict[str, Any]:
     """Return the study's trials as another objective ranks them. Raises BadParameter."""
     try:
-        objective = ranking.judged_by(definition_of(study), request.objective, _described(session, study))
+        objective = reranking.judged_by(definition_of(study), request.objective, _described(session, study))
     except DefinitionRefused as error:
         raise BadParameter(*error.faults) from None
     if is_pareto(objective):
@@ -70,7 +72,7 @@ def rank(session: Session, study: StudyRecord, request: RankRequest) -> dict[str
         raise BadParameter(Fault("objective.aggregate", shown_by, shown(objective.aggregate)))
     objective = _resolved(session, study, objective, "objective")
     stood = standings(session, study, [entry.metric for entry in objective.metrics], Moment(objective.epoch))
-    ranked = ranking.ranked(objective, {each.number: each.values for each in stood})
+    ranked = reranking.ranked(objective, {each.number: each.values for each in stood})
     first = ranked[: request.top]
     found = trials_numbered(session, study.id, [number for number, _ in first])
     return finite_document(
@@ -81,7 +83,7 @@ def rank(session: Session, study: StudyRecord, request: RankRequest) -> dict[str
             "aggregate": objective.aggregate,
             "objective": objective.model_dump(mode="json"),
             "ranked": len(ranked),
-            "best": ranking.winner(ranked),
+            "best": reranking.winner(ranked),
             "trials": [
                 {
                     "number": number,
@@ -106,17 +108,17 @@ def _score(score: Score) -> dict[str, Any]:
 
 
 def best_under(session: Session, study: StudyRecord, aggregate: str) -> dict[str, Any]:
-    """Return the best-weights document under another aggregate of the same metrics. Raises as `best_weights`, and BadParameter."""
+    """Return the best-weights document under another aggregate of the same metrics. Raises as `best_document`, and BadParameter."""
     try:
-        objective = ranking.under(definition_of(study), aggregate, _described(session, study))
+        objective = reranking.under(definition_of(study), aggregate, _described(session, study))
     except DefinitionRefused as error:
         raise BadParameter(*map(_of_query, error.faults)) from None
     if is_pareto(objective):
         expected = "an aggregate that gives one value; of a front, one is picked by ?pick=knee, nearest_ideal or metric:PATH"
         raise BadParameter(Fault("query.aggregate", expected, shown(aggregate)))
     objective = _resolved(session, study, objective, "query.aggregate")
-    ranked = ranking.ranked(objective, _measured(session, study, objective))
-    number = ranking.winner(ranked)
+    ranked = reranking.ranked(objective, _measured(session, study, objective))
+    number = reranking.winner(ranked)
     if number is None:
         raise no_winner(session, study, Fault("query.aggregate", "one under which a trial has a finite value", shown(aggregate)))
     chosen = trials.get_trial(session, study.id, number)
@@ -125,7 +127,7 @@ def best_under(session: Session, study: StudyRecord, aggregate: str) -> dict[str
 
 def _resolved(session: Session, study: StudyRecord, objective: Objective, at: str) -> Objective:
     """Return the objective with numbers for what it is relative to. Raises BadParameter where the study has not measured that."""
-    found = scoring.judged_anew(session, study, objective)
+    found = rescoring.judged_anew(session, study, objective)
     for of, path in anchors.wanted(found):
         what = "trained no task alone" if of == anchors.REFERENCE else f"has no complete baseline {of}"
         hint = "give `config.references`" if found.aggregate == "delta_m" and of == anchors.REFERENCE else "give a number"
@@ -143,9 +145,9 @@ def _of_query(fault: Fault) -> Fault:
 
 def front(session: Session, study: StudyRecord, reference: str = "") -> Front:
     """Return the study's front so far. `reference` is `PATH:VALUE,...` for the hypervolume. Raises BadParameter."""
-    objective = scoring.judged_anew(session, study, definition_of(study).objective)
+    objective = rescoring.judged_anew(session, study, definition_of(study).objective)
     paths = [entry.metric for entry in optimized(objective)]
-    return ranking.pareto_front(objective, _measured(session, study, objective), read_reference(reference, paths))
+    return fronts.pareto_front(objective, _measured(session, study, objective), read_reference(reference, paths))
 
 
 def front_document(session: Session, study: StudyRecord, found: Front) -> dict[str, Any]:
@@ -181,9 +183,9 @@ def _hypervolume_rule() -> str:
 
 
 def best(session: Session, study: StudyRecord) -> dict[str, Any]:
-    """Return the best-weights document of the trial that the study's objective picks. Raises as `best_weights`, and SeveralBest."""
+    """Return the best-weights document of the trial that the objective picks. Raises as `best_document`, and SeveralBest."""
     if not is_pareto(definition_of(study).objective):
-        return best_weights(session, study)
+        return best_document(session, study)
     found = front(session, study)
     picks = {pick: number for pick, number in found.picks.items() if number is not None}
     if not picks:
@@ -218,7 +220,7 @@ def _no_front(pick: str) -> Fault:
 def best_picked(session: Session, study: StudyRecord, pick: str) -> dict[str, Any]:
     """Return the best-weights document of a trial of the front: `knee`, `nearest_ideal`, or `metric:PATH`, the best in one metric.
 
-    `confirmed` is the finalist that fresh seeds confirm. Raises as `best_weights`, and BadParameter.
+    `confirmed` is the finalist that fresh seeds confirm. Raises as `best_document`, and BadParameter.
     """
     _check_pick(pick, [entry.metric for entry in optimized(definition_of(study).objective)])
     if pick == CONFIRMED:

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from app.schemas.fleet import ProblemBody
 from app.schemas.results import RankRequest
 from app.schemas.studies import StudyPatch
-from search.definition import StudyDefinition
-from search.flagship import FLAGSHIP
+from search.definition.schema import StudyDefinition
+from search.workloads.flagship import FLAGSHIP
 
 ABOUT: dict[str, Any] = {
     "title": "Steelyard",

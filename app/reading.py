@@ -9,11 +9,12 @@ from app.schemas.common import AnchorBody, Split, reason_body
 from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
 from app.waiting import reason_of
-from search import normal, space
-from search.anchors import resolved, wanted
-from search.best import anchor_told
-from search.definition import ObjectiveMetric, RelativeBound, StudyDefinition
-from search.phases import trainings
+from search.definition import space
+from search.definition.schema import ObjectiveMetric, RelativeBound, StudyDefinition
+from search.export.best_weights import anchor_told
+from search.objective.anchors import resolved, wanted
+from search.planning.phases import trainings
+from search.validation import normalize
 from storage import answers, studies, workers
 from storage.database import Session
 from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, StudyState, WorkerRecord
@@ -24,7 +25,7 @@ Counts = tuple[Mapping[str, int], int]
 
 def definition_of(study: StudyRecord) -> StudyDefinition:
     """Return the study's definition as it was sent and normalised, with what has been changed since."""
-    return normal.restored(
+    return normalize.restored(
         study.definition, trials=study.trial_budget, name=study.name, description=study.description, labels=study.labels
     )
 
@@ -51,7 +52,7 @@ def _body(session: Session, study: StudyRecord, counts: Counts, live: Sequence[W
         ended=study.state in STUDY_ENDS,
         reason=reason_body(reason_of(study, counts[0], preparing, live)),
         warnings=list(study.warnings),
-        definition=normal.shown(definition),
+        definition=normalize.shown(definition),
         definition_sha256=study.definition_sha256,
         problem_sha256=study.problem_sha256,
         progress=_progress(session, study, definition, counts),

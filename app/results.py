@@ -11,19 +11,19 @@ from app.confirmed import confirmed_epochs, verdict_of
 from app.reading import definition_of
 from app.refusals import BadParameter, NoFeasibleTrial, NoSensitivity, NoSensitivityYet, NoTrialEver, NoTrialYet, Refusal
 from app.schemas.common import Split
-from search import best
-from search.definition import Objective
+from search.analysis.verdict import Verdict
+from search.definition.schema import Objective
 from search.errors import Fault
-from search.initial import divisors
-from search.objective import evaluate, is_pareto
-from search.verdict import Verdict
+from search.export import best_weights
+from search.objective.scoring import evaluate, is_pareto
+from search.planning.initial_values import divisors
 from storage import answers, studies, trials, workers
 from storage.database import Session
 from storage.records import STUDY_ENDS, Measured, Moment, Role, StudyRecord, StudyState, TrialRecord, TrialState
 from storage.study_rows import counted_moment
 
 
-def best_weights(session: Session, study: StudyRecord) -> dict[str, Any]:
+def best_document(session: Session, study: StudyRecord) -> dict[str, Any]:
     """Return the best-weights document, numbers as JSON can say them. Raises NoTrialYet, NoTrialEver, NoFeasibleTrial."""
     winner = studies.best_trial(session, study.id)
     if winner is None:
@@ -62,14 +62,14 @@ def winner_document(
         definition = definition.model_copy(update={"objective": objective})
     baselines = trials.trials_of(session, study.id, roles=[Role.BASELINE], states=[TrialState.COMPLETE])
     return finite_document(
-        best.best_weights(
-            best.Winner(
+        best_weights.best_weights(
+            best_weights.Winner(
                 study=study,
                 definition=definition,
                 best=tried(session, study, winner, objective),
                 baselines=[tried(session, study, baseline, objective) for baseline in baselines],
                 description=None if described is None else described.description,
-                versions=best.installed_versions(),
+                versions=best_weights.installed_versions(),
                 verdict=verdict,
                 picked_by=picked_by,
                 sensitivity=matters,
@@ -80,14 +80,14 @@ def winner_document(
     )
 
 
-def tried(session: Session, study: StudyRecord, trial: TrialRecord, objective: Objective | None = None) -> best.Tried:
+def tried(session: Session, study: StudyRecord, trial: TrialRecord, objective: Objective | None = None) -> best_weights.Tried:
     """Return a trial with its numbers at the epoch that counts, judged anew by `objective` where there is one."""
     measured = counted(study, trials.measured(session, trial.id))
     if objective is None:
-        return best.Tried(trial, measured)
+        return best_weights.Tried(trial, measured)
     score = evaluate(objective, measured.validation)
     judged = replace(trial, value=score.value, values=score.values, feasible=score.feasible, violations=score.violations)
-    return best.Tried(judged, measured)
+    return best_weights.Tried(judged, measured)
 
 
 def no_winner(session: Session, study: StudyRecord, asked: Fault) -> Refusal:

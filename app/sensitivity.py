@@ -7,13 +7,13 @@ from typing import Any
 
 from app.confirmed import candidates_of
 from app.reading import definition_of
-from search import sensitivity
-from search.anchors import resolved
-from search.definition import StudyDefinition
-from search.noise import Bar, bar_of
-from search.objective import is_pareto
-from search.sensitivity import competing, winner_of
-from search.verdict import Verdict
+from search.analysis import sensitivity
+from search.analysis.noise import Bar, bar_of
+from search.analysis.sensitivity import competing, winner_of
+from search.analysis.verdict import Verdict
+from search.definition.schema import StudyDefinition
+from search.objective.anchors import resolved
+from search.objective.scoring import is_pareto
 from storage import answers, trials
 from storage.database import Session
 from storage.records import StudyRecord, StudyState, TrialRecord

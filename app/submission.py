@@ -13,11 +13,12 @@ from app.reading import definition_of
 from app.refusals import BadParameter, OtherDefinition, parameter_fault
 from app.schemas.studies import StudyPatch, Validation
 from app.settings import ApiSettings
-from search import normal, space
-from search.definition import DEFINITION_VERSION, StudyDefinition
+from search.definition import space
+from search.definition.schema import DEFINITION_VERSION, StudyDefinition
 from search.errors import Fault
-from search.normal import Normal
-from search.phases import phases
+from search.planning.phases import phases
+from search.validation import normalize
+from search.validation.normalize import Normal
 from storage import studies, workers
 from storage.database import Database, Session
 from storage.errors import StudyExists
@@ -31,7 +32,7 @@ def normalised(storage: Database, document: Any, registered: Iterable[str], sett
     """Return the normalised definition, checked against all workloads that are known. Raises DefinitionRefused."""
     with storage.reading() as session:
         known = known_workloads(session, registered, storage.now(session), settings.alive_within_seconds)
-    return normal.normalise(document, workloads=known)
+    return normalize.normalise(document, workloads=known)
 
 
 def known_workloads(
@@ -57,8 +58,8 @@ def submit(session: Session, sent: Normal, now: datetime) -> tuple[StudyRecord, 
             return studies.create_study(session, _new(sent, name), now), True
         except StudyExists:  # created by somebody else just now
             found = studies.get_study(session, name)
-    if found.definition_sha256 != normal.definition_sha256(sent.definition):
-        raise OtherDefinition(name, normal.changes(definition_of(found), sent.definition))
+    if found.definition_sha256 != normalize.definition_sha256(sent.definition):
+        raise OtherDefinition(name, normalize.changes(definition_of(found), sent.definition))
     return found, False
 
 
@@ -77,16 +78,16 @@ def _new(sent: Normal, name: str) -> studies.NewStudy:
     definition = sent.definition
     return studies.NewStudy(
         name=name,
-        definition=normal.stored(definition),
+        definition=normalize.stored(definition),
         definition_version=DEFINITION_VERSION,
-        definition_sha256=normal.definition_sha256(definition),
-        problem_sha256=normal.problem_sha256(definition),
+        definition_sha256=normalize.definition_sha256(definition),
+        problem_sha256=normalize.problem_sha256(definition),
         workload=definition.workload.name,
         description=definition.description,
         labels=definition.labels,
         warnings=sent.warnings,
         trial_budget=space.trial_budget(definition),
-        terms=normal.term_records(definition),
+        terms=normalize.term_records(definition),
     )
 
 
@@ -96,12 +97,12 @@ def validation(session: Session, sent: Normal, now: datetime, alive_within_secon
     counts = {role.value: count for role, count in phases(definition).items()}
     trainings = sum(counts.values())
     epochs = trainings * definition.training.epochs
-    problem = normal.problem_sha256(definition)
+    problem = normalize.problem_sha256(definition)
     pace = seconds_an_epoch(session, problem, definition.workload.name)
     able = workers.live_workloads(session, now, alive_within_seconds).get(definition.workload.name, 0)
     return Validation(
-        definition=normal.shown(definition),
-        definition_sha256=normal.definition_sha256(definition),
+        definition=normalize.shown(definition),
+        definition_sha256=normalize.definition_sha256(definition),
         problem_sha256=problem,
         grid_size=space.grid_size(definition) if definition.search.sampler.name == "grid" else None,
         trainings=trainings,

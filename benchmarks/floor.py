@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks.problems import LOSS
 from benchmarks.scripts import Job, serve
-from search import normal
-from search.child import Child, Message
-from search.definition import StudyDefinition
+from search.definition.schema import StudyDefinition
+from search.validation import normalize
+from search.worker.child_process import Child, Message
 
 PATIENCE = 600.0
 """Seconds that the child may be silent."""
@@ -25,7 +25,7 @@ def prepare(job: Job) -> Callable[[], Mapping[str, Any]]:
     child = Child()
     (described,) = (message for message in talk(child, {"do": "describe"}, "described") if message["is"] == "described")
     workloads = {entry["name"]: entry.get("description") for entry in described["workloads"]}
-    definition = normal.normalise(job.problem.definition(seed=job.seed), workloads=workloads).definition
+    definition = normalize.normalise(job.problem.definition(seed=job.seed), workloads=workloads).definition
 
     def train() -> Mapping[str, Any]:
         return train_cohorts(child, definition, job)
@@ -52,7 +52,7 @@ def talk(child: Child, order: Message, last: str) -> Iterator[Message]:
 def train_cohorts(child: Child, definition: StudyDefinition, job: Job) -> Mapping[str, Any]:
     """Prepare the study, then train random settings in cohorts of the given sizes; traces are made on the way."""
     began = time.perf_counter()
-    shown = normal.shown(definition)
+    shown = normalize.shown(definition)
     *_, prepared = talk(child, {"do": "prepare", "study": 1, "definition": shown}, "prepared")
     prepare_seconds = time.perf_counter() - began
     engine = job.engine or prepared["engine"]

@@ -96,7 +96,7 @@ def apply(
     adds them, and moves weights that have a schedule. The optimizer defaults to the study's; `workload` is needed for terms of a
     workload's own. Imports Keras.
     """
-    from search.training.apply import apply as applied
+    from search.training.user.apply import apply as applied
 
     return applied(model, _read(best), optimizer, workload=workload)
 
@@ -115,7 +115,7 @@ def measure(
 
     x, y and sample_weight are arrays, or dicts of them by name, one row an example; `batch_size` defaults to the study's.
     """
-    from search.training.measure import measure as measured
+    from search.training.user.measure import measure as measured
 
     return measured(model, _read(best), x, y, sample_weight, batch_size=batch_size, workload=workload)
 

@@ -298,7 +298,7 @@ class Client:
 def script_of(best: Mapping[str, Any]) -> str:
     """Return the text of a Keras file that trains what a best-weights document says. Raises NoScript where none can."""
     from search.errors import Refused
-    from search.script import script
+    from search.export.script import script
 
     try:
         return script(best)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from search.flagship import FLAGSHIP
+from search.workloads.flagship import FLAGSHIP
 
 
 def digits() -> dict[str, Any]:

@@ -310,7 +310,7 @@ class WorkerRecord:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadRecord:
-    """What a worker published of a workload: `description` as in `search.training.protocol` (outputs, targets, options' schema)."""
+    """What a worker published of a workload: its `description` is that of `search.training.child.protocol`."""
 
     name: str
     digest: str

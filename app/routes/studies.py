@@ -18,7 +18,7 @@ from app.openapi import DEFINITION_BODY, PATCH_BODY
 from app.reading import study_bodies, study_body
 from app.schemas.studies import Study, StudyList, Validation
 from app.settings import ApiSettings
-from search.normal import Normal
+from search.validation.normalize import Normal
 from storage import studies
 from storage.database import Database, Session
 from storage.records import STUDY_ENDS, StudyRecord, StudyState

@@ -1,4 +1,4 @@
-"""The best-weights document, as the OpenAPI page shows it. It is built by `search.best`."""
+"""The best-weights document, as the OpenAPI page shows it. It is built by `search.export.best_weights`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Field
 from app.schemas.common import AnchorBody, Body, NotFinite, Numbers
 from app.schemas.sensitivity import Matters
 from app.schemas.trials import MetricsBody, ObjectiveBody
-from search.definition import Objective
-from search.weights import Strict
+from search.definition.schema import Objective
+from search.definition.weights import Strict
 
 
 class BestStudy(Body):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.schemas.common import AnchorBody, Body, NotFinite, Reason
 from app.schemas.trials import ObjectiveBody
-from search.definition import MAX_TRIALS
+from search.definition.schema import MAX_TRIALS
 
 
 class ProgressBody(Body):

@@ -1,4 +1,4 @@
-"""The built-in penalties: a table of names, parameters, formulas and properties. `search.training.penalties` computes them.
+"""The built-in penalties: a table of names, parameters, formulas and properties. `search.training.problem.penalties` computes them.
 
 Sides a and b are the two selectors of `between`, in their order, of equal shape; n counts the rows of a batch.
 """

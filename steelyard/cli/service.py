@@ -108,7 +108,7 @@ def worker(
 ) -> None:
     """Run one worker against the database of a service: STEELYARD_DATABASE_URL, or the SQLite file in the data directory."""
     _end_with(end_with)
-    from search.worker import Worker, WorkerSettings
+    from search.worker.worker import Worker, WorkerSettings
     from steelyard.logs import configure_logs
 
     configure_logs()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from search.flagship import FLAGSHIP
+from search.workloads.flagship import FLAGSHIP
 from storage import leases, studies, trials, workers
 from storage.database import Database
 from storage.records import Measured, Moment, Outcome, PlannedTrial, Reason, Role, StudyRecord, StudyState, TrialState

@@ -9,8 +9,8 @@ import pytest
 from app.main import create_app
 from app.openapi import SMALL
 from app.settings import ApiSettings
-from search.flagship import FLAGSHIP
-from search.normal import normalise
+from search.validation.normalize import normalise
+from search.workloads.flagship import FLAGSHIP
 
 CONTRACT = {
     "/v1/studies": {"get", "post"},

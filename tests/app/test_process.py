@@ -17,7 +17,7 @@ import uvicorn
 
 from app.main import create_app
 from app.settings import ApiSettings
-from search.flagship import FLAGSHIP
+from search.workloads.flagship import FLAGSHIP
 
 HEAVY = ("tensorflow", "keras", "optuna", "torch", "jax", "sklearn", "scipy", "numpy")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from search import anchors
 from search.names import rule_for
+from search.objective import anchors
 from storage import answers, studies
 from storage.records import AnchorRecord, Measured, Moment, PlannedTrial, Role
 from storage.trials import add_trials

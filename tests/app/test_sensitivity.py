@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from search import importance, normal
+from search.analysis import importance
+from search.validation import normalize
 from storage import answers, studies, trials
 from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, StudyState, TrialState
 from tests.app.scenes import DIGIT, NAME, PARITY, Bench, definition, on_sqlite, planned, problem
@@ -55,7 +56,7 @@ def come_to_its_end(bench: Bench) -> None:
     with bench.database.writing() as session:
         now = bench.database.now(session)
         study = studies.lock_study(session, studies.get_study(session, NAME).id)
-        restored = normal.restored(study.definition, trials=study.trial_budget, name=study.name)
+        restored = normalize.restored(study.definition, trials=study.trial_budget, name=study.name)
         importance.analyse(session, study, restored, now)
         studies.end_study(session, study.id, StudyState.COMPLETE, None, now)
 

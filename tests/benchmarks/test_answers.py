@@ -11,8 +11,10 @@ from benchmarks.answers import EQUAL, Answer, difference_text
 from benchmarks.careful_script import delta_m as of_script
 from benchmarks.no_gain import Judged
 from benchmarks.options import Options
-from search import normal, phases, space
-from search.objective import evaluate
+from search.definition import space
+from search.objective.scoring import evaluate
+from search.planning import phases
+from search.validation import normalize
 
 OVERLAY = problems.balanced_overlay()
 UNPUBLISHED = {OVERLAY.workload: None}
@@ -38,13 +40,13 @@ def _answer(verdict: str) -> Answer:
 
 
 def test_the_script_has_as_many_trainings_as_the_study() -> None:
-    definition = normal.normalise(delta_m.definition(OVERLAY, Options(), 0, baselines=[EQUAL]), workloads=UNPUBLISHED).definition
+    definition = normalize.normalise(delta_m.definition(OVERLAY, Options(), 0, baselines=[EQUAL]), workloads=UNPUBLISHED).definition
 
     assert delta_m.trainings(OVERLAY, 40, references=3, confirmations=8) == phases.trainings(definition) == 95
 
 
 def test_the_grid_confirms_all_of_its_points() -> None:
-    definition = normal.normalise(delta_m.on_a_grid(OVERLAY, Options(), 0, 15), workloads=UNPUBLISHED).definition
+    definition = normalize.normalise(delta_m.on_a_grid(OVERLAY, Options(), 0, 15), workloads=UNPUBLISHED).definition
 
     assert space.trial_budget(definition) == 15
     assert definition.search.confirmation is not None
@@ -53,7 +55,7 @@ def test_the_grid_confirms_all_of_its_points() -> None:
 
 def test_the_script_and_the_service_mean_the_same_delta_m() -> None:
     document = delta_m.definition(OVERLAY, Options(), 0, baselines=[EQUAL])
-    objective = normal.normalise(document, workloads=UNPUBLISHED).definition.objective
+    objective = normalize.normalise(document, workloads=UNPUBLISHED).definition.objective
     paths = [f"{task.name}.{task.metric}" for task in OVERLAY.tasks]
     found, alone = (0.9, 0.3), (0.8, 0.2)
     known = objective.model_copy(update={"config": {"references": dict(zip(paths, alone, strict=True))}})

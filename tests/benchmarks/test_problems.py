@@ -9,8 +9,9 @@ import pytest
 
 from benchmarks import problems, workloads
 from benchmarks.problems import Problem
-from search import normal, space
-from search.baselines import baselines
+from search.definition import space
+from search.planning.baselines import baselines
+from search.validation import normalize
 
 ALL = (
     problems.digits_mlp(),
@@ -29,7 +30,7 @@ ALL = (
 @pytest.mark.parametrize("problem", ALL, ids=lambda problem: f"{problem.name}-{problem.trials}")
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_the_service_takes_the_definition_and_runs_as_many_trials(problem: Problem, sampler: str) -> None:
-    definition = normal.normalise(problem.definition(sampler=sampler), workloads={problem.workload: None}).definition
+    definition = normalize.normalise(problem.definition(sampler=sampler), workloads={problem.workload: None}).definition
 
     assert space.trial_budget(definition) == problem.trials
     assert baselines(definition) == {}
@@ -37,13 +38,13 @@ def test_the_service_takes_the_definition_and_runs_as_many_trials(problem: Probl
 
 
 def test_a_grid_has_as_many_points_as_the_search_has_trials() -> None:
-    definition = normal.normalise(problems.digits_mlp().definition(sampler="grid"), workloads={"digits": None}).definition
+    definition = normalize.normalise(problems.digits_mlp().definition(sampler="grid"), workloads={"digits": None}).definition
 
     assert space.trial_budget(definition) == 64
 
 
 def test_a_grid_over_one_weight_has_as_many_points_as_the_search_has_trials() -> None:
-    definition = normal.normalise(
+    definition = normalize.normalise(
         problems.balanced_overlay().definition(sampler="grid", trials=15), workloads={"digits-overlay": None}
     ).definition
 

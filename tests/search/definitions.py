@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from search.definition import StudyDefinition
+from search.definition.schema import StudyDefinition
 from search.errors import DefinitionRefused, Fault
-from search.normal import normalise
+from search.validation.normalize import normalise
 
 Document = dict[str, Any]
 

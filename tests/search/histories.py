@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from search.definition import StudyDefinition
-from search.plan import History
+from search.definition.schema import StudyDefinition
+from search.planning.plan import History
 from storage.records import PlannedTrial, Role, TrialRecord, TrialState, Values
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

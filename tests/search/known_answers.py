@@ -8,7 +8,7 @@ from typing import Any
 
 from scipy.optimize import brentq
 
-from search.definition import StudyDefinition
+from search.definition.schema import StudyDefinition
 from search.workloads.quadratics import ROWS, QuadraticsOptions, losses_at, optimum
 from storage.records import Measured, PlannedTrial
 from tests.search.definitions import Document, define, log_range, task

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from search.anchors import Measurement, resolved
-from search.definition import StudyDefinition
-from search.objective import evaluate
-from search.plan import End, History, Run, Score, plan
-from search.verdict import Candidate, Verdict, judge
+from search.analysis.verdict import Candidate, Verdict, judge
+from search.definition.schema import StudyDefinition
+from search.objective.anchors import Measurement, resolved
+from search.objective.scoring import evaluate
+from search.planning.plan import End, History, Run, Score, plan
 from storage.records import AnchorRecord, Measured, PlannedTrial, Role, StudyState, TrialRecord, TrialState
 from tests.search.histories import waiting
 

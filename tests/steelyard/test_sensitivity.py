@@ -7,7 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from search import importance, normal
+from search.analysis import importance
+from search.validation import normalize
 from steelyard.cli.main import app
 from steelyard.errors import NoSensitivity, NoSensitivityYet
 from storage import studies
@@ -23,7 +24,7 @@ def analysed(service, name):
     """Let a worker's plan come to the study's end."""
     with service.database.writing() as session:
         study, now = studies.lock_study(session, studies.get_study(session, name).id), service.database.now(session)
-        definition = normal.restored(study.definition, trials=study.trial_budget, name=name)
+        definition = normalize.restored(study.definition, trials=study.trial_budget, name=name)
         importance.analyse(session, study, definition, now)
         studies.end_study(session, study.id, StudyState.COMPLETE, None, now)
 

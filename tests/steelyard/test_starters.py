@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from search.normal import normalise
+from search.validation.normalize import normalise
 from steelyard import starters
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -9,13 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from search.definition import StudyDefinition
-from search.training.cohort import Ended, EpochReport, Setting
-from search.training.engine import CohortEngine
-from search.training.opened import OpenedWorkload
-from search.training.preflight import preflight
-from search.training.problem import Problem
-from search.training.strategies import STRATEGIES
+from search.definition.schema import StudyDefinition
+from search.training.child.preflight import preflight
+from search.training.engine.engine import CohortEngine
+from search.training.engine.strategies import STRATEGIES
+from search.training.interface import Ended, EpochReport, Setting
+from search.training.problem.problem import Problem
+from search.training.problem.workload import OpenedWorkload
 from search.workloads import registry
 from search.workloads.base import Bound, bind
 from storage.records import TrialState

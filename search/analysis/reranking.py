@@ -1,0 +1,49 @@
+"""Judge stored trials anew under another objective. Pure functions of numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from search.definition.schema import Objective, StudyDefinition
+from search.errors import DefinitionRefused
+from search.objective.scoring import Measurements, Score, evaluate
+from search.validation import checks
+from search.validation.context import Description, Known
+from search.validation.normalize import echoed_objective
+from search.validation.partial import parts_of
+
+
+def judged_by(definition: StudyDefinition, objective: Objective, description: Description | None) -> Objective:
+    """Return the objective normalised for a stored study; its `epoch`, unless it says one, is the study's.
+
+    `description` is what a worker published of the workload. Raises DefinitionRefused with all faults, at paths in the definition.
+    """
+    known = Known(dataclasses.replace(parts_of(definition), objective=objective), {definition.workload.name: description})
+    if faults := checks.objective_faults(known):
+        raise DefinitionRefused(faults)
+    if "epoch" not in objective.model_fields_set:
+        objective = objective.model_copy(update={"epoch": definition.objective.epoch})
+    return echoed_objective(objective, known)
+
+
+def under(definition: StudyDefinition, aggregate: str, description: Description | None) -> Objective:
+    """Return the study's objective with another aggregate, its config as it is by itself. Raises DefinitionRefused."""
+    config = definition.objective.config if aggregate == definition.objective.aggregate else {}
+    objective = definition.objective.model_copy(update={"aggregate": aggregate, "config": config})
+    return judged_by(definition, objective, description)
+
+
+def ranked(objective: Objective, measured: Measurements) -> list[tuple[int, Score]]:
+    """Return the trials with their scores, best first: feasible before infeasible, finite before not, ties by number."""
+    scores = [(number, evaluate(objective, values)) for number, values in sorted(measured.items())]
+    return sorted(scores, key=lambda each: each[1].rank, reverse=True)  # a stable sort: reversed, equals keep their order
+
+
+def winner(ranking: Sequence[tuple[int, Score]]) -> int | None:
+    """Return the number of the best trial, None where no feasible one has a finite value."""
+    if not ranking:
+        return None
+    number, score = ranking[0]
+    return number if score.feasible and math.isfinite(score.value) else None

@@ -1,0 +1,106 @@
+"""What was searched, as axes: one a parameter, with where on it each trial lies. Pure functions.
+
+On a simplex only ratios count: the values drawn there say nothing by themselves, so a member's axis has the share that was used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.definition import space
+from search.definition.lattice import onto_simplex
+from search.definition.schema import StudyDefinition
+from search.definition.weights import SharedWeight, WeightChoice
+from storage.records import TrialRecord, Values
+
+LEAST_REST = 1e-15
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A searched parameter: from `low` to `high`, on a logarithmic scale or not.
+
+    Of a member of a simplex it is the share, and `total` what the members sum to: shares near the total count by what is left.
+    `choices` are all values there are where it is not a range, ascending; `names` say what they stand for (shapes of a schedule).
+    """
+
+    path: str
+    low: float
+    high: float
+    log: bool = False
+    choices: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
+    total: float | None = None
+
+    def scaled(self, place: float) -> float:
+        """Return a place on the scale on which equal steps count equally, within its ends; of choices, the index.
+
+        Of a share on a logarithmic scale it is log(share / rest), so that the two members of a simplex move alike.
+        """
+        if self.choices:
+            return float(self.choices.index(place))
+        inside = min(max(place, self.low), self.high)
+        if not self.log:
+            return inside
+        rest = 1.0 if self.total is None else max(self.total - inside, self.total * LEAST_REST)
+        return math.log(inside) - math.log(rest)
+
+
+def axes(definition: StudyDefinition) -> dict[str, Axis]:
+    """Return the axes of what a definition searches, by parameter path."""
+    searched = space.parameters(definition)
+    members = space.simplex_members(definition.search.space, space.searched_weights(definition))
+    found: dict[str, Axis] = {}
+    for path, span in searched.items():
+        if path in members:
+            found[path] = _share(definition, path, [searched[other] for other in members if other != path], span)
+        elif isinstance(span, WeightChoice):
+            choices = tuple(sorted(span.values))
+            found[path] = Axis(path, choices[0], choices[-1], choices=choices, names=_names(definition, path))
+        else:
+            found[path] = Axis(path, span.low, span.high, log=span.scale == "log")
+    return found
+
+
+def _share(definition: StudyDefinition, path: str, others: Sequence[SharedWeight], span: SharedWeight) -> Axis:
+    """Return the axis of a member of a simplex: the shares that can come of its own range and those of the others.
+
+    A grid's lattice goes through the corners, so there a share is anything from 0 to the total.
+    """
+    total = space.simplex_total(definition.search.space)
+    if definition.search.sampler.name == "grid":
+        return Axis(path, 0.0, total, total=total)
+    low, high = _ends(span)
+    lows, highs = zip(*map(_ends, others), strict=True)
+    return Axis(path, _part(low, sum(highs), total), _part(high, sum(lows), total), log=low > 0, total=total)
+
+
+def _ends(span: SharedWeight) -> tuple[float, float]:
+    return (min(span.values), max(span.values)) if isinstance(span, WeightChoice) else (span.low, span.high)
+
+
+def _part(own: float, others: float, total: float) -> float:
+    return total * own / (own + others) if own + others > 0 else 0.0
+
+
+def _names(definition: StudyDefinition, path: str) -> tuple[str, ...]:
+    """Return the shapes that the indices of a searched shape stand for; nothing for any other parameter."""
+    weight = space.searched_weights(definition).get(path.removesuffix(".schedule.shape"))
+    named = weight is not None and path.endswith(".schedule.shape") and weight.schedule is not None
+    shape = weight.schedule.shape if named else ()  # type: ignore[union-attr]
+    return shape if isinstance(shape, tuple) else ()
+
+
+def located(definition: StudyDefinition, trials: Sequence[TrialRecord]) -> list[Values]:
+    """Return where on the axes each trial lies; a parameter that a trial does not have is left out."""
+    members = space.simplex_members(definition.search.space, space.searched_weights(definition))
+    total = space.simplex_total(definition.search.space)
+    return [_place(trial.parameters, members, total) for trial in trials]
+
+
+def _place(drawn: Values, members: Sequence[str], total: float) -> Values:
+    if not members or not all(path in drawn for path in members):
+        return drawn
+    return {**drawn, **onto_simplex({path: drawn[path] for path in members}, total)}

@@ -1,0 +1,275 @@
+"""The best-weights document: what a study found, in the form that `model.compile(loss_weights=...)` takes. Pure functions.
+
+Numbers may be NaN or infinite here; the caller writes them as its format allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib import metadata
+from types import MappingProxyType
+from typing import Any, Literal
+
+from search import catalog
+from search.analysis.verdict import Verdict
+from search.definition import searched_arguments, space
+from search.definition.schedules import AppliedSchedule, moving_of
+from search.definition.schema import StudyDefinition, Task
+from search.validation import normalize
+from search.workloads.registry import BUILT_IN
+from storage.records import STUDY_ENDS, AnchorRecord, Measured, StudyRecord, TrialRecord
+
+FORMAT = "steelyard/best-weights"
+VERSION = 1
+PACKAGES = ("steelyard", "keras", "tensorflow", "optuna")
+
+ReproducedBy = Literal["compile", "compile_and_penalties", "custom_loss"]
+
+Schedules = Mapping[str, AppliedSchedule]
+"""How weights come to their final value, by term path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A trial with its numbers at the epoch that counts for its study."""
+
+    trial: TrialRecord
+    measured: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """All that the document is made of.
+
+    `description` is what a worker published of the workload (its `outputs`, own `losses` and `code`), None where none has.
+    `confirmed_epochs` has the epoch that counts by confirmation seed, where the objective counts each training's best one.
+    """
+
+    study: StudyRecord
+    definition: StudyDefinition
+    best: Tried
+    baselines: Sequence[Tried] = ()
+    description: Mapping[str, Any] | None = None
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    picked_by: str | None = None  # where it is not the objective that picked it
+    sensitivity: Mapping[str, Any] | None = None
+    divisors: Mapping[str, float] = field(default_factory=dict)  # what losses were divided by, where they were
+    confirmed_epochs: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The keys of the model's output dict; where nobody has published them, those that the tasks read."""
+        known = (self.description or {}).get("outputs")
+        return tuple(dict.fromkeys(known if known is not None else (task.used_output for task in self.definition.tasks)))
+
+    @property
+    def schedules(self) -> dict[str, AppliedSchedule]:
+        """The schedules that the trial's weights had; a rule's weights have none."""
+        trial = self.best.trial
+        return space.schedules(self.definition, trial.parameters) if trial.rule is None else {}
+
+
+def best_weights(winner: Winner) -> dict[str, Any]:
+    """Return the best-weights document of `winner`, in the order in which it is read."""
+    study, definition, trial = winner.study, winner.definition, winner.best.trial
+    shown = normalize.shown(searched_arguments.settled(definition, space.usual_arguments(definition) | dict(trial.parameters)))
+    schedules = winner.schedules
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "final": study.state in STUDY_ENDS,
+        "confirmed": winner.verdict is not None,
+        "study": {
+            "name": study.name,
+            "state": study.state.value,
+            "definition_sha256": study.definition_sha256,
+            "problem_sha256": study.problem_sha256,
+        },
+        "trial": trial.number,
+        "picked_by": winner.picked_by or ("objective" if winner.verdict is None else "confirmation"),
+        "seeds": [trial.seed],
+        "epoch": trial.best_epoch if definition.objective.epoch == "best" else trial.epochs,
+        "weights": dict(trial.weights),
+        "shared": {name: trial.parameters[name] for name in definition.weights if name in trial.parameters},
+        "parameters": dict(trial.parameters),
+        **({"normalized_by": dict(winner.divisors)} if winner.divisors else {}),
+        "schedules": {path: schedule.document() for path, schedule in schedules.items()},
+        **_with_arguments(
+            how_to_use(definition, trial.weights, winner.outputs, own_losses(winner.description), schedules),
+            space.arguments(definition, trial.parameters),
+        ),
+        "terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]},
+        "objective": {"aggregate": definition.objective.aggregate, **_objective(trial)},
+        "metrics": _metrics(winner.best.measured),
+        **({"confirmation": {**confirmation_told(winner.verdict), **_epochs(winner)}} if winner.verdict else {}),
+        **({"sensitivity": dict(winner.sensitivity)} if winner.sensitivity is not None else {}),
+        "baselines": {tried.trial.rule or f"trial {tried.trial.number}": _baseline(tried) for tried in reversed(winner.baselines)},
+        "training": shown["training"],
+        "workload": workload_told(definition, winner.description),
+        "versions": dict(winner.versions),
+    }
+
+
+def _with_arguments(used: Mapping[str, Any], tuned: Mapping[str, float]) -> dict[str, Any]:
+    """Return how weights are used, with a word on what was tuned beside them: compile's weights alone do not have it."""
+    if not tuned:
+        return dict(used)
+    told = ", ".join(f"{path} = {value:.4g}" for path, value in tuned.items())
+    return {**used, "note": f"{used['note']} Tuned beside the weights, and set in `terms` and `training`: {told}."}
+
+
+def workload_told(definition: StudyDefinition, description: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the workload's name and options, and what a script must know of its code: see `search.training.child.describe`.
+
+    Where no worker has told, that is the `place` of a built-in workload, None for any other.
+    """
+    name = definition.workload.name
+    code = (description or {}).get("code") or {"place": BUILT_IN.get(name)}
+    return {"name": name, "options": dict(definition.workload.options), **code}
+
+
+def _epochs(winner: Winner) -> dict[str, Any]:
+    return {"epochs": {str(seed): epoch for seed, epoch in winner.confirmed_epochs.items()}} if winner.confirmed_epochs else {}
+
+
+def confirmation_told(verdict: Verdict) -> dict[str, Any]:
+    """Return what the confirmation says: means over fresh seeds, paired intervals against the baselines, and the sentence."""
+    return {
+        "verdict": verdict.sentence,
+        "split": verdict.split,
+        "seeds": sorted(verdict.winner.measured),
+        "optimism": verdict.optimism,
+        "constraints": [asdict(held) for held in verdict.constraints],
+        "anchors": [anchor_told(anchor) for anchor in verdict.anchors],
+        "candidates": {
+            name: {
+                "value": asdict(verdict.values[name]) if name in verdict.values else None,
+                "metrics": {path: asdict(spread) for path, spread in metrics.items()},
+            }
+            for name, metrics in verdict.metrics.items()
+        },
+        "against": {interval.against: asdict(interval) for interval in verdict.intervals},
+    }
+
+
+def anchor_told(anchor: AnchorRecord) -> dict[str, Any]:
+    """Return a measured number that trials are held against."""
+    return {
+        "of": anchor.of,
+        "metric": anchor.path,
+        "value": anchor.value,
+        "std": anchor.std,
+        "n": len(anchor.seeds),
+        "seeds": list(anchor.seeds),
+    }
+
+
+def _objective(trial: TrialRecord) -> dict[str, Any]:
+    return {"value": trial.value, "values": dict(trial.values), "feasible": trial.feasible, "violations": dict(trial.violations)}
+
+
+def _metrics(measured: Measured) -> dict[str, Any]:
+    return {"train": dict(measured.train), "validation": dict(measured.validation), "test": dict(measured.test)}
+
+
+def _baseline(tried: Tried) -> dict[str, Any]:
+    trial = tried.trial
+    return {
+        "trial": trial.number,
+        "state": trial.state.value,
+        "weights": dict(trial.weights),
+        "objective": _objective(trial),
+        "metrics": _metrics(tried.measured),
+    }
+
+
+def own_losses(description: Mapping[str, Any] | None) -> frozenset[str]:
+    """Return the names of the losses that the workload brings itself."""
+    return frozenset((description or {}).get("losses") or ())
+
+
+def how_to_use(
+    definition: StudyDefinition,
+    weights: Mapping[str, float],
+    outputs: Sequence[str],
+    own: frozenset[str] = frozenset(),
+    schedules: Schedules = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return `loss_weights` (absent where compile cannot say it), `penalty_weights`, `reproduced_by` and `note`.
+
+    `weights` are those of all terms, final ones where they move, `outputs` the keys of the model's output dict, `own` the names of
+    the workload's own losses. A loss weight that moves is beyond compile: its final value alone would train something else.
+    """
+    penalties = {penalty.name: weights[penalty.name] for penalty in definition.penalties}
+    moving = moving_of(schedules, weights, definition.training.epochs)
+    told = {path: _schedule_told(path, schedule) for path, schedule in moving.items()}
+    obstacles = [*beyond_compile(definition, outputs, own), *(text for path, text in told.items() if path not in penalties)]
+    left_out = [name for name, weight in penalties.items() if weight != 0]
+    reproduced_by: ReproducedBy = "custom_loss" if obstacles else "compile_and_penalties" if left_out else "compile"
+    keyed = {} if obstacles else {"loss_weights": loss_weights(definition, weights, outputs)}
+    note = _note(obstacles, left_out, [told[path] for path in penalties if path in told])
+    return {**keyed, "penalty_weights": penalties, "reproduced_by": reproduced_by, "note": note}
+
+
+def _schedule_told(path: str, schedule: AppliedSchedule) -> str:
+    share = f"{schedule.fraction:.3g} of the epochs"
+    return f"the schedule of {path} ({schedule.shape}, from {schedule.start:g} to 1 times its weight over {share})"
+
+
+def loss_weights(
+    definition: StudyDefinition, weights: Mapping[str, float], outputs: Sequence[str]
+) -> dict[str, float | list[float] | None]:
+    """Return `compile`'s loss_weights by output: a number, a list where it has several losses, None where it has none."""
+    found: dict[str, list[float]] = {output: [] for output in outputs}
+    for task in definition.tasks:
+        found.setdefault(task.used_output, []).extend(weights[f"{task.name}.{loss.name}"] for loss in task.losses)
+    return {output: None if not each else each[0] if len(each) == 1 else each for output, each in found.items()}
+
+
+def beyond_compile(definition: StudyDefinition, outputs: Sequence[str], own: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield what of the losses `model.compile(loss=..., loss_weights=...)` cannot say, each as a part of a sentence."""
+    trained = [task for task in definition.tasks if task.losses]
+    for task in trained:
+        yield from _beyond(task, own)
+    count = sum(len(task.losses) for task in trained)
+    if len(outputs) == 1 and count > 1:
+        yield f"{count} losses on the only output {outputs[0]}"
+
+
+def _beyond(task: Task, own: frozenset[str]) -> Iterator[str]:
+    if task.column is not None:
+        yield f"task {task.name} reads column {task.column} of output {task.used_output}"
+    if task.used_target != task.used_output:
+        yield f"task {task.name} compares output {task.used_output} with target {task.used_target}"
+    for loss in task.losses:
+        if loss.target is not None and loss.target != task.used_target:
+            yield f"loss {task.name}.{loss.name} reads target {loss.target}"
+        if loss.loss in own or catalog.find_loss(loss.loss) is None:
+            yield f"loss {task.name}.{loss.name} is the workload's own"
+
+
+def _note(obstacles: Sequence[str], left_out: Sequence[str], schedules: Sequence[str]) -> str:
+    """Say what compile leaves out: losses beyond it, the penalties of these names, and schedules of theirs."""
+    apply = "steelyard.apply(model, best) trains what was tuned."
+    if obstacles:
+        beyond = [*obstacles, *(f"penalty {name}" for name in left_out), *schedules]
+        return f"model.compile(loss_weights=...) cannot say: {'; '.join(beyond)}. {apply}"
+    if left_out:
+        return f"model.compile(loss_weights=...) alone leaves out: {', '.join([*left_out, *schedules])}. {apply}"
+    return "model.compile(loss_weights=best['loss_weights']) trains what was tuned."
+
+
+@cache
+def installed_versions() -> dict[str, str | None]:
+    """Return the versions of the packages that a result depends on, without importing them; None for one that is not installed."""
+    return {package: _version(package) for package in PACKAGES}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

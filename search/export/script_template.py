@@ -1,0 +1,113 @@
+"""The parts of a retraining script that are the same for every study, as templates: `search.export.script` fills and joins them."""
+
+from __future__ import annotations
+
+from string import Template
+
+SPLIT = '''\
+def split(name):
+    """Return a split's x, y and, where its rows have some, weights; None where there is no such split."""
+    return DATA.get(name) if isinstance(DATA, dict) else getattr(DATA, name, None)
+
+
+def taken(part, rows):
+    """Return these rows of an array, or of every array of a dict."""
+    if isinstance(part, dict):
+        return {name: np.asarray(array)[rows] for name, array in part.items()}
+    return np.asarray(part)[rows]'''
+
+PLAIN_TRAIN = Template('''\
+def train(seed):
+    """Return a model trained under a seed: that decides its initial weights, and the order of rows in every epoch."""
+    keras.utils.set_random_seed(seed)
+    model = workload.build_model()
+    $compile
+    x, y = split("train")[:2]
+    for epoch in range($epochs):
+        order = np.random.default_rng([seed, epoch]).permutation(len(next(iter(y.values()))))
+        model.fit(taken(x, order), taken(y, order), batch_size=BATCH_SIZE, epochs=1, shuffle=False, verbose=0)
+    return model''')
+
+PLAIN_MEASURED = Template('''\
+def measured(model, name):
+    """Return what the study is judged by on a split, unweighted."""
+    x, y = split(name)[:2]
+    predicted = model.predict(x, batch_size=BATCH_SIZE, verbose=0)
+    return $values
+
+
+def scored(metric, target, prediction):
+    """Return a metric's value over all rows; a target of as many numbers as the prediction gets its shape."""
+    same = np.size(target) == np.size(prediction)
+    return float(metric(np.reshape(target, prediction.shape) if same else target, prediction))''')
+
+PROBABILITIES = '''\
+def probabilities(logits):
+    """Return a sigmoid of logits of width 1, a softmax of wider ones."""
+    made = keras.ops.sigmoid(logits) if logits.shape[-1] == 1 else keras.ops.softmax(logits)
+    return keras.ops.convert_to_numpy(made)'''
+
+APPLIED_TRAIN = Template('''\
+def train(seed):
+    """Return a model trained under a seed: that decides its initial weights, and the order of rows in every epoch."""
+    keras.utils.set_random_seed(seed)
+    model = workload.build_model()
+    tuned = steelyard.apply(model, BEST, workload=workload)  # the same layers, trained by all that was tuned
+    x, y = split("train")[:2]
+    for epoch in range($epochs):
+        order = np.random.default_rng([seed, epoch]).permutation(len(next(iter(y.values())) if isinstance(y, dict) else y))$weigh
+        tuned.fit(taken(x, order), taken(y, order), ${weighted}batch_size=BATCH_SIZE, epochs=1, shuffle=False, verbose=0)
+    return model''')
+
+WEIGHTS = '''\
+def weights(rows):
+    """Return the weights of these training rows as Keras takes them: one for every target, 1 where the data has none."""
+    _, y, given = (*split("train"), None)[:3]
+    if isinstance(given, dict) and isinstance(y, dict):
+        assert given.keys() <= y.keys(), f"weights of {sorted(given.keys() - y.keys())}, which are no targets"
+        given = {name: given.get(name, np.ones(len(target))) for name, target in y.items()}
+    return None if given is None else taken(given, rows)'''
+
+APPLIED_MEASURED = '''\
+def measured(model, name):
+    """Return what the study is judged by on a split, unweighted."""
+    values = steelyard.measure(model, BEST, *split(name), workload=workload)
+    return {path: values[path] for path in MEASURED}'''
+
+MAIN = """\
+def told(values):
+    return ", ".join(f"{path} {value:.6g}" for path, value in values.items())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), metavar="N", help="train on the first N seeds only")
+    parser.add_argument("--save", metavar="FILE", help="write the first seed's model there, such as model.keras")
+    asked = parser.parse_args()
+    found = {name: [] for name in ("validation", "test") if split(name) is not None}
+    for seed in SEEDS[: max(asked.seeds, 1)]:
+        model = train(seed)
+        if asked.save and seed == SEEDS[0]:
+            model.save(asked.save)
+        for name, values in found.items():
+            values.append(measured(model, name))
+            print(f"seed {seed}, {name}: {told(values[-1])}", flush=True)
+    means = {name: {path: float(np.mean([each[path] for each in values])) for path in values[0]} for name, values in found.items()}
+    for name, mean in means.items():
+        print(f"mean of {len(found[name])}, {name}: {told(mean)}")
+    for path, $unpacked in STATED.items():
+        $compared"""
+
+CONFIRMED = Template(MAIN).substitute(
+    unpacked="(mean, low, high)",
+    compared="""here = means[STATED_SPLIT][path]
+        verdict = "within" if low <= here <= high else "OUTSIDE"
+        print(f"{STATED_SPLIT} {path}: {here:.6g}, stated {mean:.6g}, interval {low:.6g} to {high:.6g}: {verdict}")""",
+)
+"""What the file does where the study was confirmed: compare with the interval."""
+
+UNCONFIRMED = Template(MAIN).substitute(
+    unpacked="value",
+    compared="""print(f"validation {path}: {means['validation'][path]:.6g}, the study measured {value:.6g}")""",
+)
+"""What it does where there is a single number to compare with."""

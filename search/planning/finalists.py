@@ -1,0 +1,74 @@
+"""Which search trials are trained again on fresh seeds: the best that are no near neighbours. Pure functions.
+
+All search trials share one seed, and near settings share most of its luck: three of one neighbourhood are one bet made three times.
+Measured on two overlaid digits, 5 searches of 40 trials: the best three of all fell up to 13 points behind the best of a confirmed
+grid, because a whole region had been lucky; three that lie apart at most 2.4. In simulated studies it costs nothing: a planted
+gain of two standard deviations is called one in 24 of 30 (a narrow bump) and 28 of 30 (a plateau), by the best three in 25 and 27.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from search.definition.axes import Axis, axes, located
+from search.definition.schema import StudyDefinition
+from storage.records import Role, TrialRecord, TrialState, Values
+
+APART = 0.1
+"""Settings are neighbours that differ by less than this share of its range in every parameter."""
+
+
+def finalists(definition: StudyDefinition, searched: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the best complete and feasible search trials, the best first; of equals the earlier.
+
+    One that is a neighbour of a better one comes only where too few lie apart; the same setting twice never does.
+    """
+    top = definition.search.confirmation.top if definition.search.confirmation else 0
+    ranked = _ranked(searched)
+    spans = axes(definition)
+    places = dict(zip((trial.number for trial in ranked), located(definition, ranked), strict=True))
+    apart: list[TrialRecord] = []
+    near: list[TrialRecord] = []
+    for trial in ranked:
+        if len(apart) == top:
+            break
+        gap = min((distance(spans, places[trial.number], places[other.number]) for other in apart), default=math.inf)
+        (apart if gap >= APART else near).append(trial)
+    chosen = [*apart, *_different(near, apart, spans, places)][:top]
+    return sorted(chosen, key=ranked.index)
+
+
+def _ranked(searched: Sequence[TrialRecord]) -> list[TrialRecord]:
+    values = {
+        trial.number: trial.value
+        for trial in searched
+        if trial.role is Role.SEARCH and trial.state is TrialState.COMPLETE and trial.feasible and trial.value is not None
+    }
+    known = [trial for trial in searched if math.isfinite(values.get(trial.number, math.nan))]
+    return sorted(known, key=lambda trial: (-values[trial.number], trial.number))
+
+
+def _different(
+    near: Sequence[TrialRecord], chosen: Sequence[TrialRecord], spans: Mapping[str, Axis], places: Mapping[int, Values]
+) -> Iterator[TrialRecord]:
+    """Yield neighbours that are not the same setting as one that was chosen or yielded before."""
+    taken = list(chosen)
+    for trial in near:
+        if all(distance(spans, places[trial.number], places[other.number]) > 0 for other in taken):
+            taken.append(trial)
+            yield trial
+
+
+def distance(spans: Mapping[str, Axis], one: Values, other: Values) -> float:
+    """Return how far two settings lie apart: the greatest difference of a parameter, as a share of its range on its scale.
+
+    Values of a choice are one step apart each. A parameter that only one of the two has is not compared.
+    """
+    gaps = [_gap(axis, one[path], other[path]) for path, axis in spans.items() if path in one and path in other]
+    return max(gaps, default=0.0)
+
+
+def _gap(axis: Axis, one: float, other: float) -> float:
+    width = axis.scaled(axis.high) - axis.scaled(axis.low)
+    return abs(axis.scaled(one) - axis.scaled(other)) / width if width > 0 else 0.0

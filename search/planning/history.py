@@ -1,0 +1,37 @@
+"""The search trials that a study's plan is given: all of a short search, a bounded choice of a long one."""
+
+from __future__ import annotations
+
+from search.definition.schema import StudyDefinition
+from search.objective.fronts import front_numbers
+from search.objective.scoring import is_pareto
+from search.planning.rescoring import objective_of
+from storage import trials
+from storage.database import Session
+from storage.records import Role, StudyRecord, TrialRecord
+from storage.standings import standings, trials_numbered
+from storage.study_rows import counted_moment
+
+LATEST = 400
+FRONT = 100
+
+
+def recalled(session: Session, study: StudyRecord, definition: StudyDefinition) -> list[TrialRecord]:
+    """Return the unfinished search trials, the 400 latest ended ones, and the 100 best; under `pareto` the front in place of those.
+
+    A front of more than 100 trials is told by the latest of them.
+    """
+    latest = trials.search_history(session, study.id, latest=LATEST)
+    if not is_pareto(definition.objective) or sum(trial.ended for trial in latest) < LATEST:
+        return latest
+    there = {trial.number for trial in latest}
+    missing = [number for number in _front(session, study, definition)[-FRONT:] if number not in there]
+    return sorted([*latest, *trials_numbered(session, study.id, missing).values()], key=lambda trial: trial.number)
+
+
+def _front(session: Session, study: StudyRecord, definition: StudyDefinition) -> list[int]:
+    """Return the numbers of the feasible search trials that no other beats, in order."""
+    objective = objective_of(session, study.id, definition)
+    paths = [entry.metric for entry in objective.metrics if entry.strategy != "store"]
+    found = standings(session, study, paths, counted_moment(study))
+    return front_numbers(objective, {each.number: each.values for each in found if each.role is Role.SEARCH})

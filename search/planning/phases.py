@@ -1,0 +1,33 @@
+"""How many trainings each phase of a study has at most: told before anything runs. Pure functions."""
+
+from __future__ import annotations
+
+from search.definition import space
+from search.definition.schema import StudyDefinition
+from search.planning.baselines import baselines
+from search.planning.references import reference_seeds, referenced_tasks
+from storage.records import Role
+
+
+def phases(definition: StudyDefinition) -> dict[Role, int]:
+    """Return the number of trainings of each role in the whole plan, in the order in which they come."""
+    unlike = {term.path: i + 1.0 for i, term in enumerate(space.terms(definition))}  # so that no two rules have the same weights
+    tasks, rules = len(referenced_tasks(definition)), len(baselines(definition, unlike))
+    return {
+        Role.REFERENCE: tasks * len(reference_seeds(definition)),
+        Role.BASELINE: rules,
+        Role.SEARCH: space.trial_budget(definition),
+        Role.CONFIRMATION: _confirmations(definition, tasks + rules),
+    }
+
+
+def _confirmations(definition: StudyDefinition, others: int) -> int:
+    wanted = definition.search.confirmation
+    if wanted is None:
+        return 0
+    return (min(wanted.top, space.trial_budget(definition)) + others) * wanted.seeds
+
+
+def trainings(definition: StudyDefinition) -> int:
+    """Return how many trainings the whole plan has at most."""
+    return sum(phases(definition).values())

@@ -1,0 +1,205 @@
+"""What a study does next: a pure function of its definition and its history.
+
+No state lives here or in any process, so any worker can go on with any study after any crash; a test needs no server, no clock and
+no TensorFlow. Each phase is one short function, asked in order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from search.definition import space
+from search.definition.schema import StudyDefinition
+from search.objective.anchors import Measurement, anchors, is_resolved, measured_by, resolved, settled, wanted
+from search.planning.baselines import baselines
+from search.planning.compromise import scored
+from search.planning.confirmation import confirmations, whole_seeds
+from search.planning.finalists import finalists
+from search.planning.initial_values import divisors
+from search.planning.references import one_of_each, references
+from search.sampling import suggest
+from storage.records import AnchorRecord, PlannedTrial, Reason, Role, StudyState, TrialRecord, TrialState, Values
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the plan may know of a study.
+
+    `counts` has the number of trials by (role, state); `trials` the search trials that the sampler is told of (all that run, and a
+    bounded choice of the finished); `references` and `baselines` all of those roles; `confirmed` the (trial, seed) of the
+    confirmations there are; `next_number` the number that the next trial gets. `initial` are the terms' values before training;
+    `anchors` what is kept of references and baselines, `measurements` what they measured, as long as anchors are wanted.
+    """
+
+    budget: int
+    counts: Mapping[tuple[Role, TrialState], int] = field(default_factory=dict)
+    trials: Sequence[TrialRecord] = ()
+    references: Sequence[TrialRecord] = ()
+    baselines: Sequence[TrialRecord] = ()
+    confirmed: frozenset[tuple[int, int]] = frozenset()
+    next_number: int = 0
+    initial: Values = field(default_factory=dict)
+    anchors: Sequence[AnchorRecord] = ()
+    measurements: Sequence[Measurement] = ()
+
+    def count(self, *, roles: Sequence[Role] = tuple(Role), states: Sequence[TrialState] = tuple(TrialState)) -> int:
+        return sum(self.counts.get((role, state), 0) for role in roles for state in states)
+
+    @property
+    def searched(self) -> int:
+        """Number of search trials, however they ended."""
+        return self.count(roles=[Role.SEARCH])
+
+    @property
+    def unfinished(self) -> int:
+        return self.count(states=[TrialState.WAITING, TrialState.RUNNING])
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Train these next, together."""
+
+    trials: tuple[PlannedTrial, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The references are in: keep these anchors, score by them what has ended, and ask again."""
+
+    anchors: tuple[AnchorRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to plan until something running ends."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The study is over."""
+
+    state: StudyState
+    reason: Reason | None = None
+
+
+Step = Run | Score | Wait | End
+
+
+def plan(definition: StudyDefinition, history: History, limit: int) -> Step:
+    """Return the study's next trials (at most `limit`, at least 1), that it can be scored now, that it waits, or its end."""
+    if early := _lacking(definition, history) or _scored(definition, history):
+        return early
+    planned: list[PlannedTrial] = []
+    for phase in PHASES:
+        planned += phase(definition, history, planned, limit - len(planned))
+    if planned:
+        return Run(tuple(planned))
+    if history.unfinished:
+        return Wait(Reason("trials_running", f"{history.unfinished} planned trials are not finished yet"))
+    return _end(history)
+
+
+def _lacking(definition: StudyDefinition, history: History) -> Step | None:
+    """Fail a study whose sampler is still wanted and cannot be asked here, once nothing of it runs elsewhere."""
+    reason = suggest.unavailable(definition)
+    if reason is None or history.searched >= space.affordable(definition, history.budget):
+        return None
+    return Wait(reason) if history.unfinished else End(StudyState.FAILED, reason)
+
+
+def is_scored(definition: StudyDefinition, history: History) -> bool:
+    """Tell whether trials can be scored: nothing that the objective is relative to is still to be measured."""
+    return is_resolved(resolved(definition.objective, history.anchors))
+
+
+def _scored(definition: StudyDefinition, history: History) -> Step | None:
+    """Resolve what the objective is relative to, as soon as all of it has been measured; fail a study where that cannot be."""
+    measured = [*history.references, *history.baselines]
+    unplanned = _references(definition, history, (), 1) or _baselines(definition, history, (), 1)
+    if is_scored(definition, history) or unplanned or not settled(definition, measured):
+        return None
+    found = anchors(definition.objective, history.measurements)
+    lacking = wanted(resolved(definition.objective, found))
+    if not lacking:
+        return Score(tuple(found))
+    of, path = lacking[0]
+    causes = [trial.reason.message for trial in measured if trial.reason is not None and measured_by(of, path)[1] == trial.rule]
+    because = f": {causes[0]}" if causes else ""
+    reason = Reason("no_reference", f"{path} has no finite value in any training of {of}, so nothing can be judged by it{because}")
+    return Wait(reason) if history.unfinished else End(StudyState.FAILED, reason)
+
+
+def _references(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
+    """Plan the references that there are not yet: nothing relative can be scored before they are in."""
+    return references(definition, {(trial.rule, trial.seed) for trial in history.references})[: max(room, 0)]
+
+
+def _baselines(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
+    """Plan the baselines that there are not yet; they go first, so that the comparison is there early: yours is trial 0."""
+    there = {trial.rule for trial in history.baselines}
+    missing = [trial for rule, trial in baselines(definition, history.initial or None).items() if rule not in there]
+    return missing[: max(room, 0)]
+
+
+def _suggestions(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
+    """Plan as many suggestions of the sampler as there is room and budget for: never one more than the budget.
+
+    Before trials can be scored, only those that need no scores: a sampler's first draws.
+    """
+    told = history.trials
+    room = min(room, suggest.batch_limit(definition, told) - len(planned))
+    count = min(room, space.affordable(definition, history.budget) - history.searched)
+    if not is_scored(definition, history):
+        count = min(count, suggest.batch_limit(definition, ()) - history.searched)
+    if count <= 0:
+        return []
+    place = suggest.Place(number=history.next_number + len(planned), index=history.searched)
+    return [
+        PlannedTrial(
+            role=Role.SEARCH,
+            rule=None,
+            parameters=drawn.parameters,
+            weights=space.used_weights(definition, drawn.parameters, divisors(definition, history.initial)),
+            seed=definition.search.seed,
+            origin=definition.search.sampler.name,
+            sampler_state=drawn.sampler_state,
+        )
+        for drawn in suggest.suggest(definition, told, place, count)
+    ]
+
+
+def _confirmations(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
+    """Plan the finalists, the baselines and what they are relative to again on fresh seeds, once the search is over."""
+    before = [Role.REFERENCE, Role.BASELINE, Role.SEARCH]
+    if planned or history.count(roles=before, states=[TrialState.WAITING, TrialState.RUNNING]):
+        return []
+    best = finalists(definition, scored(definition.objective, history.trials))
+    if not best:
+        return []
+    others = [trial for trial in (*history.baselines, *one_of_each(history.references)) if trial.state is TrialState.COMPLETE]
+    return whole_seeds(confirmations(definition, [*best, *others], history.confirmed), room)
+
+
+Phase = Callable[[StudyDefinition, History, Sequence[PlannedTrial], int], list[PlannedTrial]]
+PHASES: tuple[Phase, ...] = (_baselines, _references, _suggestions, _confirmations)
+
+
+def _end(history: History) -> End:
+    """End the study: COMPLETE, or FAILED where not one search trial has a result."""
+    complete = history.count(roles=[Role.SEARCH], states=[TrialState.COMPLETE, TrialState.PRUNED])
+    if complete:
+        return End(StudyState.COMPLETE)
+    ends = {state: history.count(roles=[Role.SEARCH], states=[state]) for state in TrialState}
+    told = ", ".join(f"{count} {state}" for state, count in ends.items() if count)
+    text = "; ".join([f"not one of {history.searched} search trials is complete: {told}", *_causes(history)])
+    return End(StudyState.FAILED, Reason("no_trial_complete", text))
+
+
+def _causes(history: History, most: int = 3) -> list[str]:
+    """Return why the trials ended so, each cause once, the most common first."""
+    causes = Counter(trial.reason.message for trial in history.trials if trial.reason is not None)
+    return [cause for cause, _ in causes.most_common(most)]

@@ -1,0 +1,66 @@
+"""Resolve a study's objective from what is stored, and score by it what ended before it could be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.definition.schema import Objective, StudyDefinition
+from search.objective.anchors import Measurement, anchors, is_resolved, resolved
+from search.objective.outcomes import Curve, outcome
+from storage import answers, trials
+from storage.database import Session
+from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, StudyRecord, TrialRecord, TrialState
+from storage.study_rows import counted_moment
+
+SCORED = (Role.BASELINE, Role.SEARCH)
+
+
+def objective_of(session: Session, study_id: int, definition: StudyDefinition) -> Objective:
+    """Return the study's objective with the anchors that are known; it is the definition's own where nothing is relative."""
+    if is_resolved(definition.objective):
+        return definition.objective
+    return resolved(definition.objective, answers.anchors_of(session, study_id))
+
+
+def judged_anew(session: Session, study: StudyRecord, objective: Objective) -> Objective:
+    """Return another objective over what the study measures, with numbers for what is relative, as far as there are any.
+
+    What the study did not keep is taken from its references and baselines, if it has them.
+    """
+    if is_resolved(objective):
+        return objective
+    kept = resolved(objective, answers.anchors_of(session, study.id))
+    if is_resolved(kept):
+        return kept
+    fixed = trials.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
+    return resolved(kept, anchors(kept, measurements(session, study, fixed)))
+
+
+def measurements(session: Session, study: StudyRecord, measured: Sequence[TrialRecord]) -> list[Measurement]:
+    """Return what references and baselines that have ended measured on validation, at the epoch that counts.
+
+    A reference's is its last: the study's objective, which tells a best epoch, is not defined for it.
+    """
+    return [
+        Measurement(trial.role, trial.rule, trial.seed, _at(session, study, trial).validation)
+        for trial in measured
+        if trial.state is TrialState.COMPLETE
+    ]
+
+
+def _at(session: Session, study: StudyRecord, trial: TrialRecord) -> Measured:
+    moment = Moment.LAST if trial.role is Role.REFERENCE else counted_moment(study)
+    return trials.measured(session, trial.id).get(moment, Measured())
+
+
+def score(session: Session, study: StudyRecord, definition: StudyDefinition, found: Sequence[AnchorRecord]) -> None:
+    """Keep anchors, and score by them every trial that has ended. The study is locked."""
+    answers.keep_anchors(session, study.id, found)
+    objective = resolved(definition.objective, found)
+    ended = trials.trials_of(session, study.id, roles=SCORED, states=[TrialState.COMPLETE])
+    trials.rescore(session, study, {trial.id: _rescored(session, trial, objective) for trial in ended})
+
+
+def _rescored(session: Session, trial: TrialRecord, objective: Objective) -> Outcome:
+    curve = Curve({each.epoch: Measured(each.train, each.validation) for each in trials.epochs_of(session, trial.id)})
+    return outcome(trial.number, curve, objective, trial.state, trial.reason, trial.epochs)

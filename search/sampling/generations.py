@@ -1,0 +1,55 @@
+"""Samplers that learn from whole generations (CMA-ES, NSGA): how many trials the latest one lacks. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from search import catalog
+from search.definition import space
+from search.definition.schema import StudyDefinition
+from search.sampling.observations import told_values
+from storage.records import TrialRecord
+
+GENETIC = frozenset({"nsga2", "nsga3"})
+IN_GENERATIONS = GENETIC | {"cmaes"}
+
+
+def left_of_generation(definition: StudyDefinition, told: Sequence[TrialRecord]) -> int:
+    """Return how many trials the latest generation still lacks; 0 while one that is fully planned is being trained.
+
+    The sampler learns from whole generations alone: the first `size` results of one make the next, and any more of them are wasted.
+    So a second worker waits for the generation rather than spend the budget on it: more workers do not make it learn less.
+    A trial without a value (diverged, pruned, failed) is no part of its generation, and is drawn again.
+    """
+    size = generation_size(definition)
+    latest = max(map(generation, told), default=0)
+    members = [record for record in told if generation(record) == latest]
+    results = len(told_values(definition.objective, members))
+    unfinished = sum(not record.ended for record in members)
+    return size if results >= size else max(size - results - unfinished, 0)
+
+
+def generation_size(definition: StudyDefinition) -> int:
+    """Return how many results make a generation."""
+    chosen = definition.search.sampler
+    if chosen.name in GENETIC:
+        return population_size(chosen.name, chosen.config)
+    given = chosen.config.get("popsize")
+    # Hansen, "The CMA Evolution Strategy: A Tutorial", equation 48; the cmaes package does the same.
+    return given if isinstance(given, int) else 4 + math.floor(3 * math.log(len(space.parameters(definition))))
+
+
+def population_size(name: str, config: Mapping[str, Any]) -> int:
+    """Return an NSGA's trials of a generation: the catalog's where the config does not say; Optuna's 50 would be a whole study."""
+    entry = catalog.find_sampler(name)
+    parameter = entry.parameter("population_size") if entry is not None else None
+    given = config.get("population_size", parameter.default if parameter is not None else None)
+    assert isinstance(given, int)
+    return given
+
+
+def generation(record: TrialRecord) -> int:
+    """Return the generation that a trial belongs to, -1 for none; each sampler and variant names its own: `cma:generation`."""
+    return next((int(value) for name, value in record.sampler_state.items() if name.endswith(":generation")), -1)

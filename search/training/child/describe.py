@@ -1,0 +1,106 @@
+"""What a worker publishes of a workload, so that a study can be checked before any worker has it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from search.errors import Refused
+from search.training.child.loading import load
+from search.training.problem.workload import OpenedWorkload
+from search.workloads import base, registry
+from search.workloads.blame import place_of
+
+Opener = Callable[[str, Mapping[str, Any]], OpenedWorkload]
+"""Opens a workload by name with options."""
+
+
+def described(name: str, opened: Opener) -> dict[str, Any]:
+    """Return `{"name", "digest", "description"}` of a registered workload with default options.
+
+    Raises Refused where it cannot be imported or opened. Of a workload whose options have no defaults, only its terms and the
+    schema of its options are told.
+    """
+    source = load(name)
+    terms = {kind: sorted(getattr(source, kind, None) or {}) for kind in base.TERM_KINDS}
+    description: dict[str, Any] = {**terms, "options": base.options_schema(source), "code": _code(name, source)}
+    if not description["options"].get("required"):
+        found = opened(name, {})
+        description |= _measured(found)
+        description["code"] |= _forms(found)
+    return {"name": name, "digest": digest_of(description), "description": description}
+
+
+def _measured(opened: OpenedWorkload) -> dict[str, Any]:
+    rows, model = opened.rows("train"), opened.example.model
+    return {
+        "inputs": _specs(rows.inputs),
+        "outputs": _specs(opened.outputs),
+        "targets": _specs(rows.targets),
+        "rows": {split: part.count for split, part in opened.loaded.splits.items()},
+        "parameters": model.count_params(),
+        "trainable_parameters": sum(int(variable.value.shape.num_elements()) for variable in model.trainable_variables),
+    }
+
+
+def _code(name: str, source: Any) -> dict[str, Any]:
+    """Return where the workload is (`module:attribute`), and how it is made of what is there.
+
+    `made`: `with_options` (a class that takes its Options), `without_options` (a class), `as_is`, or `bound` (a module or an
+    instance whose functions may take Options).
+    """
+    has_options = getattr(source, "Options", None) is not None
+    if inspect.isclass(source):
+        made = "with_options" if has_options else "without_options"
+    else:
+        made = "bound" if has_options else "as_is"
+    return {"place": registry.places()[name], "made": made}
+
+
+def _forms(opened: OpenedWorkload) -> dict[str, bool]:
+    """Return what decides how a script trains it: whether rows have weights, whether there are point sets, and `plain`.
+
+    `plain`: outputs and targets are dicts with the same keys, rows have no weights, and no metric hides one of Keras's: `fit` and
+    `compile` take it all as it is.
+    """
+    splits = opened.loaded.splits.values()
+    row_weights = any(rows.sample_weight for rows in splits)
+    structure = getattr(opened.example.model, "_outputs_struct", None)  # a subclassed model returns a dict, else it is refused
+    named = (structure is None or isinstance(structure, Mapping)) and not opened.loaded.train.single_target
+    plain = named and not row_weights and not opened.workload.metrics and set(opened.outputs) == set(opened.loaded.train.targets)
+    return {"plain": plain, "row_weights": row_weights, "points": bool(opened.loaded.extra)}
+
+
+def _specs(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {"shape": [None, *(int(size) for size in tensor.shape[1:])], "dtype": keras.backend.standardize_dtype(tensor.dtype)}
+        for name, tensor in tensors.items()
+    }
+
+
+def digest_of(description: Mapping[str, Any]) -> str:
+    """Return the sha256 of a description's canonical JSON."""
+    canonical = json.dumps(description, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def described_all(opened: Opener) -> list[dict[str, Any]]:
+    """Describe every registered workload; one that cannot be described has its `reason` instead."""
+    found = []
+    for name in registry.names():
+        try:
+            found.append(described(name, opened))
+        except Refused as refused:
+            reason = refused.reason
+            found.append({"name": name, "reason": {"code": reason.code, "message": reason.message, "at": reason.at}})
+        except (Exception, SystemExit) as error:  # a stranger's module may do anything; the other workloads stay
+            at = place_of(error) if isinstance(error, Exception) else None
+            found.append(
+                {"name": name, "reason": {"code": "workload_failed", "message": f"{type(error).__name__}: {error}", "at": at}}
+            )
+    return found

@@ -1,0 +1,134 @@
+"""Which strategy trains a study, and how many settings at once.
+
+Chosen from the model, the optimizer, this machine's memory and the sampler's use. Only for models of middling size, where nobody
+can tell beforehand, a few steps are timed; all workers then use what came of it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from search.definition import space
+from search.definition.schema import StudyDefinition
+from search.planning.phases import phases
+from search.planning.references import referenced_tasks
+from search.processes import cores
+from search.training.engine.cost import Cost, cost_of
+from search.training.engine.stack import Stack
+from search.training.engine.stacked_variable import Form, form_of
+from search.training.engine.strategies import STRATEGIES
+from search.training.problem.network import Network
+from search.training.problem.optimizers import stacks_exactly
+from search.training.problem.problem import Problem
+from search.training.problem.seeding import epoch_order
+from search.training.problem.setting_inputs import equal_knobs
+from storage.records import Role
+
+LEARNING_SIZE = 16
+"""Largest cohort of a sampler that learns from results."""
+VECTORIZED_SIZE = 32
+UNROLLED_SIZE = 4
+"""Every unrolled copy lengthens the trace. The digits CNN takes 0.12 s a trial with 4, 0.14 with 8, 0.23 alone."""
+
+BOUND_BY_COMPUTATION = 1e9
+"""Floating-point operations of a setting's forward step from which the overhead that stacking saves is lost in the noise."""
+SURELY_SMALL = 5e7
+"""Below this, stacking wins without being measured."""
+
+WORTH_SHARING = 2e8
+"""Floating-point operations of a forward step that are worth more than one thread."""
+
+MEMORY_SHARE = 0.25
+"""Share of the machine's memory that one worker's stack may take."""
+
+TIMED_STEPS = 3
+
+
+class Choice(NamedTuple):
+    """The engine of a study, its cohort size, the threads of the child that trains it, and why."""
+
+    engine: str
+    cohort_size: int
+    threads: int
+    why: str
+
+
+def choose(definition: StudyDefinition, problem: Problem) -> Choice:
+    """Choose once for a study; all its workers use it."""
+    wanted = wanted_size(definition)
+    cost = cost_of(problem)
+    network = problem.network(0)
+    form = form_of(problem, network)
+    size = min(wanted, fitting(cost))
+    if not stacks_exactly(problem.optimizer, by_rows=bool(form.by_rows)):
+        return _serial(cost, f"{problem.optimizer.name} so configured is not elementwise, so settings are trained one by one")
+    if wanted == 1:
+        return _serial(cost, "one setting at a time was asked for")
+    if size == 1 or cost.trained_flops >= BOUND_BY_COMPUTATION:
+        return _serial(cost, f"a step of one setting is bound by computation ({cost})")
+    strategy = "unrolled" if cost.own_convolutions else "vectorized"
+    size = min(size, UNROLLED_SIZE) if cost.own_convolutions else size
+    if cost.trained_flops < SURELY_SMALL:
+        how = "convolutions run side by side" if cost.own_convolutions else "every operation vectorises"
+        return Choice(strategy, size, threads(strategy, cost, size), f"a step of one setting is small, and {how} ({cost})")
+    return _measured(problem, network, form, strategy, size, cost)
+
+
+def _serial(cost: Cost, why: str) -> Choice:
+    return Choice("serial", 1, threads("serial", cost, 1), why)
+
+
+def threads(strategy: str, cost: Cost, size: int) -> int:
+    """Return among how many threads one operation of a step of `size` settings should be shared out.
+
+    Small operations only lose by it: the digits perceptron takes three times as long with two as with one. Unrolled copies run
+    beside each other anyway.
+    """
+    forward = cost.trained_flops * size + cost.shared_flops
+    return 1 if strategy == "unrolled" or forward < WORTH_SHARING else cores()
+
+
+def wanted_size(definition: StudyDefinition) -> int:
+    """Return how many settings the sampler can use at once: a power of two, unless the user said how many."""
+    if definition.search.cohort_size is not None:
+        return definition.search.cohort_size
+    planned = phases(definition)
+    trials = planned[Role.SEARCH] + planned[Role.BASELINE] + len(referenced_tasks(definition))
+    limit = VECTORIZED_SIZE if definition.search.sampler.name in space.UNLEARNING else LEARNING_SIZE
+    return min(limit, 1 << (trials - 1).bit_length())
+
+
+def fitting(cost: Cost) -> int:
+    """Return how many settings fit into this machine's memory: a power of two, at least 1."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE
+    count = max(1, int(memory / max(cost.bytes_a_setting, 1)))
+    return 1 << (count.bit_length() - 1)
+
+
+def _measured(problem: Problem, network: Network, form: Form, strategy: str, size: int, cost: Cost) -> Choice:
+    """Time a few steps of one setting alone and of the stack, and take what is quicker a setting."""
+    seconds = {name: _seconds_a_setting(problem, network, form, name, k) for name, k in (("serial", 1), (strategy, size))}
+    told = ", ".join(f"{name} {value * 1e3:.2f} ms" for name, value in seconds.items())
+    name = min(seconds, key=lambda each: seconds[each])
+    size = 1 if name == "serial" else size
+    return Choice(name, size, threads(name, cost, size), f"measured a setting and step: {told} ({cost})")
+
+
+def _seconds_a_setting(problem: Problem, network: Network, form: Form, name: str, size: int) -> float:
+    stack = Stack(problem, network, form, STRATEGIES[name], size)
+    knobs = equal_knobs(size, len(problem.terms), [*problem.usual.values()])
+    order = tf.constant(epoch_order(0, 0, problem.count("train")))
+    extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}
+    sums = tf.zeros((size, len(problem.terms)), tf.float64)
+    steps = min(TIMED_STEPS, problem.steps("train"))
+    best = math.inf
+    for _ in range(3):  # the first traces
+        began = time.perf_counter()
+        stack.train(knobs, order, extra, tf.constant(0), tf.constant(steps), sums)[0].numpy()
+        best = min(best, time.perf_counter() - began)
+    return best / steps / size

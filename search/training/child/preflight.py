@@ -1,0 +1,219 @@
+"""Check with the loaded model what a definition alone cannot tell, before anything is trained.
+
+Everything here raises Refused with the place in the definition, or the user's file and line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from search.catalog import find_loss
+from search.definition import space
+from search.definition.schema import Loss, Selector, StudyDefinition, Task
+from search.errors import Refused
+from search.names import listed, nearest
+from search.training.problem.batch import Batch, Tensor
+from search.training.problem.labels import has_class_ids
+from search.training.problem.optimizers import made_optimizer
+from search.training.problem.penalties import shape_text
+from search.training.problem.problem import Problem
+from search.training.problem.seeding import epoch_order
+from search.training.problem.step import training_batch
+from search.training.problem.terms import TermFunction
+from search.training.problem.views import TaskView
+from search.training.problem.workload import DeviceRows
+from search.workloads.blame import place_of, told
+
+OWN_STEPS = ("train_step", "test_step", "compute_loss")
+
+
+def preflight(problem: Problem, definition: StudyDefinition) -> None:
+    """Refuse what would fail, or would be trained otherwise than `fit` trains it.
+
+    Reads the names and shapes that tasks and selectors ask for, then runs the first batch of training through every term
+    (finite? does its gradient reach the model?) and every metric (one number?).
+    """
+    require_trainable_as_fit(problem.opened.example.model)
+    made_optimizer(problem.optimizer)
+    _names(problem, definition)
+    batch, trainable, tape = _first_batch(problem, definition.search.seed)
+    for i, task in enumerate(definition.tasks):
+        for j, loss in enumerate(task.losses):
+            _loss_shapes(f"tasks.{i}.losses.{j}", task, loss, problem, batch)
+    weights = {term.path: term.weight for term in space.terms(definition)}
+    for term in problem.terms:
+        _term(term, batch, trainable, tape, used=weights[term.path] != 0)
+    _metrics(problem, batch)
+
+
+def require_trainable_as_fit(model: Any) -> None:
+    """Refuse a model that trains in a way of its own, which the engine would not honour."""
+    for step in OWN_STEPS:
+        if getattr(type(model), step) is not getattr(keras.Model, step) or step in vars(model):
+            text = f"the model has its own {step}(): the service trains by the study's terms, so put it into a loss f(batch)"
+            raise Refused("unsupported_model", text, "build_model")
+    for layer in model._flatten_layers():
+        if layer.compute_dtype != layer.variable_dtype:
+            text = f"layer {layer.name!r} has the dtype policy {layer.dtype_policy.name!r}: mixed precision is not yet supported"
+            raise Refused("unsupported_model", text, "build_model")
+    for tensor in tf.nest.flatten(getattr(model, "inputs", None) or []):
+        if getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False):
+            raise Refused(
+                "unsupported_model", f"input {tensor.name!r} is sparse or ragged: only dense inputs are supported", "build_model"
+            )
+    if not model.trainable_variables:
+        raise Refused("unsupported_model", "the model has no trainable weights", "build_model")
+
+
+# Names
+
+
+def _names(problem: Problem, definition: StudyDefinition) -> None:
+    outputs, rows = problem.opened.outputs, problem.rows("train")
+    for i, task in enumerate(definition.tasks):
+        at = f"tasks.{i}"
+        _known(f"{at}.{'output' if task.output else 'name'}", "output of the model", task.used_output, outputs)
+        _column(f"{at}.column", task.column, outputs[task.used_output])
+        for j, loss in enumerate(task.losses):
+            if find_loss(loss.loss) is not None and loss.loss not in problem.opened.workload.losses:
+                _known(f"{at}.losses.{j}", "target of the workload", loss.target or task.used_target, rows.targets)
+        if any(metric.metric not in problem.opened.workload.metrics for metric in task.metrics):
+            _known(f"{at}.{'target' if task.target else 'name'}", "target of the workload", task.used_target, rows.targets)
+    for i, penalty in enumerate(definition.penalties):
+        for j, side in enumerate(penalty.between or ()):
+            _selector(f"penalties.{i}.between.{j}", side, definition, outputs, rows)
+    known = {*outputs, *rows.targets, ""}
+    for name in rows.sample_weight:
+        if name not in known:
+            text = f"sample_weight has the key {name!r}: expected an output or a target ({listed(known - {''})})"
+            raise Refused("bad_data", text, "load_data: sample_weight")
+
+
+def _selector(at: str, side: Selector, definition: StudyDefinition, outputs: Mapping[str, Tensor], rows: DeviceRows) -> None:
+    places: dict[str, Mapping[str, Tensor]] = {"output": outputs, "input": rows.inputs, "target": rows.targets}
+    tensor = None
+    for kind, tensors in places.items():
+        name = getattr(side, kind)
+        if name is not None:
+            _known(f"{at}.{kind}", f"{kind} of the {'workload' if kind == 'target' else 'model'}", name, tensors)
+            tensor = tensors[name]
+    if side.task is not None:
+        task = next(task for task in definition.tasks if task.name == side.task)
+        tensor = outputs[task.used_output] if task.column is None else outputs[task.used_output][..., :1]
+    for column in (side.index, *(side.classes or ())):
+        _column(f"{at}.{'index' if side.index is not None else 'classes'}", column, tensor)
+
+
+def _known(at: str, what: str, name: str, names: Iterable[str]) -> None:
+    known = list(names)
+    if name not in known:
+        meant = nearest(name, known)
+        hint = f" (did you mean {meant!r}?)" if meant else ""
+        raise Refused("unknown_name", f"{name!r} is no {what}; there are {listed(known)}{hint}", at)
+
+
+def _column(at: str, column: int | None, tensor: Tensor) -> None:
+    if column is None:
+        return
+    if len(tensor.shape) < 2:
+        raise Refused("bad_shape", f"column {column} of {shape_text(tensor)}: it has no axis of columns", at)
+    if column >= tensor.shape[-1]:
+        raise Refused("bad_shape", f"column {column} is beyond the last axis of {shape_text(tensor)}", at)
+
+
+# One batch
+
+
+def _first_batch(problem: Problem, seed: int) -> tuple[Batch, list[Tensor], tf.GradientTape]:
+    """Return the first batch of training under `seed`, after a forward pass on a tape, with the weights it went through."""
+    order = tf.constant(epoch_order(seed, 0, problem.count("train")))
+    extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}
+    rows = problem.slice(problem.rows("train"), order, tf.constant(0), extra)
+    network = problem.network(seed)
+    values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
+    trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
+    tape = tf.GradientTape(persistent=True)
+    with _named_errors("build_model", "workload_failed", "the model"), tape:
+        tape.watch(trainable)
+        batch = training_batch(problem, network, rows, trainable, state)[0]
+    return batch, trainable, tape
+
+
+def _loss_shapes(at: str, task: Task, loss: Loss, problem: Problem, batch: Batch) -> None:
+    """Refuse a target that Keras would broadcast against the output, and class ids outside of the output's width."""
+    entry = find_loss(loss.loss)
+    if loss.loss in problem.opened.workload.losses or entry is None or entry.labels == "sequence":
+        return
+    view = TaskView(task)
+    target, prediction = view.target(batch, loss.target), view.raw(batch)
+    told_shapes = f"the target is {shape_text(target)}, the output {shape_text(prediction)}"
+    if entry.labels == "integer":
+        _class_ids(at, task, loss, problem, target, prediction)
+        return
+    fewer = len(target.shape) == len(prediction.shape) - 1 and prediction.shape[-1] == 1
+    equal = len(target.shape) == len(prediction.shape) and target.shape[1:] == prediction.shape[1:]
+    if not (equal or (fewer and target.shape[1:] == prediction.shape[1:-1])):
+        meant = "sparse_" + entry.name if has_class_ids(target, prediction) and find_loss("sparse_" + entry.name) else None
+        hint = f" (did you mean {meant!r}, for class ids?)" if meant else ""
+        raise Refused("bad_shape", f"{loss.loss} wants target and output of equal shape; {told_shapes}{hint}", at)
+
+
+def _class_ids(at: str, task: Task, loss: Loss, problem: Problem, target: Tensor, prediction: Tensor) -> None:
+    if not has_class_ids(target, prediction):
+        text = f"{loss.loss} wants class ids, one axis less than the output; the target is {shape_text(target)}"
+        raise Refused("bad_shape", f"{text}, the output {shape_text(prediction)}", at)
+    width, ignored = int(prediction.shape[-1]), loss.config.get("ignore_class")
+    if loss.loss == "circle":  # rows of an embedding, not of class scores
+        return
+    for split, rows in problem.opened.loaded.splits.items():
+        ids = np.asarray(rows.targets[loss.target or task.used_target])
+        outside = (ids != ignored) & ((ids < 0) | (ids >= width))
+        if outside.any():
+            worst = ids[outside].ravel()[0]
+            raise Refused("bad_labels", f"{loss.loss}: {split} has the class id {worst}, the output has {width} classes", at)
+
+
+def _term(term: TermFunction, batch: Batch, trainable: list[Tensor], tape: tf.GradientTape, used: bool) -> None:
+    with _named_errors(term.at, "term_failed", term.path):
+        with tape:
+            value = term(batch)
+        gradients = [part for part in tape.gradient(value, trainable) if part is not None]
+    if not used:
+        return
+    if not np.isfinite(float(value)):
+        raise Refused("not_finite", f"{term.path} is {float(value)} on the first batch, before any training", term.at)
+    if not gradients:
+        raise Refused("no_gradient", f"no gradient of {term.path} reaches the model's trainable weights", term.at)
+    if not all(bool(tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(part)))) for part in gradients):
+        raise Refused("not_finite", f"the gradient of {term.path} is not finite on the first batch, before any training", term.at)
+
+
+def _metrics(problem: Problem, batch: Batch) -> None:
+    for row_metric in problem.row_metrics:
+        with _named_errors(row_metric.at, "metric_failed", row_metric.path):
+            values = np.asarray(row_metric.measure(batch).values)
+        if np.isnan(values).all():
+            text = f"{row_metric.path} is not a number for any row of the first batch (a correlation within rows of width 1?)"
+            raise Refused("bad_metric", text, row_metric.at)
+    for counted in problem.counted_metrics:
+        with _named_errors(counted.at, "metric_failed", counted.path):
+            result = np.asarray(counted.make(batch).result())
+        if result.size != 1:
+            raise Refused("bad_metric", f"{counted.path} gives {result.size} numbers, and a metric is one number", counted.at)
+
+
+@contextmanager
+def _named_errors(at: str, code: str, name: str) -> Iterator[None]:
+    """Turn what is raised inside into Refused: the user's file and line, else the place in the definition."""
+    try:
+        yield
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(code, f"{name}: {told(error)}", place_of(error) or at) from error

@@ -1,0 +1,243 @@
+"""What the training child does with its orders: describe, prepare, train. It survives what the user's code, or ours, raises."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from search.definition.schema import StudyDefinition
+from search.errors import Refused
+from search.training.child.describe import described_all
+from search.training.child.engine_choice import Choice, choose
+from search.training.child.loading import load
+from search.training.child.preflight import preflight
+from search.training.child.protocol import (
+    SECONDS_BETWEEN_PROGRESS,
+    Channel,
+    Message,
+    PeerGone,
+    ended_message,
+    epoch_message,
+    reason_message,
+    settings_of,
+)
+from search.training.engine.registry import made_engine
+from search.training.engine.stack import traces_made
+from search.training.interface import Ended, Engine, EpochReport
+from search.training.problem.problem import Problem
+from search.training.problem.workload import OpenedWorkload
+from search.workloads import base
+from search.workloads.blame import place_of, told
+from storage.records import Reason, TrialState
+
+log = logging.getLogger("steelyard.training")
+
+WARM_PROBLEMS = 4
+WARM_WORKLOADS = 2
+
+T = TypeVar("T")
+
+
+class Exit(Exception):
+    """The parent asked this process to end, or is gone."""
+
+
+def serve(channel: Channel) -> int:
+    """Answer orders until `exit`, or until the other end of the pipe is gone. Returns the exit code."""
+    tf.get_logger().setLevel(logging.ERROR)  # its notes on its own deprecated calls are nobody's business here
+    channel.send({"is": "ready", "versions": {"keras": keras.__version__, "tensorflow": tf.__version__, "numpy": np.__version__}})
+    child = TrainingChild(channel)
+    try:
+        while True:
+            child.obey(channel.receive())
+    except (Exit, PeerGone):
+        return 0
+
+
+class Warm(Generic[T]):
+    """The last few things that were used, by key: making them again takes seconds."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[str, T] = OrderedDict()
+
+    def get(self, key: str, make: Callable[[], T]) -> T:
+        """Return what `key` names, made if need be; let go of what was not used for longest."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._limit:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+class TrainingChild:
+    """Holds the warm workloads, problems and engines of recent studies."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._opened: Warm[OpenedWorkload] = Warm(WARM_WORKLOADS)
+        self._problems: Warm[Problem] = Warm(WARM_PROBLEMS)
+        self._engines: Warm[Engine] = Warm(WARM_PROBLEMS)
+
+    def obey(self, order: Message) -> None:
+        """Do one order. A cancel that comes outside of a training has nothing to end."""
+        match order["do"]:
+            case "describe":
+                self._channel.send({"is": "described", "workloads": described_all(self._open)})
+            case "prepare":
+                self._prepare(order)
+            case "train":
+                self._train(order)
+            case "exit":
+                raise Exit
+
+    def _prepare(self, order: Message) -> None:
+        """Check a study with its model at hand, and trace it."""
+        try:
+            definition = StudyDefinition.model_validate(order["definition"])
+            problem = self._problem(definition)
+            preflight(problem, definition)
+            choice = self._traced(definition, choose(definition, problem))
+            engine = self._engine(definition, choice.engine, choice.cohort_size)
+            initial = engine.initial_values(definition.search.seed, Report(self._channel, []))
+            log.info("%s in cohorts of %d: %s", choice.engine, choice.cohort_size, choice.why)
+        except (Exit, PeerGone):
+            raise
+        except Exception as error:
+            self._channel.send({"is": "refused", "reason": reason_message(reason_of(error))})
+        else:
+            chosen = {"cohort_size": choice.cohort_size, "engine": choice.engine, "threads": choice.threads, "why": choice.why}
+            self._channel.send({"is": "prepared", **chosen, "warnings": [], "traces": traces_made(), "initial": initial})
+
+    def _traced(self, definition: StudyDefinition, choice: Choice) -> Choice:
+        """Trace the chosen engine; where the model cannot be stacked, fall back on one setting at a time."""
+        try:
+            self._engine(definition, choice.engine, choice.cohort_size).trace()
+        except (Refused, Exit, PeerGone):
+            raise
+        except Exception as error:
+            if choice.engine == "serial":
+                raise
+            log.warning("%s cannot be traced, trying serial", choice.engine, exc_info=error)
+            choice = Choice("serial", 1, choice.threads, f"{choice.engine} cannot be traced: {told(error)[:500]}")
+            self._engine(definition, choice.engine, choice.cohort_size).trace()
+        return choice
+
+    def _train(self, order: Message) -> None:
+        """Train a cohort; whatever happens, every setting is ended once and the training is closed by `trained`."""
+        began = time.perf_counter()
+        settings = settings_of(order)
+        report = Report(self._channel, [setting.number for setting in settings])
+        try:
+            definition = StudyDefinition.model_validate(order["definition"])
+            engine = self._engine(definition, order["engine"], int(order["cohort_size"]))
+            engine.train(settings, definition.training, report)
+        except (Exit, PeerGone):
+            raise
+        except Exception as error:
+            reason = reason_of(error)
+            for number in report.running():
+                report.ended(Ended(number, TrialState.FAILED, report.epochs(number), reason))
+        self._channel.send({"is": "trained", "seconds": time.perf_counter() - began, "traces": traces_made()})
+
+    def _problem(self, definition: StudyDefinition) -> Problem:
+        return self._problems.get(problem_key(definition), lambda: Problem(definition, self._workload(definition)))
+
+    def _engine(self, definition: StudyDefinition, name: str, cohort_size: int) -> Engine:
+        key = f"{name} {cohort_size} {problem_key(definition)}"
+        return self._engines.get(key, lambda: made_engine(name, self._problem(definition), cohort_size))
+
+    def _workload(self, definition: StudyDefinition) -> OpenedWorkload:
+        return self._open(definition.workload.name, definition.workload.options)
+
+    def _open(self, name: str, options: Mapping[str, Any]) -> OpenedWorkload:
+        key = json.dumps([name, options], sort_keys=True)
+        return self._opened.get(key, lambda: OpenedWorkload(base.bind(name, load(name), options)))
+
+
+def problem_key(definition: StudyDefinition) -> str:
+    """Return what decides a problem's graphs: workload, terms without their weights, metrics, optimizer and batch size."""
+    parts = definition.model_dump(mode="json", include={"workload", "tasks", "penalties"})
+    for part in (*parts["penalties"], *(loss for task in parts["tasks"] for loss in task["losses"])):
+        part.pop("weight")
+    training = definition.training.model_dump(mode="json", include={"optimizer", "batch_size"})
+    return json.dumps([parts, training], sort_keys=True)
+
+
+def reason_of(error: Exception) -> Reason:
+    """Return why a study or a setting failed, with the user's file and line where its code raised."""
+    if isinstance(error, Refused):
+        return error.reason
+    at = place_of(error)
+    log.error("training failed", exc_info=error)
+    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+        return Reason("out_of_memory", told(error), at)
+    return Reason("workload_failed" if at else "internal_error", told(error), at)
+
+
+class Report:
+    """The observer of a cohort: passes everything on to the parent, and hears it in between."""
+
+    def __init__(self, channel: Channel, numbers: Collection[int]) -> None:
+        self._channel = channel
+        self._running = dict.fromkeys(numbers, 0)
+        self._cancelled: set[int] = set()
+        self._waits_at: int | None = None
+        self._answer: Mapping[int, str] = {}
+        self._told_at = time.perf_counter()
+
+    def running(self) -> list[int]:
+        """Return the settings that have not ended."""
+        return list(self._running)
+
+    def epochs(self, number: int) -> int:
+        """Return the last epoch reported of a setting."""
+        return self._running[number]
+
+    def progress(self, steps: int) -> None:
+        now = time.perf_counter()
+        if now - self._told_at >= SECONDS_BETWEEN_PROGRESS:
+            self._say({"is": "progress", "step": steps})
+
+    def epoch(self, report: EpochReport) -> None:
+        self._running |= {number: report.epoch for number in report.numbers if number in self._running}
+        self._say(epoch_message(report))
+
+    def ended(self, ended: Ended) -> None:
+        self._running.pop(ended.number, None)
+        self._say(ended_message(ended))
+
+    def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
+        """Ask the parent who shall end at a rung, and wait for its answer; once all are cancelled there is none to wait for."""
+        self._waits_at, self._answer = epoch, {}
+        self._say({"is": "rung", "epoch": epoch, "numbers": list(numbers)})
+        while self._waits_at is not None and not self._cancelled.issuperset(numbers):
+            self._hear(self._channel.receive())
+        self._waits_at = None
+        return self._answer
+
+    def cancelled(self, number: int) -> bool:
+        while self._channel.waiting():
+            self._hear(self._channel.receive())
+        return number in self._cancelled
+
+    def _hear(self, order: Message) -> None:
+        if order["do"] == "exit":
+            raise Exit
+        if order["do"] == "cancel":
+            self._cancelled |= set(self._running if order["numbers"] is None else order["numbers"])
+        if order["do"] == "go_on" and order["epoch"] == self._waits_at:
+            self._waits_at, self._answer = None, {int(each["number"]): str(each["why"]) for each in order["prune"]}
+
+    def _say(self, message: Message) -> None:
+        self._channel.send(message)
+        self._told_at = time.perf_counter()

@@ -1,0 +1,347 @@
+"""The engine: trains a cohort's settings, stacked by a strategy, and reports them epoch by epoch.
+
+Settings of one seed are trained together: they share the order of rows and the initial weights, so they differ by their weights
+alone.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from search.definition.schema import Training
+from search.errors import Refused
+from search.training.engine.cost import cost_of
+from search.training.engine.group import Group, Start, Values, groups, of_first
+from search.training.engine.pace import Pace
+from search.training.engine.shared_layer import shared_places
+from search.training.engine.stack import Stack
+from search.training.engine.stacked_variable import form_of
+from search.training.engine.strategies import Strategy
+from search.training.interface import Ended, EpochReport, Observer, Setting, is_report_epoch
+from search.training.problem.batch import Tensor
+from search.training.problem.problem import Problem
+from search.training.problem.seeding import epoch_order
+from search.training.problem.setting_inputs import equal_knobs
+from search.training.weighting.schedule import InForce
+from storage.records import Reason, TrialState
+
+log = logging.getLogger("steelyard.training")
+
+SECONDS_A_TRACE = 1.0
+"""What a new stack costs to trace, roughly; a small one less, a large unrolled one more."""
+
+MAX_SEEDS = 32
+"""Seeds whose initial weights and numbers are kept."""
+
+
+class CohortEngine:
+    """Trains settings of one problem by one strategy, at most `size` at a time; later cohorts find its stacks traced."""
+
+    def __init__(self, problem: Problem, strategy: Strategy, size: int) -> None:
+        self.name = strategy.name
+        self._problem, self._strategy = problem, strategy
+        self._size = size if strategy.stacks else 1
+        self._network = problem.network(0)
+        self._form = form_of(problem, self._network)
+        self._seconds_a_place = strategy.cost_of_a_place * cost_of(problem).seconds_a_step
+        self._stacks: dict[int, Stack] = {}
+        self._paces: dict[tuple[str, int], Pace] = {}
+        self._starts: dict[int, Start] = {}
+        self._steps_done = 0
+        self._last: Group | None = None
+
+    def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
+        """Train all settings to the last epoch or their own ends; see `search.training.interface.Engine`."""
+        self._steps_done = 0
+        for chosen in groups(settings, self._size):
+            self._train_in_memory(chosen, training, observer)
+
+    def _train_in_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
+        """Train settings of one seed together; where memory runs out, those that go on begin again in two halves."""
+        left = self._train_or_halve(settings, training, observer)
+        for chosen in groups(left, self._size):
+            self._train_in_memory(chosen, training, observer)
+
+    def _train_or_halve(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
+        """Train settings together. Out of memory, let go of the stack, halve the size, and return those that go on."""
+        size = stack_size(len(settings), self._size, self._strategy)
+        left = list(settings)
+        try:
+            group = self._group(settings, size, training.epochs)
+            self._last = group
+            self._train_group(group, training, observer)
+            return []
+        except tf.errors.ResourceExhaustedError:
+            if size == 1:
+                raise
+            if self._last is not None and self._last.settings is settings:
+                left = [setting for setting, _ in self._last.running()]
+        self._halve(size)
+        return left
+
+    def _halve(self, size: int) -> None:
+        log.warning("out of memory with %d settings; going on with half as many", size)
+        self._last = None
+        self._size = size // 2
+        self._stacks = {kept: stack for kept, stack in self._stacks.items() if kept <= self._size}
+        gc.collect()
+
+    def trace(self) -> None:
+        """Make the largest stack's graphs, without a step. Raises what the user's code raises in a graph."""
+        stack = self._stack(self._size)
+        size, none, width = stack.size, tf.constant(0), len(self._problem.terms)
+        knobs = equal_knobs(size, width, [*self._problem.usual.values()])
+        extra = self._extra_orders(lambda _, count: np.arange(count, dtype=np.int32))
+        order = tf.range(self._problem.count("train"))
+        stack.train(knobs, order, extra, none, none, tf.zeros((size, width), tf.float64))
+        sums = tf.zeros((size, stack.measured_width), tf.float64)
+        rows, order = tuple(self._problem.rows("validation")), tf.range(self._problem.count("validation"))
+        stack.measure(knobs, rows, order, extra, none, none, sums)
+
+    def initial_values(self, seed: int, observer: Observer) -> dict[str, float]:
+        """Return the terms before training under `seed`, over the training rows, as epoch 0 has them; see `Engine`."""
+        self._steps_done = 0
+        start = self._starts.get(seed)
+        while start is None:
+            group = self._group([Setting(0, seed, dict.fromkeys(self._problem.paths, 1.0))], self._size, epochs=1)
+            try:
+                start = self._measured_start(group, observer)
+            except tf.errors.ResourceExhaustedError:
+                if self._size == 1:
+                    raise
+                self._halve(self._size)
+        return {path: value for path, value in of_first(start.train).items() if math.isfinite(value)}
+
+    def variables(self, place: int = -1) -> list[NDArray[np.generic]]:
+        """Return the model's variables as the setting at `place` of the last group left them: what is trained, then all else."""
+        assert self._last is not None
+        return self._last.stack.values(range(len(self._last.settings))[place])
+
+    def stack_sizes(self) -> list[int]:
+        """Return the sizes of the stacks that are kept."""
+        return sorted(self._stacks)
+
+    def _stack(self, size: int) -> Stack:
+        if size not in self._stacks:
+            self._stacks[size] = Stack(self._problem, self._network, self._form, self._strategy, size)
+        return self._stacks[size]
+
+    def _group(self, settings: Sequence[Setting], size: int, epochs: int) -> Group:
+        return Group(settings, self._stack(size), InForce(settings, self._problem.paths, epochs, self._problem.steps("train")))
+
+    def _train_group(self, group: Group, training: Training, observer: Observer) -> None:
+        self._end_unbalanceable(group, observer)
+        if not group.places:
+            return
+        self._begin(group, observer)
+        if not group.places:
+            return
+        since = time.perf_counter()
+        for epoch in range(1, training.epochs + 1):
+            self._shrink(group, training.epochs - epoch + 1)
+            train = self._train_epoch(group, epoch, observer)
+            if not group.places:
+                return
+            group.done = epoch
+            if is_report_epoch(epoch, training):
+                validation = self._measure("validation", group, observer)
+                seconds, since = time.perf_counter() - since, time.perf_counter()
+                test = self._measure("test", group, observer) if self._is_tested(group) else {}
+                _report(group, epoch, seconds, train, validation, observer, test)
+                self._end_diverged(group, epoch, validation, observer, "validation ")
+                since += self._end_pruned(group, epoch, observer)
+                if not group.places:
+                    return
+        for setting, _ in group.running():
+            observer.ended(Ended(setting.number, TrialState.COMPLETE, training.epochs))
+
+    # Where a group begins
+
+    def _begin(self, group: Group, observer: Observer) -> None:
+        """Set the stack to the seed's start, and report epoch 0, which settings of one seed and one set of arguments share."""
+        began = time.perf_counter()
+        start = self._starts.get(group.seed) or self._measured_start(group, observer)
+        if not group.places:
+            return
+        group.begin(start)
+        size = group.stack.size
+        train, validation = (
+            {path: np.full(size, value) for path, value in part.items()} for part in (start.train, start.validation)
+        )
+        _report(group, 0, time.perf_counter() - began, train, validation, observer)
+
+    def _measured_start(self, group: Group, observer: Observer) -> Start:
+        variables = [variable.numpy() for variable in self._problem.network(group.seed).variables]
+        group.stack.begin([variables] * group.stack.size)
+        terms = set(self._problem.paths)
+        train = {path: values for path, values in self._measure("train", group, observer).items() if path in terms}
+        validation = self._measure("validation", group, observer)
+        if self._problem.searches_terms:  # each setting has its own numbers
+            return Start(variables, train, validation)
+        start = Start(variables, of_first(train), of_first(validation))
+        if not group.places:  # cancelled in the middle: these are not the seed's numbers
+            return start
+        while len(self._starts) >= MAX_SEEDS:
+            self._starts.pop(next(iter(self._starts)))
+        return self._starts.setdefault(group.seed, start)
+
+    def _shrink(self, group: Group, epochs_left: int) -> None:
+        """Move the settings that go on to a smaller stack, where the time saved exceeds what tracing it costs.
+
+        Estimated from the model, not measured: the stack's size decides last bits, which must not depend on the load of the moment.
+        """
+        old = group.stack
+        size = stack_size(len(group.places), self._size, self._strategy)
+        steps = self._problem.steps("train") * epochs_left
+        if size >= old.size or steps * (old.size - size) * self._seconds_a_place < SECONDS_A_TRACE:
+            return
+        group.stack = self._stack(size)
+        group.stack.take_over(old, list(group.places.values()))
+        group.places = {place: where for where, place in enumerate(group.places)}
+
+    # An epoch
+
+    def _train_epoch(self, group: Group, epoch: int, observer: Observer) -> Values:
+        """Train one epoch (from 1); return the row-weighted means of the terms.
+
+        Settings that diverge or are cancelled leave the group.
+        """
+        problem = self._problem
+        count = problem.count("train")
+        group.in_force.begin_epoch(epoch)
+        knobs, rules = group.knobs(problem), group.rules(epoch)
+        order = tf.constant(epoch_order(group.seed, epoch - 1, count))
+        extra = self._extra_orders(lambda i, size: epoch_order(group.seed, epoch - 1, size, stream=i + 1))
+        sums = tf.zeros((group.stack.size, len(problem.paths)), tf.float64)
+        for first, stop in self._calls("train", problem.steps("train"), group, observer):
+            sums, finite = group.stack.train(knobs, order, extra, first, stop, sums, rules)
+            self._end_diverged(group, epoch, self._means(sums, count), observer)
+            self._end_broken(group, epoch, finite.numpy(), observer)
+        means = self._means(sums, count)
+        group.end_epoch(means)
+        return means
+
+    def _means(self, sums: Tensor, count: int) -> Values:
+        return dict(zip(self._problem.paths, sums.numpy().T / count, strict=True))
+
+    def _measure(self, split: str, group: Group, observer: Observer) -> Values:
+        """Return terms and metrics over a split, in order, without training."""
+        problem, stack = self._problem, group.stack
+        knobs, rows, order = group.knobs(problem), tuple(problem.rows(split)), tf.range(problem.count(split))
+        extra = self._extra_orders(lambda _, size: np.arange(size, dtype=np.int32))
+        sums = tf.zeros((stack.size, stack.measured_width), tf.float64)
+        stack.reset_counters()
+        for first, stop in self._calls("measure", problem.steps(split), group, observer):
+            sums = stack.measure(knobs, rows, order, extra, first, stop, sums)
+        terms = len(problem.terms)
+        values = self._means(sums[:, :terms], problem.count(split))
+        for metric, (total, weight) in zip(problem.row_metrics, sums.numpy()[:, terms:].T.reshape(-1, 2, stack.size), strict=True):
+            if weight.any():
+                mean = total / weight
+                values[metric.path] = np.sqrt(mean) if metric.root else mean
+        return values | {path: np.array(counted) for path, counted in stack.counted().items()}
+
+    def _is_tested(self, group: Group) -> bool:
+        return any(setting.test for setting in group.settings) and "test" in self._problem.opened.loaded.splits
+
+    def _calls(self, kind: str, steps: int, group: Group, observer: Observer) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (first, stop) of graph calls of a bounded time; between them progress is told and cancelling heard.
+
+        Ends early when no setting of the group goes on.
+        """
+        pace, first = self._paces.setdefault((kind, group.stack.size), Pace()), 0
+        while first < steps:
+            self._end_cancelled(group, observer)
+            if not group.places:
+                return
+            stop = first + pace.steps(steps - first)
+            began = time.perf_counter()
+            yield tf.constant(first), tf.constant(stop)
+            pace.took(stop - first, time.perf_counter() - began)
+            self._steps_done += stop - first
+            first = stop
+            observer.progress(self._steps_done)
+
+    def _extra_orders(self, order: Callable[[int, int], NDArray[np.int32]]) -> dict[str, Tensor]:
+        points = self._problem.opened.loaded.extra
+        return {name: tf.constant(order(i, len(points[name].points))) for i, name in enumerate(sorted(points))}
+
+    # Settings that end before the last epoch; the others keep their places in the stack, and every bit
+
+    def _end_cancelled(self, group: Group, observer: Observer) -> None:
+        for setting, _ in group.running():
+            if observer.cancelled(setting.number):
+                _end(group, setting, TrialState.CANCELLED, Reason("cancelled", "cancelled while it was trained"), observer)
+
+    def _end_pruned(self, group: Group, epoch: int, observer: Observer) -> float:
+        """End the settings that the observer has no hope for at this rung. Returns the seconds spent waiting: none trained then."""
+        judged = [setting for setting, _ in group.running() if epoch in setting.rungs]
+        began = time.perf_counter()
+        pruned = observer.pruned(epoch, [setting.number for setting in judged]) if judged else {}
+        for setting in judged:
+            if setting.number in pruned:
+                _end(group, setting, TrialState.PRUNED, Reason("pruned", pruned[setting.number]), observer)
+        return time.perf_counter() - began
+
+    def _end_unbalanceable(self, group: Group, observer: Observer) -> None:
+        """End settings of the rule `gradnorm` where the losses share no layer; those of other rules go on."""
+        if not group.in_force.balances:
+            return
+        try:
+            shared_places(self._problem, self._network)
+        except Refused as refused:
+            for setting, _ in group.running():
+                _end(group, setting, TrialState.FAILED, refused.reason, observer)
+
+    def _end_diverged(self, group: Group, epoch: int, values: Values, observer: Observer, split: str = "") -> None:
+        for setting, where in group.running():
+            for path in self._problem.paths:
+                value = float(values[path][where])
+                if not math.isfinite(value) and group.counts(setting, path):
+                    named = "not a number" if math.isnan(value) else "infinite"
+                    reason = Reason("diverged", f"epoch {epoch}: the {split}term {path} is {named}")
+                    _end(group, setting, TrialState.DIVERGED, reason, observer)
+                    break
+
+    def _end_broken(self, group: Group, epoch: int, finite: NDArray[np.bool_], observer: Observer) -> None:
+        for setting, where in group.running():
+            if not finite[where]:
+                reason = Reason("diverged", f"epoch {epoch}: the model's weights are not finite")
+                _end(group, setting, TrialState.DIVERGED, reason, observer)
+
+
+def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, observer: Observer) -> None:
+    group.drop(setting)
+    observer.ended(Ended(setting.number, state, group.done, reason))
+
+
+def _report(
+    group: Group, epoch: int, seconds: float, train: Values, validation: Values, observer: Observer, test: Values | None = None
+) -> None:
+    running = list(group.running())
+    if not running:
+        return
+
+    def lists(values: Values) -> dict[str, list[float]]:
+        return {path: [float(each[where]) for _, where in running] for path, each in values.items()}
+
+    numbers, moved = [setting.number for setting, _ in running], group.moved_weights(epoch)
+    observer.epoch(EpochReport(epoch, numbers, seconds, lists(train), lists(validation), lists(test or {}), lists(moved)))
+
+
+def stack_size(count: int, limit: int, strategy: Strategy) -> int:
+    """Return how large a stack `count` settings get, at most `limit`: a power of two, so that few sizes are ever traced.
+
+    Where free places cost little (vectorized) it is at least half the limit: a trace would cost more. It depends on nothing else,
+    so that the same cohort always has the same bits.
+    """
+    least = limit // 2 if strategy.cost_of_a_place < 1 else 1
+    return min(limit, max(least, 1 << (count - 1).bit_length()))

@@ -1,0 +1,108 @@
+"""Settings that are trained together on one stack, and where they begin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from search.training.engine.stack import Arrays, Stack
+from search.training.interface import Setting
+from search.training.problem.problem import Problem
+from search.training.problem.setting_inputs import Knobs
+from search.training.weighting.rules import Rules
+from search.training.weighting.schedule import GRADNORM, InForce
+
+Values = dict[str, NDArray[np.float64]]
+"""Numbers by path, each [K]."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the settings of one seed begin: the network's variables, and epoch 0's numbers, one for all settings or [K]."""
+
+    variables: Arrays
+    train: Mapping[str, float | NDArray[np.float64]]
+    validation: Mapping[str, float | NDArray[np.float64]]
+
+
+@dataclass
+class Group:
+    """Settings that are trained on one stack. `places` maps the settings that go on to their places in it."""
+
+    settings: Sequence[Setting]
+    stack: Stack
+    in_force: InForce
+    places: dict[int, int] = field(init=False)
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self.places = {place: place for place in range(len(self.settings))}
+
+    @property
+    def seed(self) -> int:
+        return self.settings[0].seed
+
+    def running(self) -> Iterator[tuple[Setting, int]]:
+        """Yield each setting that goes on, and its place in the stack."""
+        for place, where in list(self.places.items()):
+            yield self.settings[place], where
+
+    def counts(self, setting: Setting, path: str) -> bool:
+        """Tell whether a term counts in this epoch: its weight is not 0."""
+        return self.in_force.counts(self.settings.index(setting), path)
+
+    def drop(self, setting: Setting) -> None:
+        self.places.pop(self.settings.index(setting))
+
+    def knobs(self, problem: Problem) -> Knobs:
+        """Return the settings' knobs, each [K, ...]; free places repeat the last setting."""
+        rows = self.rows()
+        usual = problem.usual
+        arguments = [[self.settings[row].arguments.get(path, value) for path, value in usual.items()] for row in rows]
+        given = (self.in_force.given[rows], np.reshape(arguments, (len(rows), len(usual))))
+        return Knobs(*(tf.constant(each, keras.config.floatx()) for each in given))
+
+    def rows(self) -> list[int]:
+        """Return which of the settings is at each place of the stack; free places repeat the last."""
+        there = {where: setting for setting, where in self.places.items()}
+        return [there.get(where, len(self.settings) - 1) for where in range(self.stack.size)]
+
+    def rules(self, epoch: int) -> Rules | None:
+        """Return what the graph must know to move weights in an epoch; None where none moves within it."""
+        return self.in_force.rules(self.rows(), epoch)
+
+    def begin(self, start: Start) -> None:
+        """Set the stack, and what the weighting rules learn, to the start of the settings' seed."""
+        self.stack.begin([start.variables] * self.stack.size)
+        self.in_force.begin(of_first(start.train))
+        if self.rules(1) is not None:
+            self.stack.begin_learning(self.in_force.learned_start(self.rows()))
+
+    def end_epoch(self, train: Values) -> None:
+        """Hear the terms' means over an epoch."""
+        for setting, where in self.places.items():
+            self.in_force.end_epoch(setting, np.array([values[where] for values in train.values()]))
+
+    def moved_weights(self, epoch: int) -> Values:
+        """Return the weights in force at the end of an epoch by path, each [K]; {} where none move."""
+        return self.in_force.at_end(self.rows(), epoch, self.stack.learned())
+
+
+def of_first(values: Mapping[str, float | NDArray[np.float64]]) -> dict[str, float]:
+    """Return the numbers of the first place of the stack, by path."""
+    return {path: float(np.ravel(each)[0]) for path, each in values.items()}
+
+
+def groups(settings: Sequence[Setting], size: int) -> Iterator[Sequence[Setting]]:
+    """Yield the settings that are trained together: of one seed, at most `size`, in their order; those of `gradnorm` apart."""
+    alike: dict[tuple[int, bool], list[Setting]] = {}
+    for setting in settings:
+        alike.setdefault((setting.seed, setting.rule == GRADNORM), []).append(setting)
+    for same in alike.values():
+        for first in range(0, len(same), size):
+            yield same[first : first + size]

@@ -1,0 +1,341 @@
+"""K copies of a model in one graph: what changes in training is stacked on a first axis, what is frozen is shared.
+
+The settings share nothing that changes, so the gradient of the sum of their K losses is each one's own gradient, and an elementwise
+optimizer on the stacked variables trains each as if it were alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from search.training.engine.learned_weights import Learned
+from search.training.engine.shared_layer import gradient_norms, shared_places
+from search.training.engine.stacked_variable import Form, Stacked, gradient_parts
+from search.training.engine.strategies import Strategy
+from search.training.problem.batch import Batch, Tensor, Tensors, mask_of
+from search.training.problem.network import Network, Passed
+from search.training.problem.optimizers import stacked_optimizer
+from search.training.problem.per_setting_optimizer import give
+from search.training.problem.problem import Problem
+from search.training.problem.setting_inputs import Knobs
+from search.training.problem.step import Step, measured_batch, weighted_step
+from search.training.problem.workload import DeviceRows
+from search.training.weighting.rules import Balancing, Rules
+
+Arrays = Sequence[NDArray[Any]]
+
+
+class Differentiated(NamedTuple):
+    """A step of all settings before the optimizer: gradients by variable, the terms [K, terms], and the state after it.
+
+    `norms` are those of the terms' gradients by the shared layer, [K, terms], where they were asked for.
+    """
+
+    gradients: list[Any]
+    terms: Tensor
+    state: list[Tensor]
+    norms: Tensor | None
+
+
+_traces = 0
+
+
+def traces_made() -> int:
+    """Return how many graphs of stacks this process has traced. Each keeps some 10 MB for good, whatever is dropped afterwards."""
+    return _traces
+
+
+def _count_trace() -> None:
+    global _traces
+    _traces += 1
+
+
+class Stack:
+    """`size` settings' variables, their optimizer, and the two graphs that train and measure them all.
+
+    The network gives the graph its form and holds what is frozen; its own trainable variables are not used.
+    """
+
+    def __init__(self, problem: Problem, network: Network, form: Form, strategy: Strategy, size: int) -> None:
+        self._problem, self._network, self._form, self._strategy = problem, network, form, strategy
+        self.size = size
+        self.trainable = [
+            Stacked(variable, strategy, size, by_rows=place in form.by_rows) for place, variable in enumerate(network.trainable)
+        ]
+        self.state = [Stacked(variable, strategy, size) for variable in form.split(network.state)]
+        self._clip, self.optimizer = stacked_optimizer(problem.optimizer, stacks=strategy.stacks)
+        self._variables = [stacked.variable for stacked in self.trainable]
+        self.optimizer.build(self._variables)
+        self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
+        self._learned: Learned | None = None
+        own = [[tf.convert_to_tensor(variable.value) for variable in part] for part in (network.trainable, network.state)]
+        example, _ = measured_batch(problem, network, problem.example_rows(), *own)
+        self._counters = [[metric.make(example) for _ in range(size)] for metric in problem.counted_metrics]
+        self.train = tf.function(self._train, autograph=False)
+        self.measure = tf.function(self._measure, autograph=False, input_signature=self._measure_signature())
+
+    def begin(self, starts: Sequence[Arrays]) -> None:
+        """Set all variables to where each setting begins: for each, the values of the network's variables, in their order."""
+        trained = len(self.trainable)
+        for place, stacked in enumerate(self.trainable):
+            stacked.assign([start[place] for start in starts])
+        for place, stacked in zip(self._form.changing, self.state, strict=True):
+            stacked.assign([start[trained + place] for start in starts])
+        for variable, value in zip(self._network.state, starts[0][trained:], strict=True):
+            variable.assign(value)  # what is frozen; settings of one seed share it
+        for variable, value in zip(self.optimizer.variables, self._optimizer_start, strict=True):
+            variable.assign(value)
+
+    def begin_learning(self, start: NDArray[Any]) -> None:
+        """Set what weighting rules learn to `start` [K, terms]: before `train` is first called with rules."""
+        self._learning().begin(start)
+
+    def learned(self) -> NDArray[Any]:
+        """Return what weighting rules have learned of every term, [K, terms]; [K, 0] where none ever learned here."""
+        return np.zeros((self.size, 0)) if self._learned is None else np.asarray(self._learned.value())
+
+    def _learning(self) -> Learned:
+        if self._learned is None:
+            self._learned = Learned(self._problem, self._strategy, self.size)
+        return self._learned
+
+    def values(self, place: int) -> list[NDArray[Any]]:
+        """Return the variables of the setting at `place`, in the order of the network's."""
+        frozen = [variable.numpy() for variable in self._network.state]
+        state = self._form.merged([stacked.at(place) for stacked in self.state], frozen)
+        return [*(stacked.at(place) for stacked in self.trainable), *state]
+
+    def take_over(self, other: Stack, places: Sequence[int]) -> None:
+        """Go on where the settings at `places` of another stack are; free places repeat the last of them."""
+        chosen = [*places, *[places[-1]] * (self.size - len(places))]
+        pairs = list(zip(self._all(), other._all(), strict=True))
+        if other._learned is not None:
+            pairs += zip(self._learning().variables, other._learned.variables, strict=True)
+        for mine, theirs in pairs:
+            value = theirs.numpy()
+            stacked = tuple(mine.shape) != value.shape  # what the optimizer counts is not
+            mine.assign(value.reshape(other.size, -1)[chosen].reshape(mine.shape) if stacked else value)
+
+    def _all(self) -> list[Any]:
+        return [*self._variables, *(stacked.variable for stacked in self.state), *self.optimizer.variables]
+
+    def reset_counters(self) -> None:
+        for counter in (counter for counters in self._counters for counter in counters):
+            counter.reset_state()
+
+    def counted(self) -> dict[str, list[float]]:
+        """Return the counting metrics' values since the last reset, by path, one a setting."""
+        return {
+            metric.path: [float(np.asarray(counter.result()).reshape(())) for counter in counters]
+            for metric, counters in zip(self._problem.counted_metrics, self._counters, strict=True)
+        }
+
+    # Training, in the graph
+
+    def _train(
+        self,
+        knobs: Knobs,
+        order: Tensor,
+        extra: Tensors,
+        first: Tensor,
+        stop: Tensor,
+        sums: Tensor,
+        rules: Rules | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Train steps `first` to `stop`; return the sums of term * rows [K, terms], and whose weights are all finite [K].
+
+        `knobs` are all settings' ([K, ...]), `order` the order of the training rows, `sums` what was summed before.
+        Where `rules` are given the weights move from step to step, in a graph of its own for each kind of rules; else they stand.
+        """
+        _count_trace()  # Python runs when a graph is traced, and only then
+        rows = self._problem.rows("train")
+
+        def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+            taken = self._problem.slice(rows, order, step, extra)
+            terms = self._train_step(taken, knobs)[0] if rules is None else self._moving_step(taken, knobs, rules, step)
+            return step + 1, sums + tf.cast(terms, tf.float64) * _row_count(taken)
+
+        _, sums = tf.while_loop(lambda step, _: step < stop, body, (first, sums))
+        return sums, tf.reduce_all(tf.stack([stacked.finite() for stacked in self.trainable]), axis=0)
+
+    def _moving_step(self, rows: DeviceRows, knobs: Knobs, rules: Rules, step: Tensor) -> Tensor:
+        """Do step `step` of the epoch under the weights that the rules say, and let them learn from it. Returns the terms."""
+        learned = self._learning()
+        in_force = rules.weights(knobs.weights, learned.value(), step)
+        shared = shared_places(self._problem, self._network) if isinstance(rules, Balancing) else ()
+        terms, norms = self._train_step(rows, knobs._replace(weights=in_force), shared)
+        learned.step(rules, knobs.weights, terms, norms, self._optimizer_numbers(knobs))
+        return terms
+
+    def _train_step(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int] = ()) -> tuple[Tensor, Tensor | None]:
+        """Do one step of all settings: forward, gradients, the optimizer.
+
+        Returns the unweighted terms [K, terms], and the norms of their gradients by the variables at `shared`, if any, [K, terms].
+        """
+        differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
+        gradients, terms, state, norms = differentiate(rows, self._mapped(knobs), shared)
+        give(self.optimizer, self._optimizer_numbers(knobs))
+        self.optimizer.apply(self._clip(gradients), self._variables)
+        self._constrain()
+        for stacked, value in zip(self.state, state, strict=True):
+            stacked.update(value)
+        return terms, norms
+
+    def _optimizer_numbers(self, knobs: Knobs) -> Tensors:
+        """Return the optimizer's searched numbers by argument, one a setting: [K]; empty where none is searched."""
+        return self._problem.optimizer_arguments(self._mapped(knobs).arguments)
+
+    def _gradients_of_sum(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
+        """Return the gradients of the sum of all totals, which are each setting's own."""
+
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, Tensor, list[Tensor]]:
+            step = self._step(rows, *values)
+            return step.total, step.terms, self._form.split(step.state)
+
+        trainable, state = self._values()
+        with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
+            tape.watch(trainable)
+            totals, terms, after = self._strategy.over(one, (trainable, state, knobs), self.size)
+            total = tf.reduce_sum(totals)
+            sums = tf.unstack(tf.reduce_sum(terms, axis=0)) if shared else []
+        gradients = tape.gradient(total, trainable)
+        norms = gradient_norms(tape, sums, [trainable[place] for place in shared], self.size) if shared else None
+        if self._strategy.stacks:
+            gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
+        return Differentiated(gradients, terms, after, norms)
+
+    def _gradients_apart(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
+        """Return each setting's gradients, taken one by one so that those by rows stay rows; else as `_gradients_of_sum`."""
+
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[dict[str, Any], Tensor, list[Tensor], list[Tensor]]:
+            with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
+                tape.watch(values[0])
+                step = self._step(rows, *values)
+                each = tf.unstack(step.terms) if shared else []
+            norms = [gradient_norms(tape, each, [values[0][place] for place in shared], 1)[0]] if shared else []
+            gradients = zip(tape.gradient(step.total, values[0]), self.trainable, strict=True)
+            parts = {str(i): gradient_parts(each, stacked) for i, (each, stacked) in enumerate(gradients) if each is not None}
+            return parts, step.terms, self._form.split(step.state), norms
+
+        parts, terms, after, norms = self._strategy.over(one, (*self._values(), knobs), self.size)
+        gradients = [stacked.gradient(parts.get(str(i))) for i, stacked in enumerate(self.trainable)]
+        return Differentiated(gradients, terms, after, norms[0] if norms else None)
+
+    def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], knobs: Knobs) -> Step:
+        return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), knobs)
+
+    def _mapped(self, knobs: Knobs) -> Knobs:
+        """Return the knobs as the strategy maps them."""
+        return knobs if self._strategy.stacks else knobs.of(0)
+
+    def _values(self) -> tuple[list[Tensor], list[Tensor]]:
+        return [stacked.value() for stacked in self.trainable], [stacked.value() for stacked in self.state]
+
+    def _merged(self, changing: Sequence[Tensor]) -> list[Tensor]:
+        return self._form.merged(changing, [tf.convert_to_tensor(variable.value) for variable in self._network.state])
+
+    def _constrain(self) -> None:
+        """Put every setting's weights back into what the layers allow (`kernel_constraint` and the like)."""
+        for stacked, own in zip(self.trainable, self._network.trainable, strict=True):
+            if own.constraint is not None:
+                stacked.update(self._strategy.over(own.constraint, stacked.value(), self.size))
+
+    # Measuring, in the graph
+
+    def _measure(
+        self, knobs: Knobs, rows: tuple[Tensors, ...], order: Tensor, extra: Tensors, first: Tensor, stop: Tensor, sums: Tensor
+    ) -> Tensor:
+        """Measure batches `first` to `stop`.
+
+        Returns the sums [K, terms + 2 * row metrics] of term * rows, then of each metric's values and weights.
+        """
+        _count_trace()
+
+        def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+            taken = self._problem.slice(DeviceRows(*rows), order, step, extra)
+            return step + 1, sums + self._measured(taken, knobs)
+
+        return tf.while_loop(lambda step, _: step < stop, body, (first, sums))[1]
+
+    def _measured(self, rows: DeviceRows, knobs: Knobs) -> Tensor:
+        """Measure one batch of all settings: terms and the workload's own metrics in the map, all other metrics on its outputs."""
+        own = [metric for metric in self._problem.row_metrics if not metric.of_rows]
+
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, list[Tensor], Tensors, Tensors]:
+            batch, terms = measured_batch(
+                self._problem, self._network, rows, values[0], self._merged(values[1]), values[2].arguments
+            )
+            masks = {name: mask for name, output in batch.outputs.items() if (mask := mask_of(output)) is not None}
+            return terms, [_sums(metric.measure(batch), 1) for metric in own], dict(batch.outputs), masks
+
+        terms, own_sums, outputs, masks = self._strategy.over(one, (*self._values(), self._mapped(knobs)), self.size)
+        self._count(rows, outputs, masks)
+        side_by_side = self._side_by_side(rows, outputs, masks)
+        sums = [tf.cast(terms, tf.float64) * _row_count(rows)]
+        of_own = iter(own_sums)
+        for metric in self._problem.row_metrics:
+            of_rows = metric.of_rows
+            sums.append(_sums(metric.measure(side_by_side), self.size) if of_rows else tf.reshape(next(of_own), [self.size, 2]))
+        return tf.concat(sums, axis=1)
+
+    def _count(self, rows: DeviceRows, outputs: Tensors, masks: Tensors) -> None:
+        for metric, counters in zip(self._problem.counted_metrics, self._counters, strict=True):
+            for k, counter in enumerate(counters):
+                chosen = {name: output[k] for name, output in outputs.items()}
+                batch = self._batch_of(rows, chosen, {name: mask[k] for name, mask in masks.items()})
+                counter.update_state(*metric.arguments(batch))
+
+    def _side_by_side(self, rows: DeviceRows, outputs: Tensors, masks: Tensors) -> Batch:
+        """Return one batch of all settings' rows, one setting after another: [K * batch, ...]."""
+        inputs, targets, weights = (_repeated(part, self.size) for part in rows[:3])
+        repeated = DeviceRows(inputs, targets, weights, rows.extra)
+        return self._batch_of(repeated, _flattened(outputs), _flattened(masks))
+
+    def _batch_of(self, rows: DeviceRows, outputs: Mapping[str, Tensor], masks: Tensors) -> Batch:
+        for name, mask in masks.items():
+            outputs[name]._keras_mask = mask
+        return self._problem.batch(rows, Passed(outputs, [], []), _no_model)
+
+    def _measure_signature(self) -> tuple[Any, ...]:
+        def spec(tensor: Tensor) -> tf.TensorSpec:
+            return tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)
+
+        rows = tuple({name: spec(tensor) for name, tensor in part.items()} for part in self._problem.rows("train"))
+        order, step = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
+        sums = tf.TensorSpec((self.size, self.measured_width), tf.float64)
+        widths = len(self._problem.terms), len(self._problem.arguments)
+        knobs = Knobs(*(tf.TensorSpec((self.size, width), keras.config.floatx()) for width in widths))
+        return knobs, rows, order, dict.fromkeys(self._problem.extra_sizes, order), step, step, sums
+
+    @property
+    def measured_width(self) -> int:
+        return len(self._problem.terms) + 2 * len(self._problem.row_metrics)
+
+
+def _no_model(x: Any, active: Tensor | None) -> Tensors:
+    raise RuntimeError("a metric of rows does not call the model")
+
+
+def _row_count(rows: DeviceRows) -> Tensor:
+    return tf.cast(tf.shape(next(iter(rows.inputs.values())))[0], tf.float64)
+
+
+def _sums(measured: Any, size: int) -> Tensor:
+    """Return the sums of values * weights and of weights, of `size` settings' rows that stand one after another: [size, 2]."""
+    values, weights = (tf.reshape(tf.cast(part, tf.float64), [size, -1]) for part in measured)
+    return tf.stack([tf.reduce_sum(values * weights, axis=1), tf.reduce_sum(weights, axis=1)], axis=1)
+
+
+def _repeated(tensors: Tensors, size: int) -> dict[str, Tensor]:
+    return {name: tf.tile(tensor, [size, *[1] * (len(tensor.shape) - 1)]) for name, tensor in tensors.items()}
+
+
+def _flattened(tensors: Tensors) -> dict[str, Tensor]:
+    """Return [K, batch, ...] as [K * batch, ...]."""
+    return {name: tf.reshape(tensor, tf.concat([[-1], tf.shape(tensor)[2:]], 0)) for name, tensor in tensors.items()}

@@ -1,0 +1,124 @@
+"""Variables of K settings at once, and what must be known of a model to stack it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from search.training.engine.strategies import Strategy
+from search.training.problem.batch import Tensor
+from search.training.problem.network import Network
+from search.training.problem.problem import Problem
+from search.training.problem.setting_inputs import Knobs, equal_knobs
+from search.training.problem.step import weighted_step
+
+
+class Form(NamedTuple):
+    """What a training step does to a network's variables, by their places.
+
+    `changing`: the state that it changes (statistics, random seeds); all other state is frozen. `by_rows`: the trainable variables
+    whose gradient comes as rows (`tf.IndexedSlices`, of an Embedding): Keras's optimizers treat a row that occurs twice as two, so
+    the rows must reach them as they are. `apart`: gradients must be taken setting by setting, because some are by rows, or because
+    the graph has a gradient of its own (`custom_gradient`, as for gradient reversal), which `tf.vectorized_map` drops in silence.
+    """
+
+    changing: tuple[int, ...]
+    by_rows: frozenset[int]
+    apart: bool
+
+    def split(self, state: Sequence[Any]) -> list[Any]:
+        """Return the changing part of a network's state."""
+        return [state[place] for place in self.changing]
+
+    def merged(self, changing: Sequence[Any], state: Sequence[Any]) -> list[Any]:
+        """Return a network's state with its changing part replaced."""
+        merged = list(state)
+        for place, value in zip(self.changing, changing, strict=True):
+            merged[place] = value
+        return merged
+
+
+def form_of(problem: Problem, network: Network) -> Form:
+    """Find out by doing one step's forward and backward pass on a few rows."""
+    values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
+    trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
+    knobs = equal_knobs(1, len(problem.terms), [*problem.usual.values()]).of(0)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(trainable)
+        step = weighted_step(problem, network, problem.example_rows(), trainable, state, knobs)
+    gradients = tape.gradient(step.total, trainable)
+    changing = (place for place, (before, after) in enumerate(zip(state, step.state, strict=True)) if before is not after)
+    by_rows = frozenset(place for place, gradient in enumerate(gradients) if isinstance(gradient, tf.IndexedSlices))
+    return Form(tuple(changing), by_rows, bool(by_rows) or _has_own_gradients(problem, network, values, knobs))
+
+
+def _has_own_gradients(problem: Problem, network: Network, values: Sequence[Tensor], knobs: Knobs) -> bool:
+    """Tell whether an operation of the training step's graph has another gradient than its kind's."""
+
+    def total(values: Sequence[Tensor]) -> Tensor:
+        trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
+        return weighted_step(problem, network, problem.example_rows(), trainable, state, knobs).total
+
+    graph = tf.function(total, autograph=False).get_concrete_function(list(values)).graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return any("_gradient_op_type" in node.attr for node in nodes)
+
+
+class Stacked:
+    """One variable of a network, K times: [K, ...]; [K * rows, ...] under `by_rows`, which is the same in memory.
+
+    Where the strategy does not stack, it is the variable as it is.
+    """
+
+    def __init__(self, own: Any, strategy: Strategy, size: int, *, by_rows: bool = False) -> None:
+        self._shape = tuple(own.shape)
+        self._stacks, self._size, self.by_rows = strategy.stacks, size, by_rows and strategy.stacks
+        self.variable = keras.Variable(self._joined([own.numpy()] * size), dtype=own.dtype, trainable=own.trainable, name=own.name)
+
+    def _joined(self, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        if not self._stacks:
+            return values[0]
+        return np.concatenate(values) if self.by_rows else np.stack(values)
+
+    def assign(self, values: Sequence[NDArray[Any]]) -> None:
+        """Set the value of every setting."""
+        self.variable.assign(self._joined(values))
+
+    def update(self, values: Tensor) -> None:
+        """Set what a strategy returned, [K, ...], in the graph."""
+        self.variable.assign(tf.reshape(values, tuple(self.variable.shape)))
+
+    def value(self) -> Tensor:
+        """Return the values as a strategy takes them: [K, ...], or the only one's."""
+        value = tf.convert_to_tensor(self.variable.value)
+        return tf.reshape(value, (self._size, *self._shape)) if self.by_rows else value
+
+    def at(self, place: int) -> NDArray[Any]:
+        """Return the value of the setting at `place`."""
+        value: NDArray[Any] = self.variable.numpy()
+        return value.reshape((self._size, *self._shape))[place] if self._stacks else value
+
+    def finite(self) -> Tensor:
+        """Return whose values are all finite: [K]."""
+        return tf.reduce_all(tf.reshape(tf.math.is_finite(self.variable.value), [self._size, -1]), axis=1)
+
+    def gradient(self, parts: Any) -> Any:
+        """Return the settings' gradients as the optimizer takes them; `parts` is what `gradient_parts` gave, stacked [K, ...]."""
+        if not isinstance(parts, tuple):
+            return parts
+        values, rows = parts
+        shift = tf.range(self._size, dtype=rows.dtype)[:, tf.newaxis] * self._shape[0]
+        flat = tf.reshape(values, tf.concat([[-1], tf.shape(values)[2:]], 0))
+        return tf.IndexedSlices(flat, tf.reshape(rows + shift, [-1]), tuple(self.variable.shape))
+
+
+def gradient_parts(gradient: Any, variable: Stacked) -> Any:
+    """Return one setting's gradient as tensors that can be stacked: itself, or (values, rows) of a gradient by rows."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    return (gradient.values, gradient.indices) if variable.by_rows else tf.convert_to_tensor(gradient)

@@ -1,0 +1,106 @@
+"""How a cohort is trained, seen from outside: settings go in, reports come out. An engine is one way to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from search.definition.schedules import AppliedSchedule
+from search.definition.schema import Training
+from storage.records import Reason, TrialState
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One trial of a cohort: its number in the study, its seed, and the used weight of every term by path.
+
+    `test`: measure the test split too, where the workload has one. Only confirmations do, after everything has been chosen.
+    `rule`: `fixed`, or the rule that moves the weights in training (`uncertainty`, `dwa`, `random`, `gradnorm`): those of all terms
+    whose entry in `weights` is not 0, beginning with 1 for each. `schedules`: by term path, for fixed weights that come to their
+    value. `arguments`: searched numbers beside weights by parameter path (`digit.focal.gamma`, `optimizer.learning_rate`). `rungs`:
+    reported epochs after which the observer is asked whether the setting goes on.
+    """
+
+    number: int
+    seed: int
+    weights: Mapping[str, float]
+    test: bool = False
+    rule: str = "fixed"
+    schedules: Mapping[str, AppliedSchedule] = field(default_factory=dict)
+    arguments: Mapping[str, float] = field(default_factory=dict)
+    rungs: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What was measured after epoch `epoch` of the settings `numbers`; each value is a list with one entry a setting.
+
+    Epoch 0 is before training. `train` has the terms as they were met in training (at epoch 0: measured without training);
+    `validation` the terms, `<penalty>.violations` and the metrics; so has `test`, empty where no setting asked for it. `seconds` is
+    what the cohort spent since its last report. `weights` are those in force at the end of the epoch by term, where some setting's
+    weights move: the entry of a setting whose weights are fixed is its fixed weight.
+    """
+
+    epoch: int
+    numbers: Sequence[int]
+    seconds: float
+    train: Mapping[str, Sequence[float]]
+    validation: Mapping[str, Sequence[float]]
+    test: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    weights: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a setting ended: COMPLETE, PRUNED, DIVERGED, FAILED or CANCELLED, after how many whole epochs."""
+
+    number: int
+    state: TrialState
+    epochs: int
+    reason: Reason | None = None
+
+
+class Observer(Protocol):
+    """Who is told of a training as it goes on, and may cancel settings."""
+
+    def progress(self, steps: int) -> None:
+        """Hear that `steps` steps have been done since training began; called between graph calls, every 2 seconds or oftener."""
+
+    def epoch(self, report: EpochReport) -> None:
+        """Hear an epoch's numbers."""
+
+    def ended(self, ended: Ended) -> None:
+        """Hear that a setting has ended; called once for each."""
+
+    def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
+        """Tell which of these settings shall end, now that they have come to a rung, and why; training waits for it."""
+
+    def cancelled(self, number: int) -> bool:
+        """Tell whether a setting shall end now; asked between graph calls."""
+
+
+class Engine(Protocol):
+    """One way to train cohorts of a problem; keeps its traces, so that the next cohort needs none."""
+
+    name: str
+
+    def trace(self) -> None:
+        """Make the traces, without training. Raises what the user's code raises in a graph."""
+
+    def initial_values(self, seed: int, observer: Observer) -> dict[str, float]:
+        """Return the terms before training under `seed`, over the training rows, by path: only finite ones.
+
+        They are kept: the first cohort of the seed need not measure its epoch 0. The observer hears of progress.
+        """
+
+    def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
+        """Train all settings to the last epoch or their own ends, and tell the observer of each.
+
+        Settings of one seed share initial weights and the order of rows, so they differ by their weights alone.
+        """
+
+
+def is_report_epoch(epoch: int, training: Training) -> bool:
+    """Tell whether epoch `epoch` is validated and reported: every `report_every` ones, and the last."""
+    return epoch % training.report_every == 0 or epoch == training.epochs

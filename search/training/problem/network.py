@@ -1,0 +1,89 @@
+"""A Keras model as a pure function of its variables, so that one trace serves every seed and every setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from keras.src.backend.common import global_state
+from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+from search.errors import Refused
+from search.training.problem.batch import Tensor, Tensors, gate
+from search.workloads.data import INPUT
+
+
+class Passed(NamedTuple):
+    """One forward pass: outputs by name, the state after it, and the model's own losses (regularisers, `add_loss`)."""
+
+    outputs: Tensors
+    state: list[Tensor]
+    losses: list[Tensor]
+
+
+class Network:
+    """A built model. `trainable` is what the optimizer changes; `state` all else: frozen weights, statistics, random seeds."""
+
+    def __init__(self, model: Any, generator: Any, single_input: bool) -> None:
+        self.model = model
+        self._generator = generator
+        self._single_input = single_input
+        self._training_argument = bool(model._call_has_training_arg)
+        self.trainable = list(model.trainable_variables)
+        self.state = [*model.non_trainable_variables, generator.state]
+
+    @property
+    def variables(self) -> list[Any]:
+        return [*self.trainable, *self.state]
+
+    def __call__(self, trainable: Sequence[Tensor], state: Sequence[Tensor], x: Any, training: bool) -> Passed:
+        """Run the model on the values given for its variables; nothing is changed in place."""
+        mapping = [*zip(self.trainable, trainable, strict=True), *zip(self.state, state, strict=True)]
+        with self._own_generator(), keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+            arguments = {"training": training} if self._training_argument else {}
+            outputs = self.model(self._as_taken(x), **arguments)
+            losses = list(self.model.losses)
+        after = [scope.get_current_value(variable) for variable in self.state]
+        return Passed(named_outputs(self.model, outputs), after, losses)
+
+    def outputs(
+        self, trainable: Sequence[Tensor], state: Sequence[Tensor], x: Any, training: bool, active: Tensor | None
+    ) -> Tensors:
+        """Return the outputs alone; with `active`, no gradient reaches `trainable` unless it is true."""
+        values = trainable if active is None else [gate(value, active) for value in trainable]
+        return self(values, state, x, training).outputs
+
+    def _as_taken(self, x: Any) -> Any:
+        return x[INPUT] if self._single_input and isinstance(x, Mapping) else x
+
+    @contextmanager
+    def _own_generator(self) -> Iterator[None]:
+        """Let `keras.random` without a seed draw from this network's generator, whatever was built in between."""
+        before = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, self._generator)
+        try:
+            yield
+        finally:
+            global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, before)
+
+
+def named_outputs(model: Any, outputs: Any) -> dict[str, Tensor]:
+    """Return a model's outputs by name: the keys of its dict, else the names of a functional model's outputs.
+
+    Raises Refused where they have no names, or are nested, sparse or ragged.
+    """
+    if isinstance(outputs, Mapping):
+        found = dict(outputs)
+    else:
+        flat = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        names = getattr(model, "output_names", None) or []
+        if len(names) != len(flat):
+            raise Refused("bad_model", "the model should return a dict of outputs by name", "build_model")
+        found = dict(zip(names, flat, strict=True))
+    for name, output in found.items():
+        if isinstance(output, tf.SparseTensor | tf.RaggedTensor) or not hasattr(output, "shape"):
+            raise Refused("bad_model", f"output {name!r} should be one dense tensor, got {type(output).__name__}", "build_model")
+    return found

@@ -1,0 +1,103 @@
+"""The built-in penalties, zero when satisfied. Their names, parameters and defaults stand in `search.catalog.penalties`.
+
+Sides a and b are float tensors of equal shape [batch, ...]. A penalty with rows returns one value a row, [batch], whose mean is the
+term and whose share above `tolerance` is its `violations`; a batch statistic returns a scalar and depends on the batch size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from keras import ops
+
+from search.training.problem.batch import Tensor, row_means
+from search.training.problem.views import reduced
+
+_TINY = 1e-12  # keeps logarithms and square roots, and their gradients, finite
+
+
+def consistency(a: Tensor, b: Tensor, form: str = "absolute") -> Tensor:
+    """Return how far two predictions of one thing differ, a row: [batch].
+
+    absolute: mean |a - b| over a row's values; squared: mean (a - b)^2; jensen_shannon: the Jensen-Shannon divergence of the two
+    distributions on the last axis, in nats, at most log 2 (Lin, 1991, "Divergence measures based on the Shannon entropy"); a last
+    axis of width 1 is read as the distribution (a, 1 - a).
+    """
+    _require_equal_shapes("consistency", a, b)
+    if form == "jensen_shannon":
+        return row_means(_jensen_shannon(a, b))
+    return row_means(ops.square(a - b) if form == "squared" else ops.abs(a - b))
+
+
+def _jensen_shannon(a: Tensor, b: Tensor) -> Tensor:
+    if a.shape[-1] == 1:
+        a, b = (ops.concatenate([p, 1 - p], axis=-1) for p in (a, b))
+    middle = ops.maximum((a + b) / 2, _TINY)
+    parts = (p * (ops.log(ops.maximum(p, _TINY)) - ops.log(middle)) for p in (a, b))
+    return sum(ops.sum(part, axis=-1) for part in parts) / 2
+
+
+def implication(a: Tensor, b: Tensor) -> Tensor:
+    """Return by how much "a implies b" is broken, a row: mean relu(a - b), [batch].
+
+    The probability of a may not exceed that of what it implies.
+    """
+    _require_equal_shapes("implication", a, b)
+    return row_means(ops.relu(a - b))
+
+
+def hierarchy(a: Tensor, b: Tensor, reduce: str = "max") -> Tensor:
+    """Return how far the parts a, taken together, differ from the whole b, a row: mean |reduce(a) - b|, [batch].
+
+    a is [batch, ..., features]; `reduce` takes all axes but the first and the last together (`views.reduced` has the formulas), and
+    b is [batch, features].
+    """
+    whole = reduced(a, reduce)
+    _require_equal_shapes("hierarchy", whole, b)
+    return row_means(ops.abs(whole - b))
+
+
+def covariance(a: Tensor, b: Tensor, sign: int = 1, at_least: float = 0.0) -> Tensor:
+    """Return the mean over features of relu(at_least - sign * cov(a, b)), a scalar.
+
+    cov is the mean of (a - mean a)(b - mean b) over the rows of the batch (divided by n, not n - 1): a batch statistic, so it
+    depends on the batch size, and is 0 for a batch of one row.
+    """
+    _require_equal_shapes("covariance", a, b)
+    return ops.mean(ops.relu(at_least - sign * _covariances(a, b)))
+
+
+def correlation(a: Tensor, b: Tensor, at_least: float = 0.0) -> Tensor:
+    """Return the mean over features of relu(at_least - corr(a, b)), a scalar.
+
+    corr is Pearson's correlation over the rows of the batch: a batch statistic, so it depends on the batch size. A feature that is
+    constant in the batch has correlation 0.
+    """
+    _require_equal_shapes("correlation", a, b)
+    spread = ops.sqrt(_covariances(a, a) + _TINY) * ops.sqrt(_covariances(b, b) + _TINY)
+    return ops.mean(ops.relu(at_least - _covariances(a, b) / spread))
+
+
+def _covariances(a: Tensor, b: Tensor) -> Tensor:
+    """Return the covariance of each feature over the rows: [batch, ...] -> [...]."""
+    return ops.mean((a - ops.mean(a, axis=0)) * (b - ops.mean(b, axis=0)), axis=0)
+
+
+ROW_PENALTIES: Mapping[str, Callable[..., Tensor]] = {
+    "consistency": consistency,
+    "implication": implication,
+    "hierarchy": hierarchy,
+}
+BATCH_PENALTIES: Mapping[str, Callable[..., Tensor]] = {"covariance": covariance, "correlation": correlation}
+
+
+def _require_equal_shapes(name: str, a: Tensor, b: Tensor) -> None:
+    """Refuse what Keras would broadcast: [batch] against [batch, 1] becomes [batch, batch] in silence."""
+    if len(a.shape) != len(b.shape) or a.shape[1:] != b.shape[1:]:
+        raise ValueError(f"{name} compares two sides of equal shape, got {shape_text(a)} against {shape_text(b)}")
+
+
+def shape_text(tensor: Any) -> str:
+    """Return a shape as people write it: [batch, 10]."""
+    return "[" + ", ".join(["batch", *(str(size) for size in tensor.shape[1:])]) + "]" if len(tensor.shape) else "a scalar"

@@ -1,0 +1,94 @@
+"""One batch through the model and all terms, as a pure function of the model's variables: what every engine trains by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from search.training.problem.batch import Batch, Tensor, Tensors
+from search.training.problem.network import Network, Passed
+from search.training.problem.problem import Problem
+from search.training.problem.setting_inputs import Knobs
+from search.training.problem.workload import DeviceRows
+
+
+class Step(NamedTuple):
+    """A batch's total loss (a scalar), the unweighted terms [terms], and the model's state after it."""
+
+    total: Tensor
+    terms: Tensor
+    state: list[Tensor]
+
+
+def weighted_step(
+    problem: Problem, network: Network, rows: DeviceRows, trainable: Sequence[Tensor], state: Sequence[Tensor], knobs: Knobs
+) -> Step:
+    """Run a training step's forward half: total = sum of weight * term over terms of weight != 0, plus the model's own losses.
+
+    `knobs` are one setting's: weights [terms], arguments [arguments]. A term of weight 0 is measured but left out of the total and
+    of its gradient.
+    """
+    weights = knobs.weights
+    batch, passed = training_batch(problem, network, rows, trainable, state, knobs.arguments)
+    total = tf.zeros((), weights.dtype)
+    values = []
+    for i, term in enumerate(problem.terms):
+        active = tf.not_equal(weights[i], 0)
+        value = tf.cast(term(batch.gated(active)), weights.dtype)
+        total += tf.where(active, weights[i] * value, tf.zeros_like(value))
+        values.append(value)
+    for loss in passed.losses:
+        total += tf.cast(tf.reduce_sum(loss), weights.dtype)
+    return Step(total, tf.stack(values), passed.state)
+
+
+def training_batch(
+    problem: Problem,
+    network: Network,
+    rows: DeviceRows,
+    trainable: Sequence[Tensor],
+    state: Sequence[Tensor],
+    arguments: Tensor | None = None,
+) -> tuple[Batch, Passed]:
+    """Run the model on a batch in training mode; return what the terms see of it, and all that came of the pass.
+
+    `arguments` are the setting's searched ones [arguments] (default: the usual ones).
+    """
+    return _run(problem, network, rows, trainable, state, arguments, training=True)
+
+
+def measured_batch(
+    problem: Problem,
+    network: Network,
+    rows: DeviceRows,
+    trainable: Sequence[Tensor],
+    state: Sequence[Tensor],
+    arguments: Tensor | None = None,
+) -> tuple[Batch, Tensor]:
+    """Run the model on a batch without training; return what the terms see of it, and the unweighted terms [terms].
+
+    `arguments` are as for `training_batch`.
+    """
+    batch, _ = _run(problem, network, rows, trainable, state, arguments, training=False)
+    return batch, tf.stack([tf.cast(term(batch), keras.config.floatx()) for term in problem.terms])
+
+
+def _run(
+    problem: Problem,
+    network: Network,
+    rows: DeviceRows,
+    trainable: Sequence[Tensor],
+    state: Sequence[Tensor],
+    arguments: Tensor | None,
+    *,
+    training: bool,
+) -> tuple[Batch, Passed]:
+    passed = network(trainable, state, rows.inputs, training)
+
+    def again(x: Any, active: Tensor | None) -> Tensors:
+        return network.outputs(trainable, passed.state, x, training, active)
+
+    return problem.batch(rows, passed, again, arguments), passed

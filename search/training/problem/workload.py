@@ -1,0 +1,110 @@
+"""A workload that has been opened: its model can be made under any seed, and its rows lie on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src import backend
+
+from search.errors import Refused
+from search.training.problem.batch import Tensor, Tensors
+from search.training.problem.network import Network
+from search.training.problem.seeding import build_under
+from search.workloads.base import Bound
+from search.workloads.blame import place_of, told
+from search.workloads.data import INPUT, Loaded, Rows, read
+
+EXAMPLE_ROWS = 2
+
+
+class DeviceRows(NamedTuple):
+    """Rows as tensors by name, each [rows, ...]; `extra` holds points that belong to no row."""
+
+    inputs: Tensors
+    targets: Tensors
+    sample_weight: Tensors
+    extra: Tensors
+
+
+class OpenedWorkload:
+    """Model and rows of a workload with its options; what is refused of them is refused here.
+
+    `outputs` are the model's by name, as tensors of a few rows.
+    """
+
+    def __init__(self, workload: Bound, seed: int = 0) -> None:
+        self.workload = workload
+        self.loaded: Loaded = read(called("load_data", workload.load_data))
+        self.single_input = self.loaded.train.single_input
+        self._inputs = _tensors(self.loaded.train.inputs, EXAMPLE_ROWS)
+        self.example = self.network(seed)
+        self.outputs: Tensors = called("build_model", lambda: self._run(self.example))
+        if len(self.outputs) == 1:
+            self.loaded = self.loaded.with_target_named(next(iter(self.outputs)))
+        self._on_device: dict[str, DeviceRows] = {}
+
+    def network(self, seed: int) -> Network:
+        """Return a new model with the initial weights of `seed`. Raises Refused where the user's code fails."""
+        model, generator = called("build_model", lambda: build_under(seed, self.workload.build_model))
+        if not isinstance(model, keras.Model):
+            kind = type(model).__name__
+            raise Refused("bad_model", f"build_model() should return a new keras.Model, got a {kind}", "build_model")
+        self._build(model)
+        return Network(model, generator, self.single_input)
+
+    def _build(self, model: Any) -> None:
+        """Make the variables of a model that has none before its first call, as `fit` does: without running it."""
+        if all(layer.built for layer in model._flatten_layers()):
+            return
+        symbolic = {name: backend.KerasTensor((None, *x.shape[1:]), x.dtype.name) for name, x in self._inputs.items()}
+        x = symbolic[INPUT] if self.single_input else symbolic
+        called("build_model", lambda: backend.compute_output_spec(model, x, training=False))
+
+    def rows(self, split: str) -> DeviceRows:
+        """Return a split's tensors, made when first asked for: test rows are not, as long as nothing is confirmed.
+
+        The arrays of its inputs are let go then; targets stay, for checks.
+        """
+        if split not in self._on_device:
+            self._on_device[split] = _on_device(self.loaded.splits[split], self.loaded)
+            self.loaded = self.loaded.without_inputs(split)
+        return self._on_device[split]
+
+    def example_rows(self, count: int = EXAMPLE_ROWS) -> DeviceRows:
+        """Return the first `count` training rows."""
+        rows = self.rows("train")
+        inputs, targets, weights = ({name: tensor[:count] for name, tensor in part.items()} for part in rows[:3])
+        return DeviceRows(inputs, targets, weights, rows.extra)
+
+    def _run(self, network: Network) -> Tensors:
+        values = [tf.convert_to_tensor(variable) for variable in network.variables]
+        trained = len(network.trainable)
+        return network(values[:trained], values[trained:], self._inputs, training=False).outputs
+
+
+def _on_device(rows: Rows, loaded: Loaded) -> DeviceRows:
+    """Return a split's tensors. All splits get the same names: a sample weight that one lacks is 1 there."""
+    points = {name: given.points for name, given in loaded.extra.items()}
+    names = {name for split in loaded.splits.values() for name in split.sample_weight}
+    weights = {name: rows.sample_weight.get(name, np.ones(rows.count)) for name in sorted(names)}
+    return DeviceRows(_tensors(rows.inputs), _tensors(rows.targets), _tensors(weights), _tensors(points))
+
+
+def _tensors(arrays: Mapping[str, Any], count: int | None = None) -> dict[str, Tensor]:
+    """Return the arrays (or their first `count` rows) as tensors, floats in Keras's float type as `fit` has it."""
+    floatx = keras.config.floatx()
+    return {name: tf.constant(np.asarray(x[:count], floatx) if x.dtype.kind == "f" else x[:count]) for name, x in arrays.items()}
+
+
+def called(what: str, function: Callable[[], Any]) -> Any:
+    """Call the user's code; what it raises becomes a refusal that names its file and line."""
+    try:
+        return function()
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused("workload_failed", f"{what}() failed: {told(error)}", place_of(error) or what) from error

@@ -1,0 +1,161 @@
+"""What a definition may say but probably does not mean: told as warnings, never refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from search.definition.schema import ObjectiveMetric
+from search.definition.space import shared_by, simplex_members, simplex_total
+from search.definition.weights import SharedWeight, Weight, WeightRange
+from search.sampling.generations import GENETIC, population_size
+from search.sampling.pruning import ladder
+from search.validation.context import Known, direction_of, matches, measured_paths, resolve
+
+LEAST_GENERATIONS = 5
+
+
+def cautions(known: Known, trials: int) -> list[str]:
+    """Return what is allowed but probably not meant."""
+    return [warning for warn in CAUTIONS for warning in warn(known, trials)]
+
+
+def _many_weights(known: Known, trials: int) -> Iterator[str]:
+    arguments = len(known.parts.arguments())
+    searched, what = len(known.parts.searched()) + arguments, "parameter" if arguments else "weight"
+    if searched * 10 > trials:
+        yield f"{searched} searched {what}s for {trials} trials: ten trials or more per searched {what} give the sampler a chance"
+
+
+def _tuned_beside(known: Known, trials: int) -> Iterator[str]:
+    for place in known.parts.arguments():
+        yield (
+            f"{place}: it is searched beside the weights, and baselines train at its usual value (`current`, else the default), so "
+            "a gain over equal weights may be this argument's and not the weights'"
+        )
+
+
+def _dropped_losses(known: Known, trials: int) -> Iterator[str]:
+    losses = {_drawn_at(place, part.weight): path for place, path, part, task in known.parts.terms() if task is not None}
+    for place, weight in known.parts.searched().items():
+        if isinstance(weight, WeightRange) and weight.low == 0 and place in losses:
+            yield (
+                f"{place}: low is 0, so the scale is linear and a trial may not train {losses[place]} at all; "
+                "a small low > 0 searches by ratios"
+            )
+
+
+def _drawn_at(place: str, weight: Weight) -> str:
+    """Return the JSON path of the searched weight that a term's weight is, or refers to."""
+    shared = shared_by(weight)
+    return f"weights.{shared[0]}" if shared else f"{place}.weight"
+
+
+def _members(known: Known) -> dict[str, SharedWeight]:
+    """Return the members of the definition's simplex by their JSON path; none in a box."""
+    if known.parts.search is None:
+        return {}
+    places, searched = known.parts.parameters(), known.parts.searched()
+    return {places[path]: searched[places[path]] for path in simplex_members(known.parts.search.space, places)}
+
+
+def _another_total(known: Known, trials: int) -> Iterator[str]:
+    """Warn of weights of today whose sum the search never has: they are trained as they are, and differ by more than ratios."""
+    members = _members(known)
+    if known.parts.search is None or all(weight.current is None for weight in members.values()):
+        return
+    losses = {_drawn_at(place, part.weight) for place, _, part, task in known.parts.terms() if task is not None}
+    today = [weight.current if weight.current is not None else float(place in losses) for place, weight in members.items()]
+    total = simplex_total(known.parts.search.space)
+    if not math.isclose(math.fsum(today), total, rel_tol=1e-6):
+        yield (
+            f"search.space: the current weights sum to {math.fsum(today):g}, those that are searched to {total:g}; "
+            "yours are trained as they are, so the two differ in scale too"
+        )
+
+
+def _unheard(known: Known, trials: int) -> Iterator[str]:
+    search, objective = known.parts.search, known.parts.objective
+    constrained = objective is not None and any(entry.strategy == "constraint" for entry in objective.metrics)
+    if search is not None and search.sampler.name == "cmaes" and constrained:
+        yield "search.sampler: cmaes follows the objective's value alone and does not heed constraints; tpe, gp and nsga2 do"
+
+
+def _young(known: Known, trials: int) -> Iterator[str]:
+    """Warn of a genetic search that ends before it has selected anything: its first generation is drawn at random."""
+    search = known.parts.search
+    if search is None or search.sampler.name not in GENETIC:
+        return
+    size = population_size(search.sampler.name, search.sampler.config)
+    if trials < LEAST_GENERATIONS * size:
+        yield (
+            f"search.sampler: {trials} trials are {trials / size:.3g} generations of {size}, the first of them random draws; "
+            f"{search.sampler.name} needs some {LEAST_GENERATIONS} and more, tpe learns from fewer trials"
+        )
+
+
+def _unjudged(known: Known, trials: int) -> Iterator[str]:
+    search, training = known.parts.search, known.parts.training
+    if search is not None and search.pruner is not None and training is not None and not ladder(search.pruner, training):
+        yield (
+            f"search.pruner: {search.pruner.name} never ends a trial: of {training.epochs} epochs, reported every "
+            f"{training.report_every}, none at which it would judge comes before the last"
+        )
+
+
+def _unlearnt(known: Known, trials: int) -> Iterator[str]:
+    search = known.parts.search
+    if search is not None and search.pruner is not None and search.sampler.name in ("gp", "cmaes", "nsga2", "nsga3"):
+        yield (
+            f"search.pruner: {search.sampler.name} learns from trials alone that were trained to their last epoch; tpe learns from "
+            "pruned ones too"
+        )
+
+
+def _outside(known: Known, trials: int) -> Iterator[str]:
+    members = _members(known)
+    for place, weight in (known.parts.searched() | known.parts.arguments()).items():
+        if place in members:  # its range bounds what is drawn, not what is used
+            continue
+        if weight.current is not None and not weight.may_be(weight.current):
+            yield f"{place}: current {weight.current:g} is not among what may be drawn, so the search cannot come back to it"
+
+
+def _turned(known: Known, trials: int) -> Iterator[str]:
+    for task in known.parts.tasks.values():
+        for metric in task.metrics:
+            usual = resolved[0].direction if (resolved := resolve(known, task, metric)) is not None else None
+            if metric.direction and usual and metric.direction != usual:
+                yield f"{task.name}.{metric.name}: direction {metric.direction} is the opposite of what the catalog says"
+    for wanted in known.parts.objective.metrics if known.parts.objective else ():
+        yield from _turned_objective(known, wanted)
+
+
+def _turned_objective(known: Known, wanted: ObjectiveMetric) -> Iterator[str]:
+    for path in matches(wanted.metric, measured_paths(known)):
+        usual = direction_of(known, path)
+        if wanted.direction and usual and wanted.direction != usual:
+            yield f"objective: {path} with direction {wanted.direction} is the opposite of what is usual ({usual})"
+
+
+def _unpublished(known: Known, trials: int) -> Iterator[str]:
+    if known.description is None:
+        yield (
+            f"no worker has published workload {known.parts.workload!r} yet, so its outputs, targets and own terms are checked "
+            "when a worker prepares the study"
+        )
+
+
+CAUTIONS = (
+    _many_weights,
+    _tuned_beside,
+    _dropped_losses,
+    _outside,
+    _another_total,
+    _unheard,
+    _young,
+    _unjudged,
+    _unlearnt,
+    _turned,
+    _unpublished,
+)

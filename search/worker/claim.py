@@ -1,0 +1,171 @@
+"""Claim work: in one short write transaction, find a study, plan its next trials, and take them under a lease."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from search.analysis import importance
+from search.definition.schema import Objective, StudyDefinition
+from search.objective.anchors import resolved, wanted
+from search.planning.history import recalled
+from search.planning.plan import End, History, Run, Score, plan
+from search.planning.rescoring import measurements, objective_of, score
+from search.sampling import suggest
+from search.validation import normalize
+from storage import answers, leases, studies, trials
+from storage.database import Database, Session
+from storage.errors import StorageError
+from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
+from storage.rivals import search_indices
+
+log = structlog.get_logger("steelyard.worker")
+
+PREFLIGHT = "preflight"
+COHORT = "cohort"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker holds: a study to prepare, or a cohort of its trials to train.
+
+    `objective` is the study's, with numbers for what it is relative to as far as they were known when the cohort was claimed.
+    `indices` has the place of each search trial of the cohort among the study's, by number, where the study has a pruner.
+    """
+
+    study: StudyRecord
+    definition: StudyDefinition
+    lease: LeaseRecord
+    cohort: int | None = None
+    trials: tuple[TrialRecord, ...] = ()
+    indices: Mapping[int, int] = field(default_factory=dict)
+    objective: Objective | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims, for how long, and what it can train."""
+
+    worker_id: int
+    name: str
+    workloads: Collection[str]
+    lease_seconds: float
+
+
+class PlanningFailed(Exception):
+    """A study's stored definition or its plan raised: an error of ours, or a definition of a newer version."""
+
+    def __init__(self, study: StudyRecord, error: Exception) -> None:
+        self.study = study
+        super().__init__(f"study {study.name} cannot be planned: {type(error).__name__}: {error}")
+
+
+def claim(database: Database, claimant: Claimant) -> Claim | None:
+    """Take the next work there is for this worker, or None. Studies that are over are ended on the way.
+
+    A study that cannot be planned is ended FAILED, so that it does not stand in the way of all others.
+    """
+    try:
+        return _claim(database, claimant)
+    except PlanningFailed as failed:
+        log.exception("study cannot be planned", study=failed.study.name)
+        with database.writing() as session:
+            reason = Reason("internal_error", str(failed))
+            studies.end_study(session, failed.study.id, StudyState.FAILED, reason, database.now(session))
+        return None
+
+
+def _claim(database: Database, claimant: Claimant) -> Claim | None:
+    skip: set[int] = set()
+    with database.writing() as session:
+        now = database.now(session)
+        while study := studies.lock_next_study(session, claimant.workloads, skip=skip):
+            try:
+                found = _claim_from(session, study, claimant, now)
+            except StorageError:
+                raise
+            except Exception as error:
+                raise PlanningFailed(study, error) from error
+            if found:
+                return found
+            skip.add(study.id)
+    return None
+
+
+def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: datetime) -> Claim | None:
+    definition = definition_of(study)
+    if study.prepared:
+        return _claim_cohort(session, study, definition, claimant, now)
+    if reason := suggest.unavailable(definition):  # told before a preflight loads TensorFlow for nothing
+        studies.end_study(session, study.id, StudyState.FAILED, reason, now)
+        return None
+    lease = leases.acquire(session, study.id, claimant.worker_id, PREFLIGHT, claimant.lease_seconds, now)
+    return Claim(study, definition, lease)
+
+
+def definition_of(study: StudyRecord) -> StudyDefinition:
+    """Return the stored study's definition, with its budget."""
+    return normalize.restored(study.definition, trials=study.trial_budget, name=study.name)
+
+
+def _claim_cohort(
+    session: Session, study: StudyRecord, definition: StudyDefinition, claimant: Claimant, now: datetime
+) -> Claim | None:
+    chosen = again(trials.waiting_trials(session, study.id), study.cohort_size or 1) or _planned(session, study, definition, now)
+    if not chosen:
+        return None
+    lease = leases.acquire(session, study.id, claimant.worker_id, COHORT, claimant.lease_seconds, now)
+    cohort = trials.start_cohort(session, study, chosen, lease, engine=study.engine or "", worker=claimant.name, now=now)
+    pruned = definition.search.pruner is not None
+    indices = search_indices(session, study.id, [trial.number for trial in chosen]) if pruned else {}
+    return Claim(study, definition, lease, cohort, tuple(chosen), indices, objective_of(session, study.id, definition))
+
+
+def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
+    """Choose which waiting trials go together: the first, and those after it, as many as the most cautious of them allows."""
+    chosen: list[TrialRecord] = []
+    for trial in waiting:
+        size = min(size, trial.cohort_limit or size)
+        if len(chosen) + 1 > size:
+            break
+        chosen.append(trial)
+    return chosen
+
+
+def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord]:
+    """Ask the plan, and write down what it says: new trials, or the study's end."""
+    step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
+    if isinstance(step, Score):
+        score(session, study, definition, step.anchors)
+        step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
+    if isinstance(step, End):
+        if step.state is StudyState.COMPLETE:
+            importance.analyse(session, study, definition, now)
+        studies.end_study(session, study.id, step.state, step.reason, now)
+    if not isinstance(step, Run):
+        return []
+    running = [trial.number for trial in trials.running_trials(session, study.id)]
+    return trials.add_trials(session, study, step.trials, beside=running, now=now)
+
+
+def history_of(session: Session, study: StudyRecord, definition: StudyDefinition) -> History:
+    """Read what the plan may know of a study."""
+    counts = trials.count_by_role(session, study.id)
+    fixed = trials.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
+    confirmations = trials.trials_of(session, study.id, roles=[Role.CONFIRMATION])
+    anchors = answers.anchors_of(session, study.id)
+    return History(
+        budget=study.trial_budget,
+        counts=counts,
+        trials=recalled(session, study, definition),
+        references=[trial for trial in fixed if trial.role is Role.REFERENCE],
+        baselines=[trial for trial in fixed if trial.role is Role.BASELINE],
+        confirmed=frozenset((trial.confirms, trial.seed) for trial in confirmations if trial.confirms is not None),
+        next_number=sum(counts.values()),
+        initial=answers.initial_values(session, study.id),
+        anchors=anchors,
+        measurements=measurements(session, study, fixed) if wanted(resolved(definition.objective, anchors)) else (),
+    )

@@ -1,0 +1,142 @@
+"""One cohort's training as its worker sees it: what the child says comes in, what is stored goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from search.definition import space
+from search.definition.rules import ADAPTIVE
+from search.definition.schema import Objective, StudyDefinition
+from search.objective.outcomes import Curve, outcome, unpacked, unpacked_weights
+from search.planning.rescoring import objective_of
+from search.validation import normalize
+from search.worker.child_process import Message
+from search.worker.claim import Claim
+from search.worker.lease_keeper import Holding
+from search.worker.rungs import Rungs
+from storage import leases, trials
+from storage.database import Database, Session
+from storage.fencing import fence
+from storage.records import Outcome, Reason, Role, TrialRecord, TrialState
+
+EpochReports = Mapping[int, trials.EpochReport]
+
+
+class CohortRun:
+    """Collects a cohort's reports, and records them under its lease, several messages in one transaction."""
+
+    def __init__(self, database: Database, claim: Claim, holding: Holding) -> None:
+        self._database, self._claim, self._holding = database, claim, holding
+        self._curves = {trial.number: Curve() for trial in claim.trials}
+        self._roles = {trial.number: trial.role for trial in claim.trials}
+        self._epochs: list[EpochReports] = []
+        self._moving = {trial.number for trial in claim.trials if _moves(claim.definition, trial)}
+        self._ends: list[Message] = []
+        self._rungs = Rungs(database, claim)
+        self.trained = False
+        self.traces = 0  # graphs that the child has traced in its life
+        self.recorded = False
+        self.failed = False  # some setting raised
+
+    def order(self) -> dict[str, Any]:
+        """Return the message that has the child train this cohort."""
+        study = self._claim.study
+        return {
+            "do": "train",
+            "study": study.id,
+            "definition": normalize.shown(self._claim.definition),
+            "cohort_size": study.cohort_size,
+            "engine": study.engine,
+            "settings": [
+                {**_setting(self._claim.definition, trial), "rungs": list(self._rungs.of(trial.number))}
+                for trial in self._claim.trials
+            ],
+        }
+
+    def hear(self, message: Message) -> None:
+        """Take in one message of the child."""
+        match message["is"]:
+            case "epoch":
+                self._hear_epoch(message)
+            case "ended":
+                self._hear_end(message)
+            case "rung":
+                self._rungs.ask(message)
+            case "trained":
+                self.trained = True
+                self.traces = int(message.get("traces", 0))
+
+    def _hear_epoch(self, message: Message) -> None:
+        epoch, share = int(message["epoch"]), float(message["seconds"]) / len(message["numbers"])
+        reports, weights = unpacked(message), unpacked_weights(message, self._moving)
+        for number, measured in reports.items():
+            self._curves[number].add(epoch, measured)
+        epochs = {n: trials.EpochReport(epoch, each.train, each.validation, share, weights[n]) for n, each in reports.items()}
+        self._epochs.append(epochs)
+
+    def _hear_end(self, message: Message) -> None:
+        self.failed |= message["state"] == TrialState.FAILED
+        self._ends.append(message)
+
+    def _outcomes(self, session: Session) -> list[Outcome]:
+        """Score the trials that ended. The study is locked: whoever resolves a relative objective scores all that ended before."""
+        objective = objective_of(session, self._claim.study.id, self._claim.definition)
+        return [self._outcome(message, objective) for message in self._ends]
+
+    def _outcome(self, message: Message, objective: Objective) -> Outcome:
+        told, number = message.get("reason"), int(message["number"])
+        reason = Reason(told["code"], told["message"], told.get("at")) if told else None
+        judged = None if self._roles[number] is Role.REFERENCE else objective
+        return outcome(number, self._curves[number], judged, TrialState(message["state"]), reason, int(message["epochs"]))
+
+    @property
+    def asked(self) -> bool:
+        """Tell whether the child waits for us, at a rung."""
+        return self._rungs.asked
+
+    def answer(self) -> Message | None:
+        """Return what the child waits for, if it waits. None too as long as its numbers are not stored: the database is away."""
+        return None if self._epochs else self._rungs.answer(self._curves)
+
+    def record(self) -> bool:
+        """Store what came since the last time. Returns False where the database is away: it is kept. Raises LeaseLost."""
+        if not (self._epochs or self._ends or self.trained):
+            return True
+        epochs, token, cohort = self._epochs, self._holding.token, self._claim.cohort or 0
+
+        def write(session: Session) -> None:
+            now = self._database.now(session)
+            fence(session, token, now)
+            for reports in epochs:
+                trials.record_epoch(session, token, cohort, reports, now)
+            if self._ends:
+                trials.record_outcomes(session, token, self._outcomes(session), now)
+
+        def finish(session: Session) -> None:
+            write(session)
+            leases.complete(session, token, self._database.now(session))
+
+        done = self._holding.finish(finish) if self.trained else self._holding.write(write)
+        if done:
+            self._epochs, self._ends = [], []
+            self.recorded = self.trained
+        return done
+
+
+def _moves(definition: StudyDefinition, trial: TrialRecord) -> bool:
+    setting = _setting(definition, trial)
+    return setting["rule"] != "fixed" or bool(setting["schedules"])
+
+
+def _setting(definition: StudyDefinition, trial: TrialRecord) -> dict[str, Any]:
+    schedules = space.schedules(definition, trial.parameters) if trial.rule is None else {}
+    return {
+        "number": trial.number,
+        "seed": trial.seed,
+        "weights": dict(trial.weights),
+        "test": trial.role is Role.CONFIRMATION,
+        "rule": trial.rule if trial.rule in ADAPTIVE else "fixed",
+        "schedules": {path: schedule.document() for path, schedule in schedules.items()},
+        "arguments": space.arguments(definition, trial.parameters),
+    }

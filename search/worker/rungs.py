@@ -1,0 +1,76 @@
+"""The rungs of one cohort as its worker sees them: when the child asks who shall end, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from search.objective.outcomes import Curve
+from search.sampling.pruning import hopeless, rungs
+from search.worker.child_process import Message
+from search.worker.claim import Claim
+from storage.database import Database
+from storage.errors import StorageBusy, StorageUnavailable
+from storage.records import Rival
+from storage.rivals import rivals
+
+log = structlog.get_logger("steelyard.worker")
+
+
+class Rungs:
+    """Judges a cohort's search trials at their rungs.
+
+    A trial is held against the cohort's own search trials, and against those that had ended when the cohort was claimed: for a new
+    cohort `planned_after` of its trials; for one that is tried again also what has ended since, its former companions above all.
+    So neither the pace of other workers nor that of this one decides anything.
+    """
+
+    def __init__(self, database: Database, claim: Claim) -> None:
+        self._database, self._claim = database, claim
+        self._asked: tuple[int, frozenset[int]] | None = None
+
+    def of(self, number: int) -> tuple[int, ...]:
+        """Return the epochs at which a trial of the cohort is judged; none for one that is no search trial."""
+        index = self._claim.indices.get(number)
+        return () if index is None else rungs(self._claim.definition, index)
+
+    def ask(self, message: Message) -> None:
+        """Take in that the child waits at a rung."""
+        self._asked = int(message["epoch"]), frozenset(message["numbers"])
+
+    @property
+    def asked(self) -> bool:
+        """Tell whether the child waits for an answer."""
+        return self._asked is not None
+
+    def answer(self, curves: Mapping[int, Curve]) -> Message | None:
+        """Return the answer that the child waits for. None where it waits for none, or the database is away: it is asked again."""
+        if self._asked is None:
+            return None
+        epoch, numbers = self._asked
+        try:
+            before = self._before(epoch)
+        except (StorageBusy, StorageUnavailable) as error:
+            log.warning("database away", error=str(error))
+            return None
+        cohort = self._of_cohort(epoch, curves)
+        judged = [rival for rival in cohort if rival.number in numbers]
+        others = [rival for rival in cohort if rival.number not in numbers]
+        objective = self._claim.objective or self._claim.definition.objective
+        ended = hopeless(self._claim.definition, objective, epoch, judged, [*others, *before])
+        self._asked = None
+        return {"do": "go_on", "epoch": epoch, "prune": [{"number": number, "why": why} for number, why in ended.items()]}
+
+    def _of_cohort(self, epoch: int, curves: Mapping[int, Curve]) -> list[Rival]:
+        """Return the cohort's search trials that were measured at the epoch, those that have ended since included."""
+        return [
+            Rival(number, index, curves[number].reports[epoch].validation)
+            for number, index in self._claim.indices.items()
+            if epoch in curves[number].reports
+        ]
+
+    def _before(self, epoch: int) -> Sequence[Rival]:
+        study, paths = self._claim.study, [entry.metric for entry in self._claim.definition.objective.metrics]
+        with self._database.reading() as session:
+            return rivals(session, study.id, epoch=epoch, paths=paths, until=study.sequence)

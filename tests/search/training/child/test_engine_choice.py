@@ -1,0 +1,112 @@
+"""Which strategy a study gets, how many settings at once, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import pytest
+from keras import layers
+
+from search.training.child import engine_choice
+from search.training.child.engine_choice import choose, fitting, threads, wanted_size
+from search.training.engine.cost import Cost, cost_of
+from tests.search.training.scenes import problem_of, rows, study, task, workload
+
+SMALL = Cost(trained_flops=1e6, shared_flops=0.0, own_convolutions=False, bytes_a_setting=2**20)
+LARGE = Cost(trained_flops=5e9, shared_flops=0.0, own_convolutions=True, bytes_a_setting=2**28)
+
+
+def _problem(*hidden: Any, inputs: int = 12, **training: Any) -> tuple[Any, Any]:
+    def build_model() -> keras.Model:
+        features = given = keras.Input((inputs,))
+        for layer in hidden:
+            features = layer()(features)
+        return keras.Model(given, {"a": layers.Dense(2)(features), "b": layers.Dense(1)(features)})
+
+    definition = study([task("a"), task("b")], training={"batch_size": 8, **training})
+    return definition, problem_of(definition, workload(build_model, rows(20, inputs=inputs, a=2, b=1)))
+
+
+def _square() -> Any:
+    return layers.Reshape((3, 4, 1))
+
+
+def _convolution(trainable: bool = True) -> Any:
+    return lambda: layers.Conv2D(4, 2, trainable=trainable)
+
+
+def test_small_dense_models_are_vectorized_and_say_why() -> None:
+    chosen = choose(*_problem(lambda: layers.Dense(8)))
+    assert (chosen.engine, chosen.cohort_size, chosen.threads) == ("vectorized", 16, 1)
+    assert "every operation vectorises" in chosen.why
+
+
+def test_convolutions_of_ones_own_are_unrolled() -> None:
+    chosen = choose(*_problem(_square, _convolution(), layers.Flatten))
+    assert (chosen.engine, chosen.cohort_size) == ("unrolled", engine_choice.UNROLLED_SIZE)
+
+
+def test_a_frozen_trunk_is_shared_by_vectorized_heads() -> None:
+    definition, problem = _problem(_square, _convolution(trainable=False), layers.Flatten)
+    cost = cost_of(problem)
+    assert not cost.own_convolutions
+    assert cost.shared_flops > 0
+    assert choose(definition, problem).engine == "vectorized"
+
+
+@pytest.mark.parametrize("optimizer", ["lamb", "adafactor", "muon"])
+def test_an_optimizer_that_couples_elements_trains_settings_one_by_one(optimizer: str) -> None:
+    chosen = choose(*_problem(lambda: layers.Dense(8), optimizer={"name": optimizer}))
+    assert (chosen.engine, chosen.cohort_size) == ("serial", 1)
+    assert "not elementwise" in chosen.why
+
+
+def test_a_model_bound_by_computation_is_trained_one_setting_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_choice, "BOUND_BY_COMPUTATION", 1.0)
+    chosen = choose(*_problem(lambda: layers.Dense(8)))
+    assert chosen.engine == "serial"
+    assert "bound by computation" in chosen.why
+
+
+def test_a_middling_model_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_choice, "SURELY_SMALL", 1.0)
+    chosen = choose(*_problem(lambda: layers.Dense(8)))
+    assert chosen.engine in ("serial", "vectorized")
+    assert "measured a setting and step: serial" in chosen.why
+
+
+@pytest.mark.parametrize(
+    ("search", "size"),
+    [
+        ({"trials": 64}, 16),  # TPE learns: small cohorts
+        ({"trials": 64, "sampler": {"name": "random"}}, 32),
+        ({"trials": 3, "confirmation": None}, 4),
+        ({"trials": 3}, 8),  # beside three baselines
+        ({"trials": 64, "cohort_size": 5}, 5),
+        ({"trials": 1, "cohort_size": 1}, 1),
+    ],
+)
+def test_the_cohort_is_as_large_as_the_sampler_can_use(search: dict[str, Any], size: int) -> None:
+    assert wanted_size(study([task("a"), task("b")], search=search)) == size
+
+
+def test_the_stack_fits_into_a_share_of_the_machines_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**20}  # 4 GiB, of which a quarter
+    monkeypatch.setattr(engine_choice.os, "sysconf", lambda name: memory[name])
+    assert fitting(LARGE) == 4
+    assert fitting(Cost(1.0, 0.0, False, 300 * 2**20)) == 2
+    assert fitting(Cost(1.0, 0.0, False, 2**40)) == 1
+
+
+def test_only_large_operations_are_shared_out_to_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_choice, "cores", lambda: 2)
+    assert threads("vectorized", SMALL, 16) == 1
+    assert threads("serial", LARGE, 1) == 2
+    assert threads("unrolled", LARGE, 4) == 1
+
+
+def test_the_cost_counts_the_matrix_products_of_one_forward_step() -> None:
+    _, problem = _problem(lambda: layers.Dense(8))
+    products = 2 * 8 * (12 * 8 + 8 * 2 + 8 * 1)  # 2 * batch * (inputs x units of each layer)
+    assert cost_of(problem).trained_flops == products

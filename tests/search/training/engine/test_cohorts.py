@@ -1,0 +1,228 @@
+"""Settings that are trained together: each equals its own `fit`, for every family of layers and every strategy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from search.training.engine.engine import stack_size
+from search.training.engine.group import groups
+from search.training.engine.strategies import STRATEGIES
+from search.training.interface import Setting
+from storage.records import TrialState
+from tests.search.training.engine.test_layers import PENALTY, TERMS, AddsLoss, Subclassed
+from tests.search.training.scenes import Recorder, engine_of, rows, study, task, workload
+from tests.search.training.twins import TwinRun
+
+COHORT = [
+    {"a.error": 1.5, "b.error": 0.5, "apart": 0.7},
+    {"a.error": 0.1, "b.error": 3.0, "apart": 0.0},
+    {"a.error": 1.0, "b.error": 1.0, "apart": 20.0},
+]
+
+
+def _model(*features_of: Callable[[Any], Any], inputs: tuple[int, ...] = (12,), dtype: str | None = None) -> Callable[[], Any]:
+    def build_model() -> keras.Model:
+        features = given = keras.Input(inputs, dtype=dtype)
+        for part in features_of:
+            features = part(features)
+        return keras.Model(given, {"a": layers.Dense(2)(features), "b": layers.Dense(1)(features)})
+
+    return build_model
+
+
+def _attention(features: Any) -> Any:
+    sequence = layers.Reshape((4, 3))(features)
+    return layers.Flatten()(layers.MultiHeadAttention(2, 3)(sequence, sequence))
+
+
+def _frozen_trunk(features: Any) -> Any:
+    trunk = layers.Conv2D(3, 2, trainable=False)(layers.Reshape((3, 4, 1))(features))
+    return layers.Dense(4, kernel_regularizer="l2", kernel_constraint="max_norm")(layers.Flatten()(trunk))
+
+
+FAMILIES: dict[str, Callable[[], Any]] = {
+    "dense": _model(lambda x: layers.Dense(6, activation="relu")(x)),
+    "batch normalisation": _model(lambda x: layers.BatchNormalization()(layers.Dense(5)(x))),
+    "layer normalisation": _model(lambda x: layers.LayerNormalization()(layers.Dense(5)(x))),
+    "dropout": _model(lambda x: layers.Dropout(0.4)(layers.Dense(8, activation="tanh")(x))),
+    "embedding": _model(
+        lambda x: layers.GlobalAveragePooling1D()(layers.Embedding(5, 3)(ops.cast(ops.abs(x) * 2, "int32") % 5)), inputs=(12,)
+    ),
+    "lstm": _model(lambda x: layers.LSTM(3)(layers.Reshape((4, 3))(x))),
+    "gru with dropout": _model(lambda x: layers.GRU(3, dropout=0.2)(layers.Reshape((4, 3))(x))),
+    "attention": _model(_attention),
+    "conv1d": _model(lambda x: layers.Flatten()(layers.Conv1D(3, 2, activation="relu")(layers.Reshape((12, 1))(x)))),
+    "conv2d": _model(lambda x: layers.Flatten()(layers.Conv2D(3, 2, activation="relu")(layers.Reshape((3, 4, 1))(x)))),
+    "depthwise": _model(lambda x: layers.Flatten()(layers.DepthwiseConv2D(2)(layers.Reshape((3, 2, 2))(x)))),
+    "frozen trunk, regularised and constrained head": _model(_frozen_trunk),
+    "add_loss": _model(lambda x: AddsLoss()(layers.Dense(5)(x))),
+    "subclassed": Subclassed,
+}
+UNROLLED = ("dense", "dropout", "conv2d", "frozen trunk, regularised and constrained head")
+CASES = [(kind, "vectorized") for kind in FAMILIES] + [(kind, "unrolled") for kind in UNROLLED]
+
+
+def _definition(penalties: bool = True, **training: Any) -> Any:
+    tasks = [task("a", metrics=["mae", "r2"]), task("b", "mean_absolute_error")]
+    return study(tasks, [PENALTY] if penalties else [], training={"epochs": 3, "batch_size": 8, **training})
+
+
+def _settings(*weights: dict[str, float], seed: int = 5) -> list[Setting]:
+    return [Setting(number, seed, each) for number, each in enumerate(weights)]
+
+
+@pytest.mark.parametrize(("kind", "strategy"), CASES)
+def test_every_setting_of_a_cohort_equals_its_own_fit(kind: str, strategy: str, float64: None) -> None:
+    bound = workload(FAMILIES[kind], rows(20, inputs=12, a=2, b=1))  # 20 rows in batches of 8: the last has 4
+    definition = _definition()
+    engine, recorder = engine_of(definition, bound, strategy, 4), Recorder()
+    engine.train(_settings(*COHORT), definition.training, recorder)
+    for number in (0, 1) if kind == "dense" else (0,):
+        twin = TwinRun(bound, TERMS, COHORT[number], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=3, seed=5)
+        for ours, theirs in zip(engine.variables(number)[:-1], twin.variables, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
+        assert recorder.values(number, 3, "train") == pytest.approx(twin.train[2], abs=1e-8)
+
+
+@pytest.mark.parametrize("strategy", ["vectorized", "unrolled"])
+def test_terms_equal_those_of_fit_in_float32_without_penalties(strategy: str) -> None:
+    bound = workload(FAMILIES["batch normalisation"], rows(20, inputs=12, a=2, b=1))
+    definition = _definition(penalties=False, epochs=1)
+    weights = [{path: value for path, value in each.items() if path != "apart"} for each in COHORT]
+    engine, recorder = engine_of(definition, bound, strategy, 4), Recorder()
+    engine.train(_settings(*weights), definition.training, recorder)
+    terms = {path: term for path, term in TERMS.items() if path != "apart"}
+    twin = TwinRun(bound, terms, weights[1], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=1, seed=5)
+    assert recorder.values(1, 1, "train") == pytest.approx(twin.train[0], abs=1e-4)
+
+
+class Reversal(layers.Layer):
+    """Passes its input on, and its gradient turned round: adversarial training's layer (Ganin 2015)."""
+
+    def call(self, x: Any) -> Any:
+        @ops.custom_gradient
+        def reverse(x: Any) -> Any:
+            return x, lambda *upstream, **_: -1.0 * upstream[0]
+
+        return reverse(x)
+
+
+@pytest.mark.parametrize("strategy", ["vectorized", "unrolled", "serial"])
+def test_a_gradient_of_the_users_own_reaches_every_setting(strategy: str, float64: None) -> None:
+    bound = workload(_model(lambda x: Reversal()(layers.Dense(5)(x))), rows(20, inputs=12, a=2, b=1))
+    definition = _definition()
+    engine = engine_of(definition, bound, strategy, 4)
+    engine.train(_settings(*COHORT[:2]), definition.training, Recorder())
+    twin = TwinRun(bound, TERMS, COHORT[1], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=3, seed=5)
+    for ours, theirs in zip(engine.variables(-1)[:-1], twin.variables, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("strategy", ["vectorized", "unrolled"])
+def test_metrics_of_a_cohort_are_those_of_its_settings_alone(strategy: str, float64: None) -> None:
+    bound = workload(FAMILIES["dense"], rows(20, inputs=12, a=2, b=1), metrics={"own": lambda batch: ops.mean(batch.outputs["b"])})
+    tasks = [task("a", metrics=["mae", "r2", "rmse"]), task("b", metrics=[{"name": "own", "metric": "own"}])]
+    definition = study(tasks, [PENALTY], training={"epochs": 2, "batch_size": 8})
+    together, alone = Recorder(), Recorder()
+    engine_of(definition, bound, strategy, 4).train(_settings(*COHORT), definition.training, together)
+    engine_of(definition, bound).train(_settings(*COHORT), definition.training, alone)
+    assert {"a.mae", "a.r2", "a.rmse", "b.own", "apart.violations"} <= set(alone.values(0, 2))
+    for number in range(3):
+        for epoch in (0, 1, 2):
+            assert together.values(number, epoch) == pytest.approx(alone.values(number, epoch), abs=1e-9)
+
+
+@pytest.mark.parametrize("strategy", ["vectorized", "unrolled"])
+def test_clipping_by_norm_is_by_each_settings_own_norm(strategy: str, float64: None) -> None:
+    bound = workload(FAMILIES["dense"], rows(20, inputs=12, a=2, b=1))
+    for config in ({"global_clipnorm": 0.05}, {"clipnorm": 0.05}):
+        definition = _definition(optimizer={"name": "sgd", "config": {"learning_rate": 0.5, **config}})
+        engine = engine_of(definition, bound, strategy, 4)
+        engine.train(_settings(*COHORT), definition.training, Recorder())
+        optimizer = keras.optimizers.SGD(0.5, **config)
+        twin = TwinRun(bound, TERMS, COHORT[2], optimizer=optimizer, batch_size=8, epochs=3, seed=5)
+        for ours, theirs in zip(engine.variables(2)[:-1], twin.variables, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("strategy", ["vectorized", "unrolled"])
+def test_beside_a_diverging_neighbour_the_others_keep_every_bit(strategy: str) -> None:
+    bound = workload(FAMILIES["dense"], rows(20, inputs=12, a=2, b=1))
+    definition = _definition()
+    healthy, beside = Recorder(), Recorder()
+    bad = {"a.error": math.inf, "b.error": 1.0, "apart": 1.0}
+    engine_of(definition, bound, strategy, 4).train(_settings(*COHORT), definition.training, healthy)
+    engine_of(definition, bound, strategy, 4).train(_settings(COHORT[0], bad, COHORT[2]), definition.training, beside)
+    assert beside.states() == {0: TrialState.COMPLETE, 1: TrialState.DIVERGED, 2: TrialState.COMPLETE}
+    for number in (0, 2):
+        assert beside.values(number, 3) == healthy.values(number, 3)
+
+
+def test_settings_that_go_on_are_moved_to_a_smaller_stack_and_stay_the_same(float64: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.training.engine.engine.SECONDS_A_TRACE", 0.0)
+    bound = workload(FAMILIES["batch normalisation"], rows(20, inputs=12, a=2, b=1))
+    definition = _definition()
+    bad = {"a.error": math.inf, "b.error": 1.0, "apart": 1.0}
+    engine, shrunk, alone = engine_of(definition, bound, "vectorized", 4), Recorder(), Recorder()
+    engine.train(_settings(bad, bad, COHORT[1], bad), definition.training, shrunk)
+    assert engine.stack_sizes() == [2, 4]
+    engine_of(definition, bound).train([Setting(2, 5, COHORT[1])], definition.training, alone)
+    assert shrunk.values(2, 3) == pytest.approx(alone.values(2, 3), abs=1e-9)
+
+
+def test_settings_of_several_seeds_are_trained_in_groups_of_one_seed(float64: None) -> None:
+    bound = workload(FAMILIES["dropout"], rows(20, inputs=12, a=2, b=1))
+    definition = _definition()
+    mixed = [Setting(0, 1, COHORT[0]), Setting(1, 2, COHORT[0]), Setting(2, 1, COHORT[1])]
+    together, alone = Recorder(), Recorder()
+    engine_of(definition, bound, "vectorized", 4).train(mixed, definition.training, together)
+    engine_of(definition, bound).train(mixed, definition.training, alone)
+    for number in range(3):
+        assert together.values(number, 3) == pytest.approx(alone.values(number, 3), abs=1e-9)
+
+
+def test_groups_have_one_seed_and_at_most_the_limit() -> None:
+    mixed = [Setting(number, number % 2, {}) for number in range(7)]
+    assert [[setting.number for setting in group] for group in groups(mixed, 3)] == [[0, 2, 4], [6], [1, 3, 5]]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "count", "limit", "size"),
+    [
+        ("vectorized", 16, 16, 16),
+        ("vectorized", 1, 16, 8),  # free places are cheaper than another trace
+        ("vectorized", 9, 16, 16),
+        ("unrolled", 3, 8, 4),
+        ("unrolled", 1, 8, 1),
+        ("unrolled", 5, 5, 5),
+        ("serial", 1, 1, 1),
+    ],
+)
+def test_a_stack_is_a_power_of_two_within_the_limit(strategy: str, count: int, limit: int, size: int) -> None:
+    assert stack_size(count, limit, STRATEGIES[strategy]) == size
+
+
+def test_out_of_memory_halves_the_cohort_and_every_setting_completes(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+
+    bound = workload(FAMILIES["dense"], rows(20, inputs=12, a=2, b=1))
+    definition = _definition()
+    engine, recorder = engine_of(definition, bound, "vectorized", 4), Recorder()
+    whole = engine._train_epoch
+
+    def too_large(group: Any, epoch: int, observer: Any) -> Any:
+        if group.stack.size > 2 and epoch == 2:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return whole(group, epoch, observer)
+
+    monkeypatch.setattr(engine, "_train_epoch", too_large)
+    engine.train(_settings(*COHORT), definition.training, recorder)
+    assert recorder.states() == dict.fromkeys(range(3), TrialState.COMPLETE)
+    assert max(engine.stack_sizes()) == 2

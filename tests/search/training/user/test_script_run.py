@@ -1,0 +1,154 @@
+"""A file that `script(best)` wrote, run in this process: it trains and measures as the engine does, whatever form the data have."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from search.definition.schema import StudyDefinition
+from search.export.best_weights import how_to_use
+from search.export.script import script
+from search.training.child.describe import _code, _forms
+from search.training.interface import Setting
+from search.training.problem.workload import OpenedWorkload
+from search.validation import normalize
+from search.workloads import registry
+from search.workloads.base import bind
+from tests.search.training.scenes import Recorder, engine_of, rows, study, task
+
+PLACE = "workload_of_a_test"
+X, Y = rows(20, a=1, b=2)
+ROW_WEIGHTS = {"a": np.linspace(0, 1, 20)}
+WEIGHTS = {"a.error": 1.0, "b.error": 0.25}
+TASKS = [task("a", metrics=["mae", "r2"]), task("b", metrics=["mse"])]
+
+
+def _named() -> keras.Model:
+    inputs = keras.Input((3,))
+    hidden = keras.layers.Dense(4, activation="tanh")(inputs)
+    return keras.Model(inputs, {"a": keras.layers.Dense(1)(hidden), "b": keras.layers.Dense(2)(hidden)})
+
+
+def _listed() -> keras.Model:
+    inputs = keras.Input((3,))
+    hidden = keras.layers.Dropout(0.5)(keras.layers.Dense(4, activation="tanh")(inputs))
+    return keras.Model(inputs, [keras.layers.Dense(2, name="b")(hidden), keras.layers.Dense(1, name="a")(hidden)])
+
+
+class Subclassed(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = keras.layers.Dense(1), keras.layers.Dense(2)
+
+    def call(self, x: Any) -> Any:
+        return {"a": self.a(x), "b": self.b(x)}
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """An importable module, registered as the workload `mine`."""
+    module = ModuleType(PLACE)
+    monkeypatch.setitem(sys.modules, PLACE, module)
+    monkeypatch.setenv(registry.VARIABLE, f"mine={PLACE}")
+    return module
+
+
+def _ran(place: ModuleType, definition: StudyDefinition, weights: dict[str, float]) -> tuple[dict[str, Any], dict[str, float]]:
+    """Train by the engine; return the namespace of the script that should do the same, and what the engine measured."""
+    bound = bind("mine", place, {})
+    engine, recorder = engine_of(definition, bound), Recorder()
+    engine.train([Setting(0, 5, weights)], definition.training, recorder)
+    opened, shown = OpenedWorkload(bound), normalize.shown(definition)
+    stored = recorder.values(0, definition.training.epochs)
+    best = {
+        **how_to_use(definition, weights, tuple(opened.outputs)),
+        "study": {"name": "s"},
+        "trial": 0,
+        "picked_by": "objective",
+        "seeds": [5],
+        "epoch": definition.training.epochs,
+        "weights": weights,
+        "schedules": {},
+        "terms": {"tasks": shown["tasks"], "penalties": []},
+        "objective": {"values": stored},
+        "metrics": {"validation": stored},
+        "baselines": {},
+        "training": shown["training"],
+        "workload": {"name": "mine", "options": {}, **_code("mine", place), **_forms(opened)},
+    }
+    namespace: dict[str, Any] = {"__name__": "train"}
+    exec(script(best), namespace)  # written a line above
+    return namespace, stored
+
+
+@pytest.mark.parametrize(
+    ("build", "data", "plain"),
+    [
+        (_named, (X, Y), True),
+        (Subclassed, (X, Y), True),
+        (_listed, (X, Y), False),
+        (_named, (X, Y, ROW_WEIGHTS), False),
+        (_named, (X, Y, np.linspace(0, 1, 20)), False),
+        (_named, (X, {**Y, "unused": Y["a"]}), False),
+        (_named, ({"only": X}, Y), True),
+    ],
+    ids=["dict", "subclassed", "list", "weights of a target", "weights of rows", "a target more", "inputs by name"],
+)
+def test_it_trains_and_measures_as_the_engine_does(place: ModuleType, build: Any, data: Any, plain: bool) -> None:
+    def build_model() -> keras.Model:
+        if not isinstance(data[0], dict):
+            return build()
+        inner = build()
+        inputs = {"only": keras.Input((3,), name="only")}
+        return keras.Model(inputs, inner(inputs["only"]))
+
+    place.build_model = build_model
+    place.load_data = lambda: {"train": data, "validation": data}
+    namespace, stored = _ran(place, study(TASKS, training={"epochs": 3, "batch_size": 8}), WEIGHTS)
+    assert ("LOSSES" in namespace) == plain
+    measured = namespace["measured"](namespace["train"](5), "validation")
+    assert set(measured) == set(stored)
+    assert measured == pytest.approx(stored, rel=1e-4)
+
+
+def test_a_single_unnamed_target_is_trained(place: ModuleType) -> None:
+    def build_model() -> keras.Model:
+        inputs = keras.Input((3,))
+        return keras.Model(inputs, keras.layers.Dense(1, name="a")(inputs))
+
+    place.build_model = build_model
+    place.load_data = lambda: {"train": (X, Y["a"]), "validation": (X, Y["a"])}
+    namespace, stored = _ran(place, study([task("a", metrics=["mae"])], training={"epochs": 2, "batch_size": 8}), {"a.error": 2.0})
+    assert namespace["measured"](namespace["train"](5), "validation") == pytest.approx(stored, rel=1e-4)
+
+
+def test_labels_without_their_last_axis_are_measured_by_keras(place: ModuleType) -> None:
+    def build_model() -> keras.Model:
+        inputs = keras.Input((3,))
+        heads = {"a": keras.layers.Dense(1, name="a")(inputs), "b": keras.layers.Dense(3, name="b")(inputs)}
+        return keras.Model(inputs, heads)
+
+    odd, kind = (X[:, 0] > 0).astype("int32"), np.arange(20) % 3
+    place.build_model = build_model
+    place.load_data = lambda: {"train": (X, {"a": odd, "b": kind}), "validation": (X, {"a": odd, "b": kind})}
+    tasks = [
+        task("a", "binary_crossentropy", ["accuracy", "auc", "precision"], from_logits=True),
+        task("b", "sparse_categorical_crossentropy", ["accuracy"], from_logits=True),
+    ]
+    namespace, stored = _ran(place, study(tasks, training={"epochs": 3, "batch_size": 8}), WEIGHTS)
+    assert "probabilities" in namespace
+    assert namespace["measured"](namespace["train"](5), "validation") == pytest.approx(stored, rel=1e-4)
+
+
+def test_weights_that_name_no_target_are_refused(place: ModuleType) -> None:
+    place.build_model = _named
+    given = (X, Y, {"c": np.ones(20)})
+    place.load_data = lambda: {"train": given, "validation": given}
+    namespace, _ = _ran(place, study(TASKS, training={"epochs": 1, "batch_size": 8}), WEIGHTS)
+    with pytest.raises(AssertionError, match=r"weights of \['c'\]"):
+        namespace["train"](5)

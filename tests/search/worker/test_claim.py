@@ -1,0 +1,93 @@
+"""What a worker claims, with a real database."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import pytest
+
+from search.definition import space
+from search.sampling import suggest
+from search.validation import normalize
+from search.worker.claim import PREFLIGHT, Claimant, claim
+from storage import answers, leases, studies, trials
+from storage.database import Database
+from storage.records import Outcome, PlannedTrial, Role, StudyState, TrialState
+from tests.search.definitions import define, log_range, study
+from tests.storage import scenes
+from tests.storage.scenes import NOW
+
+
+def submitted(database: Database, sampler: str, **search: Any) -> None:
+    current = {} if search else {"current": 1}
+    definition = define({**study(log_range(**current), sampler={"name": sampler}, **search), "name": "study"})
+    new = scenes.new_study(
+        definition=normalize.stored(definition),
+        workload=definition.workload.name,
+        trial_budget=space.trial_budget(definition),
+        terms=normalize.term_records(definition),
+    )
+    with database.writing() as session:
+        studies.create_study(session, new, NOW)
+
+
+def claimant(database: Database) -> Claimant:
+    with database.writing() as session:
+        worker = scenes.register(session, workloads=["ads"])
+    return Claimant(worker, "worker", ["ads"], 45)
+
+
+@pytest.fixture
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(suggest.importlib.util, "find_spec", lambda name: None if name == "torch" else found(name))
+
+
+@pytest.mark.usefixtures("without_torch")
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_study_whose_sampler_is_not_installed_fails_at_its_first_claim(database: Database, prepared: bool) -> None:
+    submitted(database, "gp")
+    if prepared:
+        with database.writing() as session:
+            scenes.prepare(session, studies.get_study(session, "study"))
+    assert claim(database, claimant(database)) is None
+    with database.reading() as session:
+        found = studies.get_study(session, "study")
+    assert (found.state, found.reason and found.reason.code) == (StudyState.FAILED, "sampler_unavailable")
+
+
+def trained(database: Database, count: int) -> None:
+    """Train so many search trials of the study to COMPLETE; those with a weight below 1 are worse by ten."""
+    with database.writing() as session:
+        record = scenes.prepare(session, studies.get_study(session, "study"))
+        planned = [
+            PlannedTrial(Role.SEARCH, None, {"t0.error": 0.5 + i / 10}, {"t0.error": 0.5 + i / 10}, 0, "random")
+            for i in range(count)
+        ]
+        trials.add_trials(session, studies.lock_study(session, record.id), planned, beside=(), now=NOW)
+        lease = scenes.start(session, studies.lock_study(session, record.id))
+        outcomes = [Outcome(i, TrialState.COMPLETE, 2, value=i - 10.0 * (i < 5), feasible=True) for i in range(count)]
+        trials.record_outcomes(session, lease.token, outcomes, NOW)
+        leases.complete(session, lease.token, NOW)
+
+
+def test_a_study_that_comes_to_its_end_keeps_what_matters_in_it(database: Database) -> None:
+    submitted(database, "random", baselines=[], confirmation=None, trials=12)
+    trained(database, 12)
+    assert claim(database, claimant(database)) is None
+    with database.reading() as session:
+        found = studies.get_study(session, "study")
+        kept = answers.find_analysis(session, found.id, "sensitivity")
+    assert found.state is StudyState.COMPLETE
+    assert kept is not None
+    assert kept.sequence == found.sequence == 12
+    assert kept.document["shares"]["objective"] == {"t0.error": 1.0}
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_a_study_of_another_sampler_is_claimed_for_its_preflight(database: Database) -> None:
+    submitted(database, "cmaes")
+    claimed = claim(database, claimant(database))
+    assert claimed is not None
+    assert claimed.lease.purpose == PREFLIGHT

@@ -1,0 +1,266 @@
+"""The worker's side of a training, with a child that plays a script: what is stored, and what becomes of the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from search.definition import space
+from search.validation import normalize
+from search.worker import claim as claim_module
+from search.worker.child_process import ChildLost
+from search.worker.claim import Claim, Claimant, claim
+from search.worker.lease_keeper import Holding
+from search.worker.worker import Worker, WorkerSettings
+from storage import leases, studies, trials, workers
+from storage.database import Database
+from storage.errors import LeaseLost, StorageUnavailable
+from storage.records import StudyState, TrialState
+from storage.studies import NewStudy
+from tests.search.definitions import define, flagship
+
+PREPARED = {
+    "is": "prepared",
+    "cohort_size": 4,
+    "engine": "vectorized",
+    "threads": 1,
+    "why": "small",
+    "warnings": [],
+    "traces": 2,
+}
+
+
+class Scripted:
+    """A child that says what it is told to: one list of messages a call, ChildLost where an exception stands."""
+
+    threads = 1
+
+    def __init__(self, *turns: Sequence[Any]) -> None:
+        self.turns = list(turns)
+        self.orders: list[Any] = []
+        self.ended = False
+
+    def send(self, order: Any) -> None:
+        self.orders.append(order)
+
+    def messages(self, seconds: float) -> Iterator[Any]:
+        for message in self.turns.pop(0) if self.turns else ():
+            if isinstance(message, Exception):
+                raise message
+            yield message
+
+    def end(self) -> None:
+        self.ended = True
+
+
+class Scene:
+    """A study in a real database, a worker, and a script for its child."""
+
+    def __init__(self, database_url: str, objective: Mapping[str, Any] | None = None, **search: Any) -> None:
+        document = flagship()
+        document["objective"] |= objective or {}
+        document["search"] = {**document["search"], "trials": 3, "confirmation": None, **search}
+        definition = define(document)
+        self.database = Database(database_url)
+        with self.database.writing() as session:
+            new = NewStudy(
+                name="x",
+                definition=normalize.stored(definition),
+                definition_version=1,
+                definition_sha256=normalize.definition_sha256(definition),
+                problem_sha256=normalize.problem_sha256(definition),
+                workload="digits",
+                description=None,
+                labels={},
+                warnings=(),
+                trial_budget=space.trial_budget(definition),
+                terms=normalize.term_records(definition),
+            )
+            studies.create_study(session, new, self.database.now(session))
+        self.worker = Worker(WorkerSettings(database_url, poll_seconds=0.0))
+        self.worker._register()
+
+    def play(self, *turns: Sequence[Any]) -> Scripted:
+        """Have the worker claim once and do it with a child that plays these turns."""
+        child = Scripted(*turns)
+        self.worker._child = child  # type: ignore[assignment]
+        work = self.claim()
+        assert work is not None
+        self.worker._do(work)
+        return child
+
+    def claim(self) -> Claim | None:
+        return claim(self.database, self.worker._claimant)
+
+    def study(self) -> Any:
+        with self.database.reading() as session:
+            return studies.get_study(session, "x")
+
+    def trials(self) -> list[Any]:
+        with self.database.reading() as session:
+            return trials.trials_of(session, self.study().id)
+
+
+@pytest.fixture
+def scene(database_url: str) -> Iterator[Scene]:
+    made = Scene(database_url)
+    yield made
+    made.worker._close()
+    made.database.close()
+
+
+def epoch(number: int, *settings: int) -> dict[str, Any]:
+    terms = {path: [0.5] * len(settings) for path in ("digit.crossentropy", "parity.crossentropy", "agreement")}
+    metrics = {"digit.sparse_categorical_accuracy": [0.9] * len(settings), "parity.binary_accuracy": [0.8] * len(settings)}
+    told = {"train": terms, "validation": {**terms, **metrics, "agreement.violations": [0.0] * len(settings)}}
+    return {"is": "epoch", "epoch": number, "numbers": list(settings), "seconds": 0.1, **told}
+
+
+def ended(number: int, state: str = "COMPLETE") -> dict[str, Any]:
+    return {"is": "ended", "number": number, "state": state, "epochs": 10, "reason": None}
+
+
+TRAINED = {"is": "trained", "seconds": 1.0, "traces": 2}
+
+
+def test_a_preflight_that_passes_prepares_the_study(scene: Scene) -> None:
+    scene.play([{"is": "progress", "step": 0}], [PREPARED])
+    study = scene.study()
+    assert (study.state, study.cohort_size, study.engine, study.engine_why) == (StudyState.RUNNING, 4, "vectorized", "small")
+
+
+def test_a_refused_study_is_failed_with_the_reason_and_the_child_is_let_go(scene: Scene) -> None:
+    child = scene.play([{"is": "refused", "reason": {"code": "term_failed", "message": "no", "at": "ads.py:3"}, "traces": 0}])
+    study = scene.study()
+    assert (study.state, study.reason.at) == (StudyState.FAILED, "ads.py:3")
+    assert child.ended  # a warm one would not see what the user mends
+
+
+def test_a_cohort_is_recorded_and_its_lease_completed(scene: Scene) -> None:
+    scene.play([PREPARED])
+    numbers = (0, 1, 2, 3)
+    scene.play([epoch(0, *numbers), epoch(10, *numbers)], [*map(ended, numbers), TRAINED])
+    assert [(t.number, t.state, t.value) for t in scene.trials()] == [
+        (n, TrialState.COMPLETE, pytest.approx(0.85)) for n in numbers
+    ]
+    assert scene.claim() is None
+    assert scene.study().state is StudyState.COMPLETE
+
+
+def test_what_ended_before_the_child_was_lost_is_kept_and_the_rest_charged(scene: Scene) -> None:
+    scene.play([PREPARED])
+    child = scene.play([epoch(0, 0, 1, 2, 3), epoch(10, 0, 1, 2, 3), ended(0), ended(1), ChildLost("killed")])
+    assert child.ended
+    found = {trial.number: trial for trial in scene.trials()}
+    assert {number: trial.state.value for number, trial in found.items()} == {
+        0: "COMPLETE",
+        1: "COMPLETE",
+        2: "WAITING",
+        3: "WAITING",
+    }
+    assert [found[number].charged for number in (2, 3)] == [1, 1]
+
+
+def test_after_a_kill_that_may_be_for_memory_cohorts_are_half_as_large(scene: Scene) -> None:
+    scene.play([PREPARED])
+    scene.play([ChildLost("killed by SIGKILL", killed=True)])
+    assert scene.study().cohort_size == 2
+    work = scene.claim()
+    assert work is not None
+    assert len(work.trials) == 2
+
+
+def test_a_study_that_is_cancelled_in_its_preflight_stays_cancelled_and_the_worker_goes_on(scene: Scene) -> None:
+    work = scene.claim()
+    assert work is not None
+    with scene.database.writing() as session:
+        studies.cancel(session, "x", scene.database.now(session))
+    scene.worker._child = Scripted([PREPARED])  # type: ignore[assignment]
+    scene.worker._do(work)
+    assert scene.study().state is StudyState.CANCELLED
+    assert scene.claim() is None
+
+
+def test_an_answer_nobody_can_read_charges_the_study_and_lets_the_child_go(scene: Scene) -> None:
+    scene.play([PREPARED])
+    child = scene.play([epoch(0, 77)])  # not a setting of this cohort
+    assert child.ended
+    assert {trial.state for trial in scene.trials()} == {TrialState.WAITING}
+
+
+def test_a_study_that_cannot_be_planned_fails_alone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.play([PREPARED])
+
+    def broken(*_: Any) -> Any:
+        raise ArithmeticError("no plan")
+
+    monkeypatch.setattr(claim_module, "plan", broken)
+    assert scene.claim() is None
+    study = scene.study()
+    assert study.state is StudyState.FAILED
+    assert "ArithmeticError: no plan" in study.reason.message
+
+
+def test_a_worker_whose_lease_expired_writes_nothing_more(scene: Scene, database_url: str) -> None:
+    scene.play([PREPARED])
+    work = scene.claim()
+    assert work is not None
+    late = Database(database_url, clock=lambda now: now.replace(year=now.year + 1))
+    with late.writing() as session:
+        assert leases.reap(session, late.now(session)) == 1
+    late.close()
+    scene.worker._child = Scripted([epoch(0, 0), ended(0), TRAINED])  # type: ignore[assignment]
+    scene.worker._do(work)
+    assert {trial.state for trial in scene.trials()} == {TrialState.WAITING}
+
+
+class Away:
+    """A database that nobody answers for."""
+
+    def __init__(self) -> None:
+        self.here = False
+
+    def reading(self) -> Any:
+        raise StorageUnavailable("connection refused")
+
+    writing = reading
+
+
+def test_a_database_that_is_away_is_waited_for_as_long_as_the_lease_lasts(scene: Scene) -> None:
+    work = scene.claim()
+    assert work is not None
+    now = [0.0]
+    holding = Holding(Away(), work.lease, 40.0, lambda: now[0])  # type: ignore[arg-type]
+    now[0] = 39.0
+    holding.keep()
+    now[0] = 40.0
+    with pytest.raises(LeaseLost):
+        holding.keep()
+
+
+def test_claimants_share_no_cohort(scene: Scene) -> None:
+    scene.play([PREPARED])
+    with scene.database.writing() as session:
+        now = scene.database.now(session)
+        other = workers.register(session, name="b", host="h", pid=2, version="1", workloads=["digits"], now=now)
+    mine = scene.claim()
+    theirs = claim(scene.database, Claimant(other.id, "b", ["digits"], 45.0))
+    assert mine is not None
+    assert len(mine.trials) == 4
+    assert theirs is None
+
+
+def test_weights_in_force_are_stored_of_trials_whose_weights_move(database_url: str) -> None:
+    scene = Scene(database_url, baselines=["uncertainty"], confirmation=None)
+    scene.play([PREPARED])
+    told = {**epoch(1, 0, 1, 2, 3), "weights": {"digit.crossentropy": [0.1, 0.2, 0.3, 0.4]}}
+    scene.play([told, *map(ended, range(4)), TRAINED])
+    adaptive = {trial.number for trial in scene.trials() if trial.rule == "uncertainty"}
+    with scene.database.reading() as session:
+        stored = {trial.number: trials.epochs_of(session, trial.id)[0].weights for trial in scene.trials()}
+    scene.worker._close()
+    scene.database.close()
+    assert len(adaptive) == 1
+    assert stored == {n: {"digit.crossentropy": [0.1, 0.2, 0.3, 0.4][n]} if n in adaptive else {} for n in range(4)}
