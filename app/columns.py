@@ -14,7 +14,7 @@ from app.schemas.common import Split
 from app.schemas.trials import Curve, TrialTable, trial_body
 from search.definition import space
 from search.definition.schema import StudyDefinition
-from storage import studies, trials
+from storage import paging, study_rows
 from storage.database import Database, Session
 from storage.records import Measured, StudyRecord, TermRecord, TrialRecord
 from storage.study_rows import counted_moment
@@ -54,7 +54,7 @@ class Columns:
 
 
 def columns_of(session: Session, study: StudyRecord) -> Columns:
-    return Columns(definition_of(study), studies.terms_of(session, study.id))
+    return Columns(definition_of(study), study_rows.terms_of(session, study.id))
 
 
 def table(columns: Columns, rows: Sequence[Sequence[Any]], next_page_token: str) -> TrialTable:
@@ -106,7 +106,7 @@ def _pages(storage: Database, study: StudyRecord) -> Iterator[list[tuple[TrialRe
     after: str | None = None
     while True:
         with storage.reading() as session:
-            page, after = trials.page_trials(session, study.id, page_size=ROWS_AT_ONCE, after=after, moments=moments)
+            page, after = paging.page_trials(session, study.id, page_size=ROWS_AT_ONCE, after=after, moments=moments)
         yield [(trial, counted(study, measured)) for trial, measured in page]
         if after is None:
             return

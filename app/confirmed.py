@@ -10,7 +10,7 @@ from search.analysis.verdict import Candidate, Verdict, judge
 from search.objective.scoring import is_pareto
 from search.planning.compromise import scored_objective, valued
 from search.planning.history import recalled
-from storage import answers, trials
+from storage import answers, paging, trial_rows
 from storage.database import Session
 from storage.records import Measured, Moment, Role, StudyRecord, StudyState, TrialState
 from storage.study_rows import counted_moment
@@ -34,11 +34,11 @@ def candidates_of(session: Session, study: StudyRecord) -> list[Candidate]:
     """Return what was trained again on fresh seeds, by number, with what it measured."""
     moment = counted_moment(study)
     measured: dict[int, dict[int, Measured]] = defaultdict(dict)
-    found, _ = trials.page_trials(session, study.id, state=TrialState.COMPLETE, role=Role.CONFIRMATION, page_size=MOST)
+    found, _ = paging.page_trials(session, study.id, state=TrialState.COMPLETE, role=Role.CONFIRMATION, page_size=MOST)
     for trial, moments in found:
         if trial.confirms is not None:
             measured[trial.confirms][trial.seed] = moments[moment]
-    confirmed = [trials.get_trial(session, study.id, number) for number in sorted(measured)]
+    confirmed = [trial_rows.get_trial(session, study.id, number) for number in sorted(measured)]
     return [Candidate(trial, measured[trial.number]) for trial in confirmed]
 
 
@@ -46,5 +46,5 @@ def confirmed_epochs(session: Session, study: StudyRecord, number: int) -> dict[
     """Return the epoch that counts of each confirmation of trial `number` by seed; none where the study counts the last one."""
     if counted_moment(study) is Moment.LAST:
         return {}
-    found, _ = trials.page_trials(session, study.id, state=TrialState.COMPLETE, role=Role.CONFIRMATION, page_size=MOST)
+    found, _ = paging.page_trials(session, study.id, state=TrialState.COMPLETE, role=Role.CONFIRMATION, page_size=MOST)
     return {trial.seed: trial.best_epoch for trial, _ in found if trial.confirms == number and trial.best_epoch is not None}

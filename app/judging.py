@@ -23,7 +23,7 @@ from search.objective.fronts import Front
 from search.objective.scoring import Score, is_pareto, optimized
 from search.planning import rescoring
 from search.validation.schema_errors import form_faults
-from storage import trials, workers
+from storage import trial_rows, workers
 from storage.database import Session
 from storage.records import STUDY_ENDS, Moment, StudyRecord, Values
 from storage.standings import standings, trials_numbered
@@ -121,7 +121,7 @@ def best_under(session: Session, study: StudyRecord, aggregate: str) -> dict[str
     number = reranking.winner(ranked)
     if number is None:
         raise no_winner(session, study, Fault("query.aggregate", "one under which a trial has a finite value", shown(aggregate)))
-    chosen = trials.get_trial(session, study.id, number)
+    chosen = trial_rows.get_trial(session, study.id, number)
     return winner_document(session, study, chosen, picked_by=f"aggregate:{aggregate}", objective=objective)
 
 
@@ -209,7 +209,7 @@ def _confirmed(session: Session, study: StudyRecord) -> dict[str, Any]:
     verdict = _verdict_of_front(session, study)
     if verdict is None:
         raise BadParameter(Fault("query.pick", "another pick: no finalist of a front was trained on fresh seeds", shown(CONFIRMED)))
-    chosen = trials.get_trial(session, study.id, verdict.winner.trial.number)  # the verdict's own has the compromise's value
+    chosen = trial_rows.get_trial(session, study.id, verdict.winner.trial.number)  # the verdict's own has the compromise's value
     return winner_document(session, study, chosen, verdict=verdict, picked_by=CONFIRMED)
 
 
@@ -229,7 +229,7 @@ def best_picked(session: Session, study: StudyRecord, pick: str) -> dict[str, An
     number = found.picks[pick] if pick in found.picks else found.best_in(pick.removeprefix("metric:"))
     if number is None:
         raise no_winner(session, study, _no_front(pick))
-    return winner_document(session, study, trials.get_trial(session, study.id, number), picked_by=pick)
+    return winner_document(session, study, trial_rows.get_trial(session, study.id, number), picked_by=pick)
 
 
 def _check_pick(pick: str, paths: Sequence[str]) -> None:

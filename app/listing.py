@@ -13,7 +13,7 @@ from app.results import counted
 from app.schemas.trials import TrialList, TrialTable, trial_body
 from search.errors import Fault, shown
 from search.names import listed, nearest
-from storage import studies, trials
+from storage import paging, study_rows
 from storage.database import Session
 from storage.paging import BY_NUMBER, BY_OBJECTIVE
 from storage.records import Role, StudyRecord, TrialState
@@ -48,11 +48,11 @@ class TrialQuery:
 
 def trial_page(session: Session, query: TrialQuery, tokens: PageTokens) -> TrialList | TrialTable:
     """Return the page that `query` asks for. Raises StudyNotFound, BadParameter, BadPageToken."""
-    study = studies.get_study(session, query.study)
+    study = study_rows.get_study(session, query.study)
     if query.by not in (BY_NUMBER, BY_OBJECTIVE):
         require_paths(session, study, [query.by], "query.order_by", ["number", "objective"])
     of = f"trials {study.id} {query.state} {query.role} {query.order_by}"
-    page, following = trials.page_trials(
+    page, following = paging.page_trials(
         session,
         study.id,
         state=query.state,
@@ -74,7 +74,7 @@ def trial_page(session: Session, query: TrialQuery, tokens: PageTokens) -> Trial
 
 def require_paths(session: Session, study: StudyRecord, paths: Sequence[str], at: str, others: Sequence[str] = ()) -> None:
     """Raise BadParameter for paths that the study does not measure."""
-    known = [*others, *(term.path for term in studies.terms_of(session, study.id))]
+    known = [*others, *(term.path for term in study_rows.terms_of(session, study.id))]
     unknown = [path for path in paths if path not in known][:MAX_FAULTS]
     if unknown:
         raise BadParameter(*(Fault(at, f"one of {listed(known, 60)}", shown(path), nearest(path[:200], known)) for path in unknown))
@@ -88,7 +88,9 @@ def curve_query(session: Session, study: StudyRecord, numbers: str, paths: str) 
     terms = [part.strip() for part in paths.split(",") if part.strip()]
     require_paths(session, study, terms, "query.terms")
     training = definition_of(study).training
-    points = len(wanted) * (training.epochs // training.report_every + 2) * (len(terms) or len(studies.terms_of(session, study.id)))
+    points = (
+        len(wanted) * (training.epochs // training.report_every + 2) * (len(terms) or len(study_rows.terms_of(session, study.id)))
+    )
     if points > MAX_POINTS:
         raise BadParameter(Fault("query.trials", f"trials and terms of at most {MAX_POINTS} numbers in all", f"some {points}"))
     return list(dict.fromkeys(map(int, wanted))), list(dict.fromkeys(terms)) or None

@@ -15,7 +15,7 @@ from search.export.best_weights import anchor_told
 from search.objective.anchors import resolved, wanted
 from search.planning.phases import trainings
 from search.validation import normalize
-from storage import answers, studies, workers
+from storage import answers, progress, workers
 from storage.database import Session
 from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, StudyState, WorkerRecord
 
@@ -37,7 +37,7 @@ def study_body(session: Session, study: StudyRecord, now: datetime, alive_within
 
 def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, alive_within_seconds: float) -> list[Study]:
     """Return the bodies of several studies; their counts and the workers are asked for once."""
-    counts = studies.progress_counts_of(session, [study.id for study in found])
+    counts = progress.progress_counts_of(session, [study.id for study in found])
     live = [worker for worker in workers.list_workers(session, now, alive_within_seconds) if worker.alive]
     return [_body(session, study, counts[study.id], live) for study in found]
 
@@ -88,7 +88,7 @@ def _seconds_left(session: Session, study: StudyRecord, definition: StudyDefinit
     A trial that ended early (pruned, diverged, failed) counts as done, and search trials to come will train for as long as those
     did that have ended.
     """
-    pace = studies.trial_durations(session, study.id)
+    pace = progress.trial_durations(session, study.id)
     if not pace.epochs:
         return None
     ended = sum(counts[0][state] for state in TRIAL_ENDS)
@@ -101,7 +101,7 @@ def _seconds_left(session: Session, study: StudyRecord, definition: StudyDefinit
 
 
 def _best(session: Session, study: StudyRecord, split: Split) -> Best | None:
-    best = studies.best_trial(session, study.id)
+    best = progress.best_trial(session, study.id)
     if best is None or not best.feasible:
         return None
     return Best(number=best.number, objective=objective_body(best, split, "best.objective"))

@@ -17,7 +17,7 @@ from search.errors import Fault
 from search.export import best_weights
 from search.objective.scoring import evaluate, is_pareto
 from search.planning.initial_values import divisors
-from storage import answers, studies, trials, workers
+from storage import answers, curves, progress, trial_rows, workers
 from storage.database import Session
 from storage.records import STUDY_ENDS, Measured, Moment, Role, StudyRecord, StudyState, TrialRecord, TrialState
 from storage.study_rows import counted_moment
@@ -25,7 +25,7 @@ from storage.study_rows import counted_moment
 
 def best_document(session: Session, study: StudyRecord) -> dict[str, Any]:
     """Return the best-weights document, numbers as JSON can say them. Raises NoTrialYet, NoTrialEver, NoFeasibleTrial."""
-    winner = studies.best_trial(session, study.id)
+    winner = progress.best_trial(session, study.id)
     if winner is None:
         raise _nothing_complete(study)
     if not winner.feasible:
@@ -60,7 +60,7 @@ def winner_document(
     definition, described = definition_of(study), workers.find_workload(session, study.workload)
     if objective is not None:
         definition = definition.model_copy(update={"objective": objective})
-    baselines = trials.trials_of(session, study.id, roles=[Role.BASELINE], states=[TrialState.COMPLETE])
+    baselines = trial_rows.trials_of(session, study.id, roles=[Role.BASELINE], states=[TrialState.COMPLETE])
     return finite_document(
         best_weights.best_weights(
             best_weights.Winner(
@@ -82,7 +82,7 @@ def winner_document(
 
 def tried(session: Session, study: StudyRecord, trial: TrialRecord, objective: Objective | None = None) -> best_weights.Tried:
     """Return a trial with its numbers at the epoch that counts, judged anew by `objective` where there is one."""
-    measured = counted(study, trials.measured(session, trial.id))
+    measured = counted(study, curves.measured(session, trial.id))
     if objective is None:
         return best_weights.Tried(trial, measured)
     score = evaluate(objective, measured.validation)
@@ -93,9 +93,9 @@ def tried(session: Session, study: StudyRecord, trial: TrialRecord, objective: O
 def no_winner(session: Session, study: StudyRecord, asked: Fault) -> Refusal:
     """Return why there are no weights: no trial, none that keeps the constraints, or none for just what was `asked`."""
     if is_pareto(definition_of(study).objective):  # whose trials have no value to be the best by
-        winner = studies.closest_trial(session, study.id)
+        winner = progress.closest_trial(session, study.id)
     else:
-        winner = studies.best_trial(session, study.id)
+        winner = progress.best_trial(session, study.id)
     if winner is None or winner.feasible is None:
         return _nothing_complete(study)
     return BadParameter(asked) if winner.feasible else NoFeasibleTrial(study.name, _closest(session, study))
@@ -113,7 +113,7 @@ def _nothing_complete(study: StudyRecord) -> NoTrialYet | NoTrialEver:
 
 
 def _closest(session: Session, study: StudyRecord) -> dict[str, Any]:
-    closest = studies.closest_trial(session, study.id)
+    closest = progress.closest_trial(session, study.id)
     assert closest is not None  # an infeasible best trial is one of those it looks among
     return finite_document(
         {

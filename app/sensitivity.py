@@ -14,7 +14,7 @@ from search.analysis.verdict import Verdict
 from search.definition.schema import StudyDefinition
 from search.objective.anchors import resolved
 from search.objective.scoring import is_pareto
-from storage import answers, trials
+from storage import answers, trial_rows
 from storage.database import Session
 from storage.records import StudyRecord, StudyState, TrialRecord
 
@@ -29,7 +29,7 @@ def told(session: Session, study: StudyRecord, verdict: Verdict | None) -> dict[
     if analysis is None:
         return None
     definition = definition_of(study)
-    searched = trials.search_history(session, study.id, best=sensitivity.MOST, latest=sensitivity.MOST)
+    searched = trial_rows.search_history(session, study.id, best=sensitivity.MOST, latest=sensitivity.MOST)
     winner = _winner(definition, searched, verdict)
     bar, why = _bar(session, study, definition, searched, winner)
     found = {} if bar is None or winner is None else sensitivity.ranges(definition, searched, winner, bar)

@@ -19,7 +19,7 @@ from search.errors import Fault
 from search.planning.phases import phases
 from search.validation import normalize
 from search.validation.normalize import Normal
-from storage import studies, workers
+from storage import lifecycle, studies, study_rows, workers
 from storage.database import Database, Session
 from storage.errors import StudyExists
 from storage.estimates import seconds_an_epoch
@@ -52,12 +52,12 @@ def submit(session: Session, sent: Normal, now: datetime) -> tuple[StudyRecord, 
     name = sent.definition.name
     if name is None:
         return _named_by_us(session, sent, now), True
-    found = studies.find_study(session, name)
+    found = study_rows.find_study(session, name)
     if found is None:
         try:
             return studies.create_study(session, _new(sent, name), now), True
         except StudyExists:  # created by somebody else just now
-            found = studies.get_study(session, name)
+            found = study_rows.get_study(session, name)
     if found.definition_sha256 != normalize.definition_sha256(sent.definition):
         raise OtherDefinition(name, normalize.changes(definition_of(found), sent.definition))
     return found, False
@@ -126,12 +126,12 @@ def read_patch(document: Any) -> StudyPatch:
 
 def change(session: Session, name: str, patch: StudyPatch, now: datetime) -> StudyRecord:
     """Change what may be changed of a study. Raises BadParameter for another number of trials than a grid has points."""
-    study = studies.get_study(session, name)
+    study = study_rows.get_study(session, name)
     if patch.trials is not None:
         _check_budget(definition_of(study), patch.trials)
-        study = studies.raise_budget(session, name, patch.trials, now)
+        study = lifecycle.raise_budget(session, name, patch.trials, now)
     if patch.labels is not None or patch.description is not None:
-        study = studies.relabel(session, name, patch.labels, patch.description, now)
+        study = lifecycle.relabel(session, name, patch.labels, patch.description, now)
     return study
 
 

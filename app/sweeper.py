@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from storage import leases, studies
+from storage import leases, lifecycle
 from storage.database import Database
 from storage.errors import StorageError
 
@@ -43,7 +43,7 @@ def sweep(database: Database) -> tuple[int, int]:
     """Reap expired leases and end stopping studies in which nothing runs; gives how many of each."""
     with database.writing() as session:
         now = database.now(session)
-        reaped, stopped = leases.reap(session, now), studies.settle_stopping(session, now)
+        reaped, stopped = leases.reap(session, now), lifecycle.settle_stopping(session, now)
     if reaped or stopped:
         log.info("sweep: %d leases reaped, %d studies stopped", reaped, stopped)
     return reaped, stopped

@@ -1,4 +1,4 @@
-"""Studies: creating, finding and claiming them, and, gathered here, everything else that can be done with them."""
+"""Create, list and claim studies, and end them."""
 
 from __future__ import annotations
 
@@ -12,68 +12,21 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from storage.errors import BadPageToken, StudyExists, WrongState
-from storage.events import STUDY_CREATED, add_event, events_after, write_events
+from storage.events import STUDY_CREATED, write_events
 from storage.leases import PREFLIGHT
 from storage.lifecycle import (
     OPEN,
-    cancel,
-    delete_study,
-    pause,
-    raise_budget,
-    relabel,
-    resume,
-    retry,
-    settle_stopping,
-    stop,
 )
 from storage.models import LEASES, STUDIES, TERMS
 from storage.outcomes import cancel_trials
-from storage.progress import best_trial, closest_trial, progress_counts, progress_counts_of, trial_durations
 from storage.records import STUDY_ENDS, Reason, StudyRecord, StudyState, TermRecord, TrialState
 from storage.study_rows import (
     change_study,
-    find_study,
-    get_study,
-    get_study_by_id,
     lock_study,
     reason_columns,
     set_state,
     study_record,
-    terms_of,
 )
-
-__all__ = [
-    "NewStudy",
-    "Verb",
-    "add_event",
-    "best_trial",
-    "cancel",
-    "closest_trial",
-    "create_study",
-    "delete_study",
-    "end_study",
-    "events_after",
-    "find_study",
-    "get_study",
-    "get_study_by_id",
-    "limit_cohorts",
-    "list_studies",
-    "lock_next_study",
-    "lock_study",
-    "note_waiting",
-    "pause",
-    "prepared",
-    "progress_counts",
-    "progress_counts_of",
-    "raise_budget",
-    "relabel",
-    "resume",
-    "retry",
-    "settle_stopping",
-    "stop",
-    "terms_of",
-    "trial_durations",
-]
 
 Verb = Callable[[Session, str, datetime], StudyRecord]
 """What a user does to a study by name: pause, resume, stop, cancel, retry. Again is no error, and changes nothing."""

@@ -1,4 +1,4 @@
-"""Trials: planning them, starting them, and, gathered here, everything else that can be done with them."""
+"""Add planned trials to a study, and start them as a cohort."""
 
 from __future__ import annotations
 
@@ -9,48 +9,15 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from storage.curves import curves, epochs_of, measured
 from storage.database import insert_many
-from storage.epochs import EpochReport, record_epoch
 from storage.errors import LeaseLost, TrialsTaken
 from storage.events import TRIAL_STATE, write_events
 from storage.models import COHORTS, LEASES, PARAMETERS, TRIALS, WEIGHTS
-from storage.outcomes import record_outcomes, requeue, rescore
-from storage.paging import page_trials, stream_trials
 from storage.records import LeaseRecord, PlannedTrial, StudyRecord, TrialRecord, TrialState
 from storage.study_rows import TermIds, reason_columns
 from storage.trial_rows import (
-    count_by_role,
-    find_trial,
-    get_trial,
     load_trials,
-    running_trials,
-    search_history,
-    trials_of,
-    waiting_trials,
 )
-
-__all__ = [
-    "EpochReport",
-    "add_trials",
-    "count_by_role",
-    "curves",
-    "epochs_of",
-    "find_trial",
-    "get_trial",
-    "measured",
-    "page_trials",
-    "record_epoch",
-    "record_outcomes",
-    "requeue",
-    "rescore",
-    "running_trials",
-    "search_history",
-    "start_cohort",
-    "stream_trials",
-    "trials_of",
-    "waiting_trials",
-]
 
 
 def add_trials(

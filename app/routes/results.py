@@ -16,7 +16,7 @@ from app.refusals import BadParameter, NotYet
 from app.schemas.results import BestWeights, ParetoFront, Ranking
 from app.schemas.sensitivity import Sensitivity
 from search.errors import Fault, shown
-from storage import studies
+from storage import study_rows
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["results"])
 
@@ -48,7 +48,7 @@ def show_best(
     if pick != "objective" and aggregate is not None:
         raise BadParameter(Fault("query.pick", "pick or aggregate, not both: a front has no aggregate", shown(pick)))
     with storage.reading() as session:
-        study = studies.get_study(session, name)
+        study = study_rows.get_study(session, name)
         if aggregate is not None:
             document = judging.best_under(session, study, aggregate)
         elif pick != "objective":
@@ -74,7 +74,7 @@ def show_pareto(
 ) -> Response:
     """Show the trials that no other beats in every optimised metric, whatever the study's aggregate; while it runs, so far."""
     with storage.reading() as session:
-        study = studies.get_study(session, name)
+        study = study_rows.get_study(session, name)
         document = judging.front_document(session, study, judging.front(session, study, reference))
     return tagged(request, ParetoFront.model_validate(document))
 
@@ -86,7 +86,7 @@ def show_sensitivity(request: Request, name: StudyName, storage: Storage) -> Res
     409 of two types: `no-sensitivity-yet` (with Retry-After), `no-sensitivity` (it ended before its plan did).
     """
     with storage.reading() as session:
-        document = results.sensitivity_document(session, studies.get_study(session, name))
+        document = results.sensitivity_document(session, study_rows.get_study(session, name))
     return tagged(request, Sensitivity.model_validate(document))
 
 
@@ -95,7 +95,7 @@ def rank_trials(name: StudyName, document: Document, storage: Storage) -> Respon
     """Rank the complete trials by another objective, from what is stored of them: no training, and nothing is changed."""
     wanted = judging.read_rank(document)
     with storage.reading() as session:
-        found = judging.rank(session, studies.get_study(session, name), wanted)
+        found = judging.rank(session, study_rows.get_study(session, name), wanted)
     return Response(Ranking.model_validate(found).model_dump_json(), media_type="application/json")
 
 
@@ -111,7 +111,7 @@ def export_trials(
 ) -> StreamingResponse:
     """Send all trials as a file, by number. Trials that are added meanwhile may be in it."""
     with storage.reading() as session:
-        study = studies.get_study(session, name)
+        study = study_rows.get_study(session, name)
         columns = columns_of(session, study)
     headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
     if form == "csv":

@@ -19,7 +19,7 @@ from app.reading import study_bodies, study_body
 from app.schemas.studies import Study, StudyList, Validation
 from app.settings import ApiSettings
 from search.validation.normalize import Normal
-from storage import studies
+from storage import lifecycle, studies, study_rows
 from storage.database import Database, Session
 from storage.records import STUDY_ENDS, StudyRecord, StudyState
 
@@ -90,7 +90,7 @@ async def show_study(request: Request, name: StudyName, storage: Storage, settin
 
 def _read(storage: Database, name: str, settings: ApiSettings) -> Study:
     with storage.reading() as session:
-        return study_body(session, studies.get_study(session, name), storage.now(session), settings.alive_within_seconds)
+        return study_body(session, study_rows.get_study(session, name), storage.now(session), settings.alive_within_seconds)
 
 
 async def _ended(request: Request, storage: Database, name: str, settings: ApiSettings, seconds: int) -> None:
@@ -106,7 +106,7 @@ async def _ended(request: Request, storage: Database, name: str, settings: ApiSe
 
 def _has_ended(storage: Database, name: str) -> bool:
     with storage.reading() as session:
-        return studies.get_study(session, name).state in STUDY_ENDS
+        return study_rows.get_study(session, name).state in STUDY_ENDS
 
 
 @router.patch("/{name}", openapi_extra=PATCH_BODY)
@@ -119,38 +119,38 @@ def change_study(name: StudyName, document: Document, storage: Storage, settings
 @router.post("/{name}/pause")
 def pause_study(name: StudyName, storage: Storage, settings: Settings) -> Study:
     """Begin no new cohorts; what runs goes on."""
-    return _written(storage, settings, lambda session, now: studies.pause(session, name, now))
+    return _written(storage, settings, lambda session, now: lifecycle.pause(session, name, now))
 
 
 @router.post("/{name}/resume")
 def resume_study(name: StudyName, storage: Storage, settings: Settings) -> Study:
     """Go on with a paused study."""
-    return _written(storage, settings, lambda session, now: studies.resume(session, name, now))
+    return _written(storage, settings, lambda session, now: lifecycle.resume(session, name, now))
 
 
 @router.post("/{name}/stop")
 def stop_study(name: StudyName, storage: Storage, settings: Settings) -> Study:
     """Let what runs finish, cancel what waits, then be STOPPED."""
-    return _written(storage, settings, lambda session, now: studies.stop(session, name, now))
+    return _written(storage, settings, lambda session, now: lifecycle.stop(session, name, now))
 
 
 @router.post("/{name}/cancel")
 def cancel_study(name: StudyName, storage: Storage, settings: Settings) -> Study:
     """End what runs and what waits, at once."""
-    return _written(storage, settings, lambda session, now: studies.cancel(session, name, now))
+    return _written(storage, settings, lambda session, now: lifecycle.cancel(session, name, now))
 
 
 @router.post("/{name}/retry")
 def retry_study(name: StudyName, storage: Storage, settings: Settings) -> Study:
     """Do FAILED trials again; a study that failed in its preflight is prepared again."""
-    return _written(storage, settings, lambda session, now: studies.retry(session, name, now))
+    return _written(storage, settings, lambda session, now: lifecycle.retry(session, name, now))
 
 
 @router.delete("/{name}", status_code=204, response_class=Response)
 def delete_study(name: StudyName, storage: Storage) -> None:
     """Delete an ended study with everything it measured."""
     with storage.writing() as session:
-        studies.delete_study(session, name, storage.now(session))
+        lifecycle.delete_study(session, name, storage.now(session))
 
 
 def _written(storage: Database, settings: ApiSettings, write: Callable[[Session, datetime], StudyRecord]) -> Study:

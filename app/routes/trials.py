@@ -14,7 +14,7 @@ from app.listing import TrialQuery, curve_query, trial_page
 from app.refusals import NotYet
 from app.results import counted
 from app.schemas.trials import Curves, TrialList, TrialTable, TrialWithEpochs, epoch_body, trial_fields
-from storage import studies, trials
+from storage import curves, study_rows, trial_rows
 from storage.records import Role, Split, TrialState
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
@@ -60,10 +60,10 @@ def enqueue_trial(name: StudyName) -> None:
 def show_trial(request: Request, name: StudyName, number: TrialNumber, storage: Storage) -> Response:
     """Show one trial with its epochs."""
     with storage.reading() as session:
-        study = studies.get_study(session, name)
-        trial = trials.get_trial(session, study.id, number)
-        measured = counted(study, trials.measured(session, trial.id))
-        epochs = [epoch_body(epoch) for epoch in trials.epochs_of(session, trial.id)]
+        study = study_rows.get_study(session, name)
+        trial = trial_rows.get_trial(session, study.id, number)
+        measured = counted(study, curves.measured(session, trial.id))
+        epochs = [epoch_body(epoch) for epoch in curves.epochs_of(session, trial.id)]
     return tagged(request, TrialWithEpochs(**trial_fields(trial, measured), intermediate_values=epochs))
 
 
@@ -79,7 +79,7 @@ def show_curves(
 ) -> Curves:
     """Show the epochs of several trials at once."""
     with storage.reading() as session:
-        study = studies.get_study(session, name)
+        study = study_rows.get_study(session, name)
         numbers, paths = curve_query(session, study, trials_, terms)
-        found = trials.curves(session, study.id, numbers, paths, Split(split))
+        found = curves.curves(session, study.id, numbers, paths, Split(split))
     return Curves(split=split, curves=[curve(number, points) for number, points in found.items()])

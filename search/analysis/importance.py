@@ -29,7 +29,7 @@ from search.analysis.sensitivity import KIND, MOST, OBJECTIVE
 from search.definition.axes import Axis, axes, located
 from search.definition.schema import StudyDefinition
 from search.objective.scoring import is_pareto, optimized, sign
-from storage import answers, trials
+from storage import answers, trial_rows
 from storage.database import Session
 from storage.records import Role, StudyRecord, TrialRecord, TrialState, Values
 
@@ -67,7 +67,7 @@ def load() -> None:
 def analyse(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> None:
     """Work the importances out and keep them. The study is locked. A failure is logged, and kept as why there are none."""
     # Not the best: chosen by their value, they would show dependences that there are not.
-    searched = trials.search_history(session, study.id, best=0, latest=MOST)
+    searched = trial_rows.search_history(session, study.id, best=0, latest=MOST)
     try:
         found = importances(definition, searched)
     except Exception as error:  # whatever it is, the study has its result without

@@ -6,7 +6,7 @@ from search.definition.schema import StudyDefinition
 from search.objective.fronts import front_numbers
 from search.objective.scoring import is_pareto
 from search.planning.rescoring import objective_of
-from storage import trials
+from storage import trial_rows
 from storage.database import Session
 from storage.records import Role, StudyRecord, TrialRecord
 from storage.standings import standings, trials_numbered
@@ -21,7 +21,7 @@ def recalled(session: Session, study: StudyRecord, definition: StudyDefinition) 
 
     A front of more than 100 trials is told by the latest of them.
     """
-    latest = trials.search_history(session, study.id, latest=LATEST)
+    latest = trial_rows.search_history(session, study.id, latest=LATEST)
     if not is_pareto(definition.objective) or sum(trial.ended for trial in latest) < LATEST:
         return latest
     there = {trial.number for trial in latest}

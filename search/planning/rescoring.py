@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import Measurement, anchors, is_resolved, resolved
 from search.objective.outcomes import Curve, outcome
-from storage import answers, trials
+from storage import answers, curves, outcomes, trial_rows
 from storage.database import Session
 from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, StudyRecord, TrialRecord, TrialState
 from storage.study_rows import counted_moment
@@ -32,7 +32,7 @@ def judged_anew(session: Session, study: StudyRecord, objective: Objective) -> O
     kept = resolved(objective, answers.anchors_of(session, study.id))
     if is_resolved(kept):
         return kept
-    fixed = trials.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
+    fixed = trial_rows.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
     return resolved(kept, anchors(kept, measurements(session, study, fixed)))
 
 
@@ -50,17 +50,17 @@ def measurements(session: Session, study: StudyRecord, measured: Sequence[TrialR
 
 def _at(session: Session, study: StudyRecord, trial: TrialRecord) -> Measured:
     moment = Moment.LAST if trial.role is Role.REFERENCE else counted_moment(study)
-    return trials.measured(session, trial.id).get(moment, Measured())
+    return curves.measured(session, trial.id).get(moment, Measured())
 
 
 def score(session: Session, study: StudyRecord, definition: StudyDefinition, found: Sequence[AnchorRecord]) -> None:
     """Keep anchors, and score by them every trial that has ended. The study is locked."""
     answers.keep_anchors(session, study.id, found)
     objective = resolved(definition.objective, found)
-    ended = trials.trials_of(session, study.id, roles=SCORED, states=[TrialState.COMPLETE])
-    trials.rescore(session, study, {trial.id: _rescored(session, trial, objective) for trial in ended})
+    ended = trial_rows.trials_of(session, study.id, roles=SCORED, states=[TrialState.COMPLETE])
+    outcomes.rescore(session, study, {trial.id: _rescored(session, trial, objective) for trial in ended})
 
 
 def _rescored(session: Session, trial: TrialRecord, objective: Objective) -> Outcome:
-    curve = Curve({each.epoch: Measured(each.train, each.validation) for each in trials.epochs_of(session, trial.id)})
+    curve = Curve({each.epoch: Measured(each.train, each.validation) for each in curves.epochs_of(session, trial.id)})
     return outcome(trial.number, curve, objective, trial.state, trial.reason, trial.epochs)

@@ -16,16 +16,13 @@ from search.planning.plan import End, History, Run, Score, plan
 from search.planning.rescoring import measurements, objective_of, score
 from search.sampling import suggest
 from search.validation import normalize
-from storage import answers, leases, studies, trials
+from storage import answers, leases, studies, trial_rows, trials
 from storage.database import Database, Session
 from storage.errors import StorageError
 from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
 from storage.rivals import search_indices
 
 log = structlog.get_logger("steelyard.worker")
-
-PREFLIGHT = "preflight"
-COHORT = "cohort"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: d
     if reason := suggest.unavailable(definition):  # told before a preflight loads TensorFlow for nothing
         studies.end_study(session, study.id, StudyState.FAILED, reason, now)
         return None
-    lease = leases.acquire(session, study.id, claimant.worker_id, PREFLIGHT, claimant.lease_seconds, now)
+    lease = leases.acquire(session, study.id, claimant.worker_id, leases.PREFLIGHT, claimant.lease_seconds, now)
     return Claim(study, definition, lease)
 
 
@@ -114,10 +111,11 @@ def definition_of(study: StudyRecord) -> StudyDefinition:
 def _claim_cohort(
     session: Session, study: StudyRecord, definition: StudyDefinition, claimant: Claimant, now: datetime
 ) -> Claim | None:
-    chosen = again(trials.waiting_trials(session, study.id), study.cohort_size or 1) or _planned(session, study, definition, now)
+    waiting = trial_rows.waiting_trials(session, study.id)
+    chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, now)
     if not chosen:
         return None
-    lease = leases.acquire(session, study.id, claimant.worker_id, COHORT, claimant.lease_seconds, now)
+    lease = leases.acquire(session, study.id, claimant.worker_id, leases.COHORT, claimant.lease_seconds, now)
     cohort = trials.start_cohort(session, study, chosen, lease, engine=study.engine or "", worker=claimant.name, now=now)
     pruned = definition.search.pruner is not None
     indices = search_indices(session, study.id, [trial.number for trial in chosen]) if pruned else {}
@@ -147,15 +145,15 @@ def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, 
         studies.end_study(session, study.id, step.state, step.reason, now)
     if not isinstance(step, Run):
         return []
-    running = [trial.number for trial in trials.running_trials(session, study.id)]
+    running = [trial.number for trial in trial_rows.running_trials(session, study.id)]
     return trials.add_trials(session, study, step.trials, beside=running, now=now)
 
 
 def history_of(session: Session, study: StudyRecord, definition: StudyDefinition) -> History:
     """Read what the plan may know of a study."""
-    counts = trials.count_by_role(session, study.id)
-    fixed = trials.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
-    confirmations = trials.trials_of(session, study.id, roles=[Role.CONFIRMATION])
+    counts = trial_rows.count_by_role(session, study.id)
+    fixed = trial_rows.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
+    confirmations = trial_rows.trials_of(session, study.id, roles=[Role.CONFIRMATION])
     anchors = answers.anchors_of(session, study.id)
     return History(
         budget=study.trial_budget,

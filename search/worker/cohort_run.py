@@ -15,12 +15,12 @@ from search.worker.child_process import Message
 from search.worker.claim import Claim
 from search.worker.lease_keeper import Holding
 from search.worker.rungs import Rungs
-from storage import leases, trials
+from storage import epochs, leases, outcomes
 from storage.database import Database, Session
 from storage.fencing import fence
 from storage.records import Outcome, Reason, Role, TrialRecord, TrialState
 
-EpochReports = Mapping[int, trials.EpochReport]
+EpochReports = Mapping[int, epochs.EpochReport]
 
 
 class CohortRun:
@@ -72,8 +72,9 @@ class CohortRun:
         reports, weights = unpacked(message), unpacked_weights(message, self._moving)
         for number, measured in reports.items():
             self._curves[number].add(epoch, measured)
-        epochs = {n: trials.EpochReport(epoch, each.train, each.validation, share, weights[n]) for n, each in reports.items()}
-        self._epochs.append(epochs)
+        self._epochs.append(
+            {n: epochs.EpochReport(epoch, each.train, each.validation, share, weights[n]) for n, each in reports.items()}
+        )
 
     def _hear_end(self, message: Message) -> None:
         self.failed |= message["state"] == TrialState.FAILED
@@ -103,15 +104,15 @@ class CohortRun:
         """Store what came since the last time. Returns False where the database is away: it is kept. Raises LeaseLost."""
         if not (self._epochs or self._ends or self.trained):
             return True
-        epochs, token, cohort = self._epochs, self._holding.token, self._claim.cohort or 0
+        reported, token, cohort = self._epochs, self._holding.token, self._claim.cohort or 0
 
         def write(session: Session) -> None:
             now = self._database.now(session)
             fence(session, token, now)
-            for reports in epochs:
-                trials.record_epoch(session, token, cohort, reports, now)
+            for reports in reported:
+                epochs.record_epoch(session, token, cohort, reports, now)
             if self._ends:
-                trials.record_outcomes(session, token, self._outcomes(session), now)
+                outcomes.record_outcomes(session, token, self._outcomes(session), now)
 
         def finish(session: Session) -> None:
             write(session)

@@ -26,7 +26,7 @@ from search.worker.cohort_run import CohortRun
 from search.worker.lease_keeper import Holding
 from search.worker.workload_descriptions import Descriptions
 from search.workloads import registry
-from storage import answers, leases, studies, workers
+from storage import answers, leases, lifecycle, studies, workers
 from storage.database import Database
 from storage.errors import LeaseLost, StorageBusy, StorageUnavailable
 from storage.migrations import require_current
@@ -168,7 +168,7 @@ class Worker:
             now = self._database.now(session)
             workers.heartbeat(session, self._claimant.worker_id, state, now)
             leases.reap(session, now)
-            studies.settle_stopping(session, now)
+            lifecycle.settle_stopping(session, now)
 
     def _warm_child(self, threads: int | None = None) -> Child:
         """Return the child, started if there is none, or none of so many threads; a new one may be asked to describe workloads."""

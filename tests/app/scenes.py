@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from search.workloads.flagship import FLAGSHIP
-from storage import leases, studies, trials, workers
+from storage import epochs, leases, outcomes, studies, study_rows, trial_rows, trials, workers
 from storage.database import Database
 from storage.records import Measured, Moment, Outcome, PlannedTrial, Reason, Role, StudyRecord, StudyState, TrialState
 
@@ -97,7 +97,7 @@ class Bench:
 
     def study(self, name: str = NAME) -> StudyRecord:
         with self.database.reading() as session:
-            return studies.get_study(session, name)
+            return study_rows.get_study(session, name)
 
     def count(self) -> int:
         """Return how many studies are stored."""
@@ -118,9 +118,9 @@ class Bench:
     def plan(self, count: int, name: str = NAME, *, role: Role = Role.SEARCH, rule: str | None = None) -> list[int]:
         """Prepare the study and add WAITING trials; gives their numbers."""
         with self.database.writing() as session:
-            study, now = studies.get_study(session, name), self.database.now(session)
+            study, now = study_rows.get_study(session, name), self.database.now(session)
             study = studies.prepared(session, study.id, cohort_size=8, engine="serial", warnings=(), now=now)
-            study = studies.lock_study(session, study.id)
+            study = study_rows.lock_study(session, study.id)
             added = trials.add_trials(session, study, [planned(i, role, rule) for i in range(count)], beside=(), now=now)
         return [trial.number for trial in added]
 
@@ -128,10 +128,10 @@ class Bench:
         """Train one trial with these weights to COMPLETE."""
         with self.database.writing() as session:
             now = self.database.now(session)
-            study = studies.get_study(session, name)
+            study = study_rows.get_study(session, name)
             studies.prepared(session, study.id, cohort_size=8, engine="serial", warnings=(), now=now)
             trial = PlannedTrial(Role.SEARCH, None, {}, weights, seed=0, origin="tpe")
-            trials.add_trials(session, studies.lock_study(session, study.id), [trial], beside=(), now=now)
+            trials.add_trials(session, study_rows.lock_study(session, study.id), [trial], beside=(), now=now)
         self.end(self.start(name=name), [outcome(0, 0.5, measured={})])
 
     def start(self, numbers: Sequence[int] | None = None, name: str = NAME) -> int:
@@ -139,29 +139,29 @@ class Bench:
         worker_id = self.worker()
         with self.database.writing() as session:
             now = self.database.now(session)
-            study = studies.lock_study(session, studies.get_study(session, name).id)
-            chosen = [trial for trial in trials.waiting_trials(session, study.id) if numbers is None or trial.number in numbers]
+            study = study_rows.lock_study(session, study_rows.get_study(session, name).id)
+            chosen = [trial for trial in trial_rows.waiting_trials(session, study.id) if numbers is None or trial.number in numbers]
             lease = leases.acquire(session, study.id, worker_id, "cohort", 60.0, now)
             trials.start_cohort(session, study, chosen, lease, engine="serial", worker="w1", now=now)
         return lease.token
 
-    def report(self, token: int, numbers: Sequence[int], epochs: int = 2) -> None:
-        """Report epochs 0 to `epochs` of trials in training."""
+    def report(self, token: int, numbers: Sequence[int], last: int = 2) -> None:
+        """Report epochs 0 to `last` of trials in training."""
         with self.database.writing() as session:
             now = self.database.now(session)
             held = leases.find_lease(session, token)
             assert held is not None
             assert held.cohort_id is not None
-            for epoch in range(epochs + 1):
+            for epoch in range(last + 1):
                 losses = {"digit.crossentropy": 2.0 - epoch / 2, "parity.crossentropy": 0.25, "agreement": 0.125}
                 reports = {number: (epoch, losses, {**losses, DIGIT: 0.25 * epoch}, 0.5) for number in numbers}
-                trials.record_epoch(session, token, held.cohort_id, reports, now)
+                epochs.record_epoch(session, token, held.cohort_id, reports, now)
 
-    def end(self, token: int, outcomes: Sequence[Outcome]) -> None:
+    def end(self, token: int, ends: Sequence[Outcome]) -> None:
         """Record how trials ended, and complete the lease."""
         with self.database.writing() as session:
             now = self.database.now(session)
-            trials.record_outcomes(session, token, outcomes, now)
+            outcomes.record_outcomes(session, token, ends, now)
             leases.complete(session, token, now)
 
     def trained(self, values: Sequence[float | None], name: str = NAME, *, baseline: float | None = None) -> None:
@@ -175,5 +175,5 @@ class Bench:
     def ended(self, state: StudyState, name: str = NAME, reason: Reason | None = None) -> None:
         """Let the plan come to the study's end."""
         with self.database.writing() as session:
-            study = studies.get_study(session, name)
+            study = study_rows.get_study(session, name)
             studies.end_study(session, study.id, state, reason, self.database.now(session))

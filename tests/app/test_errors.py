@@ -72,7 +72,7 @@ def failing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Raise:
         def get_study(*_: Any, **__: Any) -> None:
             raise error
 
-        monkeypatch.setattr("storage.studies.get_study", get_study)
+        monkeypatch.setattr("storage.study_rows.get_study", get_study)
 
     return failing
 

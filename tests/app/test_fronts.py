@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from storage import studies, trials
+from storage import study_rows, trials
 from storage.records import Measured, Moment, Outcome, Role, StudyState, TrialState
 from tests.app.scenes import DIGIT, NAME, PARITY, Bench, definition, on_sqlite, outcome, planned, problem
 
@@ -127,7 +127,7 @@ def plan_confirmation(bench: Bench, trial: int, seed: int) -> int:
     """Plan a trial once more on a seed; gives the number of the training."""
     again = replace(planned(0, Role.CONFIRMATION, "equal" if trial == 4 else None), confirms=trial, seed=seed)
     with bench.database.writing() as session:
-        study = studies.lock_study(session, studies.get_study(session, NAME).id)
+        study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
         (added,) = trials.add_trials(session, study, [again], beside=(), now=bench.database.now(session))
     return added.number
 

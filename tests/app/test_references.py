@@ -8,7 +8,7 @@ import pytest
 
 from search.names import rule_for
 from search.objective import anchors
-from storage import answers, studies
+from storage import answers, study_rows
 from storage.records import AnchorRecord, Measured, Moment, PlannedTrial, Role
 from storage.trials import add_trials
 from tests.app.scenes import DIGIT, NAME, PARITY, Bench, definition, on_sqlite, outcome, problem
@@ -21,14 +21,14 @@ RELATIVE = {"metric": PARITY, "strategy": "constraint", "at_least": {"of": "refe
 
 def keep(bench: Bench, *found: AnchorRecord) -> None:
     with bench.database.writing() as session:
-        answers.keep_anchors(session, studies.get_study(session, NAME).id, found)
+        answers.keep_anchors(session, study_rows.get_study(session, NAME).id, found)
 
 
 def alone(bench: Bench, digit: float, parity: float) -> None:
     """Train each task alone to its accuracy; the other task's is 0.1."""
     with bench.database.writing() as session:
         now = bench.database.now(session)
-        study = studies.lock_study(session, studies.get_study(session, NAME).id)
+        study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
         weights = {"digit.crossentropy": 1.0, "parity.crossentropy": 1.0, "agreement": 0.0}
         rules = [rule_for(anchors.ALONE, task) for task in ("digit", "parity")]
         planned = [PlannedTrial(Role.REFERENCE, rule, {}, weights, seed=0, origin="reference") for rule in rules]

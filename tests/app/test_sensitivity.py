@@ -10,7 +10,7 @@ import pytest
 
 from search.analysis import importance
 from search.validation import normalize
-from storage import answers, studies, trials
+from storage import answers, studies, study_rows, trials
 from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, StudyState, TrialState
 from tests.app.scenes import DIGIT, NAME, PARITY, Bench, definition, on_sqlite, planned, problem
 
@@ -45,7 +45,7 @@ def searched(bench: Bench, **changes: Any) -> None:
 def confirm(bench: Bench) -> None:
     """Train trial 8 again on fresh seeds."""
     with bench.database.writing() as session:
-        study = studies.lock_study(session, studies.get_study(session, NAME).id)
+        study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
         again = [replace(planned(8, Role.CONFIRMATION), confirms=8, seed=seed + 1) for seed in range(len(FRESH))]
         added = trials.add_trials(session, study, again, beside=(), now=bench.database.now(session))
     bench.end(bench.start(), [ended(trial.number, value) for trial, value in zip(added, FRESH, strict=True)])
@@ -55,7 +55,7 @@ def come_to_its_end(bench: Bench) -> None:
     """End the study as a worker does when its plan ends."""
     with bench.database.writing() as session:
         now = bench.database.now(session)
-        study = studies.lock_study(session, studies.get_study(session, NAME).id)
+        study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
         restored = normalize.restored(study.definition, trials=study.trial_budget, name=study.name)
         importance.analyse(session, study, restored, now)
         studies.end_study(session, study.id, StudyState.COMPLETE, None, now)
@@ -113,7 +113,7 @@ def test_a_front_has_importances_alone(bench: Bench) -> None:
 def test_references_tell_the_noise_of_a_study_that_confirms_nothing(bench: Bench) -> None:
     searched(bench)
     with bench.database.writing() as session:
-        study = studies.lock_study(session, studies.get_study(session, NAME).id)
+        study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
         spreads = [AnchorRecord("reference", path, 0.9, 0.01, (1, 2, 3)) for path in (DIGIT, PARITY)]
         answers.keep_anchors(session, study.id, spreads)
     come_to_its_end(bench)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storage import studies
+from storage import study_rows
 from storage.database import Database
 from storage.records import StudyState
 from tests.app.scenes import NAME, Bench, definition, on_sqlite, outcome, problem
@@ -84,7 +84,7 @@ def test_a_busy_database_is_503_and_stores_nothing(bench: Bench, database_url: s
     app.state.database = impatient = Database(database_url, busy_timeout_seconds=0.05)
     bench.submit()
     with bench.database.writing() as session:
-        studies.lock_study(session, 1)
+        study_rows.lock_study(session, 1)
         response = bench.client.post(f"{STUDY}/pause")
     problem(response, 503, "storage-busy")
     assert int(response.headers["retry-after"]) > 0

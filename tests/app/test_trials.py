@@ -274,7 +274,7 @@ def test_one_trial_comes_with_its_epochs(bench: Bench) -> None:
 def test_a_trial_in_training_shows_the_epochs_so_far(bench: Bench) -> None:
     bench.submit()
     bench.plan(1)
-    bench.report(bench.start(), [0], epochs=1)
+    bench.report(bench.start(), [0], last=1)
     trial = bench.get(f"{TRIALS}/0")
     assert (trial["state"], trial["epochs"], len(trial["intermediate_values"])) == ("RUNNING", 1, 2)
 

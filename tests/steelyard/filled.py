@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from steelyard import starters
 from steelyard.client import Client
-from storage import leases, studies, trials, workers
+from storage import leases, outcomes, studies, study_rows, trials, workers
 from storage.records import Measured, Moment, Outcome, PlannedTrial, Reason, Role, StudyRecord, StudyState, TrialState
 from tests.steelyard.conftest import Service
 
@@ -48,7 +48,7 @@ def filled_front(
 def _fill(service: Service, name: str, outcomes: Sequence[Outcome], end: StudyState | None) -> None:
     with service.database.writing() as session:
         now = service.database.now(session)
-        study = studies.get_study(session, name)
+        study = study_rows.get_study(session, name)
         study = studies.prepared(session, study.id, cohort_size=8, engine="serial", warnings=(), now=now)
         _train(session, study, outcomes, now)
         if end is not None:
@@ -65,17 +65,17 @@ def failed(service: Service, client: Client, name: str, reason: Reason) -> str:
 def ended(service: Service, name: str, state: StudyState, reason: Reason | None = None) -> None:
     """End a study."""
     with service.database.writing() as session:
-        study = studies.get_study(session, name)
+        study = study_rows.get_study(session, name)
         studies.end_study(session, study.id, state, reason, service.database.now(session))
 
 
-def _train(session: Session, study: StudyRecord, outcomes: Sequence[Outcome], now: Any) -> None:
-    planned = [_planned(number) for number in range(len(outcomes))]
-    added = trials.add_trials(session, studies.lock_study(session, study.id), planned, beside=(), now=now)
+def _train(session: Session, study: StudyRecord, ends: Sequence[Outcome], now: Any) -> None:
+    planned = [_planned(number) for number in range(len(ends))]
+    added = trials.add_trials(session, study_rows.lock_study(session, study.id), planned, beside=(), now=now)
     worker = workers.register(session, name="w", host="here", pid=1, version="1", workloads=["digits"], now=now)
     lease = leases.acquire(session, study.id, worker.id, leases.COHORT, 60.0, now)
-    trials.start_cohort(session, studies.lock_study(session, study.id), added, lease, engine="serial", worker="w", now=now)
-    trials.record_outcomes(session, lease.token, outcomes, now)
+    trials.start_cohort(session, study_rows.lock_study(session, study.id), added, lease, engine="serial", worker="w", now=now)
+    outcomes.record_outcomes(session, lease.token, ends, now)
     leases.complete(session, lease.token, now)
     workers.deregister(session, worker.id, now)
 

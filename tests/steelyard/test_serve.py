@@ -20,7 +20,7 @@ from steelyard.client import Client
 from steelyard.places import DATABASE_FILE, migrate_database
 from steelyard.program import COMMAND
 from steelyard.serving import give_back, is_loopback
-from storage import leases, studies, trials, workers
+from storage import leases, study_rows, trial_rows, trials, workers
 from storage.database import Database
 from storage.records import TrialState
 from tests.steelyard.filled import submitted
@@ -210,7 +210,7 @@ def test_what_a_dead_worker_held_waits_again_and_is_charged_where_it_was_lost(se
         held = _training(session, pid, now)
     give_back(url, pid, lost=lost)
     with database.reading() as session:
-        trial = trials.get_trial(session, held.study_id, 0)
+        trial = trial_rows.get_trial(session, held.study_id, 0)
         assert (trial.state, trial.charged) == (TrialState.WAITING, charged)
         assert leases.leases_of_worker(session, held.worker_id) == []
         assert [worker.state for worker in workers.list_workers(session, now)] == ["stopped"]
@@ -231,8 +231,8 @@ def _training(session: Any, pid: int, now: Any) -> Any:
     here = socket.gethostname()
     worker = workers.register(session, name="w", host=here, pid=pid, version="1", workloads=["digits"], now=now)
     lease = leases.acquire(session, study.id, worker.id, leases.COHORT, 60.0, now)
-    locked = studies.lock_study(session, study.id)
-    trials.start_cohort(session, locked, trials.waiting_trials(session, study.id), lease, engine="serial", worker="w", now=now)
+    locked = study_rows.lock_study(session, study.id)
+    trials.start_cohort(session, locked, trial_rows.waiting_trials(session, study.id), lease, engine="serial", worker="w", now=now)
     return lease
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from storage import leases, studies, trials, workers
+from storage import leases, studies, study_rows, trial_rows, trials, workers
 from storage.database import Database
 from storage.records import (
     LeaseRecord,
@@ -95,7 +95,7 @@ def prepare(session: Session, study: StudyRecord) -> StudyRecord:
 
 
 def add(session: Session, study: StudyRecord, count: int, role: Role = Role.SEARCH) -> None:
-    locked = studies.lock_study(session, study.id)
+    locked = study_rows.lock_study(session, study.id)
     trials.add_trials(session, locked, [planned(place, role) for place in range(count)], beside=(), now=NOW)
 
 
@@ -106,8 +106,8 @@ def register(session: Session, name: str = "w1", workloads: Sequence[str] = ("di
 
 def start(session: Session, study: StudyRecord, numbers: Sequence[int] | None = None, *, at: datetime = NOW) -> LeaseRecord:
     """Put waiting trials (all, or these) into training under a lease of 60 seconds by a new worker."""
-    locked = studies.lock_study(session, study.id)
-    chosen = [each for each in trials.waiting_trials(session, study.id) if numbers is None or each.number in numbers]
+    locked = study_rows.lock_study(session, study.id)
+    chosen = [each for each in trial_rows.waiting_trials(session, study.id) if numbers is None or each.number in numbers]
     lease = leases.acquire(session, study.id, register(session), leases.COHORT, 60.0, at)
     trials.start_cohort(session, locked, chosen, lease, engine="stacked", worker="w1", now=at)
     found = leases.find_lease(session, lease.token)
@@ -141,4 +141,4 @@ def running(database: Database, count: int = 2, name: str = "study", **changes: 
 
 def states(database: Database, study: StudyRecord) -> list[str]:
     with database.reading() as session:
-        return [trial.state.value for trial in trials.trials_of(session, study.id)]
+        return [trial.state.value for trial in trial_rows.trials_of(session, study.id)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage import trials
+from storage import epochs
 from storage.database import Database
 from storage.estimates import seconds_an_epoch
 from tests.storage.scenes import NOW, running
@@ -16,7 +16,7 @@ def test_the_pace_is_that_of_all_studies_of_the_problem(database: Database) -> N
         with database.writing() as session:
             for epoch in (0, 1, 2):
                 reports = {number: (epoch, {}, {}, seconds) for number in (0, 1)}
-                trials.record_epoch(session, scene.token, scene.cohort, reports, NOW)
+                epochs.record_epoch(session, scene.token, scene.cohort, reports, NOW)
     with database.reading() as session:
         # Four trials of 2 epochs; each was timed three times, before training too.
         assert seconds_an_epoch(session, "p" * 64, "digits") == pytest.approx((2 * 3 * 1.0 + 2 * 3 * 3.0) / (4 * 2))
@@ -25,7 +25,7 @@ def test_the_pace_is_that_of_all_studies_of_the_problem(database: Database) -> N
 def test_another_problem_of_the_workload_tells_where_there_is_none_of_the_problem(database: Database) -> None:
     scene = running(database, 1)
     with database.writing() as session:
-        trials.record_epoch(session, scene.token, scene.cohort, {0: (1, {}, {}, 1.0)}, NOW)
+        epochs.record_epoch(session, scene.token, scene.cohort, {0: (1, {}, {}, 1.0)}, NOW)
     with database.reading() as session:
         assert seconds_an_epoch(session, "q" * 64, "digits") == pytest.approx(1.0)
 
@@ -33,7 +33,7 @@ def test_another_problem_of_the_workload_tells_where_there_is_none_of_the_proble
 def test_another_workload_tells_nothing(database: Database) -> None:
     scene = running(database, 1)
     with database.writing() as session:
-        trials.record_epoch(session, scene.token, scene.cohort, {0: (1, {}, {}, 1.0)}, NOW)
+        epochs.record_epoch(session, scene.token, scene.cohort, {0: (1, {}, {}, 1.0)}, NOW)
     with database.reading() as session:
         assert seconds_an_epoch(session, "q" * 64, "ads") is None
 

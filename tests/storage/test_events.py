@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from storage import events, leases, studies, trials
+from storage import events, leases, lifecycle, outcomes, studies
 from storage.database import Database
 from storage.records import Reason, StudyState
 from tests.storage import scenes
@@ -21,7 +21,7 @@ def told(database: Database, study_id: int, after: int = 0) -> list[tuple[str, o
 def test_a_study_tells_its_story(database: Database) -> None:
     running = scenes.running(database, 1)
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(0)], NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0)], NOW)
         leases.complete(session, running.token, NOW)
         studies.end_study(session, running.study.id, StudyState.COMPLETE, None, NOW)
     assert told(database, running.study.id) == [
@@ -45,7 +45,7 @@ def test_what_changes_nothing_tells_nothing(database: Database) -> None:
     with database.writing() as session:
         study = scenes.create(session)
         for _ in range(2):
-            studies.pause(session, "study", NOW)
+            lifecycle.pause(session, "study", NOW)
     assert len(told(database, study.id)) == 2
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.orm import Session
 
-from storage import leases, studies, trials, workers
+from storage import epochs, leases, lifecycle, outcomes, studies, study_rows, trial_rows, workers
 from storage.database import Database
 from storage.errors import LeaseLost
 from storage.records import LeaseRecord, Reason, StudyState, TrialRecord, TrialState
@@ -17,11 +17,11 @@ from tests.storage.scenes import NOW, later
 
 def get(database: Database, running: scenes.Running, number: int = 0) -> TrialRecord:
     with database.reading() as session:
-        return trials.get_trial(session, running.study.id, number)
+        return trial_rows.get_trial(session, running.study.id, number)
 
 
 def preflight(session: Session, seconds: float = 60) -> LeaseRecord:
-    study = studies.find_study(session, "study") or scenes.create(session)
+    study = study_rows.find_study(session, "study") or scenes.create(session)
     return leases.acquire(session, study.id, scenes.register(session), leases.PREFLIGHT, seconds, NOW)
 
 
@@ -66,7 +66,7 @@ def test_a_renewed_lease_is_not_reaped(database: Database) -> None:
 def test_what_a_holder_writes_past_its_time_counts_until_it_is_reaped(database: Database) -> None:
     running = scenes.running(database, 1)
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(0)], later(600))
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0)], later(600))
         leases.complete(session, running.token, later(600))
     assert get(database, running).state is TrialState.COMPLETE
 
@@ -74,8 +74,8 @@ def test_what_a_holder_writes_past_its_time_counts_until_it_is_reaped(database: 
 LATE_WRITES: dict[str, Callable[[Session, scenes.Running], object]] = {
     "renew": lambda session, old: leases.renew(session, old.token, 60, NOW),
     "look": lambda session, old: leases.require_held(session, old.token, NOW),
-    "epoch": lambda session, old: trials.record_epoch(session, old.token, old.cohort, {0: (2, {}, {}, 1.0)}, NOW),
-    "outcome": lambda session, old: trials.record_outcomes(session, old.token, [scenes.outcome(0, 0.9)], NOW),
+    "epoch": lambda session, old: epochs.record_epoch(session, old.token, old.cohort, {0: (2, {}, {}, 1.0)}, NOW),
+    "outcome": lambda session, old: outcomes.record_outcomes(session, old.token, [scenes.outcome(0, 0.9)], NOW),
     "complete": lambda session, old: leases.complete(session, old.token, NOW),
     "release": lambda session, old: leases.release(session, old.token, charge=True, now=NOW),
 }
@@ -87,7 +87,7 @@ def test_a_late_writer_finds_its_lease_lost_and_changes_nothing(database: Databa
     with database.writing() as session:
         leases.reap(session, later(60))
         new = scenes.start(session, old.study, at=later(61))
-        trials.record_outcomes(session, new.token, [scenes.outcome(0, 0.25)], later(62))
+        outcomes.record_outcomes(session, new.token, [scenes.outcome(0, 0.25)], later(62))
     before = get(database, old)
     with pytest.raises(LeaseLost, match=f"lease {old.token} "), database.writing() as session:
         LATE_WRITES[write](session, old)
@@ -109,15 +109,15 @@ def test_a_holder_of_one_cohort_cannot_end_a_trial_of_another(database: Database
         scenes.add(session, study, 2)
         first = scenes.start(session, study, [0])
         scenes.start(session, study, [1])
-        assert trials.record_outcomes(session, first.token, [scenes.outcome(1)], NOW) == ()
+        assert outcomes.record_outcomes(session, first.token, [scenes.outcome(1)], NOW) == ()
     assert scenes.states(database, study) == ["RUNNING", "RUNNING"]
 
 
 def test_tokens_never_come_back(database: Database) -> None:
     with database.writing() as session:
         first = preflight(session)
-        studies.cancel(session, "study", NOW)
-        studies.delete_study(session, "study", NOW)
+        lifecycle.cancel(session, "study", NOW)
+        lifecycle.delete_study(session, "study", NOW)
         assert preflight(session).token > first.token
 
 
@@ -143,7 +143,7 @@ def test_the_last_attempt_is_alone_and_then_it_failed(database: Database) -> Non
         leases.reap(session, later(60))
         scenes.start(session, running.study, [0, 1, 2, 3])
         leases.reap(session, later(120))
-        twice = trials.get_trial(session, running.study.id, 0)
+        twice = trial_rows.get_trial(session, running.study.id, 0)
         scenes.start(session, running.study, [0])
         leases.reap(session, later(180))
     thrice = get(database, running)
@@ -174,7 +174,7 @@ def test_a_released_lease_charges_only_when_told(database: Database) -> None:
 def test_what_was_recorded_stays_when_its_lease_is_lost(database: Database) -> None:
     running = scenes.running(database, 2)
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(0)], NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0)], NOW)
         leases.reap(session, later(60))
     assert scenes.states(database, running.study) == ["COMPLETE", "WAITING"]
 
@@ -182,7 +182,7 @@ def test_what_was_recorded_stays_when_its_lease_is_lost(database: Database) -> N
 def test_a_completed_lease_leaves_no_trial_running(database: Database) -> None:
     running = scenes.running(database, 2)
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(0)], NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0)], NOW)
         leases.complete(session, running.token, NOW)
     assert scenes.states(database, running.study) == ["COMPLETE", "WAITING"]
     assert get(database, running, 1).charged == 1
@@ -226,7 +226,7 @@ def test_a_completed_preflight_charges_nothing(database: Database) -> None:
         lease = preflight(session)
         study = studies.prepared(session, lease.study_id, cohort_size=4, engine="serial", warnings=(), now=NOW)
         leases.complete(session, lease.token, NOW)
-        assert studies.get_study(session, "study") == study
+        assert study_rows.get_study(session, "study") == study
 
 
 def test_a_preflight_given_back_can_be_claimed_again(database: Database) -> None:
@@ -242,12 +242,12 @@ def test_three_lost_preflights_fail_the_study(database: Database) -> None:
     with database.writing() as session:
         preflight(session)
         leases.reap(session, later(60))
-        seen.append(studies.get_study(session, "study"))
+        seen.append(study_rows.get_study(session, "study"))
         leases.release(session, preflight(session).token, charge=True, now=NOW, reason=Reason("out_of_memory", "killed"))
-        seen.append(studies.get_study(session, "study"))
+        seen.append(study_rows.get_study(session, "study"))
         preflight(session)
         leases.reap(session, later(60))
-        seen.append(studies.get_study(session, "study"))
+        seen.append(study_rows.get_study(session, "study"))
     assert [study.preparations for study in seen] == [1, 2, 3]
     assert [study.state for study in seen] == [StudyState.QUEUED, StudyState.QUEUED, StudyState.FAILED]
     assert seen[2].reason is not None
@@ -269,7 +269,7 @@ def test_a_worker_that_comes_back_late_from_its_preflight_cannot_end_the_lease(d
     with pytest.raises(LeaseLost):
         come_back()
     with database.reading() as session:
-        assert not studies.get_study(session, "study").prepared
+        assert not study_rows.get_study(session, "study").prepared
 
 
 def test_a_worker_is_seen_at_its_study(database: Database) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from storage import leases, studies, trials
+from storage import curves, epochs, leases, lifecycle, outcomes, studies, study_rows, trial_rows
 from storage.database import Database
 from storage.errors import BudgetTooSmall, LeaseLost, StudyNotFound, WrongState
 from storage.models import Base
@@ -15,11 +15,11 @@ from tests.storage.scenes import NOW, later
 
 S = StudyState
 VERBS = {
-    "pause": studies.pause,
-    "resume": studies.resume,
-    "stop": studies.stop,
-    "cancel": studies.cancel,
-    "retry": studies.retry,
+    "pause": lifecycle.pause,
+    "resume": lifecycle.resume,
+    "stop": lifecycle.stop,
+    "cancel": lifecycle.cancel,
+    "retry": lifecycle.retry,
 }
 # What becomes of a prepared study without trials; what is left out is refused.
 BECOMES = {
@@ -37,18 +37,18 @@ def study_in(database: Database, state: StudyState) -> StudyRecord:
         scenes.running(database, 1)
     with database.writing() as session:
         if state is S.STOPPING:
-            return studies.stop(session, "study", NOW)
+            return lifecycle.stop(session, "study", NOW)
         study = scenes.create(session)
         if state is S.QUEUED:
             return study
         study = scenes.prepare(session, study)
         match state:
             case S.PAUSED:
-                return studies.pause(session, "study", NOW)
+                return lifecycle.pause(session, "study", NOW)
             case S.STOPPED:
-                return studies.stop(session, "study", NOW)
+                return lifecycle.stop(session, "study", NOW)
             case S.CANCELLED:
-                return studies.cancel(session, "study", NOW)
+                return lifecycle.cancel(session, "study", NOW)
             case S.COMPLETE | S.FAILED:
                 return studies.end_study(session, study.id, state, None, NOW)
             case _:
@@ -68,7 +68,7 @@ def test_a_verb_does_what_its_table_says_or_is_refused(database: Database, verb:
         with pytest.raises(WrongState) as refused:
             VERBS[verb](session, "study", later(1))
         assert set(BECOMES[verb]) == {S(allowed) for allowed in refused.value.allowed}
-        assert studies.get_study(session, "study") == study
+        assert study_rows.get_study(session, "study") == study
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
@@ -76,7 +76,7 @@ def test_a_verb_again_changes_nothing(database: Database, verb: str) -> None:
     with database.writing() as session:
         scenes.create(session)
         if verb == "resume":
-            studies.pause(session, "study", NOW)
+            lifecycle.pause(session, "study", NOW)
         once = VERBS[verb](session, "study", later(1))
         assert VERBS[verb](session, "study", later(2)) == once
 
@@ -84,8 +84,8 @@ def test_a_verb_again_changes_nothing(database: Database, verb: str) -> None:
 def test_an_unprepared_study_resumes_to_the_queue(database: Database) -> None:
     with database.writing() as session:
         scenes.create(session)
-        studies.pause(session, "study", NOW)
-        assert studies.resume(session, "study", NOW).state is S.QUEUED
+        lifecycle.pause(session, "study", NOW)
+        assert lifecycle.resume(session, "study", NOW).state is S.QUEUED
 
 
 def test_stopping_cancels_what_waits_and_lets_run_what_runs(database: Database) -> None:
@@ -93,7 +93,7 @@ def test_stopping_cancels_what_waits_and_lets_run_what_runs(database: Database) 
         study = scenes.prepare(session, scenes.create(session))
         scenes.add(session, study, 3)
         lease = scenes.start(session, study, [0, 1])
-        assert studies.stop(session, "study", NOW).state is S.STOPPING
+        assert lifecycle.stop(session, "study", NOW).state is S.STOPPING
         leases.renew(session, lease.token, 60, later(1))
     assert scenes.states(database, study) == ["RUNNING", "RUNNING", "CANCELLED"]
 
@@ -101,32 +101,32 @@ def test_stopping_cancels_what_waits_and_lets_run_what_runs(database: Database) 
 def test_a_stopping_study_is_stopped_when_its_last_cohort_ends(database: Database) -> None:
     running = scenes.running(database, 2)
     with database.writing() as session:
-        studies.stop(session, "study", NOW)
-        trials.record_outcomes(session, running.token, [scenes.outcome(0), scenes.outcome(1)], later(1))
+        lifecycle.stop(session, "study", NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0), scenes.outcome(1)], later(1))
         leases.complete(session, running.token, later(2))
-        ended = studies.get_study(session, "study")
+        ended = study_rows.get_study(session, "study")
     assert (ended.state, ended.ended_at) == (S.STOPPED, later(2))
 
 
 def test_settling_ends_only_studies_in_which_nothing_runs(database: Database) -> None:
     first, second = scenes.running(database, 1, "first"), scenes.running(database, 1, "second")
     with database.writing() as session:
-        studies.stop(session, "first", NOW)
-        studies.stop(session, "second", NOW)
-        trials.record_outcomes(session, first.token, [scenes.outcome(0)], NOW)
-        assert studies.settle_stopping(session, later(1)) == 1
-        assert studies.settle_stopping(session, later(1)) == 0
-        assert studies.get_study(session, "first").state is S.STOPPED
-        assert studies.get_study(session, "second").state is S.STOPPING
+        lifecycle.stop(session, "first", NOW)
+        lifecycle.stop(session, "second", NOW)
+        outcomes.record_outcomes(session, first.token, [scenes.outcome(0)], NOW)
+        assert lifecycle.settle_stopping(session, later(1)) == 1
+        assert lifecycle.settle_stopping(session, later(1)) == 0
+        assert study_rows.get_study(session, "first").state is S.STOPPED
+        assert study_rows.get_study(session, "second").state is S.STOPPING
         leases.renew(session, second.token, 60, NOW)
 
 
 def test_a_trial_lost_while_stopping_is_cancelled_not_tried_again(database: Database) -> None:
     running = scenes.running(database, 1)
     with database.writing() as session:
-        studies.stop(session, "study", NOW)
+        lifecycle.stop(session, "study", NOW)
         leases.release(session, running.token, charge=True, now=later(1))
-        assert studies.get_study(session, "study").state is S.STOPPED
+        assert study_rows.get_study(session, "study").state is S.STOPPED
     assert scenes.states(database, running.study) == ["CANCELLED"]
 
 
@@ -134,7 +134,7 @@ def test_stopping_ends_a_preflight(database: Database) -> None:
     with database.writing() as session:
         study = scenes.create(session)
         lease = leases.acquire(session, study.id, scenes.register(session), leases.PREFLIGHT, 60, NOW)
-        studies.stop(session, "study", NOW)
+        lifecycle.stop(session, "study", NOW)
         with pytest.raises(LeaseLost):
             leases.complete(session, lease.token, NOW)
 
@@ -144,10 +144,10 @@ def test_cancelling_ends_everything_at_once(database: Database) -> None:
         study = scenes.prepare(session, scenes.create(session))
         scenes.add(session, study, 3)
         lease = scenes.start(session, study, [0, 1])
-        cancelled = studies.cancel(session, "study", later(3))
+        cancelled = lifecycle.cancel(session, "study", later(3))
         with pytest.raises(LeaseLost):
             leases.renew(session, lease.token, 60, later(4))
-        ended = trials.trials_of(session, study.id)
+        ended = trial_rows.trials_of(session, study.id)
     assert (cancelled.state, cancelled.ended_at) == (S.CANCELLED, later(3))
     assert {trial.state for trial in ended} == {TrialState.CANCELLED}
     assert {trial.ended_at for trial in ended} == {later(3)}
@@ -159,7 +159,7 @@ def failed_trial(database: Database) -> scenes.Running:
     reason = Reason("raised", "ValueError: no", "losses.py:3")
     with database.writing() as session:
         failed = scenes.outcome(0, None, TrialState.FAILED, reason=reason)
-        trials.record_outcomes(session, running.token, [failed, scenes.outcome(1)], NOW)
+        outcomes.record_outcomes(session, running.token, [failed, scenes.outcome(1)], NOW)
         leases.complete(session, running.token, NOW)
     return running
 
@@ -169,9 +169,9 @@ def test_retrying_sends_failed_trials_back_to_wait(database: Database, end: Stud
     study = failed_trial(database).study
     with database.writing() as session:
         studies.end_study(session, study.id, end, Reason("ended", "so"), NOW)
-        again = studies.retry(session, "study", later(1))
-        trial = trials.get_trial(session, study.id, 0)
-        measured = trials.measured(session, trial.id)
+        again = lifecycle.retry(session, "study", later(1))
+        trial = trial_rows.get_trial(session, study.id, 0)
+        measured = curves.measured(session, trial.id)
     assert (again.state, again.reason, again.ended_at) == (S.RUNNING, None, None)
     assert (trial.state, trial.charged, trial.cohort_limit) == (TrialState.WAITING, 0, None)
     assert (trial.reason, trial.sequence, trial.ended_at, trial.epochs, measured) == (None, None, None, 0, {})
@@ -181,11 +181,11 @@ def test_retrying_sends_failed_trials_back_to_wait(database: Database, end: Stud
 def test_a_retried_trial_ends_anew(database: Database) -> None:
     study = failed_trial(database).study
     with database.writing() as session:
-        studies.retry(session, "study", NOW)
+        lifecycle.retry(session, "study", NOW)
         lease = scenes.start(session, study)
-        trials.record_outcomes(session, lease.token, [scenes.outcome(0, 0.75)], later(2))
-        trial = trials.get_trial(session, study.id, 0)
-        measured = trials.measured(session, trial.id)
+        outcomes.record_outcomes(session, lease.token, [scenes.outcome(0, 0.75)], later(2))
+        trial = trial_rows.get_trial(session, study.id, 0)
+        measured = curves.measured(session, trial.id)
     assert (trial.state, trial.sequence, trial.attempt) == (TrialState.COMPLETE, 3, 2)
     assert measured[Moment.LAST].validation == {"digit.accuracy": 0.75}
 
@@ -194,7 +194,7 @@ def test_retrying_a_study_that_failed_in_its_preflight_queues_it(database: Datab
     with database.writing() as session:
         study = scenes.create(session)
         studies.end_study(session, study.id, S.FAILED, Reason("shapes", "no"), NOW)
-        again = studies.retry(session, "study", later(1))
+        again = lifecycle.retry(session, "study", later(1))
     assert (again.state, again.reason, again.preparations) == (S.QUEUED, None, 0)
 
 
@@ -204,8 +204,8 @@ def with_search_trials(database: Database, count: int, end: StudyState | None = 
         scenes.add(session, study, 1, Role.BASELINE)
         scenes.add(session, study, count)
         lease = scenes.start(session, study)
-        outcomes = [scenes.outcome(number) for number in range(count + 1)]
-        trials.record_outcomes(session, lease.token, outcomes, NOW)
+        ends = [scenes.outcome(number) for number in range(count + 1)]
+        outcomes.record_outcomes(session, lease.token, ends, NOW)
         leases.complete(session, lease.token, NOW)
         return study if end is None else studies.end_study(session, study.id, end, None, NOW)
 
@@ -213,17 +213,17 @@ def with_search_trials(database: Database, count: int, end: StudyState | None = 
 def test_a_raised_budget_lets_a_complete_study_go_on(database: Database) -> None:
     with_search_trials(database, 3, S.COMPLETE)
     with database.writing() as session:
-        again = studies.raise_budget(session, "study", 5, later(1))
+        again = lifecycle.raise_budget(session, "study", 5, later(1))
     assert (again.trial_budget, again.state, again.ended_at) == (5, S.RUNNING, None)
 
 
 def test_a_budget_can_be_lowered_to_what_has_been_planned(database: Database) -> None:
     with_search_trials(database, 3)
     with database.writing() as session:
-        studies.raise_budget(session, "study", 9, NOW)
-        assert studies.raise_budget(session, "study", 3, NOW).trial_budget == 3
+        lifecycle.raise_budget(session, "study", 9, NOW)
+        assert lifecycle.raise_budget(session, "study", 3, NOW).trial_budget == 3
         with pytest.raises(BudgetTooSmall) as refused:
-            studies.raise_budget(session, "study", 2, NOW)
+            lifecycle.raise_budget(session, "study", 2, NOW)
     assert (refused.value.wanted, refused.value.least) == (2, 3)
 
 
@@ -232,27 +232,27 @@ def test_a_budget_is_one_at_least(database: Database, trials_wanted: int) -> Non
     with database.writing() as session:
         scenes.create(session)
         with pytest.raises(BudgetTooSmall):
-            studies.raise_budget(session, "study", trials_wanted, NOW)
+            lifecycle.raise_budget(session, "study", trials_wanted, NOW)
 
 
 def test_the_same_budget_again_leaves_a_complete_study_complete(database: Database) -> None:
     complete = with_search_trials(database, 3, S.COMPLETE)
     with database.writing() as session:
-        assert studies.raise_budget(session, "study", 3, later(1)) == complete
+        assert lifecycle.raise_budget(session, "study", 3, later(1)) == complete
 
 
 @pytest.mark.parametrize("state", [S.FAILED, S.STOPPED, S.CANCELLED, S.STOPPING])
 def test_the_budget_of_a_study_that_is_over_stays(database: Database, state: StudyState) -> None:
     study_in(database, state)
     with database.writing() as session, pytest.raises(WrongState):
-        studies.raise_budget(session, "study", 99, NOW)
+        lifecycle.raise_budget(session, "study", 99, NOW)
 
 
 def test_labels_and_description_are_replaced_or_left(database: Database) -> None:
     with database.writing() as session:
         scenes.create(session, labels={"team": "a"}, description="old")
-        labelled = studies.relabel(session, "study", {"owner": "b"}, None, later(1))
-        described = studies.relabel(session, "study", None, "new", later(2))
+        labelled = lifecycle.relabel(session, "study", {"owner": "b"}, None, later(1))
+        described = lifecycle.relabel(session, "study", None, "new", later(2))
     assert (labelled.labels, labelled.description) == ({"owner": "b"}, "old")
     assert (described.labels, described.description, described.updated_at) == ({"owner": "b"}, "new", later(2))
 
@@ -261,21 +261,21 @@ def test_labels_and_description_are_replaced_or_left(database: Database) -> None
 def test_an_open_study_is_not_deleted(database: Database, state: StudyState) -> None:
     study_in(database, state)
     with database.writing() as session, pytest.raises(WrongState):
-        studies.delete_study(session, "study", NOW)
+        lifecycle.delete_study(session, "study", NOW)
 
 
 def test_a_deleted_study_leaves_nothing_behind(database: Database) -> None:
     running = scenes.running(database, 2)
     with database.writing() as session:
         report = {number: (0, {"agreement": 1.0}, {"digit.accuracy": 0.1}, 0.5) for number in (0, 1)}
-        trials.record_epoch(session, running.token, running.cohort, report, NOW)
+        epochs.record_epoch(session, running.token, running.cohort, report, NOW)
         violated = scenes.outcome(0, violations={"digit.accuracy": 0.5})
-        trials.record_outcomes(session, running.token, [violated, scenes.outcome(1)], NOW)
+        outcomes.record_outcomes(session, running.token, [violated, scenes.outcome(1)], NOW)
         studies.end_study(session, running.study.id, S.COMPLETE, None, NOW)
-        studies.delete_study(session, "study", NOW)
+        lifecycle.delete_study(session, "study", NOW)
     with database.reading() as session:
         with pytest.raises(StudyNotFound):
-            studies.get_study(session, "study")
+            study_rows.get_study(session, "study")
         counts = {table.name: session.scalar(select(func.count()).select_from(table)) for table in Base.metadata.sorted_tables}
     assert counts.pop("workers") == 1
     assert set(counts.values()) == {0}

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from storage import studies, trials
+from storage import outcomes, paging, progress
 from storage.database import Database
 from storage.errors import BadPageToken, StudyNotFound, TermNotFound
 from storage.records import Measured, Moment, Role, StudyRecord, TrialState
@@ -33,7 +33,7 @@ def ended(session: Session, sent: Sequence[float | None], **changes: Any) -> Stu
     scenes.add(session, study, len(sent))
     lease = scenes.start(session, study)
     ends = [scenes.outcome(number, value) for number, value in enumerate(sent) if value is not None]
-    trials.record_outcomes(session, lease.token, ends, NOW)
+    outcomes.record_outcomes(session, lease.token, ends, NOW)
     return study
 
 
@@ -41,7 +41,7 @@ def all_pages(session: Session, study: StudyRecord, page_size: int, **options: A
     found: list[int] = []
     after = None
     while True:
-        page, after = trials.page_trials(session, study.id, page_size=page_size, after=after, **options)
+        page, after = paging.page_trials(session, study.id, page_size=page_size, after=after, **options)
         found += [trial.number for trial, _ in page]
         if after is None:
             return found
@@ -96,7 +96,7 @@ def test_pages_show_only_the_state_and_role_that_are_asked_for(database: Databas
         scenes.add(session, study, 3, Role.SEARCH)
         lease = scenes.start(session, study)
         ends = [scenes.outcome(number) for number in (0, 2, 3)]
-        trials.record_outcomes(session, lease.token, ends, NOW)
+        outcomes.record_outcomes(session, lease.token, ends, NOW)
         complete = all_pages(session, study, 1, state=TrialState.COMPLETE, order_by=order_by)
         searched = all_pages(session, study, 2, role=Role.SEARCH, order_by=order_by)
         both = all_pages(session, study, 2, role=Role.SEARCH, state=TrialState.RUNNING, order_by=order_by)
@@ -111,15 +111,15 @@ def test_a_metric_is_that_of_the_epoch_that_counts(database: Database, epoch: st
         lease = scenes.start(session, study)
         for number, last, best in [(0, 0.1, 0.9), (1, 0.2, 0.8)]:
             measured = {Moment.LAST: Measured(validation={METRIC: last}), Moment.BEST: Measured(validation={METRIC: best})}
-            trials.record_outcomes(session, lease.token, [scenes.outcome(number, measured=measured)], NOW)
+            outcomes.record_outcomes(session, lease.token, [scenes.outcome(number, measured=measured)], NOW)
         assert all_pages(session, study, 9, order_by=METRIC) == expected
 
 
 def test_a_page_carries_the_trials_numbers(database: Database) -> None:
     with database.writing() as session:
         study = ended(session, [0.5, None])
-        page, _ = trials.page_trials(session, study.id)
-        bare, _ = trials.page_trials(session, study.id, moments=[Moment.BEST])
+        page, _ = paging.page_trials(session, study.id)
+        bare, _ = paging.page_trials(session, study.id, moments=[Moment.BEST])
     assert [dict(numbers) for _, numbers in page] == [
         {Moment.LAST: Measured(train={"agreement": 0.25}, validation={METRIC: 0.5})},
         {},
@@ -130,8 +130,8 @@ def test_a_page_carries_the_trials_numbers(database: Database) -> None:
 def test_the_best_is_the_first_of_the_descending_order(database: Database) -> None:
     with database.writing() as session:
         study = ended(session, [0.5, 0.75, 0.75, math.inf])
-        [(first, _)], _ = trials.page_trials(session, study.id, order_by="objective", descending=True, page_size=1)
-        assert studies.best_trial(session, study.id) == first
+        [(first, _)], _ = paging.page_trials(session, study.id, order_by="objective", descending=True, page_size=1)
+        assert progress.best_trial(session, study.id) == first
     assert first.number == 1
 
 
@@ -139,12 +139,12 @@ def test_an_unknown_path_is_refused(database: Database) -> None:
     with database.writing() as session:
         study = ended(session, [0.5])
         with pytest.raises(TermNotFound, match=r"'digit\.nothing'"):
-            trials.page_trials(session, study.id, order_by="digit.nothing")
+            paging.page_trials(session, study.id, order_by="digit.nothing")
 
 
 def test_an_unknown_study_has_no_order(database: Database) -> None:
     with database.reading() as session, pytest.raises((StudyNotFound, TermNotFound)):
-        trials.page_trials(session, 404, order_by=METRIC)
+        paging.page_trials(session, 404, order_by=METRIC)
 
 
 def packed(*content: Any) -> str:
@@ -180,20 +180,20 @@ def test_a_forged_or_foreign_token_is_refused(database: Database, forged: str) -
         study = ended(session, [0.5])
         assert study.id == 1  # as in the tokens
         with pytest.raises(BadPageToken):
-            trials.page_trials(session, study.id, after=FORGED[forged])
+            paging.page_trials(session, study.id, after=FORGED[forged])
 
 
 def test_a_token_of_another_list_is_refused(database: Database) -> None:
     with database.writing() as session:
         study = ended(session, [0.5, 0.25])
-        _, after = trials.page_trials(session, study.id, order_by="objective", page_size=1)
+        _, after = paging.page_trials(session, study.id, order_by="objective", page_size=1)
         with pytest.raises(BadPageToken):
-            trials.page_trials(session, study.id, order_by=METRIC, page_size=1, after=after)
+            paging.page_trials(session, study.id, order_by=METRIC, page_size=1, after=after)
 
 
 def test_an_export_goes_through_all_trials_with_their_numbers(database: Database) -> None:
     with database.writing() as session:
         study = ended(session, [0.5] * 450)
-        exported = list(trials.stream_trials(session, study.id))
+        exported = list(paging.stream_trials(session, study.id))
     assert [trial.number for trial, _ in exported] == list(range(450))
     assert {numbers[Moment.LAST].validation[METRIC] for _, numbers in exported} == {0.5}

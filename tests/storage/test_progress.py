@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from storage import leases, studies, trials
+from storage import epochs, leases, outcomes, progress
 from storage.database import Database
 from storage.records import Pace, Role, TrialState
 from tests.storage import scenes
@@ -17,18 +17,18 @@ def test_progress_counts_every_state_and_the_epochs(database: Database) -> None:
     running = scenes.running(database, 3)
     with database.writing() as session:
         report = {number: (4, {}, {"digit.accuracy": 0.5}, 0.5) for number in (0, 1)}
-        trials.record_epoch(session, running.token, running.cohort, report, NOW)
-        trials.record_outcomes(session, running.token, [scenes.outcome(2, epochs=10)], NOW)
-        counts, epochs = studies.progress_counts(session, running.study.id)
+        epochs.record_epoch(session, running.token, running.cohort, report, NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(2, epochs=10)], NOW)
+        counts, done = progress.progress_counts(session, running.study.id)
     assert counts == {**dict.fromkeys(TrialState, 0), TrialState.RUNNING: 2, TrialState.COMPLETE: 1}
-    assert epochs == 4 + 4 + 10
+    assert done == 4 + 4 + 10
 
 
 def test_progress_of_many_studies_comes_at_once(database: Database) -> None:
     first, second = scenes.running(database, 2, "first"), scenes.running(database, 1, "second")
     with database.writing() as session:
         empty = scenes.create(session, "empty")
-        found = studies.progress_counts_of(session, [first.study.id, second.study.id, empty.id])
+        found = progress.progress_counts_of(session, [first.study.id, second.study.id, empty.id])
     assert [found[each.id][0]["RUNNING"] for each in (first.study, second.study, empty)] == [2, 1, 0]
 
 
@@ -37,20 +37,20 @@ def test_the_pace_is_seconds_over_epochs_and_what_trains_now(database: Database)
     with database.writing() as session:
         for epoch in (0, 1, 2):
             report = {number: (epoch, {}, {"digit.accuracy": 0.5}, 0.25) for number in (0, 1)}
-            trials.record_epoch(session, running.token, running.cohort, report, NOW)
-        assert studies.trial_durations(session, running.study.id) == Pace(epochs=4, seconds=1.5, cohorts=1, under_way=4)
+            epochs.record_epoch(session, running.token, running.cohort, report, NOW)
+        assert progress.trial_durations(session, running.study.id) == Pace(epochs=4, seconds=1.5, cohorts=1, under_way=4)
         leases.complete(session, running.token, NOW)
-        assert studies.trial_durations(session, running.study.id).cohorts == 0
+        assert progress.trial_durations(session, running.study.id).cohorts == 0
 
 
 def test_the_pace_tells_how_long_search_trials_trained(database: Database) -> None:
     running = scenes.running(database, 3)
     with database.writing() as session:
         report = {number: (2, {}, {"digit.accuracy": 0.5}, 0.25) for number in range(3)}
-        trials.record_epoch(session, running.token, running.cohort, report, NOW)
+        epochs.record_epoch(session, running.token, running.cohort, report, NOW)
         ends = [scenes.outcome(0, state=TrialState.PRUNED, epochs=2), scenes.outcome(1, epochs=10)]
-        trials.record_outcomes(session, running.token, ends, NOW)
-        pace = studies.trial_durations(session, running.study.id)
+        outcomes.record_outcomes(session, running.token, ends, NOW)
+        pace = progress.trial_durations(session, running.study.id)
     assert (pace.under_way, pace.searched, pace.searched_epochs) == (2, 2, 12)
 
 
@@ -68,9 +68,9 @@ def test_the_pace_tells_how_long_search_trials_trained(database: Database) -> No
 def test_the_best_trial(database: Database, ends: list[tuple[float, bool]], best: int | None) -> None:
     running = scenes.running(database, 3)
     with database.writing() as session:
-        outcomes = [scenes.outcome(number, value, feasible=feasible) for number, (value, feasible) in enumerate(ends)]
-        trials.record_outcomes(session, running.token, outcomes, NOW)
-        found = studies.best_trial(session, running.study.id)
+        ends = [scenes.outcome(number, value, feasible=feasible) for number, (value, feasible) in enumerate(ends)]
+        outcomes.record_outcomes(session, running.token, ends, NOW)
+        found = progress.best_trial(session, running.study.id)
     assert (None if found is None else found.number) == best
 
 
@@ -81,8 +81,8 @@ def test_references_and_confirmations_do_not_win(database: Database, role: Role)
         scenes.add(session, study, 1, role)
         scenes.add(session, study, 1, Role.BASELINE)
         lease = scenes.start(session, study)
-        trials.record_outcomes(session, lease.token, [scenes.outcome(0, 0.9), scenes.outcome(1, 0.1)], NOW)
-        found = studies.best_trial(session, study.id)
+        outcomes.record_outcomes(session, lease.token, [scenes.outcome(0, 0.9), scenes.outcome(1, 0.1)], NOW)
+        found = progress.best_trial(session, study.id)
     assert found is not None
     assert found.number == 1
 
@@ -91,16 +91,16 @@ def test_references_and_confirmations_do_not_win(database: Database, role: Role)
 def test_only_complete_trials_win(database: Database, state: TrialState) -> None:
     running = scenes.running(database, 1)
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(0, 0.9, state)], NOW)
-        assert studies.best_trial(session, running.study.id) is None
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0, 0.9, state)], NOW)
+        assert progress.best_trial(session, running.study.id) is None
 
 
 def test_the_closest_trial_misses_its_constraints_by_the_least(database: Database) -> None:
     running = scenes.running(database, 4)
     missed = [{"digit.accuracy": 0.2, "agreement": 0.2}, {"digit.accuracy": 0.3}, {"agreement": 0.3}, {"agreement": math.inf}]
     with database.writing() as session:
-        outcomes = [scenes.outcome(number, feasible=False, violations=each) for number, each in enumerate(missed)]
-        trials.record_outcomes(session, running.token, outcomes, NOW)
-        found = studies.closest_trial(session, running.study.id)
+        ends = [scenes.outcome(number, feasible=False, violations=each) for number, each in enumerate(missed)]
+        outcomes.record_outcomes(session, running.token, ends, NOW)
+        found = progress.closest_trial(session, running.study.id)
     assert found is not None
     assert found.number == 1

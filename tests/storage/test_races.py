@@ -10,7 +10,7 @@ from threading import Barrier
 
 import pytest
 
-from storage import leases, studies, trials
+from storage import curves, epochs, leases, lifecycle, outcomes, studies, study_rows, trial_rows, trials
 from storage.database import Database
 from storage.errors import LeaseLost, StorageBusy
 from storage.records import STUDY_ENDS, StudyState, TrialState
@@ -26,15 +26,15 @@ def finish_each_at_the_same_instant(url: str, token: int, place: int, together: 
     for number in range(ROUNDS):
         together.wait(timeout=60)
         with database.writing() as session:
-            trials.record_outcomes(session, token, [scenes.outcome(number, place + number / 100)], NOW)
+            outcomes.record_outcomes(session, token, [scenes.outcome(number, place + number / 100)], NOW)
     database.close()
 
 
 def assert_one_result_each(database: Database, running: scenes.Running) -> None:
     with database.reading() as session:
-        ended = trials.trials_of(session, running.study.id, states=[TrialState.COMPLETE])
-        numbers = {trial.number: trials.measured(session, trial.id) for trial in ended}
-        sequence = studies.get_study(session, "study").sequence
+        ended = trial_rows.trials_of(session, running.study.id, states=[TrialState.COMPLETE])
+        numbers = {trial.number: curves.measured(session, trial.id) for trial in ended}
+        sequence = study_rows.get_study(session, "study").sequence
     assert sorted(trial.sequence or 0 for trial in ended) == list(range(1, ROUNDS + 1))
     assert sequence == ROUNDS
     for trial in ended:  # all of a result is one writer's
@@ -80,24 +80,24 @@ def work(database: Database, worker: int) -> Counter[int]:
         with database.writing() as session:
             study = studies.lock_next_study(session, ["digits"])
             if study is None:
-                if studies.get_study(session, "study").state in STUDY_ENDS:
+                if study_rows.get_study(session, "study").state in STUDY_ENDS:
                     return mine
                 continue  # somebody else plans for it at this moment
-            planned = sum(trials.count_by_role(session, study.id).values())
-            chosen = trials.waiting_trials(session, study.id)[:COHORT]
+            planned = sum(trial_rows.count_by_role(session, study.id).values())
+            chosen = trial_rows.waiting_trials(session, study.id)[:COHORT]
             if not chosen and planned < study.trial_budget:
                 size = min(COHORT, study.trial_budget - planned)
                 new = [scenes.planned(planned + place) for place in range(size)]
                 chosen = trials.add_trials(session, study, new, beside=(), now=NOW)
             if not chosen:
-                if not trials.running_trials(session, study.id):
+                if not trial_rows.running_trials(session, study.id):
                     studies.end_study(session, study.id, StudyState.COMPLETE, None, NOW)
                 continue
             lease = leases.acquire(session, study.id, worker, leases.COHORT, 600, NOW)
             trials.start_cohort(session, study, chosen, lease, engine="stacked", worker=f"w{worker}", now=NOW)
         with database.writing() as session:
-            outcomes = [scenes.outcome(trial.number, worker + trial.number / 1000) for trial in chosen]
-            mine.update(trials.record_outcomes(session, lease.token, outcomes, NOW))
+            ends = [scenes.outcome(trial.number, worker + trial.number / 1000) for trial in chosen]
+            mine.update(outcomes.record_outcomes(session, lease.token, ends, NOW))
             leases.complete(session, lease.token, NOW)
 
 
@@ -109,7 +109,7 @@ def test_eight_workers_lose_none_of_500_trials_and_end_none_twice(database: Data
         counts = sum(threads.map(lambda worker: work(database, worker), workers), Counter())
     assert counts == Counter(range(TRIALS))
     with database.reading() as session:
-        ended = trials.trials_of(session, studies.get_study(session, "study").id)
+        ended = trial_rows.trials_of(session, study_rows.get_study(session, "study").id)
     assert {trial.state for trial in ended} == {TrialState.COMPLETE}
     assert {trial.attempt for trial in ended} == {1}
     assert sorted(trial.sequence or 0 for trial in ended) == list(range(1, TRIALS + 1))
@@ -129,7 +129,7 @@ def test_reapers_at_once_charge_each_trial_once(database: Database, reapers: int
         reaped = sum(threads.map(reap, range(reapers)))
     with database.writing() as session:
         reaped += leases.reap(session, scenes.later(60))  # what a reaper left because another held the study
-        charged = [trial.charged for each in running for trial in trials.trials_of(session, each.study.id)]
+        charged = [trial.charged for each in running for trial in trial_rows.trials_of(session, each.study.id)]
     assert reaped == 6
     assert charged == [1] * 12
 
@@ -145,8 +145,8 @@ def test_a_cancel_and_a_finish_at_once_have_one_winner(database: Database) -> No
             try:
                 with database.writing() as session:
                     report = {number: (0, {}, {"digit.accuracy": 0.1}, 1.0) for number in (0, 1)}
-                    trials.record_epoch(session, running.token, running.cohort, report, NOW)
-                    trials.record_outcomes(session, running.token, [scenes.outcome(0), scenes.outcome(1)], NOW)
+                    epochs.record_epoch(session, running.token, running.cohort, report, NOW)
+                    outcomes.record_outcomes(session, running.token, [scenes.outcome(0), scenes.outcome(1)], NOW)
                     leases.complete(session, running.token, NOW)
             except LeaseLost:
                 return "CANCELLED"
@@ -155,7 +155,7 @@ def test_a_cancel_and_a_finish_at_once_have_one_winner(database: Database) -> No
         def cancel(name: str = name, together: Barrier = together) -> None:
             together.wait()
             with database.writing() as session:
-                studies.cancel(session, name, NOW)
+                lifecycle.cancel(session, name, NOW)
 
         with ThreadPoolExecutor(2) as threads:
             finished = threads.submit(finish)
@@ -173,7 +173,7 @@ def test_a_waiting_writer_writes_when_the_other_is_done(database: Database) -> N
         together.wait()
         try:
             with database.writing() as session:
-                study = studies.lock_study(session, studies.get_study(session, "study").id)
+                study = study_rows.lock_study(session, study_rows.get_study(session, "study").id)
                 trials.add_trials(session, study, [scenes.planned(place)], beside=(), now=NOW)
         except StorageBusy:
             return False
@@ -182,5 +182,5 @@ def test_a_waiting_writer_writes_when_the_other_is_done(database: Database) -> N
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(add, range(8))) == [True] * 8
     with database.reading() as session:
-        added = trials.trials_of(session, studies.get_study(session, "study").id)
+        added = trial_rows.trials_of(session, study_rows.get_study(session, "study").id)
     assert [trial.number for trial in added] == list(range(8))

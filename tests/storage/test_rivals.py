@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 from sqlalchemy.orm import Session
 
-from storage import leases, studies, trials
+from storage import epochs, leases, outcomes, study_rows
 from storage.database import Database
 from storage.errors import TermNotFound
 from storage.records import Rival, Role, TrialState
@@ -21,11 +21,11 @@ ACCURACY = "digit.accuracy"
 
 def report(session: Session, running: scenes.Running, epoch: int, accuracies: Mapping[int, float]) -> None:
     told = {n: (epoch, {ACCURACY: 0.0}, {ACCURACY: value, "agreement": 1.0}, 0.1) for n, value in accuracies.items()}
-    trials.record_epoch(session, running.token, running.cohort, told, NOW)
+    epochs.record_epoch(session, running.token, running.cohort, told, NOW)
 
 
 def end(session: Session, running: scenes.Running, numbers: Sequence[int], state: TrialState = TrialState.COMPLETE) -> None:
-    trials.record_outcomes(session, running.token, [scenes.outcome(number, state=state) for number in numbers], NOW)
+    outcomes.record_outcomes(session, running.token, [scenes.outcome(number, state=state) for number in numbers], NOW)
 
 
 def known(database: Database, study_id: int, *, epoch: int = 3, until: int = 99, most: int = 99) -> list[Rival]:
@@ -123,7 +123,7 @@ def test_studies_do_not_mix(database: Database) -> None:
         for each in (running, other):
             report(session, each, 3, {0: 0.25})
             end(session, each, [0])
-        assert studies.get_study(session, "first").sequence == 1
+        assert study_rows.get_study(session, "first").sequence == 1
     assert len(known(database, running.study.id)) == 1
 
 

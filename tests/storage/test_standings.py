@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from storage import trials
+from storage import outcomes
 from storage.database import Database
 from storage.errors import TermNotFound
 from storage.records import Measured, Moment, Role, TrialState
@@ -26,7 +26,7 @@ def test_complete_trials_stand_with_their_validation_numbers_at_the_moment(datab
     running = scenes.running(database, 2)
     measured = {Moment.LAST: numbers(0.5, 0.25), Moment.BEST: numbers(0.75, math.inf)}
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(n, measured=measured) for n in (0, 1)], NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(n, measured=measured) for n in (0, 1)], NOW)
         last, best = (standings(session, running.study, PATHS, moment) for moment in (Moment.LAST, Moment.BEST))
     assert last == [Standing(n, Role.SEARCH, None, {ACCURACY: 0.5, AGREEMENT: 0.25}) for n in (0, 1)]
     assert [each.values for each in best] == [{ACCURACY: 0.75, AGREEMENT: math.inf}] * 2
@@ -35,7 +35,7 @@ def test_complete_trials_stand_with_their_validation_numbers_at_the_moment(datab
 def test_only_the_paths_asked_for_are_there(database: Database) -> None:
     running = scenes.running(database, 1)
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(0, measured={Moment.LAST: numbers(0.5, 0.25)})], NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0, measured={Moment.LAST: numbers(0.5, 0.25)})], NOW)
         assert standings(session, running.study, [AGREEMENT], Moment.LAST)[0].values == {AGREEMENT: 0.25}
 
 
@@ -43,8 +43,8 @@ def test_a_trial_without_a_number_stands_without_it(database: Database) -> None:
     running = scenes.running(database, 2)
     nan = {Moment.LAST: Measured(validation={AGREEMENT: math.nan})}
     with database.writing() as session:
-        outcomes = [scenes.outcome(0, measured={}), scenes.outcome(1, measured=nan)]
-        trials.record_outcomes(session, running.token, outcomes, NOW)
+        ends = [scenes.outcome(0, measured={}), scenes.outcome(1, measured=nan)]
+        outcomes.record_outcomes(session, running.token, ends, NOW)
         first, second = standings(session, running.study, PATHS, Moment.LAST)
     assert (first.number, first.values) == (0, {})
     assert list(second.values) == [AGREEMENT]
@@ -55,7 +55,7 @@ def test_a_trial_without_a_number_stands_without_it(database: Database) -> None:
 def test_only_complete_trials_stand(database: Database, state: TrialState) -> None:
     running = scenes.running(database, 2)
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(0, state=state)], NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0, state=state)], NOW)
         assert standings(session, running.study, PATHS, Moment.LAST) == []
 
 
@@ -66,7 +66,7 @@ def test_baselines_stand_and_references_and_confirmations_do_not(database: Datab
         for role in roles:
             scenes.add(session, study, 1, role)
         lease = scenes.start(session, study)
-        trials.record_outcomes(session, lease.token, [scenes.outcome(n) for n in range(len(roles))], NOW)
+        outcomes.record_outcomes(session, lease.token, [scenes.outcome(n) for n in range(len(roles))], NOW)
         found = standings(session, study, PATHS, Moment.LAST)
     assert [(each.number, each.role) for each in found] == [(1, Role.BASELINE), (3, Role.SEARCH)]
 
@@ -74,7 +74,7 @@ def test_baselines_stand_and_references_and_confirmations_do_not(database: Datab
 def test_other_studies_have_no_part_in_it(database: Database) -> None:
     one, other = scenes.running(database, 1, "one"), scenes.running(database, 1, "other")
     with database.writing() as session:
-        trials.record_outcomes(session, other.token, [scenes.outcome(0)], NOW)
+        outcomes.record_outcomes(session, other.token, [scenes.outcome(0)], NOW)
         assert standings(session, one.study, PATHS, Moment.LAST) == []
 
 

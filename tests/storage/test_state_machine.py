@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import func, select
 
-from storage import leases, studies, trials
+from storage import epochs, leases, lifecycle, outcomes, progress, studies, study_rows, trial_rows, trials
 from storage.database import Database
 from storage.errors import LeaseLost, StorageError, WrongState
 from storage.models import EVENTS, LEASES
@@ -45,7 +45,7 @@ class StudyLife(RuleBasedStateMachine):
 
     def all_trials(self) -> dict[int, TrialRecord]:
         with self.database.reading() as session:
-            return {trial.number: trial for trial in trials.trials_of(session, self.study_id)}
+            return {trial.number: trial for trial in trial_rows.trials_of(session, self.study_id)}
 
     @rule(seconds=st.sampled_from([1.0, 59.0, 60.0]))
     def wait(self, seconds: float) -> None:
@@ -54,10 +54,10 @@ class StudyLife(RuleBasedStateMachine):
     @rule(size=st.integers(1, 6))
     def claim(self, size: int) -> None:
         with self.database.writing() as session:
-            study = studies.lock_study(session, self.study_id)
+            study = study_rows.lock_study(session, self.study_id)
             if study.state is not StudyState.RUNNING:
                 return
-            waiting = trials.waiting_trials(session, self.study_id)
+            waiting = trial_rows.waiting_trials(session, self.study_id)
             size = min([size, *(trial.cohort_limit or size for trial in waiting)])
             if not waiting:
                 return
@@ -74,7 +74,7 @@ class StudyLife(RuleBasedStateMachine):
         lease = self.held[which % len(self.held)]
         with self.attempt(lease), self.database.writing() as session:
             outcome = scenes.outcome(number, 0.5, end)
-            recorded = trials.record_outcomes(session, lease.token, [outcome, outcome], later(self.seconds))
+            recorded = outcomes.record_outcomes(session, lease.token, [outcome, outcome], later(self.seconds))
             assert recorded in ((), (number,))
 
     @precondition(lambda self: self.held)
@@ -84,7 +84,7 @@ class StudyLife(RuleBasedStateMachine):
         assert lease.cohort_id is not None
         with self.attempt(lease), self.database.writing() as session:
             report = {number: (epoch, {}, {"digit.accuracy": 0.5}, 1.0) for number in range(13)}
-            trials.record_epoch(session, lease.token, lease.cohort_id, report, later(self.seconds))
+            epochs.record_epoch(session, lease.token, lease.cohort_id, report, later(self.seconds))
 
     @precondition(lambda self: self.held)
     @rule(which=st.integers(0, 3), verb=st.sampled_from(["renew", "complete", "give back", "die"]))
@@ -103,19 +103,19 @@ class StudyLife(RuleBasedStateMachine):
     def sweep(self) -> None:
         with self.database.writing() as session:
             leases.reap(session, later(self.seconds))
-            studies.settle_stopping(session, later(self.seconds))
+            lifecycle.settle_stopping(session, later(self.seconds))
 
-    @rule(verb=st.sampled_from([studies.pause, studies.resume, studies.stop]))
+    @rule(verb=st.sampled_from([lifecycle.pause, lifecycle.resume, lifecycle.stop]))
     def steer(self, verb: studies.Verb) -> None:
         with self.refused_at_most(), self.database.writing() as session:
             verb(session, self.name, later(self.seconds))
 
     @precondition(lambda self: self.seconds > 200)
-    @rule(verb=st.sampled_from([studies.cancel, studies.retry]))
+    @rule(verb=st.sampled_from([lifecycle.cancel, lifecycle.retry]))
     def steer_late(self, verb: studies.Verb) -> None:
         with self.refused_at_most(), self.database.writing() as session:
             verb(session, self.name, later(self.seconds))
-            self.retried = verb is studies.retry
+            self.retried = verb is lifecycle.retry
 
     @precondition(lambda self: all(trial.ended for trial in self.before.values()))
     @rule(end=st.sampled_from([StudyState.COMPLETE, StudyState.FAILED]))
@@ -139,14 +139,14 @@ class StudyLife(RuleBasedStateMachine):
     @invariant()
     def the_counts_add_up(self) -> None:
         with self.database.reading() as session:
-            counts, epochs = studies.progress_counts(session, self.study_id)
-            study = studies.get_study_by_id(session, self.study_id)
-            by_role = trials.count_by_role(session, self.study_id)
+            counts, done = progress.progress_counts(session, self.study_id)
+            study = study_rows.get_study_by_id(session, self.study_id)
+            by_role = trial_rows.count_by_role(session, self.study_id)
             events = session.scalar(select(func.count()).where(EVENTS.c.study_id == self.study_id))
         states = Counter(trial.state for trial in self.before.values())
         assert {state: number for state, number in counts.items() if number} == states
         assert sum(by_role.values()) == sum(counts.values()) == len(self.before)
-        assert epochs == sum(trial.epochs for trial in self.before.values())
+        assert done == sum(trial.epochs for trial in self.before.values())
         sequences = [trial.sequence for trial in self.before.values() if trial.sequence is not None]
         assert len(set(sequences)) == len(sequences) == sum(states[end] for end in TRIAL_ENDS)
         assert max(sequences, default=0) <= study.sequence
@@ -155,7 +155,7 @@ class StudyLife(RuleBasedStateMachine):
     @invariant()
     def what_runs_is_held(self) -> None:
         with self.database.reading() as session:
-            study = studies.get_study_by_id(session, self.study_id)
+            study = study_rows.get_study_by_id(session, self.study_id)
             alive = select(LEASES.c.cohort_id).where(LEASES.c.study_id == self.study_id, LEASES.c.released_at.is_(None))
             cohorts = set(session.scalars(alive))
         running = [trial for trial in self.before.values() if trial.state is TrialState.RUNNING]

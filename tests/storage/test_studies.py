@@ -7,7 +7,7 @@ from threading import Barrier
 
 import pytest
 
-from storage import leases, studies, trials
+from storage import leases, lifecycle, studies, study_rows, trial_rows
 from storage.database import Database
 from storage.errors import BadPageToken, StudyExists, StudyNotFound, WrongState
 from storage.records import Reason, StudyState, TrialState
@@ -26,8 +26,8 @@ def test_a_created_study_comes_back_as_it_was_sent(database: Database) -> None:
     with database.writing() as session:
         created = studies.create_study(session, new, NOW)
     with database.reading() as session:
-        found = studies.get_study(session, "study")
-        terms = studies.terms_of(session, found.id)
+        found = study_rows.get_study(session, "study")
+        terms = study_rows.terms_of(session, found.id)
     assert found == created
     assert (found.definition, found.labels, found.warnings) == (new.definition, new.labels, new.warnings)
     assert (found.state, found.prepared, found.trial_budget, found.created_at) == (StudyState.QUEUED, False, 7, NOW)
@@ -38,7 +38,7 @@ def test_a_definition_keeps_the_order_of_its_fields(database: Database) -> None:
     with database.writing() as session:
         scenes.create(session, definition={"z": 1, "a": {"y": 1, "b": 2}})
     with database.reading() as session:
-        definition = studies.get_study(session, "study").definition
+        definition = study_rows.get_study(session, "study").definition
     assert (list(definition), list(definition["a"])) == (["z", "a"], ["y", "b"])
 
 
@@ -49,7 +49,7 @@ def test_a_taken_name_is_refused_and_the_transaction_goes_on(database: Database)
             scenes.create(session)
         scenes.create(session, "other")
     with database.reading() as session:
-        assert studies.find_study(session, "other") is not None
+        assert study_rows.find_study(session, "other") is not None
 
 
 def test_of_eight_that_create_a_name_at_once_one_does(database: Database) -> None:
@@ -71,19 +71,19 @@ def test_of_eight_that_create_a_name_at_once_one_does(database: Database) -> Non
 @pytest.mark.parametrize("name", ["nobody", "nul\x00", "half\ud800"])
 def test_an_unknown_name_is_not_found(database: Database, name: str) -> None:
     with database.writing() as session:
-        assert studies.find_study(session, name) is None
+        assert study_rows.find_study(session, name) is None
         with pytest.raises(StudyNotFound):
-            studies.get_study(session, name)
+            study_rows.get_study(session, name)
         with pytest.raises(StudyNotFound):
-            studies.stop(session, name, NOW)
+            lifecycle.stop(session, name, NOW)
 
 
 def test_an_unknown_id_is_not_found(database: Database) -> None:
     with database.writing() as session:
         with pytest.raises(StudyNotFound):
-            studies.get_study_by_id(session, 404)
+            study_rows.get_study_by_id(session, 404)
         with pytest.raises(StudyNotFound):
-            studies.lock_study(session, 404)
+            study_rows.lock_study(session, 404)
 
 
 def test_studies_are_listed_newest_first_page_by_page(database: Database) -> None:
@@ -124,8 +124,8 @@ def test_a_place_that_is_no_id_is_refused(database: Database, after: int) -> Non
 def test_an_id_never_comes_back(database: Database) -> None:
     with database.writing() as session:
         first = scenes.create(session, "first")
-        studies.cancel(session, "first", NOW)
-        studies.delete_study(session, "first", NOW)
+        lifecycle.cancel(session, "first", NOW)
+        lifecycle.delete_study(session, "first", NOW)
         second = scenes.create(session, "first")
     assert second.id > first.id
 
@@ -165,7 +165,7 @@ def test_a_worker_is_not_given_another_workload(database: Database, workloads: l
         assert studies.lock_next_study(session, workloads) is None
 
 
-@pytest.mark.parametrize("verb", [studies.pause, studies.stop, studies.cancel])
+@pytest.mark.parametrize("verb", [lifecycle.pause, lifecycle.stop, lifecycle.cancel])
 def test_a_study_that_is_not_to_run_is_not_next(database: Database, verb: studies.Verb) -> None:
     with database.writing() as session:
         scenes.create(session)
@@ -219,15 +219,15 @@ def test_the_first_preflight_decides(database: Database) -> None:
 def test_a_study_paused_in_its_preflight_stays_paused_and_resumes_to_run(database: Database) -> None:
     with database.writing() as session:
         study = scenes.create(session)
-        studies.pause(session, "study", NOW)
+        lifecycle.pause(session, "study", NOW)
         assert scenes.prepare(session, study).state is StudyState.PAUSED
-        assert studies.resume(session, "study", NOW).state is StudyState.RUNNING
+        assert lifecycle.resume(session, "study", NOW).state is StudyState.RUNNING
 
 
 def test_a_stopped_study_is_not_prepared(database: Database) -> None:
     with database.writing() as session:
         study = scenes.create(session)
-        studies.stop(session, "study", NOW)
+        lifecycle.stop(session, "study", NOW)
         with pytest.raises(WrongState, match="STOPPED"):
             scenes.prepare(session, study)
 
@@ -237,8 +237,8 @@ def test_an_ended_study_tells_why_and_cancels_what_waits(database: Database) -> 
         study = scenes.prepare(session, scenes.create(session))
         scenes.add(session, study, 2)
         ended = studies.end_study(session, study.id, StudyState.FAILED, Reason("shapes", "no", "tasks[0]"), later(5))
-        waiting = trials.waiting_trials(session, study.id)
-        cancelled = trials.trials_of(session, study.id, states=[TrialState.CANCELLED])
+        waiting = trial_rows.waiting_trials(session, study.id)
+        cancelled = trial_rows.trials_of(session, study.id, states=[TrialState.CANCELLED])
     assert (ended.state, ended.reason, ended.ended_at) == (StudyState.FAILED, Reason("shapes", "no", "tasks[0]"), later(5))
     assert (len(waiting), len(cancelled)) == (0, 2)
 
@@ -246,7 +246,7 @@ def test_an_ended_study_tells_why_and_cancels_what_waits(database: Database) -> 
 def test_an_end_stays_whatever_comes_after(database: Database) -> None:
     with database.writing() as session:
         study = scenes.create(session)
-        cancelled = studies.cancel(session, "study", NOW)
+        cancelled = lifecycle.cancel(session, "study", NOW)
         assert studies.end_study(session, study.id, StudyState.COMPLETE, None, later(9)) == cancelled
 
 
@@ -255,9 +255,9 @@ def test_a_study_says_what_it_waits_for(database: Database) -> None:
     with database.writing() as session:
         study = scenes.create(session)
         studies.note_waiting(session, study.id, nobody)
-        waits = studies.get_study(session, "study").reason
+        waits = study_rows.get_study(session, "study").reason
         studies.note_waiting(session, study.id, None)
-        assert (waits, studies.get_study(session, "study").reason) == (nobody, None)
+        assert (waits, study_rows.get_study(session, "study").reason) == (nobody, None)
 
 
 def test_waiting_does_not_touch_the_reason_of_an_end(database: Database) -> None:
@@ -265,4 +265,4 @@ def test_waiting_does_not_touch_the_reason_of_an_end(database: Database) -> None
         study = scenes.create(session)
         ended = studies.end_study(session, study.id, StudyState.FAILED, Reason("shapes", "no"), NOW)
         studies.note_waiting(session, study.id, None)
-        assert studies.get_study(session, "study") == ended
+        assert study_rows.get_study(session, "study") == ended

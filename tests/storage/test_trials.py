@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import event, select
 
-from storage import leases, studies, trials
+from storage import curves, epochs, leases, outcomes, progress, trial_rows, trials
 from storage.database import Database
 from storage.errors import LeaseLost, TermNotFound, TrialNotFound, TrialsTaken
 from storage.models import COHORTS, EPOCH_VALUES, EPOCHS
@@ -21,7 +21,7 @@ SPECIAL = [math.nan, math.inf, -math.inf]
 
 def get(database: Database, running: scenes.Running, number: int = 0) -> TrialRecord:
     with database.reading() as session:
-        return trials.get_trial(session, running.study.id, number)
+        return trial_rows.get_trial(session, running.study.id, number)
 
 
 def test_planned_trials_wait_under_the_next_numbers(database: Database) -> None:
@@ -56,7 +56,7 @@ def test_a_planned_trial_keeps_everything_that_the_plan_said(database: Database)
     )
     with database.writing() as session:
         [added] = trials.add_trials(session, scenes.create(session), [said], beside=(), now=NOW)
-        stored = trials.get_trial(session, added.study_id, 0)
+        stored = trial_rows.get_trial(session, added.study_id, 0)
     assert stored == added
     assert PlannedTrial(**{name: getattr(stored, name) for name in PlannedTrial.__slots__}) == said
     assert list(stored.parameters) == ["z", "a"]
@@ -74,7 +74,7 @@ def test_a_weight_of_no_term_is_refused(database: Database) -> None:
 def test_a_trial_remembers_how_many_outcomes_it_was_planned_after(database: Database) -> None:
     running = scenes.running(database, 2)
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(0), scenes.outcome(1)], NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0), scenes.outcome(1)], NOW)
         scenes.add(session, running.study, 1)
     assert get(database, running, 2).planned_after == 2
 
@@ -90,7 +90,7 @@ def test_a_trial_cannot_be_started_twice(database: Database) -> None:
     with database.writing() as session:
         study = scenes.prepare(session, scenes.create(session))
         scenes.add(session, study, 2)
-        waiting = trials.waiting_trials(session, study.id)
+        waiting = trial_rows.waiting_trials(session, study.id)
         scenes.start(session, study, [1])
         lease = leases.acquire(session, study.id, scenes.register(session), leases.COHORT, 60, NOW)
         with pytest.raises(TrialsTaken) as taken:
@@ -102,7 +102,7 @@ def test_a_cohort_is_not_started_under_a_lost_lease(database: Database) -> None:
     with database.writing() as session:
         study = scenes.prepare(session, scenes.create(session))
         scenes.add(session, study, 1)
-        waiting = trials.waiting_trials(session, study.id)
+        waiting = trial_rows.waiting_trials(session, study.id)
         lease = leases.acquire(session, study.id, scenes.register(session), leases.COHORT, 60, NOW)
         leases.release(session, lease.token, charge=False, now=NOW)
         with pytest.raises(LeaseLost):
@@ -116,11 +116,11 @@ def test_reported_epochs_come_back(database: Database) -> None:
     with database.writing() as session:
         for each in (first, second):
             report = (each.epoch, each.train, each.validation, each.seconds)
-            trials.record_epoch(session, running.token, running.cohort, {0: report}, NOW)
+            epochs.record_epoch(session, running.token, running.cohort, {0: report}, NOW)
     trial = get(database, running)
     with database.reading() as session:
-        assert trials.epochs_of(session, trial.id) == [first, second]
-        assert studies.progress_counts(session, running.study.id)[1] == 1
+        assert curves.epochs_of(session, trial.id) == [first, second]
+        assert progress.progress_counts(session, running.study.id)[1] == 1
     assert trial.epochs == 1
 
 
@@ -129,11 +129,11 @@ def test_weights_that_move_come_back_with_their_epoch(database: Database) -> Non
     moved = {"digit.crossentropy": 0.5, "parity.crossentropy": math.nan, "agreement": 0.0}  # of a trial that is about to diverge
     for epoch, weights in ((0, {"agreement": 1.0}), (1, moved)):
         with database.writing() as session:
-            reports = {0: (epoch, {}, {}, 1.0), 1: trials.EpochReport(epoch, {}, {}, 1.0, weights)}
-            trials.record_epoch(session, running.token, running.cohort, reports, NOW)
+            reports = {0: (epoch, {}, {}, 1.0), 1: epochs.EpochReport(epoch, {}, {}, 1.0, weights)}
+            epochs.record_epoch(session, running.token, running.cohort, reports, NOW)
     ids = [get(database, running, number).id for number in (0, 1)]
     with database.reading() as session:
-        fixed, moving = (trials.epochs_of(session, trial_id) for trial_id in ids)
+        fixed, moving = (curves.epochs_of(session, trial_id) for trial_id in ids)
     assert [epoch.weights for epoch in fixed] == [{}, {}]
     assert [epoch.weights for epoch in moving] == [{"agreement": 1.0}, {"digit.crossentropy": 0.5, "agreement": 0.0}]
 
@@ -143,10 +143,10 @@ def test_the_same_epoch_again_changes_nothing(database: Database) -> None:
     for value in (0.5, 0.75):
         with database.writing() as session:
             report = {0: (1, {}, {"digit.accuracy": value}, 2.0)}
-            trials.record_epoch(session, running.token, running.cohort, report, NOW)
+            epochs.record_epoch(session, running.token, running.cohort, report, NOW)
     with database.reading() as session:
-        [epoch] = trials.epochs_of(session, get(database, running).id)
-        pace = studies.trial_durations(session, running.study.id)
+        [epoch] = curves.epochs_of(session, get(database, running).id)
+        pace = progress.trial_durations(session, running.study.id)
     assert (epoch.validation, pace.seconds) == ({"digit.accuracy": 0.5}, 2.0)
 
 
@@ -154,8 +154,8 @@ def test_an_epoch_of_a_trial_that_does_not_run_is_not_written(database: Database
     running = scenes.running(database, 2)
     report = (1, {}, {"digit.accuracy": 0.5}, 1.0)
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(0)], NOW)
-        left_out = trials.record_epoch(session, running.token, running.cohort, {0: report, 1: report, 9: report}, NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0)], NOW)
+        left_out = epochs.record_epoch(session, running.token, running.cohort, {0: report, 1: report, 9: report}, NOW)
         written = session.scalars(select(EPOCHS.c.trial_id)).all()
         assert session.scalars(select(EPOCH_VALUES.c.trial_id)).all() == written
     assert left_out == {0, 9}
@@ -165,13 +165,13 @@ def test_an_epoch_of_a_trial_that_does_not_run_is_not_written(database: Database
 def test_an_epoch_of_another_cohort_is_refused(database: Database) -> None:
     running = scenes.running(database, 1)
     with database.writing() as session, pytest.raises(LeaseLost):
-        trials.record_epoch(session, running.token, running.cohort + 1, {0: (1, {}, {}, 1.0)}, NOW)
+        epochs.record_epoch(session, running.token, running.cohort + 1, {0: (1, {}, {}, 1.0)}, NOW)
 
 
 def test_an_epoch_of_an_unknown_path_is_refused(database: Database) -> None:
     running = scenes.running(database, 1)
     with pytest.raises(TermNotFound, match=r"'digit\.nothing'"), database.writing() as session:
-        trials.record_epoch(session, running.token, running.cohort, {0: (1, {}, {"digit.nothing": 1.0}, 1.0)}, NOW)
+        epochs.record_epoch(session, running.token, running.cohort, {0: (1, {}, {"digit.nothing": 1.0}, 1.0)}, NOW)
 
 
 def test_only_the_latest_attempts_epochs_are_read(database: Database) -> None:
@@ -179,17 +179,17 @@ def test_only_the_latest_attempts_epochs_are_read(database: Database) -> None:
     with database.writing() as session:
         for epoch in (0, 1, 2):
             report = {0: (epoch, {}, {"digit.accuracy": 0.1}, 1.0)}
-            trials.record_epoch(session, running.token, running.cohort, report, NOW)
+            epochs.record_epoch(session, running.token, running.cohort, report, NOW)
         leases.release(session, running.token, charge=True, now=NOW)
         again = scenes.start(session, running.study)
         assert again.cohort_id is not None
-        trials.record_epoch(session, again.token, again.cohort_id, {0: (0, {}, {"digit.accuracy": 0.9}, 1.0)}, NOW)
+        epochs.record_epoch(session, again.token, again.cohort_id, {0: (0, {}, {"digit.accuracy": 0.9}, 1.0)}, NOW)
     trial = get(database, running)
     with database.reading() as session:
-        curves = trials.curves(session, running.study.id, [0], None, Split.VALIDATION)
-        epochs = trials.epochs_of(session, trial.id)
-    assert [(each.epoch, each.validation) for each in epochs] == [(0, {"digit.accuracy": 0.9})]
-    assert curves == {0: {"digit.accuracy": [(0, 0.9)]}}
+        found = curves.curves(session, running.study.id, [0], None, Split.VALIDATION)
+        rows = curves.epochs_of(session, trial.id)
+    assert [(each.epoch, each.validation) for each in rows] == [(0, {"digit.accuracy": 0.9})]
+    assert found == {0: {"digit.accuracy": [(0, 0.9)]}}
     assert (trial.attempt, trial.epochs) == (2, 0)
 
 
@@ -201,16 +201,16 @@ def with_curves(database: Database) -> scenes.Running:
                 number: (epoch, {"agreement": 10.0 + number}, {"agreement": number + epoch, "digit.accuracy": math.nan}, 1.0)
                 for number in (0, 1)
             }
-            trials.record_epoch(session, running.token, running.cohort, report, NOW)
+            epochs.record_epoch(session, running.token, running.cohort, report, NOW)
     return running
 
 
 def test_curves_of_several_trials_come_at_once(database: Database) -> None:
     running = with_curves(database)
     with database.reading() as session:
-        found = trials.curves(session, running.study.id, [1, 0], ["agreement"], Split.VALIDATION)
-        train = trials.curves(session, running.study.id, [0], None, Split.TRAIN)
-        everything = trials.curves(session, running.study.id, [0], None)
+        found = curves.curves(session, running.study.id, [1, 0], ["agreement"], Split.VALIDATION)
+        train = curves.curves(session, running.study.id, [0], None, Split.TRAIN)
+        everything = curves.curves(session, running.study.id, [0], None)
     assert found == {1: {"agreement": [(0, 1.0), (1, 2.0)]}, 0: {"agreement": [(0, 0.0), (1, 1.0)]}}
     assert train == {0: {"agreement": [(0, 10.0), (1, 10.0)]}}
     assert [math.isnan(value) for _, value in everything[0]["digit.accuracy"]] == [True, True]
@@ -221,15 +221,15 @@ def test_an_unknown_trial_is_not_found(database: Database, number: int) -> None:
     running = scenes.running(database, 1)
     with database.reading() as session:
         with pytest.raises(TrialNotFound, match=f"'study' has no trial {number}"):
-            trials.get_trial(session, running.study.id, number)
+            trial_rows.get_trial(session, running.study.id, number)
         with pytest.raises(TrialNotFound):
-            trials.curves(session, running.study.id, [0, number], None)
+            curves.curves(session, running.study.id, [0, number], None)
 
 
 def test_curves_of_an_unknown_path_are_not_found(database: Database) -> None:
     running = scenes.running(database, 1)
     with database.reading() as session, pytest.raises(TermNotFound, match=r"'study' measures no 'x\.y'"):
-        trials.curves(session, running.study.id, [0], ["agreement", "x.y"])
+        curves.curves(session, running.study.id, [0], ["agreement", "x.y"])
 
 
 def test_an_outcome_comes_back_with_all_its_numbers(database: Database) -> None:
@@ -251,10 +251,10 @@ def test_an_outcome_comes_back_with_all_its_numbers(database: Database) -> None:
         reason=Reason("note", "it was so", "somewhere"),
     )
     with database.writing() as session:
-        assert trials.record_outcomes(session, running.token, [sent], later(9)) == (0,)
+        assert outcomes.record_outcomes(session, running.token, [sent], later(9)) == (0,)
     trial = get(database, running)
     with database.reading() as session:
-        assert trials.measured(session, trial.id) == measured
+        assert curves.measured(session, trial.id) == measured
     assert (trial.state, trial.epochs, trial.best_epoch, trial.sequence) == (TrialState.COMPLETE, 10, 4, 1)
     assert (trial.value, trial.values, trial.feasible, trial.violations) == (0.5, sent.values, False, sent.violations)
     assert (trial.reason, trial.ended_at, trial.ended) == (sent.reason, later(9), True)
@@ -265,13 +265,13 @@ def test_a_number_that_is_not_finite_comes_back(database: Database, number: floa
     running = scenes.running(database, 1)
     with database.writing() as session:
         report = {0: (0, {"agreement": number}, {"digit.accuracy": number}, 1.0)}
-        trials.record_epoch(session, running.token, running.cohort, report, NOW)
+        epochs.record_epoch(session, running.token, running.cohort, report, NOW)
         diverged = scenes.outcome(0, number, TrialState.DIVERGED, violations={"agreement": number})
-        trials.record_outcomes(session, running.token, [diverged], NOW)
+        outcomes.record_outcomes(session, running.token, [diverged], NOW)
     trial = get(database, running)
     with database.reading() as session:
-        [epoch] = trials.epochs_of(session, trial.id)
-        [last] = trials.measured(session, trial.id).values()
+        [epoch] = curves.epochs_of(session, trial.id)
+        [last] = curves.measured(session, trial.id).values()
     assert trial.value is not None
     found = [
         trial.value,
@@ -287,17 +287,17 @@ def test_a_number_that_is_not_finite_comes_back(database: Database, number: floa
 def test_outcomes_are_numbered_in_their_order(database: Database) -> None:
     running = scenes.running(database, 4)
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(2), scenes.outcome(0)], NOW)
-        trials.record_outcomes(session, running.token, [scenes.outcome(1)], NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(2), scenes.outcome(0)], NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(1)], NOW)
     assert [get(database, running, number).sequence for number in range(4)] == [2, 3, 1, None]
 
 
 def test_a_trial_ends_once(database: Database) -> None:
     running = scenes.running(database, 2)
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(0, 0.25)], NOW)
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0, 0.25)], NOW)
         both = [scenes.outcome(0, 0.75), scenes.outcome(1, 0.75)]
-        assert trials.record_outcomes(session, running.token, both, later(1)) == (1,)
+        assert outcomes.record_outcomes(session, running.token, both, later(1)) == (1,)
     assert (get(database, running).value, get(database, running).ended_at) == (0.25, NOW)
 
 
@@ -305,7 +305,7 @@ def test_a_message_with_nul_does_not_stop_an_outcome(database: Database) -> None
     running = scenes.running(database, 1)
     failed = scenes.outcome(0, None, TrialState.FAILED, reason=Reason("raised", "bad \x00 byte \udcff"))
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [failed], NOW)
+        outcomes.record_outcomes(session, running.token, [failed], NOW)
     reason = get(database, running).reason
     assert reason is not None
     assert reason.message == "bad \ufffd byte ?"
@@ -317,10 +317,10 @@ def test_trials_are_picked_by_role_and_state(database: Database) -> None:
         scenes.add(session, study, 2, Role.BASELINE)
         scenes.add(session, study, 2, Role.SEARCH)
         scenes.start(session, study, [1, 2])
-        picked = trials.trials_of(session, study.id, roles=[Role.BASELINE], states=[TrialState.RUNNING])
-        running = trials.running_trials(session, study.id)
-        waiting = trials.waiting_trials(session, study.id)
-        counts = trials.count_by_role(session, study.id)
+        picked = trial_rows.trials_of(session, study.id, roles=[Role.BASELINE], states=[TrialState.RUNNING])
+        running = trial_rows.running_trials(session, study.id)
+        waiting = trial_rows.waiting_trials(session, study.id)
+        counts = trial_rows.count_by_role(session, study.id)
     assert [trial.number for trial in picked] == [1]
     assert [trial.number for trial in running] == [1, 2]
     assert [trial.number for trial in waiting] == [0, 3]
@@ -340,8 +340,8 @@ def test_a_sampler_is_told_the_best_the_latest_and_the_unfinished(database: Data
         lease = scenes.start(session, study, list(range(10)))
         values = [9.0, 0.8, 0.1, 0.9, 0.2, 0.3, 0.4, 0.5, math.nan]
         ends = [scenes.outcome(number, value) for number, value in enumerate(values)]
-        trials.record_outcomes(session, lease.token, ends, NOW)
-        told = trials.search_history(session, study.id, best=2, latest=3)
+        outcomes.record_outcomes(session, lease.token, ends, NOW)
+        told = trial_rows.search_history(session, study.id, best=2, latest=3)
     assert [trial.number for trial in told] == [1, 3, 6, 7, 8, 9, 10]
 
 
@@ -350,8 +350,8 @@ def test_a_sampler_is_told_feasible_trials_before_better_ones(database: Database
     values = [(0.1, True), (0.9, False), (0.5, False)]
     ends = [scenes.outcome(number, value, feasible=feasible) for number, (value, feasible) in enumerate(values)]
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, ends, NOW)
-        told = trials.search_history(session, running.study.id, best=2, latest=0)
+        outcomes.record_outcomes(session, running.token, ends, NOW)
+        told = trial_rows.search_history(session, running.study.id, best=2, latest=0)
     assert [trial.number for trial in told] == [0, 1]
 
 
@@ -360,16 +360,16 @@ def test_loading_many_trials_takes_as_few_statements_as_loading_one(database: Da
     seen: list[str] = []
     with database.reading() as session:
         event.listen(session.get_bind(), "before_cursor_execute", lambda *args: seen.append(args[2]))
-        trials.trials_of(session, running.study.id)
+        trial_rows.trials_of(session, running.study.id)
         many = len(seen)
-        trials.get_trial(session, running.study.id, 0)
+        trial_rows.get_trial(session, running.study.id, 0)
     assert many == len(seen) - many == 3
 
 
 def test_a_cohort_tells_its_seconds(database: Database) -> None:
     running = scenes.running(database, 1)
     with database.writing() as session:
-        trials.record_outcomes(session, running.token, [scenes.outcome(0)], later(7))
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0)], later(7))
         leases.complete(session, running.token, later(8))
         cohort = session.execute(select(COHORTS)).one()
     assert (cohort.size, cohort.engine, cohort.worker) == (1, "stacked", "w1")

@@ -11,7 +11,7 @@ import pytest
 from search.analysis import importance
 from search.analysis.importance import Importances, importances
 from search.definition.schema import StudyDefinition
-from storage import answers, studies
+from storage import answers, study_rows
 from storage.database import Database
 from storage.records import Role, TrialRecord, TrialState, Values
 from tests.search.definitions import define, log_range, study
@@ -148,7 +148,7 @@ def test_a_failure_is_kept_as_the_reason(database: Database, monkeypatch: pytest
     monkeypatch.setattr(importance, "importances", broken)
     with database.writing() as session:
         record = scenes.create(session)
-        importance.analyse(session, studies.lock_study(session, record.id), TWO, NOW)
+        importance.analyse(session, study_rows.lock_study(session, record.id), TWO, NOW)
     with database.reading() as session:
         kept = answers.find_analysis(session, record.id, "sensitivity")
     assert kept is not None

@@ -10,7 +10,7 @@ from search.definition import space
 from search.planning.history import recalled
 from search.validation import normalize
 from search.worker.claim import definition_of
-from storage import leases, studies, trials
+from storage import leases, outcomes, studies, study_rows, trials
 from storage.database import Database
 from storage.records import Measured, Moment, Outcome, PlannedTrial, Role, StudyRecord, TrialState
 from tests.search.definitions import changed, define, log_range, study
@@ -37,15 +37,15 @@ def searched(database: Database, errors: Errors, *, aggregate: str = "pareto", a
     )
     with database.writing() as session:
         made = scenes.prepare(session, studies.create_study(session, new, NOW))
-        made = studies.lock_study(session, made.id)
+        made = study_rows.lock_study(session, made.id)
         planned = PlannedTrial(Role.SEARCH, None, {"t0.error": 1.0}, {"t0.error": 1.0, "t1.error": 1.0}, 0, "tpe")
         added = trials.add_trials(session, made, [planned] * len(errors), beside=(), now=NOW)
         lease = leases.acquire(session, made.id, scenes.register(session), leases.COHORT, 60.0, NOW)
         trials.start_cohort(session, made, added, lease, engine="stacked", worker="w1", now=NOW)
         limit = at_most if at_most is not None else 1e9
         ended = [_outcome(number, each, feasible=each[0] <= limit) for number, each in enumerate(errors)]
-        trials.record_outcomes(session, lease.token, ended, NOW)
-        return studies.get_study(session, "study")
+        outcomes.record_outcomes(session, lease.token, ended, NOW)
+        return study_rows.get_study(session, "study")
 
 
 def _outcome(number: int, errors: tuple[float, float], *, feasible: bool) -> Outcome:

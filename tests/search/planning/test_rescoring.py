@@ -11,8 +11,8 @@ from search.worker.claim import Claim
 from search.worker.cohort_run import CohortRun
 from search.worker.lease_keeper import Holding
 from storage import answers
+from storage.curves import measured
 from storage.records import Moment, Role, StudyState
-from storage.trials import measured
 from tests.search.worker.test_worker import PREPARED, TRAINED, Scene, ended
 
 DELTA = {"aggregate": "delta_m"}

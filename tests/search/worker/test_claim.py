@@ -10,8 +10,8 @@ import pytest
 from search.definition import space
 from search.sampling import suggest
 from search.validation import normalize
-from search.worker.claim import PREFLIGHT, Claimant, claim
-from storage import answers, leases, studies, trials
+from search.worker.claim import Claimant, claim
+from storage import answers, leases, outcomes, studies, study_rows, trials
 from storage.database import Database
 from storage.records import Outcome, PlannedTrial, Role, StudyState, TrialState
 from tests.search.definitions import define, log_range, study
@@ -50,25 +50,25 @@ def test_a_study_whose_sampler_is_not_installed_fails_at_its_first_claim(databas
     submitted(database, "gp")
     if prepared:
         with database.writing() as session:
-            scenes.prepare(session, studies.get_study(session, "study"))
+            scenes.prepare(session, study_rows.get_study(session, "study"))
     assert claim(database, claimant(database)) is None
     with database.reading() as session:
-        found = studies.get_study(session, "study")
+        found = study_rows.get_study(session, "study")
     assert (found.state, found.reason and found.reason.code) == (StudyState.FAILED, "sampler_unavailable")
 
 
 def trained(database: Database, count: int) -> None:
     """Train so many search trials of the study to COMPLETE; those with a weight below 1 are worse by ten."""
     with database.writing() as session:
-        record = scenes.prepare(session, studies.get_study(session, "study"))
+        record = scenes.prepare(session, study_rows.get_study(session, "study"))
         planned = [
             PlannedTrial(Role.SEARCH, None, {"t0.error": 0.5 + i / 10}, {"t0.error": 0.5 + i / 10}, 0, "random")
             for i in range(count)
         ]
-        trials.add_trials(session, studies.lock_study(session, record.id), planned, beside=(), now=NOW)
-        lease = scenes.start(session, studies.lock_study(session, record.id))
-        outcomes = [Outcome(i, TrialState.COMPLETE, 2, value=i - 10.0 * (i < 5), feasible=True) for i in range(count)]
-        trials.record_outcomes(session, lease.token, outcomes, NOW)
+        trials.add_trials(session, study_rows.lock_study(session, record.id), planned, beside=(), now=NOW)
+        lease = scenes.start(session, study_rows.lock_study(session, record.id))
+        ends = [Outcome(i, TrialState.COMPLETE, 2, value=i - 10.0 * (i < 5), feasible=True) for i in range(count)]
+        outcomes.record_outcomes(session, lease.token, ends, NOW)
         leases.complete(session, lease.token, NOW)
 
 
@@ -77,7 +77,7 @@ def test_a_study_that_comes_to_its_end_keeps_what_matters_in_it(database: Databa
     trained(database, 12)
     assert claim(database, claimant(database)) is None
     with database.reading() as session:
-        found = studies.get_study(session, "study")
+        found = study_rows.get_study(session, "study")
         kept = answers.find_analysis(session, found.id, "sensitivity")
     assert found.state is StudyState.COMPLETE
     assert kept is not None
@@ -90,4 +90,4 @@ def test_a_study_of_another_sampler_is_claimed_for_its_preflight(database: Datab
     submitted(database, "cmaes")
     claimed = claim(database, claimant(database))
     assert claimed is not None
-    assert claimed.lease.purpose == PREFLIGHT
+    assert claimed.lease.purpose == leases.PREFLIGHT

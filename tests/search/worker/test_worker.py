@@ -14,7 +14,7 @@ from search.worker.child_process import ChildLost
 from search.worker.claim import Claim, Claimant, claim
 from search.worker.lease_keeper import Holding
 from search.worker.worker import Worker, WorkerSettings
-from storage import leases, studies, trials, workers
+from storage import curves, leases, lifecycle, studies, study_rows, trial_rows, workers
 from storage.database import Database
 from storage.errors import LeaseLost, StorageUnavailable
 from storage.records import StudyState, TrialState
@@ -96,11 +96,11 @@ class Scene:
 
     def study(self) -> Any:
         with self.database.reading() as session:
-            return studies.get_study(session, "x")
+            return study_rows.get_study(session, "x")
 
     def trials(self) -> list[Any]:
         with self.database.reading() as session:
-            return trials.trials_of(session, self.study().id)
+            return trial_rows.trials_of(session, self.study().id)
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_a_study_that_is_cancelled_in_its_preflight_stays_cancelled_and_the_work
     work = scene.claim()
     assert work is not None
     with scene.database.writing() as session:
-        studies.cancel(session, "x", scene.database.now(session))
+        lifecycle.cancel(session, "x", scene.database.now(session))
     scene.worker._child = Scripted([PREPARED])  # type: ignore[assignment]
     scene.worker._do(work)
     assert scene.study().state is StudyState.CANCELLED
@@ -259,7 +259,7 @@ def test_weights_in_force_are_stored_of_trials_whose_weights_move(database_url: 
     scene.play([told, *map(ended, range(4)), TRAINED])
     adaptive = {trial.number for trial in scene.trials() if trial.rule == "uncertainty"}
     with scene.database.reading() as session:
-        stored = {trial.number: trials.epochs_of(session, trial.id)[0].weights for trial in scene.trials()}
+        stored = {trial.number: curves.epochs_of(session, trial.id)[0].weights for trial in scene.trials()}
     scene.worker._close()
     scene.database.close()
     assert len(adaptive) == 1

@@ -11,7 +11,7 @@ from search.worker.child_process import ChildLost
 from search.worker.claim import Claim
 from search.worker.cohort_run import CohortRun
 from search.worker.lease_keeper import Holding
-from storage import trials
+from storage import epochs, outcomes, trials
 from storage.database import Database
 from storage.errors import StorageUnavailable
 from storage.records import Outcome, PlannedTrial, Role, TrialState
@@ -153,7 +153,7 @@ def _earlier(scene: Scene, scores: Mapping[int, float], *, finish: bool) -> None
         now = scene.database.now(session)
         values = zip(work.trials, scores.values(), strict=True)
         told = {trial.number: (3, {}, {DIGIT: value, PARITY: value}, 0.1) for trial, value in values}
-        trials.record_epoch(session, work.lease.token, work.cohort or 0, told, now)
+        epochs.record_epoch(session, work.lease.token, work.cohort or 0, told, now)
     if finish:
         _finish(scene, work)
 
@@ -161,7 +161,7 @@ def _earlier(scene: Scene, scores: Mapping[int, float], *, finish: bool) -> None
 def _finish(scene: Scene, work: Claim) -> None:
     with scene.database.writing() as session:
         ends = [Outcome(trial.number, TrialState.COMPLETE, 10, value=0.5, feasible=True) for trial in work.trials]
-        trials.record_outcomes(session, work.lease.token, ends, scene.database.now(session))
+        outcomes.record_outcomes(session, work.lease.token, ends, scene.database.now(session))
 
 
 def _add(scene: Scene, count: int) -> None:
@@ -193,7 +193,7 @@ def test_what_ends_while_a_cohort_trains_decides_nothing(scene: Scene, workers: 
         assert beside is not None
         with scene.database.writing() as session:
             told = {trial.number: (3, {}, {DIGIT: 0.99, PARITY: 0.99}, 0.1) for trial in beside.trials}
-            trials.record_epoch(session, beside.lease.token, beside.cohort or 0, told, scene.database.now(session))
+            epochs.record_epoch(session, beside.lease.token, beside.cohort or 0, told, scene.database.now(session))
     _add(scene, 4)
     mine = scene.claim()
     assert mine is not None
