@@ -1,37 +1,60 @@
-# make install | demo | check | format | test | bench | clean. Every target sets up what it needs first; that is quick when nothing changed.
+# install | demo | check | format | test | bench | clean. Every target installs what it needs first; that is quick when nothing changed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+WANTED := pyproject.toml constraints.txt
+LOG := $(VENV)/install.log
+
+# What is installed, in layers: one file each, newer than what it was made from.
+RUN := $(VENV)/.run
+CHECK := $(VENV)/.check
+TEST := $(VENV)/.test
+BENCHED := $(VENV)/.bench
 
 .PHONY: install demo check format test bench clean
 
-install: $(STAMP)
+# $(call extras,what it is for,names): one line to read; all that pip says goes into the log, shown where it fails.
+define extras
+	@echo "Installing $(1) into $(VENV)/"
+	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".$(2)" >$(LOG) 2>&1 || { cat $(LOG); exit 1; }
+	@touch $@
+endef
 
-$(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Steelyard needs Python 3.11 or newer, this is " + sys.version.split()[0])'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	touch $(STAMP)
+install: $(CHECK) $(TEST)
 
-demo: install
-	$(BIN)/steelyard demo
+$(RUN): $(WANTED)
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Steelyard needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(call extras,what running needs)
 
-check: install
+$(CHECK): $(RUN)
+	$(call extras,the linters and the type checker,[check])
+
+$(TEST): $(RUN)
+	$(call extras,the test tools,[test$(,)test-heavy])
+
+$(BENCHED): $(RUN)
+	$(call extras,the tools to compare with,[bench])
+
+, := ,
+
+demo: $(RUN)
+	@$(BIN)/steelyard demo
+
+check: $(CHECK)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: install
+format: $(CHECK)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: install
+test: $(TEST)
 	$(BIN)/pytest
 
-bench: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+bench: $(BENCHED)
 	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:

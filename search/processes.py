@@ -16,11 +16,11 @@ def cores() -> int:
     return int(os.environ.get("STEELYARD_TRAINING_THREADS") or len(os.sched_getaffinity(0)))
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when the thread that started it ends. Does nothing where prctl is missing."""
+def die_with_parent(number: signal.Signals = signal.SIGKILL) -> None:
+    """Ask the kernel to send this process a signal when the thread that started it ends. Does nothing where prctl is missing."""
     prctl = getattr(_libc, "prctl", None)
     if prctl is not None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def kill_group(group: int) -> None:

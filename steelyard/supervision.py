@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-log = logging.getLogger("steelyard.serve")
+from search.processes import die_with_parent
 
-PR_SET_PDEATHSIG = 1
+log = logging.getLogger("steelyard.serve")
 
 
 class Process(Protocol):
@@ -143,8 +141,7 @@ class Supervisor:
 
 def end_with_parent(parent: int) -> None:
     """Ask the kernel for a SIGTERM when the parent process is gone, however it went. Raises SystemExit where it is gone already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    die_with_parent(signal.SIGTERM)
     if os.getppid() != parent:  # it went before the kernel was asked
         raise SystemExit(0)
 

@@ -91,11 +91,6 @@ class Database:
         now = found.astimezone(UTC)
         return self._clock(now) if self._clock is not None else now
 
-    def ping(self) -> None:
-        """Ask anything. Raises StorageUnavailable where no answer comes."""
-        with self.reading() as session:
-            session.execute(text("SELECT 1"))
-
     def close(self) -> None:
         """Close all connections that nobody uses now."""
         self._engine.dispose()

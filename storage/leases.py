@@ -81,12 +81,6 @@ def require_held(session: Session, token: int, now: datetime) -> None:
         raise LeaseLost(token)
 
 
-def find_lease(session: Session, token: int) -> LeaseRecord | None:
-    """Look a lease up, ended ones too: how a worker finds out what became of a commit that it never heard of."""
-    row = session.execute(select(LEASES).where(LEASES.c.id == token)).one_or_none()
-    return None if row is None else lease_record(row)
-
-
 def leases_of_worker(session: Session, worker_id: int) -> list[LeaseRecord]:
     """List the leases that a worker holds, oldest first, those past their time too."""
     held = select(LEASES).where(LEASES.c.worker_id == worker_id, LEASES.c.released_at.is_(None)).order_by(LEASES.c.id)

@@ -35,11 +35,6 @@ def heartbeat(session: Session, worker_id: int, state: str, now: datetime) -> No
     _change(session, worker_id, state=state, heartbeat_at=now)
 
 
-def set_workloads(session: Session, worker_id: int, workloads: Sequence[str], now: datetime) -> None:
-    """Say what a worker can train, once its child has described it. Raises WorkerNotFound."""
-    _change(session, worker_id, workloads=list(workloads), heartbeat_at=now)
-
-
 def deregister(session: Session, worker_id: int, now: datetime) -> None:
     """Say that a worker has ended. Its leases are released before, or reaped. Raises WorkerNotFound."""
     _change(session, worker_id, state="stopped", stopped_at=now)

@@ -70,10 +70,6 @@ def _alone(*options: str) -> Rule:
     return Rule(f"at most one of {', '.join(options)}", lambda given: sum(bool(given.get(option)) for option in options) < 2)
 
 
-def _later(name: str, summary: str) -> StrategyEntry:
-    return StrategyEntry(name=name, summary=summary, available=False)
-
-
 SAMPLERS = (
     StrategyEntry(name="grid", summary="Every combination of the weights' points, each once.", owned=SEED),
     StrategyEntry(name="random", summary="Independent draws from each weight's range and scale.", owned=SEED),

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from search.definition import space
-from search.definition.rules import INVERSE, wanted_rules
 from search.definition.schema import StudyDefinition
 from storage.records import Reason, Values
-
-
-def needs_initial(definition: StudyDefinition) -> bool:
-    """Tell whether the terms' values before training must be known before the first trial is planned."""
-    return definition.search.normalize is not None or INVERSE in wanted_rules(definition)
 
 
 def unfit(definition: StudyDefinition, initial: Values) -> Reason | None:

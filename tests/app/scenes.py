@@ -13,6 +13,7 @@ from search.workloads.flagship import FLAGSHIP
 from storage import epochs, leases, outcomes, studies, study_rows, trial_rows, trials, workers
 from storage.database import Database
 from storage.records import Measured, Moment, Outcome, PlannedTrial, Reason, Role, StudyRecord, StudyState, TrialState
+from tests.storage.scenes import find_lease
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For tables of many rows whose answer does not come from the database."""
@@ -149,7 +150,7 @@ class Bench:
         """Report epochs 0 to `last` of trials in training."""
         with self.database.writing() as session:
             now = self.database.now(session)
-            held = leases.find_lease(session, token)
+            held = find_lease(session, token)
             assert held is not None
             assert held.cohort_id is not None
             for epoch in range(last + 1):

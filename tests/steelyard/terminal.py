@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,17 +28,29 @@ class Seen:
 
 
 def typed(*arguments: str, columns: int = 120, meanwhile: Callable[[subprocess.Popen[bytes], str], None] | None = None) -> Seen:
-    """Run the command in a terminal. `meanwhile` is called with the process and all that was shown, whenever there is more."""
+    """Run the command in a terminal. `meanwhile` is called with the process and all that was shown, whenever there is more.
+
+    It starts with default signals: a shell's background job ignores SIGINT, and its children would inherit that.
+    """
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "NO_COLOR": "1"}
     command = [sys.executable, "-m", "steelyard", *arguments]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, preexec_fn=_default_interrupt)
     os.close(theirs)
     shown = b""
-    with contextlib.suppress(OSError):  # Linux tells the end of a terminal so
-        while more := os.read(ours, 65536):
-            shown += more
-            if meanwhile is not None:
-                meanwhile(process, shown.decode(errors="replace"))
-    os.close(ours)
+    try:
+        with contextlib.suppress(OSError):  # Linux tells the end of a terminal so
+            while more := os.read(ours, 65536):
+                shown += more
+                if meanwhile is not None:
+                    meanwhile(process, shown.decode(errors="replace"))
+    except BaseException:  # a test's time limit too
+        process.kill()
+        raise
+    finally:
+        os.close(ours)
     return Seen(process.wait(), ESCAPES.sub("", shown.decode()).replace("\r\n", "\n"))
+
+
+def _default_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from storage import leases, studies, study_rows, trial_rows, trials, workers
 from storage.database import Database
+from storage.models import LEASES
 from storage.records import (
     LeaseRecord,
     Measured,
@@ -104,13 +106,19 @@ def register(session: Session, name: str = "w1", workloads: Sequence[str] = ("di
     return worker.id
 
 
+def find_lease(session: Session, token: int) -> LeaseRecord | None:
+    """Look a lease up, ended ones too."""
+    row = session.execute(select(LEASES).where(LEASES.c.id == token)).one_or_none()
+    return None if row is None else leases.lease_record(row)
+
+
 def start(session: Session, study: StudyRecord, numbers: Sequence[int] | None = None, *, at: datetime = NOW) -> LeaseRecord:
     """Put waiting trials (all, or these) into training under a lease of 60 seconds by a new worker."""
     locked = study_rows.lock_study(session, study.id)
     chosen = [each for each in trial_rows.waiting_trials(session, study.id) if numbers is None or each.number in numbers]
     lease = leases.acquire(session, study.id, register(session), leases.COHORT, 60.0, at)
     trials.start_cohort(session, locked, chosen, lease, engine="stacked", worker="w1", now=at)
-    found = leases.find_lease(session, lease.token)
+    found = find_lease(session, lease.token)
     assert found is not None
     return found
 

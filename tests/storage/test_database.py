@@ -62,7 +62,7 @@ def test_a_postgresql_reader_cannot_write(empty_postgres_url: str) -> None:
 def test_a_writer_after_a_reader_may_write(empty_postgres_url: str) -> None:
     """The pool gives the same connection again: being read-only must not stay with it."""
     database = Database(empty_postgres_url)
-    database.ping()
+    ping(database)
     with database.writing() as session:
         session.execute(text("CREATE TABLE written (id int)"))
     database.close()
@@ -154,14 +154,14 @@ def test_a_refused_connection_is_unavailable() -> None:
         taken.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         database = Database(f"postgresql://nobody@127.0.0.1:{taken.getsockname()[1]}/nothing")
         with pytest.raises(StorageUnavailable):
-            database.ping()
+            ping(database)
         database.close()
 
 
 def test_a_missing_folder_is_unavailable(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'missing' / 'steelyard.db'}")
     with pytest.raises(StorageUnavailable):
-        database.ping()
+        ping(database)
     database.close()
 
 
@@ -169,8 +169,13 @@ def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database, but long enough to have a header " * 40)
     database = Database(f"sqlite:///{tmp_path / 'notes.txt'}")
     with pytest.raises(StorageUnavailable):
-        database.ping()
+        ping(database)
     database.close()
+
+
+def ping(database: Database) -> None:
+    with database.reading() as session:
+        session.execute(text("SELECT 1"))
 
 
 def end_connections(url: str) -> None:
@@ -196,9 +201,9 @@ def test_a_connection_lost_within_a_transaction_is_unavailable(empty_postgres_ur
 
 def test_a_connection_lost_between_transactions_heals(empty_postgres_url: str) -> None:
     database = Database(empty_postgres_url)
-    database.ping()
+    ping(database)
     end_connections(empty_postgres_url)
-    database.ping()
+    ping(database)
     database.close()
 
 

@@ -192,8 +192,8 @@ def test_an_ended_lease_tells_how_it_ended(database: Database) -> None:
     running = scenes.running(database)
     with database.writing() as session:
         leases.release(session, running.token, charge=False, now=later(2))
-        found = leases.find_lease(session, running.token)
-        assert leases.find_lease(session, 999) is None
+        found = scenes.find_lease(session, running.token)
+        assert scenes.find_lease(session, 999) is None
     assert found is not None
     assert (found.ending, found.released_at) == ("released", later(2))
 

@@ -64,7 +64,7 @@ class StudyLife(RuleBasedStateMachine):
             now = later(self.seconds)
             lease = leases.acquire(session, self.study_id, self.worker, leases.COHORT, LEASE_SECONDS, now)
             trials.start_cohort(session, study, waiting[:size], lease, engine="stacked", worker="w1", now=now)
-            found = leases.find_lease(session, lease.token)
+            found = scenes.find_lease(session, lease.token)
             assert found is not None
             self.held.append(found)
 

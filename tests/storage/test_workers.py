@@ -56,13 +56,6 @@ def test_live_workloads_count_workers(database: Database) -> None:
         assert workers.live_workloads(session, NOW) == {"digits": 2, "mask": 1}
 
 
-def test_a_worker_says_later_what_it_can_train(database: Database) -> None:
-    with database.writing() as session:
-        worker = scenes.register(session, workloads=())
-        workers.set_workloads(session, worker, ["mask"], NOW)
-        assert workers.live_workloads(session, NOW) == {"mask": 1}
-
-
 def test_an_unknown_worker_is_not_found(database: Database) -> None:
     with database.writing() as session:
         with pytest.raises(WorkerNotFound):

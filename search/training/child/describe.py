@@ -12,6 +12,7 @@ import keras
 
 from search.errors import Refused
 from search.training.child.loading import load
+from search.training.problem.keras_private import outputs_structure
 from search.training.problem.workload import OpenedWorkload
 from search.workloads import base, registry
 from search.workloads.blame import place_of
@@ -70,7 +71,7 @@ def _forms(opened: OpenedWorkload) -> dict[str, bool]:
     """
     splits = opened.loaded.splits.values()
     row_weights = any(rows.sample_weight for rows in splits)
-    structure = getattr(opened.example.model, "_outputs_struct", None)  # a subclassed model returns a dict, else it is refused
+    structure = outputs_structure(opened.example.model)  # a subclassed model returns a dict, else it is refused
     named = (structure is None or isinstance(structure, Mapping)) and not opened.loaded.train.single_target
     plain = named and not row_weights and not opened.workload.metrics and set(opened.outputs) == set(opened.loaded.train.targets)
     return {"plain": plain, "row_weights": row_weights, "points": bool(opened.loaded.extra)}

@@ -19,6 +19,7 @@ from search.definition.schema import Loss, Selector, StudyDefinition, Task
 from search.errors import Refused
 from search.names import listed, nearest
 from search.training.problem.batch import Batch, Tensor
+from search.training.problem.keras_private import layers_of
 from search.training.problem.labels import has_class_ids
 from search.training.problem.optimizers import made_optimizer
 from search.training.problem.penalties import shape_text
@@ -58,7 +59,7 @@ def require_trainable_as_fit(model: Any) -> None:
         if getattr(type(model), step) is not getattr(keras.Model, step) or step in vars(model):
             text = f"the model has its own {step}(): the service trains by the study's terms, so put it into a loss f(batch)"
             raise Refused("unsupported_model", text, "build_model")
-    for layer in model._flatten_layers():
+    for layer in layers_of(model):
         if layer.compute_dtype != layer.variable_dtype:
             text = f"layer {layer.name!r} has the dtype policy {layer.dtype_policy.name!r}: mixed precision is not yet supported"
             raise Refused("unsupported_model", text, "build_model")

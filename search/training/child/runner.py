@@ -7,32 +7,24 @@ Standard output and error are for logs.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import signal
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 
-PR_SET_PDEATHSIG = 1
+from search.processes import die_with_parent
 
 
 def main(arguments: list[str]) -> int:
     """Serve orders until told to exit, or until the parent is gone."""
-    _die_with_parent()
+    die_with_parent()
     _prepare_environment()
     with quiet_stderr():
         from search.training.child.protocol import Channel
         from search.training.child.server import serve
 
     return serve(Channel([int(argument) for argument in arguments]))
-
-
-def _die_with_parent() -> None:
-    """Have the kernel end this process when its parent's thread ends. Only Linux knows how; elsewhere the closed pipe tells."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _prepare_environment() -> None:

@@ -125,10 +125,6 @@ class CohortEngine:
         assert self._last is not None
         return self._last.stack.values(range(len(self._last.settings))[place])
 
-    def stack_sizes(self) -> list[int]:
-        """Return the sizes of the stacks that are kept."""
-        return sorted(self._stacks)
-
     def _stack(self, size: int) -> Stack:
         if size not in self._stacks:
             self._stacks[size] = Stack(self._problem, self._network, self._form, self._strategy, size)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from search.errors import Refused
 from search.training.problem.batch import Tensor
+from search.training.problem.keras_private import layers_of, trainables_of
 from search.training.problem.network import Network
 from search.training.problem.problem import Problem
 from search.training.problem.step import training_batch
@@ -34,8 +35,8 @@ def _found(problem: Problem, network: Network) -> tuple[int, ...]:
         text = "gradnorm balances the gradients of a layer that all losses share, and this model has none that is trained"
         raise Refused("no_shared_layer", text, "search.baselines")
     last = network.trainable[max(reached)]
-    for layer in network.model._flatten_layers():
-        own = {id(variable) for variable in layer._trainable_variables}
+    for layer in layers_of(network.model):
+        own = {id(variable) for variable in trainables_of(layer)}
         if id(last) in own:
             return tuple(place for place in reached if id(network.trainable[place]) in own)
     return (max(reached),)  # a variable of no layer

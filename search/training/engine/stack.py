@@ -18,7 +18,8 @@ from search.training.engine.learned_weights import Learned
 from search.training.engine.shared_layer import gradient_norms, shared_places
 from search.training.engine.stacked_variable import Form, Stacked, gradient_parts
 from search.training.engine.strategies import Strategy
-from search.training.problem.batch import Batch, Tensor, Tensors, mask_of
+from search.training.problem.batch import Batch, Tensor, Tensors
+from search.training.problem.keras_private import mask_of, put_mask
 from search.training.problem.network import Network, Passed
 from search.training.problem.optimizers import stacked_optimizer
 from search.training.problem.per_setting_optimizer import give
@@ -299,7 +300,7 @@ class Stack:
 
     def _batch_of(self, rows: DeviceRows, outputs: Mapping[str, Tensor], masks: Tensors) -> Batch:
         for name, mask in masks.items():
-            outputs[name]._keras_mask = mask
+            put_mask(outputs[name], mask)
         return self._problem.batch(rows, Passed(outputs, [], []), _no_model)
 
     def _measure_signature(self) -> tuple[Any, ...]:

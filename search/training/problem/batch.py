@@ -9,6 +9,8 @@ from typing import Any
 import tensorflow as tf
 from keras import ops
 
+from search.training.problem.keras_private import mask_of, put_mask
+
 Tensor = Any
 Tensors = Mapping[str, Tensor]
 
@@ -73,15 +75,7 @@ def gate(value: Tensor, active: Tensor) -> Tensor:
 
 def with_mask_of(source: Tensor, result: Tensor) -> Tensor:
     """Return `result` with the Keras mask that `source` bears, if any: losses and metrics leave masked positions out."""
-    mask = mask_of(source)
-    if mask is not None:
-        result._keras_mask = mask
-    return result
-
-
-def mask_of(value: Tensor) -> Tensor | None:
-    """Return the mask that a layer such as Embedding(mask_zero=True) put on `value`, or None."""
-    return getattr(value, "_keras_mask", None)
+    return put_mask(result, mask_of(source))
 
 
 def row_means(values: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ from search.catalog import MetricEntry, keras_arguments, resolve_metric, unresol
 from search.definition.schema import Metric, Task
 from search.errors import Refused
 from search.training.problem import labels
-from search.training.problem.batch import Batch, Tensor, mask_of, row_means
+from search.training.problem.batch import Batch, Tensor, row_means
+from search.training.problem.keras_private import function_of, mask_of
 from search.training.problem.penalties import shape_text
 from search.training.problem.terms import TermFunction, spread
 from search.training.problem.views import TaskView
@@ -100,7 +101,7 @@ def _row_function(entry: MetricEntry, config: Mapping[str, Any]) -> Callable[[Te
     if not issubclass(kind, keras.metrics.MeanMetricWrapper):
         return None
     made = kind(**keras_arguments(entry, config))
-    return partial(made._fn, **made._fn_kwargs)
+    return function_of(made)
 
 
 def _class_of(entry: MetricEntry) -> Any:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
-from keras.src.backend.common import global_state
-from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
 from search.errors import Refused
 from search.training.problem.batch import Tensor, Tensors, gate
+from search.training.problem.keras_private import drawing_from, takes_training
 from search.workloads.data import INPUT
 
 
@@ -31,7 +29,7 @@ class Network:
         self.model = model
         self._generator = generator
         self._single_input = single_input
-        self._training_argument = bool(model._call_has_training_arg)
+        self._training_argument = takes_training(model)
         self.trainable = list(model.trainable_variables)
         self.state = [*model.non_trainable_variables, generator.state]
 
@@ -42,7 +40,7 @@ class Network:
     def __call__(self, trainable: Sequence[Tensor], state: Sequence[Tensor], x: Any, training: bool) -> Passed:
         """Run the model on the values given for its variables; nothing is changed in place."""
         mapping = [*zip(self.trainable, trainable, strict=True), *zip(self.state, state, strict=True)]
-        with self._own_generator(), keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+        with drawing_from(self._generator), keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
             arguments = {"training": training} if self._training_argument else {}
             outputs = self.model(self._as_taken(x), **arguments)
             losses = list(self.model.losses)
@@ -58,16 +56,6 @@ class Network:
 
     def _as_taken(self, x: Any) -> Any:
         return x[INPUT] if self._single_input and isinstance(x, Mapping) else x
-
-    @contextmanager
-    def _own_generator(self) -> Iterator[None]:
-        """Let `keras.random` without a seed draw from this network's generator, whatever was built in between."""
-        before = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
-        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, self._generator)
-        try:
-            yield
-        finally:
-            global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, before)
 
 
 def named_outputs(model: Any, outputs: Any) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from types import MappingProxyType
@@ -11,11 +11,12 @@ from typing import Any
 import tensorflow as tf
 
 from search.training.problem.batch import Tensor, Tensors
+from search.training.problem.keras_private import OptimizerHooks
 
 RATE = "learning_rate"
 
 
-class _PerSetting:
+class _PerSetting(OptimizerHooks):
     """Mixed into a Keras optimizer. `take` gives its searched numbers before each step.
 
     Keras's own update is done with a number for each element of a variable in place of one for all, so it is exact for every
@@ -33,13 +34,13 @@ class _PerSetting:
         with self._spread_over(variable):
             super().update_step(gradient, variable, self._spread.get(RATE, learning_rate))  # type: ignore[misc]
 
-    def _apply_weight_decay(self, variables: Any) -> None:
+    def decay(self, variables: Any, keras_decay: Callable[[Any], None]) -> None:
         for variable in variables:
             with self._spread_over(variable):
-                super()._apply_weight_decay([variable])  # type: ignore[misc]
+                keras_decay([variable])
 
-    def _get_current_learning_rate(self) -> Any:
-        return self._spread[RATE] if RATE in self._spread else super()._get_current_learning_rate()  # type: ignore[misc]
+    def current_rate(self, keras_rate: Callable[[], Any]) -> Any:
+        return self._spread[RATE] if RATE in self._spread else keras_rate()
 
     @contextmanager
     def _spread_over(self, variable: Any) -> Iterator[None]:

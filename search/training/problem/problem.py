@@ -116,17 +116,9 @@ class Problem:
         searched = self.term_arguments(arguments)
         return Batch(rows.inputs, rows.targets, passed.outputs, weights, rows.extra, forward, searched=searched)
 
-    def measured_outputs(self, rows: DeviceRows, outputs: Tensors) -> Batch:
-        """Return a batch for metrics that read rows of outputs alone; it has no model to call."""
-        return self.batch(rows, Passed(outputs, [], []), _no_model)
-
 
 def _head(path: str) -> str:
     return path.partition(".")[0]
-
-
-def _no_model(x: Any, active: Tensor | None) -> Tensors:
-    raise TypeError("this batch has outputs only, and no model to call")
 
 
 def _gathered(tensors: Tensors, places: Tensor) -> dict[str, Tensor]:

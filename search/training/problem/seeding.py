@@ -7,15 +7,16 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.random import seed_generator as keras_seeds
 from numpy.typing import NDArray
+
+from search.training.problem.keras_private import global_generator
 
 
 def build_under(seed: int, build_model: Callable[[], Any]) -> tuple[Any, Any]:
     """Return a new model made under `seed`, and the generator that `keras.random` uses from then on where it is given no seed."""
     keras.utils.set_random_seed(seed)
     model = build_model()
-    return model, keras_seeds.global_seed_generator()
+    return model, global_generator()
 
 
 def epoch_order(seed: int, epoch: int, count: int, stream: int = 0) -> NDArray[np.int32]:

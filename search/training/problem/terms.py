@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from search.definition.searched_arguments import fixed, searched_in
 from search.errors import Refused
 from search.names import listed
 from search.training.problem.batch import Batch, Tensor, Tensors, row_means
+from search.training.problem.keras_private import with_arguments
 from search.training.problem.penalties import BATCH_PENALTIES, ROW_PENALTIES, shape_text
 from search.training.problem.views import TaskView, select
 from search.workloads.base import Bound
@@ -96,12 +96,10 @@ def _keras_loss(view: TaskView, loss: Loss, function: keras.losses.Loss, batch: 
 
 
 def _searching(function: keras.losses.Loss, arguments: Tensors) -> keras.losses.Loss:
-    """Return a Keras loss with tensors in place of some of its arguments; its constructor would compare them with bounds."""
+    """Return a Keras loss with tensors in place of some of its arguments."""
     if not arguments:
         return function
-    changed = copy(function)
-    changed._fn_kwargs = {**function._fn_kwargs, **arguments}
-    return changed
+    return with_arguments(function, arguments)
 
 
 def _searched(path: str, config: Mapping[str, Any], batch: Batch) -> dict[str, Tensor]:

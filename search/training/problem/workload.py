@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src import backend
 
 from search.errors import Refused
 from search.training.problem.batch import Tensor, Tensors
+from search.training.problem.keras_private import layers_of, make_variables
 from search.training.problem.network import Network
 from search.training.problem.seeding import build_under
 from search.workloads.base import Bound
@@ -58,11 +58,9 @@ class OpenedWorkload:
 
     def _build(self, model: Any) -> None:
         """Make the variables of a model that has none before its first call, as `fit` does: without running it."""
-        if all(layer.built for layer in model._flatten_layers()):
+        if all(layer.built for layer in layers_of(model)):
             return
-        symbolic = {name: backend.KerasTensor((None, *x.shape[1:]), x.dtype.name) for name, x in self._inputs.items()}
-        x = symbolic[INPUT] if self.single_input else symbolic
-        called("build_model", lambda: backend.compute_output_spec(model, x, training=False))
+        called("build_model", lambda: make_variables(model, self._inputs, INPUT if self.single_input else None))
 
     def rows(self, split: str) -> DeviceRows:
         """Return a split's tensors, made when first asked for: test rows are not, as long as nothing is confirmed.

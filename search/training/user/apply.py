@@ -16,6 +16,7 @@ from search.definition.schedules import AppliedSchedule, moving_of
 from search.definition.schema import Optimizer, Penalty, Task
 from search.names import listed, nearest
 from search.training.problem.batch import Batch, Tensor
+from search.training.problem.keras_private import outputs_structure
 from search.training.problem.metrics import RowMean, metric_functions
 from search.training.problem.network import named_outputs
 from search.training.problem.optimizers import made_optimizer
@@ -91,7 +92,7 @@ def _own(tasks: Sequence[Task], penalties: Sequence[Penalty], workload: Any) -> 
 
 
 def _require_outputs(model: keras.Model, tasks: Sequence[Task]) -> None:
-    structure = getattr(model, "_outputs_struct", None)
+    structure = outputs_structure(model)
     if structure is not None:  # a subclassed model shows its outputs when it is called
         _require_named(named_outputs(model, structure), tasks)
 
@@ -127,7 +128,7 @@ def _compiled(
     metrics = {task.used_output: _wrapped_metrics(task, own) for task in tasks}
     if len(losses) == 1:  # a single output: Keras compares the target itself, not a dict of one
         output = next(iter(losses))
-        if not isinstance(getattr(model, "_outputs_struct", None), Mapping):
+        if not isinstance(outputs_structure(model), Mapping):
             model.compile(
                 optimizer=optimizer, loss=losses[output], loss_weights=[weights[output]], weighted_metrics=metrics[output]
             )

@@ -10,6 +10,7 @@ from keras import ops
 
 from search.definition.schedules import AppliedSchedule
 from search.training.problem.batch import Batch, Tensor, Tensors, gate
+from search.training.problem.keras_private import inputs_structure, outputs_structure, takes_training
 from search.training.problem.metrics import RowMean
 from search.training.problem.network import named_outputs
 from search.training.problem.terms import TermFunction
@@ -146,7 +147,7 @@ def _again(model: Any, x: Any, active: Tensor | None, training: bool) -> Tensors
 
 def called(model: Any, x: Any, training: bool | None) -> dict[str, Tensor]:
     """Return the model's outputs by name."""
-    arguments = {"training": training} if model._call_has_training_arg else {}
+    arguments = {"training": training} if takes_training(model) else {}
     return named_outputs(model, model(x, **arguments))
 
 
@@ -167,7 +168,7 @@ class _Around(Tuned, keras.Model):  # type: ignore[misc]
 
 def around(model: keras.Model) -> Any:
     """Return a model with the layers and weights of `model` that can be tuned."""
-    structure = getattr(model, "_outputs_struct", None)
+    structure = outputs_structure(model)
     if structure is None:
         return _Around(model)
-    return _Graph(model._inputs_struct, named_outputs(model, structure), name=model.name)
+    return _Graph(inputs_structure(model), named_outputs(model, structure), name=model.name)
