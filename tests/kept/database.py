@@ -1,0 +1,36 @@
+"""A small database as an earlier version wrote it (SQLite, as SQL text), and what that version answered from it.
+
+Made by version 0.1.0, before the rooms of `search/` were rebuilt: the example `digits.json`, 3 trials of 2 epochs, and the best one
+confirmed on 2 seeds.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+
+
+def restore(file: Path) -> None:
+    """Write the database to a new SQLite file."""
+    connection = sqlite3.connect(file)
+    connection.executescript((FOLDER / "database.sql").read_text())
+    connection.close()
+
+
+def answers() -> dict[str, Any]:
+    """Return the bodies of the calls that were made, by path."""
+    found: dict[str, Any] = json.loads((FOLDER / "answers.json").read_text())
+    return {path: answer["body"] for path, answer in found.items()}
+
+
+def missing(old: Any, new: Any, at: str = "") -> list[str]:
+    """List where `new` lacks or changes something that `old` says. It may say more: fields come with new versions."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [fault for key, value in old.items() for fault in missing(value, new.get(key, "missing"), f"{at}.{key}")]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [fault for i, pair in enumerate(zip(old, new, strict=True)) for fault in missing(*pair, f"{at}.{i}")]
+    return [] if old == new else [f"{at}: {old!r} became {new!r}"]
