@@ -72,20 +72,28 @@ def _ended_event(outcome: Outcome) -> tuple[str, dict[str, Any]]:
     return TRIAL_STATE, body
 
 
-def rescore(session: Session, study: StudyRecord, scored: Mapping[int, Outcome]) -> None:
-    """Judge ended trials (by id) anew: objective, best epoch and numbers at each moment. Their ends stay; the study is locked."""
+def rescore(session: Session, study: StudyRecord, scored: Mapping[int, Outcome], now: datetime) -> None:
+    """Judge complete trials (by id) anew: objective, best epoch and numbers at each moment. The study is locked.
+
+    One that has no finite objective, now that it can be judged, is FAILED: the only end that another may follow.
+    """
     if not scored:
         return
     for table in (TRIAL_VALUES, OBJECTIVE_VALUES):
         session.execute(delete(table).where(table.c.trial_id.in_(scored)))
-    changes = [{"trial": trial_id, **_score_columns(outcome)} for trial_id, outcome in scored.items()]
+    changes = [
+        {"trial": trial_id, "state": outcome.state.value, **reason_columns(outcome.reason), **_score_columns(outcome)}
+        for trial_id, outcome in scored.items()
+    ]
     session.connection().execute(update(TRIALS).where(TRIALS.c.id == bindparam("trial")), changes)
     _insert_measured(session, TermIds(session, study.id), scored)
     _insert_objective(session, scored)
+    lost = [outcome for outcome in scored.values() if outcome.state is TrialState.FAILED]
+    write_events(session, study.id, [_ended_event(outcome) for outcome in lost], now)
 
 
 def _score_columns(outcome: Outcome) -> dict[str, Any]:
-    value, not_finite = split_float(outcome.value)
+    value, not_finite = split_float(None if outcome.value is None else float(outcome.value))  # no objective is undefined
     return {"best_epoch": outcome.best_epoch, "value": value, "value_not_finite": not_finite, "feasible": outcome.feasible}
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from storage.errors import TrialNotFound
 from storage.models import OBJECTIVE_VALUES, PARAMETERS, STUDIES, TERMS, TRIALS, WEIGHTS
-from storage.records import Reason, Role, TrialRecord, TrialState
+from storage.records import Reason, Role, TrialRecord, TrialState, Values
 from storage.types import AnyRow, join_float, measured_float
 
 UNFINISHED = (TrialState.WAITING.value, TrialState.RUNNING.value)
@@ -182,6 +182,20 @@ def search_history(session: Session, study_id: int, *, best: int = 100, latest: 
     unfinished = searched.where(TRIALS.c.state.in_(UNFINISHED)).subquery()
     told = union(select(greatest.c.id), select(newest.c.id), select(unfinished.c.id)).subquery()
     return load_trials(session, select(TRIALS).where(TRIALS.c.id.in_(select(told.c.id))).order_by(TRIALS.c.number))
+
+
+def search_parameters(session: Session, study_id: int) -> list[Values]:
+    """List the drawn parameters of all search trials, however they ended, in the order of their numbers."""
+    rows = session.execute(
+        select(TRIALS.c.number, PARAMETERS.c.path, PARAMETERS.c.value)
+        .join(PARAMETERS, PARAMETERS.c.trial_id == TRIALS.c.id)
+        .where(TRIALS.c.study_id == study_id, TRIALS.c.role == Role.SEARCH.value)
+        .order_by(TRIALS.c.number, PARAMETERS.c.position)
+    )
+    found: dict[int, dict[str, float]] = {}
+    for number, path, value in rows:
+        found.setdefault(number, {})[path] = value
+    return list(found.values())
 
 
 def count_by_role(session: Session, study_id: int) -> Mapping[tuple[Role, TrialState], int]:

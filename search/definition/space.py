@@ -274,8 +274,3 @@ def trial_budget(definition: StudyDefinition) -> int:
     if definition.search.trials is not None:
         return definition.search.trials
     return grid_size(definition) if definition.search.sampler.name == "grid" else DEFAULT_TRIALS
-
-
-def affordable(definition: StudyDefinition, budget: int) -> int:
-    """Return how many search trials there can be under `budget`: a grid has no more than its points."""
-    return min(budget, grid_size(definition)) if definition.search.sampler.name == "grid" else budget

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.definition import space
+from search.definition import finite, space
 from search.definition.schema import StudyDefinition
 from search.planning.baselines import baselines
 from search.planning.references import reference_seeds, referenced_tasks
@@ -16,7 +16,7 @@ def phases(definition: StudyDefinition) -> dict[Role, int]:
     return {
         Role.REFERENCE: tasks * len(reference_seeds(definition)),
         Role.BASELINE: rules,
-        Role.SEARCH: space.trial_budget(definition),
+        Role.SEARCH: _searches(definition),
         Role.CONFIRMATION: _confirmations(definition, tasks + rules),
     }
 
@@ -25,7 +25,11 @@ def _confirmations(definition: StudyDefinition, others: int) -> int:
     wanted = definition.search.confirmation
     if wanted is None:
         return 0
-    return (min(wanted.top, space.trial_budget(definition)) + others) * wanted.seeds
+    return (min(wanted.top, _searches(definition)) + others) * wanted.seeds
+
+
+def _searches(definition: StudyDefinition) -> int:
+    return finite.affordable(definition, space.trial_budget(definition))
 
 
 def trainings(definition: StudyDefinition) -> int:

@@ -7,10 +7,10 @@ no TensorFlow. Each phase is one short function, asked in order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from search.definition import space
+from search.definition import finite, space
 from search.definition.schema import StudyDefinition
 from search.objective.anchors import Measurement, anchors, is_resolved, measured_by, resolved, settled, wanted
 from search.planning.baselines import baselines
@@ -30,7 +30,8 @@ class History:
     `counts` has the number of trials by (role, state); `trials` the search trials that the sampler is told of (all that run, and a
     bounded choice of the finished); `references` and `baselines` all of those roles; `confirmed` the (trial, seed) of the
     confirmations there are; `next_number` the number that the next trial gets. `initial` are the terms' values before training;
-    `anchors` what is kept of references and baselines, `measurements` what they measured, as long as anchors are wanted.
+    `anchors` what is kept of references and baselines, `measurements` what they measured, as long as anchors are wanted. `settings`
+    are the parameters of all search trials, in a space of finitely many settings.
     """
 
     budget: int
@@ -42,6 +43,7 @@ class History:
     next_number: int = 0
     initial: Values = field(default_factory=dict)
     anchors: Sequence[AnchorRecord] = ()
+    settings: Collection[Values] = ()
     measurements: Sequence[Measurement] = ()
 
     def count(self, *, roles: Sequence[Role] = tuple(Role), states: Sequence[TrialState] = tuple(TrialState)) -> int:
@@ -100,13 +102,13 @@ def plan(definition: StudyDefinition, history: History, limit: int) -> Step:
         return Run(tuple(planned))
     if history.unfinished:
         return Wait(Reason("trials_running", f"{history.unfinished} planned trials are not finished yet"))
-    return _end(history)
+    return _end(definition, history)
 
 
 def _lacking(definition: StudyDefinition, history: History) -> Step | None:
     """Fail a study whose sampler is still wanted and cannot be asked here, once nothing of it runs elsewhere."""
     reason = suggest.unavailable(definition)
-    if reason is None or history.searched >= space.affordable(definition, history.budget):
+    if reason is None or history.searched >= finite.affordable(definition, history.budget):
         return None
     return Wait(reason) if history.unfinished else End(StudyState.FAILED, reason)
 
@@ -152,7 +154,7 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
     """
     told = history.trials
     room = min(room, suggest.batch_limit(definition, told) - len(planned))
-    count = min(room, space.affordable(definition, history.budget) - history.searched)
+    count = min(room, finite.affordable(definition, history.budget) - history.searched)
     if not is_scored(definition, history):
         count = min(count, suggest.batch_limit(definition, ()) - history.searched)
     if count <= 0:
@@ -168,7 +170,7 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
             origin=definition.search.sampler.name,
             sampler_state=drawn.sampler_state,
         )
-        for drawn in suggest.suggest(definition, told, place, count)
+        for drawn in suggest.suggest(definition, told, place, count, history.settings)
     ]
 
 
@@ -188,9 +190,12 @@ Phase = Callable[[StudyDefinition, History, Sequence[PlannedTrial], int], list[P
 PHASES: tuple[Phase, ...] = (_baselines, _references, _suggestions, _confirmations)
 
 
-def _end(history: History) -> End:
-    """End the study: COMPLETE, or FAILED where not one search trial has a result."""
+def _end(definition: StudyDefinition, history: History) -> End:
+    """End the study: COMPLETE, before its budget where every setting is known; or FAILED where no search trial has a result."""
     complete = history.count(roles=[Role.SEARCH], states=[TrialState.COMPLETE, TrialState.PRUNED])
+    if complete and definition.search.sampler.name != "grid" and history.searched < history.budget:
+        text = f"all {history.searched} settings of the space were tried, of {history.budget} trials that were asked for"
+        return End(StudyState.COMPLETE, Reason("all_settings_known", text))
     if complete:
         return End(StudyState.COMPLETE)
     ends = {state: history.count(roles=[Role.SEARCH], states=[state]) for state in TrialState}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import Measurement, anchors, is_resolved, resolved
@@ -53,12 +54,12 @@ def _at(session: Session, study: StudyRecord, trial: TrialRecord) -> Measured:
     return curves.measured(session, trial.id).get(moment, Measured())
 
 
-def score(session: Session, study: StudyRecord, definition: StudyDefinition, found: Sequence[AnchorRecord]) -> None:
+def score(session: Session, study: StudyRecord, definition: StudyDefinition, found: Sequence[AnchorRecord], now: datetime) -> None:
     """Keep anchors, and score by them every trial that has ended. The study is locked."""
     answers.keep_anchors(session, study.id, found)
     objective = resolved(definition.objective, found)
     ended = trial_rows.trials_of(session, study.id, roles=SCORED, states=[TrialState.COMPLETE])
-    outcomes.rescore(session, study, {trial.id: _rescored(session, trial, objective) for trial in ended})
+    outcomes.rescore(session, study, {trial.id: _rescored(session, trial, objective) for trial in ended}, now)
 
 
 def _rescored(session: Session, trial: TrialRecord, objective: Objective) -> Outcome:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +19,13 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from search.definition import space
+from search.definition import finite, space
 from search.definition.schema import StudyDefinition
 from search.definition.weights import SharedWeight, WeightChoice
 from search.sampling.generations import IN_GENERATIONS, left_of_generation, population_size
 from search.sampling.observations import directions, told_values, without_extremes
 from search.sampling.quasirandom import quasirandom_points
+from search.sampling.unique import without_known
 from storage.records import Reason, TrialRecord, TrialState, Values
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -74,13 +75,25 @@ def unavailable(definition: StudyDefinition) -> Reason | None:
     return None
 
 
-def suggest(definition: StudyDefinition, told: Sequence[TrialRecord], place: Place, count: int) -> list[Drawn]:
-    """Return `count` suggestions, from the search trials that the sampler is told of."""
+def suggest(
+    definition: StudyDefinition, told: Sequence[TrialRecord], place: Place, count: int, known: Collection[Values] = ()
+) -> list[Drawn]:
+    """Return `count` suggestions, from the search trials that the sampler is told of.
+
+    Of a finite space no setting is suggested twice: neither one of those told, nor of `known`, the parameters of all that has been
+    planned. There are fewer suggestions where all settings are known.
+    """
     if definition.search.sampler.name == "grid":
         return [Drawn(space.grid_point(definition, place.index + i)) for i in range(count)]
     if definition.search.sampler.name == "qmc":
-        return [Drawn(point) for point in quasirandom_points(definition, place.index, count)]
-    return _ask(definition, told, place, count)
+        drawn = [Drawn(point) for point in quasirandom_points(definition, place.index, count)]
+    else:
+        drawn = _ask(definition, told, place, count)
+    if finite.size(definition) is None:
+        return drawn
+    before = [*known, *(trial.parameters for trial in told)]
+    chosen = without_known(definition, [one.parameters for one in drawn], before, place.number)
+    return [Drawn(parameters, drawn[index].sampler_state) for index, parameters in chosen]
 
 
 def _ask(definition: StudyDefinition, told: Sequence[TrialRecord], place: Place, count: int) -> list[Drawn]:

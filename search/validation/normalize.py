@@ -18,7 +18,7 @@ from search.validation import aggregate_checks, checks
 from search.validation.context import Description, Known, direction_of, matches, measured_paths
 from search.validation.partial import parts_of, salvaged
 from search.validation.schema_errors import MAX_FAULTS, form_faults
-from search.validation.warnings import cautions
+from search.validation.warnings import beyond_settings, cautions
 from storage.records import TermRecord
 
 UNHASHED = frozenset({"name", "description", "labels", "schema_"})
@@ -52,7 +52,8 @@ def normalise(document: Any, *, workloads: Mapping[str, Description | None]) -> 
     if found := checks.faults(known):
         raise _refused(found)
     definition = searched_arguments.echoed(_echoed(definition, known))
-    return Normal(definition, tuple(cautions(known, space.trial_budget(definition))))
+    trials = space.trial_budget(definition)
+    return Normal(definition, (*cautions(known, trials), *beyond_settings(definition, trials)))
 
 
 def _refused(faults: list[Fault]) -> DefinitionRefused:

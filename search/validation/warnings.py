@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from search.definition.schema import ObjectiveMetric
+from search.definition import finite
+from search.definition.schema import ObjectiveMetric, StudyDefinition
 from search.definition.space import shared_by, simplex_members, simplex_total
 from search.definition.weights import SharedWeight, Weight, WeightRange
 from search.sampling.generations import GENETIC, population_size
@@ -159,3 +160,10 @@ CAUTIONS = (
     _turned,
     _unpublished,
 )
+
+
+def beyond_settings(definition: StudyDefinition, trials: int) -> Iterator[str]:
+    """Warn where more trials are asked for than the space has settings: none is trained twice."""
+    settings = finite.size(definition)
+    if settings is not None and settings < trials and definition.search.sampler.name != "grid":
+        yield f"search.trials: {trials} trials of {settings} settings: each is trained once, and the search ends when all are known"

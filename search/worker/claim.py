@@ -9,6 +9,7 @@ from datetime import datetime
 import structlog
 
 from search.analysis import importance
+from search.definition import finite
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import resolved, wanted
 from search.planning.history import recalled
@@ -137,7 +138,7 @@ def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, 
     """Ask the plan, and write down what it says: new trials, or the study's end."""
     step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
     if isinstance(step, Score):
-        score(session, study, definition, step.anchors)
+        score(session, study, definition, step.anchors, now)
         step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
     if isinstance(step, End):
         if step.state is StudyState.COMPLETE:
@@ -165,5 +166,6 @@ def history_of(session: Session, study: StudyRecord, definition: StudyDefinition
         next_number=sum(counts.values()),
         initial=answers.initial_values(session, study.id),
         anchors=anchors,
+        settings=trial_rows.search_parameters(session, study.id) if finite.size(definition) is not None else (),
         measurements=measurements(session, study, fixed) if wanted(resolved(definition.objective, anchors)) else (),
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.definition import space
+from search.definition import finite, space
 from search.planning.baselines import baselines
 from tests.search.definitions import define, flagship, log_range, study
 
@@ -150,8 +150,8 @@ def test_the_corners_of_a_grid_are_the_bounds_exactly(weights: list[Any]) -> Non
 @pytest.mark.parametrize(("budget", "affordable"), [(3, 3), (6, 6), (100, 6)])
 def test_no_budget_affords_more_points_than_the_grid_has(budget: int, affordable: int) -> None:
     definition = define(study(log_range(points=6), sampler={"name": "grid"}))
-    assert space.affordable(definition, budget) == affordable
+    assert finite.affordable(definition, budget) == affordable
 
 
 def test_a_sampler_that_draws_can_spend_any_budget() -> None:
-    assert space.affordable(define(flagship()), 100_000) == 100_000
+    assert finite.affordable(define(flagship()), 100_000) == 100_000

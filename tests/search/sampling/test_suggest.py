@@ -38,10 +38,12 @@ def hill(parameters: Values) -> float:
 
 
 def told(definition: StudyDefinition, count: int, value: Callable[[Values], float] = hill) -> list[TrialRecord]:
-    """Return the first `count` trials of a study, suggested one after another."""
+    """Return the first `count` trials of a study, suggested one after another; fewer where there are fewer settings."""
     records: list[TrialRecord] = []
     for number in range(count):
-        drawn = suggest(definition, records, Place(number, number), 1)[0]
+        if not (suggested := suggest(definition, records, Place(number, number), 1)):
+            break  # every setting is known
+        drawn = suggested[0]
         records.append(trial(number, drawn.parameters, value=value(drawn.parameters), sampler_state=drawn.sampler_state))
     return records
 
