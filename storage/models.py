@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from storage.records import Moment, Role, Split, StudyState, TrialState
-from storage.types import NOT_FINITE, AnyText, Id, OpaqueJson, UtcDateTime
+from storage.types import INFINITE, NOT_FINITE, AnyText, Id, OpaqueJson, UtcDateTime
 
 SHA256 = String(64)
 
@@ -138,7 +138,7 @@ class TrialRow(Base):
         UniqueConstraint("study_id", "sequence"),  # two outcomes can never share a place, whoever races
         one_of("state", TrialState),
         one_of("role", Role),
-        CheckConstraint(f"value_not_finite IN ({', '.join(repr(word) for word in NOT_FINITE)})", name="value_not_finite"),
+        CheckConstraint(f"value_not_finite IN ({', '.join(repr(word) for word in INFINITE)})", name="value_not_finite"),
         CheckConstraint("value IS NULL OR value_not_finite IS NULL", name="value"),
         Index(None, "study_id", "value"),
         Index("ix_trials_best", "study_id", "state", text("feasible DESC"), text("value DESC"), "number"),
@@ -220,7 +220,7 @@ class TrialValueRow(Base):
     split: Mapped[str] = mapped_column(String(10), primary_key=True)
     term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
     value: Mapped[float | None] = mapped_column(Double)
-    not_finite: Mapped[str | None] = mapped_column(String(4))
+    not_finite: Mapped[str | None] = mapped_column(String(9))
 
 
 class TrialObjectiveValueRow(Base):
@@ -239,7 +239,7 @@ class TrialObjectiveValueRow(Base):
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     path: Mapped[str] = mapped_column(String(160))
     value: Mapped[float | None] = mapped_column(Double)
-    not_finite: Mapped[str | None] = mapped_column(String(4))
+    not_finite: Mapped[str | None] = mapped_column(String(9))
 
 
 class InitialValueRow(Base):
@@ -321,7 +321,7 @@ class EpochValueRow(Base):
     split: Mapped[str] = mapped_column(String(10), primary_key=True)
     term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
     value: Mapped[float | None] = mapped_column(Double)
-    not_finite: Mapped[str | None] = mapped_column(String(4))
+    not_finite: Mapped[str | None] = mapped_column(String(9))
 
 
 class WorkerRow(Base):

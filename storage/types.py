@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Row, Text
 from sqlalchemy.types import TypeDecorator
@@ -17,8 +17,22 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 AnyRow = Row[*tuple[Any, ...]]
 """A row of whatever columns were selected."""
 
-NOT_FINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-"""What stands in a `not_finite` column, and the number it means."""
+
+class Undefined(float):
+    """A NaN that knows why it is none: the metric cannot be measured there (`UNDEFINED` is the only one)."""
+
+    def __new__(cls) -> Undefined:
+        return super().__new__(cls, math.nan)
+
+    def __reduce__(self) -> tuple[type[Undefined], tuple[()]]:
+        return Undefined, ()
+
+
+UNDEFINED: Final = Undefined()
+
+INFINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+NOT_FINITE: Mapping[str, float] = {**INFINITE, "undefined": UNDEFINED}
+"""What stands in a `not_finite` column, and the number it means; what is measured alone may be undefined."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -84,6 +98,8 @@ def split_float(number: float | None) -> tuple[float | None, str | None]:
     """
     if number is None:
         return None, None
+    if isinstance(number, Undefined):
+        return None, "undefined"
     number = float(number)
     if math.isfinite(number):
         return number, None

@@ -9,15 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from storage import records
 from storage.records import Values
+from storage.types import Undefined
 
-NotFiniteName = Literal["nan", "inf", "-inf"]
+NotFiniteName = Literal["nan", "inf", "-inf", "undefined"]
 Numbers = Annotated[dict[str, float | None], Field(examples=[{"digit.crossentropy": 0.21, "parity.crossentropy": None}])]
 """Numbers by term or metric path; null where `not_finite` names it."""
 
 NotFinite = Annotated[
     dict[str, NotFiniteName],
     Field(
-        description="The numbers that JSON cannot say: null in their place, and here by their place.",
+        description="The numbers that JSON cannot say: null in their place, and here by their place. A metric that the labels of a "
+        "split cannot tell (AUC of one class, no labelled row) is `undefined`.",
         examples=[{"metrics.validation.parity.crossentropy": "nan"}],
     ),
 ]
@@ -51,12 +53,18 @@ class Split:
         """Return the number, or None, noting at `place` what it was."""
         if value is None or math.isfinite(value):
             return value
-        self.not_finite[place] = "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+        self.not_finite[place] = _not_finite(value)
         return None
 
     def many(self, place: str, values: Values) -> dict[str, float | None]:
         """Return the numbers by path; the place of each is `place.path`."""
         return {path: self.one(f"{place}.{path}", value) for path, value in values.items()}
+
+
+def _not_finite(value: float) -> NotFiniteName:
+    if isinstance(value, Undefined):
+        return "undefined"
+    return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
 
 
 class AnchorBody(Body):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from storage.records import Reason, Role, TrialState
+from storage.records import Measured, Moment, Reason, Role, TrialState
+from storage.types import UNDEFINED
 from tests.app.scenes import DIGIT, NAME, Bench, on_sqlite, outcome, problem
 
 TRIALS = f"/v1/studies/{NAME}/trials"
@@ -277,6 +278,16 @@ def test_a_trial_in_training_shows_the_epochs_so_far(bench: Bench) -> None:
     bench.report(bench.start(), [0], last=1)
     trial = bench.get(f"{TRIALS}/0")
     assert (trial["state"], trial["epochs"], len(trial["intermediate_values"])) == ("RUNNING", 1, 2)
+
+
+def test_an_undefined_metric_is_null_and_named_so(bench: Bench) -> None:
+    bench.submit()
+    bench.plan(1)
+    measured = {Moment.LAST: Measured(validation={DIGIT: UNDEFINED})}
+    bench.end(bench.start(), [outcome(0, 0.5, measured=measured)])
+    trial = bench.get(f"{TRIALS}/0")
+    assert trial["metrics"]["validation"] == {DIGIT: None}
+    assert trial["not_finite"] == {f"metrics.validation.{DIGIT}": "undefined"}
 
 
 def test_an_unchanged_trial_is_304(bench: Bench) -> None:

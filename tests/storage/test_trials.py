@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import event, select
 
-from storage import curves, epochs, leases, outcomes, progress, trial_rows, trials
+from storage import curves, epochs, events, leases, outcomes, progress, study_rows, trial_rows, trials
 from storage.database import Database
 from storage.errors import LeaseLost, TermNotFound, TrialNotFound, TrialsTaken
 from storage.models import COHORTS, EPOCH_VALUES, EPOCHS
 from storage.records import EpochRecord, Measured, Moment, PlannedTrial, Reason, Role, Split, TrialRecord, TrialState
+from storage.types import UNDEFINED, Undefined
 from tests.storage import scenes
 from tests.storage.scenes import NOW, later
 
@@ -374,3 +375,41 @@ def test_a_cohort_tells_its_seconds(database: Database) -> None:
         cohort = session.execute(select(COHORTS)).one()
     assert (cohort.size, cohort.engine, cohort.worker) == (1, "stacked", "w1")
     assert (cohort.ended_at, cohort.seconds) == (later(8), 8.0)
+
+
+def test_the_parameters_of_all_search_trials_are_listed(database: Database) -> None:
+    with database.writing() as session:
+        study = scenes.prepare(session, scenes.create(session))
+        scenes.add(session, study, 1, Role.BASELINE)
+        scenes.add(session, study, 3)
+        found = trial_rows.search_parameters(session, study.id)
+    assert found == [dict(scenes.planned(place).parameters) for place in range(3)]
+
+
+def test_an_undefined_metric_comes_back_undefined_wherever_it_is_kept(database: Database) -> None:
+    running = scenes.running(database, 1)
+    numbers = {"digit.accuracy": UNDEFINED}
+    with database.writing() as session:
+        epochs.record_epoch(session, running.token, running.cohort, {0: (1, {}, numbers, 0.5)}, NOW)
+        ended = scenes.outcome(0, None, values=numbers, measured={Moment.LAST: Measured(validation=numbers)})
+        outcomes.record_outcomes(session, running.token, [ended], NOW)
+    stored = get(database, running)
+    with database.reading() as session:
+        measured = curves.measured(session, stored.id)[Moment.LAST].validation
+        (epoch,) = curves.epochs_of(session, stored.id)
+    assert [type(each["digit.accuracy"]) for each in (stored.values, measured, epoch.validation)] == [Undefined] * 3
+
+
+def test_a_complete_trial_without_an_objective_fails_when_it_is_judged_at_last(database: Database) -> None:
+    running = scenes.running(database, 2)
+    with database.writing() as session:
+        outcomes.record_outcomes(session, running.token, [scenes.outcome(0, None), scenes.outcome(1, None)], NOW)
+        lost = scenes.outcome(0, None, TrialState.FAILED, reason=Reason("no_objective", "b.auc is undefined"))
+        study = study_rows.lock_study(session, running.study.id)
+        ids = [trial_rows.get_trial(session, study.id, number).id for number in (0, 1)]
+        outcomes.rescore(session, study, dict(zip(ids, [lost, scenes.outcome(1, 0.5)], strict=True)), NOW)
+        first, second = (trial_rows.get_trial(session, study.id, number) for number in (0, 1))
+        told = events.events_after(session, study.id, 0, 100)
+    assert (first.state, first.reason, first.value) == (TrialState.FAILED, Reason("no_objective", "b.auc is undefined"), None)
+    assert (second.state, second.reason, second.value) == (TrialState.COMPLETE, None, 0.5)
+    assert told[-1].body["reason"]["code"] == "no_objective"

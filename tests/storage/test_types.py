@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -10,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.types import AnyText, OpaqueJson, UtcDateTime, is_storable, join_float, measured_float, split_float
+from storage.types import (
+    UNDEFINED,
+    AnyText,
+    OpaqueJson,
+    Undefined,
+    UtcDateTime,
+    is_storable,
+    join_float,
+    measured_float,
+    split_float,
+)
 
 SQLITE, POSTGRESQL = sqlite.dialect(), postgresql.dialect()
 
@@ -67,3 +78,10 @@ def test_opaque_json_keeps_nan() -> None:
     sigma = column.process_result_value(stored, POSTGRESQL)["sigma"]
     assert math.isnan(sigma[0])
     assert sigma[1] == math.inf
+
+
+def test_what_is_undefined_is_a_nan_that_comes_back_as_such() -> None:
+    assert math.isnan(UNDEFINED)
+    assert split_float(UNDEFINED) == (None, "undefined")
+    assert measured_float(None, "undefined") is UNDEFINED
+    assert pickle.loads(pickle.dumps(UNDEFINED)).__class__ is Undefined

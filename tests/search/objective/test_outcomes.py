@@ -10,6 +10,7 @@ import pytest
 from search.definition.schema import Objective
 from search.objective.outcomes import Curve, outcome, unpacked, unpacked_weights
 from storage.records import Measured, Moment, Reason, TrialState
+from storage.types import UNDEFINED
 
 ACCURACY = {"metric": "digit.accuracy", "direction": "maximize"}
 BOUND = {"metric": "parity.accuracy", "direction": "maximize", "strategy": "constraint", "at_least": 0.5}
@@ -150,3 +151,37 @@ def test_a_trial_of_a_front_has_its_metrics_and_no_value_and_its_last_epoch_is_i
     ended = outcome(3, curve(0.1, 0.9, 0.8), front.model_copy(update={"aggregate": "pareto"}), TrialState.COMPLETE, None, 2)
     assert (ended.value, ended.values) == (None, {"digit.accuracy": 0.8, "parity.accuracy": 1.0})
     assert (ended.feasible, ended.best_epoch) == (True, 2)
+
+
+@pytest.mark.parametrize(("number", "told"), [(math.nan, "not a number"), (math.inf, "infinite"), (UNDEFINED, "undefined")])
+def test_a_complete_trial_without_a_finite_objective_failed(number: float, told: str) -> None:
+    ended = outcome(3, curve(0.1, 0.9, number), judged(), TrialState.COMPLETE, None, 2)
+    assert ended.state is TrialState.FAILED
+    assert ended.reason == Reason("no_objective", f"the objective is not finite: digit.accuracy is {told} on validation")
+    assert set(ended.measured) == {Moment.INITIAL, Moment.LAST, Moment.BEST}
+
+
+def test_under_pareto_every_optimised_metric_must_be_finite() -> None:
+    both = Objective.model_validate(
+        {"aggregate": "pareto", "metrics": [ACCURACY, {**BOUND, "strategy": "optimize", "at_least": None}]}
+    )
+    assert outcome(0, curve(0.1, 0.9), both, TrialState.COMPLETE, None, 1).state is TrialState.COMPLETE
+    ended = outcome(0, curve(0.1, 0.9, parity=math.nan), both, TrialState.COMPLETE, None, 1)
+    assert ended.reason == Reason("no_objective", "the objective is not finite: parity.accuracy is not a number on validation")
+
+
+def test_a_constraint_that_is_not_finite_is_broken_and_no_lack_of_an_objective() -> None:
+    ended = outcome(0, curve(0.1, 0.9, parity=math.nan), judged("last", ACCURACY, BOUND), TrialState.COMPLETE, None, 1)
+    assert (ended.state, ended.feasible) == (TrialState.COMPLETE, False)
+
+
+@pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.DIVERGED, TrialState.CANCELLED])
+def test_other_ends_stay_what_they_are(state: TrialState) -> None:
+    assert outcome(0, curve(0.1, math.nan), judged(), state, None, 1).state is state
+
+
+def test_null_in_a_report_is_what_is_undefined() -> None:
+    message = {"numbers": [4, 5], "train": {}, "validation": {"b.auc": [None, 0.5]}}
+    told = unpacked(message)
+    assert told[4].validation["b.auc"] is UNDEFINED
+    assert told[5].validation == {"b.auc": 0.5}
