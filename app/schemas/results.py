@@ -133,8 +133,17 @@ class BestWeights(Body):
         description="For `compile`, by the model's output keys; null for an output without a loss. Absent for `custom_loss`.",
         examples=[{"digit": 1.0, "parity": 0.31}],
     )
+    losses: dict[str, Any] | None = Field(
+        default=None,
+        description="For `compile`, by the model's output keys, in the form of `loss_weights`: Keras's configs for "
+        "`keras.losses.deserialize`, with their reduction. Absent where the losses' names alone train what was tuned.",
+        examples=[{"digit": {"class_name": "Huber", "config": {"delta": 2.0, "reduction": "mean_with_sample_weight"}}}],
+    )
     penalty_weights: Numbers
-    reproduced_by: Literal["compile", "compile_and_penalties", "custom_loss"]
+    reproduced_by: Literal["compile", "compile_with_losses", "compile_and_penalties", "custom_loss"] = Field(
+        description="What trains what was tuned: `compile` with losses by name; `compile_with_losses`, those of `losses`; "
+        "`compile_and_penalties` and `custom_loss`: `steelyard.apply`."
+    )
     note: str
     terms: TermsBody
     objective: BestObjective

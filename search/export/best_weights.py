@@ -5,18 +5,17 @@ Numbers may be NaN or infinite here; the caller writes them as its format allows
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import metadata
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
-from search import catalog
 from search.analysis.verdict import Verdict
 from search.definition import searched_arguments, space
-from search.definition.schedules import AppliedSchedule, moving_of
-from search.definition.schema import StudyDefinition, Task
+from search.definition.schedules import AppliedSchedule
+from search.definition.schema import StudyDefinition
+from search.export.reproduction import Published, how_to_use
 from search.validation import normalize
 from search.workloads.registry import BUILT_IN
 from storage.records import STUDY_ENDS, AnchorRecord, Measured, StudyRecord, TrialRecord
@@ -24,11 +23,6 @@ from storage.records import STUDY_ENDS, AnchorRecord, Measured, StudyRecord, Tri
 FORMAT = "steelyard/best-weights"
 VERSION = 1
 PACKAGES = ("steelyard", "keras", "tensorflow", "optuna")
-
-ReproducedBy = Literal["compile", "compile_and_penalties", "custom_loss"]
-
-Schedules = Mapping[str, AppliedSchedule]
-"""How weights come to their final value, by term path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +92,7 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         **({"normalized_by": dict(winner.divisors)} if winner.divisors else {}),
         "schedules": {path: schedule.document() for path, schedule in schedules.items()},
         **_with_arguments(
-            how_to_use(definition, trial.weights, winner.outputs, own_losses(winner.description), schedules),
+            how_to_use(definition, trial.weights, Published.of(winner.description, winner.outputs), schedules),
             space.arguments(definition, trial.parameters),
         ),
         "terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]},
@@ -184,82 +178,6 @@ def _baseline(tried: Tried) -> dict[str, Any]:
         "objective": _objective(trial),
         "metrics": _metrics(tried.measured),
     }
-
-
-def own_losses(description: Mapping[str, Any] | None) -> frozenset[str]:
-    """Return the names of the losses that the workload brings itself."""
-    return frozenset((description or {}).get("losses") or ())
-
-
-def how_to_use(
-    definition: StudyDefinition,
-    weights: Mapping[str, float],
-    outputs: Sequence[str],
-    own: frozenset[str] = frozenset(),
-    schedules: Schedules = MappingProxyType({}),
-) -> dict[str, Any]:
-    """Return `loss_weights` (absent where compile cannot say it), `penalty_weights`, `reproduced_by` and `note`.
-
-    `weights` are those of all terms, final ones where they move, `outputs` the keys of the model's output dict, `own` the names of
-    the workload's own losses. A loss weight that moves is beyond compile: its final value alone would train something else.
-    """
-    penalties = {penalty.name: weights[penalty.name] for penalty in definition.penalties}
-    moving = moving_of(schedules, weights, definition.training.epochs)
-    told = {path: _schedule_told(path, schedule) for path, schedule in moving.items()}
-    obstacles = [*beyond_compile(definition, outputs, own), *(text for path, text in told.items() if path not in penalties)]
-    left_out = [name for name, weight in penalties.items() if weight != 0]
-    reproduced_by: ReproducedBy = "custom_loss" if obstacles else "compile_and_penalties" if left_out else "compile"
-    keyed = {} if obstacles else {"loss_weights": loss_weights(definition, weights, outputs)}
-    note = _note(obstacles, left_out, [told[path] for path in penalties if path in told])
-    return {**keyed, "penalty_weights": penalties, "reproduced_by": reproduced_by, "note": note}
-
-
-def _schedule_told(path: str, schedule: AppliedSchedule) -> str:
-    share = f"{schedule.fraction:.3g} of the epochs"
-    return f"the schedule of {path} ({schedule.shape}, from {schedule.start:g} to 1 times its weight over {share})"
-
-
-def loss_weights(
-    definition: StudyDefinition, weights: Mapping[str, float], outputs: Sequence[str]
-) -> dict[str, float | list[float] | None]:
-    """Return `compile`'s loss_weights by output: a number, a list where it has several losses, None where it has none."""
-    found: dict[str, list[float]] = {output: [] for output in outputs}
-    for task in definition.tasks:
-        found.setdefault(task.used_output, []).extend(weights[f"{task.name}.{loss.name}"] for loss in task.losses)
-    return {output: None if not each else each[0] if len(each) == 1 else each for output, each in found.items()}
-
-
-def beyond_compile(definition: StudyDefinition, outputs: Sequence[str], own: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Yield what of the losses `model.compile(loss=..., loss_weights=...)` cannot say, each as a part of a sentence."""
-    trained = [task for task in definition.tasks if task.losses]
-    for task in trained:
-        yield from _beyond(task, own)
-    count = sum(len(task.losses) for task in trained)
-    if len(outputs) == 1 and count > 1:
-        yield f"{count} losses on the only output {outputs[0]}"
-
-
-def _beyond(task: Task, own: frozenset[str]) -> Iterator[str]:
-    if task.column is not None:
-        yield f"task {task.name} reads column {task.column} of output {task.used_output}"
-    if task.used_target != task.used_output:
-        yield f"task {task.name} compares output {task.used_output} with target {task.used_target}"
-    for loss in task.losses:
-        if loss.target is not None and loss.target != task.used_target:
-            yield f"loss {task.name}.{loss.name} reads target {loss.target}"
-        if loss.loss in own or catalog.find_loss(loss.loss) is None:
-            yield f"loss {task.name}.{loss.name} is the workload's own"
-
-
-def _note(obstacles: Sequence[str], left_out: Sequence[str], schedules: Sequence[str]) -> str:
-    """Say what compile leaves out: losses beyond it, the penalties of these names, and schedules of theirs."""
-    apply = "steelyard.apply(model, best) trains what was tuned."
-    if obstacles:
-        beyond = [*obstacles, *(f"penalty {name}" for name in left_out), *schedules]
-        return f"model.compile(loss_weights=...) cannot say: {'; '.join(beyond)}. {apply}"
-    if left_out:
-        return f"model.compile(loss_weights=...) alone leaves out: {', '.join([*left_out, *schedules])}. {apply}"
-    return "model.compile(loss_weights=best['loss_weights']) trains what was tuned."
 
 
 @cache

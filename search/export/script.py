@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from search.definition.schema import Optimizer, Penalty, Task
@@ -25,6 +26,9 @@ LEVEL = 0.99
 
 ROUNDING = 1e-4
 """How much wider the stated interval is at each end, as a share of the mean: float sums differ from machine to machine."""
+
+WIDTH = 128
+"""Characters of a line of comment."""
 
 OWN_NAMES = re.compile(
     r"argparse|bind|keras|main|measured|np|probabilities|scored|split|steelyard|taken|told|train|weights|workload|[A-Z_]+"
@@ -158,7 +162,8 @@ def _range(best: Mapping[str, Any]) -> str:
 
 def _plain(best: Mapping[str, Any], source: Source) -> Kind | None:
     """Return the parts of a file in plain Keras, or None where that cannot say, or not measure, what was tuned."""
-    if best["reproduced_by"] != "compile" or not best["workload"].get("plain") or best["workload"]["made"] == "bound":
+    compiled = best["reproduced_by"] in ("compile", "compile_with_losses")
+    if not compiled or not best["workload"].get("plain") or best["workload"]["made"] == "bound":
         return None
     tasks = [Task.model_validate(task) for task in best["terms"]["tasks"]]
     losses = keras_losses(tasks, best["weights"], list(best["loss_weights"]))
@@ -167,13 +172,13 @@ def _plain(best: Mapping[str, Any], source: Source) -> Kind | None:
         return None
     optimizer = keras_optimizer(Optimizer.model_validate(best["training"]["optimizer"]))
     arguments = {"optimizer": optimizer, "loss": Code("LOSSES"), "loss_weights": Code("LOSS_WEIGHTS")}
-    compiled = literal(Call("model.compile", named=arguments), 4)
+    compile_call = literal(Call("model.compile", named=arguments), 4)
     measured = literal(values, 4, len("return "))
     return Kind(
         imports=[],
         constants=[assigned("LOSSES", losses[0]), assigned("LOSS_WEIGHTS", losses[1]), assigned("workload", _made(best, source))],
         functions=[
-            text.PLAIN_TRAIN.substitute(compile=compiled, epochs=_range(best)),
+            text.PLAIN_TRAIN.substitute(compile=compile_call, epochs=_range(best)),
             text.PLAIN_MEASURED.substitute(values=measured),
             *([text.PROBABILITIES] if "probabilities(" in measured else []),
         ],
@@ -201,7 +206,7 @@ def _applied(best: Mapping[str, Any], source: Source) -> Kind:
     return Kind(
         imports=["import steelyard", "from search.workloads.base import bind"],
         constants=[
-            *([f"# {best['note']}"] if best["reproduced_by"] != "compile" else []),
+            *(wrap(best["note"], WIDTH, initial_indent="# ", subsequent_indent="# ") if best["reproduced_by"] != "compile" else []),
             "# The part of the best-weights document that steelyard.apply and steelyard.measure read:",
             assigned("BEST", needed(best)),
             assigned("MEASURED", measured),

@@ -63,9 +63,10 @@ def _code(name: str, source: Any) -> dict[str, Any]:
     return {"place": registry.places()[name], "made": made}
 
 
-def _forms(opened: OpenedWorkload) -> dict[str, bool]:
+def _forms(opened: OpenedWorkload) -> dict[str, Any]:
     """Return what decides how a script trains it: whether rows have weights, whether there are point sets, and `plain`.
 
+    `weighted`: the outputs and targets that have row weights, "" for all. `rank_one`: outputs that are [rows] as they come.
     `plain`: outputs and targets are dicts with the same keys, rows have no weights, and no metric hides one of Keras's: `fit` and
     `compile` take it all as it is.
     """
@@ -74,7 +75,10 @@ def _forms(opened: OpenedWorkload) -> dict[str, bool]:
     structure = outputs_structure(opened.example.model)  # a subclassed model returns a dict, else it is refused
     named = (structure is None or isinstance(structure, Mapping)) and not opened.loaded.train.single_target
     plain = named and not row_weights and not opened.workload.metrics and set(opened.outputs) == set(opened.loaded.train.targets)
-    return {"plain": plain, "row_weights": row_weights, "points": bool(opened.loaded.extra)}
+    plain = plain and not opened.example.rank_one
+    weighted = sorted({name for rows in splits for name in rows.sample_weight})
+    known = {"plain": plain, "row_weights": row_weights, "points": bool(opened.loaded.extra)}
+    return {**known, "weighted": weighted, "rank_one": sorted(opened.example.rank_one)}
 
 
 def _specs(tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from search.training.problem.terms import made_loss, term_functions
 from search.training.user.tuned_model import MovingWeights, around
 from search.workloads.base import TERM_KINDS, Bound, own_terms
 
+COMPILED = ("compile", "compile_with_losses")
+
 
 def apply(
     model: keras.Model,
@@ -50,12 +52,12 @@ def apply(
     tasks, penalties, own = terms_of(best, workload)
     _require_outputs(model, tasks)
     used = keras.optimizers.get(optimizer) if optimizer is not None else _studied_optimizer(best)
-    if best.get("reproduced_by") == "compile" and all(_compile_knows(task, best["weights"]) for task in tasks):
+    if best.get("reproduced_by") in COMPILED and all(_compile_knows(task, best["weights"]) for task in tasks):
         return _compiled(model, tasks, best["loss_weights"], own, used)
     terms = term_functions(tasks, penalties, own)
     tuned = around(model)
     means = [metric for metric in metric_functions(tasks, own, terms) if isinstance(metric, RowMean) and not metric.root]
-    tuned.tune(terms, means, best["weights"], _moving(best))
+    tuned.tune(tasks, terms, means, best["weights"], _moving(best))
     tuned.compile(optimizer=used)
     return tuned
 

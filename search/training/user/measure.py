@@ -32,7 +32,8 @@ def measure(
     batch_size: default is the study's; what couples the rows of a batch (covariance, dice) depends on it.
     workload: as for `apply`.
 
-    Terms are row-weighted means over batches, metrics are over all rows; one that no row counts for is left out. NaN stays NaN.
+    Terms and metrics are weighted means over all rows; one that no row counts for is left out. NaN stays NaN. What has one value
+    for a whole batch counts as that of its rows.
     Raises ValueError for terms of a workload that is not given.
     """
     tasks, penalties, own = terms_of(best, workload)
@@ -42,8 +43,8 @@ def measure(
     for start in range(0, count, size):
         rows = slice(start, start + size)
         inputs, targets, weights = (_taken(part, rows) for part in (x, y, sample_weight))
-        sums.add(batch_of(model, inputs, targets, called(model, inputs, False), weights, False), min(size, count - start))
-    return sums.values(count)
+        sums.add(batch_of(model, inputs, targets, called(model, inputs, False), weights, False, tasks))
+    return sums.values()
 
 
 class _Sums:
@@ -51,14 +52,15 @@ class _Sums:
 
     def __init__(self, terms: tuple[TermFunction, ...], metrics: tuple[MetricFunction, ...]) -> None:
         self._terms = terms
-        self._totals = {term.path: 0.0 for term in terms}
+        self._totals = {term.path: np.zeros(2) for term in terms}
         self._means = {metric.path: (metric, np.zeros(2)) for metric in metrics if isinstance(metric, RowMean)}
         self._counted = [metric for metric in metrics if isinstance(metric, Counted)]
         self._counters: dict[str, keras.metrics.Metric] = {}
 
-    def add(self, batch: Batch, rows: int) -> None:
+    def add(self, batch: Batch) -> None:
         for term in self._terms:
-            self._totals[term.path] += float(term(batch)) * rows
+            measured = term.measure(batch)
+            self._totals[term.path] += [float(measured.total), float(measured.weight)]
         for metric, sums in self._means.values():
             values, weights = (np.asarray(part, np.float64) for part in metric.measure(batch))
             sums += [np.sum(values * weights), np.sum(weights)]
@@ -67,8 +69,8 @@ class _Sums:
                 self._counters[counted.path] = counted.make(batch)
             self._counters[counted.path].update_state(*counted.arguments(batch))
 
-    def values(self, count: int) -> dict[str, float]:
-        found = {path: total / count for path, total in self._totals.items()}
+    def values(self) -> dict[str, float]:
+        found = {path: float(total / weight) for path, (total, weight) in self._totals.items() if weight}
         for path, (metric, (total, weight)) in self._means.items():
             if weight:
                 found[path] = float(np.sqrt(total / weight) if metric.root else total / weight)

@@ -9,11 +9,14 @@ import keras
 from keras import ops
 
 from search.definition.schedules import AppliedSchedule
-from search.training.problem.batch import Batch, Tensor, Tensors, gate
+from search.definition.schema import Task
+from search.training.problem.batch import Batch, Tensor, Tensors, as_columns, gate
 from search.training.problem.keras_private import inputs_structure, outputs_structure, takes_training
 from search.training.problem.metrics import RowMean
 from search.training.problem.network import named_outputs
+from search.training.problem.reduction import TermValue
 from search.training.problem.terms import TermFunction
+from search.training.problem.views import narrow_targets, widened
 from search.workloads.data import INPUT, TARGET
 
 
@@ -58,9 +61,15 @@ class Tuned:
     losses: list[Tensor]
 
     def tune(
-        self, terms: Sequence[TermFunction], metrics: Sequence[RowMean], weights: Mapping[str, float], moving: MovingWeights | None
+        self,
+        tasks: Sequence[Task],
+        terms: Sequence[TermFunction],
+        metrics: Sequence[RowMean],
+        weights: Mapping[str, float],
+        moving: MovingWeights | None,
     ) -> None:
         """Set what is trained and measured. `weights` are final ones; those of `moving` come to theirs in training."""
+        self._tuned_tasks = tuple(tasks)
         self._tuned_terms = tuple(terms)
         self._tuned_metrics = tuple(metrics)
         self._tuned_weights = dict(weights)
@@ -89,18 +98,17 @@ class Tuned:
     ) -> Tensor:
         """Return the total loss of a batch: the sum of weight * term over terms of weight != 0, and the model's own losses."""
         total = sum((ops.sum(loss) for loss in self.losses), ops.zeros(()))  # before a term calls the model again
-        batch = batch_of(self, x, y, y_pred, sample_weight, training)
-        rows = ops.shape(next(iter(batch.outputs.values())))[0]
+        batch = batch_of(self, x, y, y_pred, sample_weight, training, self._tuned_tasks)
         for term in self._tuned_terms:
-            weighted, value = self._weighted(term, batch)
+            weighted, measured = self._weighted(term, batch)
             total = total + ops.cast(weighted, total.dtype)
-            self._tuned_means[term.path].update_state(value, sample_weight=ops.cast(rows, value.dtype))
+            self._tuned_means[term.path].update_state(measured.mean, sample_weight=measured.weight)
         for metric in self._tuned_metrics:
             self._tuned_means[metric.path].update_state(*metric.measure(batch))
         return total
 
-    def _weighted(self, term: TermFunction, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return weight * term, and the raw term.
+    def _weighted(self, term: TermFunction, batch: Batch) -> tuple[Tensor, TermValue]:
+        """Return weight * term of the batch, and the raw term.
 
         Where the weight is 0, for good or in this epoch, the term is left out as in a study: neither its value nor its gradient
         gets through, and what it alone would train has a gradient of 0.
@@ -108,12 +116,13 @@ class Tuned:
         moving = self._tuned_moving.values if self._tuned_moving is not None else {}
         fixed = self._tuned_weights[term.path]
         if term.path not in moving and fixed != 0:
-            value = term(batch)
-            return fixed * value, value
+            measured = term.measure(batch)
+            return fixed * measured.mean, measured
         weight = ops.convert_to_tensor(moving.get(term.path, fixed), dtype=keras.config.floatx())
         active = ops.not_equal(weight, 0)
-        value = term(batch.gated(active))
-        return ops.where(active, ops.cast(weight, value.dtype) * value, ops.zeros_like(value)), value
+        measured = term.measure(batch.gated(active))
+        value = measured.mean
+        return ops.where(active, ops.cast(weight, value.dtype) * value, ops.zeros_like(value)), measured
 
 
 def _with(callbacks: Any, added: keras.callbacks.Callback) -> Any:
@@ -125,15 +134,21 @@ def _with(callbacks: Any, added: keras.callbacks.Callback) -> Any:
     return [added, *keras.tree.flatten(callbacks)] if callbacks else [added]
 
 
-def batch_of(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Batch:
-    """Return what terms and metrics see of a batch, from what Keras hands to `compute_loss`."""
-    outputs = named_outputs(model, y_pred)
+def batch_of(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool, tasks: Sequence[Task]) -> Batch:
+    """Return what the terms and metrics of `tasks` see of a batch, from what Keras hands to `compute_loss`."""
+    outputs = as_columns(named_outputs(model, y_pred))
     single = next(iter(outputs)) if len(outputs) == 1 else TARGET
     targets = y if isinstance(y, Mapping) else {single: y}
     weights = sample_weight if isinstance(sample_weight, Mapping) else dict.fromkeys(outputs, sample_weight)
     given = {name: weight for name, weight in weights.items() if weight is not None}
     inputs = x if isinstance(x, Mapping) else {INPUT: x}
-    return Batch(inputs, targets, outputs, given, {}, lambda other, active: _again(model, other, active, training))
+    every = None if isinstance(sample_weight, Mapping) else sample_weight
+    targets = widened(targets, narrow_targets(tasks, outputs, targets))
+
+    def again(other: Any, active: Tensor | None) -> Tensors:
+        return as_columns(_again(model, other, active, training))
+
+    return Batch(inputs, targets, outputs, given, {}, again, row_weight=every)
 
 
 def _again(model: Any, x: Any, active: Tensor | None, training: bool) -> Tensors:

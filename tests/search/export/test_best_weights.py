@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from search.definition.schema import StudyDefinition
-from search.export.best_weights import Tried, Winner, best_weights, how_to_use, installed_versions
+from search.export.best_weights import Tried, Winner, best_weights, installed_versions
+from search.export.reproduction import Published, how_to_use
 from search.validation import normalize
 from storage.records import Measured, Role, StudyRecord, StudyState, TrialRecord, TrialState, Values
 
@@ -46,7 +47,7 @@ def define(*tasks: dict[str, Any], **more: Any) -> StudyDefinition:
 def used(
     definition: StudyDefinition, weights: Mapping[str, float], *outputs: str, own: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
-    return how_to_use(definition, weights, outputs, own)
+    return how_to_use(definition, weights, Published(outputs, own))
 
 
 A, B = task("a", loss("l", SEARCHED)), task("b", loss("l"))

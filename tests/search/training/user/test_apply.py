@@ -12,7 +12,7 @@ from keras import ops
 
 from search.definition import searched_arguments
 from search.definition.schema import StudyDefinition
-from search.export.best_weights import how_to_use
+from search.export.reproduction import Published, how_to_use
 from search.training.interface import Setting
 from search.training.user.apply import apply
 from search.validation import normalize
@@ -30,7 +30,7 @@ AGREEMENT = {
 def _best(definition: StudyDefinition, weights: dict[str, float], outputs: tuple[str, ...], own: Any = ()) -> dict[str, Any]:
     """Return the parts of a best-weights document that `apply` reads."""
     shown = normalize.shown(definition)
-    used = how_to_use(definition, weights, outputs, frozenset(own))
+    used = how_to_use(definition, weights, Published(outputs, frozenset(own)))
     return {
         **used,
         "weights": weights,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from search.definition.schema import StudyDefinition
-from search.export.best_weights import how_to_use
+from search.export.reproduction import Published, how_to_use
 from search.export.script import script
 from search.training.child.describe import _code, _forms
 from search.training.interface import Setting
@@ -66,7 +66,7 @@ def _ran(place: ModuleType, definition: StudyDefinition, weights: dict[str, floa
     opened, shown = OpenedWorkload(bound), normalize.shown(definition)
     stored = recorder.values(0, definition.training.epochs)
     best = {
-        **how_to_use(definition, weights, tuple(opened.outputs)),
+        **how_to_use(definition, weights, Published(tuple(opened.outputs))),
         "study": {"name": "s"},
         "trial": 0,
         "picked_by": "objective",
