@@ -113,7 +113,8 @@ def unresolved(name: str, path: str) -> Fault:
     if name.lower() in ("accuracy", "acc", "iou"):
         wanted = "binary_accuracy, categorical_accuracy or sparse_categorical_accuracy"
         wanted = "binary_iou or mean_iou" if name.lower() == "iou" else wanted
-        return Fault(path, f"{wanted}: the task has no loss that decides which one {name!r} is", shown(name))
+        why = f"the task has no loss that decides which one {name!r} is (a loss of weight 0.0 decides it too)"
+        return Fault(path, f"{wanted}: {why}", shown(name))
     expected = f"a metric of keras.metrics ({listed(METRIC_NAMES)}), or one of the workload's"
     return Fault(path, expected, shown(name), did_you_mean(name, METRIC_NAMES))
 

@@ -301,7 +301,11 @@ def _tasks_are_trained(known: Known) -> Iterator[Fault]:
     own_penalties = any(penalty.between is None for penalty in known.parts.penalties.values())
     for i, task in known.parts.tasks.items():
         if known.parts.named and not task.losses and task.name not in read and not own_penalties:
-            yield Fault(f"tasks.{i}.losses", "a loss, or a penalty that reads the task", "neither")
+            yield Fault(
+                f"tasks.{i}.losses",
+                "a loss (of weight 0.0, where the task is only measured), or a penalty that reads the task",
+                "neither",
+            )
 
 
 CHECKS = (

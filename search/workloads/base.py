@@ -9,7 +9,10 @@ A class, an instance or a module will do:
         def __init__(self, options): ...            # a class with Options gets them, validated
         def build_model(self): ...                  # a keras.Model with named outputs, new at each call
         def load_data(self): ...                    # Data, or {"train": (x, y), "validation": (x, y), "test": (x, y)}
-        losses = {"margin": margin}                 # optional: own terms f(batch), by name; so penalties and metrics
+        losses = {"margin": margin}                 # optional: own terms by name; so penalties and metrics
+
+Own losses and metrics are f(batch), or what `compile` takes: f(y_true, y_pred), a keras.losses.Loss, a keras.metrics.Metric, or its
+class. Own penalties are f(batch).
 
 A module or an instance with `Options` gets them as the argument of `build_model` and `load_data`, where those take one.
 """
@@ -52,7 +55,7 @@ class Data:
 
 @runtime_checkable
 class Workload(Protocol):
-    """What Steelyard calls. `losses`, `penalties`, `metrics` (dicts of f(batch) by name) and `Options` are optional."""
+    """What Steelyard calls. `losses`, `penalties`, `metrics` (dicts by name) and `Options` are optional."""
 
     def build_model(self) -> Any:
         """Return a new, uncompiled `keras.Model` with named outputs. Called under the trial's seed."""
@@ -141,7 +144,5 @@ def own_terms(name: str, workload: Any, kind: str) -> Mapping[str, Callable[...,
     """Return a workload's own `losses`, `penalties` or `metrics` by name. Raises Refused where they are no functions by name."""
     found = getattr(workload, kind, None) or {}
     if not isinstance(found, Mapping) or not all(isinstance(key, str) and callable(term) for key, term in found.items()):
-        raise Refused(
-            "bad_workload", f"workload {name!r}: {kind} should be a dict of functions f(batch) by name, got {shown(found)}"
-        )
+        raise Refused("bad_workload", f"workload {name!r}: {kind} should be a dict of functions by name, got {shown(found)}")
     return dict(found)

@@ -131,6 +131,10 @@ def _arrays(place: str, given: Any, single: str) -> dict[str, Array]:
 
 
 def _array(place: str, given: Any) -> Array:
+    if isinstance(given, Mapping):
+        text = f"{place} is a dict: inputs, outputs and targets are one level of names, so flatten it"
+        names = [f"{place.rpartition('[')[2].strip(']').strip(chr(39))}_{key}" for key in list(given)[:3]]
+        raise _bad(place, f"{text} ({', '.join(map(repr, names))}) in load_data() and build_model()")
     _refuse_other_forms(place, given)
     try:
         array = np.asarray(given)

@@ -124,7 +124,7 @@ def _seconds_a_setting(problem: Problem, network: Network, form: Form, name: str
     knobs = equal_knobs(size, len(problem.terms), [*problem.usual.values()])
     order = tf.constant(epoch_order(0, 0, problem.count("train")))
     extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}
-    sums = tf.zeros((size, len(problem.terms)), tf.float64)
+    sums = tf.zeros((size, len(problem.terms), 2), tf.float64)
     steps = min(TIMED_STEPS, problem.steps("train"))
     best = math.inf
     for _ in range(3):  # the first traces

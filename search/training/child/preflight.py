@@ -18,15 +18,15 @@ from search.definition import space
 from search.definition.schema import Loss, Selector, StudyDefinition, Task
 from search.errors import Refused
 from search.names import listed, nearest
-from search.training.problem.batch import Batch, Tensor
+from search.training.child.data_checks import cautions, refuse_unmeasurable
+from search.training.problem.batch import Batch, Tensor, shape_text
 from search.training.problem.keras_private import layers_of
 from search.training.problem.labels import has_class_ids
 from search.training.problem.optimizers import made_optimizer
-from search.training.problem.penalties import shape_text
 from search.training.problem.problem import Problem
 from search.training.problem.seeding import epoch_order
 from search.training.problem.step import training_batch
-from search.training.problem.terms import TermFunction
+from search.training.problem.terms import TermFunction, own_values
 from search.training.problem.views import TaskView
 from search.training.problem.workload import DeviceRows
 from search.workloads.blame import place_of, told
@@ -34,8 +34,8 @@ from search.workloads.blame import place_of, told
 OWN_STEPS = ("train_step", "test_step", "compute_loss")
 
 
-def preflight(problem: Problem, definition: StudyDefinition) -> None:
-    """Refuse what would fail, or would be trained otherwise than `fit` trains it.
+def preflight(problem: Problem, definition: StudyDefinition) -> list[str]:
+    """Refuse what would fail, or would be trained otherwise than `fit` trains it. Returns warnings.
 
     Reads the names and shapes that tasks and selectors ask for, then runs the first batch of training through every term
     (finite? does its gradient reach the model?) and every metric (one number?).
@@ -43,14 +43,17 @@ def preflight(problem: Problem, definition: StudyDefinition) -> None:
     require_trainable_as_fit(problem.opened.example.model)
     made_optimizer(problem.optimizer)
     _names(problem, definition)
+    refuse_unmeasurable(problem, definition)
     batch, trainable, tape = _first_batch(problem, definition.search.seed)
     for i, task in enumerate(definition.tasks):
         for j, loss in enumerate(task.losses):
             _loss_shapes(f"tasks.{i}.losses.{j}", task, loss, problem, batch)
     weights = {term.path: term.weight for term in space.terms(definition)}
     for term in problem.terms:
+        _own_shape(term, batch, problem, definition.search.seed)
         _term(term, batch, trainable, tape, used=weights[term.path] != 0)
     _metrics(problem, batch)
+    return list(cautions(problem, definition, batch))
 
 
 def require_trainable_as_fit(model: Any) -> None:
@@ -131,9 +134,13 @@ def _column(at: str, column: int | None, tensor: Tensor) -> None:
 # One batch
 
 
-def _first_batch(problem: Problem, seed: int) -> tuple[Batch, list[Tensor], tf.GradientTape]:
-    """Return the first batch of training under `seed`, after a forward pass on a tape, with the weights it went through."""
-    order = tf.constant(epoch_order(seed, 0, problem.count("train")))
+def _first_batch(problem: Problem, seed: int, rows_left_out: int = 0) -> tuple[Batch, list[Tensor], tf.GradientTape]:
+    """Return the first batch of training under `seed`, after a forward pass on a tape, with the weights it went through.
+
+    rows_left_out: how many of the batch's last rows are not taken.
+    """
+    count = min(problem.batch_size, problem.count("train")) - rows_left_out
+    order = tf.constant(epoch_order(seed, 0, problem.count("train"))[:count])
     extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}
     rows = problem.slice(problem.rows("train"), order, tf.constant(0), extra)
     network = problem.network(seed)
@@ -178,6 +185,29 @@ def _class_ids(at: str, task: Task, loss: Loss, problem: Problem, target: Tensor
         if outside.any():
             worst = ids[outside].ravel()[0]
             raise Refused("bad_labels", f"{loss.loss}: {split} has the class id {worst}, the output has {width} classes", at)
+
+
+def _own_shape(term: TermFunction, batch: Batch, problem: Problem, seed: int) -> None:
+    """Refuse values of the user's function whose first axis is not the rows, or with another that grows with them.
+
+    [batch] against [batch, 1] broadcasts to [batch, batch], in silence.
+    """
+    if term.own is None:
+        return
+    with _named_errors(term.at, "term_failed", term.path):
+        value = own_values(term.own(batch))
+    rows = len(next(iter(batch.outputs.values())))
+    if len(value.shape) == 0:
+        return
+    if value.shape[0] != rows:
+        text = f"{term.path} should return a scalar or values [batch, ...], and returns {list(value.shape)} for {rows} rows"
+        raise Refused("bad_shape", text, term.at)
+    if rows in value.shape[1:] and rows > 1:
+        with _named_errors(term.at, "term_failed", term.path):
+            fewer = own_values(term.own(_first_batch(problem, seed, rows_left_out=1)[0]))
+        if tuple(fewer.shape[1:]) != tuple(value.shape[1:]):
+            text = f"{term.path} returns [batch, batch]: it compares [batch] with [batch, 1] somewhere, which broadcasts"
+            raise Refused("bad_shape", f"{text}; bring both to one shape", term.at)
 
 
 def _term(term: TermFunction, batch: Batch, trainable: list[Tensor], tape: tf.GradientTape, used: bool) -> None:

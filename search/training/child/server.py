@@ -105,7 +105,7 @@ class TrainingChild:
         try:
             definition = StudyDefinition.model_validate(order["definition"])
             problem = self._problem(definition)
-            preflight(problem, definition)
+            warnings = preflight(problem, definition)
             choice = self._traced(definition, choose(definition, problem))
             engine = self._engine(definition, choice.engine, choice.cohort_size)
             initial = engine.initial_values(definition.search.seed, Report(self._channel, []))
@@ -116,7 +116,7 @@ class TrainingChild:
             self._channel.send({"is": "refused", "reason": reason_message(reason_of(error))})
         else:
             chosen = {"cohort_size": choice.cohort_size, "engine": choice.engine, "threads": choice.threads, "why": choice.why}
-            self._channel.send({"is": "prepared", **chosen, "warnings": [], "traces": traces_made(), "initial": initial})
+            self._channel.send({"is": "prepared", **chosen, "warnings": warnings, "traces": traces_made(), "initial": initial})
 
     def _traced(self, definition: StudyDefinition, choice: Choice) -> Choice:
         """Trace the chosen engine; where the model cannot be stacked, fall back on one setting at a time."""

@@ -10,7 +10,7 @@ import gc
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -27,11 +27,13 @@ from search.training.engine.stacked_variable import form_of
 from search.training.engine.strategies import Strategy
 from search.training.interface import Ended, EpochReport, Observer, Setting, is_report_epoch
 from search.training.problem.batch import Tensor
+from search.training.problem.measurable import undefined
 from search.training.problem.problem import Problem
 from search.training.problem.seeding import epoch_order
 from search.training.problem.setting_inputs import equal_knobs
 from search.training.weighting.schedule import InForce
 from storage.records import Reason, TrialState
+from storage.types import UNDEFINED
 
 log = logging.getLogger("steelyard.training")
 
@@ -55,6 +57,7 @@ class CohortEngine:
         self._stacks: dict[int, Stack] = {}
         self._paces: dict[tuple[str, int], Pace] = {}
         self._starts: dict[int, Start] = {}
+        self._lost: dict[str, Mapping[str, str]] = {}
         self._steps_done = 0
         self._last: Group | None = None
 
@@ -101,8 +104,8 @@ class CohortEngine:
         knobs = equal_knobs(size, width, [*self._problem.usual.values()])
         extra = self._extra_orders(lambda _, count: np.arange(count, dtype=np.int32))
         order = tf.range(self._problem.count("train"))
-        stack.train(knobs, order, extra, none, none, tf.zeros((size, width), tf.float64))
-        sums = tf.zeros((size, stack.measured_width), tf.float64)
+        stack.train(knobs, order, extra, none, none, tf.zeros((size, width, 2), tf.float64))
+        sums = tf.zeros((size, stack.measured_width, 2), tf.float64)
         rows, order = tuple(self._problem.rows("validation")), tf.range(self._problem.count("validation"))
         stack.measure(knobs, rows, order, extra, none, none, sums)
 
@@ -151,7 +154,7 @@ class CohortEngine:
                 validation = self._measure("validation", group, observer)
                 seconds, since = time.perf_counter() - since, time.perf_counter()
                 test = self._measure("test", group, observer) if self._is_tested(group) else {}
-                _report(group, epoch, seconds, train, validation, observer, test)
+                self._report(group, epoch, seconds, train, validation, observer, test)
                 self._end_diverged(group, epoch, validation, observer, "validation ")
                 since += self._end_pruned(group, epoch, observer)
                 if not group.places:
@@ -172,7 +175,7 @@ class CohortEngine:
         train, validation = (
             {path: np.full(size, value) for path, value in part.items()} for part in (start.train, start.validation)
         )
-        _report(group, 0, time.perf_counter() - began, train, validation, observer)
+        self._report(group, 0, time.perf_counter() - began, train, validation, observer)
 
     def _measured_start(self, group: Group, observer: Observer) -> Start:
         variables = [variable.numpy() for variable in self._problem.network(group.seed).variables]
@@ -206,7 +209,7 @@ class CohortEngine:
     # An epoch
 
     def _train_epoch(self, group: Group, epoch: int, observer: Observer) -> Values:
-        """Train one epoch (from 1); return the row-weighted means of the terms.
+        """Train one epoch (from 1); return the means of the terms.
 
         Settings that diverge or are cancelled leave the group.
         """
@@ -216,34 +219,71 @@ class CohortEngine:
         knobs, rules = group.knobs(problem), group.rules(epoch)
         order = tf.constant(epoch_order(group.seed, epoch - 1, count))
         extra = self._extra_orders(lambda i, size: epoch_order(group.seed, epoch - 1, size, stream=i + 1))
-        sums = tf.zeros((group.stack.size, len(problem.paths)), tf.float64)
+        sums = tf.zeros((group.stack.size, len(problem.paths), 2), tf.float64)
         for first, stop in self._calls("train", problem.steps("train"), group, observer):
             sums, finite = group.stack.train(knobs, order, extra, first, stop, sums, rules)
-            self._end_diverged(group, epoch, self._means(sums, count), observer)
+            self._end_diverged(group, epoch, self._means(sums), observer)
             self._end_broken(group, epoch, finite.numpy(), observer)
-        means = self._means(sums, count)
+        means = self._means(sums)
         group.end_epoch(means)
         return means
 
-    def _means(self, sums: Tensor, count: int) -> Values:
-        return dict(zip(self._problem.paths, sums.numpy().T / count, strict=True))
+    def _means(self, sums: Tensor) -> Values:
+        """Return the terms' means by path, of (total, weight) [K, terms, 2]; a term that nothing counted for is left out."""
+        return {path: mean for path, mean in zip(self._problem.paths, _quotients(sums.numpy()), strict=True) if mean is not None}
 
     def _measure(self, split: str, group: Group, observer: Observer) -> Values:
         """Return terms and metrics over a split, in order, without training."""
         problem, stack = self._problem, group.stack
         knobs, rows, order = group.knobs(problem), tuple(problem.rows(split)), tf.range(problem.count(split))
         extra = self._extra_orders(lambda _, size: np.arange(size, dtype=np.int32))
-        sums = tf.zeros((stack.size, stack.measured_width), tf.float64)
+        sums = tf.zeros((stack.size, stack.measured_width, 2), tf.float64)
         stack.reset_counters()
         for first, stop in self._calls("measure", problem.steps(split), group, observer):
             sums = stack.measure(knobs, rows, order, extra, first, stop, sums)
         terms = len(problem.terms)
-        values = self._means(sums[:, :terms], problem.count(split))
-        for metric, (total, weight) in zip(problem.row_metrics, sums.numpy()[:, terms:].T.reshape(-1, 2, stack.size), strict=True):
-            if weight.any():
-                mean = total / weight
+        values = self._means(sums[:, :terms])
+        for metric, mean in zip(problem.row_metrics, _quotients(sums.numpy()[:, terms:]), strict=True):
+            if mean is not None:
                 values[metric.path] = np.sqrt(mean) if metric.root else mean
-        return values | {path: np.array(counted) for path, counted in stack.counted().items()}
+        values |= {path: np.array(counted) for path, counted in stack.counted().items()}
+        return {path: each for path, each in values.items() if path not in self._undefined(split)}
+
+    def _undefined(self, split: str) -> Mapping[str, str]:
+        """Return the paths that the labels of a split cannot tell."""
+        if split not in self._lost:
+            self._lost[split] = undefined(self._problem, split)
+        return self._lost[split]
+
+    def _report(
+        self,
+        group: Group,
+        epoch: int,
+        seconds: float,
+        train: Values,
+        validation: Values,
+        observer: Observer,
+        test: Values | None = None,
+    ) -> None:
+        """Tell the observer an epoch's numbers; what a split cannot tell is undefined."""
+        running = list(group.running())
+        if not running:
+            return
+
+        def lists(values: Values, paths: Iterable[str]) -> dict[str, list[float]]:
+            return {path: [float(values[path][where]) if path in values else UNDEFINED for _, where in running] for path in paths}
+
+        problem, moved = self._problem, group.moved_weights(epoch)
+        report = EpochReport(
+            epoch,
+            [setting.number for setting, _ in running],
+            seconds,
+            train=lists(train, problem.paths),
+            validation=lists(validation, problem.measured_paths),
+            test=lists(test, problem.measured_paths) if test else {},
+            weights=lists(moved, moved),
+        )
+        observer.epoch(report)
 
     def _is_tested(self, group: Group) -> bool:
         return any(setting.test for setting in group.settings) and "test" in self._problem.opened.loaded.splits
@@ -300,6 +340,8 @@ class CohortEngine:
     def _end_diverged(self, group: Group, epoch: int, values: Values, observer: Observer, split: str = "") -> None:
         for setting, where in group.running():
             for path in self._problem.paths:
+                if path not in values:
+                    continue
                 value = float(values[path][where])
                 if not math.isfinite(value) and group.counts(setting, path):
                     named = "not a number" if math.isnan(value) else "infinite"
@@ -314,23 +356,15 @@ class CohortEngine:
                 _end(group, setting, TrialState.DIVERGED, reason, observer)
 
 
+def _quotients(sums: NDArray[np.float64]) -> list[NDArray[np.float64] | None]:
+    """Return total / weight [K] of each of (total, weight) [K, n, 2]; None where nothing counts for any setting."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return [pair[0] / pair[1] if pair[1].any() else None for pair in sums.transpose(1, 2, 0)]
+
+
 def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, observer: Observer) -> None:
     group.drop(setting)
     observer.ended(Ended(setting.number, state, group.done, reason))
-
-
-def _report(
-    group: Group, epoch: int, seconds: float, train: Values, validation: Values, observer: Observer, test: Values | None = None
-) -> None:
-    running = list(group.running())
-    if not running:
-        return
-
-    def lists(values: Values) -> dict[str, list[float]]:
-        return {path: [float(each[where]) for _, where in running] for path, each in values.items()}
-
-    numbers, moved = [setting.number for setting, _ in running], group.moved_weights(epoch)
-    observer.epoch(EpochReport(epoch, numbers, seconds, lists(train), lists(validation), lists(test or {}), lists(moved)))
 
 
 def stack_size(count: int, limit: int, strategy: Strategy) -> int:

@@ -86,7 +86,8 @@ class Group:
     def end_epoch(self, train: Values) -> None:
         """Hear the terms' means over an epoch."""
         for setting, where in self.places.items():
-            self.in_force.end_epoch(setting, np.array([values[where] for values in train.values()]))
+            means = [train[path][where] if path in train else np.nan for path in self.in_force.paths]
+            self.in_force.end_epoch(setting, np.array(means))
 
     def moved_weights(self, epoch: int) -> Values:
         """Return the weights in force at the end of an epoch by path, each [K]; {} where none move."""

@@ -19,7 +19,7 @@ from search.training.engine.shared_layer import gradient_norms, shared_places
 from search.training.engine.stacked_variable import Form, Stacked, gradient_parts
 from search.training.engine.strategies import Strategy
 from search.training.problem.batch import Batch, Tensor, Tensors
-from search.training.problem.keras_private import mask_of, put_mask
+from search.training.problem.keras_private import put_mask
 from search.training.problem.network import Network, Passed
 from search.training.problem.optimizers import stacked_optimizer
 from search.training.problem.per_setting_optimizer import give
@@ -35,11 +35,13 @@ Arrays = Sequence[NDArray[Any]]
 class Differentiated(NamedTuple):
     """A step of all settings before the optimizer: gradients by variable, the terms [K, terms], and the state after it.
 
-    `norms` are those of the terms' gradients by the shared layer, [K, terms], where they were asked for.
+    `sums` are what the terms are the quotients of, (total, weight) [K, terms, 2]. `norms` are those of the terms' gradients by the
+    shared layer, [K, terms], where they were asked for.
     """
 
     gradients: list[Any]
     terms: Tensor
+    sums: Tensor
     state: list[Tensor]
     norms: Tensor | None
 
@@ -149,7 +151,7 @@ class Stack:
         sums: Tensor,
         rules: Rules | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Train steps `first` to `stop`; return the sums of term * rows [K, terms], and whose weights are all finite [K].
+        """Train steps `first` to `stop`; return the terms' (total, weight) [K, terms, 2], and whose weights are all finite [K].
 
         `knobs` are all settings' ([K, ...]), `order` the order of the training rows, `sums` what was summed before.
         Where `rules` are given the weights move from step to step, in a graph of its own for each kind of rules; else they stand.
@@ -159,34 +161,38 @@ class Stack:
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
             taken = self._problem.slice(rows, order, step, extra)
-            terms = self._train_step(taken, knobs)[0] if rules is None else self._moving_step(taken, knobs, rules, step)
-            return step + 1, sums + tf.cast(terms, tf.float64) * _row_count(taken)
+            done = self._train_step(taken, knobs) if rules is None else self._moving_step(taken, knobs, rules, step)
+            return step + 1, sums + tf.cast(done.sums, tf.float64)
 
         _, sums = tf.while_loop(lambda step, _: step < stop, body, (first, sums))
         return sums, tf.reduce_all(tf.stack([stacked.finite() for stacked in self.trainable]), axis=0)
 
-    def _moving_step(self, rows: DeviceRows, knobs: Knobs, rules: Rules, step: Tensor) -> Tensor:
-        """Do step `step` of the epoch under the weights that the rules say, and let them learn from it. Returns the terms."""
+    def _moving_step(self, rows: DeviceRows, knobs: Knobs, rules: Rules, step: Tensor) -> Differentiated:
+        """Do step `step` of the epoch under the weights that the rules say, and let them learn from it.
+
+        A rule learns nothing of a term that nothing in the batch counts for.
+        """
         learned = self._learning()
         in_force = rules.weights(knobs.weights, learned.value(), step)
         shared = shared_places(self._problem, self._network) if isinstance(rules, Balancing) else ()
-        terms, norms = self._train_step(rows, knobs._replace(weights=in_force), shared)
-        learned.step(rules, knobs.weights, terms, norms, self._optimizer_numbers(knobs))
-        return terms
+        done = self._train_step(rows, knobs._replace(weights=in_force), shared)
+        measured = tf.where(done.sums[..., 1] > 0, knobs.weights, tf.zeros_like(knobs.weights))
+        learned.step(rules, measured, done.terms, done.norms, self._optimizer_numbers(knobs))
+        return done
 
-    def _train_step(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int] = ()) -> tuple[Tensor, Tensor | None]:
+    def _train_step(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int] = ()) -> Differentiated:
         """Do one step of all settings: forward, gradients, the optimizer.
 
-        Returns the unweighted terms [K, terms], and the norms of their gradients by the variables at `shared`, if any, [K, terms].
+        Returns what was differentiated; it has the norms of the terms' gradients by the variables at `shared`, if any.
         """
         differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
-        gradients, terms, state, norms = differentiate(rows, self._mapped(knobs), shared)
+        done = differentiate(rows, self._mapped(knobs), shared)
         give(self.optimizer, self._optimizer_numbers(knobs))
-        self.optimizer.apply(self._clip(gradients), self._variables)
+        self.optimizer.apply(self._clip(done.gradients), self._variables)
         self._constrain()
-        for stacked, value in zip(self.state, state, strict=True):
+        for stacked, value in zip(self.state, done.state, strict=True):
             stacked.update(value)
-        return terms, norms
+        return done
 
     def _optimizer_numbers(self, knobs: Knobs) -> Tensors:
         """Return the optimizer's searched numbers by argument, one a setting: [K]; empty where none is searched."""
@@ -195,26 +201,28 @@ class Stack:
     def _gradients_of_sum(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
         """Return the gradients of the sum of all totals, which are each setting's own."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
             step = self._step(rows, *values)
-            return step.total, step.terms, self._form.split(step.state)
+            return step.total, step.terms, step.sums, self._form.split(step.state)
 
         trainable, state = self._values()
         with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
             tape.watch(trainable)
-            totals, terms, after = self._strategy.over(one, (trainable, state, knobs), self.size)
+            totals, terms, sums, after = self._strategy.over(one, (trainable, state, knobs), self.size)
             total = tf.reduce_sum(totals)
-            sums = tf.unstack(tf.reduce_sum(terms, axis=0)) if shared else []
+            each_term = tf.unstack(tf.reduce_sum(terms, axis=0)) if shared else []
         gradients = tape.gradient(total, trainable)
-        norms = gradient_norms(tape, sums, [trainable[place] for place in shared], self.size) if shared else None
+        norms = gradient_norms(tape, each_term, [trainable[place] for place in shared], self.size) if shared else None
         if self._strategy.stacks:
             gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
-        return Differentiated(gradients, terms, after, norms)
+        return Differentiated(gradients, terms, sums, after, norms)
 
     def _gradients_apart(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
         """Return each setting's gradients, taken one by one so that those by rows stay rows; else as `_gradients_of_sum`."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[dict[str, Any], Tensor, list[Tensor], list[Tensor]]:
+        def one(
+            values: tuple[list[Tensor], list[Tensor], Knobs],
+        ) -> tuple[dict[str, Any], Tensor, Tensor, list[Tensor], list[Tensor]]:
             with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
                 tape.watch(values[0])
                 step = self._step(rows, *values)
@@ -222,11 +230,11 @@ class Stack:
             norms = [gradient_norms(tape, each, [values[0][place] for place in shared], 1)[0]] if shared else []
             gradients = zip(tape.gradient(step.total, values[0]), self.trainable, strict=True)
             parts = {str(i): gradient_parts(each, stacked) for i, (each, stacked) in enumerate(gradients) if each is not None}
-            return parts, step.terms, self._form.split(step.state), norms
+            return parts, step.terms, step.sums, self._form.split(step.state), norms
 
-        parts, terms, after, norms = self._strategy.over(one, (*self._values(), knobs), self.size)
+        parts, terms, sums, after, norms = self._strategy.over(one, (*self._values(), knobs), self.size)
         gradients = [stacked.gradient(parts.get(str(i))) for i, stacked in enumerate(self.trainable)]
-        return Differentiated(gradients, terms, after, norms[0] if norms else None)
+        return Differentiated(gradients, terms, sums, after, norms[0] if norms else None)
 
     def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], knobs: Knobs) -> Step:
         return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), knobs)
@@ -254,7 +262,7 @@ class Stack:
     ) -> Tensor:
         """Measure batches `first` to `stop`.
 
-        Returns the sums [K, terms + 2 * row metrics] of term * rows, then of each metric's values and weights.
+        Returns the sums [K, terms + row metrics, 2] of each term's and metric's weighted values, and of their weights.
         """
         _count_trace()
 
@@ -272,18 +280,17 @@ class Stack:
             batch, terms = measured_batch(
                 self._problem, self._network, rows, values[0], self._merged(values[1]), values[2].arguments
             )
-            masks = {name: mask for name, output in batch.outputs.items() if (mask := mask_of(output)) is not None}
-            return terms, [_sums(metric.measure(batch), 1) for metric in own], dict(batch.outputs), masks
+            return terms, [_sums(metric.measure(batch), 1) for metric in own], dict(batch.outputs), batch.masks
 
         terms, own_sums, outputs, masks = self._strategy.over(one, (*self._values(), self._mapped(knobs)), self.size)
         self._count(rows, outputs, masks)
         side_by_side = self._side_by_side(rows, outputs, masks)
-        sums = [tf.cast(terms, tf.float64) * _row_count(rows)]
         of_own = iter(own_sums)
-        for metric in self._problem.row_metrics:
-            of_rows = metric.of_rows
-            sums.append(_sums(metric.measure(side_by_side), self.size) if of_rows else tf.reshape(next(of_own), [self.size, 2]))
-        return tf.concat(sums, axis=1)
+        sums = [
+            _sums(metric.measure(side_by_side), self.size) if metric.of_rows else tf.reshape(next(of_own), [self.size, 2])
+            for metric in self._problem.row_metrics
+        ]
+        return tf.concat([tf.cast(terms, tf.float64), *(each[:, tf.newaxis] for each in sums)], axis=1)
 
     def _count(self, rows: DeviceRows, outputs: Tensors, masks: Tensors) -> None:
         for metric, counters in zip(self._problem.counted_metrics, self._counters, strict=True):
@@ -309,22 +316,19 @@ class Stack:
 
         rows = tuple({name: spec(tensor) for name, tensor in part.items()} for part in self._problem.rows("train"))
         order, step = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
-        sums = tf.TensorSpec((self.size, self.measured_width), tf.float64)
+        sums = tf.TensorSpec((self.size, self.measured_width, 2), tf.float64)
         widths = len(self._problem.terms), len(self._problem.arguments)
         knobs = Knobs(*(tf.TensorSpec((self.size, width), keras.config.floatx()) for width in widths))
         return knobs, rows, order, dict.fromkeys(self._problem.extra_sizes, order), step, step, sums
 
     @property
     def measured_width(self) -> int:
-        return len(self._problem.terms) + 2 * len(self._problem.row_metrics)
+        """How many terms and row metrics are summed."""
+        return len(self._problem.terms) + len(self._problem.row_metrics)
 
 
 def _no_model(x: Any, active: Tensor | None) -> Tensors:
     raise RuntimeError("a metric of rows does not call the model")
-
-
-def _row_count(rows: DeviceRows) -> Tensor:
-    return tf.cast(tf.shape(next(iter(rows.inputs.values())))[0], tf.float64)
 
 
 def _sums(measured: Any, size: int) -> Tensor:

@@ -21,9 +21,11 @@ class Batch:
 
     inputs: by the names of the workload's x; a single unnamed array is `inputs["input"]`.
     targets: by the names of y; a single unnamed array bears the single output's name, or "target" where there are several outputs.
-    outputs: by the names of the model's outputs, as they come (logits where the model gives logits).
-    sample_weight: by output (or target) name, empty where the workload gives none.
+        A target of one axis less than its output of width 1 gets that axis: [batch] against [batch, 1] would broadcast.
+    outputs: by the names of the model's outputs, as they come (logits where the model gives logits); one of [batch] is [batch, 1].
+    sample_weight: row weights by output (or target) name, empty where the workload gives none.
     extra: the workload's point sets, each with its own batch size.
+    row_weight: the row weights that hold for every output, None where there are none, or some by name.
     searched: the setting's searched arguments of terms, scalars by parameter path; a term gets its own as keyword arguments.
     """
 
@@ -35,6 +37,13 @@ class Batch:
     _forward: Callable[[Any, Tensor | None], Tensors] = field(repr=False)
     _active: Tensor | None = None
     searched: Tensors = field(default_factory=dict, repr=False)
+    row_weight: Tensor | None = None
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """The Keras masks of outputs that have one, by output name: [batch, steps], true where a step is no padding."""
+        found = {name: mask_of(output) for name, output in self.outputs.items()}
+        return {name: mask for name, mask in found.items() if mask is not None}
 
     def call(self, x: Any) -> Tensors:
         """Return the outputs of this setting's model for other inputs `x`: an array, or a dict as the model takes it.
@@ -78,7 +87,17 @@ def with_mask_of(source: Tensor, result: Tensor) -> Tensor:
     return put_mask(result, mask_of(source))
 
 
+def as_columns(outputs: Tensors) -> dict[str, Tensor]:
+    """Return outputs with at least two axes: one of [batch], such as a dot product, becomes [batch, 1]."""
+    return {name: ops.expand_dims(output, -1) if len(output.shape) == 1 else output for name, output in outputs.items()}
+
+
 def row_means(values: Tensor) -> Tensor:
     """Return the mean over all axes but the first: [batch, ...] -> [batch]."""
     rank = len(values.shape)
     return values if rank <= 1 else ops.mean(values, axis=tuple(range(1, rank)))
+
+
+def shape_text(tensor: Any) -> str:
+    """Return a shape as people write it: [batch, 10]."""
+    return "[" + ", ".join(["batch", *(str(size) for size in tensor.shape[1:])]) + "]" if len(tensor.shape) else "a scalar"

@@ -13,6 +13,7 @@ from typing import Any
 
 from keras.src import backend
 from keras.src.backend.common import global_state
+from keras.src.losses.losses import LossFunctionWrapper
 from keras.src.random import seed_generator
 
 Tensor = Any
@@ -97,6 +98,11 @@ def with_arguments(loss: Any, arguments: Mapping[str, Any]) -> Any:
     changed = copy(loss)
     changed._fn_kwargs = {**loss._fn_kwargs, **arguments}
     return changed
+
+
+def wrapped_loss(function: Callable[..., Tensor], arguments: Mapping[str, Any]) -> Any:
+    """Return a function (y_true, y_pred) as the loss object that `compile(loss=function)` makes of it."""
+    return LossFunctionWrapper(function, reduction="mean_with_sample_weight", **arguments)
 
 
 def function_of(metric: Any) -> Callable[[Tensor, Tensor], Tensor]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from keras import ops
 
 from search.catalog import MetricEntry
-from search.training.problem.batch import Tensor
-from search.training.problem.penalties import shape_text
+from search.training.problem.batch import Tensor, shape_text
 
 THRESHOLD = 0.5
 MATRIX = frozenset({"f1_score", "f_beta_score", "r2_score"})

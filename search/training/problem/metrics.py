@@ -7,9 +7,9 @@ what only counts over all rows can tell (areas, F-scores, overlaps, R2). Keras's
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import ops
@@ -18,19 +18,13 @@ from search.catalog import MetricEntry, keras_arguments, resolve_metric, unresol
 from search.definition.schema import Metric, Task
 from search.errors import Refused
 from search.training.problem import labels
-from search.training.problem.batch import Batch, Tensor, row_means
+from search.training.problem.batch import Batch, Tensor
 from search.training.problem.keras_private import function_of, mask_of
-from search.training.problem.penalties import shape_text
-from search.training.problem.terms import TermFunction, spread
+from search.training.problem.own_forms import own_keras_metric
+from search.training.problem.reduction import RowValues, both, spread, weighted_rows
+from search.training.problem.terms import TermFunction, own_values
 from search.training.problem.views import TaskView
 from search.workloads.base import Bound
-
-
-class RowValues(NamedTuple):
-    """One value a row and its weight: both [batch]. The metric is sum(values * weights) / sum(weights) over all batches."""
-
-    values: Tensor
-    weights: Tensor
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class RowMean:
     """A metric that is a weighted mean over rows; `root` takes the square root at the end.
 
     `of_rows`: every row's value comes from that row alone, so that rows of several settings may be measured side by side. Not so
-    where the user's code sees the whole batch.
+    where the user's code sees the whole batch. `own`: the workload's f(batch), where it is one.
     """
 
     path: str
@@ -46,16 +40,26 @@ class RowMean:
     measure: Callable[[Batch], RowValues]
     root: bool = False
     of_rows: bool = True
+    own: Callable[[Batch], Any] | None = None
+    task: Task | None = None
+    target: None = None
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A metric that Keras keeps counts for: `make` gives the metric object, `arguments` what its `update_state` takes."""
+    """A metric that Keras keeps counts for: `make` gives the metric object, `arguments` what its `update_state` takes.
+
+    `entry` and `config`: of one of Keras's, what it is and its arguments.
+    """
 
     path: str
     at: str
     make: Callable[[Batch], keras.metrics.Metric]
     arguments: Callable[[Batch], tuple[Tensor, Tensor, Tensor | None]]
+    task: Task | None = None
+    entry: MetricEntry | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    target: None = None
 
 
 MetricFunction = RowMean | Counted
@@ -79,8 +83,7 @@ def metric_functions(tasks: Sequence[Task], workload: Bound, terms: Sequence[Ter
 def _metric(at: str, task: Task, metric: Metric, workload: Bound) -> MetricFunction:
     path, view = f"{task.name}.{metric.name}", TaskView(task)
     if metric.metric in workload.metrics:
-        own = partial(_own, path, partial(workload.metrics[metric.metric], **metric.config))
-        return RowMean(path, at, own, of_rows=False)
+        return _own_metric(path, at, view, metric, workload.metrics[metric.metric])
     found = resolve_metric(metric.metric, [loss.loss for loss in task.losses], metric.config)
     if found is None:
         raise Refused("unknown_metric", str(unresolved(metric.metric, f"{at}.metric")), f"{at}.metric")
@@ -88,9 +91,34 @@ def _metric(at: str, task: Task, metric: Metric, workload: Bound) -> MetricFunct
     function = _row_function(entry, config)
     if function is None:
         counted = partial(_counted_arguments, path, view, entry)
-        return Counted(path, at, partial(_counter, path, entry, config, view), counted)
-    rows = partial(_row_values, function, partial(_arguments, path, view, entry))
-    return RowMean(path, at, rows, root=entry.name == "root_mean_squared_error")
+        return Counted(path, at, partial(_counter, path, entry, config, view), counted, task, entry, config)
+    rows = partial(_row_values, path, function, partial(_arguments, path, view, entry))
+    return RowMean(path, at, rows, root=entry.name == "root_mean_squared_error", task=task)
+
+
+def _own_metric(path: str, at: str, view: TaskView, metric: Metric, given: Any) -> MetricFunction:
+    """Return a metric of the workload's own: an f(batch), or in Keras's form, which gets the output as it comes."""
+    make = own_keras_metric(metric.metric, at, given, metric.config)
+    if make is None:
+        function = partial(given, **metric.config)
+        return RowMean(path, at, partial(_own, path, view, function), of_rows=False, own=function, task=view.task)
+    example = make()
+    if isinstance(example, keras.metrics.MeanMetricWrapper):
+        rows = partial(_row_values, path, function_of(example), partial(_plain_arguments, view))
+        return RowMean(path, at, rows, of_rows=False, task=view.task)
+    return Counted(path, at, lambda batch: make(), partial(_plain_counted_arguments, view), view.task)
+
+
+def _plain_arguments(view: TaskView, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return (target, prediction, weight) as `compile` gives them to a metric: the target in Keras's float type."""
+    prediction = view.raw(batch)
+    return ops.cast(view.target(batch), prediction.dtype), prediction, view.sample_weight(batch)
+
+
+def _plain_counted_arguments(view: TaskView, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+    target, prediction, weight = _plain_arguments(view, batch)
+    mask = mask_of(prediction)
+    return target, prediction, weight if mask is None else _times(weight, ops.cast(mask, prediction.dtype))
 
 
 def _row_function(entry: MetricEntry, config: Mapping[str, Any]) -> Callable[[Tensor, Tensor], Tensor] | None:
@@ -144,13 +172,15 @@ def _counted_arguments(path: str, view: TaskView, entry: MetricEntry, batch: Bat
     return target, prediction, weight
 
 
-def _row_values(function: Callable[[Tensor, Tensor], Tensor], arguments: Callable[[Batch], Any], batch: Batch) -> RowValues:
+def _row_values(
+    path: str, function: Callable[[Tensor, Tensor], Tensor], arguments: Callable[[Batch], Any], batch: Batch
+) -> RowValues:
     target, prediction, weight = arguments(batch)
-    values = ops.convert_to_tensor(function(target, prediction))
-    for mask in (mask_of(prediction), mask_of(values)):
-        if mask is not None:
-            weight = _times(weight, ops.cast(mask, prediction.dtype))
-    return weighted_rows(ops.cast(values, prediction.dtype), weight)
+    returned = function(target, prediction)
+    values, mask = own_values(returned), both(mask_of(prediction), mask_of(returned))
+    if len(values.shape) == 0:  # one value for the whole batch: every row's
+        values, weight, mask = ops.broadcast_to(values, (ops.shape(prediction)[0],)), None, None
+    return weighted_rows(path, ops.cast(values, prediction.dtype), weight, mask)
 
 
 def _times(weight: Tensor | None, mask: Tensor) -> Tensor:
@@ -161,38 +191,20 @@ def _times(weight: Tensor | None, mask: Tensor) -> Tensor:
     return ops.cast(weight, mask.dtype) * mask
 
 
-def weighted_rows(values: Tensor, weight: Tensor | None) -> RowValues:
-    """Return the rows' weighted means and weights of `values` [batch, ...]; `weight` is [batch], or has more of those axes."""
+def _own(path: str, view: TaskView, function: Callable[..., Any], batch: Batch) -> RowValues:
+    """Measure a workload's own f(batch): a value a row or step, under row weights and mask; a scalar counts as every row's."""
+    returned = function(batch)
+    prediction = view.raw(batch)
+    values = ops.cast(own_values(returned), prediction.dtype)
     if len(values.shape) == 0:
-        raise ValueError("a metric of one value a row became a scalar")
-    if weight is None:
-        rows = row_means(values)
-        return RowValues(rows, ops.ones_like(rows))
-    while len(weight.shape) < len(values.shape):
-        weight = ops.expand_dims(weight, -1)
-    if len(weight.shape) > len(values.shape):
-        weight = ops.squeeze(weight, axis=tuple(range(len(values.shape), len(weight.shape))))
-    weight = ops.broadcast_to(ops.cast(weight, values.dtype), ops.shape(values))
-    weights = row_means(weight)
-    return RowValues(ops.divide_no_nan(row_means(values * weight), weights), weights)
-
-
-def _own(path: str, function: Callable[..., Any], batch: Batch) -> RowValues:
-    """Measure a workload's own f(batch): one value a row, or a scalar, which counts as every row's."""
-    values = ops.convert_to_tensor(function(batch))
-    example = next(iter(batch.outputs.values()))
-    values = ops.cast(values, example.dtype)
-    if len(values.shape) > 2 or (len(values.shape) == 2 and values.shape[-1] != 1):
-        raise ValueError(f"{path} should return a scalar or one value a row, got {shape_text(values)}")
-    if len(values.shape) == 0:
-        values = ops.broadcast_to(values, (ops.shape(example)[0],))
-    return weighted_rows(values, None)
+        return weighted_rows(path, ops.broadcast_to(values, (ops.shape(prediction)[0],)))
+    return weighted_rows(path, values, view.sample_weight(batch), both(view.mask(batch), mask_of(returned)))
 
 
 def _violations(term: TermFunction, batch: Batch) -> RowValues:
-    measured = term.measure(batch)
+    rows = term.measure(batch).rows
     example = next(iter(batch.outputs.values()))
-    if measured.rows is None:  # a penalty of the workload's own that has no rows: nothing to count
+    if rows is None:  # a penalty of the workload's own that has no rows: nothing to count
         nothing = ops.zeros((1,), dtype=example.dtype)
         return RowValues(nothing, nothing)
-    return weighted_rows(ops.cast(measured.rows > term.violations, example.dtype), None)
+    return RowValues(ops.cast(rows.values > term.violations, example.dtype), ops.cast(rows.weights, example.dtype))

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from search.errors import Refused
-from search.training.problem.batch import Tensor, Tensors, gate
+from search.training.problem.batch import Tensor, Tensors, as_columns, gate
 from search.training.problem.keras_private import drawing_from, takes_training
 from search.workloads.data import INPUT
 
@@ -23,13 +23,17 @@ class Passed(NamedTuple):
 
 
 class Network:
-    """A built model. `trainable` is what the optimizer changes; `state` all else: frozen weights, statistics, random seeds."""
+    """A built model. `trainable` is what the optimizer changes; `state` all else: frozen weights, statistics, random seeds.
+
+    `rank_one`, once it has been called: the outputs that come as [batch], and are passed on as [batch, 1].
+    """
 
     def __init__(self, model: Any, generator: Any, single_input: bool) -> None:
         self.model = model
         self._generator = generator
         self._single_input = single_input
         self._training_argument = takes_training(model)
+        self.rank_one: frozenset[str] = frozenset()
         self.trainable = list(model.trainable_variables)
         self.state = [*model.non_trainable_variables, generator.state]
 
@@ -45,7 +49,9 @@ class Network:
             outputs = self.model(self._as_taken(x), **arguments)
             losses = list(self.model.losses)
         after = [scope.get_current_value(variable) for variable in self.state]
-        return Passed(named_outputs(self.model, outputs), after, losses)
+        named = named_outputs(self.model, outputs)
+        self.rank_one = frozenset(name for name, output in named.items() if len(output.shape) == 1)
+        return Passed(as_columns(named), after, losses)
 
     def outputs(
         self, trainable: Sequence[Tensor], state: Sequence[Tensor], x: Any, training: bool, active: Tensor | None
@@ -73,5 +79,7 @@ def named_outputs(model: Any, outputs: Any) -> dict[str, Tensor]:
         found = dict(zip(names, flat, strict=True))
     for name, output in found.items():
         if isinstance(output, tf.SparseTensor | tf.RaggedTensor) or not hasattr(output, "shape"):
-            raise Refused("bad_model", f"output {name!r} should be one dense tensor, got {type(output).__name__}", "build_model")
+            kind = "a dict" if isinstance(output, Mapping) else f"a {type(output).__name__}"
+            hint = ": outputs are one level of names, so flatten it" if isinstance(output, Mapping | list | tuple) else ""
+            raise Refused("bad_model", f"output {name!r} should be one dense tensor, got {kind}{hint}", "build_model")
     return found

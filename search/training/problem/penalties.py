@@ -1,33 +1,33 @@
 """The built-in penalties, zero when satisfied. Their names, parameters and defaults stand in `search.catalog.penalties`.
 
-Sides a and b are float tensors of equal shape [batch, ...]. A penalty with rows returns one value a row, [batch], whose mean is the
-term and whose share above `tolerance` is its `violations`; a batch statistic returns a scalar and depends on the batch size.
+Sides a and b are float tensors of equal shape [batch, ..., features]. A penalty with rows returns one value a row, or one a step of
+a row, [batch, ...], whose mean under row weights and masks is the term; the share of rows above `tolerance` is its `violations`. A
+batch statistic returns a scalar and depends on the batch size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from keras import ops
 
-from search.training.problem.batch import Tensor, row_means
+from search.training.problem.batch import Tensor, shape_text, with_mask_of
 from search.training.problem.views import reduced
 
 _TINY = 1e-12  # keeps logarithms and square roots, and their gradients, finite
 
 
 def consistency(a: Tensor, b: Tensor, form: str = "absolute") -> Tensor:
-    """Return how far two predictions of one thing differ, a row: [batch].
+    """Return how far two predictions of one thing differ: [batch, ...].
 
-    absolute: mean |a - b| over a row's values; squared: mean (a - b)^2; jensen_shannon: the Jensen-Shannon divergence of the two
+    absolute: mean |a - b| over the features; squared: mean (a - b)^2; jensen_shannon: the Jensen-Shannon divergence of the two
     distributions on the last axis, in nats, at most log 2 (Lin, 1991, "Divergence measures based on the Shannon entropy"); a last
     axis of width 1 is read as the distribution (a, 1 - a).
     """
     _require_equal_shapes("consistency", a, b)
     if form == "jensen_shannon":
-        return row_means(_jensen_shannon(a, b))
-    return row_means(ops.square(a - b) if form == "squared" else ops.abs(a - b))
+        return _jensen_shannon(a, b)
+    return feature_means(ops.square(a - b) if form == "squared" else ops.abs(a - b))
 
 
 def _jensen_shannon(a: Tensor, b: Tensor) -> Tensor:
@@ -39,49 +39,61 @@ def _jensen_shannon(a: Tensor, b: Tensor) -> Tensor:
 
 
 def implication(a: Tensor, b: Tensor) -> Tensor:
-    """Return by how much "a implies b" is broken, a row: mean relu(a - b), [batch].
+    """Return by how much "a implies b" is broken: mean relu(a - b) over the features, [batch, ...].
 
     The probability of a may not exceed that of what it implies.
     """
     _require_equal_shapes("implication", a, b)
-    return row_means(ops.relu(a - b))
+    return feature_means(ops.relu(a - b))
 
 
 def hierarchy(a: Tensor, b: Tensor, reduce: str = "max") -> Tensor:
     """Return how far the parts a, taken together, differ from the whole b, a row: mean |reduce(a) - b|, [batch].
 
-    a is [batch, ..., features]; `reduce` takes all axes but the first and the last together (`views.reduced` has the formulas), and
-    b is [batch, features].
+    a is [batch, ..., features]; `reduce` takes all axes but the first and the last together (`views.reduced` has the formulas, and
+    leaves masked steps out), and b is [batch, features].
     """
     whole = reduced(a, reduce)
     _require_equal_shapes("hierarchy", whole, b)
-    return row_means(ops.abs(whole - b))
+    return with_mask_of(whole, feature_means(ops.abs(whole - b)))
 
 
-def covariance(a: Tensor, b: Tensor, sign: int = 1, at_least: float = 0.0) -> Tensor:
+def covariance(a: Tensor, b: Tensor, sign: int = 1, at_least: float = 0.0, weights: Tensor | None = None) -> Tensor:
     """Return the mean over features of relu(at_least - sign * cov(a, b)), a scalar.
 
     cov is the mean of (a - mean a)(b - mean b) over the rows of the batch (divided by n, not n - 1): a batch statistic, so it
-    depends on the batch size, and is 0 for a batch of one row.
+    depends on the batch size, and is 0 for a batch of one row. All means are under `weights` ([batch, ...], as many axes as a),
+    where they are given.
     """
     _require_equal_shapes("covariance", a, b)
-    return ops.mean(ops.relu(at_least - sign * _covariances(a, b)))
+    return ops.mean(ops.relu(at_least - sign * _covariances(a, b, weights)))
 
 
-def correlation(a: Tensor, b: Tensor, at_least: float = 0.0) -> Tensor:
+def correlation(a: Tensor, b: Tensor, at_least: float = 0.0, weights: Tensor | None = None) -> Tensor:
     """Return the mean over features of relu(at_least - corr(a, b)), a scalar.
 
     corr is Pearson's correlation over the rows of the batch: a batch statistic, so it depends on the batch size. A feature that is
-    constant in the batch has correlation 0.
+    constant in the batch has correlation 0. `weights` are as for `covariance`.
     """
     _require_equal_shapes("correlation", a, b)
-    spread = ops.sqrt(_covariances(a, a) + _TINY) * ops.sqrt(_covariances(b, b) + _TINY)
-    return ops.mean(ops.relu(at_least - _covariances(a, b) / spread))
+    spread = ops.sqrt(_covariances(a, a, weights) + _TINY) * ops.sqrt(_covariances(b, b, weights) + _TINY)
+    return ops.mean(ops.relu(at_least - _covariances(a, b, weights) / spread))
 
 
-def _covariances(a: Tensor, b: Tensor) -> Tensor:
+def _covariances(a: Tensor, b: Tensor, weights: Tensor | None) -> Tensor:
     """Return the covariance of each feature over the rows: [batch, ...] -> [...]."""
-    return ops.mean((a - ops.mean(a, axis=0)) * (b - ops.mean(b, axis=0)), axis=0)
+
+    def mean(values: Tensor) -> Tensor:
+        if weights is None:
+            return ops.mean(values, axis=0)
+        return ops.divide_no_nan(ops.sum(values * weights, axis=0), ops.sum(ops.broadcast_to(weights, ops.shape(values)), axis=0))
+
+    return mean((a - mean(a)) * (b - mean(b)))
+
+
+def feature_means(values: Tensor) -> Tensor:
+    """Return the mean over the last axis: [batch, ..., features] -> [batch, ...]; [batch] stays."""
+    return values if len(values.shape) <= 1 else ops.mean(values, axis=-1)
 
 
 ROW_PENALTIES: Mapping[str, Callable[..., Tensor]] = {
@@ -96,8 +108,3 @@ def _require_equal_shapes(name: str, a: Tensor, b: Tensor) -> None:
     """Refuse what Keras would broadcast: [batch] against [batch, 1] becomes [batch, batch] in silence."""
     if len(a.shape) != len(b.shape) or a.shape[1:] != b.shape[1:]:
         raise ValueError(f"{name} compares two sides of equal shape, got {shape_text(a)} against {shape_text(b)}")
-
-
-def shape_text(tensor: Any) -> str:
-    """Return a shape as people write it: [batch, 10]."""
-    return "[" + ", ".join(["batch", *(str(size) for size in tensor.shape[1:])]) + "]" if len(tensor.shape) else "a scalar"

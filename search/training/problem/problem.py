@@ -18,6 +18,7 @@ from search.training.problem.batch import Batch, Tensor, Tensors
 from search.training.problem.metrics import Counted, RowMean, metric_functions
 from search.training.problem.network import Network, Passed
 from search.training.problem.terms import term_functions
+from search.training.problem.views import narrow_targets, widened
 from search.training.problem.workload import DeviceRows, OpenedWorkload
 from search.workloads.data import EVERY_OUTPUT
 
@@ -39,12 +40,18 @@ class Problem:
         self.counted_metrics = tuple(metric for metric in metrics if isinstance(metric, Counted))
         usual = usual_arguments(definition)
         self.usual = {path: usual[path] for path in searched_arguments(definition)}
+        self._narrow = narrow_targets(definition.tasks, opened.outputs, opened.example_rows().targets)
         self.extra_sizes = {name: points.batch_size for name, points in opened.loaded.extra.items()}
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The terms' paths, in the order of every tensor of terms or weights."""
         return tuple(term.path for term in self.terms)
+
+    @property
+    def measured_paths(self) -> tuple[str, ...]:
+        """The paths of all that is measured on validation and test rows: terms and metrics."""
+        return (*self.paths, *(row.path for row in self.row_metrics), *(counted.path for counted in self.counted_metrics))
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -114,7 +121,8 @@ class Problem:
         if every is not None:
             weights |= dict.fromkeys(passed.outputs, every)
         searched = self.term_arguments(arguments)
-        return Batch(rows.inputs, rows.targets, passed.outputs, weights, rows.extra, forward, searched=searched)
+        targets = widened(rows.targets, self._narrow)
+        return Batch(rows.inputs, targets, passed.outputs, weights, rows.extra, forward, searched=searched, row_weight=every)
 
 
 def _head(path: str) -> str:

@@ -11,15 +11,21 @@ import tensorflow as tf
 from search.training.problem.batch import Batch, Tensor, Tensors
 from search.training.problem.network import Network, Passed
 from search.training.problem.problem import Problem
+from search.training.problem.reduction import TermValue
 from search.training.problem.setting_inputs import Knobs
 from search.training.problem.workload import DeviceRows
 
 
 class Step(NamedTuple):
-    """A batch's total loss (a scalar), the unweighted terms [terms], and the model's state after it."""
+    """A training step before the optimizer.
+
+    total: the batch's total loss, a scalar. terms: the unweighted terms of the batch [terms], 0 where nothing in it counts.
+    sums: what they are the quotients of, (total, weight) [terms, 2]; see `reduction.TermValue`. state: the model's after the pass.
+    """
 
     total: Tensor
     terms: Tensor
+    sums: Tensor
     state: list[Tensor]
 
 
@@ -34,15 +40,17 @@ def weighted_step(
     weights = knobs.weights
     batch, passed = training_batch(problem, network, rows, trainable, state, knobs.arguments)
     total = tf.zeros((), weights.dtype)
-    values = []
+    values, sums = [], []
     for i, term in enumerate(problem.terms):
         active = tf.not_equal(weights[i], 0)
-        value = tf.cast(term(batch.gated(active)), weights.dtype)
+        measured = term.measure(batch.gated(active))
+        value = tf.cast(measured.mean, weights.dtype)
         total += tf.where(active, weights[i] * value, tf.zeros_like(value))
         values.append(value)
+        sums.append(_sums(measured, weights.dtype))
     for loss in passed.losses:
         total += tf.cast(tf.reduce_sum(loss), weights.dtype)
-    return Step(total, tf.stack(values), passed.state)
+    return Step(total, tf.stack(values), tf.stack(sums), passed.state)
 
 
 def training_batch(
@@ -68,12 +76,16 @@ def measured_batch(
     state: Sequence[Tensor],
     arguments: Tensor | None = None,
 ) -> tuple[Batch, Tensor]:
-    """Run the model on a batch without training; return what the terms see of it, and the unweighted terms [terms].
+    """Run the model on a batch without training; return what the terms see of it, and their (total, weight) [terms, 2].
 
     `arguments` are as for `training_batch`.
     """
     batch, _ = _run(problem, network, rows, trainable, state, arguments, training=False)
-    return batch, tf.stack([tf.cast(term(batch), keras.config.floatx()) for term in problem.terms])
+    return batch, tf.stack([_sums(term.measure(batch), keras.config.floatx()) for term in problem.terms])
+
+
+def _sums(measured: TermValue, dtype: Any) -> Tensor:
+    return tf.stack([tf.cast(measured.total, dtype), tf.cast(measured.weight, dtype)])
 
 
 def _run(

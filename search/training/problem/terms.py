@@ -11,15 +11,17 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from search.catalog import find_loss, find_penalty, keras_arguments
+from search.catalog import LossEntry, find_loss, find_penalty, keras_arguments
 from search.definition.schema import Loss, Penalty, Task
 from search.definition.searched_arguments import fixed, searched_in
 from search.errors import Refused
 from search.names import listed
-from search.training.problem.batch import Batch, Tensor, Tensors, row_means
-from search.training.problem.keras_private import with_arguments
-from search.training.problem.penalties import BATCH_PENALTIES, ROW_PENALTIES, shape_text
-from search.training.problem.views import TaskView, select
+from search.training.problem.batch import Batch, Tensor, Tensors, shape_text
+from search.training.problem.keras_private import mask_of, put_mask, with_arguments
+from search.training.problem.own_forms import own_keras_loss, require_batch
+from search.training.problem.penalties import BATCH_PENALTIES, ROW_PENALTIES
+from search.training.problem.reduction import TermValue, both, of_batch, of_values, weights_like
+from search.training.problem.views import TaskView, select, side_weight
 from search.workloads.base import Bound
 
 OWN_TOLERANCE = 0.1
@@ -27,30 +29,26 @@ OWN_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One term's values in a batch: the scalar, and one value a row [batch] where there are rows."""
-
-    value: Tensor
-    rows: Tensor | None
-
-
-@dataclass(frozen=True)
 class TermFunction:
     """An unweighted term. `at` is its place in the definition; `violations` the row value above which a row breaks a penalty.
 
-    `built_in`: made of Keras's losses or our penalties; False for the workload's own f(batch).
+    `built_in`: made of Keras's losses or our penalties; False for the workload's own. `own`: the workload's f(batch), where it is
+    one. `task`, `target`: of a component loss, the task and its own target, if it has one.
     """
 
     path: str
     kind: Literal["loss", "penalty"]
     at: str
-    measure: Callable[[Batch], Measured]
+    measure: Callable[[Batch], TermValue]
     violations: float | None = None
     built_in: bool = True
+    own: Callable[[Batch], Any] | None = None
+    task: Task | None = None
+    target: str | None = None
 
     def __call__(self, batch: Batch) -> Tensor:
-        """Return the term's value in a batch: a scalar."""
-        return self.measure(batch).value
+        """Return the term's mean over a batch, which is what a step of training sees of it: a scalar, 0 where nothing counts."""
+        return self.measure(batch).mean
 
 
 def term_functions(tasks: Sequence[Task], penalties: Sequence[Penalty], workload: Bound) -> tuple[TermFunction, ...]:
@@ -66,11 +64,18 @@ def term_functions(tasks: Sequence[Task], penalties: Sequence[Penalty], workload
 
 def _loss(at: str, view: TaskView, loss: Loss, workload: Bound) -> TermFunction:
     path = f"{view.task.name}.{loss.name}"
-    if loss.loss in workload.losses:
-        own = _with_searched(path, loss.config, partial(workload.losses[loss.loss], **fixed(loss.config)))
-        measure = partial(_own, path, own, partial(view.sample_weight, name=loss.target))
-        return TermFunction(path, "loss", at, measure, built_in=False)
-    return TermFunction(path, "loss", at, partial(_keras_loss, view, loss, made_loss(at, loss, view.task.from_logits)))
+    if loss.loss not in workload.losses:
+        built_in = made_loss(at, loss, view.task.from_logits)
+        measure = partial(_keras_loss, path, view, loss, find_loss(loss.loss), built_in)
+        return TermFunction(path, "loss", at, measure, task=view.task, target=loss.target)
+    given, config = workload.losses[loss.loss], fixed(loss.config)
+    own = own_keras_loss(loss.loss, at, given, config, searched_in(loss.config))
+    if own is not None:
+        measure = partial(_keras_loss, path, view, loss, None, own)
+        return TermFunction(path, "loss", at, measure, built_in=False, task=view.task, target=loss.target)
+    function = _with_searched(path, loss.config, partial(given, **config))
+    measure = partial(_own_loss, path, view, loss, function)
+    return TermFunction(path, "loss", at, measure, built_in=False, own=function, task=view.task, target=loss.target)
 
 
 def made_loss(at: str, loss: Loss, from_logits: bool) -> keras.losses.Loss:
@@ -84,15 +89,24 @@ def made_loss(at: str, loss: Loss, from_logits: bool) -> keras.losses.Loss:
     return getattr(keras.losses, entry.keras_class or "")(reduction="mean_with_sample_weight", **arguments)
 
 
-def _keras_loss(view: TaskView, loss: Loss, function: keras.losses.Loss, batch: Batch) -> Measured:
-    entry = find_loss(loss.loss)
-    as_it_comes = entry is not None and (entry.knows_logits or entry.takes_raw_output)
-    prediction = view.raw(batch) if as_it_comes else view.probabilities(batch)
-    weight = view.sample_weight(batch, loss.target)
-    if weight is not None and entry is not None and not entry.batch_statistic and entry.labels != "sequence":
-        weight = spread(weight, prediction)
-    function = _searching(function, _searched(f"{view.task.name}.{loss.name}", loss.config, batch))
-    return Measured(function(view.target(batch, loss.target), prediction, sample_weight=weight), None)
+def _keras_loss(
+    path: str, view: TaskView, loss: Loss, entry: LossEntry | None, function: keras.losses.Loss, batch: Batch
+) -> TermValue:
+    """Measure a loss object as Keras's reduction `mean_with_sample_weight` does, under row weights and masks.
+
+    entry: None for one of the workload's own, which gets the output as it comes, as `compile` gives it.
+    """
+    prediction = view.probabilities(batch) if _needs_probabilities(entry) else view.raw(batch)
+    function = _searching(function, _searched(path, loss.config, batch))
+    target, given = (ops.convert_to_tensor(each, dtype=function.dtype) for each in (view.target(batch, loss.target), prediction))
+    values = function.call(target, given)
+    if len(values.shape) == 0 or (entry is not None and entry.batch_statistic):
+        return of_batch(values, prediction)
+    return of_values(path, values, view.sample_weight(batch, loss.target), both(mask_of(prediction), mask_of(values)))
+
+
+def _needs_probabilities(entry: LossEntry | None) -> bool:
+    return entry is not None and not (entry.knows_logits or entry.takes_raw_output)
 
 
 def _searching(function: keras.losses.Loss, arguments: Tensors) -> keras.losses.Loss:
@@ -110,19 +124,6 @@ def _searched(path: str, config: Mapping[str, Any], batch: Batch) -> dict[str, T
 def _with_searched(path: str, config: Mapping[str, Any], function: Callable[..., Any]) -> Callable[..., Any]:
     """Return `function(batch)` of a workload's own, with its searched arguments as the batch's setting has them."""
     return lambda batch: function(batch, **_searched(path, config, batch))
-
-
-def spread(weight: Tensor, prediction: Tensor) -> Tensor:
-    """Return rows' weights [batch] for every value of a loss over [batch, ..., classes]: [batch, ...].
-
-    Keras multiplies [batch, height, width] by [batch] as if the last axis were the rows.
-    """
-    missing = len(prediction.shape) - 1 - len(weight.shape)
-    if missing <= 0:
-        return weight
-    for _ in range(missing):
-        weight = ops.expand_dims(weight, -1)
-    return ops.broadcast_to(weight, ops.shape(prediction)[:-1])
 
 
 def _penalty(at: str, penalty: Penalty, views: Mapping[str, TaskView], workload: Bound) -> TermFunction:
@@ -144,39 +145,77 @@ def _penalty(at: str, penalty: Penalty, views: Mapping[str, TaskView], workload:
 
 def _own_penalty(at: str, penalty: Penalty, function: Callable[..., Any]) -> TermFunction:
     """Return a penalty of the workload's own; `tolerance` in its config is for the violations, unless f takes it."""
+    require_batch("penalty", penalty.penalty, function, [*penalty.config])
     config = fixed(penalty.config)
     tolerance = config.get("tolerance", OWN_TOLERANCE)
     if "tolerance" not in inspect.signature(function).parameters:
         config.pop("tolerance", None)
-    own = partial(_own, penalty.name, _with_searched(penalty.name, penalty.config, partial(function, **config)), None)
+    own = _with_searched(penalty.name, penalty.config, partial(function, **config))
     used = tolerance if isinstance(tolerance, int | float) else OWN_TOLERANCE
-    return TermFunction(penalty.name, "penalty", at, own, used, built_in=False)
+    return TermFunction(penalty.name, "penalty", at, partial(_own, penalty.name, own), used, built_in=False, own=own)
 
 
 def _built_in(name: str) -> Callable[..., Tensor]:
     return {**ROW_PENALTIES, **BATCH_PENALTIES}[name]
 
 
-def _between(penalty: Penalty, views: Mapping[str, TaskView], function: Callable[..., Tensor], batch: Batch) -> Measured:
-    sides = (select(side, batch, views) for side in penalty.between or ())
-    return _as_measured(function(*sides, **_searched(penalty.name, penalty.config, batch)), None)
+def _between(penalty: Penalty, views: Mapping[str, TaskView], function: Callable[..., Tensor], batch: Batch) -> TermValue:
+    """Measure a built-in penalty: a row counts as much as the lesser of its sides' row weights, a masked step not at all."""
+    selectors = penalty.between or ()
+    sides = [select(side, batch, views) for side in selectors]
+    weight = _lesser([side_weight(side, batch, views) for side in selectors])
+    mask = both(*(mask_of(side) for side in sides))
+    arguments = _searched(penalty.name, penalty.config, batch)
+    if penalty.penalty in BATCH_PENALTIES:
+        weights = weights_like(penalty.name, sides[0], weight, mask)
+        return of_batch(function(*sides, weights=weights, **arguments), sides[0], weight)
+    values = function(*sides, **arguments)
+    return of_values(penalty.name, values, weight, both(mask_of(values), _fitting(mask, values)), by_row=True)
 
 
-def _own(path: str, function: Callable[..., Any], weights: Callable[[Batch], Tensor | None] | None, batch: Batch) -> Measured:
-    """Measure a workload's own f(batch): a scalar is the term; of one value a row, the (weighted) mean is."""
-    value = ops.convert_to_tensor(function(batch))
+def _lesser(weights: Sequence[Tensor | None]) -> Tensor | None:
+    given = [weight for weight in weights if weight is not None]
+    if len(given) < 2 or given[0] is given[1]:
+        return given[0] if given else None
+    if len(given[0].shape) != len(given[1].shape):
+        raise ValueError(f"the row weights of the two sides are {shape_text(given[0])} and {shape_text(given[1])}")
+    return ops.minimum(*given)
+
+
+def _fitting(mask: Tensor | None, values: Tensor) -> Tensor | None:
+    """Return the mask, None where its steps have been reduced away."""
+    return mask if mask is not None and len(mask.shape) <= len(values.shape) else None
+
+
+def _own_loss(path: str, view: TaskView, loss: Loss, function: Callable[..., Any], batch: Batch) -> TermValue:
+    """Measure a workload's own f(batch) that belongs to a task: its row weights and its output's mask count."""
+    value = own_values(function(batch))
+    if len(value.shape) == 0:
+        return of_batch(value, view.raw(batch))
+    return of_values(path, value, view.sample_weight(batch, loss.target), both(view.mask(batch), mask_of(value)))
+
+
+def _own(path: str, function: Callable[..., Any], batch: Batch) -> TermValue:
+    """Measure a workload's own f(batch) that belongs to no task: row weights of every output count, and masks that fit."""
+    value = own_values(function(batch))
+    if len(value.shape) == 0:
+        return of_batch(value, next(iter(batch.outputs.values())))
+    mask = mask_of(value)
+    for other in batch.masks.values():
+        if len(other.shape) > 1 and tuple(other.shape[1:]) == tuple(value.shape[1 : len(other.shape)]):
+            mask = both(mask, other)
+    return of_values(path, value, batch.row_weight, mask, by_row=True)
+
+
+def own_values(returned: Any) -> Tensor:
+    """Return what the user's function returned as a float tensor: a scalar, or one value a row or step [batch, ...].
+
+    A last axis of width 1 behind the rows or steps goes: [batch, 1] is [batch].
+    """
+    value = ops.convert_to_tensor(returned)
+    mask = mask_of(returned)
     if "float" not in str(value.dtype):
         value = ops.cast(value, keras.config.floatx())
-    if len(value.shape) > 2 or (len(value.shape) == 2 and value.shape[-1] != 1):
-        raise ValueError(f"{path} should return a scalar or one value a row, got {shape_text(value)}")
-    return _as_measured(value, weights(batch) if weights is not None else None)
-
-
-def _as_measured(value: Tensor, weight: Tensor | None) -> Measured:
-    if len(value.shape) == 0:
-        return Measured(value, None)
-    rows = row_means(value)
-    if weight is None:
-        return Measured(ops.mean(rows), rows)
-    weight = row_means(ops.cast(weight, rows.dtype))
-    return Measured(ops.divide_no_nan(ops.sum(rows * weight), ops.sum(weight)), rows)
+    if len(value.shape) > 1 and value.shape[-1] == 1:
+        value = ops.squeeze(value, -1)
+    return put_mask(value, mask)

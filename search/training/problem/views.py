@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from keras import ops
 
 from search.definition.schema import Selector, Task
 from search.training.problem.batch import Batch, Tensor, with_mask_of
+from search.training.problem.keras_private import mask_of, put_mask
+
+_TINY = 1e-30  # keeps the logarithm of a row without steps finite; every other mean here is at least 1 / steps
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class TaskView:
     task: Task
 
     def raw(self, batch: Batch) -> Tensor:
-        """Return the task's output as it comes, or its column as [batch, ..., 1]."""
+        """Return the task's output as it comes, or its column as [batch, ..., 1]; it bears the output's mask."""
         output = batch.outputs[self.task.used_output]
         return output if self.task.column is None else with_mask_of(output, _column(output, self.task.column))
 
@@ -40,6 +45,10 @@ class TaskView:
         whole = column is not None and len(target.shape) == len(output.shape) and target.shape[-1] == output.shape[-1]
         return _column(target, column) if whole and column is not None else target
 
+    def mask(self, batch: Batch) -> Tensor | None:
+        """Return the mask of the task's output [batch, steps], or None."""
+        return mask_of(batch.outputs[self.task.used_output])
+
     def sample_weight(self, batch: Batch, name: str | None = None) -> Tensor | None:
         """Return the rows' weights [batch] (or more axes) under the target's or the output's name, or None."""
         for key in (name or self.task.used_target, self.task.used_output):
@@ -49,17 +58,26 @@ class TaskView:
 
 
 def select(selector: Selector, batch: Batch, tasks: Mapping[str, TaskView]) -> Tensor:
-    """Return one side of a penalty.
+    """Return one side of a penalty, with the mask of the output that it comes from.
 
     `classes` (their sum) and `index` keep the last axis at width 1, so that P(odd) of a 10-class head is [batch, 1] like a Dense(1)
     head; `reduce` takes all axes but the first and the last together.
     """
-    side = _source(selector, batch, tasks)
+    source = _source(selector, batch, tasks)
+    side = source
     if selector.classes is not None:
-        side = ops.sum(ops.take(side, list(selector.classes), axis=-1), axis=-1, keepdims=True)
+        side = ops.sum(ops.take(source, list(selector.classes), axis=-1), axis=-1, keepdims=True)
     elif selector.index is not None:
-        side = _column(side, selector.index)
+        side = _column(source, selector.index)
+    side = with_mask_of(source, side)
     return side if selector.reduce is None else reduced(side, selector.reduce)
+
+
+def side_weight(selector: Selector, batch: Batch, tasks: Mapping[str, TaskView]) -> Tensor | None:
+    """Return the row weights of one side of a penalty: those of its task, output or target. None where it has none."""
+    if selector.task is not None:
+        return tasks[selector.task].sample_weight(batch)
+    return batch.sample_weight.get(selector.output or selector.target or "", batch.row_weight)
 
 
 def _source(selector: Selector, batch: Batch, tasks: Mapping[str, TaskView]) -> Tensor:
@@ -75,18 +93,69 @@ def reduced(values: Tensor, how: str) -> Tensor:
     """Reduce all axes but the first and the last: [batch, ..., features] -> [batch, features].
 
     mean; max; noisy_or: 1 - prod(1 - a), the chance that at least one of independent events happens; logsumexp: log(mean(exp(a))),
-    a smooth maximum that equals the common value where all are equal.
+    a smooth maximum that equals the common value where all are equal. Steps that the values' mask leaves out do not count; a row
+    without any step that counts is 0, and is left out by the mask [batch] of the result.
     """
     axes = tuple(range(1, len(values.shape) - 1))
     if not axes:
         return values
+    mask = mask_of(values)
+    if mask is None:
+        return _reduced(values, how, axes, None)
+    steps = _over(mask, values)
+    there = ops.any(steps, axis=(*axes, -1))
+    found = _reduced(ops.where(steps, values, ops.zeros_like(values)), how, axes, ops.cast(steps, values.dtype))
+    return put_mask(ops.where(ops.expand_dims(there, -1), found, ops.zeros_like(found)), there)
+
+
+def _over(mask: Tensor, values: Tensor) -> Tensor:
+    """Return a mask of steps as booleans that meet `values` [batch, ..., features] element by element."""
+    mask = ops.cast(mask, "bool")
+    while len(mask.shape) < len(values.shape):
+        mask = ops.expand_dims(mask, -1)
+    return mask
+
+
+def _reduced(values: Tensor, how: str, axes: tuple[int, ...], steps: Tensor | None) -> Tensor:
+    """Reduce over `axes` the values that `steps` (1 or 0; None: all) let count; the others are 0 already."""
     if how == "noisy_or":
         return 1 - ops.prod(1 - values, axis=axes)
     if how == "logsumexp":
-        largest = ops.stop_gradient(ops.max(values, axis=axes, keepdims=True))  # log(mean(exp(a))) = m + log(mean(exp(a - m)))
-        return ops.squeeze(largest, axes) + ops.log(ops.mean(ops.exp(values - largest), axis=axes))
-    return ops.max(values, axis=axes) if how == "max" else ops.mean(values, axis=axes)
+        counted = values if steps is None else ops.where(steps > 0, values, ops.full_like(values, -np.inf))
+        largest = ops.max(counted, axis=axes, keepdims=True)
+        largest = ops.stop_gradient(ops.where(ops.isfinite(largest), largest, ops.zeros_like(largest)))
+        powers = ops.exp(counted - largest)  # log(mean(exp(a))) = m + log(mean(exp(a - m)))
+        return ops.squeeze(largest, axes) + ops.log(ops.maximum(_mean(powers, axes, steps), _TINY))
+    if how == "max":
+        return ops.max(values if steps is None else ops.where(steps > 0, values, ops.full_like(values, -np.inf)), axis=axes)
+    return _mean(values, axes, steps)
+
+
+def _mean(values: Tensor, axes: tuple[int, ...], steps: Tensor | None) -> Tensor:
+    if steps is None:
+        return ops.mean(values, axis=axes)
+    return ops.sum(values, axis=axes) / ops.maximum(ops.sum(ops.broadcast_to(steps, ops.shape(values)), axis=axes), 1)
 
 
 def _column(values: Tensor, index: int) -> Tensor:
     return values[..., index : index + 1]
+
+
+def narrow_targets(tasks: Sequence[Task], outputs: Mapping[str, Any], targets: Mapping[str, Any]) -> frozenset[str]:
+    """Return the targets that lack the last axis of every output of width 1 that they are compared with.
+
+    [batch] against [batch, 1] would broadcast to [batch, batch]. Class ids, which lack an axis of more classes, are not among them.
+    """
+    compared: dict[str, list[bool]] = {}
+    for task in tasks:
+        shape: tuple[int, ...] = tuple(outputs[task.used_output].shape) if task.used_output in outputs else ()
+        width = 1 if task.column is not None else shape[-1] if shape else None
+        for name in {task.used_target, *(loss.target for loss in task.losses if loss.target is not None)}:
+            if name in targets:
+                compared.setdefault(name, []).append(width == 1 and len(targets[name].shape) == len(shape) - 1)
+    return frozenset(name for name, narrow in compared.items() if all(narrow))
+
+
+def widened(targets: Mapping[str, Tensor], narrow: Collection[str]) -> dict[str, Tensor]:
+    """Return the targets, those in `narrow` with a last axis of width 1."""
+    return {name: ops.expand_dims(target, -1) if name in narrow else target for name, target in targets.items()}

@@ -39,9 +39,14 @@ class InForce:
         self._initial = np.ones(len(self._paths))
         self.begin_epoch(1)
 
+    @property
+    def paths(self) -> list[str]:
+        """The terms' paths, in the order of all that is [terms] here."""
+        return self._paths
+
     def begin(self, initial: Mapping[str, float]) -> None:
-        """Take note of the terms' values before training."""
-        self._initial = np.array([initial[path] for path in self._paths])
+        """Set the terms' values before training; 0 for one that nothing counted for, which tells a rule nothing."""
+        self._initial = np.array([initial.get(path, 0.0) for path in self._paths])
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the weights of epoch `epoch` (from 1)."""

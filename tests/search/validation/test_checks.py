@@ -289,7 +289,10 @@ def test_a_grid_of_more_points_than_the_cap_is_refused() -> None:
 
 def test_a_task_needs_a_loss_or_a_penalty_that_reads_it() -> None:
     document = changed(flagship(), {"tasks.2": {"name": "extra", "metrics": ["mse"]}})
-    assert only(document, "tasks.2.losses").expected == "a loss, or a penalty that reads the task"
+    assert (
+        only(document, "tasks.2.losses").expected
+        == "a loss (of weight 0.0, where the task is only measured), or a penalty that reads the task"
+    )
 
 
 def test_a_selector_reads_a_task_that_there_is() -> None:

@@ -94,7 +94,7 @@ def test_an_option_that_does_not_fit() -> None:
 
 def test_terms_that_are_no_functions_by_name() -> None:
     source = SimpleNamespace(build_model=lambda: None, load_data=lambda: None, losses=[len])
-    assert "losses should be a dict of functions f(batch) by name" in _refusal(source)[1]
+    assert "losses should be a dict of functions by name" in _refusal(source)[1]
 
 
 def test_a_constructor_that_raises_is_named_with_file_and_line() -> None:

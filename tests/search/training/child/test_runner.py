@@ -117,7 +117,7 @@ def test_describe_tells_of_every_workload_or_why_not(child: Child) -> None:
     assert digits["rows"] == {"train": 1150, "validation": 287, "test": 360}
     assert digits["parameters"] == digits["trainable_parameters"] == 64 * 64 + 64 + 64 * 64 + 64 + 64 * 10 + 10 + 64 + 1
     assert set(digits["options"]["properties"]) == {"model", "hidden"}
-    forms = {"plain": True, "row_weights": False, "points": False}
+    forms = {"plain": True, "row_weights": False, "points": False, "weighted": [], "rank_one": []}
     assert digits["code"] == {"place": "search.workloads.digits:Digits", "made": "with_options", **forms}
     assert found["digits"]["digest"] == digest_of(digits)
     assert found["shop"]["description"]["losses"] == ["broken", "fussy"]

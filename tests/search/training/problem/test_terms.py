@@ -13,6 +13,7 @@ from keras import ops
 
 from search.definition.schema import StudyDefinition
 from search.training.problem.batch import Batch
+from search.training.problem.keras_private import put_mask
 from search.training.problem.terms import term_functions
 from tests.search.training.scenes import RANGE, Recorder, engine_of, settings, study, task, workload
 
@@ -100,11 +101,94 @@ def test_an_own_scalar_is_the_term_itself() -> None:
     assert _values(definition, batch, penalties={"largest": lambda batch: ops.max(batch.outputs["a"])}) == {"own": 2.0}
 
 
-def test_an_own_term_of_another_shape_is_refused() -> None:
+def test_an_own_term_of_one_value_a_step_is_the_mean_over_all_steps() -> None:
     definition = study([task("a", None)], [{"name": "own", "penalty": "all"}])
-    batch = _batch({"a": np.ones((2, 3))}, {})
-    with pytest.raises(ValueError, match=r"own should return a scalar or one value a row, got \[batch, 3\]"):
-        _values(definition, batch, penalties={"all": lambda batch: batch.outputs["a"]})
+    values = np.array([[1.0, 2.0, 6.0], [0.0, 0.0, 0.0]])
+    assert _values(definition, _batch({"a": values}, {}), penalties={"all": lambda batch: batch.outputs["a"]}) == {"own": 1.5}
+
+
+def test_row_weights_of_another_form_than_the_values_are_refused() -> None:
+    definition = study([{"name": "a", "losses": [{"name": "own", "loss": "own"}]}])
+    batch = _batch({"a": np.ones((2, 3))}, {}, {"a": np.ones((2, 3))})
+    with pytest.raises(ValueError, match=r"a.own has values \[batch\], and the row weights or the mask are \[batch, 3\]"):
+        _values(definition, batch, losses={"own": lambda batch: batch.outputs["a"][:, 0]})
+
+
+STEPS = np.array([[[0.9], [0.4], [0.0]], [[0.2], [0.0], [0.0]]])
+REAL = np.array([[True, True, False], [True, False, False]])
+
+
+def _masked(weight: Mapping[str, Any] | None = None) -> Batch:
+    batch = _batch({"a": STEPS, "b": STEPS * 0.5, "whole": np.array([[1.0], [0.5]])}, {}, weight)
+    for name in ("a", "b"):
+        put_mask(batch.outputs[name], tf.constant(REAL))
+    return batch
+
+
+def _penalty(penalty: str, between: Any, batch: Batch, **config: Any) -> Any:
+    """Return a built-in penalty's term in a batch."""
+    tasks = [task(name, None) for name in ("a", "b", "whole")]
+    definition = study(tasks, [{"name": "own", "penalty": penalty, "between": between, "config": config}])
+    (term,) = term_functions(definition.tasks, definition.penalties, workload(lambda: None, None))
+    return term.measure(batch)
+
+
+def test_a_built_in_penalty_leaves_padded_steps_out() -> None:
+    measured = _penalty("consistency", [{"task": "a"}, {"task": "b"}], _masked())
+    assert float(measured.mean) == pytest.approx(np.mean([0.45, 0.2, 0.1]))
+    assert float(measured.weight) == 3
+
+
+@pytest.mark.parametrize(("reduce", "expected"), [("mean", [0.65, 0.2]), ("max", [0.9, 0.2]), ("noisy_or", [0.94, 0.2])])
+def test_reduce_leaves_padded_steps_out(reduce: str, expected: list[float]) -> None:
+    far = np.abs(np.array(expected) - [1.0, 0.5])
+    for side, config in (({"task": "a", "reduce": reduce}, {}), ({"task": "a"}, {"reduce": reduce})):
+        name = "hierarchy" if config else "consistency"
+        assert float(_penalty(name, [side, {"task": "whole"}], _masked(), **config).mean) == pytest.approx(far.mean())
+
+
+def test_a_smooth_maximum_over_real_steps_is_theirs_alone() -> None:
+    expected = np.log(np.mean(np.exp([0.9, 0.4]))), 0.2
+    measured = _penalty("consistency", [{"task": "a", "reduce": "logsumexp"}, {"task": "whole"}], _masked())
+    assert float(measured.mean) == pytest.approx(np.mean(np.abs(np.array(expected) - [1.0, 0.5])))
+
+
+def test_a_row_without_a_real_step_does_not_count() -> None:
+    batch = _masked()
+    put_mask(batch.outputs["a"], tf.constant([[True, True, False], [False, False, False]]))
+    measured = _penalty("consistency", [{"task": "a", "reduce": "mean"}, {"task": "whole"}], batch)
+    assert float(measured.mean) == pytest.approx(0.35)
+    assert float(measured.weight) == 1
+
+
+def test_a_row_counts_as_much_as_the_lesser_of_both_sides_row_weights() -> None:
+    weights = {"a": np.array([2.0, 1.0]), "whole": np.array([1.0, 3.0])}
+    batch = _batch({"a": np.array([[0.5], [0.2]]), "b": np.zeros((2, 1)), "whole": np.array([[1.0], [1.0]])}, {}, weights)
+    both = _penalty("consistency", [{"task": "a"}, {"task": "whole"}], batch)
+    assert float(both.mean) == pytest.approx((0.5 + 0.8) / 2)
+    one = _penalty("consistency", [{"task": "a"}, {"task": "b"}], batch)
+    assert float(one.mean) == pytest.approx((2 * 0.5 + 0.2) / 3)
+
+
+def test_violations_are_the_weighted_share_of_rows() -> None:
+    weights = {"a": np.array([3.0, 1.0, 0.0])}
+    batch = _batch({"a": np.array([[0.5], [0.0], [0.9]]), "b": np.zeros((3, 1)), "whole": np.zeros((3, 1))}, {}, weights)
+    rows = _penalty("consistency", [{"task": "a"}, {"task": "b"}], batch).rows
+    assert np.asarray(rows.values)[:2].tolist() == [0.5, 0.0]  # the third does not count
+    assert np.asarray(rows.weights).tolist() == [3.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("penalty", ["covariance", "correlation"])
+def test_a_batch_statistic_is_under_row_weights_as_numpys_is(penalty: str) -> None:
+    draw = np.random.default_rng(0)
+    a, b = draw.normal(size=(2, 9, 1))
+    weight = draw.integers(0, 4, 9)
+    batch = _batch({"a": a, "b": b, "whole": a}, {}, {"a": weight.astype("float64")})
+    of = {"covariance": lambda x: np.cov(x, aweights=weight, ddof=0), "correlation": lambda x: np.corrcoef(np.repeat(x, weight, 1))}
+    expected = max(0.0, 0.9 - of[penalty](np.stack([a[:, 0], b[:, 0]]))[0, 1])
+    measured = _penalty(penalty, [{"task": "a"}, {"task": "b"}], batch, at_least=0.9)
+    assert float(measured.mean) == pytest.approx(expected, rel=1e-6)
+    assert float(measured.weight) == weight.sum()
 
 
 @pytest.mark.parametrize("nested", [1, 2])

@@ -1,0 +1,52 @@
+"""The plain Keras program with `compile` and `fit` alone, that a training in the service must equal: nothing of ours is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def fitted(
+    build_model: Callable[[], keras.Model],
+    x: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    batch_size: int,
+    epochs: int,
+    seed: int = 0,
+    **compiled: Any,
+) -> keras.Model:
+    """Return a model after `compile(**compiled)` and a `fit` of each epoch's rows in the documented order."""
+    keras.utils.set_random_seed(seed)
+    model = build_model()
+    model.compile(**compiled)
+    count = len(next(iter(x.values())) if isinstance(x, Mapping) else x)
+    for epoch in range(epochs):
+        order = np.random.default_rng([seed, epoch]).permutation(count)
+        given = [taken(part, order) for part in (x, y)]
+        weights = taken(sample_weight, order)
+        model.fit(*given, sample_weight=weights, batch_size=batch_size, epochs=1, shuffle=False, verbose=0)
+    return model
+
+
+def taken(part: Any, order: Any) -> Any:
+    """Return these rows of an array, or of each array of a dict."""
+    if part is None:
+        return None
+    if isinstance(part, Mapping):
+        return {name: array[order] for name, array in part.items()}
+    return part[order]
+
+
+def weighted_mean(values: NDArray[Any], weights: NDArray[Any] | None = None) -> float:
+    """Return sum(values * weights) / sum(weights), or the plain mean."""
+    if weights is None:
+        return float(np.mean(values))
+    return float(np.sum(values * weights) / np.sum(weights))
