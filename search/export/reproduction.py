@@ -182,6 +182,6 @@ def _note(obstacles: Sequence[str], needs: Sequence[str], left_out: Sequence[str
     if left_out:
         return f"model.compile(loss_weights=...) alone leaves out: {', '.join([*left_out, *schedules])}.{named} {apply}"
     if needs:
-        made = "{name: keras.losses.deserialize(config) for name, config in best['losses'].items()}"
-        return f"model.compile(loss={made}, loss_weights=best['loss_weights']) trains what was tuned.{named}"
+        made = "each config in best['losses'] through keras.losses.deserialize"
+        return f"model.compile(loss=..., loss_weights=best['loss_weights']) trains what was tuned, with {made}.{named}"
     return "model.compile(loss_weights=best['loss_weights']) trains what was tuned."
