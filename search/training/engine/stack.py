@@ -35,12 +35,14 @@ Arrays = Sequence[NDArray[Any]]
 class Differentiated(NamedTuple):
     """A step of all settings before the optimizer: gradients by variable, the terms [K, terms], and the state after it.
 
-    `norms` are those of the terms' gradients by the shared layer, [K, terms], where they were asked for.
+    `assigned` are the new values of the trainable variables that layers assigned in their calls. `norms` are those of the terms'
+    gradients by the shared layer, [K, terms], where they were asked for.
     """
 
     gradients: list[Any]
     terms: Tensor
     state: list[Tensor]
+    assigned: list[Tensor]
     norms: Tensor | None
 
 
@@ -180,7 +182,9 @@ class Stack:
         Returns the unweighted terms [K, terms], and the norms of their gradients by the variables at `shared`, if any, [K, terms].
         """
         differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
-        gradients, terms, state, norms = differentiate(rows, self._mapped(knobs), shared)
+        gradients, terms, state, assigned, norms = differentiate(rows, self._mapped(knobs), shared)
+        for place, value in zip(self._form.assigned, assigned, strict=True):
+            self.trainable[place].update(value)
         give(self.optimizer, self._optimizer_numbers(knobs))
         self.optimizer.apply(self._clip(gradients), self._variables)
         self._constrain()
@@ -195,26 +199,26 @@ class Stack:
     def _gradients_of_sum(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
         """Return the gradients of the sum of all totals, which are each setting's own."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
             step = self._step(rows, *values)
-            return step.total, step.terms, self._form.split(step.state)
+            return step.total, step.terms, self._form.split(step.state), self._assigned(step)
 
         trainable, state = self._values()
         with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
             tape.watch(trainable)
-            totals, terms, after = self._strategy.over(one, (trainable, state, knobs), self.size)
+            totals, terms, after, assigned = self._strategy.over(one, (trainable, state, knobs), self.size)
             total = tf.reduce_sum(totals)
             sums = tf.unstack(tf.reduce_sum(terms, axis=0)) if shared else []
         gradients = tape.gradient(total, trainable)
         norms = gradient_norms(tape, sums, [trainable[place] for place in shared], self.size) if shared else None
         if self._strategy.stacks:
             gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
-        return Differentiated(gradients, terms, after, norms)
+        return Differentiated(gradients, terms, after, assigned, norms)
 
     def _gradients_apart(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
         """Return each setting's gradients, taken one by one so that those by rows stay rows; else as `_gradients_of_sum`."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[dict[str, Any], Tensor, list[Tensor], list[Tensor]]:
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Any, ...]:
             with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
                 tape.watch(values[0])
                 step = self._step(rows, *values)
@@ -222,14 +226,17 @@ class Stack:
             norms = [gradient_norms(tape, each, [values[0][place] for place in shared], 1)[0]] if shared else []
             gradients = zip(tape.gradient(step.total, values[0]), self.trainable, strict=True)
             parts = {str(i): gradient_parts(each, stacked) for i, (each, stacked) in enumerate(gradients) if each is not None}
-            return parts, step.terms, self._form.split(step.state), norms
+            return parts, step.terms, self._form.split(step.state), self._assigned(step), norms
 
-        parts, terms, after, norms = self._strategy.over(one, (*self._values(), knobs), self.size)
+        parts, terms, after, assigned, norms = self._strategy.over(one, (*self._values(), knobs), self.size)
         gradients = [stacked.gradient(parts.get(str(i))) for i, stacked in enumerate(self.trainable)]
-        return Differentiated(gradients, terms, after, norms[0] if norms else None)
+        return Differentiated(gradients, terms, after, assigned, norms[0] if norms else None)
 
     def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], knobs: Knobs) -> Step:
         return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), knobs)
+
+    def _assigned(self, step: Step) -> list[Tensor]:
+        return [step.trainable[place] for place in self._form.assigned]
 
     def _mapped(self, knobs: Knobs) -> Knobs:
         """Return the knobs as the strategy maps them."""

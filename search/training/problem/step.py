@@ -16,11 +16,12 @@ from search.training.problem.workload import DeviceRows
 
 
 class Step(NamedTuple):
-    """A batch's total loss (a scalar), the unweighted terms [terms], and the model's state after it."""
+    """A batch's total loss (a scalar), the unweighted terms [terms], and the model's variables after it; see `Passed`."""
 
     total: Tensor
     terms: Tensor
     state: list[Tensor]
+    trainable: Sequence[Tensor]
 
 
 def weighted_step(
@@ -42,7 +43,7 @@ def weighted_step(
         values.append(value)
     for loss in passed.losses:
         total += tf.cast(tf.reduce_sum(loss), weights.dtype)
-    return Step(total, tf.stack(values), passed.state)
+    return Step(total, tf.stack(values), passed.state, passed.trainable)
 
 
 def training_batch(
@@ -89,6 +90,6 @@ def _run(
     passed = network(trainable, state, rows.inputs, training)
 
     def again(x: Any, active: Tensor | None) -> Tensors:
-        return network.outputs(trainable, passed.state, x, training, active)
+        return network.outputs(passed.trainable, passed.state, x, training, active)
 
     return problem.batch(rows, passed, again, arguments), passed
