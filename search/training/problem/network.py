@@ -11,6 +11,7 @@ import tensorflow as tf
 from search.errors import Refused
 from search.training.problem.batch import Tensor, Tensors, gate
 from search.training.problem.keras_private import drawing_from, takes_training
+from search.training.problem.keras_settings import kept
 from search.workloads.data import INPUT
 
 
@@ -46,7 +47,7 @@ class Network:
         """Run the model on the values given for its variables; nothing is changed in place."""
         given = dict(zip(map(id, self.trainable), trainable, strict=True))
         mapping = [*zip(self.trainable, trainable, strict=True), *zip(self.state, state, strict=True)]
-        with drawing_from(self._generator), _Values(mapping, given) as values:
+        with kept(), drawing_from(self._generator), _Values(mapping, given) as values:
             arguments = {"training": training} if self._training_argument else {}
             outputs = self.model(self._as_taken(x), **arguments)
             losses = list(self.model.losses)
