@@ -168,11 +168,11 @@ class TrainingChild:
 
 
 def problem_key(definition: StudyDefinition) -> str:
-    """Return what decides a problem's graphs: workload, terms without their weights, metrics, optimizer and batch size."""
+    """Return what decides a problem's graphs and starts: all but weights, seeds, epochs and the objective."""
     parts = definition.model_dump(mode="json", include={"workload", "tasks", "penalties"})
     for part in (*parts["penalties"], *(loss for task in parts["tasks"] for loss in task["losses"])):
         part.pop("weight")
-    training = definition.training.model_dump(mode="json", include={"optimizer", "batch_size"})
+    training = definition.training.model_dump(mode="json", include={"optimizer", "batch_size", "initial_weights"})
     return json.dumps([parts, training], sort_keys=True)
 
 
