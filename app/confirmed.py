@@ -27,7 +27,8 @@ def verdict_of(session: Session, study: StudyRecord) -> Verdict | None:
     if is_pareto(objective):  # by the same compromise as the plan chose its finalists
         objective = scored_objective(objective, recalled(session, study, definition))
         candidates = [replace(each, trial=valued(objective, each.trial)) for each in candidates]
-    return judge(objective, candidates, answers.anchors_of(session, study.id))
+    fixed_start = definition.training.initial_weights == "fixed"
+    return judge(objective, candidates, answers.anchors_of(session, study.id), fixed_start=fixed_start)
 
 
 def candidates_of(session: Session, study: StudyRecord) -> list[Candidate]:

@@ -25,6 +25,8 @@ from storage.records import AnchorRecord, Measured, Role, TrialRecord, Values
 
 LEVEL = 0.99
 
+FIXED_START = "every training started from the same weights, so this covers the order of rows alone"
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -137,10 +139,12 @@ class Verdict:
     sentence: str
 
 
-def judge(objective: Objective, candidates: Sequence[Candidate], known: Sequence[AnchorRecord] = ()) -> Verdict | None:
+def judge(
+    objective: Objective, candidates: Sequence[Candidate], known: Sequence[AnchorRecord] = (), *, fixed_start: bool = False
+) -> Verdict | None:
     """Return the verdict over candidates that were trained on the same seeds, or None where there is no finalist to judge.
 
-    `known` are the anchors of the search, for what was not confirmed.
+    `known` are the anchors of the search, for what was not confirmed. `fixed_start`: every training started from the same weights.
     """
     competing = [candidate for candidate in candidates if not candidate.is_reference]
     finalists = [candidate for candidate in competing if not candidate.is_baseline and len(candidate.measured) >= 2]
@@ -166,7 +170,7 @@ def judge(objective: Objective, candidates: Sequence[Candidate], known: Sequence
         constraints=held,
         anchors=found,
         optimism=(math.nan if winner.trial.value is None else winner.trial.value) - values[winner.name].mean,
-        sentence=_sentence(winner, intervals, values, split, held),
+        sentence=_sentence(winner, intervals, values, split, held, fixed_start),
     )
 
 
@@ -245,10 +249,16 @@ def _metrics(candidate: Candidate, split: str) -> dict[str, Spread]:
 
 
 def _sentence(
-    winner: Candidate, intervals: Sequence[Interval], values: Mapping[str, Spread], split: str, held: Sequence[Held]
+    winner: Candidate,
+    intervals: Sequence[Interval],
+    values: Mapping[str, Spread],
+    split: str,
+    held: Sequence[Held],
+    fixed_start: bool,
 ) -> str:
     constraints = "".join(f"; {each}" for each in held)
-    return f"{winner.name} {_compared(winner, intervals, values, split)}{constraints}."
+    start = f"; {FIXED_START}" if fixed_start else ""
+    return f"{winner.name} {_compared(winner, intervals, values, split)}{constraints}{start}."
 
 
 def _compared(winner: Candidate, intervals: Sequence[Interval], values: Mapping[str, Spread], split: str) -> str:

@@ -330,6 +330,12 @@ class Training(Strict):
     report_every: Annotated[int, Field(strict=True, ge=1, le=MAX_EPOCHS)] = Field(
         default=1, description="Validate and report every so many epochs; the last one always."
     )
+    initial_weights: Literal["fresh", "fixed"] = Field(
+        default="fresh",
+        description="`fresh`: every seed has initial weights of its own; a workload whose build_model() gives the same under every "
+        "seed is refused. `fixed`: every training starts from the weights that build_model() gives under seed 0, as where a model "
+        "is read from a file; seeds then decide the order of rows alone, and that is all that intervals over seeds cover.",
+    )
 
 
 class StudyDefinition(Strict):

@@ -31,7 +31,7 @@ WIDTH = 128
 """Characters of a line of comment."""
 
 OWN_NAMES = re.compile(
-    r"argparse|bind|keras|main|measured|np|probabilities|scored|split|steelyard|taken|told|train|weights|workload|[A-Z_]+"
+    r"argparse|bind|keras|main|measured|np|probabilities|scored|split|started|steelyard|taken|told|train|weights|workload|[A-Z_]+"
 )
 """Names of the file's own, which an import may not take."""
 
@@ -108,6 +108,8 @@ def _study(best: Mapping[str, Any]) -> list[str]:
     confirmation = best.get("confirmation") or {}
     seeds = list(confirmation.get("seeds") or best["seeds"])
     lines = [assigned("SEEDS", seeds), *_epochs(best), f"BATCH_SIZE = {best['training']['batch_size']}"]
+    if _starts_alike(best):
+        lines.append("START = []")
     stated = _stated(best)
     if stated is not None:
         split = confirmation["split"]
@@ -153,6 +155,14 @@ def _short(value: float) -> float:
     return float(f"{value:.8g}")
 
 
+def _starts_alike(best: Mapping[str, Any]) -> bool:
+    return bool(best["training"].get("initial_weights") == "fixed")
+
+
+def _begin(best: Mapping[str, Any]) -> str:
+    return text.FIXED if _starts_alike(best) else text.FRESH
+
+
 def _range(best: Mapping[str, Any]) -> str:
     return "EPOCHS[seed]" if (best.get("confirmation") or {}).get("epochs") else "EPOCHS"
 
@@ -178,7 +188,7 @@ def _plain(best: Mapping[str, Any], source: Source) -> Kind | None:
         imports=[],
         constants=[assigned("LOSSES", losses[0]), assigned("LOSS_WEIGHTS", losses[1]), assigned("workload", _made(best, source))],
         functions=[
-            text.PLAIN_TRAIN.substitute(compile=compile_call, epochs=_range(best)),
+            text.PLAIN_TRAIN.substitute(begin=_begin(best), compile=compile_call, epochs=_range(best)),
             text.PLAIN_MEASURED.substitute(values=measured),
             *([text.PROBABILITIES] if "probabilities(" in measured else []),
         ],
@@ -214,7 +224,9 @@ def _applied(best: Mapping[str, Any], source: Source) -> Kind:
         ],
         functions=[
             *([text.WEIGHTS] if weighted else []),
-            text.APPLIED_TRAIN.substitute(epochs=_range(best), **(weigh if weighted else dict.fromkeys(weigh, ""))),
+            text.APPLIED_TRAIN.substitute(
+                begin=_begin(best), epochs=_range(best), **(weigh if weighted else dict.fromkeys(weigh, ""))
+            ),
             text.APPLIED_MEASURED,
         ],
     )

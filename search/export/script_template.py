@@ -16,17 +16,37 @@ def taken(part, rows):
         return {name: np.asarray(array)[rows] for name, array in part.items()}
     return np.asarray(part)[rows]'''
 
-PLAIN_TRAIN = Template('''\
+FRESH = '''\
 def train(seed):
     """Return a model trained under a seed: that decides its initial weights, and the order of rows in every epoch."""
     keras.utils.set_random_seed(seed)
-    model = workload.build_model()
+    model = workload.build_model()'''
+
+FIXED = '''\
+def started(model):
+    """Return the model where every training starts: build_model() may return one that has been trained by now."""
+    if not model.built:
+        model.predict(taken(split("train")[0], slice(0, 1)), verbose=0)  # makes its weights
+    if not START:
+        START.extend(variable.numpy() for variable in model.variables)
+    for variable, value in zip(model.variables, START):
+        variable.assign(value)
+    return model
+
+
+def train(seed):
+    """Return a model trained under a seed: that decides the order of rows in every epoch. All start from the same weights."""
+    keras.utils.set_random_seed(0)
+    model = started(workload.build_model())'''
+
+PLAIN_TRAIN = Template("""\
+$begin
     $compile
     x, y = split("train")[:2]
     for epoch in range($epochs):
         order = np.random.default_rng([seed, epoch]).permutation(len(next(iter(y.values()))))
         model.fit(taken(x, order), taken(y, order), batch_size=BATCH_SIZE, epochs=1, shuffle=False, verbose=0)
-    return model''')
+    return model""")
 
 PLAIN_MEASURED = Template('''\
 def measured(model, name):
@@ -47,17 +67,14 @@ def probabilities(logits):
     made = keras.ops.sigmoid(logits) if logits.shape[-1] == 1 else keras.ops.softmax(logits)
     return keras.ops.convert_to_numpy(made)'''
 
-APPLIED_TRAIN = Template('''\
-def train(seed):
-    """Return a model trained under a seed: that decides its initial weights, and the order of rows in every epoch."""
-    keras.utils.set_random_seed(seed)
-    model = workload.build_model()
+APPLIED_TRAIN = Template("""\
+$begin
     tuned = steelyard.apply(model, BEST, workload=workload)  # the same layers, trained by all that was tuned
     x, y = split("train")[:2]
     for epoch in range($epochs):
         order = np.random.default_rng([seed, epoch]).permutation(len(next(iter(y.values())) if isinstance(y, dict) else y))$weigh
         tuned.fit(taken(x, order), taken(y, order), ${weighted}batch_size=BATCH_SIZE, epochs=1, shuffle=False, verbose=0)
-    return model''')
+    return model""")
 
 WEIGHTS = '''\
 def weights(rows):

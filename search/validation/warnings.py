@@ -122,6 +122,15 @@ def _outside(known: Known, trials: int) -> Iterator[str]:
             yield f"{place}: current {weight.current:g} is not among what may be drawn, so the search cannot come back to it"
 
 
+def _alike(known: Known, trials: int) -> Iterator[str]:
+    search, training = known.parts.search, known.parts.training
+    if training is not None and training.initial_weights == "fixed" and search is not None and search.confirmation is not None:
+        yield (
+            "training.initial_weights: every training starts from the same weights, so what fresh seeds confirm covers the order "
+            "of rows alone, not what other initial weights would give"
+        )
+
+
 def _turned(known: Known, trials: int) -> Iterator[str]:
     for task in known.parts.tasks.values():
         for metric in task.metrics:
@@ -157,6 +166,7 @@ CAUTIONS = (
     _young,
     _unjudged,
     _unlearnt,
+    _alike,
     _turned,
     _unpublished,
 )

@@ -58,7 +58,10 @@ class Workload(Protocol):
     """What Steelyard calls. `losses`, `penalties`, `metrics` (dicts by name) and `Options` are optional."""
 
     def build_model(self) -> Any:
-        """Return a new, uncompiled `keras.Model` with named outputs. Called under the trial's seed."""
+        """Return a new, uncompiled `keras.Model` with named outputs. Called under the trial's seed, which it must not set itself.
+
+        What it sets of Keras for the whole process holds for this workload alone; every call finds what load_data() left.
+        """
 
     def load_data(self) -> Data | Mapping[str, Any]:
         """Return the rows. Called once per process and set of options; it must give the same rows each time."""

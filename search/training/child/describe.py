@@ -32,8 +32,9 @@ def described(name: str, opened: Opener) -> dict[str, Any]:
     description: dict[str, Any] = {**terms, "options": base.options_schema(source), "code": _code(name, source)}
     if not description["options"].get("required"):
         found = opened(name, {})
-        description |= _measured(found)
-        description["code"] |= _forms(found)
+        with found.settings.active():
+            description |= _measured(found)
+            description["code"] |= _forms(found)
     return {"name": name, "digest": digest_of(description), "description": description}
 
 

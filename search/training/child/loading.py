@@ -1,43 +1,40 @@
-"""Load a workload without letting it change what all workloads of this process share."""
+"""Load a workload with what its module sets of what a process shares: Keras's float type, seeds, and the like."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import keras
+from search.training.problem.keras_settings import KerasSettings, Snapshot
+from search.training.problem.workload import OpenedWorkload
+from search.workloads import base, registry
 
-from search.errors import Refused
-from search.workloads import registry
-
-_refusals: dict[str, Refused] = {}
-"""A module is only run once, so what was found then must be said again."""
+_after_import: dict[str, Snapshot] = {}
+"""What importing a module left, by its name: a module is run once, and every workload in it begins there."""
 
 
 def load(name: str) -> Any:
-    """Return the workload `name`: see `search.workloads.registry.load`.
+    """Return the workload `name`: see `search.workloads.registry.load`. What its module sets stays its own."""
+    return _loaded(name)[0]
 
-    Raises Refused where its module sets Keras's global float type, dtype policy or image format: other studies run in this process.
+
+def opened(name: str, options: Mapping[str, Any]) -> OpenedWorkload:
+    """Return the workload `name` with its rows and model, under settings of its own.
+
+    Raises Refused where it cannot be imported, made or run here.
     """
-    if name in _refusals:
-        raise _refusals[name]
-    before = _globals()
-    try:
-        found = registry.load(name)
-    finally:
-        changed = [what for what, value in _globals().items() if value != before[what]]
-        keras.config.set_floatx(before["floatx"])
-        keras.config.set_dtype_policy(before["dtype_policy"])
-        keras.config.set_image_data_format(before["image_data_format"])
-    if changed:
-        text = f"workload {name!r} sets Keras's global {' and '.join(changed)}, which other studies share: set dtypes on its layers"
-        _refusals[name] = Refused("unsupported_workload", text, registry.places()[name])
-        raise _refusals[name]
-    return found
+    source, settings = _loaded(name)
+    with settings.starting():
+        bound = base.bind(name, source, options)
+    return OpenedWorkload(bound, settings=settings)
 
 
-def _globals() -> dict[str, Any]:
-    return {
-        "floatx": keras.config.floatx(),
-        "dtype_policy": keras.config.dtype_policy().name,
-        "image_data_format": keras.config.image_data_format(),
-    }
+def _loaded(name: str) -> tuple[Any, KerasSettings]:
+    place = registry.places().get(name, "")
+    module = place.partition(":")[0]
+    settings = KerasSettings(_after_import.get(module))
+    with settings.starting():
+        source = registry.load(name)
+    _after_import[module] = settings.start
+    settings.require_supported(f"workload {name!r}", place)
+    return source, settings

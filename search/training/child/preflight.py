@@ -19,6 +19,7 @@ from search.definition.schema import Loss, Selector, StudyDefinition, Task
 from search.errors import Refused
 from search.names import listed, nearest
 from search.training.child.data_checks import cautions, refuse_unmeasurable
+from search.training.child.model_checks import require_assignments_as_fit, require_new_model
 from search.training.problem.batch import Batch, Tensor, shape_text
 from search.training.problem.keras_private import layers_of
 from search.training.problem.labels import has_class_ids
@@ -41,10 +42,13 @@ def preflight(problem: Problem, definition: StudyDefinition) -> list[str]:
     (finite? does its gradient reach the model?) and every metric (one number?).
     """
     require_trainable_as_fit(problem.opened.example.model)
+    if definition.training.initial_weights == "fresh":
+        require_new_model(problem.opened)
     made_optimizer(problem.optimizer)
     _names(problem, definition)
     refuse_unmeasurable(problem, definition)
     batch, trainable, tape = _first_batch(problem, definition.search.seed)
+    require_assignments_as_fit(problem)
     for i, task in enumerate(definition.tasks):
         for j, loss in enumerate(task.losses):
             _loss_shapes(f"tasks.{i}.losses.{j}", task, loss, problem, batch)

@@ -17,7 +17,7 @@ from search.definition.schema import StudyDefinition
 from search.errors import Refused
 from search.training.child.describe import described_all
 from search.training.child.engine_choice import Choice, choose
-from search.training.child.loading import load
+from search.training.child.loading import opened
 from search.training.child.preflight import preflight
 from search.training.child.protocol import (
     SECONDS_BETWEEN_PROGRESS,
@@ -34,7 +34,6 @@ from search.training.engine.stack import traces_made
 from search.training.interface import Ended, Engine, EpochReport
 from search.training.problem.problem import Problem
 from search.training.problem.workload import OpenedWorkload
-from search.workloads import base
 from search.workloads.blame import place_of, told
 from storage.records import Reason, TrialState
 
@@ -105,10 +104,11 @@ class TrainingChild:
         try:
             definition = StudyDefinition.model_validate(order["definition"])
             problem = self._problem(definition)
-            warnings = preflight(problem, definition)
-            choice = self._traced(definition, choose(definition, problem))
-            engine = self._engine(definition, choice.engine, choice.cohort_size)
-            initial = engine.initial_values(definition.search.seed, Report(self._channel, []))
+            with problem.opened.settings.active():
+                warnings = preflight(problem, definition)
+                choice = self._traced(definition, choose(definition, problem))
+                engine = self._engine(definition, choice.engine, choice.cohort_size)
+                initial = engine.initial_values(definition.search.seed, Report(self._channel, []))
             log.info("%s in cohorts of %d: %s", choice.engine, choice.cohort_size, choice.why)
         except (Exit, PeerGone):
             raise
@@ -139,8 +139,9 @@ class TrainingChild:
         report = Report(self._channel, [setting.number for setting in settings])
         try:
             definition = StudyDefinition.model_validate(order["definition"])
-            engine = self._engine(definition, order["engine"], int(order["cohort_size"]))
-            engine.train(settings, definition.training, report)
+            with self._problem(definition).opened.settings.active():
+                engine = self._engine(definition, order["engine"], int(order["cohort_size"]))
+                engine.train(settings, definition.training, report)
         except (Exit, PeerGone):
             raise
         except Exception as error:
@@ -150,26 +151,28 @@ class TrainingChild:
         self._channel.send({"is": "trained", "seconds": time.perf_counter() - began, "traces": traces_made()})
 
     def _problem(self, definition: StudyDefinition) -> Problem:
-        return self._problems.get(problem_key(definition), lambda: Problem(definition, self._workload(definition)))
+        return self._problems.get(problem_key(definition), lambda: self._made_problem(definition))
+
+    def _made_problem(self, definition: StudyDefinition) -> Problem:
+        opened = self._open(definition.workload.name, definition.workload.options)
+        with opened.settings.active():
+            return Problem(definition, opened)
 
     def _engine(self, definition: StudyDefinition, name: str, cohort_size: int) -> Engine:
         key = f"{name} {cohort_size} {problem_key(definition)}"
         return self._engines.get(key, lambda: made_engine(name, self._problem(definition), cohort_size))
 
-    def _workload(self, definition: StudyDefinition) -> OpenedWorkload:
-        return self._open(definition.workload.name, definition.workload.options)
-
     def _open(self, name: str, options: Mapping[str, Any]) -> OpenedWorkload:
         key = json.dumps([name, options], sort_keys=True)
-        return self._opened.get(key, lambda: OpenedWorkload(base.bind(name, load(name), options)))
+        return self._opened.get(key, lambda: opened(name, options))
 
 
 def problem_key(definition: StudyDefinition) -> str:
-    """Return what decides a problem's graphs: workload, terms without their weights, metrics, optimizer and batch size."""
+    """Return what decides a problem's graphs and starts: all but weights, seeds, epochs and the objective."""
     parts = definition.model_dump(mode="json", include={"workload", "tasks", "penalties"})
     for part in (*parts["penalties"], *(loss for task in parts["tasks"] for loss in task["losses"])):
         part.pop("weight")
-    training = definition.training.model_dump(mode="json", include={"optimizer", "batch_size"})
+    training = definition.training.model_dump(mode="json", include={"optimizer", "batch_size", "initial_weights"})
     return json.dumps([parts, training], sort_keys=True)
 
 

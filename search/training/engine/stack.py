@@ -35,14 +35,16 @@ Arrays = Sequence[NDArray[Any]]
 class Differentiated(NamedTuple):
     """A step of all settings before the optimizer: gradients by variable, the terms [K, terms], and the state after it.
 
-    `sums` are what the terms are the quotients of, (total, weight) [K, terms, 2]. `norms` are those of the terms' gradients by the
-    shared layer, [K, terms], where they were asked for.
+    `sums` are what the terms are the quotients of, (total, weight) [K, terms, 2]. `assigned` are the new values of the trainable
+    variables that layers assigned in their calls. `norms` are those of the terms' gradients by the shared layer, [K, terms], where
+    they were asked for.
     """
 
     gradients: list[Any]
     terms: Tensor
     sums: Tensor
     state: list[Tensor]
+    assigned: list[Tensor]
     norms: Tensor | None
 
 
@@ -187,6 +189,8 @@ class Stack:
         """
         differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
         done = differentiate(rows, self._mapped(knobs), shared)
+        for place, value in zip(self._form.assigned, done.assigned, strict=True):
+            self.trainable[place].update(value)
         give(self.optimizer, self._optimizer_numbers(knobs))
         self.optimizer.apply(self._clip(done.gradients), self._variables)
         self._constrain()
@@ -201,28 +205,26 @@ class Stack:
     def _gradients_of_sum(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
         """Return the gradients of the sum of all totals, which are each setting's own."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, Tensor, Tensor, list[Tensor], list[Tensor]]:
             step = self._step(rows, *values)
-            return step.total, step.terms, step.sums, self._form.split(step.state)
+            return step.total, step.terms, step.sums, self._form.split(step.state), self._assigned(step)
 
         trainable, state = self._values()
         with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
             tape.watch(trainable)
-            totals, terms, sums, after = self._strategy.over(one, (trainable, state, knobs), self.size)
+            totals, terms, sums, after, assigned = self._strategy.over(one, (trainable, state, knobs), self.size)
             total = tf.reduce_sum(totals)
             each_term = tf.unstack(tf.reduce_sum(terms, axis=0)) if shared else []
         gradients = tape.gradient(total, trainable)
         norms = gradient_norms(tape, each_term, [trainable[place] for place in shared], self.size) if shared else None
         if self._strategy.stacks:
             gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
-        return Differentiated(gradients, terms, sums, after, norms)
+        return Differentiated(gradients, terms, sums, after, assigned, norms)
 
     def _gradients_apart(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
         """Return each setting's gradients, taken one by one so that those by rows stay rows; else as `_gradients_of_sum`."""
 
-        def one(
-            values: tuple[list[Tensor], list[Tensor], Knobs],
-        ) -> tuple[dict[str, Any], Tensor, Tensor, list[Tensor], list[Tensor]]:
+        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Any, ...]:
             with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
                 tape.watch(values[0])
                 step = self._step(rows, *values)
@@ -230,14 +232,17 @@ class Stack:
             norms = [gradient_norms(tape, each, [values[0][place] for place in shared], 1)[0]] if shared else []
             gradients = zip(tape.gradient(step.total, values[0]), self.trainable, strict=True)
             parts = {str(i): gradient_parts(each, stacked) for i, (each, stacked) in enumerate(gradients) if each is not None}
-            return parts, step.terms, step.sums, self._form.split(step.state), norms
+            return parts, step.terms, step.sums, self._form.split(step.state), self._assigned(step), norms
 
-        parts, terms, sums, after, norms = self._strategy.over(one, (*self._values(), knobs), self.size)
+        parts, terms, sums, after, assigned, norms = self._strategy.over(one, (*self._values(), knobs), self.size)
         gradients = [stacked.gradient(parts.get(str(i))) for i, stacked in enumerate(self.trainable)]
-        return Differentiated(gradients, terms, sums, after, norms[0] if norms else None)
+        return Differentiated(gradients, terms, sums, after, assigned, norms[0] if norms else None)
 
     def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], knobs: Knobs) -> Step:
         return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), knobs)
+
+    def _assigned(self, step: Step) -> list[Tensor]:
+        return [step.trainable[place] for place in self._form.assigned]
 
     def _mapped(self, knobs: Knobs) -> Knobs:
         """Return the knobs as the strategy maps them."""

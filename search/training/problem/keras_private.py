@@ -90,6 +90,38 @@ def drawing_from(generator: Any) -> Iterator[None]:
         global_state.set_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR, before)
 
 
+# What Keras keeps for the whole process
+
+POLICY = "dtype_policy"
+
+
+def policy_kept() -> Any | None:
+    """Return the global dtype policy, or None where none has been set or asked for: it then follows the float type."""
+    return global_state.get_global_attribute(POLICY)
+
+
+def keep_policy(policy: Any | None) -> None:
+    """Set the global dtype policy to what `policy_kept` returned."""
+    global_state.set_global_attribute(POLICY, policy)
+
+
+def global_attributes() -> dict[str, Any]:
+    """Return all that Keras keeps for the process by name: policy, seed generator, names that are taken, ..."""
+    return _apart(vars(global_state.GLOBAL_STATE_TRACKER))
+
+
+def put_global_attributes(attributes: Mapping[str, Any]) -> None:
+    """Set all that Keras keeps for the process to what `global_attributes` returned; `clear_session()` is undone so."""
+    kept = vars(global_state.GLOBAL_STATE_TRACKER)
+    kept.clear()
+    kept.update(_apart(attributes))
+
+
+def _apart(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes with copies of those that Keras changes in place."""
+    return {name: copy(value) if isinstance(value, dict | list) else value for name, value in attributes.items()}
+
+
 # Losses, metrics and optimizers
 
 

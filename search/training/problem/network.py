@@ -11,15 +11,21 @@ import tensorflow as tf
 from search.errors import Refused
 from search.training.problem.batch import Tensor, Tensors, as_columns, gate
 from search.training.problem.keras_private import drawing_from, takes_training
+from search.training.problem.keras_settings import kept
 from search.workloads.data import INPUT
 
 
 class Passed(NamedTuple):
-    """One forward pass: outputs by name, the state after it, and the model's own losses (regularisers, `add_loss`)."""
+    """One forward pass: outputs by name, the state after it, and the model's own losses (regularisers, `add_loss`).
+
+    `trainable`: the trainable variables' values after it, the very tensors that were given but for those that a layer assigned in
+    its call, as SpectralNormalization does. The optimizer goes on from these.
+    """
 
     outputs: Tensors
     state: list[Tensor]
     losses: list[Tensor]
+    trainable: Sequence[Tensor] = ()
 
 
 class Network:
@@ -43,15 +49,16 @@ class Network:
 
     def __call__(self, trainable: Sequence[Tensor], state: Sequence[Tensor], x: Any, training: bool) -> Passed:
         """Run the model on the values given for its variables; nothing is changed in place."""
+        given = dict(zip(map(id, self.trainable), trainable, strict=True))
         mapping = [*zip(self.trainable, trainable, strict=True), *zip(self.state, state, strict=True)]
-        with drawing_from(self._generator), keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+        with kept(), drawing_from(self._generator), _Values(mapping, given) as values:
             arguments = {"training": training} if self._training_argument else {}
             outputs = self.model(self._as_taken(x), **arguments)
             losses = list(self.model.losses)
-        after = [scope.get_current_value(variable) for variable in self.state]
+        after = [[values.get_current_value(variable) for variable in part] for part in (self.state, self.trainable)]
         named = named_outputs(self.model, outputs)
         self.rank_one = frozenset(name for name, output in named.items() if len(output.shape) == 1)
-        return Passed(as_columns(named), after, losses)
+        return Passed(as_columns(named), after[0], losses, after[1])
 
     def outputs(
         self, trainable: Sequence[Tensor], state: Sequence[Tensor], x: Any, training: bool, active: Tensor | None
@@ -62,6 +69,26 @@ class Network:
 
     def _as_taken(self, x: Any) -> Any:
         return x[INPUT] if self._single_input and isinstance(x, Mapping) else x
+
+
+class _Values(keras.StatelessScope):  # type: ignore[misc]
+    """The values of a network's variables during a pass; what a layer assigns to one is its value from then on.
+
+    As under `fit`, an assignment passes no gradient on to what was assigned, and a gradient by the value that is read afterwards is
+    one by the variable. `given` are the trainable variables' values before the pass, by the variable's id.
+    """
+
+    def __init__(self, mapping: Sequence[tuple[Any, Tensor]], given: Mapping[int, Tensor]) -> None:
+        super().__init__(state_mapping=mapping, collect_losses=True)
+        self._given = given
+
+    def add_update(self, update: tuple[Any, Tensor]) -> None:
+        variable, value = update
+        value = tf.stop_gradient(value)
+        if id(variable) in self._given:
+            before = self._given[id(variable)]
+            value += before - tf.stop_gradient(before)  # exactly 0, with the gradient of `before`
+        super().add_update((variable, value))
 
 
 def named_outputs(model: Any, outputs: Any) -> dict[str, Tensor]:

@@ -34,6 +34,7 @@ class Problem:
         self.opened = opened
         self.batch_size = definition.training.batch_size
         self.optimizer = definition.training.optimizer
+        self._starts_alike = definition.training.initial_weights == "fixed"
         self.terms = term_functions(definition.tasks, definition.penalties, opened.workload)
         metrics = metric_functions(definition.tasks, opened.workload, self.terms)
         self.row_metrics = tuple(metric for metric in metrics if isinstance(metric, RowMean))
@@ -84,8 +85,8 @@ class Problem:
         return -(-self.count(split) // self.batch_size)
 
     def network(self, seed: int) -> Network:
-        """Return a new model with the initial weights of `seed`."""
-        return self.opened.network(seed)
+        """Return a model with the initial weights of `seed`; with those of seed 0 where all trainings start alike."""
+        return self.opened.network(0 if self._starts_alike else seed)
 
     def example_rows(self, count: int = 2) -> DeviceRows:
         """Return the first `count` training rows, and a batch of each point set."""

@@ -20,13 +20,15 @@ class Step(NamedTuple):
     """A training step before the optimizer.
 
     total: the batch's total loss, a scalar. terms: the unweighted terms of the batch [terms], 0 where nothing in it counts.
-    sums: what they are the quotients of, (total, weight) [terms, 2]; see `reduction.TermValue`. state: the model's after the pass.
+    sums: what they are the quotients of, (total, weight) [terms, 2]; see `reduction.TermValue`. state, trainable: the model's
+    variables after the pass; see `Passed`.
     """
 
     total: Tensor
     terms: Tensor
     sums: Tensor
     state: list[Tensor]
+    trainable: Sequence[Tensor]
 
 
 def weighted_step(
@@ -50,7 +52,7 @@ def weighted_step(
         sums.append(_sums(measured, weights.dtype))
     for loss in passed.losses:
         total += tf.cast(tf.reduce_sum(loss), weights.dtype)
-    return Step(total, tf.stack(values), tf.stack(sums), passed.state)
+    return Step(total, tf.stack(values), tf.stack(sums), passed.state, passed.trainable)
 
 
 def training_batch(
@@ -101,6 +103,6 @@ def _run(
     passed = network(trainable, state, rows.inputs, training)
 
     def again(x: Any, active: Tensor | None) -> Tensors:
-        return network.outputs(trainable, passed.state, x, training, active)
+        return network.outputs(passed.trainable, passed.state, x, training, active)
 
     return problem.batch(rows, passed, again, arguments), passed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
@@ -12,9 +13,10 @@ import tensorflow as tf
 from search.errors import Refused
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.keras_private import layers_of, make_variables
+from search.training.problem.keras_settings import KerasSettings, keeping
 from search.training.problem.network import Network
 from search.training.problem.seeding import build_under
-from search.workloads.base import Bound
+from search.workloads.base import TERM_KINDS, Bound
 from search.workloads.blame import place_of, told
 from search.workloads.data import INPUT, Loaded, Rows, read
 
@@ -33,34 +35,41 @@ class DeviceRows(NamedTuple):
 class OpenedWorkload:
     """Model and rows of a workload with its options; what is refused of them is refused here.
 
-    `outputs` are the model's by name, as tensors of a few rows.
+    `outputs` are the model's by name, as tensors of a few rows. `settings` are what its code set of what a process shares: they
+    must be active wherever its model is traced, trained or measured.
     """
 
-    def __init__(self, workload: Bound, seed: int = 0) -> None:
-        self.workload = workload
-        self.loaded: Loaded = read(called("load_data", workload.load_data))
+    def __init__(self, workload: Bound, seed: int = 0, settings: KerasSettings | None = None) -> None:
+        self.settings = settings or KerasSettings()
+        self.workload = _keeping_settings(workload)
+        with self.settings.starting():
+            self.loaded: Loaded = read(called("load_data", workload.load_data))
+        self.settings.require_supported("load_data()", "load_data")
         self.single_input = self.loaded.train.single_input
-        self._inputs = _tensors(self.loaded.train.inputs, EXAMPLE_ROWS)
+        self._few = {name: x[:EXAMPLE_ROWS] for name, x in self.loaded.train.inputs.items()}
         self.example = self.network(seed)
-        self.outputs: Tensors = called("build_model", lambda: self._run(self.example))
+        self.settings.require_supported("build_model()", "build_model")
+        with self.settings.active():
+            self.outputs: Tensors = called("build_model", lambda: self._run(self.example))
         if len(self.outputs) == 1:
             self.loaded = self.loaded.with_target_named(next(iter(self.outputs)))
         self._on_device: dict[str, DeviceRows] = {}
 
     def network(self, seed: int) -> Network:
         """Return a new model with the initial weights of `seed`. Raises Refused where the user's code fails."""
-        model, generator = called("build_model", lambda: build_under(seed, self.workload.build_model))
-        if not isinstance(model, keras.Model):
-            kind = type(model).__name__
-            raise Refused("bad_model", f"build_model() should return a new keras.Model, got a {kind}", "build_model")
-        self._build(model)
-        return Network(model, generator, self.single_input)
+        with self.settings.building():
+            model, generator = called("build_model", lambda: build_under(seed, self.workload.build_model))
+            if not isinstance(model, keras.Model):
+                kind = type(model).__name__
+                raise Refused("bad_model", f"build_model() should return a new keras.Model, got a {kind}", "build_model")
+            self._build(model)
+            return Network(model, generator, self.single_input)
 
     def _build(self, model: Any) -> None:
         """Make the variables of a model that has none before its first call, as `fit` does: without running it."""
         if all(layer.built for layer in layers_of(model)):
             return
-        called("build_model", lambda: make_variables(model, self._inputs, INPUT if self.single_input else None))
+        called("build_model", lambda: make_variables(model, _tensors(self._few), INPUT if self.single_input else None))
 
     def rows(self, split: str) -> DeviceRows:
         """Return a split's tensors, made when first asked for: test rows are not, as long as nothing is confirmed.
@@ -68,7 +77,8 @@ class OpenedWorkload:
         The arrays of its inputs are let go then; targets stay, for checks.
         """
         if split not in self._on_device:
-            self._on_device[split] = _on_device(self.loaded.splits[split], self.loaded)
+            with self.settings.active():
+                self._on_device[split] = _on_device(self.loaded.splits[split], self.loaded)
             self.loaded = self.loaded.without_inputs(split)
         return self._on_device[split]
 
@@ -81,7 +91,7 @@ class OpenedWorkload:
     def _run(self, network: Network) -> Tensors:
         values = [tf.convert_to_tensor(variable) for variable in network.variables]
         trained = len(network.trainable)
-        return network(values[:trained], values[trained:], self._inputs, training=False).outputs
+        return network(values[:trained], values[trained:], _tensors(self._few), training=False).outputs
 
 
 def _on_device(rows: Rows, loaded: Loaded) -> DeviceRows:
@@ -92,10 +102,16 @@ def _on_device(rows: Rows, loaded: Loaded) -> DeviceRows:
     return DeviceRows(_tensors(rows.inputs), _tensors(rows.targets), _tensors(weights), _tensors(points))
 
 
-def _tensors(arrays: Mapping[str, Any], count: int | None = None) -> dict[str, Tensor]:
-    """Return the arrays (or their first `count` rows) as tensors, floats in Keras's float type as `fit` has it."""
+def _keeping_settings(workload: Bound) -> Bound:
+    """Return the workload with terms and metrics that leave the process's settings as they were: none may change the next."""
+    terms: dict[str, Any] = {kind: {name: keeping(term) for name, term in getattr(workload, kind).items()} for kind in TERM_KINDS}
+    return replace(workload, **terms)
+
+
+def _tensors(arrays: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the arrays as tensors, floats in Keras's float type as `fit` has it."""
     floatx = keras.config.floatx()
-    return {name: tf.constant(np.asarray(x[:count], floatx) if x.dtype.kind == "f" else x[:count]) for name, x in arrays.items()}
+    return {name: tf.constant(np.asarray(x, floatx) if x.dtype.kind == "f" else x) for name, x in arrays.items()}
 
 
 def called(what: str, function: Callable[[], Any]) -> Any:

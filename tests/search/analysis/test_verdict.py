@@ -73,6 +73,16 @@ def test_a_difference_within_noise_is_said_plainly() -> None:
     assert not verdict.intervals[0].above_zero
 
 
+def test_what_trainings_from_the_same_weights_cover_is_said() -> None:
+    candidates = [candidate(1, [0.9, 0.8]), candidate(0, [0.7, 0.9], rule="equal")]
+    free, fixed = judge(OBJECTIVE, candidates), judge(OBJECTIVE, candidates, fixed_start=True)
+    assert free is not None
+    assert fixed is not None
+    told = "; every training started from the same weights, so this covers the order of rows alone."
+    assert fixed.sentence == free.sentence.removesuffix(".") + told
+    assert fixed.intervals == free.intervals
+
+
 def test_seeds_that_only_one_of_two_has_are_left_out_of_their_comparison() -> None:
     winner, other = candidate(1, [0.9, 0.8, 0.7]), candidate(0, [0.5, 0.5], rule="equal")
     interval = paired(winner, other, OBJECTIVE, "validation", 1)

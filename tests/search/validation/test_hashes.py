@@ -69,6 +69,7 @@ def test_what_does_not_change_the_search_does_not_change_the_hashes(document: Do
         ("objective.metrics.0.strategy", "optimize"),
         ("objective.epoch", "last"),
         ("search.space", "box"),
+        ("training.initial_weights", "fresh"),
     ],
 )
 def test_a_default_spelled_out_does_not_change_the_hashes(path: str, default: Any) -> None:
@@ -131,6 +132,7 @@ def test_any_changed_weight_changes_the_hash(path: str, value: Any) -> None:
         ("objective.metrics.0.utility", 2),
         ("objective.epoch", "best"),
         ("training.epochs", 11),
+        ("training.initial_weights", "fixed"),
         ("training.optimizer.config.learning_rate", 0.01),
     ],
 )

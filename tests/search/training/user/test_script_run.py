@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -113,6 +114,19 @@ def test_it_trains_and_measures_as_the_engine_does(place: ModuleType, build: Any
     assert ("LOSSES" in namespace) == plain
     measured = namespace["measured"](namespace["train"](5), "validation")
     assert set(measured) == set(stored)
+    assert measured == pytest.approx(stored, rel=1e-4)
+
+
+@pytest.mark.parametrize(("build", "plain"), [(_named, True), (Subclassed, True), (_listed, False)])
+def test_a_model_that_is_built_once_starts_anew_for_every_seed(place: ModuleType, build: Any, plain: bool) -> None:
+    place.build_model = lru_cache(build)
+    place.load_data = lambda: {"train": (X, Y), "validation": (X, Y)}
+    training = {"epochs": 3, "batch_size": 8, "initial_weights": "fixed"}
+    namespace, stored = _ran(place, study(TASKS, training=training), WEIGHTS)
+    place.build_model = lru_cache(build)  # the engine's has its own initial weights by now
+    assert ("LOSSES" in namespace) == plain
+    for seed in (4, 5):
+        measured = namespace["measured"](namespace["train"](seed), "validation")
     assert measured == pytest.approx(stored, rel=1e-4)
 
 

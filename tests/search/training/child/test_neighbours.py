@@ -1,0 +1,236 @@
+"""Workloads that one child trains one after another: what one sets for its process changes no number of another, in any order.
+
+Right numbers are those of plain Keras: what the workload calls, then `fit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+from tensorflow.python.framework import config as tf_config
+
+from search.training.child.server import TrainingChild
+from search.training.problem.keras_settings import KerasSettings
+from search.workloads import registry
+from search.workloads.base import bind
+from tests.search.training.scenes import study, task
+from tests.search.training.twins import Terms, TwinRun
+
+WEIGHTS = {"a.error": 1.0, "b.error": 0.3}
+EXACT = 1e-12
+ROUNDED = 2e-6
+
+random = np.random.default_rng(7)
+X = random.normal(size=(40, 4, 3))
+Y = {"a": random.normal(size=(40, 1)), "b": (random.random(size=(40, 1)) > 0.5).astype("float64")}
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass
+class Habit:
+    """A workload whose code sets something for the whole process while it loads rows, builds a model, or measures a term."""
+
+    in_load: Callable[[], Any] = _nothing
+    in_build: Callable[[], Any] = _nothing
+    in_loss: Callable[[], Any] = _nothing
+    losses: Mapping[str, Callable[..., Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.losses = {"own": self._own}
+
+    def load_data(self) -> Any:
+        self.in_load()
+        part = X, Y
+        return {"train": part, "validation": part}
+
+    def build_model(self) -> Any:
+        self.in_build()
+        inputs = keras.Input((4, 3))
+        pooled = keras.layers.GlobalAveragePooling1D()(inputs)  # over the axis that the image data format says
+        features = keras.layers.Dropout(0.2)(keras.layers.Dense(8, activation="tanh")(pooled))
+        outputs = {"a": keras.layers.Dense(1)(features), "b": keras.layers.Dense(1, activation="sigmoid")(features)}
+        return keras.Model(inputs, outputs)
+
+    def _own(self, batch: Any) -> Any:
+        self.in_loss()
+        return ops.mean(ops.square(ops.cast(batch.targets["a"], batch.outputs["a"].dtype) - batch.outputs["a"]))
+
+
+def _set_floatx() -> None:
+    keras.config.set_floatx("float64")
+
+
+HABITS: dict[str, Habit] = {
+    "none": Habit(),
+    "float type, in build": Habit(in_build=_set_floatx),
+    "float type, in load": Habit(in_load=_set_floatx),
+    "dtype policy, in build": Habit(in_build=lambda: keras.config.set_dtype_policy("float64")),
+    "image data format, in load": Habit(in_load=lambda: keras.config.set_image_data_format("channels_first")),
+    "epsilon, in build": Habit(in_build=lambda: keras.config.set_epsilon(0.3)),
+    "seeds, in load": Habit(in_load=lambda: keras.utils.set_random_seed(42)),
+    "TensorFlow's seed, in build": Habit(in_build=lambda: tf.random.set_seed(42)),
+    "clear_session, in build": Habit(in_build=keras.backend.clear_session),
+    "clear_session, in load": Habit(in_load=keras.backend.clear_session),
+    "determinism, in build": Habit(in_build=tf.config.experimental.enable_op_determinism),
+    "NumPy's errors, in load": Habit(in_load=lambda: np.seterr(all="raise")),
+}
+
+
+class Channel:
+    """Keeps what a child says."""
+
+    def __init__(self) -> None:
+        self.said: list[dict[str, Any]] = []
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.said.append(message)
+
+    def waiting(self) -> bool:
+        return False
+
+
+class Child:
+    """A training child in this process, with the workloads that it is given by name."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **workloads: Any) -> None:
+        monkeypatch.setattr(registry, "load", lambda name, environment=None: workloads[name])
+        monkeypatch.setattr(registry, "places", lambda environment=None: {name: f"{name}:Shop" for name in workloads})
+        self._channel = Channel()
+        self._child = TrainingChild(self._channel)  # type: ignore[arg-type]
+
+    def _definition(self, name: str, loss: str) -> dict[str, Any]:
+        tasks = [task("a", loss), task("b", "binary_crossentropy", ["mae"])]
+        definition = study(tasks, training={"epochs": 2, "batch_size": 16}, workload={"name": name})
+        return definition.model_dump(mode="json", exclude={"schema_"})
+
+    def prepared(self, name: str, loss: str = "mean_squared_error") -> dict[str, Any]:
+        self._child.obey({"do": "prepare", "definition": self._definition(name, loss)})
+        return self._channel.said[-1]
+
+    def trained(self, name: str, loss: str = "mean_squared_error") -> dict[str, float]:
+        """Return the numbers of the last epoch: of training by path, of validation by `validation ` and path."""
+        settings = [{"number": 0, "seed": 5, "weights": WEIGHTS}]
+        order = {"do": "train", "definition": self._definition(name, loss), "engine": "serial", "cohort_size": 1}
+        self._channel.said.clear()
+        self._child.obey({**order, "settings": settings})
+        epochs = [message for message in self._channel.said if message["is"] == "epoch"]
+        assert epochs, self._channel.said
+        train, validation = epochs[-1]["train"], epochs[-1]["validation"]
+        told = {**train, **{f"validation {path}": values for path, values in validation.items()}}
+        return {path: value for path, (value,) in told.items()}
+
+
+@cache
+def _by_fit(name: str) -> dict[str, float]:
+    """Return the terms of the last epoch as plain Keras has them: of training, and on the rows of validation."""
+    with KerasSettings().active():
+        epsilon = keras.config.epsilon
+        terms: Terms = {
+            "a.error": lambda y, p: ops.mean(keras.losses.mean_squared_error(ops.cast(y["a"], p["a"].dtype), p["a"])),
+            "b.error": lambda y, p: -ops.mean(_entropy(ops.cast(y["b"], p["b"].dtype), p["b"], epsilon())),
+        }
+        bound = bind("plain", HABITS[name], {})  # "adam": the optimizer is made after the model, as a program of one's own makes it
+        run = TwinRun(bound, terms, WEIGHTS, optimizer="adam", batch_size=16, epochs=2, seed=5, validate=True)
+        return {**run.train[-1], **{f"validation {path}": value for path, value in run.validation[-1].items()}}
+
+
+def _entropy(y: Any, p: Any, epsilon: float) -> Any:
+    p = ops.clip(p, epsilon, 1 - epsilon)
+    return y * ops.log(p) + (1 - y) * ops.log(1 - p)
+
+
+@pytest.fixture(scope="module")
+def innocent() -> dict[str, float]:
+    """What a workload that sets nothing has alone."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return Child(monkeypatch, innocent=Habit()).trained("innocent")
+
+
+def test_the_innocent_one_trains_as_under_fit(innocent: dict[str, float]) -> None:
+    expected = _by_fit("none")
+    assert {path: innocent[path] for path in expected} == pytest.approx(expected, abs=ROUNDED)
+
+
+FIRST = ("float type, in build", "image data format, in load", "clear_session, in build")
+"""Habits that are also tried as the first that a child trains; else it has trained an innocent workload before."""
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [*((name, False) for name in HABITS if name != "none"), *((name, True) for name in FIRST)]
+)
+def test_a_habit_is_trained_as_under_fit_and_its_neighbour_as_alone(
+    name: str, first: bool, innocent: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = Child(monkeypatch, habit=HABITS[name], innocent=Habit())
+    if not first:
+        assert child.trained("innocent") == innocent
+    trained = child.trained("habit")
+    expected = _by_fit(name)
+    tolerance = EXACT if "float type" in name else ROUNDED
+    assert {path: trained[path] for path in expected} == pytest.approx(expected, abs=tolerance)
+    assert child.trained("innocent") == innocent
+    assert child.trained("habit") == trained
+    assert (keras.config.floatx(), tf_config.is_op_determinism_enabled()) == ("float32", False)
+
+
+@pytest.mark.parametrize("setting", [_set_floatx, lambda: keras.config.set_epsilon(0.3), lambda: keras.utils.set_random_seed(9)])
+def test_what_a_loss_of_its_own_sets_changes_no_other_term(
+    setting: Callable[[], Any], innocent: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = Child(monkeypatch, habit=Habit(in_loss=setting), innocent=Habit())
+    trained = child.trained("habit", "own")
+    assert trained == pytest.approx(innocent, abs=ROUNDED)
+    assert child.trained("innocent") == innocent
+
+
+def test_mixed_precision_is_refused_of_the_workload_that_sets_it_alone(
+    innocent: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed = Habit(in_build=lambda: keras.mixed_precision.set_global_policy("mixed_float16"))
+    child = Child(monkeypatch, mixed=mixed, innocent=Habit())
+    reason = child.prepared("mixed")["reason"]
+    assert (reason["code"], reason["at"]) == ("unsupported_model", "build_model")
+    assert "mixed precision is not yet supported" in reason["message"]
+    assert child.prepared("innocent")["is"] == "prepared"
+    assert child.trained("innocent") == innocent
+
+
+@pytest.mark.parametrize(
+    ("called", "habit"),
+    [
+        ("tf.config.run_functions_eagerly", Habit(in_build=lambda: tf.config.run_functions_eagerly(True))),
+        ("keras.config.set_max_epochs", Habit(in_load=lambda: keras.config.set_max_epochs(1))),
+        (
+            "tf.experimental.numpy.experimental_enable_numpy_behavior",
+            Habit(in_build=tf.experimental.numpy.experimental_enable_numpy_behavior),
+        ),
+    ],
+)
+def test_what_changes_how_fit_trains_is_refused_by_name(
+    called: str, habit: Habit, innocent: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = Child(monkeypatch, habit=habit, innocent=Habit())
+    reason = child.prepared("habit")["reason"]
+    assert (reason["code"], reason["at"]) == ("unsupported_workload", "load_data" if "epochs" in called else "build_model")
+    assert f"calls {called}()" in reason["message"]
+    assert reason["message"].endswith("leave the call out")
+    assert child.trained("innocent") == innocent
+
+
+def test_a_description_is_of_the_workload_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = Child(monkeypatch, doubles=Habit(in_build=_set_floatx), innocent=Habit())
+    monkeypatch.setattr(registry, "names", lambda environment=None: ("doubles", "innocent"))
+    child._child.obey({"do": "describe"})
+    types = {each["name"]: each["description"]["outputs"]["a"]["dtype"] for each in child._channel.said[-1]["workloads"]}
+    assert types == {"doubles": "float64", "innocent": "float32"}
