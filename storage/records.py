@@ -1,6 +1,7 @@
 """Frozen values that leave the storage room: what the tables hold, without a session behind it.
 
-Rows (`storage.models`) never leave `storage`; these records do. Every time is aware and UTC. Numbers may be NaN or infinite.
+Rows (`storage.models`) never leave `storage`; these records do. Every time is aware and UTC. Numbers may be NaN or infinite; a NaN
+may be `UNDEFINED`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,19 @@ from typing import Any
 
 Values = Mapping[str, float]
 """Numbers by term or metric path."""
+
+
+class Undefined(float):
+    """A NaN that knows why it is one: the rows there are do not define the number (AUC of one class, a mean over no rows).
+
+    Every comparison, sort and mean takes it for the NaN that it is, and arithmetic gives a plain NaN. Ask with `isinstance`.
+    """
+
+    def __repr__(self) -> str:
+        return "undefined"
+
+
+UNDEFINED = Undefined("nan")
 
 
 class StudyState(StrEnum):

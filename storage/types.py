@@ -11,13 +11,16 @@ from typing import Any
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Row, Text
 from sqlalchemy.types import TypeDecorator
 
+from storage.records import UNDEFINED as UNDEFINED  # where nobody needs SQLAlchemy to have it
+from storage.records import Undefined as Undefined
+
 Id = BigInteger().with_variant(Integer, "sqlite")
 """A row's own number. SQLite grows only an INTEGER PRIMARY KEY by itself."""
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of whatever columns were selected."""
 
-NOT_FINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+NOT_FINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf, "undefined": UNDEFINED}
 """What stands in a `not_finite` column, and the number it means."""
 
 
@@ -84,6 +87,8 @@ def split_float(number: float | None) -> tuple[float | None, str | None]:
     """
     if number is None:
         return None, None
+    if isinstance(number, Undefined):
+        return None, "undefined"
     number = float(number)
     if math.isfinite(number):
         return number, None

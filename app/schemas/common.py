@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage import records
 from storage.records import Values
+from storage.types import split_float
 
-NotFiniteName = Literal["nan", "inf", "-inf"]
+NotFiniteName = Literal["nan", "inf", "-inf", "undefined"]
 Numbers = Annotated[dict[str, float | None], Field(examples=[{"digit.crossentropy": 0.21, "parity.crossentropy": None}])]
 """Numbers by term or metric path; null where `not_finite` names it."""
 
 NotFinite = Annotated[
     dict[str, NotFiniteName],
     Field(
-        description="The numbers that JSON cannot say: null in their place, and here by their place.",
-        examples=[{"metrics.validation.parity.crossentropy": "nan"}],
+        description="The numbers that JSON cannot say: null in their place, and here by their place. `undefined`: the rows there "
+        "are do not define it, such as an AUC where all are of one class, or any metric where no row has a label.",
+        examples=[{"metrics.validation.parity.crossentropy": "nan", "metrics.validation.parity.auc": "undefined"}],
     ),
 ]
 
@@ -49,10 +50,10 @@ class Split:
 
     def one(self, place: str, value: float | None) -> float | None:
         """Return the number, or None, noting at `place` what it was."""
-        if value is None or math.isfinite(value):
-            return value
-        self.not_finite[place] = "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-        return None
+        finite, kind = split_float(value)
+        if kind is not None:
+            self.not_finite[place] = cast(NotFiniteName, kind)
+        return finite
 
     def many(self, place: str, values: Values) -> dict[str, float | None]:
         """Return the numbers by path; the place of each is `place.path`."""

@@ -121,7 +121,7 @@ class TrialTable(Body):
         examples=[{"number": [0, 1], "objective": [0.91, None], "validation.digit.accuracy": [0.95, None]}],
     )
     not_finite: dict[str, dict[str, str]] = Field(
-        description="By column, then by index in it.", examples=[{"objective": {"1": "nan"}}]
+        description="By column, then by index in it: nan, inf, -inf or undefined.", examples=[{"objective": {"1": "nan"}}]
     )
     next_page_token: str
 
@@ -132,7 +132,7 @@ class Curve(Body):
     trial: int
     epochs: list[int]
     values: dict[str, list[float | None]] = Field(description="By path; null where an epoch has no finite number.")
-    not_finite: dict[str, dict[str, str]] = Field(description="By path, then by index in its list.")
+    not_finite: dict[str, dict[str, str]] = Field(description="By path, then by index in its list: nan, inf, -inf or undefined.")
 
 
 class Curves(Body):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from search.definition.schema import Objective
 from search.objective.anchors import is_resolved
 from search.objective.scoring import Score, best_epoch, counting_epoch, evaluate, is_pareto
-from storage.records import Measured, Moment, Outcome, Reason, TrialState, Values
+from storage.records import UNDEFINED, Measured, Moment, Outcome, Reason, TrialState, Values
 
 
 @dataclass
@@ -57,12 +57,16 @@ def _scored(ended: Outcome, score: Score, objective: Objective) -> Outcome:
 
 
 def unpacked(message: Mapping[str, Any]) -> dict[int, Measured]:
-    """Return an epoch message's numbers by trial."""
-    splits: dict[str, Mapping[str, list[float]]] = {split: message.get(split, {}) for split in ("train", "validation", "test")}
+    """Return an epoch message's numbers by trial; null is `UNDEFINED`."""
+    splits = {split: message.get(split, {}) for split in ("train", "validation", "test")}
     return {
-        number: Measured(**{split: {path: values[place] for path, values in told.items()} for split, told in splits.items()})
+        number: Measured(**{split: _at(told, place) for split, told in splits.items()})
         for place, number in enumerate(message["numbers"])
     }
+
+
+def _at(told: Mapping[str, Sequence[float | None]], place: int) -> dict[str, float]:
+    return {path: UNDEFINED if (value := values[place]) is None else value for path, values in told.items()}
 
 
 def unpacked_weights(message: Mapping[str, Any], moving: Collection[int]) -> dict[int, Values]:

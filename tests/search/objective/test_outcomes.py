@@ -9,7 +9,7 @@ import pytest
 
 from search.definition.schema import Objective
 from search.objective.outcomes import Curve, outcome, unpacked, unpacked_weights
-from storage.records import Measured, Moment, Reason, TrialState
+from storage.records import UNDEFINED, Measured, Moment, Reason, TrialState, Undefined
 
 ACCURACY = {"metric": "digit.accuracy", "direction": "maximize"}
 BOUND = {"metric": "parity.accuracy", "direction": "maximize", "strategy": "constraint", "at_least": 0.5}
@@ -131,6 +131,19 @@ def test_a_report_is_unpacked_by_trial() -> None:
         3: Measured({"a.x": 1.0}, {"a.x": 3.0, "a.m": 5.0}),
         7: Measured({"a.x": 2.0}, {"a.x": 4.0, "a.m": math.inf}),
     }
+
+
+def test_null_in_a_report_is_an_undefined_number() -> None:
+    message = {
+        "numbers": [3, 7],
+        "train": {"a.x": [1.0, None]},
+        "validation": {"a.m": [None, math.nan]},
+        "test": {"a.m": [None, 2.0]},
+    }
+    first, second = unpacked(message).values()
+    assert (first.train["a.x"], second.test["a.m"]) == (1.0, 2.0)
+    assert [first.validation["a.m"], first.test["a.m"], second.train["a.x"]] == [UNDEFINED] * 3  # the same object
+    assert not isinstance(second.validation["a.m"], Undefined)
 
 
 def test_weights_that_move_are_unpacked_by_trial() -> None:
