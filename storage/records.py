@@ -48,12 +48,16 @@ class TrialState(StrEnum):
     RUNNING = "RUNNING"  # in a cohort under a lease
     COMPLETE = "COMPLETE"  # trained to its last epoch
     PRUNED = "PRUNED"  # ended early as hopeless
-    FAILED = "FAILED"  # lost its process or raised, attempts used up
+    FAILED = "FAILED"  # lost its process or raised, attempts used up; or trained to its last epoch without an objective
     DIVERGED = "DIVERGED"  # a term became NaN or infinite
     CANCELLED = "CANCELLED"  # ended by the user
 
 
 TRIAL_ENDS = frozenset(TrialState) - {TrialState.WAITING, TrialState.RUNNING}
+
+
+NO_OBJECTIVE = "no_objective"
+"""Code of the reason of a FAILED trial that was trained to its last epoch, but whose objective is not finite. Its numbers stay."""
 
 
 class Role(StrEnum):
@@ -187,6 +191,12 @@ class TrialRecord:
     @property
     def ended(self) -> bool:
         return self.state in TRIAL_ENDS
+
+    @property
+    def trained(self) -> bool:
+        """Whether it was trained to its last epoch: it is COMPLETE, or FAILED for want of an objective alone."""
+        without = self.state is TrialState.FAILED and self.reason is not None and self.reason.code == NO_OBJECTIVE
+        return without or self.state is TrialState.COMPLETE
 
 
 @dataclass(frozen=True, slots=True)

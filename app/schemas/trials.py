@@ -80,7 +80,10 @@ class Trial(Body):
     cohort: int | None = Field(description="The trials with this number were trained together.")
     engine: str | None = Field(description="How it was trained: vectorized, unrolled or serial.")
     engine_why: str | None = Field(description="Why it was trained so.")
-    reason: Reason | None
+    reason: Reason | None = Field(
+        description="Why it ended so. `no_objective`: it was trained to its last epoch, but its objective is not finite (under "
+        "`pareto`: one of its metrics is not); the message names the metrics, and what was measured is kept."
+    )
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

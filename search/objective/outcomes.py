@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from search.definition.schema import Objective
 from search.objective.anchors import is_resolved
-from search.objective.scoring import Score, best_epoch, counting_epoch, evaluate, is_pareto
-from storage.records import UNDEFINED, Measured, Moment, Outcome, Reason, TrialState, Values
+from search.objective.scoring import Score, best_epoch, counting_epoch, evaluate, is_pareto, optimized
+from storage.records import NO_OBJECTIVE, UNDEFINED, Measured, Moment, Outcome, Reason, TrialState, Undefined, Values
 
 
 @dataclass
@@ -49,6 +50,37 @@ def outcome(
     if state is TrialState.PRUNED:
         return _scored(ended, scores[curve.epochs], objective)
     return _scored(ended, scores[counting_epoch(objective, scores)], objective)
+
+
+def judged(ended: Outcome, objective: Objective) -> Outcome:
+    """Return the outcome of a trial that may win: FAILED where it is complete but has no finite objective; it keeps its numbers.
+
+    Without a value a trial can neither win nor teach a sampler, and a study of such trials has no best. Under `pareto` that is one
+    with an optimised metric that is not finite. As long as the objective is relative to what is not measured yet nothing is judged.
+    """
+    if ended.state is not TrialState.COMPLETE or not ended.values:
+        return ended
+    message = _without_value(ended, objective)
+    return replace(ended, state=TrialState.FAILED, reason=Reason(NO_OBJECTIVE, message)) if message else ended
+
+
+def _without_value(ended: Outcome, objective: Objective) -> str | None:
+    """Return which of the optimised metrics are to blame that a complete trial has no finite objective; None where it has."""
+    paths = [entry.metric for entry in optimized(objective)]
+    odd = {path: value for path in paths if not math.isfinite(value := ended.values.get(path, math.nan))}
+    valued = ended.value is not None and math.isfinite(ended.value)
+    if valued or (is_pareto(objective) and not odd):
+        return None
+    if odd:
+        return f"{', '.join(f'{path} is {_named(value)}' for path, value in odd.items())} on validation"
+    kind = _named(math.nan if ended.value is None else ended.value)
+    return f"the {objective.aggregate or 'mean'} of {' and '.join(paths)} is {kind} on validation, though each is finite"
+
+
+def _named(value: float) -> str:
+    if isinstance(value, Undefined):
+        return "undefined"
+    return "not a number" if math.isnan(value) else "infinite" if value > 0 else "minus infinite"
 
 
 def _scored(ended: Outcome, score: Score, objective: Objective) -> Outcome:

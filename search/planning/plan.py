@@ -189,9 +189,8 @@ PHASES: tuple[Phase, ...] = (_baselines, _references, _suggestions, _confirmatio
 
 
 def _end(history: History) -> End:
-    """End the study: COMPLETE, or FAILED where not one search trial has a result."""
-    complete = history.count(roles=[Role.SEARCH], states=[TrialState.COMPLETE, TrialState.PRUNED])
-    if complete:
+    """End the study: COMPLETE, or FAILED where not one search trial is: then there is nothing that could be the best."""
+    if history.count(roles=[Role.SEARCH], states=[TrialState.COMPLETE]):
         return End(StudyState.COMPLETE)
     ends = {state: history.count(roles=[Role.SEARCH], states=[state]) for state in TrialState}
     told = ", ".join(f"{count} {state}" for state, count in ends.items() if count)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import Measurement, anchors, is_resolved, resolved
-from search.objective.outcomes import Curve, outcome
+from search.objective.outcomes import Curve, judged, outcome
 from storage import answers, curves, outcomes, trial_rows
 from storage.database import Session
 from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, StudyRecord, TrialRecord, TrialState
 from storage.study_rows import counted_moment
 
 SCORED = (Role.BASELINE, Role.SEARCH)
+"""Roles of the trials that may win. A reference has no objective, and what a confirmation is worth is told over all its seeds."""
 
 
 def objective_of(session: Session, study_id: int, definition: StudyDefinition) -> Objective:
@@ -44,7 +46,7 @@ def measurements(session: Session, study: StudyRecord, measured: Sequence[TrialR
     return [
         Measurement(trial.role, trial.rule, trial.seed, _at(session, study, trial).validation)
         for trial in measured
-        if trial.state is TrialState.COMPLETE
+        if trial.trained
     ]
 
 
@@ -53,14 +55,14 @@ def _at(session: Session, study: StudyRecord, trial: TrialRecord) -> Measured:
     return curves.measured(session, trial.id).get(moment, Measured())
 
 
-def score(session: Session, study: StudyRecord, definition: StudyDefinition, found: Sequence[AnchorRecord]) -> None:
+def score(session: Session, study: StudyRecord, definition: StudyDefinition, found: Sequence[AnchorRecord], now: datetime) -> None:
     """Keep anchors, and score by them every trial that has ended. The study is locked."""
     answers.keep_anchors(session, study.id, found)
     objective = resolved(definition.objective, found)
     ended = trial_rows.trials_of(session, study.id, roles=SCORED, states=[TrialState.COMPLETE])
-    outcomes.rescore(session, study, {trial.id: _rescored(session, trial, objective) for trial in ended})
+    outcomes.rescore(session, study, {trial.id: _rescored(session, trial, objective) for trial in ended}, now)
 
 
 def _rescored(session: Session, trial: TrialRecord, objective: Objective) -> Outcome:
     curve = Curve({each.epoch: Measured(each.train, each.validation) for each in curves.epochs_of(session, trial.id)})
-    return outcome(trial.number, curve, objective, trial.state, trial.reason, trial.epochs)
+    return judged(outcome(trial.number, curve, objective, trial.state, trial.reason, trial.epochs), objective)

@@ -137,7 +137,7 @@ def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, 
     """Ask the plan, and write down what it says: new trials, or the study's end."""
     step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
     if isinstance(step, Score):
-        score(session, study, definition, step.anchors)
+        score(session, study, definition, step.anchors, now)
         step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
     if isinstance(step, End):
         if step.state is StudyState.COMPLETE:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import pytest
 
 from search.definition.schema import Objective
+from search.objective import outcomes
 from search.objective.outcomes import Curve, outcome, unpacked, unpacked_weights
-from storage.records import UNDEFINED, Measured, Moment, Reason, TrialState, Undefined
+from storage.records import UNDEFINED, Measured, Moment, Outcome, Reason, TrialState, Undefined
 
 ACCURACY = {"metric": "digit.accuracy", "direction": "maximize"}
 BOUND = {"metric": "parity.accuracy", "direction": "maximize", "strategy": "constraint", "at_least": 0.5}
@@ -163,3 +164,72 @@ def test_a_trial_of_a_front_has_its_metrics_and_no_value_and_its_last_epoch_is_i
     ended = outcome(3, curve(0.1, 0.9, 0.8), front.model_copy(update={"aggregate": "pareto"}), TrialState.COMPLETE, None, 2)
     assert (ended.value, ended.values) == (None, {"digit.accuracy": 0.8, "parity.accuracy": 1.0})
     assert (ended.feasible, ended.best_epoch) == (True, 2)
+
+
+# Complete trials without an objective
+
+
+def complete(aggregate: str = "mean", **values: float) -> Outcome:
+    """Return the outcome of a complete trial of one epoch; `values` by the metric's last name, all of them to be maximised."""
+    objective = Objective.model_validate(
+        {"metrics": [{"metric": f"t.{name}", "direction": "maximize"} for name in values], "aggregate": aggregate}
+    )
+    found = Curve({1: Measured({"t.loss": 1.0}, {f"t.{name}": value for name, value in values.items()})})
+    return outcomes.judged(outcome(3, found, objective, TrialState.COMPLETE, None, 1), objective)
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "worst", "geometric_mean", "pareto"])
+def test_a_complete_trial_with_an_undefined_metric_is_failed_and_keeps_its_numbers(aggregate: str) -> None:
+    ended = complete(aggregate, acc=0.5, auc=UNDEFINED)
+    assert (ended.state, ended.reason) == (TrialState.FAILED, Reason("no_objective", "t.auc is undefined on validation"))
+    assert ended.values == {"t.acc": 0.5, "t.auc": UNDEFINED}
+    assert ended.measured[Moment.LAST].validation == {"t.acc": 0.5, "t.auc": UNDEFINED}
+    assert (ended.epochs, ended.best_epoch) == (1, 1)
+
+
+def test_every_metric_that_is_not_finite_is_named_for_what_it_is() -> None:
+    ended = complete(a=math.nan, b=math.inf, c=-math.inf, d=UNDEFINED, e=1.0)
+    assert ended.reason is not None
+    named = "t.a is not a number, t.b is infinite, t.c is minus infinite, t.d is undefined on validation"
+    assert ended.reason.message == named
+
+
+def test_an_aggregate_that_finite_metrics_do_not_have_is_named() -> None:
+    ended = complete("geometric_mean", a=-0.5, b=0.5)
+    told = "the geometric_mean of t.a and t.b is not a number on validation, though each is finite"
+    assert (ended.state, ended.reason) == (TrialState.FAILED, Reason("no_objective", told))
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "values"), [("mean", {"a": 0.5}), ("worst", {"a": 0.5, "b": math.inf}), ("pareto", {"a": 0.5})]
+)
+def test_a_trial_with_a_finite_objective_stays_complete(aggregate: str, values: dict[str, float]) -> None:
+    ended = complete(aggregate, **values)
+    assert (ended.state, ended.reason) == (TrialState.COMPLETE, None)
+
+
+def test_a_constraint_that_cannot_be_measured_is_missed_without_bound_and_fails_nobody() -> None:
+    objective = judged("last", ACCURACY, BOUND)
+    ended = outcome(0, curve(0.1, 0.9, parity=UNDEFINED), objective, TrialState.COMPLETE, None, 1)
+    assert outcomes.judged(ended, objective) == ended
+    assert (ended.value, ended.feasible, ended.violations) == (0.9, False, {"parity.accuracy": math.inf})
+
+
+@pytest.mark.parametrize("epoch", ["last", "best"])
+def test_only_the_epoch_that_counts_decides(epoch: str) -> None:
+    objective = judged(epoch)
+    ended = outcomes.judged(outcome(0, curve(0.1, 0.9, math.nan), objective, TrialState.COMPLETE, None, 2), objective)
+    assert ended.state is (TrialState.FAILED if epoch == "last" else TrialState.COMPLETE)
+
+
+def test_what_is_relative_is_not_judged_before_it_is_known() -> None:
+    bound = {**BOUND, "at_least": {"of": "equal"}}
+    objective = judged("last", ACCURACY, bound)
+    ended = outcomes.judged(outcome(0, curve(0.1, math.nan), objective, TrialState.COMPLETE, None, 1), objective)
+    assert (ended.state, ended.value) == (TrialState.COMPLETE, None)
+
+
+@pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.DIVERGED, TrialState.FAILED, TrialState.CANCELLED])
+def test_a_trial_that_ended_otherwise_keeps_its_end(state: TrialState) -> None:
+    ended = outcome(0, curve(0.1, math.nan), judged(), state, Reason("other", "why"), 1)
+    assert outcomes.judged(ended, judged()) == ended
