@@ -94,7 +94,7 @@ def export_jsonl(storage: Database, study: StudyRecord) -> Iterator[str]:
 
 
 def export_csv(storage: Database, study: StudyRecord, columns: Columns) -> Iterator[str]:
-    """Yield every trial as one line of CSV below a line of names; `nan`, `inf` and `-inf` as such."""
+    """Yield every trial as one line of CSV below a line of names; `nan`, `inf`, `-inf` and `undefined` as such."""
     yield _csv([columns.names])
     for page in _pages(storage, study):
         yield _csv([_cell(value) for value in columns.row(trial, measured)] for trial, measured in page)

@@ -31,8 +31,8 @@ from storage.study_rows import counted_moment
 
 MAX_COMPARED = 200
 FRONT = (
-    "trials: the complete search trials and baselines with fixed weights that keep all constraints and that no other such trial "
-    "beats in one optimised metric without losing in another"
+    "trials: the search trials and baselines with fixed weights that were trained to their last epoch, keep all constraints, and "
+    "that no other such trial beats in one optimised metric without losing in another"
 )
 CONFIRMED = "confirmed"
 CONFIRMED_RULE = (

@@ -113,7 +113,7 @@ class Client:
     ) -> Iterator[Trial]:
         """Iterate over the study's trials, fetched page by page.
 
-        `order_by` is `number`, `objective` or any metric's path, with `-` in front for descending; NaN and inf come last.
+        `order_by` is `number`, `objective` or any metric's path, with `-` in front for descending; what is not finite comes last.
         """
         query = {"state": state, "role": role, "order_by": order_by, "page_size": page_size}
         return cast(Iterator[Trial], self._pages(f"{_at(study)}/trials", "trials", query))

@@ -1,7 +1,7 @@
 """The JSON documents that the service answers with, as types. At run time they are plain dictionaries, ready for `json.dump`.
 
-Numbers that are NaN or infinite come as None; `not_finite` has their kind ("nan", "inf", "-inf") by their place in the document,
-such as `metrics.validation.parity.crossentropy`.
+Numbers that are undefined, NaN or infinite come as None; `not_finite` has their kind ("nan", "inf", "-inf", "undefined") by their
+place in the document, such as `metrics.validation.parity.crossentropy`.
 """
 
 from __future__ import annotations

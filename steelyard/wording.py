@@ -19,7 +19,7 @@ def number(value: float | None) -> str:
 
 
 def figure(document: Mapping[str, object], *place: str) -> str:
-    """Return the number at a place of a study or trial; `nan` or `inf` where `not_finite` says so."""
+    """Return the number at a place of a study or trial; `nan`, `inf` or `undefined` where `not_finite` says so."""
     found: Any = document
     for key in place:
         found = found.get(key) if isinstance(found, Mapping) else None

@@ -84,7 +84,7 @@ def cancel(session: Session, name: str, now: datetime) -> StudyRecord:
 def retry(session: Session, name: str, now: datetime) -> StudyRecord:
     """Do FAILED trials again, with all attempts before them, and a FAILED study with them: its preflight where that failed.
 
-    Nothing to do again is no error. Raises StudyNotFound, WrongState.
+    Trials without an objective stay as they are. Nothing to do again is no error. Raises StudyNotFound, WrongState.
     """
     study = lock_study_named(session, name)
     _require(study, "retry", (*OPEN, StudyState.COMPLETE, StudyState.FAILED))

@@ -29,9 +29,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from storage.records import Moment, Role, Split, StudyState, TrialState
-from storage.types import INFINITE, NOT_FINITE, AnyText, Id, OpaqueJson, UtcDateTime
+from storage.types import NOT_FINITE, AnyText, Id, OpaqueJson, UtcDateTime
 
 SHA256 = String(64)
+WORD = max(map(len, NOT_FINITE))
 
 # Ids that are told to others (tokens, event ids, page positions) must never come back; SQLite's plain rowids do.
 NEVER_AGAIN = {"sqlite_autoincrement": True}
@@ -138,7 +139,7 @@ class TrialRow(Base):
         UniqueConstraint("study_id", "sequence"),  # two outcomes can never share a place, whoever races
         one_of("state", TrialState),
         one_of("role", Role),
-        CheckConstraint(f"value_not_finite IN ({', '.join(repr(word) for word in INFINITE)})", name="value_not_finite"),
+        CheckConstraint(f"value_not_finite IN ({', '.join(repr(word) for word in NOT_FINITE)})", name="value_not_finite"),
         CheckConstraint("value IS NULL OR value_not_finite IS NULL", name="value"),
         Index(None, "study_id", "value"),
         Index("ix_trials_best", "study_id", "state", text("feasible DESC"), text("value DESC"), "number"),
@@ -164,7 +165,7 @@ class TrialRow(Base):
     seconds: Mapped[float] = mapped_column(Double)
     best_epoch: Mapped[int | None] = mapped_column(Integer)
     value: Mapped[float | None] = mapped_column(Double)
-    value_not_finite: Mapped[str | None] = mapped_column(String(4))
+    value_not_finite: Mapped[str | None] = mapped_column(String(WORD))
     feasible: Mapped[bool | None] = mapped_column(Boolean)
     reason_code: Mapped[str | None] = mapped_column(String(64))
     reason_message: Mapped[str | None] = mapped_column(AnyText)
@@ -220,7 +221,7 @@ class TrialValueRow(Base):
     split: Mapped[str] = mapped_column(String(10), primary_key=True)
     term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
     value: Mapped[float | None] = mapped_column(Double)
-    not_finite: Mapped[str | None] = mapped_column(String(9))
+    not_finite: Mapped[str | None] = mapped_column(String(WORD))
 
 
 class TrialObjectiveValueRow(Base):
@@ -239,7 +240,7 @@ class TrialObjectiveValueRow(Base):
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     path: Mapped[str] = mapped_column(String(160))
     value: Mapped[float | None] = mapped_column(Double)
-    not_finite: Mapped[str | None] = mapped_column(String(9))
+    not_finite: Mapped[str | None] = mapped_column(String(WORD))
 
 
 class InitialValueRow(Base):
@@ -321,7 +322,7 @@ class EpochValueRow(Base):
     split: Mapped[str] = mapped_column(String(10), primary_key=True)
     term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
     value: Mapped[float | None] = mapped_column(Double)
-    not_finite: Mapped[str | None] = mapped_column(String(9))
+    not_finite: Mapped[str | None] = mapped_column(String(WORD))
 
 
 class WorkerRow(Base):

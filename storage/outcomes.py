@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import insert_many
 from storage.events import TRIAL_STATE, reason_body, write_events
 from storage.fencing import fence, running_under
 from storage.models import COHORTS, OBJECTIVE_VALUES, STUDIES, TRIAL_VALUES, TRIALS
-from storage.records import STUDY_ENDS, Measured, Outcome, Reason, Split, StudyRecord, StudyState, TrialState, Values
+from storage.records import NO_OBJECTIVE, STUDY_ENDS, Measured, Outcome, Reason, Split, StudyRecord, StudyState, TrialState, Values
 from storage.study_rows import TermIds, lock_study, reason_columns, set_state
 from storage.types import AnyRow, split_float
 
@@ -73,9 +73,9 @@ def _ended_event(outcome: Outcome) -> tuple[str, dict[str, Any]]:
 
 
 def rescore(session: Session, study: StudyRecord, scored: Mapping[int, Outcome], now: datetime) -> None:
-    """Judge complete trials (by id) anew: objective, best epoch and numbers at each moment. The study is locked.
+    """Judge COMPLETE trials (by id) anew: objective, best epoch, numbers at each moment. The study is locked.
 
-    One that has no finite objective, now that it can be judged, is FAILED: the only end that another may follow.
+    They keep their places among the outcomes and the time of their end; one that turns out to have no objective becomes FAILED.
     """
     if not scored:
         return
@@ -86,14 +86,14 @@ def rescore(session: Session, study: StudyRecord, scored: Mapping[int, Outcome],
         for trial_id, outcome in scored.items()
     ]
     session.connection().execute(update(TRIALS).where(TRIALS.c.id == bindparam("trial")), changes)
+    failed = [outcome for outcome in scored.values() if outcome.state is not TrialState.COMPLETE]
+    write_events(session, study.id, [_ended_event(outcome) for outcome in failed], now)
     _insert_measured(session, TermIds(session, study.id), scored)
     _insert_objective(session, scored)
-    lost = [outcome for outcome in scored.values() if outcome.state is TrialState.FAILED]
-    write_events(session, study.id, [_ended_event(outcome) for outcome in lost], now)
 
 
 def _score_columns(outcome: Outcome) -> dict[str, Any]:
-    value, not_finite = split_float(None if outcome.value is None else float(outcome.value))  # no objective is undefined
+    value, not_finite = split_float(outcome.value)
     return {"best_epoch": outcome.best_epoch, "value": value, "value_not_finite": not_finite, "feasible": outcome.feasible}
 
 
@@ -212,10 +212,12 @@ def cancel_trials(session: Session, study: StudyRecord, states: Collection[Trial
 
 
 def reopen_failed(session: Session, study: StudyRecord, now: datetime) -> list[int]:
-    """Send the FAILED trials of a locked study back to wait, with all attempts before them; gives their numbers."""
-    rows = session.execute(
-        select(TRIALS.c.id, TRIALS.c.number).where(TRIALS.c.study_id == study.id, TRIALS.c.state == TrialState.FAILED.value)
-    ).all()
+    """Send the FAILED trials of a locked study back to wait, with all attempts before them; gives their numbers.
+
+    Not those without an objective: they would be trained to the same numbers.
+    """
+    failed = and_(TRIALS.c.state == TrialState.FAILED.value, TRIALS.c.reason_code.is_distinct_from(NO_OBJECTIVE))
+    rows = session.execute(select(TRIALS.c.id, TRIALS.c.number).where(TRIALS.c.study_id == study.id, failed)).all()
     ids, numbers = [row.id for row in rows], [row.number for row in rows]
     if not ids:
         return []

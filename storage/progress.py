@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from storage.models import LEASES, OBJECTIVE_VALUES, TRIALS
-from storage.records import ADAPTIVE_ORIGIN, Pace, Role, TrialRecord, TrialState
+from storage.records import ADAPTIVE_ORIGIN, NO_OBJECTIVE, Pace, Role, TrialRecord, TrialState
 from storage.trial_rows import load_trials
 
 COMPETES = and_(TRIALS.c.role.in_([Role.SEARCH.value, Role.BASELINE.value]), TRIALS.c.origin != ADAPTIVE_ORIGIN)
 """Which trials may win: search trials, and baselines of fixed weights."""
+
+TRAINED = or_(
+    TRIALS.c.state == TrialState.COMPLETE.value,
+    and_(TRIALS.c.state == TrialState.FAILED.value, TRIALS.c.reason_code == NO_OBJECTIVE),
+)
+"""Which trials were trained to their last epoch, as `TrialRecord.trained` says: another objective may judge them."""
 
 
 def progress_counts(session: Session, study_id: int) -> tuple[Mapping[str, int], int]:

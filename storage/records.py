@@ -1,6 +1,7 @@
 """Frozen values that leave the storage room: what the tables hold, without a session behind it.
 
-Rows (`storage.models`) never leave `storage`; these records do. Every time is aware and UTC. Numbers may be NaN or infinite.
+Rows (`storage.models`) never leave `storage`; these records do. Every time is aware and UTC. Numbers may be NaN or infinite; a NaN
+may be `UNDEFINED`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,19 @@ from typing import Any
 
 Values = Mapping[str, float]
 """Numbers by term or metric path."""
+
+
+class Undefined(float):
+    """A NaN that knows why it is one: the rows there are do not define the number (AUC of one class, a mean over no rows).
+
+    Every comparison, sort and mean takes it for the NaN that it is, and arithmetic gives a plain NaN. Ask with `isinstance`.
+    """
+
+    def __repr__(self) -> str:
+        return "undefined"
+
+
+UNDEFINED = Undefined("nan")
 
 
 class StudyState(StrEnum):
@@ -34,12 +48,16 @@ class TrialState(StrEnum):
     RUNNING = "RUNNING"  # in a cohort under a lease
     COMPLETE = "COMPLETE"  # trained to its last epoch
     PRUNED = "PRUNED"  # ended early as hopeless
-    FAILED = "FAILED"  # lost its process or raised, attempts used up
+    FAILED = "FAILED"  # lost its process or raised, attempts used up; or trained to its last epoch without an objective
     DIVERGED = "DIVERGED"  # a term became NaN or infinite
     CANCELLED = "CANCELLED"  # ended by the user
 
 
 TRIAL_ENDS = frozenset(TrialState) - {TrialState.WAITING, TrialState.RUNNING}
+
+
+NO_OBJECTIVE = "no_objective"
+"""Code of the reason of a FAILED trial that was trained to its last epoch, but whose objective is not finite. Its numbers stay."""
 
 
 class Role(StrEnum):
@@ -173,6 +191,12 @@ class TrialRecord:
     @property
     def ended(self) -> bool:
         return self.state in TRIAL_ENDS
+
+    @property
+    def trained(self) -> bool:
+        """Whether it was trained to its last epoch: it is COMPLETE, or FAILED for want of an objective alone."""
+        without = self.state is TrialState.FAILED and self.reason is not None and self.reason.code == NO_OBJECTIVE
+        return without or self.state is TrialState.COMPLETE
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from storage.models import EPOCH_VALUES, TRIALS
+from storage.progress import TRAINED
 from storage.records import Rival, Role, Split, TrialState
 from storage.study_rows import TermIds
 from storage.types import measured_float
@@ -16,8 +17,8 @@ from storage.types import measured_float
 MOST_RIVALS = 1000
 """So many of the latest are compared with: the time of a rung does not grow with the study."""
 
-ENDED_BY_TRAINING = tuple(state.value for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED))
-"""Ends that are for good: a FAILED trial may be trained again."""
+ENDED_BY_TRAINING = or_(TRAINED, TRIALS.c.state.in_([TrialState.PRUNED.value, TrialState.DIVERGED.value]))
+"""Ends that are for good: any other FAILED trial may be trained again."""
 
 
 def search_indices(session: Session, study_id: int, numbers: Collection[int]) -> dict[int, int]:
@@ -39,7 +40,7 @@ def rivals(
     ranked = _ranked(study_id).subquery()
     latest = (
         select(ranked)
-        .where(ranked.c.sequence <= until, ranked.c.state.in_(ENDED_BY_TRAINING))
+        .where(ranked.c.sequence <= until, ranked.c.for_good)
         .order_by(ranked.c.sequence.desc())
         .limit(most)
         .subquery()
@@ -65,5 +66,5 @@ def rivals(
 def _ranked(study_id: int) -> Select[Any]:
     """Select a study's search trials with their places among them."""
     place = (func.row_number().over(order_by=TRIALS.c.number) - 1).label("place")
-    columns = (TRIALS.c.id, TRIALS.c.number, TRIALS.c.attempt, TRIALS.c.state, TRIALS.c.sequence)
+    columns = (TRIALS.c.id, TRIALS.c.number, TRIALS.c.attempt, TRIALS.c.sequence, ENDED_BY_TRAINING.label("for_good"))
     return select(*columns, place).where(TRIALS.c.study_id == study_id, TRIALS.c.role == Role.SEARCH.value)

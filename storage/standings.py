@@ -9,8 +9,8 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from storage.models import TRIAL_VALUES, TRIALS
-from storage.progress import COMPETES
-from storage.records import Moment, Role, Split, StudyRecord, TrialRecord, TrialState, Values
+from storage.progress import COMPETES, TRAINED
+from storage.records import Moment, Role, Split, StudyRecord, TrialRecord, Values
 from storage.study_rows import TermIds
 from storage.trial_rows import AT_ONCE, load_trials
 from storage.types import measured_float
@@ -18,7 +18,7 @@ from storage.types import measured_float
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A COMPLETE trial that may win, with its validation numbers by path; a path it has no number of is left out."""
+    """A trained trial that may win, with its validation numbers by path; a path it has no number of is left out."""
 
     number: int
     role: Role
@@ -27,8 +27,9 @@ class Standing:
 
 
 def standings(session: Session, study: StudyRecord, paths: Sequence[str], moment: Moment) -> list[Standing]:
-    """List the COMPLETE search trials and baselines by number, with what they measured of `paths` at `moment`.
+    """List the search trials and baselines that were trained to their last epoch, with what they measured of `paths` at `moment`.
 
+    By number. One that is FAILED since the study's objective is not finite is there: it may be judged by another.
     One statement of as many rows as there are numbers, without weights: 10,000 trials of four metrics take a fraction of a second.
     Raises TermNotFound for a path that the study does not measure.
     """
@@ -42,7 +43,7 @@ def standings(session: Session, study: StudyRecord, paths: Sequence[str], moment
     rows = session.execute(
         select(TRIALS.c.number, TRIALS.c.role, TRIALS.c.rule, table.term_id, table.value, table.not_finite)
         .outerjoin_from(TRIALS, TRIAL_VALUES, there)
-        .where(TRIALS.c.study_id == study.id, TRIALS.c.state == TrialState.COMPLETE.value, COMPETES)
+        .where(TRIALS.c.study_id == study.id, TRAINED, COMPETES)
         .order_by(TRIALS.c.number, table.term_id)
     )
     found: dict[int, tuple[Role, str | None, dict[str, float]]] = {}

@@ -6,10 +6,13 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Row, Text
 from sqlalchemy.types import TypeDecorator
+
+from storage.records import UNDEFINED as UNDEFINED  # where nobody needs SQLAlchemy to have it
+from storage.records import Undefined as Undefined
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 """A row's own number. SQLite grows only an INTEGER PRIMARY KEY by itself."""
@@ -17,22 +20,8 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 AnyRow = Row[*tuple[Any, ...]]
 """A row of whatever columns were selected."""
 
-
-class Undefined(float):
-    """A NaN that knows why it is none: the metric cannot be measured there (`UNDEFINED` is the only one)."""
-
-    def __new__(cls) -> Undefined:
-        return super().__new__(cls, math.nan)
-
-    def __reduce__(self) -> tuple[type[Undefined], tuple[()]]:
-        return Undefined, ()
-
-
-UNDEFINED: Final = Undefined()
-
-INFINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-NOT_FINITE: Mapping[str, float] = {**INFINITE, "undefined": UNDEFINED}
-"""What stands in a `not_finite` column, and the number it means; what is measured alone may be undefined."""
+NOT_FINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf, "undefined": UNDEFINED}
+"""What stands in a `not_finite` column, and the number it means."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -92,7 +92,7 @@ def show_sensitivity(request: Request, name: StudyName, storage: Storage) -> Res
 
 @router.post("/rank", response_model=Ranking, openapi_extra=RANK_BODY)
 def rank_trials(name: StudyName, document: Document, storage: Storage) -> Response:
-    """Rank the complete trials by another objective, from what is stored of them: no training, and nothing is changed."""
+    """Rank the trials that were trained to their last epoch by another objective: no training, and nothing is changed."""
     wanted = judging.read_rank(document)
     with storage.reading() as session:
         found = judging.rank(session, study_rows.get_study(session, name), wanted)

@@ -142,7 +142,10 @@ def cancel_study(name: StudyName, storage: Storage, settings: Settings) -> Study
 
 @router.post("/{name}/retry")
 def retry_study(name: StudyName, storage: Storage, settings: Settings) -> Study:
-    """Do FAILED trials again; a study that failed in its preflight is prepared again."""
+    """Do FAILED trials again; a study that failed in its preflight is prepared again.
+
+    Not those with the reason `no_objective`: on the same seed they would be trained to the same numbers.
+    """
     return _written(storage, settings, lambda session, now: lifecycle.retry(session, name, now))
 
 

@@ -26,7 +26,7 @@ OrderBy = Annotated[
     Query(
         max_length=200,
         description="`number`, `objective`, or the path of a term or metric (its validation value); `-` before it for descending. "
-        "What is missing, NaN or infinite comes last both ways.",
+        "What is missing, undefined, NaN or infinite comes last both ways.",
         examples=["-objective"],
     ),
 ]

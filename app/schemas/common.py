@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage import records
 from storage.records import Values
-from storage.types import Undefined
+from storage.types import split_float
 
 NotFiniteName = Literal["nan", "inf", "-inf", "undefined"]
 Numbers = Annotated[dict[str, float | None], Field(examples=[{"digit.crossentropy": 0.21, "parity.crossentropy": None}])]
@@ -18,9 +17,9 @@ Numbers = Annotated[dict[str, float | None], Field(examples=[{"digit.crossentrop
 NotFinite = Annotated[
     dict[str, NotFiniteName],
     Field(
-        description="The numbers that JSON cannot say: null in their place, and here by their place. A metric that the labels of a "
-        "split cannot tell (AUC of one class, no labelled row) is `undefined`.",
-        examples=[{"metrics.validation.parity.crossentropy": "nan"}],
+        description="The numbers that JSON cannot say: null in their place, and here by their place. `undefined`: the rows there "
+        "are do not define it, such as an AUC where all are of one class, or any metric where no row has a label.",
+        examples=[{"metrics.validation.parity.crossentropy": "nan", "metrics.validation.parity.auc": "undefined"}],
     ),
 ]
 
@@ -51,20 +50,14 @@ class Split:
 
     def one(self, place: str, value: float | None) -> float | None:
         """Return the number, or None, noting at `place` what it was."""
-        if value is None or math.isfinite(value):
-            return value
-        self.not_finite[place] = _not_finite(value)
-        return None
+        finite, kind = split_float(value)
+        if kind is not None:
+            self.not_finite[place] = cast(NotFiniteName, kind)
+        return finite
 
     def many(self, place: str, values: Values) -> dict[str, float | None]:
         """Return the numbers by path; the place of each is `place.path`."""
         return {path: self.one(f"{place}.{path}", value) for path, value in values.items()}
-
-
-def _not_finite(value: float) -> NotFiniteName:
-    if isinstance(value, Undefined):
-        return "undefined"
-    return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
 
 
 class AnchorBody(Body):

@@ -183,7 +183,10 @@ class RankedTrial(Body):
 
 
 class Ranking(Body):
-    """The study's complete search trials and fixed baselines, best first: feasible before infeasible, ties by number."""
+    """The study's search trials and fixed baselines that were trained to their last epoch, best first.
+
+    Feasible before infeasible, ties by number. Those that the study's own objective could not judge (`no_objective`) are there too.
+    """
 
     study: str
     state: str

@@ -80,7 +80,10 @@ class Trial(Body):
     cohort: int | None = Field(description="The trials with this number were trained together.")
     engine: str | None = Field(description="How it was trained: vectorized, unrolled or serial.")
     engine_why: str | None = Field(description="Why it was trained so.")
-    reason: Reason | None
+    reason: Reason | None = Field(
+        description="Why it ended so. `no_objective`: it was trained to its last epoch, but its objective is not finite (under "
+        "`pareto`: one of its metrics is not); the message names the metrics, and what was measured is kept."
+    )
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -121,7 +124,7 @@ class TrialTable(Body):
         examples=[{"number": [0, 1], "objective": [0.91, None], "validation.digit.accuracy": [0.95, None]}],
     )
     not_finite: dict[str, dict[str, str]] = Field(
-        description="By column, then by index in it.", examples=[{"objective": {"1": "nan"}}]
+        description="By column, then by index in it: nan, inf, -inf or undefined.", examples=[{"objective": {"1": "nan"}}]
     )
     next_page_token: str
 
@@ -132,7 +135,7 @@ class Curve(Body):
     trial: int
     epochs: list[int]
     values: dict[str, list[float | None]] = Field(description="By path; null where an epoch has no finite number.")
-    not_finite: dict[str, dict[str, str]] = Field(description="By path, then by index in its list.")
+    not_finite: dict[str, dict[str, str]] = Field(description="By path, then by index in its list: nan, inf, -inf or undefined.")
 
 
 class Curves(Body):

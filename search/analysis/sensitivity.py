@@ -76,9 +76,9 @@ class _Tried:
 
 
 def competing(searched: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return the search trials that tell something: complete, diverged and pruned ones."""
-    telling = (TrialState.COMPLETE, TrialState.DIVERGED, TrialState.PRUNED)
-    return [trial for trial in searched if trial.role is Role.SEARCH and trial.state in telling]
+    """Return the search trials that tell something: trained, diverged and pruned ones."""
+    telling = (TrialState.DIVERGED, TrialState.PRUNED)
+    return [trial for trial in searched if trial.role is Role.SEARCH and (trial.trained or trial.state in telling)]
 
 
 def winner_of(searched: Sequence[TrialRecord]) -> TrialRecord | None:

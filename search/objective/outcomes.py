@@ -8,13 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from search.definition.schema import Objective
-from search.names import listed
 from search.objective.anchors import is_resolved
 from search.objective.scoring import Score, best_epoch, counting_epoch, evaluate, is_pareto, optimized
-from storage.records import Measured, Moment, Outcome, Reason, TrialState, Values
-from storage.types import UNDEFINED, Undefined
-
-NO_OBJECTIVE = "no_objective"
+from storage.records import NO_OBJECTIVE, UNDEFINED, Measured, Moment, Outcome, Reason, TrialState, Undefined, Values
 
 
 @dataclass
@@ -39,8 +35,7 @@ def outcome(
     A trial that was pruned has the objective of its last epoch: what it was judged by, and what a sampler learns from. Only one
     that completed can win. A trial that ended otherwise keeps its numbers, but has no objective value. Nor has one that cannot be
     scored: one of no `objective` (a reference), or of one that is relative to what is not measured yet; its best epoch is its last.
-    Under `pareto` a trial has the metrics that it is told apart by, and no value: not NaN, for nothing is wrong with it. One that
-    completed without a finite objective is FAILED, with the metrics that are not finite.
+    Under `pareto` a trial has the metrics that it is told apart by, and no value: not NaN, for nothing is wrong with it.
     """
     if not curve.reports:
         return Outcome(number, state, epochs, reason=reason)
@@ -54,28 +49,38 @@ def outcome(
         return ended
     if state is TrialState.PRUNED:
         return _scored(ended, scores[curve.epochs], objective)
-    judged = _scored(ended, scores[counting_epoch(objective, scores)], objective)
-    lost = without_objective(objective, judged)
-    return judged if lost is None else replace(judged, state=TrialState.FAILED, reason=lost)
+    return _scored(ended, scores[counting_epoch(objective, scores)], objective)
 
 
-def without_objective(objective: Objective, judged: Outcome) -> Reason | None:
-    """Return why a trial has no finite objective, None where it has one; under `pareto` that is one of every optimised metric."""
-    wanted = [entry.metric for entry in optimized(objective)]
-    odd = {path: judged.values[path] for path in wanted if not math.isfinite(judged.values.get(path, math.nan))}
-    finite = not odd if is_pareto(objective) else judged.value is not None and math.isfinite(judged.value)
-    if finite:
+def judged(ended: Outcome, objective: Objective) -> Outcome:
+    """Return the outcome of a trial that may win: FAILED where it is complete but has no finite objective; it keeps its numbers.
+
+    Without a value a trial can neither win nor teach a sampler, and a study of such trials has no best. Under `pareto` that is one
+    with an optimised metric that is not finite. As long as the objective is relative to what is not measured yet nothing is judged.
+    """
+    if ended.state is not TrialState.COMPLETE or not ended.values:
+        return ended
+    message = _without_value(ended, objective)
+    return replace(ended, state=TrialState.FAILED, reason=Reason(NO_OBJECTIVE, message)) if message else ended
+
+
+def _without_value(ended: Outcome, objective: Objective) -> str | None:
+    """Return which of the optimised metrics are to blame that a complete trial has no finite objective; None where it has."""
+    paths = [entry.metric for entry in optimized(objective)]
+    odd = {path: value for path in paths if not math.isfinite(value := ended.values.get(path, math.nan))}
+    valued = ended.value is not None and math.isfinite(ended.value)
+    if valued or (is_pareto(objective) and not odd):
         return None
-    told = (
-        listed(f"{path} is {_told(number)} on validation" for path, number in odd.items()) if odd else "its aggregate is no number"
-    )
-    return Reason(NO_OBJECTIVE, f"the objective is not finite: {told}")
+    if odd:
+        return f"{', '.join(f'{path} is {_named(value)}' for path, value in odd.items())} on validation"
+    kind = _named(math.nan if ended.value is None else ended.value)
+    return f"the {objective.aggregate or 'mean'} of {' and '.join(paths)} is {kind} on validation, though each is finite"
 
 
-def _told(number: float) -> str:
-    if isinstance(number, Undefined):
+def _named(value: float) -> str:
+    if isinstance(value, Undefined):
         return "undefined"
-    return "not a number" if math.isnan(number) else "infinite"
+    return "not a number" if math.isnan(value) else "infinite" if value > 0 else "minus infinite"
 
 
 def _scored(ended: Outcome, score: Score, objective: Objective) -> Outcome:
@@ -84,18 +89,16 @@ def _scored(ended: Outcome, score: Score, objective: Objective) -> Outcome:
 
 
 def unpacked(message: Mapping[str, Any]) -> dict[int, Measured]:
-    """Return an epoch message's numbers by trial."""
-    splits = ("train", "validation", "test")
+    """Return an epoch message's numbers by trial; null is `UNDEFINED`."""
+    splits = {split: message.get(split, {}) for split in ("train", "validation", "test")}
     return {
-        number: Measured(**{split: _of_place(message.get(split, {}), place) for split in splits})
+        number: Measured(**{split: _at(told, place) for split, told in splits.items()})
         for place, number in enumerate(message["numbers"])
     }
 
 
-def _of_place(told: Mapping[str, Sequence[float | None]], place: int) -> dict[str, float]:
-    """Return one trial's numbers by path; null is what is undefined."""
-    numbers = {path: values[place] for path, values in told.items()}
-    return {path: UNDEFINED if number is None else number for path, number in numbers.items()}
+def _at(told: Mapping[str, Sequence[float | None]], place: int) -> dict[str, float]:
+    return {path: UNDEFINED if (value := values[place]) is None else value for path, values in told.items()}
 
 
 def unpacked_weights(message: Mapping[str, Any], moving: Collection[int]) -> dict[int, Values]:

@@ -191,8 +191,8 @@ PHASES: tuple[Phase, ...] = (_baselines, _references, _suggestions, _confirmatio
 
 
 def _end(definition: StudyDefinition, history: History) -> End:
-    """End the study: COMPLETE, before its budget where every setting is known; or FAILED where no search trial has a result."""
-    complete = history.count(roles=[Role.SEARCH], states=[TrialState.COMPLETE, TrialState.PRUNED])
+    """End the study: COMPLETE, or FAILED where not one search trial is: then there is nothing that could be the best."""
+    complete = history.count(roles=[Role.SEARCH], states=[TrialState.COMPLETE])
     if complete and definition.search.sampler.name != "grid" and history.searched < history.budget:
         text = f"all {history.searched} settings of the space were tried, of {history.budget} trials that were asked for"
         return End(StudyState.COMPLETE, Reason("all_settings_known", text))

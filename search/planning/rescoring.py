@@ -7,13 +7,14 @@ from datetime import datetime
 
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import Measurement, anchors, is_resolved, resolved
-from search.objective.outcomes import Curve, outcome
+from search.objective.outcomes import Curve, judged, outcome
 from storage import answers, curves, outcomes, trial_rows
 from storage.database import Session
 from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, StudyRecord, TrialRecord, TrialState
 from storage.study_rows import counted_moment
 
 SCORED = (Role.BASELINE, Role.SEARCH)
+"""Roles of the trials that may win. A reference has no objective, and what a confirmation is worth is told over all its seeds."""
 
 
 def objective_of(session: Session, study_id: int, definition: StudyDefinition) -> Objective:
@@ -45,7 +46,7 @@ def measurements(session: Session, study: StudyRecord, measured: Sequence[TrialR
     return [
         Measurement(trial.role, trial.rule, trial.seed, _at(session, study, trial).validation)
         for trial in measured
-        if trial.state is TrialState.COMPLETE
+        if trial.trained
     ]
 
 
@@ -64,4 +65,4 @@ def score(session: Session, study: StudyRecord, definition: StudyDefinition, fou
 
 def _rescored(session: Session, trial: TrialRecord, objective: Objective) -> Outcome:
     curve = Curve({each.epoch: Measured(each.train, each.validation) for each in curves.epochs_of(session, trial.id)})
-    return outcome(trial.number, curve, objective, trial.state, trial.reason, trial.epochs)
+    return judged(outcome(trial.number, curve, objective, trial.state, trial.reason, trial.epochs), objective)

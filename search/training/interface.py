@@ -40,6 +40,7 @@ class EpochReport:
     `validation` the terms, `<penalty>.violations` and the metrics; so has `test`, empty where no setting asked for it. `seconds` is
     what the cohort spent since its last report. `weights` are those in force at the end of the epoch by term, where some setting's
     weights move: the entry of a setting whose weights are fixed is its fixed weight.
+    A number that the rows of its split do not define is `storage.records.UNDEFINED`.
     """
 
     epoch: int

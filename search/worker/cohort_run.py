@@ -8,8 +8,8 @@ from typing import Any
 from search.definition import space
 from search.definition.rules import ADAPTIVE
 from search.definition.schema import Objective, StudyDefinition
-from search.objective.outcomes import Curve, outcome, unpacked, unpacked_weights
-from search.planning.rescoring import objective_of
+from search.objective.outcomes import Curve, judged, outcome, unpacked, unpacked_weights
+from search.planning.rescoring import SCORED, objective_of
 from search.validation import normalize
 from search.worker.child_process import Message
 from search.worker.claim import Claim
@@ -88,8 +88,9 @@ class CohortRun:
     def _outcome(self, message: Message, objective: Objective) -> Outcome:
         told, number = message.get("reason"), int(message["number"])
         reason = Reason(told["code"], told["message"], told.get("at")) if told else None
-        judged = None if self._roles[number] is Role.REFERENCE else objective
-        return outcome(number, self._curves[number], judged, TrialState(message["state"]), reason, int(message["epochs"]))
+        role, state, epochs = self._roles[number], TrialState(message["state"]), int(message["epochs"])
+        found = outcome(number, self._curves[number], None if role is Role.REFERENCE else objective, state, reason, epochs)
+        return judged(found, objective) if role in SCORED else found
 
     @property
     def asked(self) -> bool:

@@ -11,6 +11,7 @@ from app.openapi import SMALL
 from app.settings import ApiSettings
 from search.validation.normalize import normalise
 from search.workloads.flagship import FLAGSHIP
+from storage.types import NOT_FINITE
 
 CONTRACT = {
     "/v1/studies": {"get", "post"},
@@ -78,3 +79,9 @@ def test_the_body_of_a_submission_is_the_study_definition(document: dict[str, An
 @pytest.mark.parametrize("example", [FLAGSHIP, SMALL])
 def test_the_examples_are_definitions_that_may_run(example: dict[str, Any]) -> None:
     assert normalise(example, workloads={"digits": None}).definition.workload.name == "digits"
+
+
+def test_every_word_for_a_number_that_is_not_finite_is_told(document: dict[str, Any]) -> None:
+    field = document["components"]["schemas"]["Trial"]["properties"]["not_finite"]
+    assert set(field["additionalProperties"]["enum"]) == set(NOT_FINITE)
+    assert "`undefined`: the rows" in field["description"]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
+import json
 import math
 from typing import Any
 
 import pytest
 
-from storage.records import Measured, Moment, Reason, Role, TrialState
-from storage.types import UNDEFINED
+from storage import epochs
+from storage.records import UNDEFINED, Measured, Moment, Reason, Role, TrialState
 from tests.app.scenes import DIGIT, NAME, Bench, on_sqlite, outcome, problem
+from tests.storage.scenes import find_lease
 
 TRIALS = f"/v1/studies/{NAME}/trials"
 
@@ -280,16 +284,6 @@ def test_a_trial_in_training_shows_the_epochs_so_far(bench: Bench) -> None:
     assert (trial["state"], trial["epochs"], len(trial["intermediate_values"])) == ("RUNNING", 1, 2)
 
 
-def test_an_undefined_metric_is_null_and_named_so(bench: Bench) -> None:
-    bench.submit()
-    bench.plan(1)
-    measured = {Moment.LAST: Measured(validation={DIGIT: UNDEFINED})}
-    bench.end(bench.start(), [outcome(0, 0.5, measured=measured)])
-    trial = bench.get(f"{TRIALS}/0")
-    assert trial["metrics"]["validation"] == {DIGIT: None}
-    assert trial["not_finite"] == {f"metrics.validation.{DIGIT}": "undefined"}
-
-
 def test_an_unchanged_trial_is_304(bench: Bench) -> None:
     bench.submit()
     bench.trained([0.5])
@@ -369,3 +363,57 @@ def test_curves_too_large_for_one_answer_are_refused(bench: Bench) -> None:
     bench.plan(2)
     body = problem(bench.client.get(CURVES, params={"trials": "0,1"}), 422, "bad-parameter")
     assert "1000000" in body["detail"]
+
+
+# Numbers that the rows do not define
+
+
+def undefined(bench: Bench) -> None:
+    """Train two trials, the second with an accuracy that is undefined from its first epoch on."""
+    bench.submit()
+    bench.plan(2)
+    token = bench.start()
+    with bench.database.writing() as session:
+        now = bench.database.now(session)
+        lease = find_lease(session, token)
+        assert lease is not None
+        for number, accuracy in ((0, 0.5), (1, UNDEFINED)):
+            epochs.record_epoch(session, token, lease.cohort_id or 0, {number: (1, {}, {DIGIT: accuracy}, 0.5)}, now)
+    lost = {DIGIT: UNDEFINED, "parity.binary_accuracy": 0.5}
+    bench.end(token, [outcome(0, 0.5), outcome(1, math.nan, values=lost, measured={Moment.LAST: Measured(validation=lost)})])
+
+
+def test_an_undefined_number_is_null_and_called_undefined(bench: Bench) -> None:
+    undefined(bench)
+    trial = bench.get(f"{TRIALS}/1")
+    assert trial["objective"]["values"] == trial["metrics"]["validation"] == {DIGIT: None, "parity.binary_accuracy": 0.5}
+    assert trial["not_finite"] == {
+        "objective.value": "nan",
+        f"objective.values.{DIGIT}": "undefined",
+        f"metrics.validation.{DIGIT}": "undefined",
+    }
+    assert trial["intermediate_values"][0]["validation"] == {DIGIT: None}
+    assert trial["intermediate_values"][0]["not_finite"] == {f"validation.{DIGIT}": "undefined"}
+
+
+def test_an_undefined_number_is_so_in_columns_and_curves(bench: Bench) -> None:
+    undefined(bench)
+    table = bench.get(TRIALS, view="table")
+    assert table["columns"][f"validation.{DIGIT}"] == [0.5, None]
+    assert table["not_finite"] == {"objective": {"1": "nan"}, f"validation.{DIGIT}": {"1": "undefined"}}
+    shown = bench.get(f"/v1/studies/{NAME}/curves", trials="0,1", terms=DIGIT)["curves"]
+    assert [curve["not_finite"] for curve in shown] == [{}, {DIGIT: {"0": "undefined"}}]
+
+
+def test_an_undefined_number_is_so_in_exports(bench: Bench) -> None:
+    undefined(bench)
+    export = f"/v1/studies/{NAME}/export"
+    assert json.loads(bench.client.get(export).text.splitlines()[1]) == bench.get(TRIALS)["trials"][1]
+    rows = list(csv.DictReader(io.StringIO(bench.client.get(export, params={"format": "csv"}).text)))
+    assert [row[f"validation.{DIGIT}"] for row in rows] == ["0.5", "undefined"]
+
+
+@pytest.mark.parametrize("order", [DIGIT, f"-{DIGIT}"])
+def test_an_undefined_number_comes_last_both_ways(bench: Bench, order: str) -> None:
+    undefined(bench)
+    assert walk(bench, order_by=order) == [0, 1]

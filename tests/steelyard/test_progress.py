@@ -44,6 +44,7 @@ def test_an_infeasible_best_is_marked():
 def test_a_number_that_json_cannot_say_is_named():
     trial = {"objective": {"value": None, "values": {"a.b": None}}, "not_finite": {"objective.values.a.b": "nan"}}
     assert figure(trial, "objective", "values", "a.b") == "nan"
+    assert figure({"m": {"a.auc": None}, "not_finite": {"m.a.auc": "undefined"}}, "m", "a.auc") == "undefined"
     assert figure(trial, "objective", "value") == "-"
     assert figure({}, "objective", "value") == "-"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from sqlalchemy import func, select
 
@@ -9,7 +11,7 @@ from storage import curves, epochs, leases, lifecycle, outcomes, studies, study_
 from storage.database import Database
 from storage.errors import BudgetTooSmall, LeaseLost, StudyNotFound, WrongState
 from storage.models import Base
-from storage.records import Moment, Reason, Role, StudyRecord, StudyState, TrialState
+from storage.records import NO_OBJECTIVE, Moment, Reason, Role, StudyRecord, StudyState, TrialState
 from tests.storage import scenes
 from tests.storage.scenes import NOW, later
 
@@ -176,6 +178,24 @@ def test_retrying_sends_failed_trials_back_to_wait(database: Database, end: Stud
     assert (trial.state, trial.charged, trial.cohort_limit) == (TrialState.WAITING, 0, None)
     assert (trial.reason, trial.sequence, trial.ended_at, trial.epochs, measured) == (None, None, None, 0, {})
     assert scenes.states(database, study) == ["WAITING", "COMPLETE"]
+
+
+def test_retrying_leaves_a_trial_without_an_objective_its_numbers(database: Database) -> None:
+    running = scenes.running(database, 2)
+    lost = scenes.outcome(0, math.nan, TrialState.FAILED, reason=Reason(NO_OBJECTIVE, "digit.accuracy is undefined on validation"))
+    with database.writing() as session:
+        raised = scenes.outcome(1, None, TrialState.FAILED, reason=Reason("raised", "no"))
+        outcomes.record_outcomes(session, running.token, [lost, raised], NOW)
+        leases.complete(session, running.token, NOW)
+        studies.end_study(session, running.study.id, S.FAILED, Reason("no_trial_complete", "so"), NOW)
+        before = trial_rows.get_trial(session, running.study.id, 0)
+        again = lifecycle.retry(session, "study", later(1))
+        trial = trial_rows.get_trial(session, running.study.id, 0)
+        measured = curves.measured(session, trial.id)
+    assert again.state is S.RUNNING
+    assert repr(trial) == repr(before)  # no NaN equals another
+    assert list(measured[Moment.LAST].validation) == ["digit.accuracy"]
+    assert scenes.states(database, running.study) == ["FAILED", "WAITING"]
 
 
 def test_a_retried_trial_ends_anew(database: Database) -> None:

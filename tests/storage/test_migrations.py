@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from storage import curves, epochs, outcomes, trial_rows
 from storage.database import Database
 from storage.errors import SchemaOutdated, SchemaTooNew
 from storage.migrations import migrate, require_current, revisions
 from storage.models import Base
+from storage.records import UNDEFINED, Measured, Moment
+from tests.storage import scenes
+from tests.storage.scenes import NOW, Running
 
 CATALOG = """
     SELECT c.conrelid::regclass::text || ' ' || c.conname, pg_get_constraintdef(c.oid) FROM pg_constraint c
@@ -122,3 +130,67 @@ def test_four_migrate_at_once_and_one_does(empty_url: str) -> None:
     database = Database(empty_url)
     require_current(database)
     database.close()
+
+
+# A fourth word for numbers that are not finite (0003)
+
+
+def upgrade(database: Database, revision: str) -> None:
+    """Bring a database up to an earlier version than this program's."""
+    config = Config()
+    config.set_main_option("script_location", "storage:migrations")
+    config.set_main_option("path_separator", "os")
+    with database.writing() as session:
+        config.attributes["connection"] = session.connection()
+        command.upgrade(config, revision)
+
+
+ODD = {"agreement": 0.25, "digit.accuracy": math.nan, "digit.crossentropy": math.inf, "parity.crossentropy": -math.inf}
+
+
+def fill(database: Database, name: str, numbers: dict[str, float]) -> Running:
+    """Write numbers wherever numbers that are not finite may stand: epochs, moments, and what the objective is made of."""
+    running = scenes.running(database, 1, name=name)
+    end = scenes.outcome(0, math.nan, values=numbers, violations=numbers, measured={Moment.LAST: Measured(numbers, numbers)})
+    with database.writing() as session:
+        epochs.record_epoch(session, running.token, running.cohort, {0: (1, numbers, numbers, 0.5)}, NOW)
+        outcomes.record_outcomes(session, running.token, [end], NOW)
+    return running
+
+
+def told(database: Database, running: Running) -> str:
+    """Read all of a study's numbers back, as text, since no NaN equals another."""
+    with database.reading() as session:
+        trial = trial_rows.get_trial(session, running.study.id, 0)
+        return f"{trial} {curves.measured(session, trial.id)} {curves.epochs_of(session, trial.id)}"
+
+
+def test_a_filled_database_of_version_0002_keeps_its_numbers_and_takes_undefined_ones(empty_url: str) -> None:
+    database = Database(empty_url)
+    upgrade(database, "0002")
+    old = fill(database, "old", ODD)
+    before = told(database, old)
+    assert before.count("nan") == 7  # the value; in `values` and `violations`; twice at the moment and in the epoch
+    with pytest.raises(DBAPIError, match=r"CHECK constraint|too long"):
+        fill(database, "early", {**ODD, "agreement.violations": UNDEFINED})
+    migrate(database)
+    assert told(database, old) == before
+    new = fill(database, "new", {**ODD, "agreement.violations": UNDEFINED})
+    assert told(database, new).count("undefined") == 6
+    database.close()
+
+
+def test_the_migration_touches_no_word_that_was_refused_before(database: Database) -> None:
+    running = fill(database, "old", ODD)
+    for table, column in (("epoch_values", "not_finite"), ("trial_values", "not_finite"), ("trials", "value_not_finite")):
+        with pytest.raises(IntegrityError), database.writing() as session:
+            session.execute(text(f"UPDATE {table} SET {column} = 'odd', value = NULL"))
+    assert "undefined" not in told(database, running)
+
+
+def test_a_sqlite_file_is_sound_after_the_migration(migrated_sqlite_file: Path) -> None:
+    engine = create_engine(f"sqlite:///{migrated_sqlite_file}")
+    with engine.connect() as connection:
+        assert connection.execute(text("PRAGMA integrity_check")).scalars().all() == ["ok"]
+        assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+    engine.dispose()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from storage import epochs, leases, outcomes, study_rows
 from storage.database import Database
 from storage.errors import TermNotFound
-from storage.records import Rival, Role, TrialState
+from storage.records import NO_OBJECTIVE, Reason, Rival, Role, TrialState
 from storage.rivals import rivals, search_indices
 from tests.storage import scenes
 from tests.storage.scenes import NOW
@@ -72,6 +72,15 @@ def test_ends_that_are_for_good_count(database: Database, state: TrialState, cou
         report(session, running, 3, {0: 0.25})
         end(session, running, [0], state)
     assert bool(known(database, running.study.id)) is counts
+
+
+def test_a_trial_without_an_objective_has_ended_for_good(database: Database) -> None:
+    running = scenes.running(database, 1)
+    with database.writing() as session:
+        report(session, running, 3, {0: 0.25})
+        lost = scenes.outcome(0, state=TrialState.FAILED, reason=Reason(NO_OBJECTIVE, "digit.accuracy is undefined on validation"))
+        outcomes.record_outcomes(session, running.token, [lost], NOW)
+    assert known(database, running.study.id) == [Rival(0, 0, {ACCURACY: 0.25})]
 
 
 def test_a_trial_that_was_not_measured_at_the_epoch_is_left_out(database: Database) -> None:

@@ -9,7 +9,7 @@ import pytest
 from storage import outcomes
 from storage.database import Database
 from storage.errors import TermNotFound
-from storage.records import Measured, Moment, Role, TrialState
+from storage.records import NO_OBJECTIVE, Measured, Moment, Reason, Role, TrialState
 from storage.standings import Standing, standings, trials_numbered
 from tests.storage import scenes
 from tests.storage.scenes import NOW
@@ -49,6 +49,14 @@ def test_a_trial_without_a_number_stands_without_it(database: Database) -> None:
     assert (first.number, first.values) == (0, {})
     assert list(second.values) == [AGREEMENT]
     assert math.isnan(second.values[AGREEMENT])
+
+
+def test_a_trial_that_failed_for_want_of_an_objective_alone_stands(database: Database) -> None:
+    running = scenes.running(database, 1)
+    lost = scenes.outcome(0, state=TrialState.FAILED, reason=Reason(NO_OBJECTIVE, "agreement is undefined on validation"))
+    with database.writing() as session:
+        outcomes.record_outcomes(session, running.token, [lost], NOW)
+        assert standings(session, running.study, PATHS, Moment.LAST) == [Standing(0, Role.SEARCH, None, {ACCURACY: 0.5})]
 
 
 @pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.DIVERGED, TrialState.FAILED])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import pickle
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta, timezone
+from statistics import fmean
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,14 @@ def test_a_number_that_is_split_and_joined_is_the_same(number: float) -> None:
 
 @pytest.mark.parametrize(
     ("number", "columns"),
-    [(0.25, (0.25, None)), (math.nan, (None, "nan")), (math.inf, (None, "inf")), (-math.inf, (None, "-inf")), (None, (None, None))],
+    [
+        (0.25, (0.25, None)),
+        (math.nan, (None, "nan")),
+        (math.inf, (None, "inf")),
+        (-math.inf, (None, "-inf")),
+        (UNDEFINED, (None, "undefined")),
+        (None, (None, None)),
+    ],
 )
 def test_only_a_finite_number_is_in_the_value_column(number: float | None, columns: tuple[float | None, str | None]) -> None:
     assert split_float(number) == columns
@@ -42,6 +50,26 @@ def test_only_a_finite_number_is_in_the_value_column(number: float | None, colum
 
 def test_nan_comes_back_as_nan() -> None:
     assert math.isnan(measured_float(*split_float(math.nan)))
+
+
+def test_an_undefined_number_comes_back_as_itself() -> None:
+    assert join_float(*split_float(UNDEFINED)) is UNDEFINED
+    assert measured_float(*split_float(UNDEFINED)) is UNDEFINED
+
+
+def test_an_undefined_number_is_nan_to_whoever_computes_with_it() -> None:
+    assert math.isnan(UNDEFINED)
+    assert UNDEFINED != UNDEFINED
+    assert not UNDEFINED < 1.0
+    assert not UNDEFINED > 1.0
+    for plain in (-UNDEFINED, UNDEFINED * 2.0, fmean([UNDEFINED, 1.0])):
+        assert math.isnan(plain)
+        assert not isinstance(plain, Undefined)
+
+
+def test_an_undefined_number_says_so_as_text() -> None:
+    assert (str(UNDEFINED), f"{UNDEFINED}", repr([UNDEFINED])) == ("undefined", "undefined", "[undefined]")
+    assert isinstance(deepcopy(UNDEFINED), Undefined)
 
 
 def test_a_missing_number_comes_back_missing() -> None:
@@ -78,10 +106,3 @@ def test_opaque_json_keeps_nan() -> None:
     sigma = column.process_result_value(stored, POSTGRESQL)["sigma"]
     assert math.isnan(sigma[0])
     assert sigma[1] == math.inf
-
-
-def test_what_is_undefined_is_a_nan_that_comes_back_as_such() -> None:
-    assert math.isnan(UNDEFINED)
-    assert split_float(UNDEFINED) == (None, "undefined")
-    assert measured_float(None, "undefined") is UNDEFINED
-    assert pickle.loads(pickle.dumps(UNDEFINED)).__class__ is Undefined

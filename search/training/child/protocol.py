@@ -22,7 +22,8 @@ From the child:
     {"is": "rung", "epoch", "numbers": [n]}         after that epoch's report: waits for `go_on`, or until all of them are cancelled
     {"is": "ended", "number", "state", "epochs", "reason": {...} | null}      once a setting
     {"is": "trained", "seconds", "traces"}          traces: how many this process has made so far; each keeps memory for good
-Numbers that are not finite are written as Python's JSON has them: NaN, Infinity, -Infinity; what is undefined is null.
+Numbers that are not finite are written as Python's JSON has them: NaN, Infinity, -Infinity. In an epoch's lists null
+is `UNDEFINED`.
 """
 
 from __future__ import annotations
@@ -34,8 +35,7 @@ from typing import Any
 
 from search.definition.schedules import AppliedSchedule
 from search.training.interface import Ended, EpochReport, Setting
-from storage.records import Reason
-from storage.types import Undefined
+from storage.records import Reason, Undefined
 
 SECONDS_BETWEEN_PROGRESS = 2.0
 
@@ -96,16 +96,15 @@ def epoch_message(report: EpochReport) -> dict[str, Any]:
         "epoch": report.epoch,
         "numbers": list(report.numbers),
         "seconds": report.seconds,
-        "train": _told(report.train),
-        "validation": _told(report.validation),
-        "test": _told(report.test),
+        "train": _lists(report.train),
+        "validation": _lists(report.validation),
+        "test": _lists(report.test),
         "weights": {path: list(values) for path, values in report.weights.items()},
     }
 
 
-def _told(values: Mapping[str, Sequence[float]]) -> dict[str, list[float | None]]:
-    """Return numbers by path as the pipe has them: null for what is undefined."""
-    return {path: [None if isinstance(each, Undefined) else each for each in numbers] for path, numbers in values.items()}
+def _lists(told: Mapping[str, Sequence[float]]) -> dict[str, list[float | None]]:
+    return {path: [None if isinstance(value, Undefined) else value for value in values] for path, values in told.items()}
 
 
 def ended_message(ended: Ended) -> dict[str, Any]:

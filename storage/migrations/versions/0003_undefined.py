@@ -1,4 +1,4 @@
-"""A number that is not finite may be undefined: a metric that the labels of a split cannot tell."""
+"""A fourth kind of number that is not finite: `undefined`, one that the rows there are do not define."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,32 +8,49 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-TABLES = ("epoch_values", "trial_objective_values", "trial_values")
-BEFORE, AFTER = "'nan', 'inf', '-inf'", "'nan', 'inf', '-inf', 'undefined'"
+COLUMNS = {
+    "epoch_values": "not_finite",
+    "trial_objective_values": "not_finite",
+    "trial_values": "not_finite",
+    "trials": "value_not_finite",
+}
+WORDS = "('nan', 'inf', '-inf', 'undefined')"
+OLD_WORDS = "('nan', 'inf', '-inf')"
 
 
 def upgrade() -> None:
-    for table in TABLES:
-        if op.get_bind().dialect.name == "sqlite":
-            _made_again(table)
-        else:
-            op.alter_column(table, "not_finite", type_=sa.String(length=9))
-            op.drop_constraint(f"ck_{table}_not_finite", table)
-            op.create_check_constraint(f"ck_{table}_not_finite", table, f"not_finite IN ({AFTER})")
+    if op.get_bind().dialect.name == "sqlite":
+        _widen_in_sqlite()
+    else:
+        for table, column in COLUMNS.items():
+            op.alter_column(table, column, type_=sa.String(length=9), existing_type=sa.String(length=4), existing_nullable=True)
+            op.drop_constraint(f"ck_{table}_{column}", table, type_="check")
+            op.create_check_constraint(f"ck_{table}_{column}", table, f"{column} IN {WORDS}")
 
 
-def _made_again(table: str) -> None:
-    """SQLite cannot change a constraint: make the table anew by its own words, and copy its rows."""
-    query = sa.text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name = :table AND sql IS NOT NULL")
-    found = op.get_bind().execute(query, {"table": table}).all()
-    indexes = [row for row in found if row.type == "index"]
-    for index in indexes:
-        op.drop_index(index.name, table)
-    op.rename_table(table, f"{table}_before")
-    for row in found:
-        if row.type == "table":
-            op.execute(row.sql.replace(BEFORE, AFTER).replace("not_finite VARCHAR(4)", "not_finite VARCHAR(9)"))
-    op.execute(f"INSERT INTO {table} SELECT * FROM {table}_before")
-    op.drop_table(f"{table}_before")
-    for index in indexes:
-        op.execute(index.sql)
+def _widen_in_sqlite() -> None:
+    """Change the tables' text alone, as SQLite documents for constraints ("Making Other Kinds Of Table Schema Changes").
+
+    A new table in place of the old would copy every epoch, and dropping `trials` would delete all that refers to it: within a
+    transaction foreign keys cannot be turned off.
+    """
+    connection = op.get_bind()
+    version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    try:
+        for table, column in COLUMNS.items():
+            query = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?"
+            text = _widened(connection.exec_driver_sql(query, (table,)).scalar_one(), column)
+            connection.exec_driver_sql("UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (text, table))
+        connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")  # so that other connections read the text anew
+    finally:
+        connection.exec_driver_sql("PRAGMA writable_schema = RESET")  # and this one
+
+
+def _widened(table: str, column: str) -> str:
+    changes = {f"{column} VARCHAR(4)": f"{column} VARCHAR(9)", f"{column} IN {OLD_WORDS}": f"{column} IN {WORDS}"}
+    for old, new in changes.items():
+        if table.count(old) != 1:
+            raise RuntimeError(f"a table is not as version 0001 made it; expected {old!r} once in: {table}")
+        table = table.replace(old, new)
+    return table

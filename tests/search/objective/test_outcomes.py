@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import pytest
 
 from search.definition.schema import Objective
+from search.objective import outcomes
 from search.objective.outcomes import Curve, outcome, unpacked, unpacked_weights
-from storage.records import Measured, Moment, Reason, TrialState
-from storage.types import UNDEFINED
+from storage.records import UNDEFINED, Measured, Moment, Outcome, Reason, TrialState, Undefined
 
 ACCURACY = {"metric": "digit.accuracy", "direction": "maximize"}
 BOUND = {"metric": "parity.accuracy", "direction": "maximize", "strategy": "constraint", "at_least": 0.5}
@@ -134,6 +134,19 @@ def test_a_report_is_unpacked_by_trial() -> None:
     }
 
 
+def test_null_in_a_report_is_an_undefined_number() -> None:
+    message = {
+        "numbers": [3, 7],
+        "train": {"a.x": [1.0, None]},
+        "validation": {"a.m": [None, math.nan]},
+        "test": {"a.m": [None, 2.0]},
+    }
+    first, second = unpacked(message).values()
+    assert (first.train["a.x"], second.test["a.m"]) == (1.0, 2.0)
+    assert [first.validation["a.m"], first.test["a.m"], second.train["a.x"]] == [UNDEFINED] * 3  # the same object
+    assert not isinstance(second.validation["a.m"], Undefined)
+
+
 def test_weights_that_move_are_unpacked_by_trial() -> None:
     message = {"numbers": [3, 7], "train": {}, "validation": {}, "weights": {"a.x": [1.0, 2.0], "b": [0.0, 4.0]}}
     assert unpacked_weights(message, {3, 7}) == {3: {"a.x": 1.0, "b": 0.0}, 7: {"a.x": 2.0, "b": 4.0}}
@@ -153,35 +166,70 @@ def test_a_trial_of_a_front_has_its_metrics_and_no_value_and_its_last_epoch_is_i
     assert (ended.feasible, ended.best_epoch) == (True, 2)
 
 
-@pytest.mark.parametrize(("number", "told"), [(math.nan, "not a number"), (math.inf, "infinite"), (UNDEFINED, "undefined")])
-def test_a_complete_trial_without_a_finite_objective_failed(number: float, told: str) -> None:
-    ended = outcome(3, curve(0.1, 0.9, number), judged(), TrialState.COMPLETE, None, 2)
-    assert ended.state is TrialState.FAILED
-    assert ended.reason == Reason("no_objective", f"the objective is not finite: digit.accuracy is {told} on validation")
-    assert set(ended.measured) == {Moment.INITIAL, Moment.LAST, Moment.BEST}
+# Complete trials without an objective
 
 
-def test_under_pareto_every_optimised_metric_must_be_finite() -> None:
-    both = Objective.model_validate(
-        {"aggregate": "pareto", "metrics": [ACCURACY, {**BOUND, "strategy": "optimize", "at_least": None}]}
+def complete(aggregate: str = "mean", **values: float) -> Outcome:
+    """Return the outcome of a complete trial of one epoch; `values` by the metric's last name, all of them to be maximised."""
+    objective = Objective.model_validate(
+        {"metrics": [{"metric": f"t.{name}", "direction": "maximize"} for name in values], "aggregate": aggregate}
     )
-    assert outcome(0, curve(0.1, 0.9), both, TrialState.COMPLETE, None, 1).state is TrialState.COMPLETE
-    ended = outcome(0, curve(0.1, 0.9, parity=math.nan), both, TrialState.COMPLETE, None, 1)
-    assert ended.reason == Reason("no_objective", "the objective is not finite: parity.accuracy is not a number on validation")
+    found = Curve({1: Measured({"t.loss": 1.0}, {f"t.{name}": value for name, value in values.items()})})
+    return outcomes.judged(outcome(3, found, objective, TrialState.COMPLETE, None, 1), objective)
 
 
-def test_a_constraint_that_is_not_finite_is_broken_and_no_lack_of_an_objective() -> None:
-    ended = outcome(0, curve(0.1, 0.9, parity=math.nan), judged("last", ACCURACY, BOUND), TrialState.COMPLETE, None, 1)
-    assert (ended.state, ended.feasible) == (TrialState.COMPLETE, False)
+@pytest.mark.parametrize("aggregate", ["mean", "worst", "geometric_mean", "pareto"])
+def test_a_complete_trial_with_an_undefined_metric_is_failed_and_keeps_its_numbers(aggregate: str) -> None:
+    ended = complete(aggregate, acc=0.5, auc=UNDEFINED)
+    assert (ended.state, ended.reason) == (TrialState.FAILED, Reason("no_objective", "t.auc is undefined on validation"))
+    assert ended.values == {"t.acc": 0.5, "t.auc": UNDEFINED}
+    assert ended.measured[Moment.LAST].validation == {"t.acc": 0.5, "t.auc": UNDEFINED}
+    assert (ended.epochs, ended.best_epoch) == (1, 1)
 
 
-@pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.DIVERGED, TrialState.CANCELLED])
-def test_other_ends_stay_what_they_are(state: TrialState) -> None:
-    assert outcome(0, curve(0.1, math.nan), judged(), state, None, 1).state is state
+def test_every_metric_that_is_not_finite_is_named_for_what_it_is() -> None:
+    ended = complete(a=math.nan, b=math.inf, c=-math.inf, d=UNDEFINED, e=1.0)
+    assert ended.reason is not None
+    named = "t.a is not a number, t.b is infinite, t.c is minus infinite, t.d is undefined on validation"
+    assert ended.reason.message == named
 
 
-def test_null_in_a_report_is_what_is_undefined() -> None:
-    message = {"numbers": [4, 5], "train": {}, "validation": {"b.auc": [None, 0.5]}}
-    told = unpacked(message)
-    assert told[4].validation["b.auc"] is UNDEFINED
-    assert told[5].validation == {"b.auc": 0.5}
+def test_an_aggregate_that_finite_metrics_do_not_have_is_named() -> None:
+    ended = complete("geometric_mean", a=-0.5, b=0.5)
+    told = "the geometric_mean of t.a and t.b is not a number on validation, though each is finite"
+    assert (ended.state, ended.reason) == (TrialState.FAILED, Reason("no_objective", told))
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "values"), [("mean", {"a": 0.5}), ("worst", {"a": 0.5, "b": math.inf}), ("pareto", {"a": 0.5})]
+)
+def test_a_trial_with_a_finite_objective_stays_complete(aggregate: str, values: dict[str, float]) -> None:
+    ended = complete(aggregate, **values)
+    assert (ended.state, ended.reason) == (TrialState.COMPLETE, None)
+
+
+def test_a_constraint_that_cannot_be_measured_is_missed_without_bound_and_fails_nobody() -> None:
+    objective = judged("last", ACCURACY, BOUND)
+    ended = outcome(0, curve(0.1, 0.9, parity=UNDEFINED), objective, TrialState.COMPLETE, None, 1)
+    assert outcomes.judged(ended, objective) == ended
+    assert (ended.value, ended.feasible, ended.violations) == (0.9, False, {"parity.accuracy": math.inf})
+
+
+@pytest.mark.parametrize("epoch", ["last", "best"])
+def test_only_the_epoch_that_counts_decides(epoch: str) -> None:
+    objective = judged(epoch)
+    ended = outcomes.judged(outcome(0, curve(0.1, 0.9, math.nan), objective, TrialState.COMPLETE, None, 2), objective)
+    assert ended.state is (TrialState.FAILED if epoch == "last" else TrialState.COMPLETE)
+
+
+def test_what_is_relative_is_not_judged_before_it_is_known() -> None:
+    bound = {**BOUND, "at_least": {"of": "equal"}}
+    objective = judged("last", ACCURACY, bound)
+    ended = outcomes.judged(outcome(0, curve(0.1, math.nan), objective, TrialState.COMPLETE, None, 1), objective)
+    assert (ended.state, ended.value) == (TrialState.COMPLETE, None)
+
+
+@pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.DIVERGED, TrialState.FAILED, TrialState.CANCELLED])
+def test_a_trial_that_ended_otherwise_keeps_its_end(state: TrialState) -> None:
+    ended = outcome(0, curve(0.1, math.nan), judged(), state, Reason("other", "why"), 1)
+    assert outcomes.judged(ended, judged()) == ended

@@ -132,11 +132,22 @@ def test_a_study_waits_for_its_baseline_too() -> None:
     assert isinstance(plan(definition, history(definition, [baseline(TrialState.RUNNING), *searched(2, first=1)]), 8), Wait)
 
 
-@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED])
-def test_a_study_with_one_result_ends_complete(state: TrialState) -> None:
+def test_a_study_with_one_result_ends_complete() -> None:
     definition = define(study(log_range(), trials=3))
-    trials = [*searched(2, TrialState.FAILED), *searched(1, state, first=2)]
+    trials = [*searched(2, TrialState.FAILED), *searched(1, first=2)]
     assert plan(definition, history(definition, trials), 8) == End(StudyState.COMPLETE)
+
+
+def test_a_study_with_no_trial_that_could_be_the_best_fails_though_one_was_pruned() -> None:
+    definition = define(study(log_range(), trials=3))
+    lost = Reason("no_objective", "t0.mse is undefined on validation")
+    pruned = searched(1, TrialState.PRUNED, first=2, reason=Reason("pruned", "epoch 3: worse than the median of 2 others"))
+    step = plan(definition, history(definition, [*searched(2, TrialState.FAILED, reason=lost), *pruned]), 8)
+    text = (
+        "not one of 3 search trials is complete: 1 PRUNED, 2 FAILED; t0.mse is undefined on validation; "
+        "epoch 3: worse than the median of 2 others"
+    )
+    assert step == End(StudyState.FAILED, Reason("no_trial_complete", text))
 
 
 def test_a_study_without_any_result_fails_with_the_counts_and_the_causes() -> None:

@@ -170,7 +170,7 @@ class StudyMachine(RuleBasedStateMachine):
 
     def check_end(self) -> None:
         ended = self.play.of(Role.SEARCH)
-        complete = any(record.state in (TrialState.COMPLETE, TrialState.PRUNED) for record in ended)
+        complete = any(record.state is TrialState.COMPLETE for record in ended)
         assert self.play.end is not None
         assert self.play.end.state is (StudyState.COMPLETE if complete else StudyState.FAILED)
         assert len(ended) == self.play.budget
