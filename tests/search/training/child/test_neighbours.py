@@ -37,12 +37,25 @@ def _nothing() -> None:
     pass
 
 
+class Calls(keras.layers.Layer):
+    """Calls a function whenever it is called itself."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def call(self, x: Any) -> Any:
+        self._function()
+        return x
+
+
 @dataclass
 class Habit:
-    """A workload whose code sets something for the whole process while it loads rows, builds a model, or measures a term."""
+    """A workload whose code sets something for the whole process as it loads rows, builds or calls a model, or measures a term."""
 
     in_load: Callable[[], Any] = _nothing
     in_build: Callable[[], Any] = _nothing
+    in_call: Callable[[], Any] = _nothing
     in_loss: Callable[[], Any] = _nothing
     losses: Mapping[str, Callable[..., Any]] = field(init=False)
 
@@ -58,7 +71,7 @@ class Habit:
         self.in_build()
         inputs = keras.Input((4, 3))
         pooled = keras.layers.GlobalAveragePooling1D()(inputs)  # over the axis that the image data format says
-        features = keras.layers.Dropout(0.2)(keras.layers.Dense(8, activation="tanh")(pooled))
+        features = keras.layers.Dropout(0.2)(keras.layers.Dense(8, activation="tanh")(Calls(self.in_call)(pooled)))
         outputs = {"a": keras.layers.Dense(1)(features), "b": keras.layers.Dense(1, activation="sigmoid")(features)}
         return keras.Model(inputs, outputs)
 
@@ -184,11 +197,20 @@ def test_a_habit_is_trained_as_under_fit_and_its_neighbour_as_alone(
     assert (keras.config.floatx(), tf_config.is_op_determinism_enabled()) == ("float32", False)
 
 
-@pytest.mark.parametrize("setting", [_set_floatx, lambda: keras.config.set_epsilon(0.3), lambda: keras.utils.set_random_seed(9)])
-def test_what_a_loss_of_its_own_sets_changes_no_other_term(
-    setting: Callable[[], Any], innocent: dict[str, float], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "habit",
+    [
+        Habit(in_loss=_set_floatx),
+        Habit(in_loss=lambda: keras.config.set_epsilon(0.3)),
+        Habit(in_loss=lambda: keras.utils.set_random_seed(9)),
+        Habit(in_call=_set_floatx),
+        Habit(in_call=lambda: keras.config.set_epsilon(0.3)),
+    ],
+)
+def test_what_a_loss_or_layer_of_its_own_sets_changes_no_other_term(
+    habit: Habit, innocent: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    child = Child(monkeypatch, habit=Habit(in_loss=setting), innocent=Habit())
+    child = Child(monkeypatch, habit=habit, innocent=Habit())
     trained = child.trained("habit", "own")
     assert trained == pytest.approx(innocent, abs=ROUNDED)
     assert child.trained("innocent") == innocent
