@@ -52,7 +52,7 @@ format: $(CHECK)
 	$(BIN)/ruff check --fix .
 
 test: $(TEST)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 bench: $(BENCHED)
 	$(BIN)/python -m benchmarks $(BENCH)

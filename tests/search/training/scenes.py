@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -104,6 +105,15 @@ def checked(definition: StudyDefinition, bound: Bound) -> Problem:
 
 def engine_of(definition: StudyDefinition, bound: Bound, strategy: str = "serial", size: int = 1) -> CohortEngine:
     return CohortEngine(problem_of(definition, bound), STRATEGIES[strategy], size)
+
+
+def kept(make: Callable[..., CohortEngine]) -> Callable[..., CohortEngine]:
+    """Let an engine be made once for all tests that ask for the same in the same float type: all but the first find it traced.
+
+    Of earlier trainings an engine keeps its graphs and the numbers before training of each seed, and nothing else may show.
+    """
+    made = functools.cache(lambda floatx, *asked: make(*asked))
+    return functools.wraps(make)(lambda *asked: made(keras.config.floatx(), *asked))
 
 
 def settings(*weights: Mapping[str, float], seed: int = 0) -> list[Setting]:

@@ -69,6 +69,8 @@ class TwinRun:
         self.model = twin_of(workload.build_model())
         self.model.take(terms, weights)
         self.model.compile(optimizer=optimizer)
+        if self.model.built:  # else `fit` traces its step twice: to make the optimizer's variables, and to use them
+            optimizer.build(self.model.trainable_variables)
         self.train: list[dict[str, float]] = []
         self.validation: list[dict[str, float]] = []
         for epoch in range(epochs):

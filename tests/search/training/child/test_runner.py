@@ -15,7 +15,7 @@ import pytest
 
 from search.training.child.describe import digest_of
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 TIMEOUT = 60.0
 
 SHOP = """

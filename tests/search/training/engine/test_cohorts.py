@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from search.training.engine.engine import stack_size
+from search.training.engine.engine import CohortEngine, stack_size
 from search.training.engine.group import groups
 from search.training.engine.strategies import STRATEGIES
 from search.training.interface import Setting
+from search.workloads.base import Bound
 from storage.records import TrialState
 from tests.search.training.engine.test_layers import PENALTY, TERMS, AddsLoss, Subclassed
-from tests.search.training.scenes import Recorder, engine_of, rows, study, task, workload
+from tests.search.training.scenes import Recorder, engine_of, kept, rows, study, task, workload
 from tests.search.training.twins import TwinRun
 
 COHORT = [
@@ -78,14 +80,30 @@ def _settings(*weights: dict[str, float], seed: int = 5) -> list[Setting]:
     return [Setting(number, seed, each) for number, each in enumerate(weights)]
 
 
+def _bound(kind: str) -> Bound:
+    return workload(FAMILIES[kind], rows(20, inputs=12, a=2, b=1))  # 20 rows in batches of 8: the last has 4
+
+
+def _new_engine(kind: str, strategy: str = "serial") -> CohortEngine:
+    return engine_of(_definition(), _bound(kind), strategy, 4)
+
+
+_engine = kept(_new_engine)
+
+
+@functools.cache
+def _twin(kind: str, number: int) -> TwinRun:
+    """Train a setting of COHORT in float64, once for all strategies."""
+    assert keras.config.floatx() == "float64"
+    return TwinRun(_bound(kind), TERMS, COHORT[number], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=3, seed=5)
+
+
 @pytest.mark.parametrize(("kind", "strategy"), CASES)
 def test_every_setting_of_a_cohort_equals_its_own_fit(kind: str, strategy: str, float64: None) -> None:
-    bound = workload(FAMILIES[kind], rows(20, inputs=12, a=2, b=1))  # 20 rows in batches of 8: the last has 4
-    definition = _definition()
-    engine, recorder = engine_of(definition, bound, strategy, 4), Recorder()
-    engine.train(_settings(*COHORT), definition.training, recorder)
+    engine, recorder = _engine(kind, strategy), Recorder()
+    engine.train(_settings(*COHORT), _definition().training, recorder)
     for number in (0, 1) if kind == "dense" else (0,):
-        twin = TwinRun(bound, TERMS, COHORT[number], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=3, seed=5)
+        twin = _twin(kind, number)
         for ours, theirs in zip(engine.variables(number)[:-1], twin.variables, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
         assert recorder.values(number, 3, "train") == pytest.approx(twin.train[2], abs=1e-8)
@@ -114,52 +132,51 @@ class Reversal(layers.Layer):
         return reverse(x)
 
 
-@pytest.mark.parametrize("strategy", ["vectorized", "unrolled", "serial"])
+FAMILIES["a gradient of the user's own"] = _model(lambda x: Reversal()(layers.Dense(5)(x)))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_gradient_of_the_users_own_reaches_every_setting(strategy: str, float64: None) -> None:
-    bound = workload(_model(lambda x: Reversal()(layers.Dense(5)(x))), rows(20, inputs=12, a=2, b=1))
-    definition = _definition()
-    engine = engine_of(definition, bound, strategy, 4)
-    engine.train(_settings(*COHORT[:2]), definition.training, Recorder())
-    twin = TwinRun(bound, TERMS, COHORT[1], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=3, seed=5)
-    for ours, theirs in zip(engine.variables(-1)[:-1], twin.variables, strict=True):
+    engine = _engine("a gradient of the user's own", strategy)
+    engine.train(_settings(*COHORT[:2]), _definition().training, Recorder())
+    for ours, theirs in zip(engine.variables(-1)[:-1], _twin("a gradient of the user's own", 1).variables, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("strategy", ["vectorized", "unrolled"])
-def test_metrics_of_a_cohort_are_those_of_its_settings_alone(strategy: str, float64: None) -> None:
+def test_metrics_of_a_cohort_are_those_of_its_settings_alone(float64: None) -> None:
     bound = workload(FAMILIES["dense"], rows(20, inputs=12, a=2, b=1), metrics={"own": lambda batch: ops.mean(batch.outputs["b"])})
     tasks = [task("a", metrics=["mae", "r2", "rmse"]), task("b", metrics=[{"name": "own", "metric": "own"}])]
     definition = study(tasks, [PENALTY], training={"epochs": 2, "batch_size": 8})
-    together, alone = Recorder(), Recorder()
-    engine_of(definition, bound, strategy, 4).train(_settings(*COHORT), definition.training, together)
-    engine_of(definition, bound).train(_settings(*COHORT), definition.training, alone)
+    measured = {strategy: Recorder() for strategy in STRATEGIES}
+    for strategy, recorder in measured.items():
+        engine_of(definition, bound, strategy, 4).train(_settings(*COHORT), definition.training, recorder)
+    alone = measured.pop("serial")
     assert {"a.mae", "a.r2", "a.rmse", "b.own", "apart.violations"} <= set(alone.values(0, 2))
-    for number in range(3):
-        for epoch in (0, 1, 2):
-            assert together.values(number, epoch) == pytest.approx(alone.values(number, epoch), abs=1e-9)
+    for together in measured.values():
+        for number in range(3):
+            for epoch in (0, 1, 2):
+                assert together.values(number, epoch) == pytest.approx(alone.values(number, epoch), abs=1e-9)
 
 
-@pytest.mark.parametrize("strategy", ["vectorized", "unrolled"])
-def test_clipping_by_norm_is_by_each_settings_own_norm(strategy: str, float64: None) -> None:
-    bound = workload(FAMILIES["dense"], rows(20, inputs=12, a=2, b=1))
-    for config in ({"global_clipnorm": 0.05}, {"clipnorm": 0.05}):
-        definition = _definition(optimizer={"name": "sgd", "config": {"learning_rate": 0.5, **config}})
-        engine = engine_of(definition, bound, strategy, 4)
+@pytest.mark.parametrize("clip", ["global_clipnorm", "clipnorm"])
+def test_clipping_by_norm_is_by_each_settings_own_norm(clip: str, float64: None) -> None:
+    definition = _definition(optimizer={"name": "sgd", "config": {"learning_rate": 0.5, clip: 0.05}})
+    optimizer = keras.optimizers.SGD(0.5, **{clip: 0.05})
+    twin = TwinRun(_bound("dense"), TERMS, COHORT[2], optimizer=optimizer, batch_size=8, epochs=3, seed=5)
+    for strategy in ("vectorized", "unrolled"):
+        engine = engine_of(definition, _bound("dense"), strategy, 4)
         engine.train(_settings(*COHORT), definition.training, Recorder())
-        optimizer = keras.optimizers.SGD(0.5, **config)
-        twin = TwinRun(bound, TERMS, COHORT[2], optimizer=optimizer, batch_size=8, epochs=3, seed=5)
         for ours, theirs in zip(engine.variables(2)[:-1], twin.variables, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("strategy", ["vectorized", "unrolled"])
 def test_beside_a_diverging_neighbour_the_others_keep_every_bit(strategy: str) -> None:
-    bound = workload(FAMILIES["dense"], rows(20, inputs=12, a=2, b=1))
-    definition = _definition()
+    engine, training = _engine("dense", strategy), _definition().training
     healthy, beside = Recorder(), Recorder()
     bad = {"a.error": math.inf, "b.error": 1.0, "apart": 1.0}
-    engine_of(definition, bound, strategy, 4).train(_settings(*COHORT), definition.training, healthy)
-    engine_of(definition, bound, strategy, 4).train(_settings(COHORT[0], bad, COHORT[2]), definition.training, beside)
+    engine.train(_settings(*COHORT), training, healthy)
+    engine.train(_settings(COHORT[0], bad, COHORT[2]), training, beside)
     assert beside.states() == {0: TrialState.COMPLETE, 1: TrialState.DIVERGED, 2: TrialState.COMPLETE}
     for number in (0, 2):
         assert beside.values(number, 3) == healthy.values(number, 3)
@@ -167,23 +184,21 @@ def test_beside_a_diverging_neighbour_the_others_keep_every_bit(strategy: str) -
 
 def test_settings_that_go_on_are_moved_to_a_smaller_stack_and_stay_the_same(float64: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.training.engine.engine.SECONDS_A_TRACE", 0.0)
-    bound = workload(FAMILIES["batch normalisation"], rows(20, inputs=12, a=2, b=1))
-    definition = _definition()
+    engine, training = _engine("batch normalisation", "vectorized"), _definition().training
     bad = {"a.error": math.inf, "b.error": 1.0, "apart": 1.0}
-    engine, shrunk, alone = engine_of(definition, bound, "vectorized", 4), Recorder(), Recorder()
-    engine.train(_settings(bad, bad, COHORT[1], bad), definition.training, shrunk)
+    shrunk, alone = Recorder(), Recorder()
+    engine.train(_settings(bad, bad, COHORT[1], bad), training, shrunk)
     assert sorted(engine._stacks) == [2, 4]
-    engine_of(definition, bound).train([Setting(2, 5, COHORT[1])], definition.training, alone)
+    _engine("batch normalisation").train([Setting(2, 5, COHORT[1])], training, alone)
     assert shrunk.values(2, 3) == pytest.approx(alone.values(2, 3), abs=1e-9)
 
 
 def test_settings_of_several_seeds_are_trained_in_groups_of_one_seed(float64: None) -> None:
-    bound = workload(FAMILIES["dropout"], rows(20, inputs=12, a=2, b=1))
-    definition = _definition()
+    training = _definition().training
     mixed = [Setting(0, 1, COHORT[0]), Setting(1, 2, COHORT[0]), Setting(2, 1, COHORT[1])]
     together, alone = Recorder(), Recorder()
-    engine_of(definition, bound, "vectorized", 4).train(mixed, definition.training, together)
-    engine_of(definition, bound).train(mixed, definition.training, alone)
+    _engine("dropout", "vectorized").train(mixed, training, together)
+    _engine("dropout").train(mixed, training, alone)
     for number in range(3):
         assert together.values(number, 3) == pytest.approx(alone.values(number, 3), abs=1e-9)
 
@@ -212,9 +227,7 @@ def test_a_stack_is_a_power_of_two_within_the_limit(strategy: str, count: int, l
 def test_out_of_memory_halves_the_cohort_and_every_setting_completes(monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
-    bound = workload(FAMILIES["dense"], rows(20, inputs=12, a=2, b=1))
-    definition = _definition()
-    engine, recorder = engine_of(definition, bound, "vectorized", 4), Recorder()
+    engine, training, recorder = _new_engine("dense", "vectorized"), _definition().training, Recorder()
     whole = engine._train_epoch
 
     def too_large(group: Any, epoch: int, observer: Any) -> Any:
@@ -223,6 +236,6 @@ def test_out_of_memory_halves_the_cohort_and_every_setting_completes(monkeypatch
         return whole(group, epoch, observer)
 
     monkeypatch.setattr(engine, "_train_epoch", too_large)
-    engine.train(_settings(*COHORT), definition.training, recorder)
+    engine.train(_settings(*COHORT), training, recorder)
     assert recorder.states() == dict.fromkeys(range(3), TrialState.COMPLETE)
     assert max(sorted(engine._stacks)) == 2

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from search.definition.schema import StudyDefinition
 from search.training.engine.engine import CohortEngine
 from search.training.interface import Setting
 from storage.records import Reason, TrialState
-from tests.search.training.scenes import Recorder, engine_of, linear, rows, study, task, workload
+from tests.search.training.scenes import Recorder, engine_of, kept, linear, rows, study, task, workload
 
 GOOD, BAD = {"a.error": 1.0, "b.error": 1.0}, {"a.error": 0.0, "b.error": 1.0}
 
@@ -29,11 +30,20 @@ class Judge(Recorder):
         return {number: f"epoch {epoch}: hopeless" for number in numbers if self.values(number, epoch)["a.error"] > self._most}
 
 
-def _engine(strategy: str = "vectorized", size: int = 4, **training: Any) -> tuple[CohortEngine, Any]:
-    definition = study([task("a"), task("b")], training={"epochs": 4, "batch_size": 8, **training})
+def _study(**training: Any) -> StudyDefinition:
+    optimizer = {"name": "adam", "config": {"learning_rate": 0.1}}
+    return study([task("a"), task("b")], training={"epochs": 4, "batch_size": 8, "optimizer": optimizer, **training})
+
+
+@kept
+def _kept_engine(strategy: str, size: int) -> CohortEngine:
     x, y = rows(20, a=2, b=1)
     y["a"] = x[:, :2] * 3
-    return engine_of(definition, workload(linear({"a": 2, "b": 1}), (x, y)), strategy, size), definition.training
+    return engine_of(_study(), workload(linear({"a": 2, "b": 1}), (x, y)), strategy, size)
+
+
+def _engine(strategy: str = "vectorized", size: int = 4, **training: Any) -> tuple[CohortEngine, Any]:
+    return _kept_engine(strategy, size), _study(**training).training
 
 
 def at(*rungs: int, **settings: Any) -> list[Setting]:
@@ -42,7 +52,7 @@ def at(*rungs: int, **settings: Any) -> list[Setting]:
 
 @pytest.mark.parametrize(("strategy", "size"), [("vectorized", 4), ("unrolled", 3)])
 def test_a_bad_weight_is_ended_at_its_rung_and_its_neighbours_keep_every_bit(strategy: str, size: int) -> None:
-    engine, training = _engine(strategy, size, optimizer={"name": "adam", "config": {"learning_rate": 0.1}})
+    engine, training = _engine(strategy, size)
     settings = at(2, first=GOOD, bad=BAD, last={"a.error": 3.0, "b.error": 0.1})
     free, judged = Judge(), Judge()
     engine.train(settings, training, free)
@@ -98,9 +108,9 @@ def test_a_cohort_larger_than_its_stack_comes_to_its_rung_in_parts() -> None:
     assert judge.asked == [(2, [0]), (2, [1])]
 
 
-def test_the_stack_shrinks_after_a_rung_and_those_that_go_on_train_as_before() -> None:
+def test_the_stack_shrinks_after_a_rung_and_those_that_go_on_train_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, training = _engine("unrolled", 4, epochs=3)
-    engine._seconds_a_place = 100.0  # as if a free place were dear
+    monkeypatch.setattr(engine, "_seconds_a_place", 100.0)  # as if a free place were dear
     free, judged = Judge(), Judge()
     bad = dict.fromkeys(("one", "two", "three"), BAD)
     engine.train(at(1, first=GOOD, **bad), training, free)

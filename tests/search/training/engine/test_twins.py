@@ -16,7 +16,7 @@ from search.training.interface import Setting
 from tests.search.training.scenes import Recorder, built_in, engine_of
 from tests.search.training.twins import Terms, TwinRun
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[4] / "examples"
 ODD = [1, 3, 5, 7, 9]
 
 
