@@ -7,6 +7,7 @@ has the standard deviation 1 / sqrt(2), and so has the seed's worth.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -40,6 +41,7 @@ def _definition(seed: int) -> StudyDefinition:
     )
 
 
+@functools.cache
 def _verdict(worth: Worth, seed: int) -> Verdict:
     """Play a study and return its verdict; `seed` is that of its suggestions and of all noise."""
     random = np.random.default_rng([seed, 1])
@@ -63,11 +65,13 @@ def _nothing(weight: float) -> float:
     return 0.0
 
 
+@functools.cache
 def _plateau(gain: float) -> Worth:
     """Return a worth that is `gain` from 3 to 30 and 0 elsewhere: a quarter of the range, on its scale, is better than equal."""
     return lambda weight: gain if 3 <= weight <= 30 else 0.0
 
 
+@functools.cache
 def _bump(gain: float) -> Worth:
     """Return a worth that rises smoothly to `gain` above equal weights at 10, and falls as smoothly beyond."""
     rise = 1 - math.exp(-2)

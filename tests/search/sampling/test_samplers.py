@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import math
@@ -45,6 +46,7 @@ def generations(seed: int, trials: int, *, at_once: int = 16, forget: bool = Fal
     return records
 
 
+@functools.cache
 def best_of_generations(seed: int, trials: int, **options: Any) -> float:
     return max(record.value or -math.inf for record in generations(seed, trials, **options))
 
