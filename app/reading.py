@@ -9,7 +9,8 @@ from app.schemas.common import AnchorBody, Split, reason_body
 from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
 from app.waiting import reason_of
-from search.definition import finite, space
+from search.definition import space
+from search.definition.finite import affordable
 from search.definition.schema import ObjectiveMetric, RelativeBound, StudyDefinition
 from search.export.best_weights import anchor_told
 from search.objective.anchors import resolved, wanted
@@ -72,7 +73,8 @@ def _bound(entry: ObjectiveMetric) -> BoundBody:
 def _progress(session: Session, study: StudyRecord, definition: StudyDefinition, counts: Counts) -> ProgressBody:
     trials, epochs = counts
     # Before the end it is the most there can be; a plan that came to its end is known.
-    planned = sum(trials.values()) if study.state is StudyState.COMPLETE else trainings(definition)
+    there = sum(trials.values())
+    planned = there if study.state is StudyState.COMPLETE else max(trainings(definition), there)
     return ProgressBody(
         trials=dict(trials),
         planned=planned,
@@ -93,7 +95,7 @@ def _seconds_left(session: Session, study: StudyRecord, definition: StudyDefinit
         return None
     ended = sum(counts[0][state] for state in TRIAL_ENDS)
     per_trial = definition.training.epochs
-    searches = max(finite.affordable(definition, space.trial_budget(definition)) - pace.searched, 0)
+    searches = max(affordable(definition, space.trial_budget(definition)) - pace.searched, 0)
     others = max(trainings(definition) - ended - searches, 0)
     per_search = pace.searched_epochs / pace.searched if pace.searched else per_trial
     left = max(searches * per_search + others * per_trial - pace.under_way, 0)

@@ -185,11 +185,11 @@ def search_history(session: Session, study_id: int, *, best: int = 100, latest: 
 
 
 def search_parameters(session: Session, study_id: int) -> list[Values]:
-    """List the drawn parameters of all search trials, however they ended, in the order of their numbers."""
+    """List the drawn parameters of all search trials but cancelled ones, in the order of their numbers."""
     rows = session.execute(
         select(TRIALS.c.number, PARAMETERS.c.path, PARAMETERS.c.value)
         .join(PARAMETERS, PARAMETERS.c.trial_id == TRIALS.c.id)
-        .where(TRIALS.c.study_id == study_id, TRIALS.c.role == Role.SEARCH.value)
+        .where(TRIALS.c.study_id == study_id, TRIALS.c.role == Role.SEARCH.value, TRIALS.c.state != TrialState.CANCELLED.value)
         .order_by(TRIALS.c.number, PARAMETERS.c.position)
     )
     found: dict[int, dict[str, float]] = {}

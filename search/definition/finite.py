@@ -7,7 +7,8 @@ numbers, so no search trains one twice.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from search.definition import space
@@ -18,64 +19,70 @@ from search.definition.weights import WeightChoice
 Setting = tuple[float, ...]
 
 MOST_ENUMERATED = 20_000
-"""Combinations of a simplex's values that are counted one by one; of more, every one counts as another setting."""
+"""Combinations of a simplex's values that are looked at to count its settings; the others are taken to be settings of their own."""
+
+DIGITS = 12
+"""Shares of a total that agree to so many digits are equal: 0.1 to 0.3 is 0.3 to 0.9."""
 
 
-def size(definition: StudyDefinition) -> int | None:
-    """Return how many different settings there are, None where a parameter is drawn from a range."""
-    choices = _choices(definition)
-    if choices is None:
+@dataclass(frozen=True, slots=True)
+class FiniteSpace:
+    """The values of every parameter, by path, and which of them share one total."""
+
+    paths: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+    members: tuple[str, ...]
+
+    @property
+    def combinations(self) -> int:
+        """How many combinations of drawn values there are; on a simplex several may be one setting."""
+        return math.prod(map(len, self.values))
+
+    def combination(self, index: int) -> dict[str, float]:
+        """Return the parameters of combination `index`, from 0; the first parameter changes fastest."""
+        drawn = {}
+        for path, values in zip(self.paths, self.values, strict=True):
+            index, place = divmod(index, len(values))
+            drawn[path] = values[place]
+        return drawn
+
+    def setting(self, drawn: Mapping[str, float]) -> Setting:
+        """Return what drawn parameters come to: two trials with equal settings train the same."""
+        if not self.members:
+            return tuple(drawn[path] for path in self.paths)
+        shares = onto_simplex({path: drawn[path] for path in self.members}, 1.0)
+        rounded = {path: float(f"{share:.{DIGITS}g}") for path, share in shares.items()}
+        return tuple(rounded.get(path, drawn[path]) for path in self.paths)
+
+    def count(self, limit: int) -> int:
+        """Return how many different settings there are, at most `limit`."""
+        return min(limit, self.combinations) if not self.members else _counted(self, limit)
+
+
+@lru_cache(maxsize=64)
+def _counted(finite: FiniteSpace, limit: int) -> int:
+    found: set[Setting] = set()
+    looked_at = min(finite.combinations, MOST_ENUMERATED)
+    for index in range(looked_at):
+        found.add(finite.setting(finite.combination(index)))
+        if len(found) >= limit:
+            return limit
+    return min(limit, len(found) + finite.combinations - looked_at)
+
+
+def finite_space(definition: StudyDefinition) -> FiniteSpace | None:
+    """Return the space of a definition, None where a parameter is drawn from a range."""
+    searched = space.parameters(definition)
+    values = [tuple(sorted(each.values)) for each in searched.values() if isinstance(each, WeightChoice)]
+    if len(values) < len(searched):
         return None
     members = space.simplex_members(definition.search.space, space.searched_weights(definition))
-    others = math.prod(len(values) for path, values in choices.items() if path not in members)
-    return others * (_ratios(tuple(choices[path] for path in members)) if members else 1)
-
-
-def combinations(definition: StudyDefinition) -> int:
-    """Return how many combinations of drawn values a finite space has; on a simplex several may be one setting."""
-    return math.prod(len(values) for values in (_choices(definition) or {}).values())
-
-
-def combination(definition: StudyDefinition, index: int) -> dict[str, float]:
-    """Return the parameters of combination `index` of a finite space, from 0; the first parameter changes fastest."""
-    drawn = {}
-    for path, values in (_choices(definition) or {}).items():
-        index, place = divmod(index, len(values))
-        drawn[path] = values[place]
-    return drawn
-
-
-def setting(definition: StudyDefinition, drawn: Mapping[str, float]) -> Setting:
-    """Return what drawn parameters come to: two trials with equal settings train the same."""
-    members = space.simplex_members(definition.search.space, space.searched_weights(definition))
-    total = space.simplex_total(definition.search.space) if members else 1.0
-    used = {**drawn, **(onto_simplex({path: drawn[path] for path in members}, total) if members else {})}
-    return tuple(used[path] for path in space.parameters(definition))
+    return FiniteSpace(tuple(searched), tuple(values), tuple(members))
 
 
 def affordable(definition: StudyDefinition, budget: int) -> int:
     """Return how many search trials a budget pays for: no more than a grid has points, or a finite space settings."""
-    limit = space.grid_size(definition) if definition.search.sampler.name == "grid" else size(definition)
-    return budget if limit is None else min(budget, limit)
-
-
-def _choices(definition: StudyDefinition) -> dict[str, tuple[float, ...]] | None:
-    searched = space.parameters(definition)
-    found = {path: tuple(sorted(each.values)) for path, each in searched.items() if isinstance(each, WeightChoice)}
-    return found if len(found) == len(searched) else None
-
-
-@lru_cache(maxsize=64)
-def _ratios(members: Sequence[tuple[float, ...]]) -> int:
-    """Return how many different shares of a total the members' values have."""
-    whole = math.prod(map(len, members))
-    if whole > MOST_ENUMERATED:
-        return whole
-    found = set()
-    for index in range(whole):
-        drawn = {}
-        for path, values in enumerate(members):
-            index, place = divmod(index, len(values))
-            drawn[str(path)] = values[place]
-        found.add(tuple(onto_simplex(drawn, 1.0).values()))
-    return len(found)
+    if definition.search.sampler.name == "grid":
+        return min(budget, space.grid_size(definition))
+    finite = finite_space(definition)
+    return budget if finite is None else finite.count(budget)

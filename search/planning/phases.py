@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from search.definition import finite, space
+from search.definition import space
+from search.definition.finite import affordable
 from search.definition.schema import StudyDefinition
 from search.planning.baselines import baselines
 from search.planning.references import reference_seeds, referenced_tasks
@@ -29,7 +30,7 @@ def _confirmations(definition: StudyDefinition, others: int) -> int:
 
 
 def _searches(definition: StudyDefinition) -> int:
-    return finite.affordable(definition, space.trial_budget(definition))
+    return affordable(definition, space.trial_budget(definition))
 
 
 def trainings(definition: StudyDefinition) -> int:

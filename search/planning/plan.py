@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from search.definition import finite, space
+from search.definition import space
+from search.definition.finite import FiniteSpace, Setting, finite_space
 from search.definition.schema import StudyDefinition
 from search.objective.anchors import Measurement, anchors, is_resolved, measured_by, resolved, settled, wanted
 from search.planning.baselines import baselines
@@ -31,7 +32,7 @@ class History:
     bounded choice of the finished); `references` and `baselines` all of those roles; `confirmed` the (trial, seed) of the
     confirmations there are; `next_number` the number that the next trial gets. `initial` are the terms' values before training;
     `anchors` what is kept of references and baselines, `measurements` what they measured, as long as anchors are wanted. `settings`
-    are the parameters of all search trials, in a space of finitely many settings.
+    are the parameters of all search trials but cancelled ones, in a space of finitely many settings.
     """
 
     budget: int
@@ -108,9 +109,27 @@ def plan(definition: StudyDefinition, history: History, limit: int) -> Step:
 def _lacking(definition: StudyDefinition, history: History) -> Step | None:
     """Fail a study whose sampler is still wanted and cannot be asked here, once nothing of it runs elsewhere."""
     reason = suggest.unavailable(definition)
-    if reason is None or history.searched >= finite.affordable(definition, history.budget):
+    if reason is None or _left(definition, history) <= 0:
         return None
     return Wait(reason) if history.unfinished else End(StudyState.FAILED, reason)
+
+
+def _left(definition: StudyDefinition, history: History) -> int:
+    """Return how many search trials may still be planned: of the budget, of a grid's points, of a finite space's settings."""
+    left = history.budget - history.searched
+    if definition.search.sampler.name == "grid":
+        return min(left, space.grid_size(definition) - history.searched)
+    finite = finite_space(definition)
+    if finite is None or left <= 0:
+        return left
+    tried = len(_tried(finite, history))
+    return finite.count(tried + left) - tried
+
+
+def _tried(finite: FiniteSpace, history: History) -> set[Setting]:
+    """Return the settings of all search trials but those that were cancelled: these may have been trained to nothing."""
+    told = [trial.parameters for trial in history.trials if trial.state is not TrialState.CANCELLED]
+    return {finite.setting(parameters) for parameters in (*history.settings, *told)}
 
 
 def is_scored(definition: StudyDefinition, history: History) -> bool:
@@ -154,7 +173,7 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
     """
     told = history.trials
     room = min(room, suggest.batch_limit(definition, told) - len(planned))
-    count = min(room, finite.affordable(definition, history.budget) - history.searched)
+    count = min(room, _left(definition, history))
     if not is_scored(definition, history):
         count = min(count, suggest.batch_limit(definition, ()) - history.searched)
     if count <= 0:
@@ -193,8 +212,9 @@ PHASES: tuple[Phase, ...] = (_baselines, _references, _suggestions, _confirmatio
 def _end(definition: StudyDefinition, history: History) -> End:
     """End the study: COMPLETE, or FAILED where not one search trial is: then there is nothing that could be the best."""
     complete = history.count(roles=[Role.SEARCH], states=[TrialState.COMPLETE])
-    if complete and definition.search.sampler.name != "grid" and history.searched < history.budget:
-        text = f"all {history.searched} settings of the space were tried, of {history.budget} trials that were asked for"
+    finite = finite_space(definition)
+    if complete and finite is not None and definition.search.sampler.name != "grid" and history.searched < history.budget:
+        text = f"all {len(_tried(finite, history))} settings were tried; {history.budget} trials were asked for"
         return End(StudyState.COMPLETE, Reason("all_settings_known", text))
     if complete:
         return End(StudyState.COMPLETE)

@@ -19,7 +19,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
-from search.definition import finite, space
+from search.definition import space
+from search.definition.finite import finite_space
 from search.definition.schema import StudyDefinition
 from search.definition.weights import SharedWeight, WeightChoice
 from search.sampling.generations import IN_GENERATIONS, left_of_generation, population_size
@@ -81,7 +82,7 @@ def suggest(
     """Return `count` suggestions, from the search trials that the sampler is told of.
 
     Of a finite space no setting is suggested twice: neither one of those told, nor of `known`, the parameters of all that has been
-    planned. There are fewer suggestions where all settings are known.
+    planned and not cancelled. There are fewer suggestions where all settings are known.
     """
     if definition.search.sampler.name == "grid":
         return [Drawn(space.grid_point(definition, place.index + i)) for i in range(count)]
@@ -89,10 +90,11 @@ def suggest(
         drawn = [Drawn(point) for point in quasirandom_points(definition, place.index, count)]
     else:
         drawn = _ask(definition, told, place, count)
-    if finite.size(definition) is None:
+    finite = finite_space(definition)
+    if finite is None:
         return drawn
-    before = [*known, *(trial.parameters for trial in told)]
-    chosen = without_known(definition, [one.parameters for one in drawn], before, place.number)
+    before = [*known, *(trial.parameters for trial in told if trial.state is not TrialState.CANCELLED)]
+    chosen = without_known(finite, [one.parameters for one in drawn], before, definition.search.seed, place.number)
     return [Drawn(parameters, drawn[index].sampler_state) for index, parameters in chosen]
 
 
@@ -293,6 +295,8 @@ def _frozen(
     `values` are what it is worth; a complete trial without them is told as pruned.
     """
     state = TOLD_AS.get(record.state)
+    if state is None and record.trained:  # without an objective: as one that diverged
+        state = OptunaState.PRUNED
     if state is OptunaState.COMPLETE and values is None:
         state = OptunaState.PRUNED
     if state is None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from search.definition import finite
-from search.definition.schema import StudyDefinition
+from search.definition.finite import FiniteSpace, Setting
 from storage.records import Values
 
 UNUSED = 2
@@ -15,30 +14,30 @@ UNUSED = 2
 
 
 def without_known(
-    definition: StudyDefinition, drawn: Iterable[Values], known: Iterable[Values], number: int
+    finite: FiniteSpace, drawn: Iterable[Values], known: Iterable[Values], seed: int, number: int
 ) -> Iterator[tuple[int, Values]]:
     """Yield (index, parameters) of each suggestion; one that is known, or came before, is replaced by a setting that is not.
 
-    `number` is the first suggestion's number in the study: what replaces a suggestion is drawn by its number and the study's seed
-    alone. Ends early where every setting is known.
+    `seed` is the study's, `number` the first suggestion's in the study: they alone decide what replaces a suggestion. Ends early
+    where every setting is known.
     """
-    taken = {finite.setting(definition, parameters) for parameters in known}
+    taken = {finite.setting(parameters) for parameters in known}
     for index, parameters in enumerate(drawn):
         chosen: Values | None = parameters
-        if finite.setting(definition, parameters) in taken:
-            chosen = _unused(definition, taken.__contains__, number + index)
+        if finite.setting(parameters) in taken:
+            chosen = _unused(finite, taken, seed, number + index)
         if chosen is None:
             return
-        taken.add(finite.setting(definition, chosen))
+        taken.add(finite.setting(chosen))
         yield index, chosen
 
 
-def _unused(definition: StudyDefinition, is_taken: Callable[[finite.Setting], bool], number: int) -> Values | None:
+def _unused(finite: FiniteSpace, taken: set[Setting], seed: int, number: int) -> Values | None:
     """Return a combination whose setting is not taken: the first one from a place that is drawn; None where all are."""
-    count = finite.combinations(definition)
-    start = int(np.random.default_rng([definition.search.seed, number, UNUSED]).integers(count))
+    count = finite.combinations
+    start = int(np.random.default_rng([seed, number, UNUSED]).integers(count))
     for step in range(count):
-        parameters = finite.combination(definition, (start + step) % count)
-        if not is_taken(finite.setting(definition, parameters)):
+        parameters = finite.combination((start + step) % count)
+        if finite.setting(parameters) not in taken:
             return parameters
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from search.definition import finite
+from search.definition.finite import finite_space
 from search.definition.schema import ObjectiveMetric, StudyDefinition
 from search.definition.space import shared_by, simplex_members, simplex_total
 from search.definition.weights import SharedWeight, Weight, WeightRange
@@ -174,6 +174,7 @@ CAUTIONS = (
 
 def beyond_settings(definition: StudyDefinition, trials: int) -> Iterator[str]:
     """Warn where more trials are asked for than the space has settings: none is trained twice."""
-    settings = finite.size(definition)
-    if settings is not None and settings < trials and definition.search.sampler.name != "grid":
+    finite = finite_space(definition)
+    settings = trials if finite is None else finite.count(trials)
+    if settings < trials and definition.search.sampler.name != "grid":
         yield f"search.trials: {trials} trials of {settings} settings: each is trained once, and the search ends when all are known"

@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from search.analysis import importance
-from search.definition import finite
+from search.definition.finite import finite_space
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import resolved, wanted
 from search.planning.history import recalled
@@ -166,6 +166,6 @@ def history_of(session: Session, study: StudyRecord, definition: StudyDefinition
         next_number=sum(counts.values()),
         initial=answers.initial_values(session, study.id),
         anchors=anchors,
-        settings=trial_rows.search_parameters(session, study.id) if finite.size(definition) is not None else (),
+        settings=trial_rows.search_parameters(session, study.id) if finite_space(definition) is not None else (),
         measurements=measurements(session, study, fixed) if wanted(resolved(definition.objective, anchors)) else (),
     )

@@ -32,8 +32,7 @@ from search.training.problem.problem import Problem
 from search.training.problem.seeding import epoch_order
 from search.training.problem.setting_inputs import equal_knobs
 from search.training.weighting.schedule import InForce
-from storage.records import Reason, TrialState
-from storage.types import UNDEFINED
+from storage.records import UNDEFINED, Reason, TrialState
 
 log = logging.getLogger("steelyard.training")
 

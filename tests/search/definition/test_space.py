@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.definition import finite, space
+from search.definition import space
+from search.definition.finite import affordable
 from search.planning.baselines import baselines
 from tests.search.definitions import define, flagship, log_range, study
 
@@ -147,11 +148,11 @@ def test_the_corners_of_a_grid_are_the_bounds_exactly(weights: list[Any]) -> Non
     assert (list(first.values()), list(last.values())) == (lows, highs)
 
 
-@pytest.mark.parametrize(("budget", "affordable"), [(3, 3), (6, 6), (100, 6)])
-def test_no_budget_affords_more_points_than_the_grid_has(budget: int, affordable: int) -> None:
+@pytest.mark.parametrize(("budget", "most"), [(3, 3), (6, 6), (100, 6)])
+def test_no_budget_affords_more_points_than_the_grid_has(budget: int, most: int) -> None:
     definition = define(study(log_range(points=6), sampler={"name": "grid"}))
-    assert finite.affordable(definition, budget) == affordable
+    assert affordable(definition, budget) == most
 
 
 def test_a_sampler_that_draws_can_spend_any_budget() -> None:
-    assert finite.affordable(define(flagship()), 100_000) == 100_000
+    assert affordable(define(flagship()), 100_000) == 100_000

@@ -22,6 +22,11 @@ SAMPLERS: list[dict[str, Any]] = [{"name": name} for name in ("tpe", "random", "
 def played(definition: Any, size: int = 4, state: TrialState = TrialState.COMPLETE, budget: int | None = None) -> Play:
     play = Play(definition, size)
     play.budget = budget or play.budget
+    return played_on(play, state)
+
+
+def played_on(play: Play, state: TrialState = TrialState.COMPLETE) -> Play:
+    """Play a study to its end; every trial ends in this state."""
     while play.end is None:
         play.claim("w1")
         for number in list(play.held.get("w1", ())):
@@ -42,7 +47,7 @@ def test_each_setting_is_trained_once_and_the_search_ends_early(sampler: dict[st
     assert play.end.state is StudyState.COMPLETE
     assert play.end.reason is not None
     assert play.end.reason.code == "all_settings_known"
-    assert play.end.reason.message == "all 9 settings of the space were tried, of 30 trials that were asked for"
+    assert play.end.reason.message == "all 9 settings were tried; 30 trials were asked for"
 
 
 def test_a_setting_that_diverged_is_not_tried_again() -> None:
@@ -66,6 +71,23 @@ def test_a_raised_budget_ends_the_same_way() -> None:
     again = played(definition, budget=12)
     assert again.end.reason.code == "all_settings_known"  # type: ignore[union-attr]
     assert sum(searched(again).values()) == 3
+
+
+def test_what_an_earlier_version_trained_twice_counts_once() -> None:
+    definition = define(study(THREE, THREE, trials=30, confirmation=None))
+    twice = [(a, b) for a in (0.1, 1.0, 10.0) for b in (0.1, 1.0)] * 2
+    play = Play(definition, 4)
+    play.trials = [trial(i, {"t0.error": a, "t1.error": b}, value=1.0) for i, (a, b) in enumerate(twice)]
+    ended = played_on(play)
+    assert len(searched(ended)) == 9
+    assert ended.end.reason.message == "all 9 settings were tried; 30 trials were asked for"  # type: ignore[union-attr]
+
+
+def test_a_setting_that_was_cancelled_may_be_tried() -> None:
+    definition = define(study(THREE, trials=30, confirmation=None))
+    play = Play(definition, 4)
+    play.trials = [trial(0, {"t0.error": 0.1}, state=TrialState.CANCELLED)]
+    assert searched(played_on(play)) == Counter({(0.1,): 2, (1.0,): 1, (10.0,): 1})
 
 
 def test_a_grid_still_trains_every_point() -> None:

@@ -125,3 +125,13 @@ def test_splits_of_different_shapes() -> None:
 def test_point_sets_without_points_or_batches(points: Any) -> None:
     with pytest.raises(Refused, match=r"extra\['edge'\]"):
         read({"train": GOOD, "validation": GOOD, "extra": {"edge": points}})
+
+
+@pytest.mark.parametrize("place", ["x", "y"])
+def test_nested_names_are_refused_with_the_flat_ones(place: str) -> None:
+    nested = {"box": {"x": np.zeros((4, 1)), "y": np.zeros((4, 1))}, "cls": np.zeros((4, 1))}
+    part = (nested, np.zeros(4)) if place == "x" else (np.zeros((4, 2)), nested)
+    with pytest.raises(Refused) as caught:
+        read({"train": part, "validation": part})
+    assert f"train.{place}['box'] is a dict: inputs, outputs and targets are one level of names" in caught.value.reason.message
+    assert "('box_x', 'box_y')" in caught.value.reason.message

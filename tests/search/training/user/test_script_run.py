@@ -166,3 +166,18 @@ def test_weights_that_name_no_target_are_refused(place: ModuleType) -> None:
     namespace, _ = _ran(place, study(TASKS, training={"epochs": 1, "batch_size": 8}), WEIGHTS)
     with pytest.raises(AssertionError, match=r"weights of \['c'\]"):
         namespace["train"](5)
+
+
+@pytest.mark.parametrize("name", ["log odds", "head/age (years)", "größe"])
+def test_an_output_that_keras_cannot_name_a_scope_after_is_trained(place: ModuleType, name: str) -> None:
+    def build_model() -> keras.Model:
+        inputs = keras.Input((3,))
+        return keras.Model(inputs, {name: keras.layers.Dense(1)(inputs), "b": keras.layers.Dense(2)(inputs)})
+
+    y = {name: Y["a"], "b": Y["b"]}
+    place.build_model = build_model
+    place.load_data = lambda: {"train": (X, y), "validation": (X, y)}
+    tasks = [task("a", output=name, target=name, metrics=["mae"]), task("b", metrics=["mae"])]
+    namespace, stored = _ran(place, study(tasks, training={"epochs": 2, "batch_size": 8}), WEIGHTS)
+    assert "LOSSES" not in namespace
+    assert namespace["measured"](namespace["train"](5), "validation") == pytest.approx(stored, rel=1e-4)
