@@ -16,7 +16,7 @@ from search.training.problem.batch import Batch, shape_text
 from search.training.problem.measurable import UNLABELLED, row_weights, undefined
 from search.training.problem.metrics import RowMean
 from search.training.problem.problem import Problem
-from search.training.problem.terms import TermFunction, own_values
+from search.training.problem.terms import TermFunction, one_a_batch, own_values
 
 WAYS_OUT = {UNLABELLED: "give it labelled rows, or leave the task out"}
 
@@ -91,7 +91,7 @@ def _returned_rank(measured: TermFunction | RowMean, task: Task, batch: Batch) -
         return len(own_values(measured.own(batch)).shape)
     loss = next((loss for loss in task.losses if f"{task.name}.{loss.name}" == measured.path), None)
     entry = find_loss(loss.loss) if loss is not None and isinstance(measured, TermFunction) and measured.built_in else None
-    return 0 if entry is not None and entry.batch_statistic else None
+    return 0 if loss is not None and one_a_batch(entry, loss.config) else None
 
 
 def _ignored_classes(at: str, task: Task, problem: Problem) -> Iterator[str]:

@@ -100,9 +100,22 @@ def _keras_loss(
     function = _searching(function, _searched(path, loss.config, batch))
     target, given = (ops.convert_to_tensor(each, dtype=function.dtype) for each in (view.target(batch, loss.target), prediction))
     values = function.call(target, given)
-    if len(values.shape) == 0 or (entry is not None and entry.batch_statistic):
+    if len(values.shape) == 0 or one_a_batch(entry, loss.config):
         return of_batch(values, prediction)
-    return of_values(path, values, view.sample_weight(batch, loss.target), both(mask_of(prediction), mask_of(values)))
+    measured = of_values(path, values, view.sample_weight(batch, loss.target), both(mask_of(prediction), mask_of(values)))
+    coupled = entry is not None and entry.batch_statistic and entry.parameter("axis") is None
+    return of_batch(measured.mean, prediction) if coupled else measured
+
+
+def one_a_batch(entry: LossEntry | None, config: Mapping[str, Any]) -> bool:
+    """Tell whether a loss of Keras has one value for a batch, or one a class: `dice` and `tversky`, unless told to keep the rows.
+
+    `circle` couples the rows of a batch too, but has a value for each, and a mask of those that have a partner.
+    """
+    if entry is None or not entry.batch_statistic or entry.parameter("axis") is None:
+        return False
+    axis = config.get("axis")
+    return axis is None or 0 in (axis if isinstance(axis, list | tuple) else [axis])
 
 
 def _needs_probabilities(entry: LossEntry | None) -> bool:

@@ -70,7 +70,7 @@ class TwinRun:
         self.model.take(terms, weights)
         self.model.compile(optimizer=optimizer)
         if self.model.built:  # else `fit` traces its step twice: to make the optimizer's variables, and to use them
-            optimizer.build(self.model.trainable_variables)
+            self.model.optimizer.build(self.model.trainable_variables)
         self.train: list[dict[str, float]] = []
         self.validation: list[dict[str, float]] = []
         for epoch in range(epochs):

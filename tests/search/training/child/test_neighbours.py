@@ -5,7 +5,7 @@ Right numbers are those of plain Keras: what the workload calls, then `fit`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -176,24 +176,36 @@ def test_the_innocent_one_trains_as_under_fit(innocent: dict[str, float]) -> Non
 
 
 FIRST = ("float type, in build", "image data format, in load", "clear_session, in build")
-"""Habits that are also tried as the first that a child trains; else it has trained an innocent workload before."""
+"""Habits that are also tried as the first that a child trains."""
 
 
-@pytest.mark.parametrize(
-    ("name", "first"), [*((name, False) for name in HABITS if name != "none"), *((name, True) for name in FIRST)]
-)
-def test_a_habit_is_trained_as_under_fit_and_its_neighbour_as_alone(
-    name: str, first: bool, innocent: dict[str, float], monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Child]:
+    """A child that trains the innocent workload beside one habit after another."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield Child(monkeypatch, innocent=Habit(), **{f"habit-{place}": habit for place, habit in enumerate(HABITS.values())})
+
+
+@pytest.mark.parametrize("name", [name for name in HABITS if name != "none"])
+def test_a_habit_is_trained_as_under_fit_and_its_neighbour_as_alone(name: str, innocent: dict[str, float], shared: Child) -> None:
+    assert shared.trained("innocent") == innocent
+    require_as_alone(shared, f"habit-{list(HABITS).index(name)}", name, innocent)
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_a_habit_that_comes_first_changes_nothing_either(
+    name: str, innocent: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    child = Child(monkeypatch, habit=HABITS[name], innocent=Habit())
-    if not first:
-        assert child.trained("innocent") == innocent
-    trained = child.trained("habit")
-    expected = _by_fit(name)
+    require_as_alone(Child(monkeypatch, habit=HABITS[name], innocent=Habit()), "habit", name, innocent)
+
+
+def require_as_alone(child: Child, workload: str, name: str, innocent: dict[str, float]) -> None:
+    """Train a habit, the innocent workload and the habit again: each has the numbers that it has alone."""
+    trained, expected = child.trained(workload), _by_fit(name)
     tolerance = EXACT if "float type" in name else ROUNDED
     assert {path: trained[path] for path in expected} == pytest.approx(expected, abs=tolerance)
     assert child.trained("innocent") == innocent
-    assert child.trained("habit") == trained
+    assert child.trained(workload) == trained
     assert (keras.config.floatx(), tf_config.is_op_determinism_enabled()) == ("float32", False)
 
 
