@@ -23,6 +23,12 @@ BY_VALUE = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
+def is_keras_object(given: Any) -> bool:
+    """Tell whether a term is a Keras loss or metric, or a class of them."""
+    kinds = (keras.losses.Loss, keras.metrics.Metric)
+    return issubclass(given, kinds) if inspect.isclass(given) else isinstance(given, kinds)
+
+
 def own_keras_loss(name: str, at: str, given: Any, config: Mapping[str, Any], searched: Sequence[str]) -> keras.losses.Loss | None:
     """Return the loss that a workload gives in Keras's form, None for an f(batch).
 

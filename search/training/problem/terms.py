@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from search.errors import Refused
 from search.names import listed
 from search.training.problem.batch import Batch, Tensor, Tensors, shape_text
 from search.training.problem.keras_private import mask_of, put_mask, with_arguments
+from search.training.problem.keras_settings import kept
 from search.training.problem.own_forms import own_keras_loss, require_batch
 from search.training.problem.penalties import BATCH_PENALTIES, ROW_PENALTIES
 from search.training.problem.reduction import TermValue, both, of_batch, of_values, weights_like
@@ -99,7 +101,8 @@ def _keras_loss(
     prediction = view.probabilities(batch) if _needs_probabilities(entry) else view.raw(batch)
     function = _searching(function, _searched(path, loss.config, batch))
     target, given = (ops.convert_to_tensor(each, dtype=function.dtype) for each in (view.target(batch, loss.target), prediction))
-    values = function.call(target, given)
+    with kept() if entry is None else nullcontext():  # a class of the user's may set what it will
+        values = function.call(target, given)
     if len(values.shape) == 0 or one_a_batch(entry, loss.config):
         return of_batch(values, prediction)
     measured = of_values(path, values, view.sample_weight(batch, loss.target), both(mask_of(prediction), mask_of(values)))

@@ -15,6 +15,7 @@ from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.keras_private import layers_of, make_variables
 from search.training.problem.keras_settings import KerasSettings, keeping
 from search.training.problem.network import Network
+from search.training.problem.own_forms import is_keras_object
 from search.training.problem.seeding import build_under
 from search.workloads.base import TERM_KINDS, Bound
 from search.workloads.blame import place_of, told
@@ -103,9 +104,16 @@ def _on_device(rows: Rows, loaded: Loaded) -> DeviceRows:
 
 
 def _keeping_settings(workload: Bound) -> Bound:
-    """Return the workload with terms and metrics that leave the process's settings as they were: none may change the next."""
-    terms: dict[str, Any] = {kind: {name: keeping(term) for name, term in getattr(workload, kind).items()} for kind in TERM_KINDS}
+    """Return the workload with terms and metrics that leave the process's settings as they were: none may change the next.
+
+    Losses and metrics in Keras's form stay what they are; `terms` and `metrics` call them so.
+    """
+    terms: dict[str, Any] = {kind: {name: _kept(term) for name, term in getattr(workload, kind).items()} for kind in TERM_KINDS}
     return replace(workload, **terms)
+
+
+def _kept(term: Any) -> Any:
+    return term if is_keras_object(term) else keeping(term)
 
 
 def _tensors(arrays: Mapping[str, Any]) -> dict[str, Tensor]:
