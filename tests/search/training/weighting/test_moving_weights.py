@@ -300,7 +300,7 @@ def _embedded() -> keras.Model:
 
 def _recurrent() -> keras.Model:
     x = keras.Input((3,))
-    features = layers.SimpleRNN(3)(layers.Reshape((3, 1))(x))
+    features = layers.LSTM(3)(layers.Reshape((3, 1))(x))
     return keras.Model(x, {name: layers.Dense(1, name=name)(features) for name in ("a", "b")})
 
 
