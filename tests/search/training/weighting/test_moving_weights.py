@@ -60,6 +60,11 @@ def _engine(strategy: str = "serial", size: int = 1, build: Callable[[], Any] = 
     return _kept_engine(strategy, size, build, json.dumps(optimizer))
 
 
+def _new_engine(strategy: str, size: int) -> CohortEngine:
+    """Return an engine that no other test shares."""
+    return _kept_engine.__wrapped__(strategy, size, _trunk, json.dumps({}))  # type: ignore[attr-defined,no-any-return]
+
+
 def _setting(number: int, rule: str = "fixed", **more: Any) -> Setting:
     return Setting(number, 7, more.pop("weights", EQUAL), rule=rule, **more)
 
@@ -235,7 +240,7 @@ def test_a_term_of_weight_0_stays_out(rule: str) -> None:
 @pytest.mark.parametrize("strategy", ["vectorized", "unrolled"])
 def test_beside_a_diverging_neighbour_moved_weights_keep_every_bit(strategy: str) -> None:
     bad = _setting(9, weights={"a.error": math.inf, "b.error": 1.0})
-    healthy = _trained(_engine(strategy, 4), [MIXED[3], MIXED[0], MIXED[4]])
+    healthy = _trained(_new_engine(strategy, 4), [MIXED[3], MIXED[0], MIXED[4]])
     beside = _trained(_engine(strategy, 4), [MIXED[3], bad, MIXED[4]])
     assert beside.states()[9] is TrialState.DIVERGED
     for number in (3, 4):
