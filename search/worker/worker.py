@@ -78,6 +78,7 @@ class Worker:
         self._descriptions = Descriptions(self._database)
         self._losses = 0  # children lost since work was last done
         self._ordered = False  # the child is busy with an order of ours
+        self._taken = False  # and has begun with it
         self._stopping = False
         self._beat_at = self._worked_at = self._started_at = clock()
         self._claimant: Claimant
@@ -125,6 +126,7 @@ class Worker:
             self._descriptions.publish()
             child = self._warm_child()
             importance.load()  # now, while the first child loads TensorFlow, and not while a study is locked
+            self._hear_idle(child, 0.0)  # a dead child is found before it is given work
             work = claim(self._database, self._claimant) if self._descriptions.settled else None
             if work is None:
                 self._listen_idle(child)
@@ -143,10 +145,13 @@ class Worker:
 
     def _listen_idle(self, child: Child) -> None:
         """Wait a little for work, and hear what the child says meanwhile. Raises ChildLost."""
-        for message in child.messages(self._settings.poll_seconds):
-            self._descriptions.hear(message)
+        self._hear_idle(child, self._settings.poll_seconds)
         if not self._descriptions.settled and self._clock() - self._started_at > self._settings.progress_seconds:
             raise ChildSilent(f"described no workloads within {self._settings.progress_seconds:g} s")
+
+    def _hear_idle(self, child: Child, seconds: float) -> None:
+        for message in child.messages(seconds):
+            self._descriptions.hear(message)
 
     def _lose_child(self, why: str) -> None:
         """Let go of a child that died without an order, and wait the longer the more of them do."""
@@ -184,6 +189,7 @@ class Worker:
     def _do(self, work: Claim) -> None:
         """Do the claimed work, and give the lease back whatever happens to it."""
         holding = Holding(self._database, work.lease, self._settings.lease_seconds, self._clock)
+        self._taken = False
         try:
             child = self._child_for(work)
             if work.cohort is None:
@@ -200,9 +206,12 @@ class Worker:
             raise
         except (ChildLost, OSError) as lost:
             log.error("child lost", worker=self._name, study=work.study.name, reason=str(lost))
+            began = self._taken
             self._end_child()
-            self._release(holding, charge=True, reason=Reason("child_lost", str(lost)))
-            if isinstance(lost, ChildLost) and lost.killed and len(work.trials) > 1:
+            self._release(holding, charge=began, reason=Reason("child_lost", str(lost)))
+            if not began:
+                self._lose_child(str(lost))
+            elif isinstance(lost, ChildLost) and lost.killed and len(work.trials) > 1:
                 self._halve_cohorts(work)
         except (
             Exception
@@ -305,6 +314,7 @@ class Worker:
             try:
                 for message in child.messages(self._settings.poll_seconds):
                     heard_at = self._clock()
+                    self._taken |= message["is"] == "taken"
                     self._ordered &= message["is"] not in ANSWERS
                     self._descriptions.hear(message)
                     hear(message)

@@ -136,5 +136,5 @@ def test_a_training_process_that_is_killed_is_replaced_and_its_trials_trained_ag
     trials = _rows(service, name)
     assert study["state"] == "COMPLETE", study["reason"]
     assert {trial["state"] for trial in trials} == {"COMPLETE"}
-    assert max(trial["attempt"] for trial in trials) == 2
+    assert max(trial["attempt"] for trial in trials) >= 2
     assert {worker.pid for worker in service.worker_processes()} == {worker.pid for worker in before}

@@ -101,6 +101,7 @@ class TrainingChild:
 
     def _prepare(self, order: Message) -> None:
         """Check a study with its model at hand, and trace it."""
+        self._channel.send({"is": "taken"})
         try:
             definition = StudyDefinition.model_validate(order["definition"])
             problem = self._problem(definition)
@@ -135,6 +136,7 @@ class TrainingChild:
     def _train(self, order: Message) -> None:
         """Train a cohort; whatever happens, every setting is ended once and the training is closed by `trained`."""
         began = time.perf_counter()
+        self._channel.send({"is": "taken"})
         settings = settings_of(order)
         report = Report(self._channel, [setting.number for setting in settings])
         try:

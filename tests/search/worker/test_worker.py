@@ -122,6 +122,7 @@ def ended(number: int, state: str = "COMPLETE") -> dict[str, Any]:
     return {"is": "ended", "number": number, "state": state, "epochs": 10, "reason": None}
 
 
+TAKEN = {"is": "taken"}
 TRAINED = {"is": "trained", "seconds": 1.0, "traces": 2}
 
 
@@ -151,7 +152,7 @@ def test_a_cohort_is_recorded_and_its_lease_completed(scene: Scene) -> None:
 
 def test_what_ended_before_the_child_was_lost_is_kept_and_the_rest_charged(scene: Scene) -> None:
     scene.play([PREPARED])
-    child = scene.play([epoch(0, 0, 1, 2, 3), epoch(10, 0, 1, 2, 3), ended(0), ended(1), ChildLost("killed")])
+    child = scene.play([TAKEN, epoch(0, 0, 1, 2, 3), epoch(10, 0, 1, 2, 3), ended(0), ended(1), ChildLost("killed")])
     assert child.ended
     found = {trial.number: trial for trial in scene.trials()}
     assert {number: trial.state.value for number, trial in found.items()} == {
@@ -165,11 +166,30 @@ def test_what_ended_before_the_child_was_lost_is_kept_and_the_rest_charged(scene
 
 def test_after_a_kill_that_may_be_for_memory_cohorts_are_half_as_large(scene: Scene) -> None:
     scene.play([PREPARED])
-    scene.play([ChildLost("killed by SIGKILL", killed=True)])
+    scene.play([TAKEN, ChildLost("killed by SIGKILL", killed=True)])
     assert scene.study().cohort_size == 2
     work = scene.claim()
     assert work is not None
     assert len(work.trials) == 2
+
+
+def test_a_child_that_was_lost_before_it_began_costs_the_trials_nothing(scene: Scene) -> None:
+    scene.play([PREPARED])
+    child = scene.play([ChildLost("killed by SIGKILL", killed=True)])
+    assert child.ended
+    assert {(trial.state, trial.charged) for trial in scene.trials()} == {(TrialState.WAITING, 0)}
+    assert scene.study().cohort_size == 4
+
+
+def test_a_dead_child_is_found_before_it_is_given_work(scene: Scene) -> None:
+    scene.play([PREPARED])
+    scene.worker._descriptions.settled = True
+    child = Scripted([ChildLost("killed by SIGKILL", killed=True)])
+    scene.worker._child = child  # type: ignore[assignment]
+    scene.worker._step()
+    assert child.ended
+    assert not child.orders
+    assert {trial.attempt for trial in scene.trials()} <= {0}
 
 
 def test_a_study_that_is_cancelled_in_its_preflight_stays_cancelled_and_the_worker_goes_on(scene: Scene) -> None:

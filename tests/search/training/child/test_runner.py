@@ -126,11 +126,12 @@ def test_describe_tells_of_every_workload_or_why_not(child: Child) -> None:
 
 def test_prepare_then_train_reports_every_epoch_and_end(child: Child) -> None:
     child.say(do="prepare", study=1, definition=_study())
-    (prepared,) = child.hear("prepared", "refused")
+    taken, prepared = child.hear("prepared", "refused")
+    assert taken == {"is": "taken"}
     assert (prepared["is"], prepared["warnings"]) == ("prepared", [])
     assert prepared["cohort_size"] >= 1
     child.say(**_order(_study(), 1.0, 2.0))
-    heard = child.hear("trained")
+    _, *heard = child.hear("trained")
     epochs = [(message["epoch"], message["numbers"]) for message in heard if message["is"] == "epoch"]
     assert epochs == [(0, [5]), (1, [5]), (2, [5]), (0, [6]), (1, [6]), (2, [6])]
     assert set(heard[0]["train"]) == {"a.error", "b.error"}
@@ -147,7 +148,7 @@ def test_a_study_trains_without_a_prepare_in_the_same_child(child: Child) -> Non
 
 def test_a_loss_that_raises_refuses_the_study_with_file_and_line(child: Child) -> None:
     child.say(do="prepare", study=1, definition=_study("broken"))
-    (refused,) = child.hear("prepared", "refused")
+    *_, refused = child.hear("prepared", "refused")
     assert refused["reason"]["code"] == "term_failed"
     assert refused["reason"]["at"] == f"shop.py:{SHOP.splitlines().index(SHOP.splitlines()[-1]) + 1}"
     assert refused["reason"]["message"] == "a.error: KeyError: 'c'"
@@ -155,7 +156,7 @@ def test_a_loss_that_raises_refuses_the_study_with_file_and_line(child: Child) -
 
 def test_a_loss_that_fails_only_in_a_graph_is_refused_too(child: Child) -> None:
     child.say(do="prepare", study=1, definition=_study("fussy"))
-    (refused,) = child.hear("prepared", "refused")
+    *_, refused = child.hear("prepared", "refused")
     line = next(i for i, line in enumerate(SHOP.splitlines(), start=1) if "raise RuntimeError" in line)
     assert (refused["reason"]["at"], refused["reason"]["code"]) == (f"shop.py:{line}", "workload_failed")
 
@@ -174,7 +175,7 @@ def test_what_raises_in_a_training_ends_every_setting_and_the_child_lives(child:
 
 def test_an_order_that_cannot_be_read_is_answered(child: Child) -> None:
     child.say(do="prepare", study=1, definition={"tasks": []})
-    (refused,) = child.hear("prepared", "refused")
+    *_, refused = child.hear("prepared", "refused")
     assert refused["reason"]["code"] == "internal_error"
 
 
