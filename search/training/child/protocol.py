@@ -14,7 +14,7 @@ To the child:
 From the child:
     {"is": "ready", "versions": {...}}              once, after the imports
     {"is": "described", "workloads": [{"name", "digest", "description"} | {"name", "reason"}]}
-    {"is": "taken"}                                 a `prepare` or a `train` begins: a child lost before this is not the study's fault
+    {"is": "taken"}                                 a `prepare` or `train` begins; a child lost before this charges nobody
     {"is": "prepared", "cohort_size", "engine", "threads", "why", "warnings", "traces", "initial": {path: v}}
         | {"is": "refused", "reason": {"code", "message", "at"}}
         initial: the terms before training under `search.seed`, over the training rows; only finite ones
