@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
 
+FEW_STEPS = 40
+"""So many steps are done one by one in less time than it takes to trace one."""
+
 
 def fitted(
     build_model: Callable[[], keras.Model],
@@ -26,14 +29,19 @@ def fitted(
     """Return a model after `compile(**compiled)` and a `fit` of each epoch's rows in the documented order."""
     keras.utils.set_random_seed(seed)
     model = build_model()
-    model.compile(**compiled)
     count = len(next(iter(x.values())) if isinstance(x, Mapping) else x)
+    model.compile(**compiled, run_eagerly=few_steps(count, batch_size, epochs))
     for epoch in range(epochs):
         order = np.random.default_rng([seed, epoch]).permutation(count)
         given = [taken(part, order) for part in (x, y)]
         weights = taken(sample_weight, order)
         model.fit(*given, sample_weight=weights, batch_size=batch_size, epochs=1, shuffle=False, verbose=0)
     return model
+
+
+def few_steps(rows: int, batch_size: int, epochs: int) -> bool:
+    """Tell whether a training is so short that Keras does best without a graph."""
+    return -(-rows // batch_size) * epochs <= FEW_STEPS
 
 
 def taken(part: Any, order: Any) -> Any:

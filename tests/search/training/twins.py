@@ -11,6 +11,7 @@ from keras import ops
 
 from search.workloads.base import Bound
 from search.workloads.data import Rows, read
+from tests.search.training.compiled import few_steps
 
 Terms = Mapping[str, Callable[[Any, Any], Any]]
 """f(y, y_pred) -> scalar by path."""
@@ -68,7 +69,8 @@ class TwinRun:
         keras.utils.set_random_seed(seed)
         self.model = twin_of(workload.build_model())
         self.model.take(terms, weights)
-        self.model.compile(optimizer=optimizer)
+        eagerly = few_steps(loaded.train.count, batch_size, epochs)
+        self.model.compile(optimizer=optimizer, run_eagerly=eagerly)
         if self.model.built:  # else `fit` traces its step twice: to make the optimizer's variables, and to use them
             self.model.optimizer.build(self.model.trainable_variables)
         self.train: list[dict[str, float]] = []

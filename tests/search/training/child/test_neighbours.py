@@ -84,20 +84,49 @@ def _set_floatx() -> None:
     keras.config.set_floatx("float64")
 
 
+def _all(*functions: Callable[[], Any]) -> Callable[[], Any]:
+    def call() -> None:
+        for function in functions:
+            function()
+
+    return call
+
+
 HABITS: dict[str, Habit] = {
     "none": Habit(),
     "float type, in build": Habit(in_build=_set_floatx),
     "float type, in load": Habit(in_load=_set_floatx),
     "dtype policy, in build": Habit(in_build=lambda: keras.config.set_dtype_policy("float64")),
-    "image data format, in load": Habit(in_load=lambda: keras.config.set_image_data_format("channels_first")),
-    "epsilon, in build": Habit(in_build=lambda: keras.config.set_epsilon(0.3)),
-    "seeds, in load": Habit(in_load=lambda: keras.utils.set_random_seed(42)),
-    "TensorFlow's seed, in build": Habit(in_build=lambda: tf.random.set_seed(42)),
+    "image data format, seeds and NumPy's errors, in load": Habit(
+        in_load=_all(
+            lambda: keras.config.set_image_data_format("channels_first"),
+            lambda: keras.utils.set_random_seed(42),
+            lambda: np.seterr(all="raise"),
+        )
+    ),
+    "epsilon, TensorFlow's seed and determinism, in build": Habit(
+        in_build=_all(
+            lambda: keras.config.set_epsilon(0.3), lambda: tf.random.set_seed(42), tf.config.experimental.enable_op_determinism
+        )
+    ),
     "clear_session, in build": Habit(in_build=keras.backend.clear_session),
     "clear_session, in load": Habit(in_load=keras.backend.clear_session),
-    "determinism, in build": Habit(in_build=tf.config.experimental.enable_op_determinism),
-    "NumPy's errors, in load": Habit(in_load=lambda: np.seterr(all="raise")),
 }
+
+TERMS_AND_LAYERS: dict[str, Habit] = {
+    "float type and epsilon, in a loss": Habit(in_loss=_all(_set_floatx, lambda: keras.config.set_epsilon(0.3))),
+    "seeds, in a loss": Habit(in_loss=lambda: keras.utils.set_random_seed(9)),
+    "float type and epsilon, in a layer": Habit(in_call=_all(_set_floatx, lambda: keras.config.set_epsilon(0.3))),
+}
+MIXED = Habit(in_build=lambda: keras.mixed_precision.set_global_policy("mixed_float16"))
+REFUSED: dict[str, Habit] = {
+    "tf.config.run_functions_eagerly": Habit(in_build=lambda: tf.config.run_functions_eagerly(True)),
+    "keras.config.set_max_epochs": Habit(in_load=lambda: keras.config.set_max_epochs(1)),
+    "tf.experimental.numpy.experimental_enable_numpy_behavior": Habit(
+        in_build=tf.experimental.numpy.experimental_enable_numpy_behavior
+    ),
+}
+ALL = {**HABITS, **TERMS_AND_LAYERS, "mixed precision": MIXED, **REFUSED}
 
 
 class Channel:
@@ -175,7 +204,7 @@ def test_the_innocent_one_trains_as_under_fit(innocent: dict[str, float]) -> Non
     assert {path: innocent[path] for path in expected} == pytest.approx(expected, abs=ROUNDED)
 
 
-FIRST = ("float type, in build", "image data format, in load", "clear_session, in build")
+FIRST = ("float type, in build", "clear_session, in build")
 """Habits that are also tried as the first that a child trains."""
 
 
@@ -183,13 +212,17 @@ FIRST = ("float type, in build", "image data format, in load", "clear_session, i
 def shared() -> Iterator[Child]:
     """A child that trains the innocent workload beside one habit after another."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        yield Child(monkeypatch, innocent=Habit(), **{f"habit-{place}": habit for place, habit in enumerate(HABITS.values())})
+        yield Child(monkeypatch, innocent=Habit(), **{_workload(name): habit for name, habit in ALL.items()})
+
+
+def _workload(name: str) -> str:
+    return f"habit-{list(ALL).index(name)}"
 
 
 @pytest.mark.parametrize("name", [name for name in HABITS if name != "none"])
 def test_a_habit_is_trained_as_under_fit_and_its_neighbour_as_alone(name: str, innocent: dict[str, float], shared: Child) -> None:
     assert shared.trained("innocent") == innocent
-    require_as_alone(shared, f"habit-{list(HABITS).index(name)}", name, innocent)
+    require_as_alone(shared, _workload(name), name, innocent)
 
 
 @pytest.mark.parametrize("name", FIRST)
@@ -209,57 +242,27 @@ def require_as_alone(child: Child, workload: str, name: str, innocent: dict[str,
     assert (keras.config.floatx(), tf_config.is_op_determinism_enabled()) == ("float32", False)
 
 
-@pytest.mark.parametrize(
-    "habit",
-    [
-        Habit(in_loss=_set_floatx),
-        Habit(in_loss=lambda: keras.config.set_epsilon(0.3)),
-        Habit(in_loss=lambda: keras.utils.set_random_seed(9)),
-        Habit(in_call=_set_floatx),
-        Habit(in_call=lambda: keras.config.set_epsilon(0.3)),
-    ],
-)
-def test_what_a_loss_or_layer_of_its_own_sets_changes_no_other_term(
-    habit: Habit, innocent: dict[str, float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    child = Child(monkeypatch, habit=habit, innocent=Habit())
-    trained = child.trained("habit", "own")
-    assert trained == pytest.approx(innocent, abs=ROUNDED)
-    assert child.trained("innocent") == innocent
+@pytest.mark.parametrize("name", TERMS_AND_LAYERS)
+def test_what_a_loss_or_layer_of_its_own_sets_changes_no_other_term(name: str, innocent: dict[str, float], shared: Child) -> None:
+    assert shared.trained(_workload(name), "own") == pytest.approx(innocent, abs=ROUNDED)
+    assert shared.trained("innocent") == innocent
 
 
-def test_mixed_precision_is_refused_of_the_workload_that_sets_it_alone(
-    innocent: dict[str, float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mixed = Habit(in_build=lambda: keras.mixed_precision.set_global_policy("mixed_float16"))
-    child = Child(monkeypatch, mixed=mixed, innocent=Habit())
-    reason = child.prepared("mixed")["reason"]
+def test_mixed_precision_is_refused_of_the_workload_that_sets_it_alone(innocent: dict[str, float], shared: Child) -> None:
+    reason = shared.prepared(_workload("mixed precision"))["reason"]
     assert (reason["code"], reason["at"]) == ("unsupported_model", "build_model")
     assert "mixed precision is not yet supported" in reason["message"]
-    assert child.prepared("innocent")["is"] == "prepared"
-    assert child.trained("innocent") == innocent
+    assert shared.prepared("innocent")["is"] == "prepared"
+    assert shared.trained("innocent") == innocent
 
 
-@pytest.mark.parametrize(
-    ("called", "habit"),
-    [
-        ("tf.config.run_functions_eagerly", Habit(in_build=lambda: tf.config.run_functions_eagerly(True))),
-        ("keras.config.set_max_epochs", Habit(in_load=lambda: keras.config.set_max_epochs(1))),
-        (
-            "tf.experimental.numpy.experimental_enable_numpy_behavior",
-            Habit(in_build=tf.experimental.numpy.experimental_enable_numpy_behavior),
-        ),
-    ],
-)
-def test_what_changes_how_fit_trains_is_refused_by_name(
-    called: str, habit: Habit, innocent: dict[str, float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    child = Child(monkeypatch, habit=habit, innocent=Habit())
-    reason = child.prepared("habit")["reason"]
+@pytest.mark.parametrize("called", REFUSED)
+def test_what_changes_how_fit_trains_is_refused_by_name(called: str, innocent: dict[str, float], shared: Child) -> None:
+    reason = shared.prepared(_workload(called))["reason"]
     assert (reason["code"], reason["at"]) == ("unsupported_workload", "load_data" if "epochs" in called else "build_model")
     assert f"calls {called}()" in reason["message"]
     assert reason["message"].endswith("leave the call out")
-    assert child.trained("innocent") == innocent
+    assert shared.trained("innocent") == innocent
 
 
 def test_a_description_is_of_the_workload_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,14 +77,17 @@ def _regularised() -> Any:
 
 
 MODELS: dict[str, Callable[[], keras.Model]] = {
-    "frozen, regularised, constrained": _with(_frozen, _regularised),
-    "add_loss": _with(lambda: keras.layers.Dense(5), AddsLoss),
-    "batch normalisation and dropout": _with(
-        lambda: keras.layers.Dense(5, activation="relu"), keras.layers.BatchNormalization, lambda: keras.layers.Dropout(0.4)
+    "frozen, regularised, constrained, a loss of its own": _with(
+        _frozen, lambda: keras.layers.BatchNormalization(trainable=False), _regularised, AddsLoss
     ),
-    "frozen batch normalisation": _with(lambda: keras.layers.BatchNormalization(trainable=False), lambda: keras.layers.Dense(4)),
-    "keras.random without a seed": _with(Noise, lambda: keras.layers.Dense(4)),
-    "recurrent": _with(lambda: keras.layers.Reshape((3, 1)), lambda: keras.layers.GRU(4, dropout=0.2)),
+    "normalised, and random in each way": _with(
+        Noise,
+        lambda: keras.layers.Dense(5, activation="relu"),
+        keras.layers.BatchNormalization,
+        lambda: keras.layers.Dropout(0.4),
+        lambda: keras.layers.Reshape((5, 1)),
+        lambda: keras.layers.GRU(4, dropout=0.2),
+    ),
     "subclassed": Subclassed,
 }
 

@@ -18,7 +18,7 @@ from search.training.problem.workload import OpenedWorkload
 from search.training.user.apply import apply
 from search.training.user.measure import measure
 from search.validation import normalize
-from tests.search.training.compiled import taken
+from tests.search.training.compiled import few_steps, taken
 from tests.search.training.scenes import Recorder, engine_of, linear, rows, study, task, workload
 
 X, Y = rows(30, a=1, b=1)
@@ -161,6 +161,7 @@ def trained(case: Case, best: Mapping[str, Any], bound: Any) -> keras.Model:
         model.compile(optimizer=optimizer, loss=losses, loss_weights=best["loss_weights"])
     else:
         model = apply(model, best, workload=bound)
+    model.run_eagerly = few_steps(30, 8, 2)
     for epoch in range(2):
         order = np.random.default_rng([3, epoch]).permutation(30)
         x, y, given = (taken(part, order) for part in (case.x, case.y, weight))
