@@ -1,4 +1,4 @@
-# install | demo | check | format | test | bench | clean. Every target installs what it needs first; that is quick when nothing changed.
+# install | demo | check | format | test | soak | bench | clean. Every target installs what it needs first; that is quick when nothing changed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ CHECK := $(VENV)/.check
 TEST := $(VENV)/.test
 BENCHED := $(VENV)/.bench
 
-.PHONY: install demo check format test bench clean
+.PHONY: install demo check format test soak bench clean
 
 # $(call extras,what it is for,names): one line to read; all that pip says goes into the log, shown where it fails.
 define extras
@@ -53,6 +53,9 @@ format: $(CHECK)
 
 test: $(TEST)
 	$(BIN)/pytest -n 2 --dist worksteal
+
+soak: $(TEST)
+	$(BIN)/pytest -n 2 --dist worksteal -m soak
 
 bench: $(BENCHED)
 	$(BIN)/python -m benchmarks $(BENCH)

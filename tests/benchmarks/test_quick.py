@@ -11,6 +11,7 @@ from benchmarks import __main__ as command
 from benchmarks.floor import cohorts_text
 
 
+@pytest.mark.soak
 def test_the_smallest_search_gives_a_table_and_a_ratio(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

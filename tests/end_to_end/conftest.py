@@ -1,4 +1,7 @@
-"""One real service per kind of database for all these tests: two workers, and workloads of the tests' own."""
+"""One real service per kind of database for all these tests: two workers, and workloads of the tests' own.
+
+What a study answers does not depend on the database, so one is enough for that; `make soak` takes the other.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,39 @@ WORKLOADS = Path(__file__).parent / "workloads"
 OWN = "table=table,raises=raises,needs-file=needs_file"
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service on SQLite, then one on PostgreSQL."""
-    folder = tmp_path_factory.mktemp(f"service-{request.param}")
-    environment = {"STEELYARD_WORKLOADS": OWN, "PYTHONPATH": str(WORKLOADS), "STEELYARD_DATA": str(folder)}
-    if request.param == "sqlite":
-        with serving(folder, workers=2, environment=environment) as running:
+@pytest.fixture(scope="session")
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service on SQLite."""
+    folder = tmp_path_factory.mktemp("service-sqlite")
+    with serving(folder, workers=2, environment=_environment(folder)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def on_postgresql(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service on PostgreSQL."""
+    folder = tmp_path_factory.mktemp("service-postgresql")
+    for url in _postgres_database(postgres_url, template="template1"):
+        with serving(folder, workers=2, database_url=url, environment=_environment(folder)) as running:
             yield running
-        return
-    for url in _postgres_database(request.getfixturevalue("postgres_url"), template="template1"):
-        with serving(folder, workers=2, database_url=url, environment=environment) as running:
-            yield running
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {"STEELYARD_WORKLOADS": OWN, "PYTHONPATH": str(WORKLOADS), "STEELYARD_DATA": str(folder)}
+
+
+@pytest.fixture(params=["on_sqlite", "on_postgresql"])
+def service(request: pytest.FixtureRequest) -> Service:
+    """A service on each kind of database."""
+    found: Service = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(params=["on_postgresql", pytest.param("on_sqlite", marks=pytest.mark.soak)])
+def answering(request: pytest.FixtureRequest) -> Service:
+    """A service on either kind of database."""
+    found: Service = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""An answer that can be believed, through a real service: references, baselines, pruning, confirmation, verdict; both databases."""
+"""An answer that can be believed, through a real service: references, baselines, pruning, confirmation, verdict."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def overlaid(**search: Any) -> dict[str, Any]:
     return definition
 
 
-def test_a_study_that_says_nothing_of_it_ends_with_a_verdict_on_eight_fresh_seeds(service: Service) -> None:
-    name = service.submit(as_sent())
-    study = service.finished(name)
+def test_a_study_that_says_nothing_of_it_ends_with_a_verdict_on_eight_fresh_seeds(answering: Service) -> None:
+    name = answering.submit(as_sent())
+    study = answering.finished(name)
     assert study["state"] == "COMPLETE", study["reason"]
-    best = service.get(f"/v1/studies/{name}/best")
+    best = answering.get(f"/v1/studies/{name}/best")
     told = best["confirmation"]
     assert best["confirmed"]
     assert best["picked_by"] == "confirmation"
@@ -45,20 +45,20 @@ def test_a_study_that_says_nothing_of_it_ends_with_a_verdict_on_eight_fresh_seed
     assert told["candidates"][f"trial {best['trial']}"]["value"]["n"] == 8
 
 
-def test_the_test_split_is_read_for_confirmations_alone(service: Service) -> None:
-    name = service.submit(as_sent(confirmation={"top": 1, "seeds": 2}))
-    assert service.finished(name)["state"] == "COMPLETE"
-    for trial in service.trials(name):
+def test_the_test_split_is_read_for_confirmations_alone(answering: Service) -> None:
+    name = answering.submit(as_sent(confirmation={"top": 1, "seeds": 2}))
+    assert answering.finished(name)["state"] == "COMPLETE"
+    for trial in answering.trials(name):
         assert bool(trial["metrics"]["test"]) is (trial["role"] == "confirmation")
 
 
-def test_what_is_planned_is_what_was_said_before_anything_ran(service: Service) -> None:
+def test_what_is_planned_is_what_was_said_before_anything_ran(answering: Service) -> None:
     definition = overlaid()
-    phases = service.post("/v1/studies?validate_only=true", definition).json()["phases"]
-    name = service.submit(definition)
-    study = service.finished(name)
+    phases = answering.post("/v1/studies?validate_only=true", definition).json()["phases"]
+    name = answering.submit(definition)
+    study = answering.finished(name)
     assert study["state"] == "COMPLETE", study["reason"]
-    assert Counter(trial["role"] for trial in service.trials(name)) == phases
+    assert Counter(trial["role"] for trial in answering.trials(name)) == phases
 
 
 def test_delta_m_is_measured_against_references_though_a_worker_is_killed(service: Service) -> None:
@@ -84,26 +84,26 @@ def test_delta_m_is_measured_against_references_though_a_worker_is_killed(servic
     until(lambda: len(service.worker_processes()) == 2, "the dead worker is replaced")
 
 
-def test_hopeless_trials_are_pruned_and_the_study_says_what_matters(service: Service) -> None:
+def test_hopeless_trials_are_pruned_and_the_study_says_what_matters(answering: Service) -> None:
     definition = as_sent(trials=12, pruner={"name": "successive_halving", "config": {"min_epochs": 1}}, confirmation=None)
     definition["training"]["epochs"] = 4
-    name = service.submit(definition)
-    assert service.finished(name)["state"] == "COMPLETE"
-    searched = [trial for trial in service.trials(name) if trial["role"] == "search"]
+    name = answering.submit(definition)
+    assert answering.finished(name)["state"] == "COMPLETE"
+    searched = [trial for trial in answering.trials(name) if trial["role"] == "search"]
     pruned = [trial for trial in searched if trial["state"] == "PRUNED"]
     assert pruned
     assert all(trial["epochs"] < 4 and trial["reason"]["code"] == "pruned" for trial in pruned)
-    assert service.get(f"/v1/studies/{name}/best")["trial"] not in {trial["number"] for trial in pruned}
+    assert answering.get(f"/v1/studies/{name}/best")["trial"] not in {trial["number"] for trial in pruned}
 
 
-def test_a_front_is_searched_in_generations_and_asks_which_trade_off_is_wanted(service: Service) -> None:
+def test_a_front_is_searched_in_generations_and_asks_which_trade_off_is_wanted(answering: Service) -> None:
     definition = overlaid(sampler={"name": "nsga2", "config": {"population_size": 4}}, references=None)
     definition["objective"]["aggregate"] = "pareto"
-    name = service.submit(definition)
-    study = service.finished(name)
+    name = answering.submit(definition)
+    study = answering.finished(name)
     assert study["state"] == "COMPLETE", study["reason"]
-    front = service.get(f"/v1/studies/{name}/pareto")
+    front = answering.get(f"/v1/studies/{name}/pareto")
     assert front["trials"]
-    knee = service.get(f"/v1/studies/{name}/best", pick="knee")
+    knee = answering.get(f"/v1/studies/{name}/best", pick="knee")
     assert knee["trial"] == front["picks"]["knee"]
-    assert all(trial["objective"]["value"] is None for trial in service.trials(name))
+    assert all(trial["objective"]["value"] is None for trial in answering.trials(name))

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tests.end_to_end.service import Service, serving, until
 from tests.end_to_end.studies import flagship
+
+
+def short(**search: Any) -> dict[str, Any]:
+    definition = flagship(cohort_size=4, **search)
+    definition["training"]["epochs"] = 3
+    return definition
 
 
 def _told(service: Service, name: str) -> list[tuple]:
@@ -13,7 +20,7 @@ def _told(service: Service, name: str) -> list[tuple]:
 
 
 def test_the_same_study_twice_gives_identical_trials(one_worker: Service) -> None:
-    first, second = (one_worker.submit(flagship(trials=20)) for _ in range(2))
+    first, second = (one_worker.submit(short(trials=12)) for _ in range(2))
     for name in (first, second):
         assert one_worker.finished(name)["state"] == "COMPLETE"
     assert _told(one_worker, first) == _told(one_worker, second)
@@ -21,7 +28,7 @@ def test_the_same_study_twice_gives_identical_trials(one_worker: Service) -> Non
 
 def test_a_service_that_is_killed_in_the_middle_goes_on_where_it_was(tmp_path: Path) -> None:
     with serving(tmp_path, workers=1) as service:
-        name = service.submit(flagship(trials=40))
+        name = service.submit(short(trials=30))
         until(lambda: service.get(f"/v1/studies/{name}")["progress"]["trials"]["COMPLETE"] >= 2, "some trials are complete")
         done = {trial["number"]: trial for trial in service.trials(name, state="COMPLETE")}
         service.kill()
@@ -29,5 +36,5 @@ def test_a_service_that_is_killed_in_the_middle_goes_on_where_it_was(tmp_path: P
         study = service.finished(name)
         trials = {trial["number"]: trial for trial in service.trials(name)}
         assert study["state"] == "COMPLETE"
-        assert sorted(trials) == list(range(41))
+        assert sorted(trials) == list(range(31))
         assert {number: trials[number]["objective"] for number in done} == {n: t["objective"] for n, t in done.items()}

@@ -11,7 +11,8 @@ from steelyard import starters
 
 def test_the_demo_trains_writes_the_weights_and_ends_its_service(tmp_path):
     definition = starters.digits()
-    definition["search"]["trials"], definition["training"]["epochs"] = 2, 1
+    definition["search"] |= {"trials": 2, "confirmation": {"top": 1, "seeds": 2}, "baselines": []}
+    definition["training"]["epochs"] = 1
     (tmp_path / "small.json").write_text(json.dumps(definition))
     command = [sys.executable, "-m", "steelyard", "demo", "small.json", "--data-dir", "data"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)

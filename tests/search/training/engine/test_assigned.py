@@ -4,7 +4,6 @@ through it, and the optimizer goes on from it."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
 from typing import Any
 
 import keras
@@ -100,22 +99,16 @@ def _with(*layers: Callable[[], Any]) -> Callable[[], keras.Model]:
 
 
 MODELS: dict[str, Callable[[], keras.Model]] = {
-    "spectral normalisation": _with(_dense, _spectral),
-    "a scale that decays": _with(_dense, Decay),
-    "read before and after": _with(_dense, ReadsBoth),
-    "called twice": _with(_dense, _twice(Decay), _twice(Centre)),
-    "a moving average used at once": _with(_dense, Centre),
-    "a count used at once": _with(_dense, Counts),
-    "batch normalisation, which is not": _with(_dense, keras.layers.BatchNormalization, Decay),
+    "spectral normalisation, and read before and after": _with(_dense, _spectral, ReadsBoth),
+    "called twice, a scale that decays and a mean used at once": _with(_dense, _twice(Decay), _twice(Centre)),
+    "a count used at once, after batch normalisation": _with(_dense, keras.layers.BatchNormalization, Decay, Counts),
 }
-
-
-STACKED = ("spectral normalisation", "read before and after", "a moving average used at once")
-"""What is trained by every strategy; the others differ from these by their formulas alone."""
+STACKED = next(iter(MODELS))
+"""What is trained by every strategy; the others differ from it by their formulas alone."""
 
 
 @pytest.mark.parametrize(
-    ("kind", "strategy"), [*((kind, "serial") for kind in MODELS), *product(STACKED, ("vectorized", "unrolled"))]
+    ("kind", "strategy"), [*((kind, "vectorized") for kind in MODELS), (STACKED, "unrolled"), (STACKED, "serial")]
 )
 def test_what_a_layer_assigns_is_trained_as_under_fit(kind: str, strategy: str, float64: None) -> None:
     bound = workload(MODELS[kind], rows(22, a=2, b=1))

@@ -39,7 +39,7 @@ def _by_fit(build_model: Callable[[], keras.Model], seed: int) -> list[Any]:
     """Return the variables after two epochs from the start of seed 0 over the rows in the order of `seed`."""
     keras.utils.set_random_seed(0)
     model = build_model()
-    model.compile(optimizer="adam", loss={"a": "mean_squared_error"}, loss_weights={"a": 2.0})
+    model.compile(optimizer="adam", loss={"a": "mean_squared_error"}, loss_weights={"a": 2.0}, run_eagerly=True)
     for epoch in range(2):
         order = np.random.default_rng([seed, epoch]).permutation(len(X))
         model.fit(X[order], {"a": Y["a"][order]}, batch_size=8, epochs=1, shuffle=False, verbose=0)

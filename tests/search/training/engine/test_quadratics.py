@@ -38,7 +38,9 @@ def _trained(engine: CohortEngine, definition: StudyDefinition, cohort: Sequence
     return [recorder.values(setting.number, definition.training.epochs) for setting in cohort]
 
 
-@pytest.mark.parametrize("bowls", BOWLS.values(), ids=BOWLS)
+@pytest.mark.parametrize(
+    "bowls", [BOWLS["unlike bowls"], pytest.param(BOWLS["as it comes"], marks=pytest.mark.soak), BOWLS["one coordinate"]]
+)
 def test_fixed_weights_reach_the_known_losses(bowls: dict[str, Any]) -> None:
     """With a step of 0.1 no curvature is too great (at most 11.6), and the least (0.4) leaves 0.96^400 of the way."""
     definition, options = quadratics(bowls, steps=400, learning_rate=0.1), QuadraticsOptions.model_validate(bowls)

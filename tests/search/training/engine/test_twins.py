@@ -86,9 +86,8 @@ def test_weights_equal_those_of_fit_after_three_epochs_in_float64(example: str, 
         assert {path: measured[path] for path in twin.validation[0]} == pytest.approx(twin.validation[epoch - 1], abs=1e-8)
 
 
-@pytest.mark.parametrize("example", CASES)
-def test_terms_equal_those_of_fit_after_one_epoch_in_float32(example: str) -> None:
-    _, recorder, twin = _trained(example, epochs=1)
+def test_terms_equal_those_of_fit_after_one_epoch_in_float32() -> None:
+    _, recorder, twin = _trained("digits_mask", epochs=1)
     assert recorder.values(0, 1, "train") == pytest.approx(twin.train[0], abs=1e-4)
     measured = recorder.values(0, 1)
     assert {path: measured[path] for path in twin.validation[0]} == pytest.approx(twin.validation[0], abs=1e-4)

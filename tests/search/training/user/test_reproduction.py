@@ -93,14 +93,12 @@ CASES = {
         own={"losses": {"own": lambda y_true, y_pred: ops.mean(ops.abs(y_true - y_pred), -1)}},
     ),
 }
-ODD_NAMES = ["log odds", "head/age (years)", "größe", "2nd.try"]
-for _name in ODD_NAMES:
-    _legal = _name == "2nd.try"
-    CASES[f"an output called {_name}"] = Case(
-        "compile" if _legal else "custom_loss",
-        odd(_name, "size"),
-        y={_name: Y["a"], "size": Y["b"]},
-        tasks=[task("a", output=_name, target=_name, metrics=["mae"]), task("size", metrics=["mae"])],
+for _by, *_names in [("custom_loss", "log odds", "head/age (years)"), ("custom_loss", "größe", "b"), ("compile", "2nd.try", "b")]:
+    CASES[f"outputs called {_names[0]} and {_names[1]}"] = Case(
+        _by,
+        odd(*_names),
+        y=dict(zip(_names, Y.values(), strict=True)),
+        tasks=[task(task_, output=name, target=name, metrics=["mae"]) for task_, name in zip("ab", _names, strict=True)],
     )
 
 
