@@ -52,10 +52,10 @@ format: $(CHECK)
 	$(BIN)/ruff check --fix .
 
 test: $(TEST)
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 soak: $(TEST)
-	$(BIN)/pytest -n 2 --dist worksteal -m soak
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m soak
 
 bench: $(BENCHED)
 	$(BIN)/python -m benchmarks $(BENCH)

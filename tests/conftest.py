@@ -26,6 +26,33 @@ _numbers = itertools.count()
 MEMORY, ENOUGH = Path("/dev/shm"), 1 << 30
 """A folder that lies in memory, and the bytes that must be free there; a container often has no more than 64 MB of it."""
 
+SERVICES = ("on_postgresql", "on_sqlite", "one_worker")
+"""Fixtures of real services, which are shared by whole runs."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, in one process of pytest-xdist, what shares a service or traced engines; what takes long comes first.
+
+    Services wait and engines compute, so they take turns.
+    """
+    groups = {item: _shared(item) for item in items}
+    real = dict.fromkeys(group for item, group in groups.items() if "tests/end_to_end/" in item.nodeid)
+    computed = dict.fromkeys(group for item, group in groups.items() if "tests/search/training/" in item.nodeid)
+    first = [group for pair in itertools.zip_longest(real, computed) for group in pair if group]
+    place = {group: number for number, group in enumerate(first)}
+    items.sort(key=lambda item: place.get(groups[item], len(place)))
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _shared(item: pytest.Item) -> str:
+    """Return the service that a test uses, else its module."""
+    chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    used = {*getattr(item, "fixturenames", ()), *(value for value in chosen if isinstance(value, str))}
+    return next((name for name in SERVICES if name in used), item.location[0])
+
+
 END_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 EMPTY = f"""
     TRUNCATE {", ".join(Base.metadata.tables)} RESTART IDENTITY CASCADE;

@@ -61,12 +61,12 @@ def test_what_is_planned_is_what_was_said_before_anything_ran(answering: Service
     assert Counter(trial["role"] for trial in answering.trials(name)) == phases
 
 
-def test_delta_m_is_measured_against_references_though_a_worker_is_killed(service: Service) -> None:
-    name = service.submit(overlaid())
-    until(lambda: service.get(f"/v1/studies/{name}")["progress"]["trials"]["RUNNING"] > 0, "a cohort is trained")
-    random.Random(1).choice(service.worker_processes()).kill()
-    study = service.finished(name)
-    trials = service.trials(name)
+def test_delta_m_is_measured_against_references_though_a_worker_is_killed(answering: Service) -> None:
+    name = answering.submit(overlaid())
+    until(lambda: answering.get(f"/v1/studies/{name}")["progress"]["trials"]["RUNNING"] > 0, "a cohort is trained")
+    random.Random(1).choice(answering.worker_processes()).kill()
+    study = answering.finished(name)
+    trials = answering.trials(name)
     assert study["state"] == "COMPLETE", study["reason"]
     assert {(anchor["of"], anchor["metric"], anchor["n"]) for anchor in study["anchors"]} == {
         ("reference", "left.accuracy", 2),
@@ -81,7 +81,7 @@ def test_delta_m_is_measured_against_references_though_a_worker_is_killed(servic
             accuracy, error = (trial["objective"]["values"][path] for path in ("left.accuracy", "right.mse"))
             change = accuracy / known["left.accuracy"] - 1 - (error / known["right.mse"] - 1)
             assert trial["objective"]["value"] == pytest.approx(50 * change)
-    until(lambda: len(service.worker_processes()) == 2, "the dead worker is replaced")
+    until(lambda: len(answering.worker_processes()) == 2, "the dead worker is replaced")
 
 
 def test_hopeless_trials_are_pruned_and_the_study_says_what_matters(answering: Service) -> None:

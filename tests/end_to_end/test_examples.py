@@ -41,8 +41,7 @@ def _sentence(draw: random.Random, nouns: list[str]) -> str:
 @pytest.mark.parametrize("file", STUDIES)
 def test_an_example_runs_to_its_end(exampled: Service, file: str) -> None:
     definition: dict[str, Any] = json.loads((EXAMPLES / file).read_text())
-    definition["search"]["trials"] = 3
-    definition["search"]["confirmation"] = {"top": 1, "seeds": 2}
+    definition["search"] |= {"trials": 3, "cohort_size": 2, "baselines": [], "confirmation": {"top": 1, "seeds": 2}}
     definition["training"]["epochs"] = 2
     name = exampled.submit(definition)
     study = exampled.finished(name)

@@ -43,12 +43,13 @@ CALLS = [command for command in COMMANDS if command not in [*MAKE, *SERVERS]]
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service as the README has it, in a folder with the examples beside it; theirs trains for fewer epochs."""
+    """A service as the README has it, in a folder with the examples beside it; the first has fewer trials."""
     folder = tmp_path_factory.mktemp("reader")
     shutil.copytree(ROOT / "examples", folder / "examples")
     example = folder / "examples" / "digits.json"
     definition = json.loads(example.read_text())
     definition["training"]["epochs"] = 2
+    definition["search"] |= {"trials": 8, "confirmation": {"top": 2, "seeds": 3}}
     example.write_text(json.dumps(definition))
     with serving(folder, workers=1) as service:
         yield service

@@ -125,16 +125,16 @@ def test_minimising_the_weighted_loss_is_refused_with_the_reason_why(answering: 
     assert "depends on the searched weights" in fault["expected"]
 
 
-def test_a_training_process_that_is_killed_is_replaced_and_its_trials_trained_again(service: Service) -> None:
-    name = service.submit(regression(trials=8, epochs=150))
-    until(lambda: service.get(f"/v1/studies/{name}")["progress"]["epochs"] > 0, "the first epochs are reported")
-    before = service.worker_processes()
+def test_a_training_process_that_is_killed_is_replaced_and_its_trials_trained_again(answering: Service) -> None:
+    name = answering.submit(regression(trials=8, epochs=150))
+    until(lambda: answering.get(f"/v1/studies/{name}")["progress"]["epochs"] > 0, "the first epochs are reported")
+    before = answering.worker_processes()
     for worker in before:
         for child in worker.children():
             child.kill()
-    study = service.finished(name)
-    trials = _rows(service, name)
+    study = answering.finished(name)
+    trials = _rows(answering, name)
     assert study["state"] == "COMPLETE", study["reason"]
     assert {trial["state"] for trial in trials} == {"COMPLETE"}
     assert max(trial["attempt"] for trial in trials) >= 2
-    assert {worker.pid for worker in service.worker_processes()} == {worker.pid for worker in before}
+    assert {worker.pid for worker in answering.worker_processes()} == {worker.pid for worker in before}

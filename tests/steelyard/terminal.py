@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -28,7 +29,8 @@ class Seen:
 
 
 def typed(*arguments: str, columns: int = 120, meanwhile: Callable[[subprocess.Popen[bytes], str], None] | None = None) -> Seen:
-    """Run the command in a terminal. `meanwhile` is called with the process and all that was shown, whenever there is more.
+    """Run the command in a terminal. `meanwhile` is called with the process and all that was shown: whenever there is more, and
+    each second in between, as a user presses a key again that the program had not yet listened for.
 
     It starts with default signals: a shell's background job ignores SIGINT, and its children would inherit that.
     """
@@ -37,11 +39,11 @@ def typed(*arguments: str, columns: int = 120, meanwhile: Callable[[subprocess.P
     command = [sys.executable, "-m", "steelyard", *arguments]
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, preexec_fn=_default_interrupt)
     os.close(theirs)
-    shown = b""
+    shown = more = b""
     try:
         with contextlib.suppress(OSError):  # Linux tells the end of a terminal so
-            while more := os.read(ours, 65536):
-                shown += more
+            while not select.select([ours], [], [], 1.0)[0] or (more := os.read(ours, 65536)):
+                shown, more = shown + more, b""
                 if meanwhile is not None:
                     meanwhile(process, shown.decode(errors="replace"))
     except BaseException:  # a test's time limit too

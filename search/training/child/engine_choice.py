@@ -83,6 +83,14 @@ def _serial(cost: Cost, why: str) -> Choice:
     return Choice("serial", 1, threads("serial", cost, 1), why)
 
 
+def simpler_choice(choice: Choice, fault: str) -> Choice | None:
+    """Return what to try where the chosen engine cannot be traced: copies side by side, then one setting at a time, then None."""
+    why = f"{choice.engine} cannot be traced: {fault[:500]}"
+    if choice.engine == "vectorized" and choice.cohort_size > 1:
+        return Choice("unrolled", min(choice.cohort_size, UNROLLED_SIZE), 1, why)
+    return None if choice.engine == "serial" else Choice("serial", 1, choice.threads, why)
+
+
 def threads(strategy: str, cost: Cost, size: int) -> int:
     """Return among how many threads one operation of a step of `size` settings should be shared out.
 

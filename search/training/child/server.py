@@ -16,7 +16,7 @@ import tensorflow as tf
 from search.definition.schema import StudyDefinition
 from search.errors import Refused
 from search.training.child.describe import described_all
-from search.training.child.engine_choice import Choice, choose
+from search.training.child.engine_choice import Choice, choose, simpler_choice
 from search.training.child.loading import opened
 from search.training.child.preflight import preflight
 from search.training.child.protocol import (
@@ -120,18 +120,19 @@ class TrainingChild:
             self._channel.send({"is": "prepared", **chosen, "warnings": warnings, "traces": traces_made(), "initial": initial})
 
     def _traced(self, definition: StudyDefinition, choice: Choice) -> Choice:
-        """Trace the chosen engine; where the model cannot be stacked, fall back on one setting at a time."""
-        try:
-            self._engine(definition, choice.engine, choice.cohort_size).trace()
-        except (Refused, Exit, PeerGone):
-            raise
-        except Exception as error:
-            if choice.engine == "serial":
+        """Trace the chosen engine; where the model cannot be stacked so, fall back on the next simpler one."""
+        while True:
+            try:
+                self._engine(definition, choice.engine, choice.cohort_size).trace()
+                return choice
+            except (Refused, Exit, PeerGone):
                 raise
-            log.warning("%s cannot be traced, trying serial", choice.engine, exc_info=error)
-            choice = Choice("serial", 1, choice.threads, f"{choice.engine} cannot be traced: {told(error)[:500]}")
-            self._engine(definition, choice.engine, choice.cohort_size).trace()
-        return choice
+            except Exception as error:
+                simpler = simpler_choice(choice, told(error))
+                if simpler is None:
+                    raise
+                log.warning("%s cannot be traced, trying %s", choice.engine, simpler.engine, exc_info=error)
+                choice = simpler
 
     def _train(self, order: Message) -> None:
         """Train a cohort; whatever happens, every setting is ended once and the training is closed by `trained`."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
 from search.training.child import engine_choice
-from search.training.child.engine_choice import choose, fitting, threads, wanted_size
+from search.training.child.engine_choice import Choice, choose, fitting, simpler_choice, threads, wanted_size
+from search.training.child.server import TrainingChild
 from search.training.engine.cost import Cost, cost_of
 from tests.search.training.scenes import problem_of, rows, study, task, workload
 
@@ -110,3 +112,27 @@ def test_the_cost_counts_the_matrix_products_of_one_forward_step() -> None:
     _, problem = _problem(lambda: layers.Dense(8))
     products = 2 * 8 * (12 * 8 + 8 * 2 + 8 * 1)  # 2 * batch * (inputs x units of each layer)
     assert cost_of(problem).trained_flops == products
+
+
+def _reads_words() -> keras.Model:
+    inputs = keras.Input((4,), dtype="int32")
+    features = layers.LSTM(2)(layers.Embedding(5, 2)(inputs))
+    return keras.Model(inputs, {"a": layers.Dense(1)(features), "b": layers.Dense(1)(features)})
+
+
+def test_a_model_that_cannot_be_vectorized_is_trained_as_copies_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gradient by an embedding's rows through a loop: TensorFlow's map has no form for it."""
+    _, targets = rows(20, a=1, b=1)
+    definition = study([task("a"), task("b")], training={"batch_size": 8})
+    problem = problem_of(definition, workload(_reads_words, (np.arange(80).reshape(20, 4) % 5, targets)))
+    child = TrainingChild(None)  # type: ignore[arg-type]
+    monkeypatch.setattr(child, "_problem", lambda _: problem)
+    chosen = child._traced(definition, Choice("vectorized", 16, 1, "small"))
+    assert (chosen.engine, chosen.cohort_size) == ("unrolled", engine_choice.UNROLLED_SIZE)
+    assert chosen.why.startswith("vectorized cannot be traced: ")
+
+
+def test_what_cannot_be_unrolled_either_is_trained_alone() -> None:
+    chosen = simpler_choice(Choice("unrolled", 4, 1, "small"), "ValueError: no")
+    assert chosen == Choice("serial", 1, 1, "unrolled cannot be traced: ValueError: no")
+    assert simpler_choice(chosen, "ValueError: no") is None

@@ -204,7 +204,7 @@ def test_the_innocent_one_trains_as_under_fit(innocent: dict[str, float]) -> Non
     assert {path: innocent[path] for path in expected} == pytest.approx(expected, abs=ROUNDED)
 
 
-FIRST = ("float type, in build", "clear_session, in build")
+FIRST = (pytest.param("float type, in build", marks=pytest.mark.soak), "clear_session, in build")
 """Habits that are also tried as the first that a child trains."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -314,47 +315,60 @@ def test_the_violations_of_an_own_penalty_are_counted_under_each_setting_s_argum
     assert [cohort.recorder.values(number, 3)["size.violations"] for number in (0, 1)] == [1.0, 0.0]
 
 
-def trained_by_hand(bound: Bound, loss: Any) -> float:
-    """Train as ADAM says, in Keras without a graph; return the loss over all rows then."""
-    x, targets = bound.load_data()["train"]
-    y, places = targets["a"], np.arange(len(x))
+Loss = Callable[[Any, Any], Any]
+
+
+def trained_by_hand(bound: Bound, losses: Mapping[str, Loss]) -> dict[str, float]:
+    """Train as ADAM says, in Keras without a graph; return each output's loss over all rows then."""
+    x, y = bound.load_data()["train"]
+    places = np.arange(len(x))
     keras.utils.set_random_seed(0)
     model, optimizer = bound.build_model(), keras.optimizers.Adam(0.05)
+
+    def values(chosen: Any) -> dict[str, Any]:
+        outputs = model(x[chosen])
+        return {name: loss(y[name][chosen], outputs[name]) for name, loss in losses.items()}
+
     for epoch in range(3):
         order = np.random.default_rng([0, epoch]).permutation(places)
         for chosen in np.split(order, [8, 16]):
             with tf.GradientTape() as tape:
-                value = loss(y[chosen], model(x[chosen])["a"])
-            optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
-    return sum(float(loss(y[chosen], model(x[chosen])["a"])) * len(chosen) for chosen in np.split(places, [8, 16])) / len(x)
+                total = sum(values(chosen).values())
+            optimizer.apply(tape.gradient(total, model.trainable_variables), model.trainable_variables)
+    batches = [(values(chosen), len(chosen)) for chosen in np.split(places, [8, 16])]
+    return {name: sum(float(each[name]) * count for each, count in batches) / len(x) for name in losses}
 
 
-SEARCHABLE = [(entry.name, name) for entry in catalog.LOSSES for name in entry.searchable]
-
-
-@pytest.mark.parametrize(("kind", "argument"), SEARCHABLE)
-def test_every_searchable_argument_of_a_keras_loss_is_the_same_as_a_tensor(kind: str, argument: str, float64: None) -> None:
-    entry = catalog.find_loss(kind)
-    assert entry is not None
-    width = 3 if entry.labels in ("integer", "one_hot") else 1
-    targets = {
-        "integer": np.arange(20) % 3,
-        "one_hot": np.eye(3)[np.arange(20) % 3],
+def test_every_searchable_argument_of_a_keras_loss_is_the_same_as_a_tensor(float64: None) -> None:
+    """All at once, each on an output of its own: the outputs share nothing."""
+    searchable = {f"{entry.name}_{name}": (entry, name) for entry in catalog.LOSSES for name in entry.searchable}
+    integers = np.arange(20) % 3
+    labels = {
+        "integer": integers,
+        "one_hot": np.eye(3)[integers],
         "binary": np.arange(20)[:, None] % 2,
         "continuous": np.linspace(-2, 2, 20)[:, None],
     }
-    activation = {} if entry.labels == "continuous" or kind == "circle" else {"a": "softmax" if width > 1 else "sigmoid"}
-    bound = workload(linear({"a": width}, activations=activation), rows(a=targets[entry.labels]))
-    config = {"apply_class_balancing": True} if kind == "binary_focal_crossentropy" else {}
+    widths, activations, y, tasks, losses = {}, {}, {}, [], {}
+    for output, (entry, argument) in searchable.items():
+        widths[output] = 3 if entry.labels in ("integer", "one_hot") else 1
+        if entry.labels != "continuous" and entry.name != "circle":
+            activations[output] = "softmax" if widths[output] > 1 else "sigmoid"
+        y[output] = labels[entry.labels]
+        config = {"apply_class_balancing": True} if entry.name == "binary_focal_crossentropy" else {}
+        tasks.append(binary(output, entry.name, {**config, argument: {"low": 0.1, "high": 0.9}}))
+        losses[output] = partial(getattr(keras.losses, entry.keras_class or ""), **config)
+    bound = workload(linear(widths, activations=activations), rows(20, **y))
     values = [0.3, 0.7]
-
-    definition = study([binary("a", kind, {**config, argument: {"low": 0.1, "high": 0.9}})], **ADAM)
-    searched = with_arguments(*({f"a.error.{argument}": each} for each in values), a__error=1.0)
-    recorder = Cohort(definition, bound, searched).recorder
-    together = [recorder.values(number, 3)["a.error"] for number in (0, 1)]
-    loss = getattr(keras.losses, entry.keras_class or "")
-    assert together == pytest.approx([trained_by_hand(bound, loss(**config, **{argument: each})) for each in values], rel=1e-8)
-    assert together[0] != together[1]
+    arguments = [{f"{output}.error.{name}": value for output, (_, name) in searchable.items()} for value in values]
+    settings = with_arguments(*arguments, **dict.fromkeys([f"{output}__error" for output in y], 1.0))
+    recorder = Cohort(study(tasks, **ADAM), bound, settings).recorder
+    for number, value in enumerate(values):
+        given = {output: losses[output](**{argument: value}) for output, (_, argument) in searchable.items()}
+        measured = recorder.values(number, 3)
+        expected = trained_by_hand(bound, given)
+        assert {output: measured[f"{output}.error"] for output in y} == pytest.approx(expected, rel=1e-8)
+    assert all(recorder.values(0, 3)[f"{output}.error"] != recorder.values(1, 3)[f"{output}.error"] for output in y)
 
 
 def test_a_preflight_reads_a_searched_argument_as_the_usual_one() -> None:

@@ -69,6 +69,11 @@ def _recurrent(features: Any) -> Any:
     return layers.GRU(3, dropout=0.2)(sequence)
 
 
+def _words_in_order(features: Any) -> Any:
+    words = layers.Embedding(5, 3)(ops.cast(ops.abs(features) * 2, "int32") % 5)
+    return layers.LSTM(3)(words[:, :4])
+
+
 def _convolutions(features: Any) -> Any:
     image = layers.DepthwiseConv2D(2)(layers.Conv2D(4, 2, activation="relu")(layers.Reshape((3, 4, 1))(features)))
     return layers.Flatten()(layers.Conv1D(3, 2, activation="relu")(layers.Reshape((2, 4))(image)))
@@ -84,6 +89,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "normalisations and dropout": _model(_normalised),
     "embedding and attention": _model(_words),
     "recurrent": _model(_recurrent),
+    "words in order": _model(_words_in_order),
     "convolutions": _model(_convolutions),
     "frozen trunk, regularised and constrained head": _model(_frozen_trunk),
     "a loss and a gradient of the user's own": _model(lambda x: Reversal()(AddsLoss()(layers.Dense(5)(x)))),
@@ -92,12 +98,23 @@ FAMILIES: dict[str, Callable[[], Any]] = {
 """Small models that hold several kinds of layers each: a graph costs seconds to trace, a layer more in it does not."""
 
 OWN = "a loss and a gradient of the user's own"
-UNROLLED = ("dense", "normalisations and dropout", "convolutions", "frozen trunk, regularised and constrained head", OWN)
-CASES = [*((kind, "vectorized") for kind in FAMILIES), *((kind, "unrolled") for kind in UNROLLED), (OWN, "serial")]
+UNROLLED = (
+    "words in order",
+    "dense",
+    "normalisations and dropout",
+    "convolutions",
+    "frozen trunk, regularised and constrained head",
+    OWN,
+)
+CASES = [
+    *((kind, "vectorized") for kind in FAMILIES if kind != "words in order"),
+    *((kind, "unrolled") for kind in UNROLLED),
+    (OWN, "serial"),
+]
 
 
 def _definition(penalties: bool = True, **training: Any) -> Any:
-    tasks = [task("a", metrics=["mae", "r2"]), task("b", "mean_absolute_error")]
+    tasks = [task("a", metrics=["mae"]), task("b", "mean_absolute_error")]
     return study(tasks, [PENALTY] if penalties else [], training={"epochs": 3, "batch_size": 8, **training})
 
 
@@ -109,8 +126,8 @@ def _bound(kind: str) -> Bound:
     return workload(FAMILIES[kind], rows(20, inputs=12, a=2, b=1))  # 20 rows in batches of 8: the last has 4
 
 
-def _new_engine(kind: str, strategy: str = "serial") -> CohortEngine:
-    return engine_of(_definition(), _bound(kind), strategy, 4)
+def _new_engine(kind: str, strategy: str = "serial", size: int = 4) -> CohortEngine:
+    return engine_of(_definition(), _bound(kind), strategy, size)
 
 
 _engine = kept(_new_engine)
@@ -125,9 +142,9 @@ def _twin(kind: str, number: int) -> TwinRun:
 
 @pytest.mark.parametrize(("kind", "strategy"), CASES)
 def test_every_setting_of_a_cohort_equals_its_own_fit(kind: str, strategy: str, float64: None) -> None:
-    engine, recorder = _engine(kind, strategy), Recorder()
-    engine.train(_settings(*COHORT), _definition().training, recorder)
-    places = {"dense": (0, 1), OWN: (2,)}  # a serial engine still has what it trained last
+    engine, recorder = _engine(kind, strategy, 2), Recorder()
+    engine.train(_settings(*COHORT[:2]), _definition().training, recorder)
+    places = {"dense": (0, 1), OWN: (1,)}  # a serial engine still has what it trained last
     for number in places.get(kind, (0,)):
         twin = _twin(kind, number)
         for ours, theirs in zip(engine.variables(number if strategy != "serial" else -1)[:-1], twin.variables, strict=True):

@@ -46,7 +46,9 @@ def _by_fit(build_model: Callable[[], keras.Model], seed: int) -> list[Any]:
     return [variable.numpy() for variable in (*model.trainable_variables, *model.non_trainable_variables)]
 
 
-@pytest.mark.parametrize("kind", BUILDERS)
+@pytest.mark.parametrize(
+    "kind", ["a new model", pytest.param("one that seeds itself", marks=pytest.mark.soak), "the same model again"]
+)
 def test_every_seed_starts_from_the_weights_of_seed_0(kind: str, float64: None) -> None:
     definition = study([task("a")], training={"epochs": 2, "batch_size": 8, "initial_weights": "fixed"})
     engine, recorder = engine_of(definition, workload(BUILDERS[kind](), (X, Y))), Recorder()

@@ -98,7 +98,7 @@ def _ran(place: ModuleType, definition: StudyDefinition, weights: dict[str, floa
     ("build", "data", "plain"),
     [
         (_named, (X, Y), True),
-        (Subclassed, (X, Y), True),
+        pytest.param(Subclassed, (X, Y), True, marks=pytest.mark.soak),
         (_named, (X, Y, ROW_WEIGHTS), False),
         (_named, (X, Y, np.linspace(0, 1, 20)), False),
         (_listed, (X, {**Y, "unused": Y["a"]}), False),
