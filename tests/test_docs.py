@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from search.definition.schema import StudyDefinition
+
 ROOT = Path(__file__).parents[1]
 NAMED = re.compile(r"`((?:search|storage|app|steelyard|tests|benchmarks|examples)/[\w/.]+)`")
 
 
-@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "README.md", "benchmarks/README.md"])
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "README.md", "benchmarks/README.md", "docs/operations.md"])
 def test_every_file_that_is_named_exists(document: str) -> None:
     named = set(NAMED.findall((ROOT / document).read_text()))
     assert named
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def test_the_study_that_is_explained_can_be_submitted() -> None:
+    (shown,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "study.md").read_text(), re.DOTALL)
+    assert StudyDefinition.model_validate(json.loads(shown)).name == "digit-and-parity"
+
+
+@pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
+def test_every_link_leads_to_a_file(document: str) -> None:
+    at = (ROOT / document).parent
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / document).read_text())
+    assert sorted(link for link in links if "://" not in link and not (at / link).exists()) == []

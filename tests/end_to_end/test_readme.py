@@ -1,4 +1,4 @@
-"""Every command of README.md and CONTRIBUTING.md is run: against a real service, in the order in which a reader would."""
+"""Every command of README.md, docs/ and CONTRIBUTING.md is run: against a real service, in the order in which a reader would."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def commands(text: str) -> list[str]:
     return [command for line in lines if (command := line.partition(" #")[0].strip())]
 
 
-COMMANDS = commands(README)
+DOCS = [(ROOT / "docs" / f"{page}.md").read_text() for page in ("study", "answer", "models", "operations")]
+MODELS = DOCS[2]
+COMMANDS = [command for text in (README, *DOCS) for command in commands(text)]
 MAKE = [command for command in [*COMMANDS, *commands((ROOT / "CONTRIBUTING.md").read_text())] if command.startswith("make ")]
 SERVERS = [command for command in COMMANDS if re.search(r"steelyard (serve|worker)", command)]
 CALLS = [command for command in COMMANDS if command not in [*MAKE, *SERVERS]]
@@ -64,15 +66,15 @@ def run(service: Service, command: list[str]) -> subprocess.CompletedProcess[str
     return ran
 
 
-def test_every_call_of_the_readme_and_its_python_work_in_their_order(reader: Service) -> None:
+def test_every_call_and_the_python_work_in_their_order(reader: Service) -> None:
     assert len(CALLS) >= 6
     for call in CALLS:
         words = [word.replace(DEFAULT_URL, reader.url) for word in shlex.split(call)]
         ran = run(reader, [str(BINARIES / "steelyard") if words[0] == ".venv/bin/steelyard" else words[0], *words[1:]])
         assert "problems/" not in ran.stdout, f"{call}: {ran.stdout}"
-    python = [block for block in blocks(README, "python") if not block.startswith("# ads.py")]
-    assert len(python) == 2
-    client, trained = (block.replace(DEFAULT_URL, reader.url) for block in python)
+    client, _ = blocks(README, "python")
+    _, trained = blocks(MODELS, "python")
+    client, trained = (block.replace(DEFAULT_URL, reader.url) for block in (client, trained))
     run(reader, [sys.executable, "-c", client])
     run(reader, [sys.executable, "-c", trained + "\nassert model.optimizer is not None"])
 
@@ -87,7 +89,7 @@ def test_every_make_target_named_exists() -> None:
 @pytest.mark.parametrize("command", SERVERS)
 def test_every_server_command_starts(command: str, tmp_path: Path) -> None:
     """Start it as written, with a port and a database of the test's own, until it says that it runs."""
-    (tmp_path / "ads.py").write_text(next(block for block in blocks(README, "python") if block.startswith("# ads.py")))
+    (tmp_path / "ads.py").write_text(blocks(MODELS, "python")[0])
     words = shlex.split(command)
     given = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
     words = [word for word in words if not re.match(r"[A-Z_]+=", word)]
@@ -109,10 +111,10 @@ def test_every_server_command_starts(command: str, tmp_path: Path) -> None:
             process.wait(timeout=PATIENCE)
 
 
-def test_the_readmes_own_workload_can_be_trained(tmp_path: Path) -> None:
+def test_the_workload_that_is_shown_can_be_trained(tmp_path: Path) -> None:
     from tests.end_to_end.studies import regression
 
-    (tmp_path / "ads.py").write_text(next(block for block in blocks(README, "python") if block.startswith("# ads.py")))
+    (tmp_path / "ads.py").write_text(blocks(MODELS, "python")[0])
     definition = regression("ads", trials=2)
     definition["tasks"][0]["name"], definition["tasks"][1]["name"] = "clicks", "sales"
     definition["objective"]["metrics"] = [{"metric": "clicks.mae"}, {"metric": "sales.mae"}]
