@@ -14,6 +14,27 @@ def digits() -> dict[str, Any]:
     return copy.deepcopy(dict(FLAGSHIP))
 
 
+def overlay() -> dict[str, Any]:
+    """Return a study on which the weights matter, short enough to watch: two overlaid digits, one classified, one reconstructed.
+
+    It is `examples/digits_overlay.json` with fewer trials and seeds.
+    """
+    weight = {"low": 0.001, "high": 1, "current": 1.0}
+    loss = "sparse_categorical_crossentropy"
+    return {
+        "name": "overlay",
+        "description": "Two digits lie over each other: classify the left one, reconstruct the right one.",
+        "workload": {"name": "digits-overlay", "options": {}},
+        "tasks": [
+            {"name": "left", "losses": [{"name": "crossentropy", "loss": loss, "weight": weight}], "metrics": ["accuracy"]},
+            {"name": "right", "losses": [{"name": "error", "loss": "mean_squared_error", "weight": 1.0}], "metrics": ["mse"]},
+        ],
+        "objective": {"aggregate": "delta_m", "metrics": [{"metric": "left.accuracy"}, {"metric": "right.mse"}]},
+        "search": {"trials": 24, "references": {"seeds": 2}, "confirmation": {"top": 2, "seeds": 5}},
+        "training": {"epochs": 25, "batch_size": 64, "optimizer": {"name": "adam", "config": {"learning_rate": 0.002}}},
+    }
+
+
 SEARCHED: Mapping[str, Any] = {"low": 0.01, "high": 100, "current": 1.0}
 
 

@@ -37,7 +37,7 @@ class ChildLost(Exception):
 class Child:
     """One training child, which shares one operation out to so many threads (and runs operations beside each other on all cores).
 
-    Start it from the main thread: it dies with the thread that started it.
+    It dies with the thread that started it: it asks the kernel for that itself, and until then it ends with its pipe.
     """
 
     def __init__(self, threads: int = 1) -> None:
@@ -52,7 +52,6 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),  # a worker's own stdout is for documents
             start_new_session=True,
-            preexec_fn=processes.die_with_parent,
         )
         theirs.close()
 

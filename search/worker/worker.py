@@ -84,9 +84,7 @@ class Worker:
         self._claimant: Claimant
 
     def run(self) -> int:
-        """Work until stopped or idle. Returns the process's exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
+        """Work until stopped or idle; return an exit code. Any thread will do; the training process dies with it."""
         require_current(self._database)
         try:
             self._register()
@@ -98,11 +96,14 @@ class Worker:
             self._close()
         return 0
 
-    def _stop(self, number: int, frame: object) -> None:
-        """Stop soon: at the next step. Asked twice, at once."""
-        if self._stopping:
-            os._exit(128 + number)
+    def stop(self) -> None:
+        """Have `run` return soon, from any thread: what is in training goes back to wait for another worker."""
         self._stopping = True
+
+    @property
+    def stopping(self) -> bool:
+        """Tell whether the worker was asked to stop."""
+        return self._stopping
 
     def _register(self) -> None:
         with self._database.writing() as session:
@@ -374,3 +375,15 @@ class Worker:
         except (AttributeError, StorageBusy, StorageUnavailable) as error:
             log.warning("worker not deregistered", error=str(error))
         self._database.close()
+
+
+def stop_on_signals(worker: Worker) -> None:
+    """Stop a worker on SIGTERM and SIGINT; asked twice, end this process at once. For a process of its own, in the main thread."""
+
+    def stop(number: int, frame: object) -> None:
+        if worker.stopping:
+            os._exit(128 + number)
+        worker.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)

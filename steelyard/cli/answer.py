@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
+from rich.text import Text
 
 from steelyard.wording import number, plain
 
@@ -18,38 +22,118 @@ ADAPTIVE = ("uncertainty", "dwa", "random", "gradnorm")
 """Rules whose weights move in training."""
 
 PARETO = "pareto"
+GAP = 2
+"""Blanks between two columns."""
 
 Best = Mapping[str, Any]
 
 
-def answer_table(best: Best) -> Table:
-    """Draw one column a setting, and one row a weight, a metric, the value, and the tuned setting's lead over the column's."""
-    columns = _columns(best)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", overflow="fold")
-    for rule in columns:
-        title = TITLES.get(rule, rule.replace(":", " "))
-        table.add_column(plain(title), justify="right", style="bold" if rule == TUNED else "")
-    for label, cells in _rows(best, columns):
-        table.add_row(plain(label), *map(plain, cells), end_section=not cells)
+class AnswerTable:
+    """One column a setting: equal weights, yours, the tuned ones, then the others, the closest first, as many as fit.
+
+    One row a weight, a metric, the value, and the tuned setting's lead over the column's. Names are shortened to what distinguishes
+    them. Settings that do not fit are listed below with their values.
+    """
+
+    def __init__(self, best: Best) -> None:
+        self._best = best
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        rules = _rules(self._best)
+        while len(rules) > len(FIRST) and _width(self._best, rules) > options.max_width:
+            rules.pop()
+        yield _drawn(self._best, rules)
+        others = [rule for rule in _rules(self._best) if rule not in rules]
+        if others:
+            values = ", ".join(f"{_title(rule)} ({_value(self._best, rule)})" for rule in others)
+            yield Text(plain(f"Also trained: {values}."))
+
+
+def _drawn(best: Best, rules: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=plain(_measured_on(best)), caption_justify="left")
+    table.add_column("", no_wrap=True)
+    for rule in rules:
+        table.add_column(plain(_title(rule)), justify="right", no_wrap=True, style="bold" if rule == TUNED else "")
+    for label, cells, closes in _rows(best, rules):
+        table.add_row(plain(label), *map(plain, cells), end_section=closes)
     return table
 
 
-def _columns(best: Best) -> list[str]:
-    """Return the baselines' rules and the tuned one: equal, yours, tuned, then all others."""
-    rules = [*best["baselines"], TUNED]
-    return sorted(rules, key=lambda rule: FIRST.index(rule) if rule in FIRST else len(FIRST))
+def _width(best: Best, rules: Sequence[str]) -> int:
+    rows = [["", *map(_title, rules)], *([label, *cells] for label, cells, _ in _rows(best, rules))]
+    columns = zip(*rows, strict=True)
+    return sum(max(map(len, column)) for column in columns) + GAP * len(rules)
 
 
-def _rows(best: Best, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    yield "trial", [str(best["trial"] if rule == TUNED else best["baselines"][rule]["trial"]) for rule in columns]
-    for path in best["weights"]:
-        yield f"weight {path}", [_weight(best, rule, path) for rule in columns]
-    yield from _arguments(best, columns)
+def _title(rule: str) -> str:
+    return TITLES.get(rule, rule.replace(":", " "))
+
+
+def _rules(best: Best) -> list[str]:
+    """Return the baselines' rules and the tuned one: equal, yours, tuned, then the others by their value, best first."""
+
+    def place(rule: str) -> tuple[int, float]:
+        value = _mean(best, rule)
+        return FIRST.index(rule) if rule in FIRST else len(FIRST), math.inf if value is None else -value
+
+    return sorted([*best["baselines"], TUNED], key=place)
+
+
+def _mean(best: Best, rule: str) -> float | None:
+    """Return a setting's value: its mean over fresh seeds, or of one seed where nothing was confirmed."""
+    found: float | None
     if "confirmation" in best:
-        yield from _confirmed(best, best["confirmation"], columns)
+        candidate = best["confirmation"]["candidates"].get(_candidate(best, rule))
+        found = candidate["value"]["mean"] if candidate else None
     else:
-        yield from _measured(best, columns)
+        found = _objective(best, rule)["value"]
+    return found
+
+
+def _value(best: Best, rule: str) -> str:
+    return number(_mean(best, rule))
+
+
+def _candidate(best: Best, rule: str) -> str:
+    return f"trial {best['trial']}" if rule == TUNED else rule
+
+
+def _objective(best: Best, rule: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = best["objective"] if rule == TUNED else best["baselines"][rule]["objective"]
+    return found
+
+
+def _measured_on(best: Best) -> str:
+    if "confirmation" not in best:
+        return "One seed, validation split."
+    told = best["confirmation"]
+    return f"Mean and standard deviation over {len(told['seeds'])} fresh seeds, {told['split']} split."
+
+
+Row = tuple[str, list[str], bool]
+"""A label, its cells, and whether a line is drawn below."""
+
+
+def _rows(best: Best, rules: Sequence[str]) -> Iterator[Row]:
+    yield "trial", [str(best["trial"] if rule == TUNED else best["baselines"][rule]["trial"]) for rule in rules], True
+    names = _short(best["weights"])
+    weights = [(f"weight {names[path]}", [_weight(best, rule, path) for rule in rules]) for path in best["weights"]]
+    beside = [*weights, *_arguments(best, rules)]
+    for label, cells in beside:
+        yield label, cells, (label, cells) == beside[-1]
+    yield from _confirmed(best, best["confirmation"], rules) if "confirmation" in best else _measured(best, rules)
+
+
+def _short(paths: Iterable[str]) -> dict[str, str]:
+    """Return the paths `task.name` without what all of a task's have in common: the task alone where it has one of them."""
+    tasks = Counter(path.partition(".")[0] for path in paths)
+    return {path: path.partition(".")[0] if tasks[path.partition(".")[0]] == 1 else path for path in paths}
+
+
+def _metric(path: str) -> str:
+    """Return a metric's path as it is read: of several forms of accuracy a task has one."""
+    task, _, name = path.partition(".")
+    return f"{task} {name.removeprefix('sparse_').removeprefix('categorical_').removeprefix('binary_')}"
 
 
 def _weight(best: Best, rule: str, path: str) -> str:
@@ -60,11 +144,13 @@ def _weight(best: Best, rule: str, path: str) -> str:
     return f"{text} (scheduled)" if rule == TUNED and path in best["schedules"] else text
 
 
-def _arguments(best: Best, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield what was searched beside weights, such as the learning rate; of the tuned setting alone."""
+def _arguments(best: Best, rules: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return what was searched beside weights, such as the learning rate; of the tuned setting alone."""
     beside = [path for path in best["parameters"] if path not in {*best["weights"], *best["shared"]} and ".schedule." not in path]
-    for path in beside:
-        yield path, [number(best["parameters"][path]) if rule == TUNED else "" for rule in columns]
+    return [
+        (path.removeprefix("optimizer."), [number(best["parameters"][path]) if rule == TUNED else "" for rule in rules])
+        for path in beside
+    ]
 
 
 def _metrics(best: Best) -> dict[str, str]:
@@ -75,25 +161,22 @@ def _metrics(best: Best) -> dict[str, str]:
     return {path: ARROWS[directions.get(path) or "minimize"] for path in best["objective"]["values"]}
 
 
-def _confirmed(best: Best, told: Mapping[str, Any], columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    names = [f"trial {best['trial']}" if rule == TUNED else rule for rule in columns]
-    candidates = [told["candidates"].get(name) for name in names]
-    yield f"{len(told['seeds'])} fresh seeds, {told['split']} split:", []
+def _confirmed(best: Best, told: Mapping[str, Any], rules: Sequence[str]) -> Iterator[Row]:
+    candidates = [told["candidates"].get(_candidate(best, rule)) for rule in rules]
     for path, arrow in _metrics(best).items():
-        yield f"{path} {arrow}", [_spread(each["metrics"].get(path)) if each else "" for each in candidates]
-    yield _valued(best), [_spread(each["value"]) if each else "" for each in candidates]
-    leads = [told["against"].get(rule) for rule in columns]
-    yield "tuned is ahead by", [f"{lead['difference']:+.3g}" if lead else "" for lead in leads]
-    yield "99 % interval", [f"{lead['low']:+.3g} to {lead['high']:+.3g}" if lead else "" for lead in leads]
+        yield f"{_metric(path)} {arrow}", [_spread(each["metrics"].get(path)) if each else "" for each in candidates], False
+    yield _valued(best), [_spread(each["value"]) if each else "" for each in candidates], True
+    leads = [told["against"].get(rule) for rule in rules]
+    yield "tuned leads by", [f"{lead['difference']:+.3g}" if lead else "" for lead in leads], False
+    yield "99 % interval", [f"{lead['low']:+.3g} to {lead['high']:+.3g}" if lead else "" for lead in leads], False
 
 
-def _measured(best: Best, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    objectives = [best["objective"] if rule == TUNED else best["baselines"][rule]["objective"] for rule in columns]
-    yield "one seed, validation split:", []
+def _measured(best: Best, rules: Sequence[str]) -> Iterator[Row]:
+    objectives = [_objective(best, rule) for rule in rules]
     for path, arrow in _metrics(best).items():
-        yield f"{path} {arrow}", [number(objective["values"].get(path)) for objective in objectives]
+        yield f"{_metric(path)} {arrow}", [number(objective["values"].get(path)) for objective in objectives], False
     if best["objective"]["aggregate"] != PARETO:
-        yield _valued(best), [number(objective["value"]) for objective in objectives]
+        yield _valued(best), [number(objective["value"]) for objective in objectives], False
 
 
 def _valued(best: Best) -> str:
@@ -102,13 +185,18 @@ def _valued(best: Best) -> str:
 
 
 def _spread(spread: Mapping[str, Any] | None) -> str:
+    """Return mean±deviation, both to the deviation's second digit."""
     if spread is None or spread["mean"] is None:
         return ""
-    return number(spread["mean"]) if spread["std"] is None else f"{number(spread['mean'])} ± {spread['std']:.2g}"
+    mean, std = spread["mean"], spread["std"]
+    if not std or not 1e-6 < std < 1e6:
+        return number(mean) if std is None else f"{number(mean)}±{std:.2g}"
+    decimals = max(0, 1 - math.floor(math.log10(std)))
+    return f"{mean:.{decimals}f}±{std:.{decimals}f}"
 
 
 def conclusion(best: Best) -> list[str]:
-    """Return what the document says, in sentences: the verdict, what the search had promised, and what else would do as well."""
+    """Return what the document says, in sentences: the verdict, the selection bias, and what else would do as well."""
     told = best.get("confirmation")
     if told is None and best.get("picked_by", "objective") != "objective":
         found = [f"Trial {best['trial']} is what {best['picked_by']} picks, on one seed; what it is worth on others is not known."]
@@ -124,5 +212,5 @@ def conclusion(best: Best) -> list[str]:
 def _promised(told: Mapping[str, Any]) -> Iterator[str]:
     optimism = told["optimism"]
     if optimism is not None:
-        more = "more" if optimism >= 0 else "less"
-        yield f"Optimism: the search had promised {abs(optimism):.3g} {more} than it is worth on fresh seeds."
+        way = "higher" if optimism >= 0 else "lower"
+        yield f"Selection bias: the search scored it {abs(optimism):.3g} {way} than fresh seeds do."

@@ -17,24 +17,19 @@ import typer
 from steelyard.cli.exits import OF_STATE, CommandFailed
 from steelyard.cli.getting import write_whole
 from steelyard.cli.options import Json
-from steelyard.cli.output import beside_document, note, notes, print_document, wants_document
+from steelyard.cli.output import note, notes, print_document, terminal
 from steelyard.program import COMMAND
 
-EXAMPLE = Path("examples/digits.json")
 SERVE = (*COMMAND, "serve", "--port", "0", "--workers", "1", "--json")
 END_SECONDS = 35.0
 LOG_LINES = 15
 
 NEXT = """
-Next, in Python:
-
-    import json, steelyard
-    best = json.load(open("{output}"))
-    model = steelyard.apply(build_model(), best)    # your model, compiled with these weights
-    model.fit(...)
-
-Your own service:  steelyard serve
-Your own study:    steelyard init --output study.json, then: steelyard submit study.json --watch
+Try next:
+  steelyard serve                                  a service of your own
+  steelyard init --output study.json               a study to start from
+  steelyard submit study.json --watch              search its weights
+In Python: model = steelyard.apply(build_model(), json.load(open("{output}")))
 """
 
 
@@ -46,7 +41,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     definition: Annotated[
         str | None,
-        typer.Argument(metavar="[FILE]", help="A study definition (default: examples/digits.json, or the same built in)."),
+        typer.Argument(metavar="[FILE]", help="A study definition (default: two overlaid digits, on which the weights matter)."),
     ] = None,
     data_dir: Annotated[
         str | None, typer.Option("--data-dir", metavar="DIR", help="Keep the database there (default: a temporary directory).")
@@ -58,7 +53,7 @@ def demo(
     with _directory(data_dir) as directory, _service(directory) as url:
         note(f"A service runs at {url}, for this demo alone.")
         found = _search(url, _definition(definition), output, as_json)
-    if wants_document(as_json):
+    if as_json:
         print_document(found)
     note(NEXT.format(output=output))
 
@@ -70,10 +65,10 @@ def _search(url: str, definition: Any, output: str, as_json: bool) -> dict[str, 
 
     with Client(url) as client:
         study = client.submit(definition)
-        note(f"Submitted {study['name']}: {study['progress']['planned']} trainings.")
+        note(f"Submitted {study['name']}: {study['progress']['planned']} trainings. {study['definition'].get('description') or ''}")
         with shown_on(notes()) as shown:
             *_, study = map(shown.seen, client.watch(study))
-        show_outcome(client, study, beside_document(as_json))
+        show_outcome(client, study, notes() if as_json else terminal())
         if study["state"] != "COMPLETE":
             raise CommandFailed(f"the study ended {study['state']}", OF_STATE[study["state"]])
         best = client.best(study)
@@ -83,12 +78,10 @@ def _search(url: str, definition: Any, output: str, as_json: bool) -> dict[str, 
 
 
 def _definition(given: str | None) -> Any:
-    """Return what is to be searched: the file given, else the digits example."""
+    """Return what is to be searched: the file given, else a study on which the weights matter."""
     from steelyard import starters
 
-    if given:
-        return given
-    return json.loads(EXAMPLE.read_text()) if EXAMPLE.is_file() else starters.digits()
+    return given or starters.overlay()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steelyard.cli.answer import answer_table, conclusion
+from steelyard.cli.answer import AnswerTable, conclusion
 from steelyard.cli.tables import front_table
 from steelyard.wording import figure, plain
 
@@ -27,6 +27,6 @@ def front_shown(client: Client, study: Study, console: Console) -> bool:
     console.print(told, soft_wrap=True)
     if front["picks"].get(CONFIRMED) is not None:
         found = client.best(study, pick=CONFIRMED)
-        console.print(answer_table(found))
         console.print("\n".join(map(plain, conclusion(found))), soft_wrap=True)
+        console.print(AnswerTable(found))
     return True

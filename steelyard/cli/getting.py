@@ -70,7 +70,7 @@ def _drawn(found: dict[str, Any]) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    from steelyard.cli.answer import answer_table, conclusion
+    from steelyard.cli.answer import AnswerTable, conclusion
     from steelyard.cli.tables import fields
     from steelyard.wording import plain
 
@@ -83,7 +83,7 @@ def _drawn(found: dict[str, Any]) -> RenderableType:
         ("note", found["note"]),
     ]
     said = Text("\n".join(map(plain, conclusion(found))))
-    return Group(fields(pairs), answer_table(found), said)
+    return Group(said, AnswerTable(found), fields(pairs))
 
 
 def pareto(name: StudyName, as_json: Json = False, url: Url = None) -> None:

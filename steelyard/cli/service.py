@@ -108,7 +108,7 @@ def worker(
 ) -> None:
     """Run one worker against the database of a service: STEELYARD_DATABASE_URL, or the SQLite file in the data directory."""
     _end_with(end_with)
-    from search.worker.worker import Worker, WorkerSettings
+    from search.worker.worker import Worker, WorkerSettings, stop_on_signals
     from steelyard.logs import configure_logs
 
     configure_logs()
@@ -117,7 +117,9 @@ def worker(
         settings = WorkerSettings(
             database_url=url, name=name, lease_seconds=lease, progress_seconds=progress, until_idle_seconds=until_idle
         )
-        raise typer.Exit(Worker(settings).run())
+        running = Worker(settings)
+        stop_on_signals(running)
+        raise typer.Exit(running.run())
 
 
 def migrate(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: Json = False) -> None:

@@ -63,7 +63,7 @@ def follow(client: Client, name: str, *, timeout: float | None, as_json: bool) -
 
 def show_outcome(client: Client, study: Study, console: Console) -> None:
     """Print the answer of a confirmed study, the best trial beside the others of any other, a front, or why there is none."""
-    from steelyard.cli.answer import answer_table, conclusion
+    from steelyard.cli.answer import AnswerTable, conclusion
     from steelyard.cli.comparison import compare, comparison_table
     from steelyard.cli.front import front_shown
 
@@ -75,8 +75,8 @@ def show_outcome(client: Client, study: Study, console: Console) -> None:
         console.print(plain(text), soft_wrap=True)
         return
     if study["state"] == "COMPLETE" and "confirmation" in (best := client.best(study)):
-        console.print(answer_table(best))
         console.print("\n".join(map(plain, conclusion(best))), soft_wrap=True)
+        console.print(AnswerTable(best))
         return
     comparison = compare(client, study)
     console.print(comparison_table(comparison))

@@ -1,5 +1,6 @@
 """One real service per kind of database for all these tests: two workers, and workloads of the tests' own.
 
+A service ends with the last test that needs it: its idle workers look for work five times a second.
 What a study answers does not depend on the database, so one is enough for that; `make soak` takes the other.
 """
 
@@ -17,7 +18,7 @@ WORKLOADS = Path(__file__).parent / "workloads"
 OWN = "table=table,raises=raises,needs-file=needs_file"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service on SQLite."""
     folder = tmp_path_factory.mktemp("service-sqlite")
@@ -25,7 +26,7 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def on_postgresql(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service on PostgreSQL."""
     folder = tmp_path_factory.mktemp("service-postgresql")
@@ -52,7 +53,7 @@ def answering(request: pytest.FixtureRequest) -> Service:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service with a single worker, on SQLite: what it does is repeatable."""
     with serving(tmp_path_factory.mktemp("one-worker"), workers=1) as running:

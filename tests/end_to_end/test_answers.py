@@ -43,12 +43,7 @@ def test_a_study_that_says_nothing_of_it_ends_with_a_verdict_on_eight_fresh_seed
     assert told["verdict"].startswith(f"trial {best['trial']} is ")
     assert set(told["against"]) == {"current", "equal", "inverse_initial_loss", "uncertainty"}
     assert told["candidates"][f"trial {best['trial']}"]["value"]["n"] == 8
-
-
-def test_the_test_split_is_read_for_confirmations_alone(answering: Service) -> None:
-    name = answering.submit(as_sent(confirmation={"top": 1, "seeds": 2}))
-    assert answering.finished(name)["state"] == "COMPLETE"
-    for trial in answering.trials(name):
+    for trial in answering.trials(name):  # the test split is read for confirmations alone
         assert bool(trial["metrics"]["test"]) is (trial["role"] == "confirmation")
 
 

@@ -14,6 +14,8 @@ from tests.end_to_end.service import Service, serving
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STUDIES = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.json"))
+ELSEWHERE = {"digits.json", "digits_overlay.json", "table.json"}
+"""What other tests here train, or their workload."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def _sentence(draw: random.Random, nouns: list[str]) -> str:
     return f"The {draw.choice(nouns)} is {draw.choice(['great', 'lovely'] if good else ['awful', 'poor'])}.\t{int(good)}"
 
 
-@pytest.mark.parametrize("file", STUDIES)
+@pytest.mark.parametrize("file", [pytest.param(file, marks=pytest.mark.soak if file in ELSEWHERE else ()) for file in STUDIES])
 def test_an_example_runs_to_its_end(exampled: Service, file: str) -> None:
     definition: dict[str, Any] = json.loads((EXAMPLES / file).read_text())
     definition["search"] |= {"trials": 3, "cohort_size": 2, "baselines": [], "confirmation": {"top": 1, "seeds": 2}}

@@ -64,7 +64,7 @@ RATE = {
 @pytest.mark.parametrize(
     ("changes", "imports"),
     [
-        ({"penalties": [], "training": RATE}, "import numpy"),
+        pytest.param({"penalties": [], "training": RATE}, "import numpy", marks=pytest.mark.soak),
         pytest.param({}, "import steelyard", marks=pytest.mark.soak),
         ({"penalties": SCHEDULED}, "import steelyard"),
     ],

@@ -34,19 +34,19 @@ def test_the_flagship_ends_complete_with_its_budget_and_the_users_own_weights_be
     assert [epoch["epoch"] for epoch in row["intermediate_values"]] == list(range(11))
 
 
-def test_best_answers_while_the_study_runs(service: Service) -> None:
-    name = service.submit(flagship(trials=200))
+def test_best_answers_while_the_study_runs(answering: Service) -> None:
+    name = answering.submit(flagship(trials=200))
     answers = []
 
     def answered() -> bool:
-        answers.append(httpx.get(f"{service.url}/v1/studies/{name}/best"))
+        answers.append(httpx.get(f"{answering.url}/v1/studies/{name}/best"))
         return answers[-1].status_code == 200
 
     until(answered, "a trial is complete")
     assert {answer.json()["type"].rpartition("/")[2] for answer in answers[:-1]} <= {"no-trial-yet"}
     assert not answers[-1].json()["final"]
-    service.post(f"/v1/studies/{name}/cancel")
-    assert service.finished(name)["state"] == "CANCELLED"
+    answering.post(f"/v1/studies/{name}/cancel")
+    assert answering.finished(name)["state"] == "CANCELLED"
 
 
 def test_a_grid_under_two_workers_has_every_point_once_though_a_worker_is_killed(service: Service) -> None:
@@ -87,13 +87,13 @@ def test_a_study_that_failed_for_a_missing_file_is_revived_by_retry(answering: S
     assert answering.finished(name)["state"] == "COMPLETE"
 
 
-def test_a_complete_study_goes_on_when_its_budget_is_raised(service: Service) -> None:
-    name = service.submit(regression(trials=3))
-    service.finished(name)
-    httpx.patch(f"{service.url}/v1/studies/{name}", json={"trials": 6}).raise_for_status()
-    study = service.finished(name)
+def test_a_complete_study_goes_on_when_its_budget_is_raised(answering: Service) -> None:
+    name = answering.submit(regression(trials=3))
+    answering.finished(name)
+    httpx.patch(f"{answering.url}/v1/studies/{name}", json={"trials": 6}).raise_for_status()
+    study = answering.finished(name)
     assert study["state"] == "COMPLETE"
-    assert len(_rows(service, name)) == 6
+    assert len(_rows(answering, name)) == 6
 
 
 def test_a_diverging_setting_ends_diverged_and_leaves_the_others(answering: Service) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from steelyard.cli.answer import answer_table, conclusion
+from steelyard.cli.answer import AnswerTable, conclusion
 
 CONFIRMATION: dict[str, Any] = {
     "verdict": "trial 18 is better than the best baseline, equal weights (...).",
@@ -46,47 +46,47 @@ def drawn(document: dict[str, Any]) -> dict[str, list[str]]:
     """Return the table's cells by the first word or two of their row."""
     console = Console(width=200, record=True, quiet=False, file=None)
     with console.capture() as captured:
-        console.print(answer_table(document))
+        console.print(AnswerTable(document))
     rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in captured.get().splitlines()]
     return {row[0]: row[1:] for row in rows if row}
 
 
 def test_equal_and_yours_come_before_the_tuned_and_others_after() -> None:
     with (console := Console(width=200)).capture() as captured:
-        console.print(answer_table(best()))
+        console.print(AnswerTable(best()))
     assert captured.get().splitlines()[1].split() == ["equal", "yours", "tuned", "uncertainty"]
 
 
 def test_a_confirmed_answer_has_means_leads_and_intervals() -> None:
     rows = drawn(best(confirmation=CONFIRMATION))
-    assert rows["a.accuracy ↑"] == ["0.85 ± 0.02", "0.95 ± 0.02"]
-    assert rows["tuned is ahead by"] == ["+0.1"]
+    assert rows["a accuracy ↑"] == ["0.850±0.020", "0.950±0.020"]
+    assert rows["tuned leads by"] == ["+0.1"]
     assert rows["99 % interval"] == ["+0.05 to +0.15"]
-    assert "3 fresh seeds, test split:" in rows
+    assert "Mean and standard deviation over 3 fresh seeds, test split." in rows
 
 
 def test_without_a_confirmation_the_numbers_are_of_one_seed() -> None:
     rows = drawn(best())
-    assert rows["a.accuracy ↑"] == ["0.75", "0.75", "0.97", "0.75"]
-    assert "one seed, validation split:" in rows
+    assert rows["a accuracy ↑"] == ["0.75", "0.75", "0.97", "0.75"]
+    assert "One seed, validation split." in rows
 
 
 def test_a_rule_that_adapts_has_no_weights_to_show() -> None:
-    assert drawn(best())["weight a.loss"] == ["1", "1", "0.3", "moves"]
+    assert drawn(best())["weight a"] == ["1", "1", "0.3", "moves"]
 
 
 def test_what_was_searched_beside_weights_is_shown() -> None:
-    assert drawn(best())["optimizer.learning_rate"] == ["0.01"]
+    assert drawn(best())["learning_rate"] == ["0.01"]
 
 
-def test_the_conclusion_is_the_verdict_and_the_optimism() -> None:
-    verdict, optimism = conclusion(best(confirmation=CONFIRMATION))
+def test_the_conclusion_is_the_verdict_and_the_selection_bias() -> None:
+    verdict, bias = conclusion(best(confirmation=CONFIRMATION))
     assert verdict == f"Verdict: {CONFIRMATION['verdict']}"
-    assert optimism == "Optimism: the search had promised 0.02 more than it is worth on fresh seeds."
+    assert bias == "Selection bias: the search scored it 0.02 higher than fresh seeds do."
 
 
 def test_a_search_that_did_worse_than_it_is_worth_is_told_so_too() -> None:
-    assert "0.02 less than" in conclusion(best(confirmation={**CONFIRMATION, "optimism": -0.02}))[1]
+    assert "0.02 lower than" in conclusion(best(confirmation={**CONFIRMATION, "optimism": -0.02}))[1]
 
 
 def test_an_unconfirmed_best_is_not_called_better() -> None:
@@ -97,3 +97,42 @@ def test_an_unconfirmed_best_is_not_called_better() -> None:
 def test_what_does_as_well_is_told() -> None:
     ranges = {"a.loss": {"sentence": "any a.loss in [0.1, 1] is as good as the best within noise"}}
     assert conclusion(best(sensitivity={"ranges": ranges}))[-1] == ranges["a.loss"]["sentence"]
+
+
+def lines(document: dict[str, Any], width: int) -> list[str]:
+    with (console := Console(width=width)).capture() as captured:
+        console.print(AnswerTable(document))
+    return captured.get().splitlines()
+
+
+def crowded() -> dict[str, Any]:
+    """Return a document of nine settings, whose metrics have long names."""
+    path = "digit.sparse_categorical_accuracy"
+    rules = ["current", "equal", "uncertainty", "inverse_initial_loss", "dwa", "random", "gradnorm", "without:agreement"]
+    objective = {"aggregate": "mean", "value": 0.9, "values": {path: 0.91234}}
+    baselines = {
+        rule: {"trial": place, "weights": {"a.loss": 1.0}, "objective": {**objective, "value": 0.5 + place / 100}}
+        for place, rule in enumerate(rules)
+    }
+    metric = {"name": "sparse_categorical_accuracy", "direction": "maximize"}
+    terms = {"tasks": [{"name": "digit", "metrics": [metric]}], "penalties": []}
+    return best(baselines=baselines, objective=objective, terms=terms)
+
+
+def test_a_table_fits_80_columns_and_breaks_no_word() -> None:
+    shown = lines(crowded(), 80)
+    assert max(map(len, shown)) <= 80
+    assert any(line.startswith("digit accuracy ↑") for line in shown)
+
+
+def test_settings_that_do_not_fit_are_named_with_their_values_and_the_closest_are_drawn() -> None:
+    shown = lines(crowded(), 80)
+    assert shown[1].split()[:5] == ["equal", "yours", "tuned", "without", "agreement"]
+    (below,) = (line for line in shown if line.startswith("Also trained: "))
+    assert "uncertainty (0.52)" in below
+
+
+def test_a_task_of_two_losses_has_both_by_name() -> None:
+    both = {"a.loss": 0.3, "a.other": 1.0}
+    rows = drawn(best(weights=both, baselines={}, parameters=both))
+    assert {"weight a.loss", "weight a.other"} <= set(rows)

@@ -14,7 +14,7 @@ def test_the_demo_trains_writes_the_weights_and_ends_its_service(tmp_path):
     definition["search"] |= {"trials": 2, "confirmation": {"top": 1, "seeds": 2}, "baselines": []}
     definition["training"]["epochs"] = 1
     (tmp_path / "small.json").write_text(json.dumps(definition))
-    command = [sys.executable, "-m", "steelyard", "demo", "small.json", "--data-dir", "data"]
+    command = [sys.executable, "-m", "steelyard", "demo", "small.json", "--json", "--data-dir", "data"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode == 0, ended.stderr
     written = json.loads((tmp_path / "best-weights.json").read_text())

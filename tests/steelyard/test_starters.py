@@ -65,3 +65,11 @@ def test_the_workloads_own_terms_are_used_or_named():
     made = accepted({"outputs": two, "targets": two, "penalties": ["order"], "losses": ["margin"], "metrics": []})
     assert [penalty["penalty"] for penalty in made["penalties"]] == ["order"]
     assert "own losses: margin." in made["description"]
+
+
+def test_the_demo_s_study_is_the_example_with_fewer_trials_and_seeds():
+    example = json.loads((EXAMPLES / "digits_overlay.json").read_text())
+    made = starters.overlay()
+    for part in ("workload", "tasks", "objective", "training"):
+        assert made[part] == example[part]
+    assert made["search"]["trials"] < example["search"]["trials"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -284,3 +287,23 @@ def test_weights_in_force_are_stored_of_trials_whose_weights_move(database_url: 
     scene.database.close()
     assert len(adaptive) == 1
     assert stored == {n: {"digit.crossentropy": [0.1, 0.2, 0.3, 0.4][n]} if n in adaptive else {} for n in range(4)}
+
+
+def test_a_worker_runs_in_a_thread_of_another_program_and_leaves_its_signals_alone(scene: Scene) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    child = Scripted()
+    scene.worker._child = child  # type: ignore[assignment]
+    scene.worker._descriptions.settled = True
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(scene.worker.run()))
+    thread.start()
+    while not child.orders:  # the study's preflight
+        time.sleep(0.01)
+    scene.worker.stop()
+    thread.join()
+    assert codes == [0]
+    assert child.ended
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+    work = scene.claim()  # nothing is lost, nothing charged
+    assert work is not None
+    assert work.cohort is None

@@ -127,9 +127,14 @@ def test_a_model_that_cannot_be_vectorized_is_trained_as_copies_side_by_side(mon
     problem = problem_of(definition, workload(_reads_words, (np.arange(80).reshape(20, 4) % 5, targets)))
     child = TrainingChild(None)  # type: ignore[arg-type]
     monkeypatch.setattr(child, "_problem", lambda _: problem)
-    chosen = child._traced(definition, Choice("vectorized", 16, 1, "small"))
-    assert (chosen.engine, chosen.cohort_size) == ("unrolled", engine_choice.UNROLLED_SIZE)
+    chosen = child._traced(definition, Choice("vectorized", 2, 1, "small"))
+    assert (chosen.engine, chosen.cohort_size) == ("unrolled", 2)
     assert chosen.why.startswith("vectorized cannot be traced: ")
+
+
+def test_copies_side_by_side_are_few() -> None:
+    chosen = simpler_choice(Choice("vectorized", 16, 2, "small"), "TypeError: no")
+    assert chosen == Choice("unrolled", engine_choice.UNROLLED_SIZE, 1, "vectorized cannot be traced: TypeError: no")
 
 
 def test_what_cannot_be_unrolled_either_is_trained_alone() -> None:

@@ -204,6 +204,9 @@ def test_the_innocent_one_trains_as_under_fit(innocent: dict[str, float]) -> Non
     assert {path: innocent[path] for path in expected} == pytest.approx(expected, abs=ROUNDED)
 
 
+ALIKE = {"float type, in load", "dtype policy, in build", "clear_session, in load"}
+"""Habits that differ from another by where they are, or by the name of what they set."""
+
 FIRST = (pytest.param("float type, in build", marks=pytest.mark.soak), "clear_session, in build")
 """Habits that are also tried as the first that a child trains."""
 
@@ -219,7 +222,9 @@ def _workload(name: str) -> str:
     return f"habit-{list(ALL).index(name)}"
 
 
-@pytest.mark.parametrize("name", [name for name in HABITS if name != "none"])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.soak if name in ALIKE else ()) for name in HABITS if name != "none"]
+)
 def test_a_habit_is_trained_as_under_fit_and_its_neighbour_as_alone(name: str, innocent: dict[str, float], shared: Child) -> None:
     assert shared.trained("innocent") == innocent
     require_as_alone(shared, _workload(name), name, innocent)

@@ -124,7 +124,8 @@ def test_it_trains_and_measures_as_the_engine_does(place: ModuleType, build: Any
 
 
 @pytest.mark.parametrize(
-    ("build", "plain"), [(_named, True), pytest.param(Subclassed, True, marks=pytest.mark.soak), (_listed, False)]
+    ("build", "plain"),
+    [pytest.param(_named, True, marks=pytest.mark.soak), pytest.param(Subclassed, True, marks=pytest.mark.soak), (_listed, False)],
 )
 def test_a_model_that_is_built_once_starts_anew_for_every_seed(place: ModuleType, build: Any, plain: bool) -> None:
     place.build_model = lru_cache(build)

@@ -246,7 +246,7 @@ def test_beside_a_diverging_neighbour_moved_weights_keep_every_bit() -> None:
             assert beside.values(number, EPOCHS, split) == healthy.values(number, EPOCHS, split)
 
 
-@pytest.mark.parametrize("rule", ["uncertainty", "gradnorm"])
+@pytest.mark.parametrize("rule", ["uncertainty", pytest.param("gradnorm", marks=pytest.mark.soak)])
 def test_what_a_rule_learned_moves_to_a_smaller_stack(rule: str, float64: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.training.engine.engine.SECONDS_A_TRACE", 0.0)
     adam = {"name": "adam", "config": {"learning_rate": RATE}}
