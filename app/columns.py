@@ -10,8 +10,8 @@ from typing import Any
 
 from app.reading import definition_of
 from app.results import counted
-from app.schemas.common import Split
-from app.schemas.trials import Curve, TrialTable, trial_body
+from app.schemas.common import NumberSplitter
+from app.schemas.trials import CurveBody, TrialTable, trial_body
 from search.definition import space
 from search.definition.schema import StudyDefinition
 from storage import paging, study_rows
@@ -69,12 +69,12 @@ def table(columns: Columns, rows: Sequence[Sequence[Any]], next_page_token: str)
 
 
 def _list(values: Sequence[Any]) -> tuple[list[Any], dict[str, str]]:
-    split = Split()
+    split = NumberSplitter()
     shown = [split.one(str(i), value) if isinstance(value, float) else value for i, value in enumerate(values)]
     return shown, dict(split.not_finite)
 
 
-def curve(number: int, points: Mapping[str, Sequence[tuple[int, float]]]) -> Curve:
+def curve(number: int, points: Mapping[str, Sequence[tuple[int, float]]]) -> CurveBody:
     """Return one trial's curves over all epochs that any of them has."""
     epochs = sorted({epoch for path in points.values() for epoch, _ in path})
     values: dict[str, list[float | None]] = {}
@@ -84,7 +84,7 @@ def curve(number: int, points: Mapping[str, Sequence[tuple[int, float]]]) -> Cur
         values[path], odd = _list([by_epoch.get(epoch) for epoch in epochs])
         if odd:
             not_finite[path] = odd
-    return Curve(trial=number, epochs=epochs, values=values, not_finite=not_finite)
+    return CurveBody(trial=number, epochs=epochs, values=values, not_finite=not_finite)
 
 
 def export_jsonl(storage: Database, study: StudyRecord) -> Iterator[str]:

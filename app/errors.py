@@ -33,7 +33,7 @@ MAX_DETAIL = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ProblemKind:
     """What an exception class becomes. `type` is `/problems/<slug>` and never changes."""
 
     status: int
@@ -46,61 +46,63 @@ class Problem:
         return f"/problems/{self.slug}"
 
 
-PROBLEMS: Mapping[type[Exception], Problem] = {
+PROBLEMS: Mapping[type[Exception], ProblemKind] = {
     # what is stored
-    storage_errors.StudyNotFound: Problem(404, "study-not-found", "There is no such study"),
-    storage_errors.TrialNotFound: Problem(404, "trial-not-found", "The study has no such trial"),
-    storage_errors.WorkerNotFound: Problem(404, "worker-not-found", "There is no such worker"),
-    storage_errors.TermNotFound: Problem(422, "unknown-term", "The study measures no such term or metric"),
-    storage_errors.StudyExists: Problem(409, "study-exists", "The name is taken"),
-    storage_errors.WrongState: Problem(409, "wrong-state", "The study cannot do that in its state"),
-    storage_errors.BudgetTooSmall: Problem(409, "budget-too-small", "Fewer trials than there are already"),
-    storage_errors.TrialsTaken: Problem(409, "trials-taken", "The trials are not waiting any more"),
-    storage_errors.LeaseLost: Problem(409, "lease-lost", "The lease has ended"),
-    storage_errors.BadPageToken: Problem(400, "bad-page-token", "Not a page token of this list"),
-    storage_errors.StorageBusy: Problem(503, "storage-busy", "The database is busy", retry_after_seconds=2),
-    storage_errors.StorageUnavailable: Problem(503, "storage-unavailable", "The database cannot be reached", retry_after_seconds=5),
-    storage_errors.StorageFull: Problem(507, "storage-full", "The database has no room left"),
-    storage_errors.SchemaOutdated: Problem(503, "schema-outdated", "The database's schema is too old", retry_after_seconds=30),
-    storage_errors.SchemaTooNew: Problem(503, "schema-too-new", "The database's schema is too new", retry_after_seconds=30),
-    storage_errors.StorageError: Problem(500, "storage-error", "Storage failed"),
+    storage_errors.StudyNotFound: ProblemKind(404, "study-not-found", "There is no such study"),
+    storage_errors.TrialNotFound: ProblemKind(404, "trial-not-found", "The study has no such trial"),
+    storage_errors.WorkerNotFound: ProblemKind(404, "worker-not-found", "There is no such worker"),
+    storage_errors.TermNotFound: ProblemKind(422, "unknown-term", "The study measures no such term or metric"),
+    storage_errors.StudyExists: ProblemKind(409, "study-exists", "The name is taken"),
+    storage_errors.WrongState: ProblemKind(409, "wrong-state", "The study cannot do that in its state"),
+    storage_errors.BudgetTooSmall: ProblemKind(409, "budget-too-small", "Fewer trials than there are already"),
+    storage_errors.TrialsTaken: ProblemKind(409, "trials-taken", "The trials are not waiting any more"),
+    storage_errors.LeaseLost: ProblemKind(409, "lease-lost", "The lease has ended"),
+    storage_errors.BadPageToken: ProblemKind(400, "bad-page-token", "Not a page token of this list"),
+    storage_errors.StorageBusy: ProblemKind(503, "storage-busy", "The database is busy", retry_after_seconds=2),
+    storage_errors.StorageUnavailable: ProblemKind(
+        503, "storage-unavailable", "The database cannot be reached", retry_after_seconds=5
+    ),
+    storage_errors.StorageFull: ProblemKind(507, "storage-full", "The database has no room left"),
+    storage_errors.SchemaOutdated: ProblemKind(503, "schema-outdated", "The database's schema is too old", retry_after_seconds=30),
+    storage_errors.SchemaTooNew: ProblemKind(503, "schema-too-new", "The database's schema is too new", retry_after_seconds=30),
+    storage_errors.StorageError: ProblemKind(500, "storage-error", "Storage failed"),
     # what a definition asks for
-    search_errors.DefinitionRefused: Problem(422, "definition-refused", "The study definition is refused"),
-    search_errors.Refused: Problem(422, "study-refused", "The study cannot be run as it is"),
-    search_errors.SearchError: Problem(500, "search-error", "The search failed"),
+    search_errors.InvalidDefinition: ProblemKind(422, "definition-refused", "The study definition is refused"),
+    search_errors.PreflightError: ProblemKind(422, "study-refused", "The study cannot be run as it is"),
+    search_errors.SearchError: ProblemKind(500, "search-error", "The search failed"),
     # what this room refuses
-    refusals.OtherDefinition: Problem(409, "other-definition", "A study of this name has another definition"),
-    refusals.NoTrialYet: Problem(409, "no-trial-yet", "No trial is complete yet", retry_after_seconds=5),
-    refusals.NoTrialEver: Problem(409, "no-trial", "The study ended without a complete trial"),
-    refusals.NoFeasibleTrial: Problem(409, "no-feasible-trial", "No trial keeps the constraints"),
-    refusals.SeveralBest: Problem(409, "several-best", "There is a front of best trials, not one"),
-    refusals.NoSensitivityYet: Problem(409, "no-sensitivity-yet", "What matters is not worked out yet", retry_after_seconds=5),
-    refusals.NoSensitivity: Problem(409, "no-sensitivity", "The study ended without what matters being worked out"),
-    refusals.NotYet: Problem(404, "not-yet", "Announced, but not yet supported"),
-    refusals.BadParameter: Problem(422, "bad-parameter", "A parameter of the request is refused"),
-    refusals.UnreadableBody: Problem(400, "unreadable-body", "The body is not JSON that the service reads"),
-    refusals.UnsupportedBody: Problem(415, "unsupported-body", "The body is not of a supported type"),
-    refusals.BodyTooLarge: Problem(413, "body-too-large", "The body is too large"),
-    refusals.BodyTooSlow: Problem(408, "body-too-slow", "The body did not come in time"),
-    refusals.ForeignHost: Problem(400, "foreign-host", "The service does not answer for this host"),
-    refusals.ForeignOrigin: Problem(403, "foreign-origin", "A web page of another site may not do that"),
-    refusals.Closing: Problem(503, "closing", "The service is shutting down", retry_after_seconds=5),
-    refusals.NoSuchProblem: Problem(404, "not-found", "There is nothing here"),
-    refusals.Refusal: Problem(400, "refused", "The request is refused"),
+    refusals.OtherDefinition: ProblemKind(409, "other-definition", "A study of this name has another definition"),
+    refusals.NoTrialYet: ProblemKind(409, "no-trial-yet", "No trial is complete yet", retry_after_seconds=5),
+    refusals.NoTrialEver: ProblemKind(409, "no-trial", "The study ended without a complete trial"),
+    refusals.NoFeasibleTrial: ProblemKind(409, "no-feasible-trial", "No trial keeps the constraints"),
+    refusals.SeveralBest: ProblemKind(409, "several-best", "There is a front of best trials, not one"),
+    refusals.NoSensitivityYet: ProblemKind(409, "no-sensitivity-yet", "What matters is not worked out yet", retry_after_seconds=5),
+    refusals.NoSensitivity: ProblemKind(409, "no-sensitivity", "The study ended without what matters being worked out"),
+    refusals.NotYet: ProblemKind(404, "not-yet", "Announced, but not yet supported"),
+    refusals.BadParameter: ProblemKind(422, "bad-parameter", "A parameter of the request is refused"),
+    refusals.UnreadableBody: ProblemKind(400, "unreadable-body", "The body is not JSON that the service reads"),
+    refusals.UnsupportedBody: ProblemKind(415, "unsupported-body", "The body is not of a supported type"),
+    refusals.BodyTooLarge: ProblemKind(413, "body-too-large", "The body is too large"),
+    refusals.BodyTooSlow: ProblemKind(408, "body-too-slow", "The body did not come in time"),
+    refusals.ForeignHost: ProblemKind(400, "foreign-host", "The service does not answer for this host"),
+    refusals.ForeignOrigin: ProblemKind(403, "foreign-origin", "A web page of another site may not do that"),
+    refusals.Closing: ProblemKind(503, "closing", "The service is shutting down", retry_after_seconds=5),
+    refusals.NoSuchProblem: ProblemKind(404, "not-found", "There is nothing here"),
+    refusals.Refusal: ProblemKind(400, "refused", "The request is refused"),
     # what the framework raises
-    RequestValidationError: Problem(422, "bad-parameter", "A parameter of the request is refused"),
-    ClientDisconnect: Problem(400, "client-gone", "The client went away"),
-    Exception: Problem(500, "internal-error", "Something went wrong in the service"),
+    RequestValidationError: ProblemKind(422, "bad-parameter", "A parameter of the request is refused"),
+    ClientDisconnect: ProblemKind(400, "client-gone", "The client went away"),
+    Exception: ProblemKind(500, "internal-error", "Something went wrong in the service"),
 }
 
-BY_STATUS: Mapping[int, Problem] = {
-    404: Problem(404, "not-found", "There is nothing here"),
-    405: Problem(405, "method-not-allowed", "This path does not know that method"),
+BY_STATUS: Mapping[int, ProblemKind] = {
+    404: ProblemKind(404, "not-found", "There is nothing here"),
+    405: ProblemKind(405, "method-not-allowed", "This path does not know that method"),
 }
 """What the framework's own HTTPException becomes; any other status becomes `http-<status>`."""
 
 
-def find_problem(error: Exception) -> Problem:
+def find_problem(error: Exception) -> ProblemKind:
     """Return the problem of the nearest class that the table has."""
     return next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
 
@@ -121,7 +123,7 @@ async def _handle(request: Request, error: Exception) -> Response:
 
 async def _handle_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    problem = BY_STATUS.get(error.status_code, Problem(error.status_code, f"http-{error.status_code}", str(error.detail)))
+    problem = BY_STATUS.get(error.status_code, ProblemKind(error.status_code, f"http-{error.status_code}", str(error.detail)))
     details = {404: f"there is no {request.url.path}", 405: f"{request.url.path} does not know {request.method}"}
     return _response(problem, details.get(error.status_code, str(error.detail)), headers=error.headers)
 
@@ -135,7 +137,7 @@ def problem_response(error: Exception) -> Response:
 
 
 def _response(
-    problem: Problem,
+    problem: ProblemKind,
     detail: str,
     *,
     faults: Iterable[Fault] = (),
@@ -165,7 +167,7 @@ def _detail(error: Exception) -> str:
 def _faults(error: Exception) -> tuple[Fault, ...]:
     if isinstance(error, RequestValidationError):
         return tuple(map(parameter_fault, error.errors()))
-    if isinstance(error, search_errors.DefinitionRefused | refusals.Refusal):
+    if isinstance(error, search_errors.InvalidDefinition | refusals.Refusal):
         return error.faults
     if isinstance(error, storage_errors.TermNotFound):
         return (Fault(error.path, "a term or metric of the study", shown(error.path)),)

@@ -37,7 +37,7 @@ class Guard:
         except Refusal as refusal:
             await problem_response(refusal)(scope, receive, send)
             return
-        await self._app(scope, Body(receive, length, self._settings).receive, send)
+        await self._app(scope, IncomingBody(receive, length, self._settings).receive, send)
 
     def _checked(self, method: str, headers: Headers) -> int | None:
         """Return the announced length of the body. Raises a Refusal for headers that are turned away."""
@@ -73,7 +73,7 @@ def _name_of(host: str) -> str:
 
 
 @dataclass
-class Body:
+class IncomingBody:
     """One request's body on its way in: counted, and given a deadline from the first time it is asked for."""
 
     source: Receive

@@ -16,7 +16,7 @@ from app.schemas.results import RankRequest
 from search.analysis import reranking
 from search.analysis.verdict import Verdict
 from search.definition.schema import Objective
-from search.errors import DefinitionRefused, Fault, shown
+from search.errors import Fault, InvalidDefinition, shown
 from search.names import listed, nearest
 from search.objective import anchors, fronts, pareto
 from search.objective.fronts import Front
@@ -65,7 +65,7 @@ def rank(session: Session, study: StudyRecord, request: RankRequest) -> dict[str
     """Return the study's trials as another objective ranks them. Raises BadParameter."""
     try:
         objective = reranking.judged_by(definition_of(study), request.objective, _described(session, study))
-    except DefinitionRefused as error:
+    except InvalidDefinition as error:
         raise BadParameter(*error.faults) from None
     if is_pareto(objective):
         shown_by = f"an aggregate that gives one value: a front has no order, GET /v1/studies/{study.name}/pareto shows it"
@@ -111,7 +111,7 @@ def best_under(session: Session, study: StudyRecord, aggregate: str) -> dict[str
     """Return the best-weights document under another aggregate of the same metrics. Raises as `best_document`, and BadParameter."""
     try:
         objective = reranking.under(definition_of(study), aggregate, _described(session, study))
-    except DefinitionRefused as error:
+    except InvalidDefinition as error:
         raise BadParameter(*map(_of_query, error.faults)) from None
     if is_pareto(objective):
         expected = "an aggregate that gives one value; of a front, one is picked by ?pick=knee, nearest_ideal or metric:PATH"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from app.schemas.common import AnchorBody, Split, reason_body
+from app.schemas.common import AnchorBody, NumberSplitter, reason_body
 from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
 from app.waiting import reason_of
@@ -44,7 +44,7 @@ def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, 
 
 
 def _body(session: Session, study: StudyRecord, counts: Counts, live: Sequence[WorkerRecord]) -> Study:
-    definition, split = definition_of(study), Split()
+    definition, split = definition_of(study), NumberSplitter()
     anchors = answers.anchors_of(session, study.id) if wanted(definition.objective) else ()
     preparing = any(worker.study == study.name for worker in live)
     return Study(
@@ -102,7 +102,7 @@ def _seconds_left(session: Session, study: StudyRecord, definition: StudyDefinit
     return left * pace.seconds / pace.epochs / max(pace.cohorts, 1)
 
 
-def _best(session: Session, study: StudyRecord, split: Split) -> Best | None:
+def _best(session: Session, study: StudyRecord, split: NumberSplitter) -> Best | None:
     best = progress.best_trial(session, study.id)
     if best is None or not best.feasible:
         return None

@@ -10,7 +10,7 @@ from app import sensitivity
 from app.confirmed import confirmed_epochs, verdict_of
 from app.reading import definition_of
 from app.refusals import BadParameter, NoFeasibleTrial, NoSensitivity, NoSensitivityYet, NoTrialEver, NoTrialYet, Refusal
-from app.schemas.common import Split
+from app.schemas.common import NumberSplitter
 from search.analysis.verdict import Verdict
 from search.definition.schema import Objective
 from search.errors import Fault
@@ -128,11 +128,11 @@ def _closest(session: Session, study: StudyRecord) -> dict[str, Any]:
 
 def finite_document(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document with null for every number that JSON cannot say, and those in `not_finite` by their place."""
-    split = Split()
+    split = NumberSplitter()
     return {**_finite(document, split, ""), "not_finite": split.not_finite}
 
 
-def _finite(value: Any, split: Split, place: str) -> Any:
+def _finite(value: Any, split: NumberSplitter, place: str) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(item, split, f"{place}.{key}".lstrip(".")) for key, item in value.items()}
     if isinstance(value, list):

@@ -8,7 +8,7 @@ from typing import Any
 from app.confirmed import candidates_of
 from app.reading import definition_of
 from search.analysis import sensitivity
-from search.analysis.noise import Bar, bar_of
+from search.analysis.noise import Threshold, bar_of
 from search.analysis.sensitivity import competing, winner_of
 from search.analysis.verdict import Verdict
 from search.definition.schema import StudyDefinition
@@ -52,7 +52,7 @@ def _winner(definition: StudyDefinition, searched: Sequence[TrialRecord], verdic
 
 def _bar(
     session: Session, study: StudyRecord, definition: StudyDefinition, searched: Sequence[TrialRecord], winner: TrialRecord | None
-) -> tuple[Bar | None, str | None]:
+) -> tuple[Threshold | None, str | None]:
     """Return the least value that is as good as the winner's, or why it is not known."""
     if is_pareto(definition.objective):
         return None, FRONT

@@ -29,7 +29,7 @@ NAMES_TRIED = 8
 
 
 def normalised(storage: Database, document: Any, registered: Iterable[str], settings: ApiSettings) -> Normal:
-    """Return the normalised definition, checked against all workloads that are known. Raises DefinitionRefused."""
+    """Return the normalised definition, checked against all workloads that are known. Raises InvalidDefinition."""
     with storage.reading() as session:
         known = known_workloads(session, registered, storage.now(session), settings.alive_within_seconds)
     return normalize.normalise(document, workloads=known)

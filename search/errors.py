@@ -30,7 +30,7 @@ class Fault:
         return f"{self.path or 'the definition'}: expected {self.expected}, got {self.got}{hint}"
 
 
-class DefinitionRefused(SearchError):
+class InvalidDefinition(SearchError):
     """A study definition is wrong; `faults` lists everything that is, not only the first."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
@@ -38,7 +38,7 @@ class DefinitionRefused(SearchError):
         super().__init__("; ".join(str(fault) for fault in self.faults))
 
 
-class Refused(SearchError):
+class PreflightError(SearchError):
     """A study cannot be run as it is: found by the preflight, with the loaded model at hand."""
 
     def __init__(self, code: str, message: str, at: str | None = None) -> None:

@@ -297,12 +297,12 @@ class Client:
 
 def script_of(best: Mapping[str, Any]) -> str:
     """Return the text of a Keras file that trains what a best-weights document says. Raises NoScript where none can."""
-    from search.errors import Refused
+    from search.errors import PreflightError
     from search.export.script import script
 
     try:
         return script(best)
-    except Refused as refused:
+    except PreflightError as refused:
         raise NoScript(str(refused)) from None
 
 

@@ -21,7 +21,7 @@ from storage.study_rows import TermIds
 from storage.types import AnyRow, split_float
 
 
-class EpochReport(NamedTuple):
+class EpochWrite(NamedTuple):
     """One trial's numbers after one epoch; epoch 0 is before training. `seconds` is its share of its cohort's time.
 
     `weights` are those in force at the end of the epoch, of a trial whose weights move; only finite ones are stored.
@@ -38,7 +38,7 @@ def record_epoch(
     session: Session,
     token: int,
     cohort_id: int,
-    reports: Mapping[int, EpochReport | tuple[int, Values, Values, float]],
+    reports: Mapping[int, EpochWrite | tuple[int, Values, Values, float]],
     now: datetime,
 ) -> frozenset[int]:
     """Write one epoch of a cohort's trials down: number -> (epoch, train, validation, seconds[, weights]).
@@ -51,7 +51,7 @@ def record_epoch(
     if held.cohort_id != cohort_id:
         raise LeaseLost(token)
     running = {row.number: row for row in running_under(session, cohort_id, reports)}
-    wanted = {row.id: (row, EpochReport(*reports[number])) for number, row in running.items()}
+    wanted = {row.id: (row, EpochWrite(*reports[number])) for number, row in running.items()}
     fresh = _insert_epochs(session, wanted)
     _insert_epoch_values(session, held.study.id, {trial_id: wanted[trial_id] for trial_id in fresh})
     _insert_epoch_weights(session, held.study.id, {trial_id: wanted[trial_id] for trial_id in fresh})
@@ -59,7 +59,7 @@ def record_epoch(
     return frozenset(reports) - frozenset(running)
 
 
-def _insert_epochs(session: Session, wanted: Mapping[int, tuple[AnyRow, EpochReport]]) -> Sequence[int]:
+def _insert_epochs(session: Session, wanted: Mapping[int, tuple[AnyRow, EpochWrite]]) -> Sequence[int]:
     """Insert the epochs that are not there yet; gives the ids of their trials."""
     if not wanted:
         return []
@@ -72,7 +72,7 @@ def _insert_epochs(session: Session, wanted: Mapping[int, tuple[AnyRow, EpochRep
     return list(session.scalars(new, rows))
 
 
-def _insert_epoch_values(session: Session, study_id: int, reports: Mapping[int, tuple[AnyRow, EpochReport]]) -> None:
+def _insert_epoch_values(session: Session, study_id: int, reports: Mapping[int, tuple[AnyRow, EpochWrite]]) -> None:
     if not reports:
         return
     terms = TermIds(session, study_id)
@@ -89,7 +89,7 @@ def _insert_epoch_values(session: Session, study_id: int, reports: Mapping[int, 
     )
 
 
-def _insert_epoch_weights(session: Session, study_id: int, reports: Mapping[int, tuple[AnyRow, EpochReport]]) -> None:
+def _insert_epoch_weights(session: Session, study_id: int, reports: Mapping[int, tuple[AnyRow, EpochWrite]]) -> None:
     moved = {trial_id: (row, report) for trial_id, (row, report) in reports.items() if report.weights}
     if not moved:
         return
@@ -104,7 +104,7 @@ def _insert_epoch_weights(session: Session, study_id: int, reports: Mapping[int,
         insert_many(session, EPOCH_WEIGHTS, ("trial_id", "attempt", "epoch", "term_id", "value"), rows)
 
 
-def _advance(session: Session, reports: Mapping[int, EpochReport]) -> None:
+def _advance(session: Session, reports: Mapping[int, EpochWrite]) -> None:
     """Move the trials' own counters on; a cohort's trials mostly share the epoch and the seconds, so one update does."""
     alike: dict[tuple[int, float], list[int]] = {}
     for trial_id, report in reports.items():

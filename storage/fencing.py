@@ -16,14 +16,14 @@ from storage.study_rows import study_record
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LockedLease:
     """A lease that stands, and its study; both are locked."""
 
     study: StudyRecord
     cohort_id: int | None
 
 
-def fence(session: Session, token: int, now: datetime) -> Held:
+def fence(session: Session, token: int, now: datetime) -> LockedLease:
     """Make sure that a lease still stands, and hold it until this transaction ends. Raises LeaseLost.
 
     The update is the fence: a reaper or a cancel that ends the lease waits for this transaction, or comes first and leaves no
@@ -35,7 +35,7 @@ def fence(session: Session, token: int, now: datetime) -> Held:
     held = session.execute(standing.returning(LEASES.c.cohort_id)).one_or_none()
     if study is None or held is None:
         raise LeaseLost(token)
-    return Held(study_record(study), held.cohort_id)
+    return LockedLease(study_record(study), held.cohort_id)
 
 
 def running_under(session: Session, cohort_id: int, numbers: Collection[int]) -> Sequence[Row[int, int, int]]:

@@ -49,7 +49,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PageCursor:
     """Where a page ended: the last trial's value (None among those that come last) and number."""
 
     value: float | None
@@ -100,12 +100,12 @@ def stream_trials(session: Session, study_id: int) -> Iterator[MeasuredTrial]:
         last = trials[-1].number
 
 
-def _pick(session: Session, order: Order, place: Place | None, count: int) -> list[tuple[int, Place]]:
+def _pick(session: Session, order: Order, place: PageCursor | None, count: int) -> list[tuple[int, PageCursor]]:
     """Pick the ids of the next trials, each with its place."""
     if order.by == BY_NUMBER:
         return _fetch(session, _by_number(order, place).limit(count))
     finite, others = _by_objective(order) if order.by == BY_OBJECTIVE else _by_metric(session, order)
-    picked: list[tuple[int, Place]] = []
+    picked: list[tuple[int, PageCursor]] = []
     if place is None or place.value is not None:
         picked = _fetch(session, _sorted(finite, order, place).limit(count))
         place = None
@@ -115,8 +115,8 @@ def _pick(session: Session, order: Order, place: Place | None, count: int) -> li
     return picked
 
 
-def _fetch(session: Session, statement: Picked) -> list[tuple[int, Place]]:
-    return [(id_, Place(value, number)) for id_, number, value in session.execute(statement)]
+def _fetch(session: Session, statement: Picked) -> list[tuple[int, PageCursor]]:
+    return [(id_, PageCursor(value, number)) for id_, number, value in session.execute(statement)]
 
 
 def _listed(order: Order, value: ColumnElement[Any]) -> Picked:
@@ -133,7 +133,7 @@ def _missing() -> ColumnElement[Any]:
     return cast(None, Double)
 
 
-def _by_number(order: Order, place: Place | None) -> Picked:
+def _by_number(order: Order, place: PageCursor | None) -> Picked:
     number = TRIALS.c.number
     listed = _listed(order, _missing()).order_by(number.desc() if order.descending else number)
     if place is None:
@@ -160,7 +160,7 @@ def _by_metric(session: Session, order: Order) -> tuple[Picked, Picked]:
     return finite, others
 
 
-def _sorted(finite: Picked, order: Order, place: Place | None) -> Picked:
+def _sorted(finite: Picked, order: Order, place: PageCursor | None) -> Picked:
     value: ColumnElement[Any] = finite.selected_columns["sorted_by"].element
     number = TRIALS.c.number
     finite = finite.order_by(value.desc() if order.descending else value, number)
@@ -172,12 +172,12 @@ def _sorted(finite: Picked, order: Order, place: Place | None) -> Picked:
     return finite.where(value >= place.value, or_(value > place.value, number > place.number))
 
 
-def _token(order: Order, place: Place) -> str:
+def _token(order: Order, place: PageCursor) -> str:
     content = json.dumps([*order.key, place.value, place.number], separators=(",", ":"))
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
 
-def _place(order: Order, token: str) -> Place:
+def _place(order: Order, token: str) -> PageCursor:
     """Read a token back. It is not secret and not signed: a forged one gives another place in the same list, no more."""
     try:
         if len(token) > LONGEST_TOKEN:
@@ -190,7 +190,7 @@ def _place(order: Order, token: str) -> Place:
     value, number = content[-2:]
     if type(number) is not int or not 0 <= number <= LAST_NUMBER or not (value is None or _finite(value)):
         raise BadPageToken(token)
-    return Place(value, number)
+    return PageCursor(value, number)
 
 
 def _finite(value: Any) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from storage.models import LEASES, OBJECTIVE_VALUES, TRIALS
-from storage.records import ADAPTIVE_ORIGIN, NO_OBJECTIVE, Pace, Role, TrialRecord, TrialState
+from storage.records import ADAPTIVE_ORIGIN, NO_OBJECTIVE, Role, Throughput, TrialRecord, TrialState
 from storage.trial_rows import load_trials
 
 COMPETES = and_(TRIALS.c.role.in_([Role.SEARCH.value, Role.BASELINE.value]), TRIALS.c.origin != ADAPTIVE_ORIGIN)
@@ -44,7 +44,7 @@ def progress_counts_of(session: Session, study_ids: Sequence[int]) -> Mapping[in
     return {each: (counts[each], epochs[each]) for each in study_ids}
 
 
-def trial_durations(session: Session, study_id: int) -> Pace:
+def trial_durations(session: Session, study_id: int) -> Throughput:
     """Tell how fast a study goes: epochs still to do, times seconds an epoch, over the cohorts in training is the time left."""
     epochs, seconds = session.execute(
         select(func.coalesce(func.sum(TRIALS.c.epochs), 0), func.coalesce(func.sum(TRIALS.c.seconds), 0.0)).where(
@@ -63,7 +63,7 @@ def trial_durations(session: Session, study_id: int) -> Pace:
             func.coalesce(func.sum(TRIALS.c.epochs).filter(searched), 0),
         ).where(TRIALS.c.study_id == study_id)
     ).one()
-    return Pace(int(epochs), float(seconds), session.scalar(live) or 0, int(under_way), int(ended), int(ended_epochs))
+    return Throughput(int(epochs), float(seconds), session.scalar(live) or 0, int(under_way), int(ended), int(ended_epochs))
 
 
 def best_trial(session: Session, study_id: int) -> TrialRecord | None:

@@ -299,7 +299,7 @@ class EventRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Throughput:
     """How fast a study goes: trial-epochs timed so far, the seconds they took one after another, and cohorts in training now.
 
     `under_way` are the epochs of the trials in training; `searched` the search trials that have ended, `searched_epochs` theirs:

@@ -17,7 +17,7 @@ from storage.types import measured_float
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CompetingTrial:
     """A trained trial that may win, with its validation numbers by path; a path it has no number of is left out."""
 
     number: int
@@ -26,7 +26,7 @@ class Standing:
     values: Values = field(default_factory=dict)
 
 
-def standings(session: Session, study: StudyRecord, paths: Sequence[str], moment: Moment) -> list[Standing]:
+def standings(session: Session, study: StudyRecord, paths: Sequence[str], moment: Moment) -> list[CompetingTrial]:
     """List the search trials and baselines that were trained to their last epoch, with what they measured of `paths` at `moment`.
 
     By number. One that is FAILED since the study's objective is not finite is there: it may be judged by another.
@@ -51,7 +51,7 @@ def standings(session: Session, study: StudyRecord, paths: Sequence[str], moment
         _, _, values = found.setdefault(number, (Role(role), rule, {}))
         if term_id is not None:
             values[terms.paths[term_id]] = measured_float(value, not_finite)
-    return [Standing(number, *each) for number, each in found.items()]
+    return [CompetingTrial(number, *each) for number, each in found.items()]
 
 
 def trials_numbered(session: Session, study_id: int, numbers: Collection[int]) -> Mapping[int, TrialRecord]:

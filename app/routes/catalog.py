@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.answers import tagged
 from app.dependencies import Settings, Storage
-from app.schemas.fleet import Catalog, Workload, WorkloadList
+from app.schemas.fleet import Catalog, WorkloadBody, WorkloadList
 from app.submission import known_workloads
 from search import catalog
 from storage import workers
@@ -29,4 +29,4 @@ def list_workloads(request: Request, storage: Storage, settings: Settings) -> Wo
         names = known_workloads(session, request.app.state.registered, now, settings.alive_within_seconds)
         live = workers.live_workloads(session, now, settings.alive_within_seconds)
         published = {workload.name: workload for workload in workers.list_workloads(session)}
-    return WorkloadList(workloads=[Workload.of(name, live.get(name, 0), published.get(name)) for name in names])
+    return WorkloadList(workloads=[WorkloadBody.of(name, live.get(name, 0), published.get(name)) for name in names])

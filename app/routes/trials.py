@@ -13,7 +13,7 @@ from app.dependencies import PageSize, PageToken, Storage, StudyName, TrialNumbe
 from app.listing import TrialQuery, curve_query, trial_page
 from app.refusals import NotYet
 from app.results import counted
-from app.schemas.trials import Curves, TrialList, TrialTable, TrialWithEpochs, epoch_body, trial_fields
+from app.schemas.trials import CurvesBody, TrialList, TrialTable, TrialWithEpochs, epoch_body, trial_fields
 from storage import curves, study_rows, trial_rows
 from storage.records import Role, Split, TrialState
 
@@ -76,10 +76,10 @@ def show_curves(
         str, Query(max_length=10_000, description="Paths of terms and metrics, separated by commas; all where it is left out.")
     ] = "",
     split: Annotated[Literal["train", "validation"], Query(description="Which rows the numbers are of.")] = "validation",
-) -> Curves:
+) -> CurvesBody:
     """Show the epochs of several trials at once."""
     with storage.reading() as session:
         study = study_rows.get_study(session, name)
         numbers, paths = curve_query(session, study, trials_, terms)
         found = curves.curves(session, study.id, numbers, paths, Split(split))
-    return Curves(split=split, curves=[curve(number, points) for number, points in found.items()])
+    return CurvesBody(split=split, curves=[curve(number, points) for number, points in found.items()])

@@ -30,7 +30,7 @@ class Body(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Reason(Body):
+class ReasonBody(Body):
     """Why something is as it is."""
 
     code: str = Field(description="Stable, for programs.", examples=["no_live_worker"])
@@ -38,11 +38,11 @@ class Reason(Body):
     at: str | None = Field(default=None, description="A path in the definition, or `file.py:12`.")
 
 
-def reason_body(reason: records.Reason | None) -> Reason | None:
-    return None if reason is None else Reason(code=reason.code, message=reason.message, at=reason.at)
+def reason_body(reason: records.Reason | None) -> ReasonBody | None:
+    return None if reason is None else ReasonBody(code=reason.code, message=reason.message, at=reason.at)
 
 
-class Split:
+class NumberSplitter:
     """Parts numbers into those that JSON can say and those that it cannot; the latter gather in `not_finite`."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from app.schemas.common import Body
 from storage.records import WorkloadRecord
 
 
-class Worker(Body):
+class WorkerBody(Body):
     """A worker process."""
 
     name: str
@@ -30,11 +30,11 @@ class Worker(Body):
 class WorkerList(Body):
     """All workers that were seen lately."""
 
-    workers: list[Worker]
+    workers: list[WorkerBody]
     next_page_token: str = ""
 
 
-class Workload(Body):
+class WorkloadBody(Body):
     """A named problem that studies may be about."""
 
     name: str
@@ -47,7 +47,7 @@ class Workload(Body):
     published_at: datetime | None
 
     @classmethod
-    def of(cls, name: str, workers: int, published: WorkloadRecord | None) -> Workload:
+    def of(cls, name: str, workers: int, published: WorkloadRecord | None) -> WorkloadBody:
         """Return the body of a workload that `workers` live workers have."""
         if published is None:
             return cls(name=name, workers=workers, digest=None, description=None, published_at=None)
@@ -58,7 +58,7 @@ class Workload(Body):
 class WorkloadList(Body):
     """All workloads that are registered here or were published by a worker."""
 
-    workloads: list[Workload]
+    workloads: list[WorkloadBody]
     next_page_token: str = ""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.schemas.common import AnchorBody, Body, NotFinite, Reason
+from app.schemas.common import AnchorBody, Body, NotFinite, ReasonBody
 from app.schemas.trials import ObjectiveBody
 from search.definition.schema import MAX_TRIALS
 
@@ -55,7 +55,7 @@ class Study(Body):
     name: str
     state: str = Field(description="QUEUED, RUNNING, PAUSED, STOPPING, COMPLETE, STOPPED, CANCELLED or FAILED.")
     ended: bool
-    reason: Reason | None = Field(
+    reason: ReasonBody | None = Field(
         description="Why it ended so, or what it waits for.",
         examples=[{"code": "no_live_worker", "message": "no live worker has workload 'ads'; 1 worker has: digits", "at": None}],
     )

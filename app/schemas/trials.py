@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from app.schemas.common import Body, NotFinite, Numbers, Reason, Split, reason_body
+from app.schemas.common import Body, NotFinite, Numbers, NumberSplitter, ReasonBody, reason_body
 from storage.records import EpochRecord, Measured, TrialRecord
 
 TRIAL_EXAMPLE: dict[str, Any] = {
@@ -80,7 +80,7 @@ class Trial(Body):
     cohort: int | None = Field(description="The trials with this number were trained together.")
     engine: str | None = Field(description="How it was trained: vectorized, unrolled or serial.")
     engine_why: str | None = Field(description="Why it was trained so.")
-    reason: Reason | None = Field(
+    reason: ReasonBody | None = Field(
         description="Why it ended so. `no_objective`: it was trained to its last epoch, but its objective is not finite (under "
         "`pareto`: one of its metrics is not); the message names the metrics, and what was measured is kept."
     )
@@ -129,7 +129,7 @@ class TrialTable(Body):
     next_page_token: str
 
 
-class Curve(Body):
+class CurveBody(Body):
     """One trial's epochs, as lists of equal length."""
 
     trial: int
@@ -138,14 +138,14 @@ class Curve(Body):
     not_finite: dict[str, dict[str, str]] = Field(description="By path, then by index in its list: nan, inf, -inf or undefined.")
 
 
-class Curves(Body):
+class CurvesBody(Body):
     """Epochs of several trials at once."""
 
     split: str
-    curves: list[Curve]
+    curves: list[CurveBody]
 
 
-def objective_body(trial: TrialRecord, split: Split, place: str) -> ObjectiveBody:
+def objective_body(trial: TrialRecord, split: NumberSplitter, place: str) -> ObjectiveBody:
     return ObjectiveBody(
         value=split.one(f"{place}.value", trial.value),
         values=split.many(f"{place}.values", trial.values),
@@ -154,7 +154,7 @@ def objective_body(trial: TrialRecord, split: Split, place: str) -> ObjectiveBod
     )
 
 
-def metrics_body(measured: Measured, split: Split, place: str) -> MetricsBody:
+def metrics_body(measured: Measured, split: NumberSplitter, place: str) -> MetricsBody:
     return MetricsBody(
         train=split.many(f"{place}.train", measured.train),
         validation=split.many(f"{place}.validation", measured.validation),
@@ -164,7 +164,7 @@ def metrics_body(measured: Measured, split: Split, place: str) -> MetricsBody:
 
 def trial_fields(trial: TrialRecord, measured: Measured) -> dict[str, Any]:
     """Return the fields of a trial's body. `measured` holds the numbers at the epoch that counts for its study."""
-    split = Split()
+    split = NumberSplitter()
     same = ("number", "rule", "ended", "seed", "epochs", "best_epoch", "attempt", "worker", "cohort", "engine", "engine_why")
     times = ("created_at", "started_at", "ended_at")
     return {
@@ -185,7 +185,7 @@ def trial_body(trial: TrialRecord, measured: Measured) -> Trial:
 
 
 def epoch_body(epoch: EpochRecord) -> Epoch:
-    split = Split()
+    split = NumberSplitter()
     train, validation = split.many("train", epoch.train), split.many("validation", epoch.validation)
     weights = split.many("weights", epoch.weights)
     return Epoch(

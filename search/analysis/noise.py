@@ -29,7 +29,7 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class Threshold:
     """The least search value that is as good as the `best`, which is what the winner is worth; `margin` is what lies between."""
 
     best: float
@@ -41,7 +41,7 @@ class Bar:
 
 def bar_of(
     objective: Objective, winner: TrialRecord, candidates: Sequence[Candidate], anchors: Sequence[AnchorRecord], rivals: int
-) -> Bar | None:
+) -> Threshold | None:
     """Return the bar of a study's winner, by the best that is known of the noise; None where nothing is.
 
     `candidates` are what was confirmed, `anchors` what the search was judged by, `rivals` the other search trials with a value.
@@ -56,7 +56,7 @@ def bar_of(
     return None if noise is None else searched_bar(value, rivals, noise)
 
 
-def confirmed_bar(name: str, search_value: float, confirmed: Sequence[float]) -> Bar | None:
+def confirmed_bar(name: str, search_value: float, confirmed: Sequence[float]) -> Threshold | None:
     """Return the bar of a winner that was trained again on fresh seeds, or None where fewer than two have a finite value.
 
     A setting as good as the winner reaches m - t s sqrt(1 + 1 / n) with the probability `LEVEL` in one training: the one-sided
@@ -69,17 +69,17 @@ def confirmed_bar(name: str, search_value: float, confirmed: Sequence[float]) ->
     noise = Noise(stdev(finite), len(finite) - 1, f"{name} on {len(finite)} fresh seeds")
     margin = _quantile(1 - LEVEL, noise.freedom) * noise.std * math.sqrt(1 + 1 / len(finite))
     best = min(search_value, fmean(finite))
-    return Bar(best, best - margin, margin, noise, confirmed=True)
+    return Threshold(best, best - margin, margin, noise, confirmed=True)
 
 
-def searched_bar(search_value: float, rivals: int, noise: Noise) -> Bar:
+def searched_bar(search_value: float, rivals: int, noise: Noise) -> Threshold:
     """Return the bar of a winner that is known by its search value alone, the best of itself and `rivals`.
 
     Multiple comparisons with the best: Hsu, "Constrained Simultaneous Confidence Intervals for Multiple Comparisons with the Best"
     (Annals of Statistics 1984), Dunnett's quantile bounded by Bonferroni's: t(1 - (1 - level) / rivals) s sqrt(2).
     """
     margin = _quantile((1 - LEVEL) / max(rivals, 1), noise.freedom) * noise.std * math.sqrt(2)
-    return Bar(search_value, search_value - margin, margin, noise, confirmed=False)
+    return Threshold(search_value, search_value - margin, margin, noise, confirmed=False)
 
 
 def pooled(groups: Mapping[str, Sequence[float]]) -> Noise | None:

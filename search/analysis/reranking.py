@@ -7,10 +7,10 @@ import math
 from collections.abc import Sequence
 
 from search.definition.schema import Objective, StudyDefinition
-from search.errors import DefinitionRefused
+from search.errors import InvalidDefinition
 from search.objective.scoring import Measurements, Score, evaluate
 from search.validation import checks
-from search.validation.context import Description, Known
+from search.validation.context import Description, ValidationContext
 from search.validation.normalize import echoed_objective
 from search.validation.partial import parts_of
 
@@ -18,18 +18,20 @@ from search.validation.partial import parts_of
 def judged_by(definition: StudyDefinition, objective: Objective, description: Description | None) -> Objective:
     """Return the objective normalised for a stored study; its `epoch`, unless it says one, is the study's.
 
-    `description` is what a worker published of the workload. Raises DefinitionRefused with all faults, at paths in the definition.
+    `description` is what a worker published of the workload. Raises InvalidDefinition with all faults, at paths in the definition.
     """
-    known = Known(dataclasses.replace(parts_of(definition), objective=objective), {definition.workload.name: description})
+    known = ValidationContext(
+        dataclasses.replace(parts_of(definition), objective=objective), {definition.workload.name: description}
+    )
     if faults := checks.objective_faults(known):
-        raise DefinitionRefused(faults)
+        raise InvalidDefinition(faults)
     if "epoch" not in objective.model_fields_set:
         objective = objective.model_copy(update={"epoch": definition.objective.epoch})
     return echoed_objective(objective, known)
 
 
 def under(definition: StudyDefinition, aggregate: str, description: Description | None) -> Objective:
-    """Return the study's objective with another aggregate, its config as it is by itself. Raises DefinitionRefused."""
+    """Return the study's objective with another aggregate, its config as it is by itself. Raises InvalidDefinition."""
     config = definition.objective.config if aggregate == definition.objective.aggregate else {}
     objective = definition.objective.model_copy(update={"aggregate": aggregate, "config": config})
     return judged_by(definition, objective, description)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
-from search.analysis.noise import LEVEL, Bar
+from search.analysis.noise import LEVEL, Threshold
 from search.definition.axes import Axis, axes, located
 from search.definition.schema import StudyDefinition
 from search.objective.scoring import is_pareto, optimized
@@ -93,7 +93,7 @@ def _value(trial: TrialRecord) -> float:
     return trial.value if good and trial.value is not None else -math.inf
 
 
-def ranges(definition: StudyDefinition, searched: Sequence[TrialRecord], winner: TrialRecord, bar: Bar) -> dict[str, Range]:
+def ranges(definition: StudyDefinition, searched: Sequence[TrialRecord], winner: TrialRecord, bar: Threshold) -> dict[str, Range]:
     """Return the range of each parameter that is as good as the winner's value of it, by parameter path.
 
     The winner itself counts as good, even one whose search value lies below the bar.
@@ -211,7 +211,7 @@ def ranges_told(found: Mapping[str, Range]) -> dict[str, Any]:
     }
 
 
-def noise_told(bar: Bar | None, why: str | None) -> dict[str, Any]:
+def noise_told(bar: Threshold | None, why: str | None) -> dict[str, Any]:
     """Return the noise and the bar as JSON has them, or `why` there is none."""
     if bar is None:
         return {"std": None, "of": None, "level": LEVEL, "best": None, "margin": None, "least": None, "why": why}

@@ -109,7 +109,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ConstraintRate:
     """In how many of `n` trainings on fresh seeds the winner kept a constraint; the bound is that of the split told of."""
 
     metric: str
@@ -133,7 +133,7 @@ class Verdict:
     values: Mapping[str, Spread]
     metrics: Mapping[str, Mapping[str, Spread]]
     intervals: tuple[Interval, ...]
-    constraints: tuple[Held, ...]
+    constraints: tuple[ConstraintRate, ...]
     anchors: tuple[AnchorRecord, ...]
     optimism: float
     sentence: str
@@ -197,10 +197,10 @@ def _winner(objective: Objective, finalists: Sequence[Candidate]) -> Candidate:
     return max(finalists, key=rank)
 
 
-def _held(objective: Objective, winner: Candidate, split: str) -> tuple[Held, ...]:
+def _held(objective: Objective, winner: Candidate, split: str) -> tuple[ConstraintRate, ...]:
     violations = [evaluate(objective, getattr(measured, split)).violations for measured in winner.measured.values()]
     return tuple(
-        Held(entry.metric, *_bounds(entry), sum(each[entry.metric] == 0 for each in violations), len(violations))
+        ConstraintRate(entry.metric, *_bounds(entry), sum(each[entry.metric] == 0 for each in violations), len(violations))
         for entry in objective.metrics
         if entry.strategy == "constraint"
     )
@@ -253,7 +253,7 @@ def _sentence(
     intervals: Sequence[Interval],
     values: Mapping[str, Spread],
     split: str,
-    held: Sequence[Held],
+    held: Sequence[ConstraintRate],
     fixed_start: bool,
 ) -> str:
     constraints = "".join(f"; {each}" for each in held)

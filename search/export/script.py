@@ -16,7 +16,7 @@ from textwrap import wrap
 from typing import Any
 
 from search.definition.schema import Optimizer, Penalty, Task
-from search.errors import Refused
+from search.errors import PreflightError
 from search.export import script_template as text
 from search.export.keras_code import keras_losses, keras_metrics, keras_optimizer
 from search.export.python_literals import Call, Code, assigned, literal
@@ -59,7 +59,7 @@ def script(best: Mapping[str, Any]) -> str:
 
     It trains on the confirmation's seeds, or on the trial's own where nothing was confirmed; prints the objective's metrics by seed
     and their means, on validation and test; and says whether the means lie within the intervals that the confirmation gives.
-    Raises Refused where the document does not say where the workload is, and for a workload with point sets.
+    Raises PreflightError where the document does not say where the workload is, and for a workload with point sets.
     """
     source = source_of(best["workload"])
     kind = _plain(best, source) or _applied(best, source)
@@ -84,13 +84,13 @@ def _docstring(best: Mapping[str, Any], source: Source) -> str:
 
 
 def source_of(workload: Mapping[str, Any]) -> Source:
-    """Return how the workload is imported. Raises Refused where that is not known, and for one that no file can train."""
+    """Return how the workload is imported. Raises PreflightError where that is not known, and for one that no file can train."""
     name, place = workload["name"], workload.get("place")
     if not place:
         said = f"no worker has published where the workload {name!r} is; start one that has it, then ask again"
-        raise Refused("no_script", said, "workload.place")
+        raise PreflightError("no_script", said, "workload.place")
     if workload.get("points"):
-        raise Refused(
+        raise PreflightError(
             "no_script", f"the workload {name!r} has point sets (`extra`), which no file can train yet", "workload.points"
         )
     module, _, attribute = place.partition(":")

@@ -14,7 +14,7 @@ from storage.records import NO_OBJECTIVE, UNDEFINED, Measured, Moment, Outcome, 
 
 
 @dataclass
-class Curve:
+class TrialCurve:
     """One trial's numbers by epoch, as its reports come in; epoch 0 is before training."""
 
     reports: dict[int, Measured] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Curve:
 
 
 def outcome(
-    number: int, curve: Curve, objective: Objective | None, state: TrialState, reason: Reason | None, epochs: int
+    number: int, curve: TrialCurve, objective: Objective | None, state: TrialState, reason: Reason | None, epochs: int
 ) -> Outcome:
     """Return a trial's outcome: its numbers at the initial, last and best epoch, and the objective at the epoch that counts.
 

@@ -40,7 +40,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class OptimizedMetric:
     """An optimised metric as the aggregates see it.
 
     `value` is sign x metric, `ideal` sign x its ideal, `reference` sign x what its task reaches alone; NaN where there is none.
@@ -82,10 +82,10 @@ def sign(entry: ObjectiveMetric) -> float:
     return 1.0 if entry.direction == "maximize" else -1.0
 
 
-def _counted(objective: Objective, entry: ObjectiveMetric, value: float) -> Counted:
+def _counted(objective: Objective, entry: ObjectiveMetric, value: float) -> OptimizedMetric:
     way = sign(entry)
     ideal, reference = (way * _of_metric(objective.config, name, entry.metric) for name in ("ideal", REFERENCES))
-    return Counted(entry.utility, way * value, ideal, reference)
+    return OptimizedMetric(entry.utility, way * value, ideal, reference)
 
 
 def _of_metric(config: Config, name: str, path: str) -> float:
@@ -95,17 +95,17 @@ def _of_metric(config: Config, name: str, path: str) -> float:
     return float(number) if isinstance(number, int | float) else math.nan
 
 
-def _mean(counted: Sequence[Counted], config: Config) -> float:
+def _mean(counted: Sequence[OptimizedMetric], config: Config) -> float:
     # Not math.fsum, which raises where inf meets -inf: that is NaN here.
     return sum(each.utility * each.value for each in counted) / sum(each.utility for each in counted)
 
 
-def _worst(counted: Sequence[Counted], config: Config) -> float:
+def _worst(counted: Sequence[OptimizedMetric], config: Config) -> float:
     weighed = [each.utility * each.value for each in counted]
     return math.nan if any(math.isnan(value) for value in weighed) else min(weighed)
 
 
-def _geometric_mean(counted: Sequence[Counted], config: Config) -> float:
+def _geometric_mean(counted: Sequence[OptimizedMetric], config: Config) -> float:
     """Return (prod m_i^u_i)^(1 / sum u_i): 0 where a metric is 0, NaN where one is negative."""
     if any(math.isnan(each.value) or each.value < 0 for each in counted):
         return math.nan
@@ -120,7 +120,7 @@ def _exp(power: float) -> float:
         return math.inf
 
 
-def _tchebycheff(counted: Sequence[Counted], config: Config) -> float:
+def _tchebycheff(counted: Sequence[OptimizedMetric], config: Config) -> float:
     """Return -max_i l_i (f_i - z_i), with f_i the metric to be minimised, z_i its ideal, l_i = u_i / sum u.
 
     In what is maximised here, f_i - z_i is ideal - value; it is negative for a metric beyond its ideal.
@@ -129,7 +129,7 @@ def _tchebycheff(counted: Sequence[Counted], config: Config) -> float:
     return math.nan if any(math.isnan(distance) for distance in distances) else -max(distances)
 
 
-def _smooth_tchebycheff(counted: Sequence[Counted], config: Config) -> float:
+def _smooth_tchebycheff(counted: Sequence[OptimizedMetric], config: Config) -> float:
     """Return -mu log sum_i exp(l_i (f_i - z_i) / mu), symbols as for `tchebycheff`.
 
     Lin et al., "Smooth Tchebycheff Scalarization for Multi-Objective Optimization" (ICML 2024). With m metrics it lies
@@ -146,13 +146,13 @@ def _smooth_tchebycheff(counted: Sequence[Counted], config: Config) -> float:
     return -(greatest + mu * math.log(sum(math.exp((distance - greatest) / mu) for distance in distances)))
 
 
-def _distances(counted: Sequence[Counted]) -> list[float]:
+def _distances(counted: Sequence[OptimizedMetric]) -> list[float]:
     """Return each metric's distance to its ideal, times its share of the utilities."""
     total = sum(each.utility for each in counted)
     return [each.utility / total * (each.ideal - each.value) for each in counted]
 
 
-def _delta_m(counted: Sequence[Counted], config: Config) -> float:
+def _delta_m(counted: Sequence[OptimizedMetric], config: Config) -> float:
     """Return 100 sum_i u_i (v_i - r_i) / |r_i| / sum u: the mean relative change against each task alone, in percent.
 
     Maninis et al., "Attentive Single-Tasking of Multiple Tasks" (CVPR 2019), equation 4: there u_i = 1, and the sign is turned for
@@ -164,12 +164,12 @@ def _delta_m(counted: Sequence[Counted], config: Config) -> float:
     return 100 * sum(changes) / sum(each.utility for each in counted)
 
 
-def _pareto(counted: Sequence[Counted], config: Config) -> float:
+def _pareto(counted: Sequence[OptimizedMetric], config: Config) -> float:
     """Return NaN: there is no one value. Trials are told apart by dominance (`search.objective.pareto`)."""
     return math.nan
 
 
-Aggregate = Callable[[Sequence[Counted], Config], float]
+Aggregate = Callable[[Sequence[OptimizedMetric], Config], float]
 AGGREGATES: Mapping[str, Aggregate] = {
     "mean": _mean,
     "worst": _worst,

@@ -68,7 +68,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ScoreStudy:
     """The references are in: keep these anchors, score by them what has ended, and ask again."""
 
     anchors: tuple[AnchorRecord, ...]
@@ -89,7 +89,7 @@ class End:
     reason: Reason | None = None
 
 
-Step = Run | Score | Wait | End
+Step = Run | ScoreStudy | Wait | End
 
 
 def plan(definition: StudyDefinition, history: History, limit: int) -> Step:
@@ -146,7 +146,7 @@ def _scored(definition: StudyDefinition, history: History) -> Step | None:
     found = anchors(definition.objective, history.measurements)
     lacking = wanted(resolved(definition.objective, found))
     if not lacking:
-        return Score(tuple(found))
+        return ScoreStudy(tuple(found))
     of, path = lacking[0]
     causes = [trial.reason.message for trial in measured if trial.reason is not None and measured_by(of, path)[1] == trial.rule]
     because = f": {causes[0]}" if causes else ""
@@ -178,7 +178,7 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
         count = min(count, suggest.batch_limit(definition, ()) - history.searched)
     if count <= 0:
         return []
-    place = suggest.Place(number=history.next_number + len(planned), index=history.searched)
+    place = suggest.DrawIndex(number=history.next_number + len(planned), index=history.searched)
     return [
         PlannedTrial(
             role=Role.SEARCH,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import Measurement, anchors, is_resolved, resolved
-from search.objective.outcomes import Curve, judged, outcome
+from search.objective.outcomes import TrialCurve, judged, outcome
 from storage import answers, curves, outcomes, trial_rows
 from storage.database import Session
 from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, StudyRecord, TrialRecord, TrialState
@@ -64,5 +64,5 @@ def score(session: Session, study: StudyRecord, definition: StudyDefinition, fou
 
 
 def _rescored(session: Session, trial: TrialRecord, objective: Objective) -> Outcome:
-    curve = Curve({each.epoch: Measured(each.train, each.validation) for each in curves.epochs_of(session, trial.id)})
+    curve = TrialCurve({each.epoch: Measured(each.train, each.validation) for each in curves.epochs_of(session, trial.id)})
     return judged(outcome(trial.number, curve, objective, trial.state, trial.reason, trial.epochs), objective)

@@ -93,7 +93,7 @@ def _radical_inverse(index: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RungScore:
     """A trial at a rung as it is compared: its score, and its optimised metrics turned so that greater is better."""
 
     number: int
@@ -119,7 +119,7 @@ def hopeless(
     if pruner is None or not is_resolved(objective):
         return {}
     brackets = Brackets.of(definition, pruner)
-    known: dict[int, list[Standing]] = {}
+    known: dict[int, list[RungScore]] = {}
     for rival in (*judged, *others):
         known.setdefault(brackets.skipped(rival.index), []).append(_standing(objective, rival))
     found: dict[int, str] = {}
@@ -131,13 +131,13 @@ def hopeless(
     return found
 
 
-def _standing(objective: Objective, rival: Rival) -> Standing:
+def _standing(objective: Objective, rival: Rival) -> RungScore:
     optimized = [entry for entry in objective.metrics if entry.strategy == "optimize"]
     point = tuple(sign(entry) * rival.values.get(entry.metric, math.nan) for entry in optimized)
-    return Standing(rival.number, evaluate(objective, rival.values), point)
+    return RungScore(rival.number, evaluate(objective, rival.values), point)
 
 
-def _below_median(pruner: Pruner, mine: Standing, known: Sequence[Standing]) -> str | None:
+def _below_median(pruner: Pruner, mine: RungScore, known: Sequence[RungScore]) -> str | None:
     """Tell whether a trial is worse than the median of the others; of an even number, the worse of the two in the middle."""
     ranks = [other.score.rank for other in known if other is not mine]
     if len(ranks) < _whole(pruner, "n_startup_trials") or mine.score.rank >= median_low(ranks):
@@ -145,7 +145,7 @@ def _below_median(pruner: Pruner, mine: Standing, known: Sequence[Standing]) -> 
     return f"worse than the median of {len(ranks)} others"
 
 
-def _not_kept(pruner: Pruner, mine: Standing, known: Sequence[Standing]) -> str | None:
+def _not_kept(pruner: Pruner, mine: RungScore, known: Sequence[RungScore]) -> str | None:
     """Tell whether a trial is not among the best n // eta of the n at a rung; at least the best one goes on, and its equals."""
     kept = max(len(known) // _whole(pruner, "reduction_factor"), 1)
     if sum(other.score.rank > mine.score.rank for other in known) < kept:
@@ -154,7 +154,7 @@ def _not_kept(pruner: Pruner, mine: Standing, known: Sequence[Standing]) -> str 
     return f"not among the best {kept} of {len(known)} trials {which}"
 
 
-def _dominated(pruner: Pruner, mine: Standing, known: Sequence[Standing]) -> str | None:
+def _dominated(pruner: Pruner, mine: RungScore, known: Sequence[RungScore]) -> str | None:
     """Tell whether another trial is better in every optimised metric by `margin` times the metric's range among all.
 
     A metric that is the same for all takes no part. A feasible trial is only held against feasible ones. One with a metric that is
@@ -176,7 +176,7 @@ def _beats(one: Point, other: Point, least: Sequence[float]) -> bool:
     return any(gain > 0 for gain in ahead) and all(gain >= margin for gain, margin in zip(ahead, least, strict=True))
 
 
-Rule = Callable[[Pruner, Standing, Sequence[Standing]], str | None]
+Rule = Callable[[Pruner, RungScore, Sequence[RungScore]], str | None]
 RULES: Mapping[str, Rule] = {
     "median": _below_median,
     "successive_halving": _not_kept,

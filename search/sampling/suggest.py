@@ -49,7 +49,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DrawIndex:
     """Where suggestions begin: the trial's number within the study, and its index among the search trials."""
 
     number: int
@@ -77,7 +77,7 @@ def unavailable(definition: StudyDefinition) -> Reason | None:
 
 
 def suggest(
-    definition: StudyDefinition, told: Sequence[TrialRecord], place: Place, count: int, known: Collection[Values] = ()
+    definition: StudyDefinition, told: Sequence[TrialRecord], place: DrawIndex, count: int, known: Collection[Values] = ()
 ) -> list[Drawn]:
     """Return `count` suggestions, from the search trials that the sampler is told of.
 
@@ -98,7 +98,7 @@ def suggest(
     return [Drawn(parameters, drawn[index].sampler_state) for index, parameters in chosen]
 
 
-def _ask(definition: StudyDefinition, told: Sequence[TrialRecord], place: Place, count: int) -> list[Drawn]:
+def _ask(definition: StudyDefinition, told: Sequence[TrialRecord], place: DrawIndex, count: int) -> list[Drawn]:
     distributions = {path: _distribution(weight) for path, weight in space.parameters(definition).items()}
     ways = directions(definition.objective)
     worth = told_values(definition.objective, told)

@@ -12,7 +12,7 @@ from search.errors import Fault, shown
 from search.names import listed, nearest
 from search.objective.scoring import REFERENCES
 from search.validation.anchor_checks import ALONE, task_of, without_reference
-from search.validation.context import Known, direction_of, matches, measured_paths, resolve
+from search.validation.context import ValidationContext, direction_of, matches, measured_paths, resolve
 
 Range = tuple[float | None, float | None]
 """Least and greatest value that a number can have; None for no bound."""
@@ -22,7 +22,7 @@ LARGEST = 1e300
 MAX_COMPARED = 200
 
 
-def faults(known: Known) -> Iterator[Fault]:
+def faults(known: ValidationContext) -> Iterator[Fault]:
     """Yield what is wrong with the objective's config, and with its metrics for its aggregate."""
     objective = known.parts.objective
     entry = catalog.find_aggregate((objective.aggregate if objective else None) or "mean")
@@ -38,7 +38,7 @@ def faults(known: Known) -> Iterator[Fault]:
             yield Fault("objective.config.ideal", "an object: the best value of each metric by its path", shown(ideal))
 
 
-def filled(objective: Objective, known: Known) -> Config:
+def filled(objective: Objective, known: ValidationContext) -> Config:
     """Return the objective's config with its ideal values and its `mu`, where the aggregate reads them. Its metrics are echoed.
 
     References are those that are given, metric by metric; the others are measured.
@@ -61,7 +61,7 @@ def filled(objective: Objective, known: Known) -> Config:
     return config
 
 
-def ideal_of(known: Known, path: str, direction: str | None) -> float | None:
+def ideal_of(known: ValidationContext, path: str, direction: str | None) -> float | None:
     """Return the best value that the number at `path` can have, as far as the catalog knows a simple one: 1, or 0."""
     low, high = range_of(known, path) or (None, None)
     if direction == "maximize" and high == 1:
@@ -69,7 +69,7 @@ def ideal_of(known: Known, path: str, direction: str | None) -> float | None:
     return 0.0 if direction == "minimize" and low == 0 else None
 
 
-def range_of(known: Known, path: str) -> Range | None:
+def range_of(known: ValidationContext, path: str) -> Range | None:
     """Return the range of the number at `path`; None for the workload's own, which nobody knows."""
     head, _, inner = path.partition(".")
     for task in known.parts.tasks.values():
@@ -83,7 +83,7 @@ def range_of(known: Known, path: str) -> Range | None:
     return _range_of_term(known, terms[path])
 
 
-def _range_of_term(known: Known, part: Any) -> Range | None:
+def _range_of_term(known: ValidationContext, part: Any) -> Range | None:
     kind = "loss" if hasattr(part, "loss") else "penalty"
     name = getattr(part, kind)
     if name in (known.own("losses" if kind == "loss" else "penalties") or ()):
@@ -94,7 +94,7 @@ def _range_of_term(known: Known, part: Any) -> Range | None:
     return (None if entry.can_be_negative else 0.0, None)
 
 
-def _optimized(objective: Objective, known: Known) -> Iterator[tuple[int, str, str | None]]:
+def _optimized(objective: Objective, known: ValidationContext) -> Iterator[tuple[int, str, str | None]]:
     """Yield the optimised metrics, those behind a `*` one by one: index in the objective, path, direction."""
     declared = measured_paths(known)
     for i, entry in enumerate(objective.metrics):
@@ -102,7 +102,7 @@ def _optimized(objective: Objective, known: Known) -> Iterator[tuple[int, str, s
             yield i, path, entry.direction or direction_of(known, path)
 
 
-def _not_positive(objective: Objective, known: Known) -> Iterator[Fault]:
+def _not_positive(objective: Objective, known: ValidationContext) -> Iterator[Fault]:
     told: set[int] = set()
     for i, path, direction in _optimized(objective, known):
         span = range_of(known, path)
@@ -113,7 +113,7 @@ def _not_positive(objective: Objective, known: Known) -> Iterator[Fault]:
             yield Fault(f"objective.metrics.{i}.metric", expected, f"{path}, which {wrong}")
 
 
-def _ideal_faults(objective: Objective, known: Known) -> Iterator[Fault]:
+def _ideal_faults(objective: Objective, known: ValidationContext) -> Iterator[Fault]:
     yield from _number_faults(objective, known, "ideal", "the metric's best value")
     given = _given(objective, known, "ideal")
     for _, path, direction in _optimized(objective, known) if len(_numbers(objective, "ideal")) <= MAX_TERMS else ():
@@ -122,7 +122,7 @@ def _ideal_faults(objective: Objective, known: Known) -> Iterator[Fault]:
             yield Fault(f"objective.config.ideal.{path}", expected, "nothing")
 
 
-def _number_faults(objective: Objective, known: Known, name: str, meaning: str) -> Iterator[Fault]:
+def _number_faults(objective: Objective, known: ValidationContext, name: str, meaning: str) -> Iterator[Fault]:
     """Yield what is wrong with an argument that has one number for each optimised metric, by its path."""
     optimized = [path for _, path, _ in _optimized(objective, known)]
     declared, numbers = measured_paths(known), _numbers(objective, name)
@@ -138,7 +138,7 @@ def _number_faults(objective: Objective, known: Known, name: str, meaning: str) 
             yield Fault(at, f"a number: {meaning}", shown(value))
 
 
-def _delta_m_faults(objective: Objective, known: Known) -> Iterator[Fault]:
+def _delta_m_faults(objective: Objective, known: ValidationContext) -> Iterator[Fault]:
     """Yield references that are none, and metrics that cannot have one."""
     at, meaning = f"objective.config.{REFERENCES}", "what the metric is where its task is trained alone"
     references = objective.config.get(REFERENCES)
@@ -151,7 +151,7 @@ def _delta_m_faults(objective: Objective, known: Known) -> Iterator[Fault]:
     yield from _unrelatable(objective, known)
 
 
-def _unrelatable(objective: Objective, known: Known) -> Iterator[Fault]:
+def _unrelatable(objective: Objective, known: ValidationContext) -> Iterator[Fault]:
     """Yield the metrics that no task trained alone can be a reference of; one that is given needs no training."""
     given, told = _given(objective, known, REFERENCES), set[int]()
     for i, path, _ in _optimized(objective, known):
@@ -161,7 +161,7 @@ def _unrelatable(objective: Objective, known: Known) -> Iterator[Fault]:
             yield Fault(f"objective.metrics.{i}.metric", f"{ALONE} (delta_m)", obstacle)
 
 
-def _pareto_faults(objective: Objective, known: Known) -> Iterator[Fault]:
+def _pareto_faults(objective: Objective, known: ValidationContext) -> Iterator[Fault]:
     """Yield what a front cannot be made of: a single metric, or epochs that no value ranks."""
     paths = [path for _, path, _ in _optimized(objective, known)]
     if known.parts.named and len(paths) == 1:
@@ -170,7 +170,7 @@ def _pareto_faults(objective: Objective, known: Known) -> Iterator[Fault]:
         yield Fault("objective.epoch", "last with pareto: no one value tells which epoch is the best", "'best'")
 
 
-def _no_more(objective: Objective, known: Known) -> Iterator[Fault]:
+def _no_more(objective: Objective, known: ValidationContext) -> Iterator[Fault]:
     yield from ()
 
 
@@ -179,14 +179,14 @@ def _numbers(objective: Objective, name: str) -> Mapping[str, Any]:
     return numbers if isinstance(numbers, dict) else {}
 
 
-def _given(objective: Objective, known: Known, name: str) -> Mapping[str, Any]:
+def _given(objective: Objective, known: ValidationContext, name: str) -> Mapping[str, Any]:
     """Return the numbers that the definition gives, those of a `*` for each metric; a path's own one goes first."""
     declared, numbers = measured_paths(known), _numbers(objective, name)
     starred = {path: value for key, value in numbers.items() if key not in declared for path in matches(key, declared)}
     return {**starred, **numbers}
 
 
-CHECKS: Mapping[str, Callable[[Objective, Known], Iterator[Fault]]] = {
+CHECKS: Mapping[str, Callable[[Objective, ValidationContext], Iterator[Fault]]] = {
     "geometric_mean": _not_positive,
     "delta_m": _delta_m_faults,
     "pareto": _pareto_faults,

@@ -19,7 +19,7 @@ from search.names import listed, nearest
 from search.objective.scoring import is_pareto
 from search.sampling import pruning
 from search.validation import aggregate_checks, anchor_checks, range_checks, simplex_checks, workload_checks
-from search.validation.context import Known, direction_of, is_weighted, matches, measured_paths, resolve
+from search.validation.context import ValidationContext, direction_of, is_weighted, matches, measured_paths, resolve
 
 MAX_GRID = 100_000
 
@@ -32,18 +32,18 @@ WEIGHTED = (
 )
 
 
-def faults(known: Known) -> list[Fault]:
+def faults(known: ValidationContext) -> list[Fault]:
     """Return everything that is wrong between the parts."""
     return [fault for check in CHECKS for fault in check(known)]
 
 
-def objective_faults(known: Known) -> list[Fault]:
+def objective_faults(known: ValidationContext) -> list[Fault]:
     """Return what is wrong with the objective alone: a stored study may be judged by another."""
     checks = (_aggregate, aggregate_checks.faults, anchor_checks.bound_faults, _objective, range_checks.objective_faults)
     return [fault for check in checks for fault in check(known)]
 
 
-def _workload(known: Known) -> Iterator[Fault]:
+def _workload(known: ValidationContext) -> Iterator[Fault]:
     name = known.parts.workload
     if name is not None and name not in known.workloads:
         names = listed(known.workloads)
@@ -51,7 +51,7 @@ def _workload(known: Known) -> Iterator[Fault]:
                     nearest(name, known.workloads))  # fmt: skip
 
 
-def _options(known: Known) -> Iterator[Fault]:
+def _options(known: ValidationContext) -> Iterator[Fault]:
     schema = (known.description or {}).get("options")
     allowed = (schema or {}).get("properties")
     if allowed is None or (schema or {}).get("additionalProperties"):
@@ -62,7 +62,7 @@ def _options(known: Known) -> Iterator[Fault]:
                         nearest(option, allowed))  # fmt: skip
 
 
-def _names(known: Known) -> Iterator[Fault]:
+def _names(known: ValidationContext) -> Iterator[Fault]:
     tasks = {f"tasks.{i}.name": task.name for i, task in known.parts.tasks.items()}
     penalties = {f"penalties.{i}.name": penalty.name for i, penalty in known.parts.penalties.items()}
     shared = {f"weights.{name}": name for name in known.parts.weights}
@@ -81,14 +81,14 @@ def _repeated(names: Mapping[str, str], expected: str) -> Iterator[Fault]:
         seen.add(name)
 
 
-def _losses(known: Known) -> Iterator[Fault]:
+def _losses(known: ValidationContext) -> Iterator[Fault]:
     for i, task in known.parts.tasks.items():
         for j, loss in enumerate(task.losses):
             entry = catalog.find_loss(loss.loss)
             yield from _named(known, f"tasks.{i}.losses.{j}", "loss", loss, entry, catalog.LOSS_NAMES)
 
 
-def _metrics(known: Known) -> Iterator[Fault]:
+def _metrics(known: ValidationContext) -> Iterator[Fault]:
     for i, task in known.parts.tasks.items():
         for j, metric in enumerate(task.metrics):
             path, own = f"tasks.{i}.metrics.{j}", known.own("metrics")
@@ -99,7 +99,7 @@ def _metrics(known: Known) -> Iterator[Fault]:
                 yield catalog.unresolved(metric.metric, f"{path}.metric")
 
 
-def _penalties(known: Known) -> Iterator[Fault]:
+def _penalties(known: ValidationContext) -> Iterator[Fault]:
     for i, penalty in known.parts.penalties.items():
         entry = catalog.find_penalty(penalty.penalty)
         yield from _named(known, f"penalties.{i}", "penalty", penalty, entry, catalog.PENALTY_NAMES)
@@ -112,7 +112,7 @@ def _penalties(known: Known) -> Iterator[Fault]:
 
 
 def _named(
-    known: Known, path: str, kind: str, part: Loss | Penalty, entry: catalog.Entry | None, names: Sequence[str]
+    known: ValidationContext, path: str, kind: str, part: Loss | Penalty, entry: catalog.Entry | None, names: Sequence[str]
 ) -> Iterator[Fault]:
     """Check a name and its config against the catalog, or the name against the workload's own."""
     name, own = getattr(part, kind), known.own("losses" if kind == "loss" else "penalties")
@@ -125,7 +125,7 @@ def _named(
         yield Fault(f"{path}.{kind}", f"one of {listed(every, 60)}", repr(name), nearest(name, every))
 
 
-def _optimizer(known: Known) -> Iterator[Fault]:
+def _optimizer(known: ValidationContext) -> Iterator[Fault]:
     chosen = known.parts.optimizer
     if chosen is None:
         return
@@ -137,7 +137,7 @@ def _optimizer(known: Known) -> Iterator[Fault]:
         yield from range_checks.config_faults(entry, chosen.config, "training.optimizer.config")
 
 
-def _sampler(known: Known) -> Iterator[Fault]:
+def _sampler(known: ValidationContext) -> Iterator[Fault]:
     if known.parts.search is None:
         return
     chosen = known.parts.search.sampler
@@ -148,7 +148,7 @@ def _sampler(known: Known) -> Iterator[Fault]:
         yield from range_checks.config_faults(entry, chosen.config, "search.sampler.config")
 
 
-def _normalize(known: Known) -> Iterator[Fault]:
+def _normalize(known: ValidationContext) -> Iterator[Fault]:
     """Refuse to divide by the initial value of a loss that can be negative: its sign would turn the weight's."""
     if known.parts.search is None or known.parts.search.normalize is None:
         return
@@ -160,7 +160,7 @@ def _normalize(known: Known) -> Iterator[Fault]:
             )
 
 
-def _pruner(known: Known) -> Iterator[Fault]:
+def _pruner(known: ValidationContext) -> Iterator[Fault]:
     chosen = known.parts.search.pruner if known.parts.search is not None else None
     if chosen is None:
         return
@@ -174,7 +174,7 @@ def _pruner(known: Known) -> Iterator[Fault]:
         yield from _pruner_of(objective, chosen.name, known)
 
 
-def _pruner_of(objective: Objective, name: str, known: Known) -> Iterator[Fault]:
+def _pruner_of(objective: Objective, name: str, known: ValidationContext) -> Iterator[Fault]:
     """Check that a pruner can judge by the objective: by its value, or metric by metric."""
     declared = measured_paths(known)
     wanted = [entry.metric for entry in objective.metrics if entry.strategy == "optimize"]
@@ -187,7 +187,7 @@ def _pruner_of(objective: Objective, name: str, known: Known) -> Iterator[Fault]
         yield Fault("search.pruner.name", expected, repr(name), pruning.DOMINATED)
 
 
-def _aggregate(known: Known) -> Iterator[Fault]:
+def _aggregate(known: ValidationContext) -> Iterator[Fault]:
     objective = known.parts.objective
     if objective is None:
         return
@@ -203,7 +203,7 @@ def _aggregate(known: Known) -> Iterator[Fault]:
         yield Fault("objective.metrics", "at least one metric with strategy optimize", "none")
 
 
-def _follows_values(known: Known) -> Iterator[Fault]:
+def _follows_values(known: ValidationContext) -> Iterator[Fault]:
     """Refuse a sampler that follows one value where there is none."""
     search, objective = known.parts.search, known.parts.objective
     if search is not None and objective is not None and is_pareto(objective) and search.sampler.name in ONE_VALUED:
@@ -218,7 +218,7 @@ def _unavailable(path: str, name: str, entry: catalog.StrategyEntry | None, entr
     return Fault(path, f"one of {listed(names)}", got, nearest(name, names))
 
 
-def _objective(known: Known) -> Iterator[Fault]:
+def _objective(known: ValidationContext) -> Iterator[Fault]:
     objective = known.parts.objective
     if objective is None:
         return
@@ -246,7 +246,7 @@ def _named_twice(objective: Objective, declared: Sequence[str]) -> Iterator[Faul
         seen.update(named)
 
 
-def _weights(known: Known) -> Iterator[Fault]:
+def _weights(known: ValidationContext) -> Iterator[Fault]:
     used = Counter[str]()
     for place, _, part, _ in known.parts.terms():
         reference = space.shared_by(part.weight)
@@ -262,14 +262,14 @@ def _weights(known: Known) -> Iterator[Fault]:
             yield Fault(f"weights.{name}", "a shared weight that a term uses", "one that no term uses")
 
 
-def _searched(known: Known) -> Iterator[Fault]:
+def _searched(known: ValidationContext) -> Iterator[Fault]:
     if not known.parts.searched() and known.parts.whole:
         yield Fault("tasks", 'at least one searched weight, such as {"low": 0.01, "high": 100}', "only fixed weights")
     if known.parts.search is not None and known.parts.search.sampler.name == "grid":
         yield from _grid(known, known.parts.search)
 
 
-def _grid(known: Known, search: Search) -> Iterator[Fault]:
+def _grid(known: ValidationContext, search: Search) -> Iterator[Fault]:
     """Check that everything searched has points, and that they are as many as the study has trials."""
     weights, places, arguments = known.parts.searched(), known.parts.parameters(), known.parts.arguments()
     every = weights | arguments
@@ -296,7 +296,7 @@ def _shapes(weight: SharedWeight) -> int:
     return len(weight.schedule.shape) if weight.schedule is not None and isinstance(weight.schedule.shape, tuple) else 1
 
 
-def _tasks_are_trained(known: Known) -> Iterator[Fault]:
+def _tasks_are_trained(known: ValidationContext) -> Iterator[Fault]:
     read = {side.task for penalty in known.parts.penalties.values() for side in penalty.between or ()}
     own_penalties = any(penalty.between is None for penalty in known.parts.penalties.values())
     for i, task in known.parts.tasks.items():

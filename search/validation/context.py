@@ -19,7 +19,7 @@ Description = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ValidationContext:
     """What the checks may look up: the parts, and the workload's description (None where no worker has published it yet)."""
 
     parts: Parts
@@ -52,7 +52,7 @@ class Known:
         return all(name in declared and declared[name].get("default") == value for name, value in self.parts.options.items())
 
 
-def resolve(known: Known, task: Task, metric: Metric) -> tuple[catalog.MetricEntry, dict[str, Any]] | None:
+def resolve(known: ValidationContext, task: Task, metric: Metric) -> tuple[catalog.MetricEntry, dict[str, Any]] | None:
     """Return the catalog's entry for a task's metric and its full config, or None for one of the workload's own: those go first."""
     if metric.metric in (known.own("metrics") or ()):
         return None
@@ -67,7 +67,7 @@ def is_weighted(path: str, parts: Parts) -> bool:
     return bare.endswith("_loss") and "." not in path and path not in {penalty.name for penalty in parts.penalties.values()}
 
 
-def measured_paths(known: Known) -> list[str]:
+def measured_paths(known: ValidationContext) -> list[str]:
     """List every path that an objective may name: metrics, raw terms, and violations."""
     paths = [f"{task.name}.{metric.name}" for task in known.parts.tasks.values() for metric in task.metrics]
     paths += [path for _, path, _, _ in known.parts.terms()]
@@ -86,7 +86,7 @@ def matches(path: str, declared: Sequence[str]) -> list[str]:
     return [path] if path in declared else []
 
 
-def direction_of(known: Known, path: str) -> str | None:
+def direction_of(known: ValidationContext, path: str) -> str | None:
     """Return which way the number at `path` is better: its own word, else the catalog's; terms and violations are minimised."""
     name, _, inner = path.partition(".")
     for task in known.parts.tasks.values():

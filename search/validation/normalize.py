@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from search.definition import searched_arguments, space
 from search.definition.schema import Objective, StudyDefinition, Task
-from search.errors import DefinitionRefused, Fault
+from search.errors import Fault, InvalidDefinition
 from search.errors import shown as as_shown
 from search.validation import aggregate_checks, checks
-from search.validation.context import Description, Known, direction_of, matches, measured_paths
+from search.validation.context import Description, ValidationContext, direction_of, matches, measured_paths
 from search.validation.partial import parts_of, salvaged
 from search.validation.schema_errors import MAX_FAULTS, form_faults
 from search.validation.warnings import beyond_settings, cautions
@@ -37,18 +37,18 @@ def normalise(document: Any, *, workloads: Mapping[str, Description | None]) -> 
     """Return the normalised definition of a POSTed document.
 
     `workloads` has every known workload's published description, None where no worker has published it yet.
-    Raises DefinitionRefused with all faults at once.
+    Raises InvalidDefinition with all faults at once.
     """
     if not isinstance(document, dict):
-        raise DefinitionRefused([Fault("", "a study definition (a JSON object)", as_shown(document))])
+        raise InvalidDefinition([Fault("", "a study definition (a JSON object)", as_shown(document))])
     try:
         definition = StudyDefinition.model_validate(document)
     except ValidationError as error:
         found = form_faults(error, document)
         told = {fault.path for fault in found}
-        between = checks.faults(Known(salvaged(document, error), workloads))
+        between = checks.faults(ValidationContext(salvaged(document, error), workloads))
         raise _refused([*found, *(fault for fault in between if fault.path not in told)]) from None
-    known = Known(parts_of(definition), workloads)
+    known = ValidationContext(parts_of(definition), workloads)
     if found := checks.faults(known):
         raise _refused(found)
     definition = searched_arguments.echoed(_echoed(definition, known))
@@ -56,11 +56,11 @@ def normalise(document: Any, *, workloads: Mapping[str, Description | None]) -> 
     return Normal(definition, (*cautions(known, trials), *beyond_settings(definition, trials)))
 
 
-def _refused(faults: list[Fault]) -> DefinitionRefused:
-    return DefinitionRefused(faults[:MAX_FAULTS])
+def _refused(faults: list[Fault]) -> InvalidDefinition:
+    return InvalidDefinition(faults[:MAX_FAULTS])
 
 
-def _echoed(definition: StudyDefinition, known: Known) -> StudyDefinition:
+def _echoed(definition: StudyDefinition, known: ValidationContext) -> StudyDefinition:
     """Return the definition with what was left to us filled in: directions, `*` metrics, the aggregate, the space, the budget."""
     return definition.model_copy(
         update={
@@ -74,7 +74,7 @@ def _echoed(definition: StudyDefinition, known: Known) -> StudyDefinition:
     )
 
 
-def echoed_objective(objective: Objective, known: Known) -> Objective:
+def echoed_objective(objective: Objective, known: ValidationContext) -> Objective:
     """Return the objective with its `*` metrics one by one, their directions, the aggregate and its config."""
     declared = measured_paths(known)
     metrics = [
@@ -90,7 +90,7 @@ def echoed_objective(objective: Objective, known: Known) -> Objective:
     return objective.model_copy(update=changes)
 
 
-def _echoed_task(task: Task, known: Known) -> Task:
+def _echoed_task(task: Task, known: ValidationContext) -> Task:
     """Return the task with its metrics' directions, and without keys that are what they are anyway: one text for one meaning."""
     metrics = [
         metric.model_copy(update={"direction": direction_of(known, f"{task.name}.{metric.name}")}) for metric in task.metrics
@@ -168,7 +168,7 @@ def _differences(path: str, left: Any, right: Any) -> Iterator[dict[str, Any]]:
 
 def term_records(definition: StudyDefinition) -> tuple[TermRecord, ...]:
     """List everything that a study measures: raw terms, violations and metrics, with their directions."""
-    known = Known(parts_of(definition), {})
+    known = ValidationContext(parts_of(definition), {})
     tasks = {task.name for task in definition.tasks}
     kinds = {term.path: term.kind for term in space.terms(definition)}
     return tuple(

@@ -14,7 +14,7 @@ from search.definition.searched_arguments import OPTIMIZER, RANGE, fixed, search
 from search.definition.weights import SharedWeight, WeightRange
 from search.errors import Fault, shown
 from search.names import listed
-from search.validation.context import Known, matches, measured_paths
+from search.validation.context import ValidationContext, matches, measured_paths
 from search.validation.schema_errors import form_faults
 
 DEPENDS = (
@@ -91,7 +91,7 @@ def _bound_faults(entry: catalog.Entry, name: str, value: Any, path: str) -> Ite
             yield replace(fault, path=f"{path}.{name}.{place}")
 
 
-def faults(known: Known) -> Iterator[Fault]:
+def faults(known: ValidationContext) -> Iterator[Fault]:
     """Yield what ranges break elsewhere: the objective, and the names of their parameters."""
     yield from objective_faults(known)
     if known.parts.optimizer is None or not searched_in(known.parts.optimizer.config):
@@ -105,7 +105,7 @@ def faults(known: Known) -> Iterator[Fault]:
             yield Fault(f"penalties.{i}.name", expected, repr(penalty.name))
 
 
-def objective_faults(known: Known) -> Iterator[Fault]:
+def objective_faults(known: ValidationContext) -> Iterator[Fault]:
     """Yield the objective's metrics whose value changes with what is searched, as a weighted loss does."""
     moving = {path: searched_in(part.config) for _, path, part, _ in known.parts.terms()}
     declared = measured_paths(known)

@@ -9,12 +9,12 @@ from search.definition.schema import Search
 from search.definition.weights import SharedWeight, Simplex, WeightRange
 from search.errors import Fault
 from search.names import listed, nearest
-from search.validation.context import Known
+from search.validation.context import ValidationContext
 
 SPACE = "search.space"
 
 
-def faults(known: Known) -> Iterator[Fault]:
+def faults(known: ValidationContext) -> Iterator[Fault]:
     """Yield what is wrong with a simplex; nothing for a box, nor where some weight could not be read."""
     search = known.parts.search
     if search is None or not known.parts.whole or search.space == "box":
@@ -29,7 +29,7 @@ def faults(known: Known) -> Iterator[Fault]:
         yield from _lattice({places[path]: weights[places[path]] for path in members})
 
 
-def _unsearched(known: Known, search: Search, members: Sequence[str], places: Mapping[str, str]) -> Iterator[Fault]:
+def _unsearched(known: ValidationContext, search: Search, members: Sequence[str], places: Mapping[str, str]) -> Iterator[Fault]:
     terms = {path: part for _, path, part, _ in known.parts.terms()}
     for i, path in enumerate(members if isinstance(search.space, Simplex) else ()):
         if path in places:

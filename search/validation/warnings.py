@@ -11,24 +11,24 @@ from search.definition.space import shared_by, simplex_members, simplex_total
 from search.definition.weights import SharedWeight, Weight, WeightRange
 from search.sampling.generations import GENETIC, population_size
 from search.sampling.pruning import ladder
-from search.validation.context import Known, direction_of, matches, measured_paths, resolve
+from search.validation.context import ValidationContext, direction_of, matches, measured_paths, resolve
 
 LEAST_GENERATIONS = 5
 
 
-def cautions(known: Known, trials: int) -> list[str]:
+def cautions(known: ValidationContext, trials: int) -> list[str]:
     """Return what is allowed but probably not meant."""
     return [warning for warn in CAUTIONS for warning in warn(known, trials)]
 
 
-def _many_weights(known: Known, trials: int) -> Iterator[str]:
+def _many_weights(known: ValidationContext, trials: int) -> Iterator[str]:
     arguments = len(known.parts.arguments())
     searched, what = len(known.parts.searched()) + arguments, "parameter" if arguments else "weight"
     if searched * 10 > trials:
         yield f"{searched} searched {what}s for {trials} trials: ten trials or more per searched {what} give the sampler a chance"
 
 
-def _tuned_beside(known: Known, trials: int) -> Iterator[str]:
+def _tuned_beside(known: ValidationContext, trials: int) -> Iterator[str]:
     for place in known.parts.arguments():
         yield (
             f"{place}: it is searched beside the weights, and baselines train at its usual value (`current`, else the default), so "
@@ -36,7 +36,7 @@ def _tuned_beside(known: Known, trials: int) -> Iterator[str]:
         )
 
 
-def _dropped_losses(known: Known, trials: int) -> Iterator[str]:
+def _dropped_losses(known: ValidationContext, trials: int) -> Iterator[str]:
     losses = {_drawn_at(place, part.weight): path for place, path, part, task in known.parts.terms() if task is not None}
     for place, weight in known.parts.searched().items():
         if isinstance(weight, WeightRange) and weight.low == 0 and place in losses:
@@ -52,7 +52,7 @@ def _drawn_at(place: str, weight: Weight) -> str:
     return f"weights.{shared[0]}" if shared else f"{place}.weight"
 
 
-def _members(known: Known) -> dict[str, SharedWeight]:
+def _members(known: ValidationContext) -> dict[str, SharedWeight]:
     """Return the members of the definition's simplex by their JSON path; none in a box."""
     if known.parts.search is None:
         return {}
@@ -60,7 +60,7 @@ def _members(known: Known) -> dict[str, SharedWeight]:
     return {places[path]: searched[places[path]] for path in simplex_members(known.parts.search.space, places)}
 
 
-def _another_total(known: Known, trials: int) -> Iterator[str]:
+def _another_total(known: ValidationContext, trials: int) -> Iterator[str]:
     """Warn of weights of today whose sum the search never has: they are trained as they are, and differ by more than ratios."""
     members = _members(known)
     if known.parts.search is None or all(weight.current is None for weight in members.values()):
@@ -75,14 +75,14 @@ def _another_total(known: Known, trials: int) -> Iterator[str]:
         )
 
 
-def _unheard(known: Known, trials: int) -> Iterator[str]:
+def _unheard(known: ValidationContext, trials: int) -> Iterator[str]:
     search, objective = known.parts.search, known.parts.objective
     constrained = objective is not None and any(entry.strategy == "constraint" for entry in objective.metrics)
     if search is not None and search.sampler.name == "cmaes" and constrained:
         yield "search.sampler: cmaes follows the objective's value alone and does not heed constraints; tpe, gp and nsga2 do"
 
 
-def _young(known: Known, trials: int) -> Iterator[str]:
+def _young(known: ValidationContext, trials: int) -> Iterator[str]:
     """Warn of a genetic search that ends before it has selected anything: its first generation is drawn at random."""
     search = known.parts.search
     if search is None or search.sampler.name not in GENETIC:
@@ -95,7 +95,7 @@ def _young(known: Known, trials: int) -> Iterator[str]:
         )
 
 
-def _unjudged(known: Known, trials: int) -> Iterator[str]:
+def _unjudged(known: ValidationContext, trials: int) -> Iterator[str]:
     search, training = known.parts.search, known.parts.training
     if search is not None and search.pruner is not None and training is not None and not ladder(search.pruner, training):
         yield (
@@ -104,7 +104,7 @@ def _unjudged(known: Known, trials: int) -> Iterator[str]:
         )
 
 
-def _unlearnt(known: Known, trials: int) -> Iterator[str]:
+def _unlearnt(known: ValidationContext, trials: int) -> Iterator[str]:
     search = known.parts.search
     if search is not None and search.pruner is not None and search.sampler.name in ("gp", "cmaes", "nsga2", "nsga3"):
         yield (
@@ -113,7 +113,7 @@ def _unlearnt(known: Known, trials: int) -> Iterator[str]:
         )
 
 
-def _outside(known: Known, trials: int) -> Iterator[str]:
+def _outside(known: ValidationContext, trials: int) -> Iterator[str]:
     members = _members(known)
     for place, weight in (known.parts.searched() | known.parts.arguments()).items():
         if place in members:  # its range bounds what is drawn, not what is used
@@ -122,7 +122,7 @@ def _outside(known: Known, trials: int) -> Iterator[str]:
             yield f"{place}: current {weight.current:g} is not among what may be drawn, so the search cannot come back to it"
 
 
-def _alike(known: Known, trials: int) -> Iterator[str]:
+def _alike(known: ValidationContext, trials: int) -> Iterator[str]:
     search, training = known.parts.search, known.parts.training
     if training is not None and training.initial_weights == "fixed" and search is not None and search.confirmation is not None:
         yield (
@@ -131,7 +131,7 @@ def _alike(known: Known, trials: int) -> Iterator[str]:
         )
 
 
-def _turned(known: Known, trials: int) -> Iterator[str]:
+def _turned(known: ValidationContext, trials: int) -> Iterator[str]:
     for task in known.parts.tasks.values():
         for metric in task.metrics:
             usual = resolved[0].direction if (resolved := resolve(known, task, metric)) is not None else None
@@ -141,14 +141,14 @@ def _turned(known: Known, trials: int) -> Iterator[str]:
         yield from _turned_objective(known, wanted)
 
 
-def _turned_objective(known: Known, wanted: ObjectiveMetric) -> Iterator[str]:
+def _turned_objective(known: ValidationContext, wanted: ObjectiveMetric) -> Iterator[str]:
     for path in matches(wanted.metric, measured_paths(known)):
         usual = direction_of(known, path)
         if wanted.direction and usual and wanted.direction != usual:
             yield f"objective: {path} with direction {wanted.direction} is the opposite of what is usual ({usual})"
 
 
-def _unpublished(known: Known, trials: int) -> Iterator[str]:
+def _unpublished(known: ValidationContext, trials: int) -> Iterator[str]:
     if known.description is None:
         yield (
             f"no worker has published workload {known.parts.workload!r} yet, so its outputs, targets and own terms are checked "

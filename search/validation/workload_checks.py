@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from search.definition.schema import Penalty, Selector, Task
 from search.errors import Fault
 from search.names import listed, nearest
-from search.validation.context import Known, Shape
+from search.validation.context import Shape, ValidationContext
 
 
-def selectors(known: Known) -> Iterator[Fault]:
+def selectors(known: ValidationContext) -> Iterator[Fault]:
     """Check what penalties read: tasks and keys that there are, and two sides of one shape."""
     tasks = {task.name for task in known.parts.tasks.values()}
     for i, penalty in known.parts.penalties.items():
@@ -23,7 +23,7 @@ def selectors(known: Known) -> Iterator[Fault]:
             yield from _two_sides(known, f"penalties.{i}.between", penalty, *penalty.between)
 
 
-def _two_sides(known: Known, path: str, penalty: Penalty, left: Selector, right: Selector) -> Iterator[Fault]:
+def _two_sides(known: ValidationContext, path: str, penalty: Penalty, left: Selector, right: Selector) -> Iterator[Fault]:
     if left == right:
         yield Fault(path, "two different sides", "the same side twice")
         return
@@ -43,7 +43,7 @@ def _shape_text(shape: Shape) -> str:
     return f"[{', '.join(['batch', *('any' if size is None else str(size) for size in shape[1:])])}]"
 
 
-def _described_side(known: Known, path: str, side: Selector) -> Iterator[Fault]:
+def _described_side(known: ValidationContext, path: str, side: Selector) -> Iterator[Fault]:
     for kind in ("output", "input", "target"):
         name = getattr(side, kind)
         if name is not None:
@@ -55,7 +55,7 @@ def _described_side(known: Known, path: str, side: Selector) -> Iterator[Fault]:
             yield Fault(f"{path}.{kind}", f"columns below the width {width}", str(column))
 
 
-def outputs(known: Known) -> Iterator[Fault]:
+def outputs(known: ValidationContext) -> Iterator[Fault]:
     """Check the outputs, columns and targets that tasks and losses name."""
     for i, task in known.parts.tasks.items():
         yield from _described(known, f"tasks.{i}.{'output' if task.output else 'name'}", "outputs", task.used_output)
@@ -67,7 +67,7 @@ def outputs(known: Known) -> Iterator[Fault]:
             yield Fault(f"tasks.{i}.column", f"a column below the output's width {width}", str(task.column))
 
 
-def _reads_target(known: Known, task: Task) -> bool:
+def _reads_target(known: ValidationContext, task: Task) -> bool:
     """Tell whether anything compares the task's output with the task's own target; own terms find theirs themselves."""
     losses, metrics = known.own("losses") or (), known.own("metrics") or ()
     return any(loss.target is None and loss.loss not in losses for loss in task.losses) or any(
@@ -75,20 +75,20 @@ def _reads_target(known: Known, task: Task) -> bool:
     )
 
 
-def _loss_targets(known: Known, i: int, task: Task) -> Iterator[Fault]:
+def _loss_targets(known: ValidationContext, i: int, task: Task) -> Iterator[Fault]:
     for j, loss in enumerate(task.losses):
         if loss.target is not None:
             yield from _described(known, f"tasks.{i}.losses.{j}.target", "targets", loss.target)
 
 
-def _described(known: Known, path: str, kind: str, name: str) -> Iterator[Fault]:
+def _described(known: ValidationContext, path: str, kind: str, name: str) -> Iterator[Fault]:
     """Check a name against the workload's published inputs, outputs or targets."""
     names = known.keys(kind)
     if names is not None and name not in names:
         yield Fault(path, f"one of the workload's {kind} ({listed(names)})", repr(name), nearest(name, names))
 
 
-def _source_shape(known: Known, side: Selector) -> Shape | None:
+def _source_shape(known: ValidationContext, side: Selector) -> Shape | None:
     """Return the shape of what a selector reads, before it takes columns and reduces; None where it is not known."""
     task = next((task for task in known.parts.tasks.values() if task.name == side.task), None)
     if task is not None:
@@ -98,7 +98,7 @@ def _source_shape(known: Known, side: Selector) -> Shape | None:
     return known.shape(f"{kind}s", getattr(side, kind))
 
 
-def _shape(known: Known, side: Selector) -> Shape | None:
+def _shape(known: ValidationContext, side: Selector) -> Shape | None:
     """Return the shape of one side of a penalty."""
     shape = _source_shape(known, side)
     if shape is None or len(shape) < 2:

@@ -13,7 +13,7 @@ from search.definition.finite import finite_space
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import resolved, wanted
 from search.planning.history import recalled
-from search.planning.plan import End, History, Run, Score, plan
+from search.planning.plan import End, History, Run, ScoreStudy, plan
 from search.planning.rescoring import measurements, objective_of, score
 from search.sampling import suggest
 from search.validation import normalize
@@ -137,7 +137,7 @@ def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
 def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord]:
     """Ask the plan, and write down what it says: new trials, or the study's end."""
     step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
-    if isinstance(step, Score):
+    if isinstance(step, ScoreStudy):
         score(session, study, definition, step.anchors, now)
         step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
     if isinstance(step, End):

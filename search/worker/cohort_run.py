@@ -8,7 +8,7 @@ from typing import Any
 from search.definition import space
 from search.definition.rules import ADAPTIVE
 from search.definition.schema import Objective, StudyDefinition
-from search.objective.outcomes import Curve, judged, outcome, unpacked, unpacked_weights
+from search.objective.outcomes import TrialCurve, judged, outcome, unpacked, unpacked_weights
 from search.planning.rescoring import SCORED, objective_of
 from search.validation import normalize
 from search.worker.child_process import Message
@@ -20,7 +20,7 @@ from storage.database import Database, Session
 from storage.fencing import fence
 from storage.records import Outcome, Reason, Role, TrialRecord, TrialState
 
-EpochReports = Mapping[int, epochs.EpochReport]
+EpochReports = Mapping[int, epochs.EpochWrite]
 
 
 class CohortRun:
@@ -28,7 +28,7 @@ class CohortRun:
 
     def __init__(self, database: Database, claim: Claim, holding: Holding) -> None:
         self._database, self._claim, self._holding = database, claim, holding
-        self._curves = {trial.number: Curve() for trial in claim.trials}
+        self._curves = {trial.number: TrialCurve() for trial in claim.trials}
         self._roles = {trial.number: trial.role for trial in claim.trials}
         self._epochs: list[EpochReports] = []
         self._moving = {trial.number for trial in claim.trials if _moves(claim.definition, trial)}
@@ -73,7 +73,7 @@ class CohortRun:
         for number, measured in reports.items():
             self._curves[number].add(epoch, measured)
         self._epochs.append(
-            {n: epochs.EpochReport(epoch, each.train, each.validation, share, weights[n]) for n, each in reports.items()}
+            {n: epochs.EpochWrite(epoch, each.train, each.validation, share, weights[n]) for n, each in reports.items()}
         )
 
     def _hear_end(self, message: Message) -> None:

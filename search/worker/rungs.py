@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from search.objective.outcomes import Curve
+from search.objective.outcomes import TrialCurve
 from search.sampling.pruning import hopeless, rungs
 from search.worker.child_process import Message
 from search.worker.claim import Claim
@@ -44,7 +44,7 @@ class Rungs:
         """Tell whether the child waits for an answer."""
         return self._asked is not None
 
-    def answer(self, curves: Mapping[int, Curve]) -> Message | None:
+    def answer(self, curves: Mapping[int, TrialCurve]) -> Message | None:
         """Return the answer that the child waits for. None where it waits for none, or the database is away: it is asked again."""
         if self._asked is None:
             return None
@@ -62,7 +62,7 @@ class Rungs:
         self._asked = None
         return {"do": "go_on", "epoch": epoch, "prune": [{"number": number, "why": why} for number, why in ended.items()]}
 
-    def _of_cohort(self, epoch: int, curves: Mapping[int, Curve]) -> list[Rival]:
+    def _of_cohort(self, epoch: int, curves: Mapping[int, TrialCurve]) -> list[Rival]:
         """Return the cohort's search trials that were measured at the epoch, those that have ended since included."""
         return [
             Rival(number, index, curves[number].reports[epoch].validation)

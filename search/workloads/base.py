@@ -26,7 +26,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
-from search.errors import Refused, shown
+from search.errors import PreflightError, shown
 from search.names import listed
 from search.workloads.blame import place_of, told
 
@@ -68,7 +68,7 @@ class Workload(Protocol):
 
 
 @dataclass(frozen=True)
-class Bound:
+class ResolvedWorkload:
     """A workload with its options: one form for classes, instances and modules."""
 
     name: str
@@ -79,16 +79,18 @@ class Bound:
     metrics: Mapping[str, Callable[..., Any]]
 
 
-def bind(name: str, source: Any, options: Mapping[str, Any]) -> Bound:
+def bind(name: str, source: Any, options: Mapping[str, Any]) -> ResolvedWorkload:
     """Return the workload `source` with `options`.
 
-    Raises Refused for options that do not fit its `Options`, and for a source that lacks what a workload needs.
+    Raises PreflightError for options that do not fit its `Options`, and for a source that lacks what a workload needs.
     """
     given = _validated(name, source, options)
     workload = _instance(name, source, given) if inspect.isclass(source) else source
     takes = None if inspect.isclass(source) else given
     terms = {kind: own_terms(name, workload, kind) for kind in TERM_KINDS}
-    return Bound(name, _method(name, workload, "build_model", takes), _method(name, workload, "load_data", takes), **terms)
+    return ResolvedWorkload(
+        name, _method(name, workload, "build_model", takes), _method(name, workload, "load_data", takes), **terms
+    )
 
 
 def options_schema(source: Any) -> dict[str, Any]:
@@ -103,33 +105,33 @@ def _validated(name: str, source: Any, options: Mapping[str, Any]) -> BaseModel 
     model = getattr(source, "Options", None)
     if model is None:
         if options:
-            raise Refused("bad_options", f"workload {name!r} takes no options, got {listed(options)}", "workload.options")
+            raise PreflightError("bad_options", f"workload {name!r} takes no options, got {listed(options)}", "workload.options")
         return None
     if not (inspect.isclass(model) and issubclass(model, BaseModel)):
-        raise Refused("bad_workload", f"workload {name!r}: Options should be a pydantic BaseModel, got {shown(model)}")
+        raise PreflightError("bad_workload", f"workload {name!r}: Options should be a pydantic BaseModel, got {shown(model)}")
     unknown = [] if model.model_config.get("extra") == "allow" else [key for key in options if key not in model.model_fields]
     if unknown:
         text = f"workload {name!r} has no option {unknown[0]!r}, only {listed(model.model_fields)}"
-        raise Refused("bad_options", text, f"workload.options.{unknown[0]}")
+        raise PreflightError("bad_options", text, f"workload.options.{unknown[0]}")
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in ("workload.options", *first["loc"]))
-        raise Refused("bad_options", f"workload {name!r}: {first['msg']}, got {shown(first['input'])}", place) from None
+        raise PreflightError("bad_options", f"workload {name!r}: {first['msg']}, got {shown(first['input'])}", place) from None
 
 
 def _instance(name: str, source: Any, given: BaseModel | None) -> Any:
     try:
         return source() if given is None else source(given)
     except Exception as error:
-        raise Refused("workload_failed", f"workload {name!r} could not be made: {told(error)}", place_of(error)) from error
+        raise PreflightError("workload_failed", f"workload {name!r} could not be made: {told(error)}", place_of(error)) from error
 
 
 def _method(name: str, workload: Any, method: str, given: BaseModel | None) -> Callable[[], Any]:
     found = getattr(workload, method, None)
     if not callable(found):
-        raise Refused("bad_workload", f"workload {name!r} lacks {method}(): a workload needs build_model() and load_data()")
+        raise PreflightError("bad_workload", f"workload {name!r} lacks {method}(): a workload needs build_model() and load_data()")
     if given is not None and _takes_argument(found):
         return lambda: found(given)
     return found  # type: ignore[no-any-return]
@@ -144,8 +146,8 @@ def _takes_argument(function: Callable[..., Any]) -> bool:
 
 
 def own_terms(name: str, workload: Any, kind: str) -> Mapping[str, Callable[..., Any]]:
-    """Return a workload's own `losses`, `penalties` or `metrics` by name. Raises Refused where they are no functions by name."""
+    """Return a workload's own `losses`, `penalties` or `metrics` by name. Raises PreflightError for anything else."""
     found = getattr(workload, kind, None) or {}
     if not isinstance(found, Mapping) or not all(isinstance(key, str) and callable(term) for key, term in found.items()):
-        raise Refused("bad_workload", f"workload {name!r}: {kind} should be a dict of functions by name, got {shown(found)}")
+        raise PreflightError("bad_workload", f"workload {name!r}: {kind} should be a dict of functions by name, got {shown(found)}")
     return dict(found)

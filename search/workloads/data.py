@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search.errors import Refused, shown
+from search.errors import PreflightError, shown
 from search.workloads.base import Data
 
 Array = NDArray[Any]
@@ -74,8 +74,8 @@ class Loaded:
 def read(returned: Any) -> Loaded:
     """Return the data that a workload's `load_data()` returned, as checked arrays.
 
-    Raises Refused for other forms than arrays, arrays of different length, no rows, object dtype, NaN labels, and inputs that are
-    not finite.
+    Raises PreflightError for other forms than arrays, arrays of different length, no rows, object dtype, NaN labels, and inputs
+    that are not finite.
     """
     parts = _parts(returned)
     splits = {name: _split(name, parts[name]) for name in SPLITS if parts.get(name) is not None}
@@ -214,5 +214,5 @@ def _kind(value: Any) -> str:
     return f"a {kind.__module__.split('.')[0]}.{kind.__qualname__}{length}".replace("a builtins.", "a ")
 
 
-def _bad(place: str, message: str, code: str = "bad_data") -> Refused:
-    return Refused(code, message, f"load_data: {place}" if place else "load_data")
+def _bad(place: str, message: str, code: str = "bad_data") -> PreflightError:
+    return PreflightError(code, message, f"load_data: {place}" if place else "load_data")

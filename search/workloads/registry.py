@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.names import NAME_PATTERN, listed, nearest
 from search.workloads.blame import place_of, told
 
@@ -32,7 +32,7 @@ BUILT_IN: Mapping[str, str] = {
 def names(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Return the names of all registered workloads, built-in ones first.
 
-    Raises Refused where `STEELYARD_WORKLOADS` cannot be read.
+    Raises PreflightError where `STEELYARD_WORKLOADS` cannot be read.
     """
     return tuple(places(environment))
 
@@ -49,10 +49,10 @@ def _named(text: str) -> dict[str, str]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, equals, place = (part.strip() for part in entry.partition("="))
         if not equals or not place or not re.match(NAME_PATTERN, name):
-            raise Refused("bad_setting", f"{VARIABLE}: expected name=module:attribute, got {entry!r}")
+            raise PreflightError("bad_setting", f"{VARIABLE}: expected name=module:attribute, got {entry!r}")
         if name in BUILT_IN or name in found:
             owner = "a built-in workload" if name in BUILT_IN else "another entry"
-            raise Refused("bad_setting", f"{VARIABLE}: the name {name!r} is taken by {owner}")
+            raise PreflightError("bad_setting", f"{VARIABLE}: the name {name!r} is taken by {owner}")
         found[name] = place
     return found
 
@@ -61,18 +61,20 @@ def load(name: str, environment: Mapping[str, str] | None = None) -> Any:
     """Import the workload `name` and return it: a class, an instance or a module.
 
     Modules are looked for as Python does, and in the current directory.
-    Raises Refused, with the file and line where an import fails.
+    Raises PreflightError, with the file and line where an import fails.
     """
     known = places(environment)
     if name not in known:
         meant = nearest(name, known)
         hint = f" (did you mean {meant!r}?)" if meant else ""
-        raise Refused("unknown_workload", f"no workload {name!r} is registered here, only {listed(known)}{hint}")
+        raise PreflightError("unknown_workload", f"no workload {name!r} is registered here, only {listed(known)}{hint}")
     module_name, _, attribute = known[name].partition(":")
     found = _module(name, module_name)
     for part in filter(None, attribute.split(".")):
         if not hasattr(found, part):
-            raise Refused("workload_import_failed", f"workload {name!r}: {module_name} has no attribute {attribute!r}", module_name)
+            raise PreflightError(
+                "workload_import_failed", f"workload {name!r}: {module_name} has no attribute {attribute!r}", module_name
+            )
         found = getattr(found, part)
     return found
 
@@ -85,4 +87,6 @@ def _module(name: str, module_name: str) -> Any:
         return importlib.import_module(module_name)
     except Exception as error:
         at = place_of(error) or module_name
-        raise Refused("workload_import_failed", f"workload {name!r}: importing {module_name} failed: {told(error)}", at) from error
+        raise PreflightError(
+            "workload_import_failed", f"workload {name!r}: importing {module_name} failed: {told(error)}", at
+        ) from error

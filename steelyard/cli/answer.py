@@ -50,7 +50,14 @@ class AnswerTable:
 
 
 def _drawn(best: Best, rules: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=plain(_measured_on(best)), caption_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 0, 0, GAP - 1),
+        caption=plain(_measured_on(best)),
+        caption_justify="left",
+    )
     table.add_column("", no_wrap=True)
     for rule in rules:
         table.add_column(plain(_title(rule)), justify="right", no_wrap=True, style="bold" if rule == TUNED else "")

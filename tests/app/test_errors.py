@@ -10,7 +10,7 @@ import pytest
 from app import refusals
 from app.errors import PROBLEMS, find_problem, problem_response
 from search import errors as search_errors
-from search.errors import DefinitionRefused, Fault
+from search.errors import Fault, InvalidDefinition
 from storage import errors as storage_errors
 from storage.errors import LeaseLost, SchemaOutdated, StorageBusy, StorageError, StorageFull, StorageUnavailable
 from tests.app.scenes import Bench, on_sqlite, problem
@@ -50,14 +50,14 @@ def test_a_subclass_that_the_table_lacks_is_its_base() -> None:
 
 
 def test_more_faults_than_are_listed_are_counted() -> None:
-    response = problem_response(DefinitionRefused([Fault(f"p{i}", "a", "b") for i in range(250)]))
+    response = problem_response(InvalidDefinition([Fault(f"p{i}", "a", "b") for i in range(250)]))
     body = bytes(response.body).decode()
     assert body.count('"path"') == 100
     assert "250 things are wrong; the first 100 are listed" in body
 
 
 def test_text_that_utf_8_cannot_say_goes_out_escaped() -> None:
-    response = problem_response(DefinitionRefused([Fault("\ud800", "a", "\udfff")]))
+    response = problem_response(InvalidDefinition([Fault("\ud800", "a", "\udfff")]))
     assert b'"\\ud800"' in bytes(response.body)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.guard import Body, Guard
+from app.guard import Guard, IncomingBody
 from app.refusals import BodyTooLarge, BodyTooSlow, UnreadableBody
 from app.settings import ApiSettings
 
@@ -37,7 +37,7 @@ def read(messages: Iterable[Message], length: int | None) -> int:
     """Read a whole body through the guard; gives its size."""
 
     async def run() -> int:
-        body, size, more = Body(source(*messages), length, SETTINGS), 0, True
+        body, size, more = IncomingBody(source(*messages), length, SETTINGS), 0, True
         while more:
             message = await body.receive()
             size += len(message.get("body", b""))
@@ -73,7 +73,7 @@ def test_a_client_that_goes_away_is_passed_on() -> None:
 
 def test_after_the_body_there_is_no_deadline() -> None:
     async def run() -> bool:
-        body = Body(source(piece(1, False)), 1, SETTINGS)
+        body = IncomingBody(source(piece(1, False)), 1, SETTINGS)
         await body.receive()
         waiting = asyncio.ensure_future(body.receive())  # as a long answer does, to hear of the client's leaving
         done, _ = await asyncio.wait([waiting], timeout=SETTINGS.body_timeout_seconds * 3)

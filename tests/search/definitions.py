@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from search.definition.schema import StudyDefinition
-from search.errors import DefinitionRefused, Fault
+from search.errors import Fault, InvalidDefinition
 from search.validation.normalize import normalise
 
 Document = dict[str, Any]
@@ -148,7 +148,7 @@ def define(document: Document, workloads: Mapping[str, Any] = UNPUBLISHED) -> St
 
 def faults_of(document: Any, workloads: Mapping[str, Any] = UNPUBLISHED) -> dict[str, Fault]:
     """Return the faults of a document that is wrong, by path."""
-    with pytest.raises(DefinitionRefused) as refused:
+    with pytest.raises(InvalidDefinition) as refused:
         normalise(document, workloads=workloads)
     return {fault.path: fault for fault in refused.value.faults}
 

@@ -13,7 +13,7 @@ from search.analysis.verdict import Candidate, Verdict, judge
 from search.definition.schema import StudyDefinition
 from search.objective.anchors import Measurement, resolved
 from search.objective.scoring import evaluate
-from search.planning.plan import End, History, Run, Score, plan
+from search.planning.plan import End, History, Run, ScoreStudy, plan
 from storage.records import AnchorRecord, Measured, PlannedTrial, Role, StudyState, TrialRecord, TrialState
 from tests.search.histories import waiting
 
@@ -93,7 +93,7 @@ def played(definition: StudyDefinition, measure: Measure, cohort: int = COHORT) 
         step = plan(definition, study.history(), cohort)
         if isinstance(step, Run):
             study.train(step.trials, measure)
-        elif isinstance(step, Score):
+        elif isinstance(step, ScoreStudy):
             study.anchor(step.anchors)
         else:
             assert isinstance(step, End), "nothing runs, so there is nothing to wait for"

@@ -54,7 +54,7 @@ def drawn(document: dict[str, Any]) -> dict[str, list[str]]:
 def test_equal_and_yours_come_before_the_tuned_and_others_after() -> None:
     with (console := Console(width=200)).capture() as captured:
         console.print(AnswerTable(best()))
-    assert captured.get().splitlines()[1].split() == ["equal", "yours", "tuned", "uncertainty"]
+    assert captured.get().splitlines()[0].split() == ["equal", "yours", "tuned", "uncertainty"]
 
 
 def test_a_confirmed_answer_has_means_leads_and_intervals() -> None:
@@ -127,7 +127,7 @@ def test_a_table_fits_80_columns_and_breaks_no_word() -> None:
 
 def test_settings_that_do_not_fit_are_named_with_their_values_and_the_closest_are_drawn() -> None:
     shown = lines(crowded(), 80)
-    assert shown[1].split()[:5] == ["equal", "yours", "tuned", "without", "agreement"]
+    assert shown[0].split()[:5] == ["equal", "yours", "tuned", "without", "agreement"]
     (below,) = (line for line in shown if line.startswith("Also trained: "))
     assert "uncertainty (0.52)" in below
 

@@ -8,7 +8,7 @@ import pytest
 
 from storage import epochs, leases, outcomes, progress
 from storage.database import Database
-from storage.records import Pace, Role, TrialState
+from storage.records import Role, Throughput, TrialState
 from tests.storage import scenes
 from tests.storage.scenes import NOW
 
@@ -38,7 +38,7 @@ def test_the_pace_is_seconds_over_epochs_and_what_trains_now(database: Database)
         for epoch in (0, 1, 2):
             report = {number: (epoch, {}, {"digit.accuracy": 0.5}, 0.25) for number in (0, 1)}
             epochs.record_epoch(session, running.token, running.cohort, report, NOW)
-        assert progress.trial_durations(session, running.study.id) == Pace(epochs=4, seconds=1.5, cohorts=1, under_way=4)
+        assert progress.trial_durations(session, running.study.id) == Throughput(epochs=4, seconds=1.5, cohorts=1, under_way=4)
         leases.complete(session, running.token, NOW)
         assert progress.trial_durations(session, running.study.id).cohorts == 0
 

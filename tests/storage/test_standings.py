@@ -10,7 +10,7 @@ from storage import outcomes
 from storage.database import Database
 from storage.errors import TermNotFound
 from storage.records import NO_OBJECTIVE, Measured, Moment, Reason, Role, TrialState
-from storage.standings import Standing, standings, trials_numbered
+from storage.standings import CompetingTrial, standings, trials_numbered
 from tests.storage import scenes
 from tests.storage.scenes import NOW
 
@@ -28,7 +28,7 @@ def test_complete_trials_stand_with_their_validation_numbers_at_the_moment(datab
     with database.writing() as session:
         outcomes.record_outcomes(session, running.token, [scenes.outcome(n, measured=measured) for n in (0, 1)], NOW)
         last, best = (standings(session, running.study, PATHS, moment) for moment in (Moment.LAST, Moment.BEST))
-    assert last == [Standing(n, Role.SEARCH, None, {ACCURACY: 0.5, AGREEMENT: 0.25}) for n in (0, 1)]
+    assert last == [CompetingTrial(n, Role.SEARCH, None, {ACCURACY: 0.5, AGREEMENT: 0.25}) for n in (0, 1)]
     assert [each.values for each in best] == [{ACCURACY: 0.75, AGREEMENT: math.inf}] * 2
 
 
@@ -56,7 +56,7 @@ def test_a_trial_that_failed_for_want_of_an_objective_alone_stands(database: Dat
     lost = scenes.outcome(0, state=TrialState.FAILED, reason=Reason(NO_OBJECTIVE, "agreement is undefined on validation"))
     with database.writing() as session:
         outcomes.record_outcomes(session, running.token, [lost], NOW)
-        assert standings(session, running.study, PATHS, Moment.LAST) == [Standing(0, Role.SEARCH, None, {ACCURACY: 0.5})]
+        assert standings(session, running.study, PATHS, Moment.LAST) == [CompetingTrial(0, Role.SEARCH, None, {ACCURACY: 0.5})]
 
 
 @pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.DIVERGED, TrialState.FAILED])

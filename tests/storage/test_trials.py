@@ -130,7 +130,7 @@ def test_weights_that_move_come_back_with_their_epoch(database: Database) -> Non
     moved = {"digit.crossentropy": 0.5, "parity.crossentropy": math.nan, "agreement": 0.0}  # of a trial that is about to diverge
     for epoch, weights in ((0, {"agreement": 1.0}), (1, moved)):
         with database.writing() as session:
-            reports = {0: (epoch, {}, {}, 1.0), 1: epochs.EpochReport(epoch, {}, {}, 1.0, weights)}
+            reports = {0: (epoch, {}, {}, 1.0), 1: epochs.EpochWrite(epoch, {}, {}, 1.0, weights)}
             epochs.record_epoch(session, running.token, running.cohort, reports, NOW)
     ids = [get(database, running, number).id for number in (0, 1)]
     with database.reading() as session:

@@ -1,6 +1,6 @@
 """Check a study against its rows: which labels, row weights and masks a term or metric can see.
 
-`refuse_unmeasurable` raises Refused; `cautions` yields warnings. Both name the place in the definition and the way out.
+`refuse_unmeasurable` raises PreflightError; `cautions` yields warnings. Both name the place in the definition and the way out.
 """
 
 from __future__ import annotations
@@ -10,40 +10,42 @@ from collections.abc import Iterator
 from search.catalog import find_loss
 from search.definition import space
 from search.definition.schema import StudyDefinition, Task
-from search.errors import Refused
+from search.errors import PreflightError
 from search.names import listed
 from search.training.problem.batch import Batch, shape_text
 from search.training.problem.measurable import UNLABELLED, row_weights, undefined
 from search.training.problem.metrics import RowMean
-from search.training.problem.problem import Problem
+from search.training.problem.problem import TrainingProblem
 from search.training.problem.terms import TermFunction, one_a_batch, own_values
 
 WAYS_OUT = {UNLABELLED: "give it labelled rows, or leave the task out"}
 
 
-def refuse_unmeasurable(problem: Problem, definition: StudyDefinition) -> None:
+def refuse_unmeasurable(problem: TrainingProblem, definition: StudyDefinition) -> None:
     """Refuse a task that no training row is labelled for, and an objective that a split it is judged on cannot measure."""
     untrained = undefined(problem, "train")
     weights = {term.path: term.weight for term in space.terms(definition)}
     for term in problem.terms:
         if untrained.get(term.path) == UNLABELLED and weights[term.path] != 0:
-            raise Refused("no_labels", f"{term.path} cannot be trained: in train {UNLABELLED}; {WAYS_OUT[UNLABELLED]}", term.at)
+            raise PreflightError(
+                "no_labels", f"{term.path} cannot be trained: in train {UNLABELLED}; {WAYS_OUT[UNLABELLED]}", term.at
+            )
     for split in _judged_on(problem, definition):
         lost = undefined(problem, split)
         for i, entry in enumerate(definition.objective.metrics):
             if entry.metric in lost and entry.strategy != "store":
                 text = f"the objective needs {entry.metric}, which is undefined on {split}: {lost[entry.metric]}"
                 way = WAYS_OUT.get(lost[entry.metric], f"give {split} rows with other labels, or choose another metric")
-                raise Refused("undefined_metric", f"{text}; {way}", f"objective.metrics.{i}")
+                raise PreflightError("undefined_metric", f"{text}; {way}", f"objective.metrics.{i}")
 
 
-def _judged_on(problem: Problem, definition: StudyDefinition) -> Iterator[str]:
+def _judged_on(problem: TrainingProblem, definition: StudyDefinition) -> Iterator[str]:
     yield "validation"
     if definition.search.confirmation is not None and "test" in problem.opened.loaded.splits:
         yield "test"
 
 
-def cautions(problem: Problem, definition: StudyDefinition, batch: Batch) -> Iterator[str]:
+def cautions(problem: TrainingProblem, definition: StudyDefinition, batch: Batch) -> Iterator[str]:
     """Yield what is trained or measured as it was asked for, but probably not as it was meant. `batch`: some training rows."""
     yield from _undefined(problem)
     for term in problem.terms:
@@ -54,7 +56,7 @@ def cautions(problem: Problem, definition: StudyDefinition, batch: Batch) -> Ite
         yield from _ignored_classes(f"tasks.{i}", task, problem)
 
 
-def _undefined(problem: Problem) -> Iterator[str]:
+def _undefined(problem: TrainingProblem) -> Iterator[str]:
     """Warn of what a split cannot measure, once for all that one reason holds for."""
     for split in problem.opened.loaded.splits:
         reasons: dict[str, list[str]] = {}
@@ -64,7 +66,7 @@ def _undefined(problem: Problem) -> Iterator[str]:
             yield f"{listed(paths)}: undefined on {split}, since {reason}"
 
 
-def _beside_weights(measured: TermFunction | RowMean, problem: Problem, batch: Batch) -> Iterator[str]:
+def _beside_weights(measured: TermFunction | RowMean, problem: TrainingProblem, batch: Batch) -> Iterator[str]:
     """Warn where row weights or a mask do not reach what the user's function, or a batch statistic, returns."""
     task = measured.task
     if task is None:
@@ -94,7 +96,7 @@ def _returned_rank(measured: TermFunction | RowMean, task: Task, batch: Batch) -
     return 0 if loss is not None and one_a_batch(entry, loss.config) else None
 
 
-def _ignored_classes(at: str, task: Task, problem: Problem) -> Iterator[str]:
+def _ignored_classes(at: str, task: Task, problem: TrainingProblem) -> Iterator[str]:
     """Warn of metrics that count the rows of a class that a loss of the task ignores."""
     targets = [rows.targets.get(task.used_target) for rows in problem.opened.loaded.splits.values()]
     for loss in task.losses:

@@ -10,21 +10,22 @@ from typing import Any
 
 import keras
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.training.child.loading import load
 from search.training.problem.keras_private import outputs_structure
-from search.training.problem.workload import OpenedWorkload
+from search.training.problem.workload import LoadedWorkload
 from search.workloads import base, registry
 from search.workloads.blame import place_of
 
-Opener = Callable[[str, Mapping[str, Any]], OpenedWorkload]
+Opener = Callable[[str, Mapping[str, Any]], LoadedWorkload]
 """Opens a workload by name with options."""
 
 
 def described(name: str, opened: Opener) -> dict[str, Any]:
     """Return `{"name", "digest", "description"}` of a registered workload with default options.
 
-    Raises Refused where it cannot be imported or opened. Of a workload whose options have no defaults, only its terms and the
+    Raises PreflightError where it cannot be imported or opened. Of a workload whose options have no defaults, only its terms and
+    the
     schema of its options are told.
     """
     source = load(name)
@@ -38,7 +39,7 @@ def described(name: str, opened: Opener) -> dict[str, Any]:
     return {"name": name, "digest": digest_of(description), "description": description}
 
 
-def _measured(opened: OpenedWorkload) -> dict[str, Any]:
+def _measured(opened: LoadedWorkload) -> dict[str, Any]:
     rows, model = opened.rows("train"), opened.example.model
     return {
         "inputs": _specs(rows.inputs),
@@ -64,7 +65,7 @@ def _code(name: str, source: Any) -> dict[str, Any]:
     return {"place": registry.places()[name], "made": made}
 
 
-def _forms(opened: OpenedWorkload) -> dict[str, Any]:
+def _forms(opened: LoadedWorkload) -> dict[str, Any]:
     """Return what decides how a script trains it: whether rows have weights, whether there are point sets, and `plain`.
 
     `weighted`: the outputs and targets that have row weights, "" for all. `rank_one`: outputs that are [rows] as they come.
@@ -101,7 +102,7 @@ def described_all(opened: Opener) -> list[dict[str, Any]]:
     for name in registry.names():
         try:
             found.append(described(name, opened))
-        except Refused as refused:
+        except PreflightError as refused:
             reason = refused.reason
             found.append({"name": name, "reason": {"code": reason.code, "message": reason.message, "at": reason.at}})
         except (Exception, SystemExit) as error:  # a stranger's module may do anything; the other workloads stay

@@ -20,11 +20,11 @@ from search.planning.references import referenced_tasks
 from search.processes import cores
 from search.training.engine.cost import Cost, cost_of
 from search.training.engine.stack import Stack
-from search.training.engine.stacked_variable import Form, form_of
+from search.training.engine.stacked_variable import GradientLayout, form_of
 from search.training.engine.strategies import STRATEGIES
 from search.training.problem.network import Network
 from search.training.problem.optimizers import stacks_exactly
-from search.training.problem.problem import Problem
+from search.training.problem.problem import TrainingProblem
 from search.training.problem.seeding import epoch_order
 from search.training.problem.setting_inputs import equal_knobs
 from storage.records import Role
@@ -58,7 +58,7 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose(definition: StudyDefinition, problem: Problem) -> Choice:
+def choose(definition: StudyDefinition, problem: TrainingProblem) -> Choice:
     """Choose once for a study; all its workers use it."""
     wanted = wanted_size(definition)
     cost = cost_of(problem)
@@ -118,7 +118,7 @@ def fitting(cost: Cost) -> int:
     return 1 << (count.bit_length() - 1)
 
 
-def _measured(problem: Problem, network: Network, form: Form, strategy: str, size: int, cost: Cost) -> Choice:
+def _measured(problem: TrainingProblem, network: Network, form: GradientLayout, strategy: str, size: int, cost: Cost) -> Choice:
     """Time a few steps of one setting alone and of the stack, and take what is quicker a setting."""
     seconds = {name: _seconds_a_setting(problem, network, form, name, k) for name, k in (("serial", 1), (strategy, size))}
     told = ", ".join(f"{name} {value * 1e3:.2f} ms" for name, value in seconds.items())
@@ -127,7 +127,7 @@ def _measured(problem: Problem, network: Network, form: Form, strategy: str, siz
     return Choice(name, size, threads(name, cost, size), f"measured a setting and step: {told} ({cost})")
 
 
-def _seconds_a_setting(problem: Problem, network: Network, form: Form, name: str, size: int) -> float:
+def _seconds_a_setting(problem: TrainingProblem, network: Network, form: GradientLayout, name: str, size: int) -> float:
     stack = Stack(problem, network, form, STRATEGIES[name], size)
     knobs = equal_knobs(size, len(problem.terms), [*problem.usual.values()])
     order = tf.constant(epoch_order(0, 0, problem.count("train")))

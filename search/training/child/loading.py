@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.training.problem.keras_settings import KerasSettings, Snapshot
-from search.training.problem.workload import OpenedWorkload
+from search.training.problem.workload import LoadedWorkload
 from search.workloads import base, registry
 
 _after_import: dict[str, Snapshot] = {}
@@ -18,15 +18,15 @@ def load(name: str) -> Any:
     return _loaded(name)[0]
 
 
-def opened(name: str, options: Mapping[str, Any]) -> OpenedWorkload:
+def opened(name: str, options: Mapping[str, Any]) -> LoadedWorkload:
     """Return the workload `name` with its rows and model, under settings of its own.
 
-    Raises Refused where it cannot be imported, made or run here.
+    Raises PreflightError where it cannot be imported, made or run here.
     """
     source, settings = _loaded(name)
     with settings.starting():
         bound = base.bind(name, source, options)
-    return OpenedWorkload(bound, settings=settings)
+    return LoadedWorkload(bound, settings=settings)
 
 
 def _loaded(name: str) -> tuple[Any, KerasSettings]:

@@ -1,6 +1,6 @@
 """Check that `build_model()` gives a new model each time, and that what its layers assign in their calls can be trained.
 
-Everything here raises Refused.
+Everything here raises PreflightError.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.names import listed
 from search.training.problem.keras_private import layers_of, trainables_of
 from search.training.problem.network import Network
-from search.training.problem.problem import Problem
-from search.training.problem.workload import OpenedWorkload
+from search.training.problem.problem import TrainingProblem
+from search.training.problem.workload import LoadedWorkload
 
 OTHER_SEED = 1
 """Another than that of the workload's example."""
@@ -24,7 +24,7 @@ OTHER_SEED = 1
 WAY_OUT = 'build new layers in build_model() and do not seed there, or set training.initial_weights to "fixed"'
 
 
-def require_new_model(opened: OpenedWorkload) -> None:
+def require_new_model(opened: LoadedWorkload) -> None:
     """Refuse a `build_model()` whose models share trained weights, or begin alike under every seed.
 
     A variable whose elements are all one number, such as a bias of zeros, begins alike in any case and tells nothing. Only where
@@ -63,11 +63,11 @@ def _require_same_form(first: Network, second: Network) -> None:
         raise _not_new(text)
 
 
-def _not_new(text: str) -> Refused:
-    return Refused("not_a_new_model", text, "build_model")
+def _not_new(text: str) -> PreflightError:
+    return PreflightError("not_a_new_model", text, "build_model")
 
 
-def require_assignments_as_fit(problem: Problem) -> None:
+def require_assignments_as_fit(problem: TrainingProblem) -> None:
     """Refuse a layer that assigns trained weights in its call and then looks rows up in them: `fit` trains these rows alone."""
     network = problem.opened.example
     values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
@@ -83,7 +83,9 @@ def require_assignments_as_fit(problem: Problem) -> None:
         if isinstance(gradient, tf.IndexedSlices):
             name = _layer_of(network.model, network.trainable[place])
             text = f"the weights of layer {name!r} are assigned in a call that then looks rows up in them, which is not supported"
-            raise Refused("assigns_trainable", f"{text}: leave out what assigns them, such as SpectralNormalization", "build_model")
+            raise PreflightError(
+                "assigns_trainable", f"{text}: leave out what assigns them, such as SpectralNormalization", "build_model"
+            )
 
 
 def _layer_of(model: keras.Model, variable: Any) -> str:

@@ -1,6 +1,6 @@
 """Check with the loaded model what a definition alone cannot tell, before anything is trained.
 
-Everything here raises Refused with the place in the definition, or the user's file and line.
+Everything here raises PreflightError with the place in the definition, or the user's file and line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tensorflow as tf
 from search.catalog import find_loss
 from search.definition import space
 from search.definition.schema import Loss, Selector, StudyDefinition, Task
-from search.errors import Refused
+from search.errors import PreflightError
 from search.names import listed, nearest
 from search.training.child.data_checks import cautions, refuse_unmeasurable
 from search.training.child.model_checks import require_assignments_as_fit, require_new_model
@@ -24,7 +24,7 @@ from search.training.problem.batch import Batch, Tensor, shape_text
 from search.training.problem.keras_private import layers_of
 from search.training.problem.labels import has_class_ids
 from search.training.problem.optimizers import made_optimizer
-from search.training.problem.problem import Problem
+from search.training.problem.problem import TrainingProblem
 from search.training.problem.seeding import epoch_order
 from search.training.problem.step import training_batch
 from search.training.problem.terms import TermFunction, own_values
@@ -35,7 +35,7 @@ from search.workloads.blame import place_of, told
 OWN_STEPS = ("train_step", "test_step", "compute_loss")
 
 
-def preflight(problem: Problem, definition: StudyDefinition) -> list[str]:
+def preflight(problem: TrainingProblem, definition: StudyDefinition) -> list[str]:
     """Refuse what would fail, or would be trained otherwise than `fit` trains it. Returns warnings.
 
     Reads the names and shapes that tasks and selectors ask for, then runs the first batch of training through every term
@@ -65,24 +65,24 @@ def require_trainable_as_fit(model: Any) -> None:
     for step in OWN_STEPS:
         if getattr(type(model), step) is not getattr(keras.Model, step) or step in vars(model):
             text = f"the model has its own {step}(): the service trains by the study's terms, so put it into a loss f(batch)"
-            raise Refused("unsupported_model", text, "build_model")
+            raise PreflightError("unsupported_model", text, "build_model")
     for layer in layers_of(model):
         if layer.compute_dtype != layer.variable_dtype:
             text = f"layer {layer.name!r} has the dtype policy {layer.dtype_policy.name!r}: mixed precision is not yet supported"
-            raise Refused("unsupported_model", text, "build_model")
+            raise PreflightError("unsupported_model", text, "build_model")
     for tensor in tf.nest.flatten(getattr(model, "inputs", None) or []):
         if getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False):
-            raise Refused(
+            raise PreflightError(
                 "unsupported_model", f"input {tensor.name!r} is sparse or ragged: only dense inputs are supported", "build_model"
             )
     if not model.trainable_variables:
-        raise Refused("unsupported_model", "the model has no trainable weights", "build_model")
+        raise PreflightError("unsupported_model", "the model has no trainable weights", "build_model")
 
 
 # Names
 
 
-def _names(problem: Problem, definition: StudyDefinition) -> None:
+def _names(problem: TrainingProblem, definition: StudyDefinition) -> None:
     outputs, rows = problem.opened.outputs, problem.rows("train")
     for i, task in enumerate(definition.tasks):
         at = f"tasks.{i}"
@@ -100,7 +100,7 @@ def _names(problem: Problem, definition: StudyDefinition) -> None:
     for name in rows.sample_weight:
         if name not in known:
             text = f"sample_weight has the key {name!r}: expected an output or a target ({listed(known - {''})})"
-            raise Refused("bad_data", text, "load_data: sample_weight")
+            raise PreflightError("bad_data", text, "load_data: sample_weight")
 
 
 def _selector(at: str, side: Selector, definition: StudyDefinition, outputs: Mapping[str, Tensor], rows: DeviceRows) -> None:
@@ -123,22 +123,22 @@ def _known(at: str, what: str, name: str, names: Iterable[str]) -> None:
     if name not in known:
         meant = nearest(name, known)
         hint = f" (did you mean {meant!r}?)" if meant else ""
-        raise Refused("unknown_name", f"{name!r} is no {what}; there are {listed(known)}{hint}", at)
+        raise PreflightError("unknown_name", f"{name!r} is no {what}; there are {listed(known)}{hint}", at)
 
 
 def _column(at: str, column: int | None, tensor: Tensor) -> None:
     if column is None:
         return
     if len(tensor.shape) < 2:
-        raise Refused("bad_shape", f"column {column} of {shape_text(tensor)}: it has no axis of columns", at)
+        raise PreflightError("bad_shape", f"column {column} of {shape_text(tensor)}: it has no axis of columns", at)
     if column >= tensor.shape[-1]:
-        raise Refused("bad_shape", f"column {column} is beyond the last axis of {shape_text(tensor)}", at)
+        raise PreflightError("bad_shape", f"column {column} is beyond the last axis of {shape_text(tensor)}", at)
 
 
 # One batch
 
 
-def _first_batch(problem: Problem, seed: int, rows_left_out: int = 0) -> tuple[Batch, list[Tensor], tf.GradientTape]:
+def _first_batch(problem: TrainingProblem, seed: int, rows_left_out: int = 0) -> tuple[Batch, list[Tensor], tf.GradientTape]:
     """Return the first batch of training under `seed`, after a forward pass on a tape, with the weights it went through.
 
     rows_left_out: how many of the batch's last rows are not taken.
@@ -157,7 +157,7 @@ def _first_batch(problem: Problem, seed: int, rows_left_out: int = 0) -> tuple[B
     return batch, trainable, tape
 
 
-def _loss_shapes(at: str, task: Task, loss: Loss, problem: Problem, batch: Batch) -> None:
+def _loss_shapes(at: str, task: Task, loss: Loss, problem: TrainingProblem, batch: Batch) -> None:
     """Refuse a target that Keras would broadcast against the output, and class ids outside of the output's width."""
     entry = find_loss(loss.loss)
     if loss.loss in problem.opened.workload.losses or entry is None or entry.labels == "sequence":
@@ -173,13 +173,13 @@ def _loss_shapes(at: str, task: Task, loss: Loss, problem: Problem, batch: Batch
     if not (equal or (fewer and target.shape[1:] == prediction.shape[1:-1])):
         meant = "sparse_" + entry.name if has_class_ids(target, prediction) and find_loss("sparse_" + entry.name) else None
         hint = f" (did you mean {meant!r}, for class ids?)" if meant else ""
-        raise Refused("bad_shape", f"{loss.loss} wants target and output of equal shape; {told_shapes}{hint}", at)
+        raise PreflightError("bad_shape", f"{loss.loss} wants target and output of equal shape; {told_shapes}{hint}", at)
 
 
-def _class_ids(at: str, task: Task, loss: Loss, problem: Problem, target: Tensor, prediction: Tensor) -> None:
+def _class_ids(at: str, task: Task, loss: Loss, problem: TrainingProblem, target: Tensor, prediction: Tensor) -> None:
     if not has_class_ids(target, prediction):
         text = f"{loss.loss} wants class ids, one axis less than the output; the target is {shape_text(target)}"
-        raise Refused("bad_shape", f"{text}, the output {shape_text(prediction)}", at)
+        raise PreflightError("bad_shape", f"{text}, the output {shape_text(prediction)}", at)
     width, ignored = int(prediction.shape[-1]), loss.config.get("ignore_class")
     if loss.loss == "circle":  # rows of an embedding, not of class scores
         return
@@ -188,10 +188,10 @@ def _class_ids(at: str, task: Task, loss: Loss, problem: Problem, target: Tensor
         outside = (ids != ignored) & ((ids < 0) | (ids >= width))
         if outside.any():
             worst = ids[outside].ravel()[0]
-            raise Refused("bad_labels", f"{loss.loss}: {split} has the class id {worst}, the output has {width} classes", at)
+            raise PreflightError("bad_labels", f"{loss.loss}: {split} has the class id {worst}, the output has {width} classes", at)
 
 
-def _own_shape(term: TermFunction, batch: Batch, problem: Problem, seed: int) -> None:
+def _own_shape(term: TermFunction, batch: Batch, problem: TrainingProblem, seed: int) -> None:
     """Refuse values of the user's function whose first axis is not the rows, or with another that grows with them.
 
     [batch] against [batch, 1] broadcasts to [batch, batch], in silence.
@@ -205,13 +205,13 @@ def _own_shape(term: TermFunction, batch: Batch, problem: Problem, seed: int) ->
         return
     if value.shape[0] != rows:
         text = f"{term.path} should return a scalar or values [batch, ...], and returns {list(value.shape)} for {rows} rows"
-        raise Refused("bad_shape", text, term.at)
+        raise PreflightError("bad_shape", text, term.at)
     if rows in value.shape[1:] and rows > 1:
         with _named_errors(term.at, "term_failed", term.path):
             fewer = own_values(term.own(_first_batch(problem, seed, rows_left_out=1)[0]))
         if tuple(fewer.shape[1:]) != tuple(value.shape[1:]):
             text = f"{term.path} returns [batch, batch]: it compares [batch] with [batch, 1] somewhere, which broadcasts"
-            raise Refused("bad_shape", f"{text}; bring both to one shape", term.at)
+            raise PreflightError("bad_shape", f"{text}; bring both to one shape", term.at)
 
 
 def _term(term: TermFunction, batch: Batch, trainable: list[Tensor], tape: tf.GradientTape, used: bool) -> None:
@@ -222,33 +222,37 @@ def _term(term: TermFunction, batch: Batch, trainable: list[Tensor], tape: tf.Gr
     if not used:
         return
     if not np.isfinite(float(value)):
-        raise Refused("not_finite", f"{term.path} is {float(value)} on the first batch, before any training", term.at)
+        raise PreflightError("not_finite", f"{term.path} is {float(value)} on the first batch, before any training", term.at)
     if not gradients:
-        raise Refused("no_gradient", f"no gradient of {term.path} reaches the model's trainable weights", term.at)
+        raise PreflightError("no_gradient", f"no gradient of {term.path} reaches the model's trainable weights", term.at)
     if not all(bool(tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(part)))) for part in gradients):
-        raise Refused("not_finite", f"the gradient of {term.path} is not finite on the first batch, before any training", term.at)
+        raise PreflightError(
+            "not_finite", f"the gradient of {term.path} is not finite on the first batch, before any training", term.at
+        )
 
 
-def _metrics(problem: Problem, batch: Batch) -> None:
+def _metrics(problem: TrainingProblem, batch: Batch) -> None:
     for row_metric in problem.row_metrics:
         with _named_errors(row_metric.at, "metric_failed", row_metric.path):
             values = np.asarray(row_metric.measure(batch).values)
         if np.isnan(values).all():
             text = f"{row_metric.path} is not a number for any row of the first batch (a correlation within rows of width 1?)"
-            raise Refused("bad_metric", text, row_metric.at)
+            raise PreflightError("bad_metric", text, row_metric.at)
     for counted in problem.counted_metrics:
         with _named_errors(counted.at, "metric_failed", counted.path):
             result = np.asarray(counted.make(batch).result())
         if result.size != 1:
-            raise Refused("bad_metric", f"{counted.path} gives {result.size} numbers, and a metric is one number", counted.at)
+            raise PreflightError(
+                "bad_metric", f"{counted.path} gives {result.size} numbers, and a metric is one number", counted.at
+            )
 
 
 @contextmanager
 def _named_errors(at: str, code: str, name: str) -> Iterator[None]:
-    """Turn what is raised inside into Refused: the user's file and line, else the place in the definition."""
+    """Turn what is raised inside into PreflightError: the user's file and line, else the place in the definition."""
     try:
         yield
-    except Refused:
+    except PreflightError:
         raise
     except Exception as error:
-        raise Refused(code, f"{name}: {told(error)}", place_of(error) or at) from error
+        raise PreflightError(code, f"{name}: {told(error)}", place_of(error) or at) from error

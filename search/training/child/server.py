@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from search.definition.schema import StudyDefinition
-from search.errors import Refused
+from search.errors import PreflightError
 from search.training.child.describe import described_all
 from search.training.child.engine_choice import Choice, choose, simpler_choice
 from search.training.child.loading import opened
@@ -32,8 +32,8 @@ from search.training.child.protocol import (
 from search.training.engine.registry import made_engine
 from search.training.engine.stack import traces_made
 from search.training.interface import Ended, Engine, EpochReport
-from search.training.problem.problem import Problem
-from search.training.problem.workload import OpenedWorkload
+from search.training.problem.problem import TrainingProblem
+from search.training.problem.workload import LoadedWorkload
 from search.workloads.blame import place_of, told
 from storage.records import Reason, TrialState
 
@@ -45,7 +45,7 @@ WARM_WORKLOADS = 2
 T = TypeVar("T")
 
 
-class Exit(Exception):
+class ExitRequested(Exception):
     """The parent asked this process to end, or is gone."""
 
 
@@ -57,7 +57,7 @@ def serve(channel: Channel) -> int:
     try:
         while True:
             child.obey(channel.receive())
-    except (Exit, PeerGone):
+    except (ExitRequested, PeerGone):
         return 0
 
 
@@ -83,8 +83,8 @@ class TrainingChild:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._opened: Warm[OpenedWorkload] = Warm(WARM_WORKLOADS)
-        self._problems: Warm[Problem] = Warm(WARM_PROBLEMS)
+        self._opened: Warm[LoadedWorkload] = Warm(WARM_WORKLOADS)
+        self._problems: Warm[TrainingProblem] = Warm(WARM_PROBLEMS)
         self._engines: Warm[Engine] = Warm(WARM_PROBLEMS)
 
     def obey(self, order: Message) -> None:
@@ -97,7 +97,7 @@ class TrainingChild:
             case "train":
                 self._train(order)
             case "exit":
-                raise Exit
+                raise ExitRequested
 
     def _prepare(self, order: Message) -> None:
         """Check a study with its model at hand, and trace it."""
@@ -111,7 +111,7 @@ class TrainingChild:
                 engine = self._engine(definition, choice.engine, choice.cohort_size)
                 initial = engine.initial_values(definition.search.seed, Report(self._channel, []))
             log.info("%s in cohorts of %d: %s", choice.engine, choice.cohort_size, choice.why)
-        except (Exit, PeerGone):
+        except (ExitRequested, PeerGone):
             raise
         except Exception as error:
             self._channel.send({"is": "refused", "reason": reason_message(reason_of(error))})
@@ -125,7 +125,7 @@ class TrainingChild:
             try:
                 self._engine(definition, choice.engine, choice.cohort_size).trace()
                 return choice
-            except (Refused, Exit, PeerGone):
+            except (PreflightError, ExitRequested, PeerGone):
                 raise
             except Exception as error:
                 simpler = simpler_choice(choice, told(error))
@@ -145,7 +145,7 @@ class TrainingChild:
             with self._problem(definition).opened.settings.active():
                 engine = self._engine(definition, order["engine"], int(order["cohort_size"]))
                 engine.train(settings, definition.training, report)
-        except (Exit, PeerGone):
+        except (ExitRequested, PeerGone):
             raise
         except Exception as error:
             reason = reason_of(error)
@@ -153,19 +153,19 @@ class TrainingChild:
                 report.ended(Ended(number, TrialState.FAILED, report.epochs(number), reason))
         self._channel.send({"is": "trained", "seconds": time.perf_counter() - began, "traces": traces_made()})
 
-    def _problem(self, definition: StudyDefinition) -> Problem:
+    def _problem(self, definition: StudyDefinition) -> TrainingProblem:
         return self._problems.get(problem_key(definition), lambda: self._made_problem(definition))
 
-    def _made_problem(self, definition: StudyDefinition) -> Problem:
+    def _made_problem(self, definition: StudyDefinition) -> TrainingProblem:
         opened = self._open(definition.workload.name, definition.workload.options)
         with opened.settings.active():
-            return Problem(definition, opened)
+            return TrainingProblem(definition, opened)
 
     def _engine(self, definition: StudyDefinition, name: str, cohort_size: int) -> Engine:
         key = f"{name} {cohort_size} {problem_key(definition)}"
         return self._engines.get(key, lambda: made_engine(name, self._problem(definition), cohort_size))
 
-    def _open(self, name: str, options: Mapping[str, Any]) -> OpenedWorkload:
+    def _open(self, name: str, options: Mapping[str, Any]) -> LoadedWorkload:
         key = json.dumps([name, options], sort_keys=True)
         return self._opened.get(key, lambda: opened(name, options))
 
@@ -181,7 +181,7 @@ def problem_key(definition: StudyDefinition) -> str:
 
 def reason_of(error: Exception) -> Reason:
     """Return why a study or a setting failed, with the user's file and line where its code raised."""
-    if isinstance(error, Refused):
+    if isinstance(error, PreflightError):
         return error.reason
     at = place_of(error)
     log.error("training failed", exc_info=error)
@@ -238,7 +238,7 @@ class Report:
 
     def _hear(self, order: Message) -> None:
         if order["do"] == "exit":
-            raise Exit
+            raise ExitRequested
         if order["do"] == "cancel":
             self._cancelled |= set(self._running if order["numbers"] is None else order["numbers"])
         if order["do"] == "go_on" and order["epoch"] == self._waits_at:

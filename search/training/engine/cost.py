@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import ops as tf_ops
 
-from search.training.problem.problem import Problem
+from search.training.problem.problem import TrainingProblem
 from search.training.problem.step import training_batch
 
 COUNTED = ("MatMul", "BatchMatMulV2", "Conv2D", "Conv3D", "DepthwiseConv2dNative", "Einsum")
@@ -46,17 +46,17 @@ SLOTS = 3
 """Copies of the trained variables beside themselves: the gradient, and the two slots of Adam."""
 
 
-_known: WeakKeyDictionary[Problem, Cost] = WeakKeyDictionary()
+_known: WeakKeyDictionary[TrainingProblem, Cost] = WeakKeyDictionary()
 
 
-def cost_of(problem: Problem) -> Cost:
+def cost_of(problem: TrainingProblem) -> Cost:
     """Trace one training batch, once a problem, and add up what its graph says."""
     if problem not in _known:
         _known[problem] = _traced(problem)
     return _known[problem]
 
 
-def _traced(problem: Problem) -> Cost:
+def _traced(problem: TrainingProblem) -> Cost:
     network = problem.opened.example
     rows = problem.example_rows(problem.batch_size)
     trained = [tf.TensorSpec(variable.shape, variable.dtype) for variable in network.trainable]

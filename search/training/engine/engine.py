@@ -17,10 +17,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from search.definition.schema import Training
-from search.errors import Refused
+from search.errors import PreflightError
 from search.training.engine.cost import cost_of
 from search.training.engine.group import Group, Start, Values, groups, of_first
-from search.training.engine.pace import Pace
+from search.training.engine.pace import StepBudget
 from search.training.engine.shared_layer import shared_places
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import form_of
@@ -28,10 +28,10 @@ from search.training.engine.strategies import Strategy
 from search.training.interface import Ended, EpochReport, Observer, Setting, is_report_epoch
 from search.training.problem.batch import Tensor
 from search.training.problem.measurable import undefined
-from search.training.problem.problem import Problem
+from search.training.problem.problem import TrainingProblem
 from search.training.problem.seeding import epoch_order
 from search.training.problem.setting_inputs import equal_knobs
-from search.training.weighting.schedule import InForce
+from search.training.weighting.schedule import WeightSchedule
 from storage.records import UNDEFINED, Reason, TrialState
 
 log = logging.getLogger("steelyard.training")
@@ -46,7 +46,7 @@ MAX_SEEDS = 32
 class CohortEngine:
     """Trains settings of one problem by one strategy, at most `size` at a time; later cohorts find its stacks traced."""
 
-    def __init__(self, problem: Problem, strategy: Strategy, size: int) -> None:
+    def __init__(self, problem: TrainingProblem, strategy: Strategy, size: int) -> None:
         self.name = strategy.name
         self._problem, self._strategy = problem, strategy
         self._size = size if strategy.stacks else 1
@@ -54,7 +54,7 @@ class CohortEngine:
         self._form = form_of(problem, self._network)
         self._seconds_a_place = strategy.cost_of_a_place * cost_of(problem).seconds_a_step
         self._stacks: dict[int, Stack] = {}
-        self._paces: dict[tuple[str, int], Pace] = {}
+        self._paces: dict[tuple[str, int], StepBudget] = {}
         self._starts: dict[int, Start] = {}
         self._lost: dict[str, Mapping[str, str]] = {}
         self._steps_done = 0
@@ -133,7 +133,9 @@ class CohortEngine:
         return self._stacks[size]
 
     def _group(self, settings: Sequence[Setting], size: int, epochs: int) -> Group:
-        return Group(settings, self._stack(size), InForce(settings, self._problem.paths, epochs, self._problem.steps("train")))
+        return Group(
+            settings, self._stack(size), WeightSchedule(settings, self._problem.paths, epochs, self._problem.steps("train"))
+        )
 
     def _train_group(self, group: Group, training: Training, observer: Observer) -> None:
         self._end_unbalanceable(group, observer)
@@ -292,7 +294,7 @@ class CohortEngine:
 
         Ends early when no setting of the group goes on.
         """
-        pace, first = self._paces.setdefault((kind, group.stack.size), Pace()), 0
+        pace, first = self._paces.setdefault((kind, group.stack.size), StepBudget()), 0
         while first < steps:
             self._end_cancelled(group, observer)
             if not group.places:
@@ -332,7 +334,7 @@ class CohortEngine:
             return
         try:
             shared_places(self._problem, self._network)
-        except Refused as refused:
+        except PreflightError as refused:
             for setting, _ in group.running():
                 _end(group, setting, TrialState.FAILED, refused.reason, observer)
 

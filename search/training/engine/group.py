@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from search.training.engine.stack import Arrays, Stack
 from search.training.interface import Setting
-from search.training.problem.problem import Problem
-from search.training.problem.setting_inputs import Knobs
+from search.training.problem.problem import TrainingProblem
+from search.training.problem.setting_inputs import SettingInputs
 from search.training.weighting.rules import Rules
-from search.training.weighting.schedule import GRADNORM, InForce
+from search.training.weighting.schedule import GRADNORM, WeightSchedule
 
 Values = dict[str, NDArray[np.float64]]
 """Numbers by path, each [K]."""
@@ -36,7 +36,7 @@ class Group:
 
     settings: Sequence[Setting]
     stack: Stack
-    in_force: InForce
+    in_force: WeightSchedule
     places: dict[int, int] = field(init=False)
     done: int = 0
 
@@ -59,13 +59,13 @@ class Group:
     def drop(self, setting: Setting) -> None:
         self.places.pop(self.settings.index(setting))
 
-    def knobs(self, problem: Problem) -> Knobs:
+    def knobs(self, problem: TrainingProblem) -> SettingInputs:
         """Return the settings' knobs, each [K, ...]; free places repeat the last setting."""
         rows = self.rows()
         usual = problem.usual
         arguments = [[self.settings[row].arguments.get(path, value) for path, value in usual.items()] for row in rows]
         given = (self.in_force.given[rows], np.reshape(arguments, (len(rows), len(usual))))
-        return Knobs(*(tf.constant(each, keras.config.floatx()) for each in given))
+        return SettingInputs(*(tf.constant(each, keras.config.floatx()) for each in given))
 
     def rows(self) -> list[int]:
         """Return which of the settings is at each place of the stack; free places repeat the last."""

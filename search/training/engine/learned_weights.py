@@ -13,8 +13,8 @@ from search.training.engine.stacked_variable import Stacked
 from search.training.engine.strategies import Strategy
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.optimizers import rule_optimizer
-from search.training.problem.per_setting_optimizer import give
-from search.training.problem.problem import Problem
+from search.training.problem.per_setting_optimizer import set_hyperparameters
+from search.training.problem.problem import TrainingProblem
 from search.training.weighting.rules import Rules
 
 
@@ -25,7 +25,7 @@ class Learned:
     and a norm over all its gradients must not change with what a rule learns.
     """
 
-    def __init__(self, problem: Problem, strategy: Strategy, size: int) -> None:
+    def __init__(self, problem: TrainingProblem, strategy: Strategy, size: int) -> None:
         self._shape = (size, len(problem.terms))
         own = keras.Variable(np.zeros(len(problem.terms)), dtype=keras.config.floatx(), name="learned")
         self._stacked = Stacked(own, strategy, size)
@@ -48,7 +48,7 @@ class Learned:
 
     def step(self, rules: Rules, given: Tensor, terms: Tensor, norms: Tensor | None, numbers: Tensors) -> None:
         """Learn from a step in which the terms were `terms`, in the graph; `numbers` are the optimizer's that are searched."""
-        give(self._optimizer, numbers)
+        set_hyperparameters(self._optimizer, numbers)
         gradient = tf.reshape(rules.gradient(given, self.value(), terms, norms), tuple(self._stacked.variable.shape))
         self._optimizer.apply([gradient], [self._stacked.variable])
         self._stacked.update(rules.kept(given, self.value()))

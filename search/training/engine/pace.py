@@ -6,7 +6,7 @@ SECONDS_A_CALL = 2.0
 GROWTH = 8
 
 
-class Pace:
+class StepBudget:
     """Learns the time of a step from the calls made. The first call, which traces, does one step and teaches nothing."""
 
     def __init__(self, seconds_a_call: float = SECONDS_A_CALL) -> None:

@@ -8,32 +8,33 @@ from weakref import WeakKeyDictionary
 
 import tensorflow as tf
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.training.problem.batch import Tensor
 from search.training.problem.keras_private import layers_of, trainables_of
 from search.training.problem.network import Network
-from search.training.problem.problem import Problem
+from search.training.problem.problem import TrainingProblem
 from search.training.problem.step import training_batch
 
-_known: WeakKeyDictionary[Problem, tuple[int, ...]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[TrainingProblem, tuple[int, ...]] = WeakKeyDictionary()
 
 
-def shared_places(problem: Problem, network: Network) -> tuple[int, ...]:
+def shared_places(problem: TrainingProblem, network: Network) -> tuple[int, ...]:
     """Return the places, among the network's trainable variables, of those of the last layer that every loss's gradient reaches.
 
     Last in the model's own order of layers: from inputs to outputs in a functional model, the order in which a subclassed one
-    names them. Penalties are not asked: they belong to no task. Found once a problem. Raises Refused where the losses share none.
+    names them. Penalties are not asked: they belong to no task. Found once a problem.
+    Raises PreflightError where the losses share none.
     """
     if problem not in _known:
         _known[problem] = _found(problem, network)
     return _known[problem]
 
 
-def _found(problem: Problem, network: Network) -> tuple[int, ...]:
+def _found(problem: TrainingProblem, network: Network) -> tuple[int, ...]:
     reached = _reached_by_all(problem, network)
     if not reached:
         text = "gradnorm balances the gradients of a layer that all losses share, and this model has none that is trained"
-        raise Refused("no_shared_layer", text, "search.baselines")
+        raise PreflightError("no_shared_layer", text, "search.baselines")
     last = network.trainable[max(reached)]
     for layer in layers_of(network.model):
         own = {id(variable) for variable in trainables_of(layer)}
@@ -42,7 +43,7 @@ def _found(problem: Problem, network: Network) -> tuple[int, ...]:
     return (max(reached),)  # a variable of no layer
 
 
-def _reached_by_all(problem: Problem, network: Network) -> list[int]:
+def _reached_by_all(problem: TrainingProblem, network: Network) -> list[int]:
     """Return the places of the trainable variables that the gradient of every loss reaches, found on a few rows."""
     values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
     trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from search.training.engine.learned_weights import Learned
 from search.training.engine.shared_layer import gradient_norms, shared_places
-from search.training.engine.stacked_variable import Form, Stacked, gradient_parts
+from search.training.engine.stacked_variable import GradientLayout, Stacked, gradient_parts
 from search.training.engine.strategies import Strategy
 from search.training.problem.batch import Batch, Tensor, Tensors
 from search.training.problem.keras_private import put_mask
 from search.training.problem.network import Network, Passed
 from search.training.problem.optimizers import stacked_optimizer
-from search.training.problem.per_setting_optimizer import give
-from search.training.problem.problem import Problem
-from search.training.problem.setting_inputs import Knobs
+from search.training.problem.per_setting_optimizer import set_hyperparameters
+from search.training.problem.problem import TrainingProblem
+from search.training.problem.setting_inputs import SettingInputs
 from search.training.problem.step import Step, measured_batch, weighted_step
 from search.training.problem.workload import DeviceRows
 from search.training.weighting.rules import Balancing, Rules
@@ -67,7 +67,7 @@ class Stack:
     The network gives the graph its form and holds what is frozen; its own trainable variables are not used.
     """
 
-    def __init__(self, problem: Problem, network: Network, form: Form, strategy: Strategy, size: int) -> None:
+    def __init__(self, problem: TrainingProblem, network: Network, form: GradientLayout, strategy: Strategy, size: int) -> None:
         self._problem, self._network, self._form, self._strategy = problem, network, form, strategy
         self.size = size
         self.trainable = [
@@ -145,7 +145,7 @@ class Stack:
 
     def _train(
         self,
-        knobs: Knobs,
+        knobs: SettingInputs,
         order: Tensor,
         extra: Tensors,
         first: Tensor,
@@ -169,7 +169,7 @@ class Stack:
         _, sums = tf.while_loop(lambda step, _: step < stop, body, (first, sums))
         return sums, tf.reduce_all(tf.stack([stacked.finite() for stacked in self.trainable]), axis=0)
 
-    def _moving_step(self, rows: DeviceRows, knobs: Knobs, rules: Rules, step: Tensor) -> Differentiated:
+    def _moving_step(self, rows: DeviceRows, knobs: SettingInputs, rules: Rules, step: Tensor) -> Differentiated:
         """Do step `step` of the epoch under the weights that the rules say, and let them learn from it.
 
         A rule learns nothing of a term that nothing in the batch counts for.
@@ -182,7 +182,7 @@ class Stack:
         learned.step(rules, measured, done.terms, done.norms, self._optimizer_numbers(knobs))
         return done
 
-    def _train_step(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int] = ()) -> Differentiated:
+    def _train_step(self, rows: DeviceRows, knobs: SettingInputs, shared: Sequence[int] = ()) -> Differentiated:
         """Do one step of all settings: forward, gradients, the optimizer.
 
         Returns what was differentiated; it has the norms of the terms' gradients by the variables at `shared`, if any.
@@ -191,21 +191,23 @@ class Stack:
         done = differentiate(rows, self._mapped(knobs), shared)
         for place, value in zip(self._form.assigned, done.assigned, strict=True):
             self.trainable[place].update(value)
-        give(self.optimizer, self._optimizer_numbers(knobs))
+        set_hyperparameters(self.optimizer, self._optimizer_numbers(knobs))
         self.optimizer.apply(self._clip(done.gradients), self._variables)
         self._constrain()
         for stacked, value in zip(self.state, done.state, strict=True):
             stacked.update(value)
         return done
 
-    def _optimizer_numbers(self, knobs: Knobs) -> Tensors:
+    def _optimizer_numbers(self, knobs: SettingInputs) -> Tensors:
         """Return the optimizer's searched numbers by argument, one a setting: [K]; empty where none is searched."""
         return self._problem.optimizer_arguments(self._mapped(knobs).arguments)
 
-    def _gradients_of_sum(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
+    def _gradients_of_sum(self, rows: DeviceRows, knobs: SettingInputs, shared: Sequence[int]) -> Differentiated:
         """Return the gradients of the sum of all totals, which are each setting's own."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, Tensor, Tensor, list[Tensor], list[Tensor]]:
+        def one(
+            values: tuple[list[Tensor], list[Tensor], SettingInputs],
+        ) -> tuple[Tensor, Tensor, Tensor, list[Tensor], list[Tensor]]:
             step = self._step(rows, *values)
             return step.total, step.terms, step.sums, self._form.split(step.state), self._assigned(step)
 
@@ -221,10 +223,10 @@ class Stack:
             gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
         return Differentiated(gradients, terms, sums, after, assigned, norms)
 
-    def _gradients_apart(self, rows: DeviceRows, knobs: Knobs, shared: Sequence[int]) -> Differentiated:
+    def _gradients_apart(self, rows: DeviceRows, knobs: SettingInputs, shared: Sequence[int]) -> Differentiated:
         """Return each setting's gradients, taken one by one so that those by rows stay rows; else as `_gradients_of_sum`."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Any, ...]:
+        def one(values: tuple[list[Tensor], list[Tensor], SettingInputs]) -> tuple[Any, ...]:
             with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
                 tape.watch(values[0])
                 step = self._step(rows, *values)
@@ -238,13 +240,13 @@ class Stack:
         gradients = [stacked.gradient(parts.get(str(i))) for i, stacked in enumerate(self.trainable)]
         return Differentiated(gradients, terms, sums, after, assigned, norms[0] if norms else None)
 
-    def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], knobs: Knobs) -> Step:
+    def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], knobs: SettingInputs) -> Step:
         return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), knobs)
 
     def _assigned(self, step: Step) -> list[Tensor]:
         return [step.trainable[place] for place in self._form.assigned]
 
-    def _mapped(self, knobs: Knobs) -> Knobs:
+    def _mapped(self, knobs: SettingInputs) -> SettingInputs:
         """Return the knobs as the strategy maps them."""
         return knobs if self._strategy.stacks else knobs.of(0)
 
@@ -263,7 +265,14 @@ class Stack:
     # Measuring, in the graph
 
     def _measure(
-        self, knobs: Knobs, rows: tuple[Tensors, ...], order: Tensor, extra: Tensors, first: Tensor, stop: Tensor, sums: Tensor
+        self,
+        knobs: SettingInputs,
+        rows: tuple[Tensors, ...],
+        order: Tensor,
+        extra: Tensors,
+        first: Tensor,
+        stop: Tensor,
+        sums: Tensor,
     ) -> Tensor:
         """Measure batches `first` to `stop`.
 
@@ -277,11 +286,11 @@ class Stack:
 
         return tf.while_loop(lambda step, _: step < stop, body, (first, sums))[1]
 
-    def _measured(self, rows: DeviceRows, knobs: Knobs) -> Tensor:
+    def _measured(self, rows: DeviceRows, knobs: SettingInputs) -> Tensor:
         """Measure one batch of all settings: terms and the workload's own metrics in the map, all other metrics on its outputs."""
         own = [metric for metric in self._problem.row_metrics if not metric.of_rows]
 
-        def one(values: tuple[list[Tensor], list[Tensor], Knobs]) -> tuple[Tensor, list[Tensor], Tensors, Tensors]:
+        def one(values: tuple[list[Tensor], list[Tensor], SettingInputs]) -> tuple[Tensor, list[Tensor], Tensors, Tensors]:
             batch, terms = measured_batch(
                 self._problem, self._network, rows, values[0], self._merged(values[1]), values[2].arguments
             )
@@ -323,7 +332,7 @@ class Stack:
         order, step = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         sums = tf.TensorSpec((self.size, self.measured_width, 2), tf.float64)
         widths = len(self._problem.terms), len(self._problem.arguments)
-        knobs = Knobs(*(tf.TensorSpec((self.size, width), keras.config.floatx()) for width in widths))
+        knobs = SettingInputs(*(tf.TensorSpec((self.size, width), keras.config.floatx()) for width in widths))
         return knobs, rows, order, dict.fromkeys(self._problem.extra_sizes, order), step, step, sums
 
     @property

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from search.training.engine.strategies import Strategy
 from search.training.problem.batch import Tensor
 from search.training.problem.network import Network
-from search.training.problem.problem import Problem
-from search.training.problem.setting_inputs import Knobs, equal_knobs
+from search.training.problem.problem import TrainingProblem
+from search.training.problem.setting_inputs import SettingInputs, equal_knobs
 from search.training.problem.step import weighted_step
 
 
-class Form(NamedTuple):
+class GradientLayout(NamedTuple):
     """What a training step does to a network's variables, by their places.
 
     `changing`: the state that it changes (statistics, random seeds); all other state is frozen. `assigned`: the trainable variables
@@ -45,7 +45,7 @@ class Form(NamedTuple):
         return merged
 
 
-def form_of(problem: Problem, network: Network) -> Form:
+def form_of(problem: TrainingProblem, network: Network) -> GradientLayout:
     """Find out by doing one step's forward and backward pass on a few rows."""
     values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
     trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
@@ -56,14 +56,14 @@ def form_of(problem: Problem, network: Network) -> Form:
     gradients = tape.gradient(step.total, trainable)
     changing, assigned = _changed(state, step.state), _changed(trainable, step.trainable)
     by_rows = frozenset(place for place, gradient in enumerate(gradients) if isinstance(gradient, tf.IndexedSlices))
-    return Form(changing, assigned, by_rows, bool(by_rows) or _has_own_gradients(problem, network, values, knobs))
+    return GradientLayout(changing, assigned, by_rows, bool(by_rows) or _has_own_gradients(problem, network, values, knobs))
 
 
 def _changed(before: Sequence[Tensor], after: Sequence[Tensor]) -> tuple[int, ...]:
     return tuple(place for place, pair in enumerate(zip(before, after, strict=True)) if pair[0] is not pair[1])
 
 
-def _has_own_gradients(problem: Problem, network: Network, values: Sequence[Tensor], knobs: Knobs) -> bool:
+def _has_own_gradients(problem: TrainingProblem, network: Network, values: Sequence[Tensor], knobs: SettingInputs) -> bool:
     """Tell whether an operation of the training step's graph has another gradient than its kind's."""
 
     def total(values: Sequence[Tensor]) -> Tensor:

@@ -19,7 +19,7 @@ from tensorflow.python.eager import context as tf_context
 from tensorflow.python.framework import config as tf_config
 from tensorflow.python.framework import ops as tf_ops
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.training.problem import imports, keras_private
 
 Snapshot = Mapping[str, Any]
@@ -167,7 +167,7 @@ class KerasSettings:
         for name, usual in UNSUPPORTED.items():
             if now[name] != usual:
                 text = f"{what} calls {name}(), which changes how `fit` trains, and is not supported here: leave the call out"
-                raise Refused("unsupported_workload", text, at)
+                raise PreflightError("unsupported_workload", text, at)
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from search.definition.schema import Task
 from search.training.problem.labels import has_class_ids
-from search.training.problem.metrics import Counted, RowMean
-from search.training.problem.problem import Problem
+from search.training.problem.metrics import CountingMetric, RowMean
+from search.training.problem.problem import TrainingProblem
 from search.training.problem.terms import TermFunction
 from search.workloads.data import EVERY_OUTPUT, Rows
 
@@ -26,18 +26,18 @@ ONE_CLASS = "its labels are of one class"
 NO_POSITIVE = "no label is positive"
 
 
-def undefined(problem: Problem, split: str) -> dict[str, str]:
+def undefined(problem: TrainingProblem, split: str) -> dict[str, str]:
     """Return the paths that a split cannot measure, each with the reason."""
     rows = problem.opened.loaded.splits[split]
     found = {}
-    every: Sequence[TermFunction | RowMean | Counted] = (*problem.terms, *problem.row_metrics, *problem.counted_metrics)
+    every: Sequence[TermFunction | RowMean | CountingMetric] = (*problem.terms, *problem.row_metrics, *problem.counted_metrics)
     for measured in every:
         if measured.task is None:
             continue
         weights = row_weights(rows, measured.task, measured.target)
         if weights is not None and not weights.any():
             found[measured.path] = UNLABELLED
-        elif isinstance(measured, Counted) and (reason := _without(measured, rows, weights, problem)):
+        elif isinstance(measured, CountingMetric) and (reason := _without(measured, rows, weights, problem)):
             found[measured.path] = reason
     return found
 
@@ -50,7 +50,7 @@ def row_weights(rows: Rows, task: Task, target: str | None = None) -> Array | No
     return None
 
 
-def _without(metric: Counted, rows: Rows, weights: Array | None, problem: Problem) -> str | None:
+def _without(metric: CountingMetric, rows: Rows, weights: Array | None, problem: TrainingProblem) -> str | None:
     """Return why the labels cannot tell a metric of Keras that counts; None where they can."""
     rule = RULES.get(metric.entry.name) if metric.entry is not None else None
     if rule is None or metric.task is None or metric.task.used_target not in rows.targets:

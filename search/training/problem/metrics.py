@@ -1,7 +1,7 @@
 """The metrics of a study: each as one value a row where it is a mean over rows, else as a Keras metric with its counts.
 
-`RowMean` serves most of them, and K stacked settings at once (their rows stand one after another, [K * batch]); `Counted` serves
-what only counts over all rows can tell (areas, F-scores, overlaps, R2). Keras's functions do the arithmetic in both.
+`RowMean` serves most of them, and K stacked settings at once (their rows stand one after another, [K * batch]). `CountingMetric`
+serves what needs counts over all rows (areas, F-scores, overlaps, R2). Keras's functions do the arithmetic in both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from keras import ops
 
 from search.catalog import MetricEntry, keras_arguments, resolve_metric, unresolved
 from search.definition.schema import Metric, Task
-from search.errors import Refused
+from search.errors import PreflightError
 from search.training.problem import labels
 from search.training.problem.batch import Batch, Tensor
 from search.training.problem.keras_private import function_of, mask_of
@@ -24,7 +24,7 @@ from search.training.problem.own_forms import own_keras_metric
 from search.training.problem.reduction import RowValues, both, spread, weighted_rows
 from search.training.problem.terms import TermFunction, own_values
 from search.training.problem.views import TaskView
-from search.workloads.base import Bound
+from search.workloads.base import ResolvedWorkload
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class RowMean:
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountingMetric:
     """A metric that Keras keeps counts for: `make` gives the metric object, `arguments` what its `update_state` takes.
 
     `entry` and `config`: of one of Keras's, what it is and its arguments.
@@ -62,11 +62,13 @@ class Counted:
     target: None = None
 
 
-MetricFunction = RowMean | Counted
+MetricFunction = RowMean | CountingMetric
 
 
-def metric_functions(tasks: Sequence[Task], workload: Bound, terms: Sequence[TermFunction]) -> tuple[MetricFunction, ...]:
-    """Return the functions of all declared metrics, then of the penalties' violations. Raises Refused for unknown names."""
+def metric_functions(
+    tasks: Sequence[Task], workload: ResolvedWorkload, terms: Sequence[TermFunction]
+) -> tuple[MetricFunction, ...]:
+    """Return the functions of all declared metrics, then of the penalties' violations. Raises PreflightError for unknown names."""
     declared = [
         _metric(f"tasks.{i}.metrics.{j}", task, metric, workload)
         for i, task in enumerate(tasks)
@@ -80,18 +82,18 @@ def metric_functions(tasks: Sequence[Task], workload: Bound, terms: Sequence[Ter
     return (*declared, *violations)
 
 
-def _metric(at: str, task: Task, metric: Metric, workload: Bound) -> MetricFunction:
+def _metric(at: str, task: Task, metric: Metric, workload: ResolvedWorkload) -> MetricFunction:
     path, view = f"{task.name}.{metric.name}", TaskView(task)
     if metric.metric in workload.metrics:
         return _own_metric(path, at, view, metric, workload.metrics[metric.metric])
     found = resolve_metric(metric.metric, [loss.loss for loss in task.losses], metric.config)
     if found is None:
-        raise Refused("unknown_metric", str(unresolved(metric.metric, f"{at}.metric")), f"{at}.metric")
+        raise PreflightError("unknown_metric", str(unresolved(metric.metric, f"{at}.metric")), f"{at}.metric")
     entry, config = found
     function = _row_function(entry, config)
     if function is None:
         counted = partial(_counted_arguments, path, view, entry)
-        return Counted(path, at, partial(_counter, path, entry, config, view), counted, task, entry, config)
+        return CountingMetric(path, at, partial(_counter, path, entry, config, view), counted, task, entry, config)
     rows = partial(_row_values, path, function, partial(_arguments, path, view, entry))
     return RowMean(path, at, rows, root=entry.name == "root_mean_squared_error", task=task)
 
@@ -106,7 +108,7 @@ def _own_metric(path: str, at: str, view: TaskView, metric: Metric, given: Any) 
     if isinstance(example, keras.metrics.MeanMetricWrapper):
         rows = partial(_row_values, path, function_of(example), partial(_plain_arguments, view))
         return RowMean(path, at, rows, of_rows=False, task=view.task)
-    return Counted(path, at, lambda batch: make(), partial(_plain_counted_arguments, view), view.task)
+    return CountingMetric(path, at, lambda batch: make(), partial(_plain_counted_arguments, view), view.task)
 
 
 def _plain_arguments(view: TaskView, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.training.problem.batch import Tensor, Tensors, as_columns, gate
 from search.training.problem.keras_private import drawing_from, takes_training
 from search.training.problem.keras_settings import kept
@@ -94,7 +94,7 @@ class _Values(keras.StatelessScope):  # type: ignore[misc]
 def named_outputs(model: Any, outputs: Any) -> dict[str, Tensor]:
     """Return a model's outputs by name: the keys of its dict, else the names of a functional model's outputs.
 
-    Raises Refused where they have no names, or are nested, sparse or ragged.
+    Raises PreflightError where they have no names, or are nested, sparse or ragged.
     """
     if isinstance(outputs, Mapping):
         found = dict(outputs)
@@ -102,11 +102,11 @@ def named_outputs(model: Any, outputs: Any) -> dict[str, Tensor]:
         flat = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
         names = getattr(model, "output_names", None) or []
         if len(names) != len(flat):
-            raise Refused("bad_model", "the model should return a dict of outputs by name", "build_model")
+            raise PreflightError("bad_model", "the model should return a dict of outputs by name", "build_model")
         found = dict(zip(names, flat, strict=True))
     for name, output in found.items():
         if isinstance(output, tf.SparseTensor | tf.RaggedTensor) or not hasattr(output, "shape"):
             kind = "a dict" if isinstance(output, Mapping) else f"a {type(output).__name__}"
             hint = ": outputs are one level of names, so flatten it" if isinstance(output, Mapping | list | tuple) else ""
-            raise Refused("bad_model", f"output {name!r} should be one dense tensor, got {kind}{hint}", "build_model")
+            raise PreflightError("bad_model", f"output {name!r} should be one dense tensor, got {kind}{hint}", "build_model")
     return found

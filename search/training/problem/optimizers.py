@@ -11,7 +11,7 @@ import tensorflow as tf
 from search.catalog import find_optimizer, keras_arguments
 from search.definition.schema import Optimizer
 from search.definition.searched_arguments import fixed, searched_in
-from search.errors import Refused
+from search.errors import PreflightError
 from search.training.problem.per_setting_optimizer import per_setting
 from search.workloads.blame import told
 
@@ -26,20 +26,20 @@ Clip = Callable[[Sequence[Any]], Sequence[Any]]
 def made_optimizer(choice: Optimizer) -> keras.optimizers.Optimizer:
     """Return a new optimizer; where something of it is searched, one that is given it before each step (`per_setting`).
 
-    Raises Refused for an unknown name, and for what the engine would not train as `fit` does.
+    Raises PreflightError for an unknown name, and for what the engine would not train as `fit` does.
     """
     entry = find_optimizer(choice.name)
     if entry is None:
-        raise Refused("unknown_optimizer", f"{choice.name!r} is no optimizer of keras.optimizers", f"{AT}.name")
+        raise PreflightError("unknown_optimizer", f"{choice.name!r} is no optimizer of keras.optimizers", f"{AT}.name")
     if choice.config.get("use_ema"):
         # Keras swaps the averaged weights in when `fit` ends, so what is validated in between are other weights than the result's.
-        raise Refused("unsupported_optimizer", "use_ema is not yet supported", f"{AT}.config.use_ema")
+        raise PreflightError("unsupported_optimizer", "use_ema is not yet supported", f"{AT}.config.use_ema")
     kind = getattr(keras.optimizers, entry.keras_class or "")
     kind = per_setting(kind) if searched_in(choice.config) else kind
     try:
         return kind(**keras_arguments(entry, fixed(choice.config)))
     except (TypeError, ValueError) as error:
-        raise Refused("bad_optimizer", f"{choice.name}: {told(error)}", f"{AT}.config") from None
+        raise PreflightError("bad_optimizer", f"{choice.name}: {told(error)}", f"{AT}.config") from None
 
 
 def stacked_optimizer(choice: Optimizer, *, stacks: bool) -> tuple[Clip, keras.optimizers.Optimizer]:

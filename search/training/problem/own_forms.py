@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.names import listed
 from search.training.problem.keras_private import wrapped_loss
 
@@ -33,7 +33,7 @@ def own_keras_loss(name: str, at: str, given: Any, config: Mapping[str, Any], se
     """Return the loss that a workload gives in Keras's form, None for an f(batch).
 
     config: the fixed arguments of a function or a class. searched: names of those that each setting has its own of.
-    Raises Refused for any other form, and for a reduction that depends on the number of rows.
+    Raises PreflightError for any other form, and for a reduction that depends on the number of rows.
     """
     if inspect.isclass(given) and issubclass(given, keras.losses.Loss):
         _no_config("loss", name, at, searched)
@@ -42,7 +42,7 @@ def own_keras_loss(name: str, at: str, given: Any, config: Mapping[str, Any], se
         _no_config("loss", name, at, [*config, *searched])
         if given.reduction not in BY_VALUE:
             text = f"the workload's loss {name!r} has reduction {given.reduction!r}: a mean is wanted, so leave the default"
-            raise Refused("bad_workload", text, f"{at}.loss")
+            raise PreflightError("bad_workload", text, f"{at}.loss")
         return given
     return None if takes_batch("loss", name, given, [*config, *searched]) else wrapped_loss(given, config)
 
@@ -50,7 +50,8 @@ def own_keras_loss(name: str, at: str, given: Any, config: Mapping[str, Any], se
 def own_keras_metric(name: str, at: str, given: Any, config: Mapping[str, Any]) -> Callable[[], keras.metrics.Metric] | None:
     """Return what makes the metric that a workload gives in Keras's form, new at each call; None for an f(batch).
 
-    config: as for `own_keras_loss`. Raises Refused for any other form, and for an object that cannot be made again from its config.
+    config: as for `own_keras_loss`. Raises PreflightError for any other form, and for an object
+    that cannot be made again from its config.
     """
     if inspect.isclass(given) and issubclass(given, keras.metrics.Metric):
         return lambda: given(**config)
@@ -63,16 +64,18 @@ def own_keras_metric(name: str, at: str, given: Any, config: Mapping[str, Any]) 
 
 
 def require_batch(kind: str, name: str, given: Any, filled: Collection[str]) -> None:
-    """Raise Refused unless `given` is an f(batch)."""
+    """Raise PreflightError unless `given` is an f(batch)."""
     if not takes_batch(kind, name, given, filled):
         text = f"the workload's {kind} {name!r} takes two arguments, and it is called with one: f(batch)"
-        raise Refused("bad_workload", f"{text} (batch.inputs, .targets, .outputs, .sample_weight, .masks, .extra)", _place(given))
+        raise PreflightError(
+            "bad_workload", f"{text} (batch.inputs, .targets, .outputs, .sample_weight, .masks, .extra)", _place(given)
+        )
 
 
 def takes_batch(kind: str, name: str, given: Any, filled: Collection[str]) -> bool:
     """Tell f(batch) from Keras's f(y_true, y_pred), by the arguments that neither a default nor the config (`filled`) gives.
 
-    Raises Refused for a function that is neither, with its file and line.
+    Raises PreflightError for a function that is neither, with its file and line.
     """
     try:
         parameters = inspect.signature(given).parameters.values()
@@ -89,7 +92,7 @@ def takes_batch(kind: str, name: str, given: Any, filled: Collection[str]) -> bo
     forms = "f(batch)" if kind == "penalty" else "f(batch) or f(y_true, y_pred)"
     taken = f"({', '.join(wanted)})" if wanted else "no argument"
     text = f"the workload's {kind} {name!r} should be {forms}, and it takes {taken}"
-    raise Refused("bad_workload", f"{text}; other arguments need a default, or a value in `config`", _place(given))
+    raise PreflightError("bad_workload", f"{text}; other arguments need a default, or a value in `config`", _place(given))
 
 
 def _again(name: str, at: str, metric: keras.metrics.Metric) -> keras.metrics.Metric:
@@ -98,13 +101,13 @@ def _again(name: str, at: str, metric: keras.metrics.Metric) -> keras.metrics.Me
     except Exception as error:
         kind = type(metric).__name__
         text = f"the workload's metric {name!r}: a {kind} cannot be made again from its get_config(); give the class in its place"
-        raise Refused("bad_workload", text, at) from error
+        raise PreflightError("bad_workload", text, at) from error
 
 
 def _no_config(kind: str, name: str, at: str, config: Collection[str]) -> None:
     if config:
         text = f"the workload's {kind} {name!r} is an object, made with its arguments: `config` cannot set {listed(config)}"
-        raise Refused("bad_workload", f"{text}; give its class or a function in its place", f"{at}.config")
+        raise PreflightError("bad_workload", f"{text}; give its class or a function in its place", f"{at}.config")
 
 
 def _place(function: Any) -> str | None:

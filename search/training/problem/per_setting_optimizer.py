@@ -77,7 +77,7 @@ def per_setting(kind: type) -> type:
     return type(kind.__name__, (_PerSetting, kind), {})
 
 
-def give(optimizer: Any, numbers: Mapping[str, Tensor]) -> None:
+def set_hyperparameters(optimizer: Any, numbers: Mapping[str, Tensor]) -> None:
     """Give an optimizer its searched numbers for the next step; where none is searched, it is Keras's own and takes none."""
     if numbers:
         optimizer.take(numbers)

@@ -15,22 +15,22 @@ from search.definition.schema import StudyDefinition
 from search.definition.searched_arguments import OPTIMIZER
 from search.definition.space import searched_arguments, usual_arguments
 from search.training.problem.batch import Batch, Tensor, Tensors
-from search.training.problem.metrics import Counted, RowMean, metric_functions
+from search.training.problem.metrics import CountingMetric, RowMean, metric_functions
 from search.training.problem.network import Network, Passed
 from search.training.problem.terms import term_functions
 from search.training.problem.views import narrow_targets, widened
-from search.training.problem.workload import DeviceRows, OpenedWorkload
+from search.training.problem.workload import DeviceRows, LoadedWorkload
 from search.workloads.data import EVERY_OUTPUT
 
 
-class Problem:
+class TrainingProblem:
     """A workload under a definition's terms, metrics, optimizer and batch size.
 
     It does not depend on weights, seeds, epochs or the objective, so that studies that differ in those share its traces. `usual`
     are the values that the searched arguments (by parameter path) have where a setting says nothing.
     """
 
-    def __init__(self, definition: StudyDefinition, opened: OpenedWorkload) -> None:
+    def __init__(self, definition: StudyDefinition, opened: LoadedWorkload) -> None:
         self.opened = opened
         self.batch_size = definition.training.batch_size
         self.optimizer = definition.training.optimizer
@@ -38,7 +38,7 @@ class Problem:
         self.terms = term_functions(definition.tasks, definition.penalties, opened.workload)
         metrics = metric_functions(definition.tasks, opened.workload, self.terms)
         self.row_metrics = tuple(metric for metric in metrics if isinstance(metric, RowMean))
-        self.counted_metrics = tuple(metric for metric in metrics if isinstance(metric, Counted))
+        self.counted_metrics = tuple(metric for metric in metrics if isinstance(metric, CountingMetric))
         usual = usual_arguments(definition)
         self.usual = {path: usual[path] for path in searched_arguments(definition)}
         self._narrow = narrow_targets(definition.tasks, opened.outputs, opened.example_rows().targets)

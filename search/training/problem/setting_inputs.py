@@ -11,7 +11,7 @@ import tensorflow as tf
 from search.training.problem.batch import Tensor
 
 
-class Knobs(NamedTuple):
+class SettingInputs(NamedTuple):
     """What each setting sets otherwise: every field is [K, ...] outside of the map over settings, and [...] inside of it.
 
     `weights`: of the terms, [K, terms]. `arguments`: numbers beside weights that are searched, [K, arguments] in the order of the
@@ -21,12 +21,12 @@ class Knobs(NamedTuple):
     weights: Tensor
     arguments: Tensor
 
-    def of(self, place: int) -> Knobs:
+    def of(self, place: int) -> SettingInputs:
         """Return those of one setting, without the axis of settings."""
-        return Knobs(*(each[place] for each in self))
+        return SettingInputs(*(each[place] for each in self))
 
 
-def equal_knobs(size: int, terms: int, arguments: Sequence[float] = ()) -> Knobs:
+def equal_knobs(size: int, terms: int, arguments: Sequence[float] = ()) -> SettingInputs:
     """Return the knobs of `size` settings in which every term counts 1 and arguments are as given: for traces and timings."""
     floatx = keras.config.floatx()
-    return Knobs(tf.ones((size, terms), floatx), tf.constant([list(arguments)] * size, floatx, (size, len(arguments))))
+    return SettingInputs(tf.ones((size, terms), floatx), tf.constant([list(arguments)] * size, floatx, (size, len(arguments))))

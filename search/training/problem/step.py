@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from search.training.problem.batch import Batch, Tensor, Tensors
 from search.training.problem.network import Network, Passed
-from search.training.problem.problem import Problem
+from search.training.problem.problem import TrainingProblem
 from search.training.problem.reduction import TermValue
-from search.training.problem.setting_inputs import Knobs
+from search.training.problem.setting_inputs import SettingInputs
 from search.training.problem.workload import DeviceRows
 
 
@@ -32,7 +32,12 @@ class Step(NamedTuple):
 
 
 def weighted_step(
-    problem: Problem, network: Network, rows: DeviceRows, trainable: Sequence[Tensor], state: Sequence[Tensor], knobs: Knobs
+    problem: TrainingProblem,
+    network: Network,
+    rows: DeviceRows,
+    trainable: Sequence[Tensor],
+    state: Sequence[Tensor],
+    knobs: SettingInputs,
 ) -> Step:
     """Run a training step's forward half: total = sum of weight * term over terms of weight != 0, plus the model's own losses.
 
@@ -56,7 +61,7 @@ def weighted_step(
 
 
 def training_batch(
-    problem: Problem,
+    problem: TrainingProblem,
     network: Network,
     rows: DeviceRows,
     trainable: Sequence[Tensor],
@@ -71,7 +76,7 @@ def training_batch(
 
 
 def measured_batch(
-    problem: Problem,
+    problem: TrainingProblem,
     network: Network,
     rows: DeviceRows,
     trainable: Sequence[Tensor],
@@ -91,7 +96,7 @@ def _sums(measured: TermValue, dtype: Any) -> Tensor:
 
 
 def _run(
-    problem: Problem,
+    problem: TrainingProblem,
     network: Network,
     rows: DeviceRows,
     trainable: Sequence[Tensor],

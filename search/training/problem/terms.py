@@ -15,7 +15,7 @@ from keras import ops
 from search.catalog import LossEntry, find_loss, find_penalty, keras_arguments
 from search.definition.schema import Loss, Penalty, Task
 from search.definition.searched_arguments import fixed, searched_in
-from search.errors import Refused
+from search.errors import PreflightError
 from search.names import listed
 from search.training.problem.batch import Batch, Tensor, Tensors, shape_text
 from search.training.problem.keras_private import mask_of, put_mask, with_arguments
@@ -24,7 +24,7 @@ from search.training.problem.own_forms import own_keras_loss, require_batch
 from search.training.problem.penalties import BATCH_PENALTIES, ROW_PENALTIES
 from search.training.problem.reduction import TermValue, both, of_batch, of_values, weights_like
 from search.training.problem.views import TaskView, select, side_weight
-from search.workloads.base import Bound
+from search.workloads.base import ResolvedWorkload
 
 OWN_TOLERANCE = 0.1
 """Row value above which a row breaks a penalty of the workload's own, unless its config has `tolerance`."""
@@ -53,8 +53,8 @@ class TermFunction:
         return self.measure(batch).mean
 
 
-def term_functions(tasks: Sequence[Task], penalties: Sequence[Penalty], workload: Bound) -> tuple[TermFunction, ...]:
-    """Return every term's function: losses in the order of the tasks, then penalties. Raises Refused for a name nobody knows."""
+def term_functions(tasks: Sequence[Task], penalties: Sequence[Penalty], workload: ResolvedWorkload) -> tuple[TermFunction, ...]:
+    """Return every term's function: losses in the order of the tasks, then penalties. Raises PreflightError for an unknown name."""
     views = {task.name: TaskView(task) for task in tasks}
     losses = [
         _loss(f"tasks.{i}.losses.{j}", views[task.name], loss, workload)
@@ -64,7 +64,7 @@ def term_functions(tasks: Sequence[Task], penalties: Sequence[Penalty], workload
     return (*losses, *(_penalty(f"penalties.{i}", penalty, views, workload) for i, penalty in enumerate(penalties)))
 
 
-def _loss(at: str, view: TaskView, loss: Loss, workload: Bound) -> TermFunction:
+def _loss(at: str, view: TaskView, loss: Loss, workload: ResolvedWorkload) -> TermFunction:
     path = f"{view.task.name}.{loss.name}"
     if loss.loss not in workload.losses:
         built_in = made_loss(at, loss, view.task.from_logits)
@@ -84,7 +84,7 @@ def made_loss(at: str, loss: Loss, from_logits: bool) -> keras.losses.Loss:
     """Return the Keras loss that `loss` names, as the mean over labelled rows; searched arguments have Keras's defaults."""
     entry = find_loss(loss.loss)
     if entry is None:
-        raise Refused("unknown_loss", f"{loss.loss!r} is no loss of keras.losses, nor one of the workload's", f"{at}.loss")
+        raise PreflightError("unknown_loss", f"{loss.loss!r} is no loss of keras.losses, nor one of the workload's", f"{at}.loss")
     arguments = keras_arguments(entry, fixed(loss.config))
     if entry.knows_logits:
         arguments["from_logits"] = from_logits
@@ -142,16 +142,18 @@ def _with_searched(path: str, config: Mapping[str, Any], function: Callable[...,
     return lambda batch: function(batch, **_searched(path, config, batch))
 
 
-def _penalty(at: str, penalty: Penalty, views: Mapping[str, TaskView], workload: Bound) -> TermFunction:
+def _penalty(at: str, penalty: Penalty, views: Mapping[str, TaskView], workload: ResolvedWorkload) -> TermFunction:
     if penalty.penalty in workload.penalties:
         if penalty.between is not None:
-            raise Refused("bad_penalty", f"{penalty.penalty!r} is the workload's own and reads the batch itself", f"{at}.between")
+            raise PreflightError(
+                "bad_penalty", f"{penalty.penalty!r} is the workload's own and reads the batch itself", f"{at}.between"
+            )
         return _own_penalty(at, penalty, workload.penalties[penalty.penalty])
     entry = find_penalty(penalty.penalty)
     if entry is None or penalty.between is None:
         known = listed([*ROW_PENALTIES, *BATCH_PENALTIES, *workload.penalties])
         what = "needs two sides in `between`" if entry else f"is unknown; there are {known}"
-        raise Refused("unknown_penalty", f"penalty {penalty.penalty!r} {what}", f"{at}.penalty")
+        raise PreflightError("unknown_penalty", f"penalty {penalty.penalty!r} {what}", f"{at}.penalty")
     defaults = {parameter.name: parameter.default for parameter in entry.parameters}
     arguments = {**defaults, **keras_arguments(entry, fixed(penalty.config))}
     tolerance = arguments.pop("tolerance", None)

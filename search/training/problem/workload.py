@@ -10,14 +10,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.keras_private import layers_of, make_variables
 from search.training.problem.keras_settings import KerasSettings, keeping
 from search.training.problem.network import Network
 from search.training.problem.own_forms import is_keras_object
 from search.training.problem.seeding import build_under
-from search.workloads.base import TERM_KINDS, Bound
+from search.workloads.base import TERM_KINDS, ResolvedWorkload
 from search.workloads.blame import place_of, told
 from search.workloads.data import INPUT, Loaded, Rows, read
 
@@ -33,14 +33,14 @@ class DeviceRows(NamedTuple):
     extra: Tensors
 
 
-class OpenedWorkload:
+class LoadedWorkload:
     """Model and rows of a workload with its options; what is refused of them is refused here.
 
     `outputs` are the model's by name, as tensors of a few rows. `settings` are what its code set of what a process shares: they
     must be active wherever its model is traced, trained or measured.
     """
 
-    def __init__(self, workload: Bound, seed: int = 0, settings: KerasSettings | None = None) -> None:
+    def __init__(self, workload: ResolvedWorkload, seed: int = 0, settings: KerasSettings | None = None) -> None:
         self.settings = settings or KerasSettings()
         self.workload = _keeping_settings(workload)
         with self.settings.starting():
@@ -57,12 +57,12 @@ class OpenedWorkload:
         self._on_device: dict[str, DeviceRows] = {}
 
     def network(self, seed: int) -> Network:
-        """Return a new model with the initial weights of `seed`. Raises Refused where the user's code fails."""
+        """Return a new model with the initial weights of `seed`. Raises PreflightError where the user's code fails."""
         with self.settings.building():
             model, generator = called("build_model", lambda: build_under(seed, self.workload.build_model))
             if not isinstance(model, keras.Model):
                 kind = type(model).__name__
-                raise Refused("bad_model", f"build_model() should return a new keras.Model, got a {kind}", "build_model")
+                raise PreflightError("bad_model", f"build_model() should return a new keras.Model, got a {kind}", "build_model")
             self._build(model)
             return Network(model, generator, self.single_input)
 
@@ -103,7 +103,7 @@ def _on_device(rows: Rows, loaded: Loaded) -> DeviceRows:
     return DeviceRows(_tensors(rows.inputs), _tensors(rows.targets), _tensors(weights), _tensors(points))
 
 
-def _keeping_settings(workload: Bound) -> Bound:
+def _keeping_settings(workload: ResolvedWorkload) -> ResolvedWorkload:
     """Return the workload with terms and metrics that leave the process's settings as they were: none may change the next.
 
     Losses and metrics in Keras's form stay what they are; `terms` and `metrics` call them so.
@@ -126,7 +126,7 @@ def called(what: str, function: Callable[[], Any]) -> Any:
     """Call the user's code; what it raises becomes a refusal that names its file and line."""
     try:
         return function()
-    except Refused:
+    except PreflightError:
         raise
     except Exception as error:
-        raise Refused("workload_failed", f"{what}() failed: {told(error)}", place_of(error) or what) from error
+        raise PreflightError("workload_failed", f"{what}() failed: {told(error)}", place_of(error) or what) from error

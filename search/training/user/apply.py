@@ -22,7 +22,7 @@ from search.training.problem.network import named_outputs
 from search.training.problem.optimizers import made_optimizer
 from search.training.problem.terms import made_loss, term_functions
 from search.training.user.tuned_model import MovingWeights, around
-from search.workloads.base import TERM_KINDS, Bound, own_terms
+from search.workloads.base import TERM_KINDS, ResolvedWorkload, own_terms
 
 COMPILED = ("compile", "compile_with_losses")
 
@@ -62,7 +62,7 @@ def apply(
     return tuned
 
 
-def terms_of(best: Mapping[str, Any], workload: Any) -> tuple[list[Task], list[Penalty], Bound]:
+def terms_of(best: Mapping[str, Any], workload: Any) -> tuple[list[Task], list[Penalty], ResolvedWorkload]:
     """Return the document's tasks and penalties, and the workload's own terms. Raises ValueError for those that nobody has."""
     tasks = [Task.model_validate(task) for task in best["terms"]["tasks"]]
     penalties = [Penalty.model_validate(penalty) for penalty in best["terms"]["penalties"]]
@@ -81,7 +81,7 @@ def _studied_optimizer(best: Mapping[str, Any]) -> keras.optimizers.Optimizer:
     return made_optimizer(Optimizer.model_validate(best.get("training", {}).get("optimizer", {})))
 
 
-def _own(tasks: Sequence[Task], penalties: Sequence[Penalty], workload: Any) -> Bound:
+def _own(tasks: Sequence[Task], penalties: Sequence[Penalty], workload: Any) -> ResolvedWorkload:
     """Return the workload's own terms. Raises ValueError for names that neither the catalog nor the workload has."""
     terms = {kind: own_terms("the workload", workload, kind) for kind in TERM_KINDS}
     wanted = {f"{task.name}.{loss.name}": loss.loss for task in tasks for loss in task.losses if find_loss(loss.loss) is None}
@@ -90,7 +90,7 @@ def _own(tasks: Sequence[Task], penalties: Sequence[Penalty], workload: Any) -> 
     if missing:
         text = f"{listed(missing)}: terms of the workload's own. Give it: apply(model, best, workload=YourWorkload)"
         raise ValueError(text)
-    return Bound("the workload", lambda: None, lambda: None, **terms)
+    return ResolvedWorkload("the workload", lambda: None, lambda: None, **terms)
 
 
 def _require_outputs(model: keras.Model, tasks: Sequence[Task]) -> None:
@@ -119,7 +119,11 @@ def _compile_knows(task: Task, weights: Mapping[str, float]) -> bool:
 
 
 def _compiled(
-    model: keras.Model, tasks: Sequence[Task], loss_weights: Mapping[str, Any], own: Bound, optimizer: keras.optimizers.Optimizer
+    model: keras.Model,
+    tasks: Sequence[Task],
+    loss_weights: Mapping[str, Any],
+    own: ResolvedWorkload,
+    optimizer: keras.optimizers.Optimizer,
 ) -> keras.Model:
     losses: dict[str, Any] = {}
     for task in tasks:
@@ -139,7 +143,7 @@ def _compiled(
     return model
 
 
-def _wrapped_metrics(task: Task, own: Bound) -> list[keras.metrics.Metric]:
+def _wrapped_metrics(task: Task, own: ResolvedWorkload) -> list[keras.metrics.Metric]:
     """Return the task's metrics that are means over rows, in the form that `compile` takes."""
     found = metric_functions([task], own, ()) if task.used_target == task.used_output else ()
     return [

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from search.training.problem.batch import Batch
-from search.training.problem.metrics import Counted, MetricFunction, RowMean, metric_functions
+from search.training.problem.metrics import CountingMetric, MetricFunction, RowMean, metric_functions
 from search.training.problem.terms import TermFunction, term_functions
 from search.training.user.apply import terms_of
 from search.training.user.tuned_model import batch_of, called
@@ -54,7 +54,7 @@ class _Sums:
         self._terms = terms
         self._totals = {term.path: np.zeros(2) for term in terms}
         self._means = {metric.path: (metric, np.zeros(2)) for metric in metrics if isinstance(metric, RowMean)}
-        self._counted = [metric for metric in metrics if isinstance(metric, Counted)]
+        self._counted = [metric for metric in metrics if isinstance(metric, CountingMetric)]
         self._counters: dict[str, keras.metrics.Metric] = {}
 
     def add(self, batch: Batch) -> None:

@@ -24,7 +24,7 @@ def moves(setting: Setting) -> bool:
     return setting.rule != FIXED or bool(setting.schedules)
 
 
-class InForce:
+class WeightSchedule:
     """Knows a group's settings by their places in `settings`, whatever stack they are on.
 
     `given` [settings, terms] are the weights set before the epoch that runs: fixed ones, scheduled ones (their final weight times

@@ -9,7 +9,7 @@ import pytest
 
 from search.analysis.reranking import judged_by, ranked, under, winner
 from search.definition.schema import Objective, StudyDefinition
-from search.errors import DefinitionRefused, Fault
+from search.errors import Fault, InvalidDefinition
 from search.objective.fronts import pareto_front
 from tests.search.definitions import changed, define, flagship
 
@@ -27,7 +27,7 @@ def wanted(*metrics: Any, **fields: Any) -> Objective:
 
 
 def refused(objective: Objective) -> list[Fault]:
-    with pytest.raises(DefinitionRefused) as error:
+    with pytest.raises(InvalidDefinition) as error:
         judged_by(study(), objective, None)
     return list(error.value.faults)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from search.analysis.noise import Bar, Noise
+from search.analysis.noise import Noise, Threshold
 from search.analysis.sensitivity import (
     Range,
     competing,
@@ -23,7 +23,7 @@ from tests.search.histories import trial
 
 ONE = define(study(log_range()))
 TWO = define(study(log_range(), log_range()))
-BAR = Bar(best=1.0, least=0.5, margin=0.5, noise=Noise(0.2, 7, "trial 0 on 8 fresh seeds"), confirmed=True)
+BAR = Threshold(best=1.0, least=0.5, margin=0.5, noise=Noise(0.2, 7, "trial 0 on 8 fresh seeds"), confirmed=True)
 GOOD, BAD = 0.6, 0.1
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from search.definition.schema import Penalty, StudyDefinition, Task
-from search.errors import Refused
+from search.errors import PreflightError
 from search.export.script import interval, needed, script, source_of
 from tests.search.definitions import flagship
 from tests.search.export.test_best_weights import define, document, loss, task, trial
@@ -248,5 +248,5 @@ def test_an_interval_without_spread_is_as_wide_as_rounding() -> None:
     ],
 )
 def test_a_workload_that_no_file_can_train_is_refused(workload: dict[str, Any], said: str) -> None:
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(PreflightError, match=said):
         source_of(workload)

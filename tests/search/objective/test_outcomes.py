@@ -9,7 +9,7 @@ import pytest
 
 from search.definition.schema import Objective
 from search.objective import outcomes
-from search.objective.outcomes import Curve, outcome, unpacked, unpacked_weights
+from search.objective.outcomes import TrialCurve, outcome, unpacked, unpacked_weights
 from storage.records import UNDEFINED, Measured, Moment, Outcome, Reason, TrialState, Undefined
 
 ACCURACY = {"metric": "digit.accuracy", "direction": "maximize"}
@@ -20,9 +20,9 @@ def judged(epoch: str = "last", *entries: Mapping[str, object]) -> Objective:
     return Objective.model_validate({"metrics": entries or [ACCURACY], "epoch": epoch})
 
 
-def curve(*accuracies: float, every: int = 1, parity: float = 1.0) -> Curve:
+def curve(*accuracies: float, every: int = 1, parity: float = 1.0) -> TrialCurve:
     """Return a curve whose first number is that before training; the loss in training falls from 10."""
-    found = Curve()
+    found = TrialCurve()
     for place, accuracy in enumerate(accuracies):
         found.add(place * every, Measured({"digit.loss": 10.0 - place}, {"digit.accuracy": accuracy, "parity.accuracy": parity}))
     return found
@@ -98,7 +98,7 @@ def test_a_pruned_trial_has_the_value_of_its_last_epoch(epoch: str) -> None:
 
 
 def test_a_trial_without_a_report_has_no_numbers() -> None:
-    ended = outcome(5, Curve(), judged(), TrialState.FAILED, Reason("term_failed", "raised"), 0)
+    ended = outcome(5, TrialCurve(), judged(), TrialState.FAILED, Reason("term_failed", "raised"), 0)
     assert (ended.measured, ended.best_epoch, ended.value) == ({}, None, None)
 
 
@@ -123,7 +123,7 @@ def test_a_report_again_replaces_the_epoch() -> None:
 
 
 def test_a_curve_without_reports_has_no_epochs() -> None:
-    assert Curve().epochs == 0
+    assert TrialCurve().epochs == 0
 
 
 def test_a_report_is_unpacked_by_trial() -> None:
@@ -174,7 +174,7 @@ def complete(aggregate: str = "mean", **values: float) -> Outcome:
     objective = Objective.model_validate(
         {"metrics": [{"metric": f"t.{name}", "direction": "maximize"} for name in values], "aggregate": aggregate}
     )
-    found = Curve({1: Measured({"t.loss": 1.0}, {f"t.{name}": value for name, value in values.items()})})
+    found = TrialCurve({1: Measured({"t.loss": 1.0}, {f"t.{name}": value for name, value in values.items()})})
     return outcomes.judged(outcome(3, found, objective, TrialState.COMPLETE, None, 1), objective)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from search.objective.anchors import Measurement
-from search.planning.plan import End, Run, Score, Wait, plan
+from search.planning.plan import End, Run, ScoreStudy, Wait, plan
 from search.planning.references import references
 from storage.records import AnchorRecord, Reason, Role, StudyState, TrialRecord, TrialState
 from tests.search.definitions import Document, changed, define, log_range, study
@@ -61,7 +61,7 @@ def test_once_the_references_are_in_what_ended_is_scored() -> None:
         Measurement(Role.REFERENCE, "alone:t0", 0, {"t0.mse": 0.5, "t1.mse": 9.0}),
         Measurement(Role.REFERENCE, "alone:t1", 0, {"t0.mse": 9.0, "t1.mse": 0.4}),
     ]
-    assert plan(define(document), replace(told, measurements=measurements), 16) == Score(ANCHORS)
+    assert plan(define(document), replace(told, measurements=measurements), 16) == ScoreStudy(ANCHORS)
 
 
 def test_with_the_anchors_the_search_goes_on() -> None:

@@ -16,7 +16,7 @@ import pytest
 from search.definition.schema import StudyDefinition
 from search.objective import pareto
 from search.sampling.generations import population_size
-from search.sampling.suggest import Nsga2, Nsga3, Place, batch_limit, suggest
+from search.sampling.suggest import DrawIndex, Nsga2, Nsga3, batch_limit, suggest
 from storage.records import TrialRecord, TrialState, Values
 from tests.search.definitions import Document, changed, define, study
 from tests.search.histories import trial
@@ -52,7 +52,7 @@ def searched(
     records: list[TrialRecord] = []
     while len(records) < trials:
         count = min(at_once, batch_limit(definition, records), trials - len(records))
-        drawn = suggest(definition, records, Place(len(records), len(records)), count)
+        drawn = suggest(definition, records, DrawIndex(len(records), len(records)), count)
         first = len(records)
         records += [
             measured(first + i, one.parameters, sampler_state={} if forget else one.sampler_state) for i, one in enumerate(drawn)
@@ -117,7 +117,7 @@ def test_without_its_attributes_it_would_not_leave_its_first_generation(name: st
     """Why `sampler_state` is stored: every suggestion is a random draw then."""
     definition = searching(name)
     last = searched(definition, forget=True)[-1]
-    (drawn,) = suggest(definition, [], Place(last.number, last.number), 1)
+    (drawn,) = suggest(definition, [], DrawIndex(last.number, last.number), 1)
     assert dict(last.parameters) == drawn.parameters
 
 
@@ -145,7 +145,7 @@ def test_with_one_value_it_finds_a_better_one_than_random_draws(name: str) -> No
         records: list[TrialRecord] = []
         while len(records) < 96:
             count = batch_limit(definition[seed], records)
-            drawn = suggest(definition[seed], records, Place(len(records), len(records)), count)
+            drawn = suggest(definition[seed], records, DrawIndex(len(records), len(records)), count)
             records += [
                 trial(len(records) + i, one.parameters, value=hill(one.parameters), sampler_state=one.sampler_state)
                 for i, one in enumerate(drawn)
@@ -171,7 +171,7 @@ def test_generations_are_whole_in_cohorts_of_any_size(name: str, at_once: int) -
 
 @pytest.mark.parametrize("name", NSGA)
 def test_its_state_is_json_and_names_the_class_that_reads_it(name: str) -> None:
-    (drawn,) = suggest(searching(name), [], Place(0, 0), 1)
+    (drawn,) = suggest(searching(name), [], DrawIndex(0, 0), 1)
     assert json.loads(json.dumps(drawn.sampler_state)) == {f"{name.capitalize()}:generation": 0}
 
 
@@ -179,21 +179,21 @@ def test_its_state_is_json_and_names_the_class_that_reads_it(name: str) -> None:
 def test_a_batch_goes_on_as_if_it_had_been_asked_for_in_parts(name: str) -> None:
     definition = searching(name)
     records = searched(definition, 3 * GENERATION)
-    whole = suggest(definition, records, Place(48, 48), 6)
+    whole = suggest(definition, records, DrawIndex(48, 48), 6)
     running = [
         trial(48 + i, one.parameters, state=TrialState.WAITING, sampler_state=one.sampler_state) for i, one in enumerate(whole[:3])
     ]
-    assert suggest(definition, [*records[::-1], *running], Place(51, 51), 3) == whole[3:]
+    assert suggest(definition, [*records[::-1], *running], DrawIndex(51, 51), 3) == whole[3:]
 
 
 @pytest.mark.parametrize("name", NSGA)
 def test_more_generations_than_python_recurses_into_are_taken(name: str) -> None:
     """Optuna's own goes back through all generations by recursion where their parents are lost."""
     definition = searching(name, population_size=2)
-    drawn = suggest(searching("random"), [], Place(0, 0), 500)
+    drawn = suggest(searching("random"), [], DrawIndex(0, 0), 500)
     attribute = f"{name.capitalize()}:generation"
     records = [measured(4000 + i, one.parameters, sampler_state={attribute: 2000 + i // 2}) for i, one in enumerate(drawn)]
-    (child,) = suggest(definition, records, Place(4500, 4500), 1)
+    (child,) = suggest(definition, records, DrawIndex(4500, 4500), 1)
     assert child.sampler_state == {attribute: 2250}
 
 
@@ -204,7 +204,7 @@ def test_generations_that_are_forgotten_hand_their_best_on() -> None:
     points = [tuple(record.values.values()) for record in records]
     best = set(pareto.front(points, ["minimize"] * 2))
     told = [record for record in records if record.number in best or record.number >= 4 * GENERATION]
-    (child,) = suggest(definition, told, Place(96, 96), 1)
+    (child,) = suggest(definition, told, DrawIndex(96, 96), 1)
     assert child.sampler_state == {"Nsga2:generation": 6}
 
 
@@ -270,7 +270,7 @@ def test_every_option_works_without_a_warning(name: str, config: Document, caplo
 def test_who_survives_a_crowded_niche_is_drawn_alike_in_every_rebuilding() -> None:
     definition = searching("nsga3", dividing_parameter=1)
     records = searched(definition, 3 * GENERATION)
-    assert suggest(definition, records, Place(48, 48), 8) == suggest(definition, list(records), Place(48, 48), 8)
+    assert suggest(definition, records, DrawIndex(48, 48), 8) == suggest(definition, list(records), DrawIndex(48, 48), 8)
     assert issubclass(Nsga3, optuna.samplers.NSGAIIISampler)
 
 
@@ -282,7 +282,7 @@ def feasible_late(name: str, *, heeded: bool) -> int:
     definition = searching(name)
     records: list[TrialRecord] = []
     while len(records) < 80:
-        drawn = suggest(definition, records, Place(len(records), len(records)), min(16, batch_limit(definition, records)))
+        drawn = suggest(definition, records, DrawIndex(len(records), len(records)), min(16, batch_limit(definition, records)))
         for one in drawn:
             first = math.log10(next(iter(one.parameters.values())))
             told = {"violations": {"digit.kept": max(0.0, first)}} if heeded else {}
@@ -306,7 +306,7 @@ def test_tpe_finds_a_better_front_than_random_draws(config: Document) -> None:
 def test_tpe_models_the_weights_of_a_front_jointly_unless_told_otherwise() -> None:
     records = searched(searching("tpe"), 24)
     unsaid, jointly, apart = (
-        suggest(searching("tpe", **config), records, Place(24, 24), 4)
+        suggest(searching("tpe", **config), records, DrawIndex(24, 24), 4)
         for config in ({}, {"multivariate": True}, {"multivariate": False})
     )
     assert unsaid == jointly != apart
@@ -318,16 +318,16 @@ def test_trials_of_a_front_that_ended_early_are_taken(name: str) -> None:
     definition = searching(name)
     early = [replace(record, state=TrialState.PRUNED, epochs=3) for record in searched(definition, 12)]
     records = [*early, *searched(definition, 32)[12:]]
-    assert len(suggest(definition, records, Place(32, 32), 4)) == 4
+    assert len(suggest(definition, records, DrawIndex(32, 32), 4)) == 4
 
 
 def test_a_front_is_searched_by_a_gaussian_process_where_pytorch_is() -> None:
     pytest.importorskip("torch", reason="the sampler gp needs the extra steelyard[gp]")
     records = searched(searching("gp"), 14, at_once=4)
-    assert len(suggest(searching("gp"), records, Place(14, 14), 2)) == 2
+    assert len(suggest(searching("gp"), records, DrawIndex(14, 14), 2)) == 2
 
 
 @pytest.mark.parametrize("name", ["qmc", "random"])
 def test_samplers_that_do_not_learn_take_a_front_like_any_objective(name: str) -> None:
     other = searching(name, aggregate="mean")
-    assert suggest(searching(name), [], Place(0, 0), 8) == suggest(other, [], Place(0, 0), 8)
+    assert suggest(searching(name), [], DrawIndex(0, 0), 8) == suggest(other, [], DrawIndex(0, 0), 8)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from search.definition.schema import Objective
 from search.sampling.observations import directions, floored, told_values, without_extremes
-from search.sampling.suggest import Place, suggest
+from search.sampling.suggest import DrawIndex, suggest
 from storage.records import TrialRecord, TrialState
 from tests.search.definitions import changed, define, study
 from tests.search.histories import trial
@@ -103,7 +103,7 @@ def test_samplers_that_model_values_never_hear_an_extreme_one(
     search = definition.search.model_copy(update={"sampler": definition.search.sampler.model_copy(update={"name": sampler})})
     numbers = [*range(1, 9), 44_575]
     records = [_record(i, float(number)) for i, number in enumerate(numbers)]
-    suggest(definition.model_copy(update={"search": search}), records, Place(len(records), len(records)), 1)
+    suggest(definition.model_copy(update={"search": search}), records, DrawIndex(len(records), len(records)), 1)
     worst = [max(map(abs, told.values)) for told in heard()]
     assert worst == pytest.approx([*range(1, 9), 7 + 3 * (7 - 3)])  # Q1 = 3, Q3 = 7 of what is minimised
 

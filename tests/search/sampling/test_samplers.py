@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.planning.plan import End, Run, Wait, plan
-from search.sampling.suggest import Place, batch_limit, suggest
+from search.sampling.suggest import DrawIndex, batch_limit, suggest
 from storage.records import StudyState, TrialRecord, TrialState
 from tests.search.definitions import Document, define, log_range, study
 from tests.search.histories import history, trial
@@ -38,7 +38,7 @@ def generations(seed: int, trials: int, *, at_once: int = 16, forget: bool = Fal
     records: list[TrialRecord] = []
     while len(records) < trials:
         count = min(at_once, batch_limit(definition, records) or GENERATION)
-        drawn = suggest(definition, records, Place(len(records), len(records)), count)
+        drawn = suggest(definition, records, DrawIndex(len(records), len(records)), count)
         records += [
             trial(len(records) + i, one.parameters, value=hill(one.parameters), sampler_state={} if forget else one.sampler_state)
             for i, one in enumerate(drawn)
@@ -80,7 +80,7 @@ def test_every_cmaes_option_works_without_a_warning(config: Document, caplog: py
     definition = define(study(LOG, {"values": [1, 2, 3]}, sampler={"name": "cmaes", "config": config}))
     records: list[TrialRecord] = []
     for number in range(40):
-        drawn = suggest(definition, records, Place(number, number), 1)[0]
+        drawn = suggest(definition, records, DrawIndex(number, number), 1)[0]
         records.append(
             trial(number, drawn.parameters, value=-abs(drawn.parameters["t0.error"] - 3), sampler_state=drawn.sampler_state)
         )
@@ -90,7 +90,7 @@ def test_every_cmaes_option_works_without_a_warning(config: Document, caplog: py
 
 def test_separable_cmaes_takes_a_single_weight() -> None:
     definition = define(study(LOG, sampler={"name": "cmaes", "config": {"use_separable_cma": True}}))
-    assert len(suggest(definition, [], Place(0, 0), 4)) == 4
+    assert len(suggest(definition, [], DrawIndex(0, 0), 4)) == 4
 
 
 def test_cmaes_s_state_stays_small() -> None:
@@ -168,8 +168,8 @@ def test_a_study_of_cmaes_comes_to_its_end_whatever_its_trials_do(workers: list[
 @pytest.mark.parametrize("index", [0, 1, 5, 31])
 def test_a_quasi_random_point_is_a_function_of_its_index(sequence: str, index: int) -> None:
     definition = two_weights({"name": "qmc", "config": {"qmc_type": sequence}})
-    whole = suggest(definition, [], Place(0, 0), 40)
-    assert suggest(definition, [], Place(index + 3, index), 4) == whole[index : index + 4]
+    whole = suggest(definition, [], DrawIndex(0, 0), 40)
+    assert suggest(definition, [], DrawIndex(index + 3, index), 4) == whole[index : index + 4]
 
 
 @pytest.mark.parametrize("sequence", ["sobol", "halton"])
@@ -179,7 +179,7 @@ def test_quasi_random_points_fill_a_range_more_evenly_than_random_ones(sequence:
 
     def greatest_gap(sampler: Document, seed: int) -> float:
         definition = two_weights(sampler, seed=seed)
-        drawn = sorted(math.log10(one.parameters["t0.error"]) for one in suggest(definition, [], Place(0, 0), count))
+        drawn = sorted(math.log10(one.parameters["t0.error"]) for one in suggest(definition, [], DrawIndex(0, 0), count))
         return float(np.diff([-3, *drawn, 3]).max())
 
     qmc = [greatest_gap({"name": "qmc", "config": {"qmc_type": sequence}}, seed) for seed in range(5)]
@@ -189,13 +189,13 @@ def test_quasi_random_points_fill_a_range_more_evenly_than_random_ones(sequence:
 
 
 def test_a_power_of_two_sobol_points_has_one_in_each_stratum() -> None:
-    drawn = [math.log10(one.parameters["t1.error"]) for one in suggest(two_weights(QMC), [], Place(0, 0), 64)]
+    drawn = [math.log10(one.parameters["t1.error"]) for one in suggest(two_weights(QMC), [], DrawIndex(0, 0), 64)]
     assert sorted(int((value + 3) / 6 * 64) for value in drawn) == list(range(64))
 
 
 def test_a_choice_is_drawn_as_often_as_another() -> None:
     definition = define(study({"values": [5, 1, 3, 7]}, LOG, sampler=QMC))
-    drawn = [one.parameters["t0.error"] for one in suggest(definition, [], Place(0, 0), 32)]
+    drawn = [one.parameters["t0.error"] for one in suggest(definition, [], DrawIndex(0, 0), 32)]
     assert {value: drawn.count(value) for value in set(drawn)} == {1.0: 8, 3.0: 8, 5.0: 8, 7.0: 8}
 
 
@@ -253,8 +253,8 @@ def test_a_gaussian_process_finds_the_top_of_a_hill() -> None:
     definition = two_weights(GP)
     records: list[TrialRecord] = []
     for number in range(30):
-        drawn = suggest(definition, records, Place(number, number), 1)[0]
+        drawn = suggest(definition, records, DrawIndex(number, number), 1)[0]
         records.append(trial(number, drawn.parameters, value=hill(drawn.parameters), sampler_state=drawn.sampler_state))
     running = replace(records[-1], number=30, state=TrialState.RUNNING, value=None)
-    assert len(suggest(definition, [*records, running], Place(31, 31), 2)) == 2
+    assert len(suggest(definition, [*records, running], DrawIndex(31, 31), 2)) == 2
     assert max(record.value or -math.inf for record in records) > -0.01

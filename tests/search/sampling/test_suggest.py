@@ -18,7 +18,7 @@ from optuna.trial import TrialState as OptunaState
 from search import catalog
 from search.definition import space
 from search.definition.schema import StudyDefinition
-from search.sampling.suggest import SAMPLERS, Drawn, Place, batch_limit, suggest
+from search.sampling.suggest import SAMPLERS, DrawIndex, Drawn, batch_limit, suggest
 from storage.records import TrialRecord, TrialState, Values
 from tests.search.definitions import Document, define, log_range, study
 from tests.search.histories import trial
@@ -41,7 +41,7 @@ def told(definition: StudyDefinition, count: int, value: Callable[[Values], floa
     """Return the first `count` trials of a study, suggested one after another; fewer where there are fewer settings."""
     records: list[TrialRecord] = []
     for number in range(count):
-        if not (suggested := suggest(definition, records, Place(number, number), 1)):
+        if not (suggested := suggest(definition, records, DrawIndex(number, number), 1)):
             break  # every setting is known
         drawn = suggested[0]
         records.append(trial(number, drawn.parameters, value=value(drawn.parameters), sampler_state=drawn.sampler_state))
@@ -70,7 +70,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sequence[optuna.tria
     monkeypatch.setattr("search.sampling.suggest.SAMPLERS", {"tpe": lambda config, seed: Listener(seed)})
 
     def hear(definition: StudyDefinition, records: Sequence[TrialRecord]) -> Sequence[optuna.trial.FrozenTrial]:
-        suggest(definition, records, Place(len(records), len(records)), 1)
+        suggest(definition, records, DrawIndex(len(records), len(records)), 1)
         return Listener.heard
 
     return hear
@@ -83,14 +83,14 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sequence[optuna.tria
 def test_the_same_seed_number_and_history_give_the_same_suggestion(sampler: Document) -> None:
     definition = two_weights(sampler)
     records = told(definition, 12)
-    assert suggest(definition, records, Place(12, 12), 8) == suggest(definition, list(records), Place(12, 12), 8)
+    assert suggest(definition, records, DrawIndex(12, 12), 8) == suggest(definition, list(records), DrawIndex(12, 12), 8)
 
 
 @pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES, QMC])
 def test_the_order_in_which_history_is_read_does_not_matter(sampler: Document) -> None:
     definition = two_weights(sampler)
     records = told(definition, 14)
-    assert suggest(definition, records[::-1], Place(14, 14), 4) == suggest(definition, records, Place(14, 14), 4)
+    assert suggest(definition, records[::-1], DrawIndex(14, 14), 4) == suggest(definition, records, DrawIndex(14, 14), 4)
 
 
 @pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES])
@@ -98,41 +98,41 @@ def test_the_order_in_which_history_is_read_does_not_matter(sampler: Document) -
 def test_another_trial_number_gives_another_suggestion(sampler: Document, finished: int) -> None:
     definition = two_weights(sampler)
     records = told(definition, finished)
-    drawn = [suggest(definition, records, Place(number, finished), 1)[0].parameters["t0.error"] for number in range(20, 40)]
+    drawn = [suggest(definition, records, DrawIndex(number, finished), 1)[0].parameters["t0.error"] for number in range(20, 40)]
     assert len(set(drawn)) == 20
 
 
 @pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES, QMC])
 def test_another_study_seed_gives_another_suggestion(sampler: Document) -> None:
-    first, second = (suggest(two_weights(sampler, seed=seed), [], Place(0, 0), 1) for seed in (0, 1))
+    first, second = (suggest(two_weights(sampler, seed=seed), [], DrawIndex(0, 0), 1) for seed in (0, 1))
     assert first != second
 
 
 def test_a_random_suggestion_depends_on_no_history() -> None:
     definition = two_weights(RANDOM)
-    assert suggest(definition, told(definition, 12), Place(12, 12), 3) == suggest(definition, [], Place(12, 12), 3)
+    assert suggest(definition, told(definition, 12), DrawIndex(12, 12), 3) == suggest(definition, [], DrawIndex(12, 12), 3)
 
 
 def test_tpe_learns_from_history() -> None:
     definition = two_weights()
-    assert suggest(definition, told(definition, 12), Place(12, 12), 1) != suggest(definition, [], Place(12, 12), 1)
+    assert suggest(definition, told(definition, 12), DrawIndex(12, 12), 1) != suggest(definition, [], DrawIndex(12, 12), 1)
 
 
 @pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES, QMC])
 def test_a_batch_goes_on_as_if_it_had_been_asked_for_in_parts(sampler: Document) -> None:
     definition = two_weights(sampler)
     records = told(definition, 12)
-    whole = suggest(definition, records, Place(12, 12), 6)
+    whole = suggest(definition, records, DrawIndex(12, 12), 6)
     running = [
         trial(12 + i, drawn.parameters, state=TrialState.WAITING, sampler_state=drawn.sampler_state)
         for i, drawn in enumerate(whole[:3])
     ]
-    assert suggest(definition, [*records, *running], Place(15, 15), 3) == whole[3:]
+    assert suggest(definition, [*records, *running], DrawIndex(15, 15), 3) == whole[3:]
 
 
 def test_suggestions_of_a_batch_differ() -> None:
     definition = two_weights()
-    assert len({tuple(drawn.parameters.values()) for drawn in suggest(definition, told(definition, 12), Place(12, 12), 8)}) == 8
+    assert len({tuple(drawn.parameters.values()) for drawn in suggest(definition, told(definition, 12), DrawIndex(12, 12), 8)}) == 8
 
 
 # Where suggestions lie
@@ -164,31 +164,31 @@ def test_every_suggestion_lies_in_its_range_or_among_its_values(weights: list[Do
 
 def test_a_log_range_is_drawn_evenly_in_logarithms() -> None:
     definition = two_weights(RANDOM)
-    drawn = [math.log10(drawn.parameters["t0.error"]) for drawn in suggest(definition, [], Place(0, 0), 600)]
+    drawn = [math.log10(drawn.parameters["t0.error"]) for drawn in suggest(definition, [], DrawIndex(0, 0), 600)]
     assert statistics.mean(drawn) == pytest.approx(0, abs=0.2)
     assert sum(value < -1 for value in drawn) / 600 == pytest.approx(1 / 3, abs=0.06)
 
 
 def test_a_linear_range_is_drawn_evenly() -> None:
     definition = define(study({"low": 0, "high": 8}, sampler=RANDOM))
-    drawn = [drawn.parameters["t0.error"] for drawn in suggest(definition, [], Place(0, 0), 600)]
+    drawn = [drawn.parameters["t0.error"] for drawn in suggest(definition, [], DrawIndex(0, 0), 600)]
     assert statistics.mean(drawn) == pytest.approx(4, abs=0.3)
 
 
 def test_a_shared_weight_is_drawn_once() -> None:
     definition = define(study("walls", "walls", LOG, shared={"walls": LOG}, sampler=RANDOM))
-    assert set(suggest(definition, [], Place(0, 0), 1)[0].parameters) == {"walls", "t2.error"}
+    assert set(suggest(definition, [], DrawIndex(0, 0), 1)[0].parameters) == {"walls", "t2.error"}
 
 
 def test_a_grid_goes_on_at_the_index_among_search_trials() -> None:
     definition = define(study({"values": [3, 1, 2]}, sampler=GRID))
-    assert suggest(definition, [], Place(number=7, index=1), 2) == [Drawn({"t0.error": 1.0}), Drawn({"t0.error": 2.0})]
+    assert suggest(definition, [], DrawIndex(number=7, index=1), 2) == [Drawn({"t0.error": 1.0}), Drawn({"t0.error": 2.0})]
 
 
 @pytest.mark.parametrize("sampler", [TPE, CMAES, {"name": "cmaes", "config": {"with_margin": True}}])
 def test_a_sampler_s_state_is_json(sampler: Document) -> None:
     definition = two_weights(sampler)
-    for drawn in suggest(definition, told(definition, 12), Place(12, 12), 3):
+    for drawn in suggest(definition, told(definition, 12), DrawIndex(12, 12), 3):
         assert json.loads(json.dumps(drawn.sampler_state)) == drawn.sampler_state
 
 
@@ -254,7 +254,7 @@ def test_values_are_told_as_an_ordered_index(heard: Hear) -> None:
 
 def test_an_index_that_is_drawn_is_the_value_at_that_place_of_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.sampling.suggest.SAMPLERS", {"tpe": lambda config, seed: Second()})
-    (drawn,) = suggest(define(study({"values": [2.0, 0.1, 0.3]})), [], Place(0, 0), 1)
+    (drawn,) = suggest(define(study({"values": [2.0, 0.1, 0.3]})), [], DrawIndex(0, 0), 1)
     assert drawn.parameters == {"t0.error": 0.3}
 
 
@@ -281,9 +281,9 @@ def test_tpe_keeps_away_from_what_breaks_a_constraint() -> None:
         return trial(number, {"t0.error": weight}, value=weight, feasible=broken == 0, violations={"t1.mse": broken})
 
     records = [told_of(10 ** (-3 + 6 * i / 29), i) for i in range(30)]
-    drawn = [suggest(definition, records, Place(number, 30), 1)[0].parameters["t0.error"] for number in range(30, 60)]
+    drawn = [suggest(definition, records, DrawIndex(number, 30), 1)[0].parameters["t0.error"] for number in range(30, 60)]
     free = [replace(record, feasible=True, violations={}) for record in records]
-    unbound = [suggest(definition, free, Place(number, 30), 1)[0].parameters["t0.error"] for number in range(30, 60)]
+    unbound = [suggest(definition, free, DrawIndex(number, 30), 1)[0].parameters["t0.error"] for number in range(30, 60)]
     assert statistics.median(drawn) < 1.5
     assert statistics.median(unbound) > 100
 
@@ -327,7 +327,7 @@ def test_tpe_gets_eight_trials_once_there_are_some_so_that_a_second_worker_leave
 def test_every_tpe_option_works_without_a_warning(config: Document, caplog: pytest.LogCaptureFixture) -> None:
     definition = two_weights({"name": "tpe", "config": config})
     records = [*told(definition, 12), trial(12, PARAMETERS, state=TrialState.RUNNING)]
-    assert len(suggest(definition, records, Place(13, 13), 3)) == 3
+    assert len(suggest(definition, records, DrawIndex(13, 13), 3)) == 3
     assert not [record for record in caplog.records if record.name.startswith("optuna")]
 
 
@@ -349,7 +349,7 @@ def best_of_cohorts(seed: int, trials: int) -> float:
     definition = two_weights(seed=seed)
     records: list[TrialRecord] = []
     while len(records) < trials:
-        drawn = suggest(definition, records, Place(len(records), len(records)), batch_limit(definition, records))
+        drawn = suggest(definition, records, DrawIndex(len(records), len(records)), batch_limit(definition, records))
         records += [
             trial(len(records) + i, one.parameters, value=hill(one.parameters), sampler_state=one.sampler_state)
             for i, one in enumerate(drawn)
@@ -382,7 +382,7 @@ def test_tpe_in_cohorts_finds_a_better_value_than_random_draws() -> None:
 
 def test_a_history_at_its_cap_is_taken() -> None:
     definition = two_weights()
-    drawn = suggest(two_weights(RANDOM), [], Place(0, 0), 500)
+    drawn = suggest(two_weights(RANDOM), [], DrawIndex(0, 0), 500)
     records = [trial(i, one.parameters, value=hill(one.parameters)) for i, one in enumerate(drawn)]
-    best = suggest(definition, records, Place(500, 500), 4)
+    best = suggest(definition, records, DrawIndex(500, 500), 4)
     assert statistics.median(hill(one.parameters) for one in best) > -0.5

@@ -15,10 +15,10 @@ from search.training.child.preflight import preflight
 from search.training.engine.engine import CohortEngine
 from search.training.engine.strategies import STRATEGIES
 from search.training.interface import Ended, EpochReport, Setting
-from search.training.problem.problem import Problem
-from search.training.problem.workload import OpenedWorkload
+from search.training.problem.problem import TrainingProblem
+from search.training.problem.workload import LoadedWorkload
 from search.workloads import registry
-from search.workloads.base import Bound, bind
+from search.workloads.base import ResolvedWorkload, bind
 from storage.records import TrialState
 
 RANGE = {"low": 0.1, "high": 10}
@@ -81,29 +81,29 @@ def task(name: str, loss: str | None = "mean_squared_error", metrics: Sequence[A
     return {"name": name, "losses": losses, "metrics": list(metrics), **more}
 
 
-def workload(build_model: Callable[[], Any], train: Any, validation: Any = None, **more: Any) -> Bound:
+def workload(build_model: Callable[[], Any], train: Any, validation: Any = None, **more: Any) -> ResolvedWorkload:
     """Return a workload of one's own, validated on its training rows unless told otherwise."""
     extra = more.pop("extra", {})
     data = {"train": train, "validation": train if validation is None else validation, "extra": extra}
     return bind("mine", SimpleNamespace(build_model=build_model, load_data=lambda: data, **more), {})
 
 
-def built_in(name: str, **options: Any) -> Bound:
+def built_in(name: str, **options: Any) -> ResolvedWorkload:
     return bind(name, registry.load(name), options)
 
 
-def problem_of(definition: StudyDefinition, bound: Bound) -> Problem:
-    return Problem(definition, OpenedWorkload(bound))
+def problem_of(definition: StudyDefinition, bound: ResolvedWorkload) -> TrainingProblem:
+    return TrainingProblem(definition, LoadedWorkload(bound))
 
 
-def checked(definition: StudyDefinition, bound: Bound) -> Problem:
+def checked(definition: StudyDefinition, bound: ResolvedWorkload) -> TrainingProblem:
     """Return the problem after its preflight."""
     problem = problem_of(definition, bound)
     preflight(problem, definition)
     return problem
 
 
-def engine_of(definition: StudyDefinition, bound: Bound, strategy: str = "serial", size: int = 1) -> CohortEngine:
+def engine_of(definition: StudyDefinition, bound: ResolvedWorkload, strategy: str = "serial", size: int = 1) -> CohortEngine:
     return CohortEngine(problem_of(definition, bound), STRATEGIES[strategy], size)
 
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from search.workloads.base import Bound
+from search.workloads.base import ResolvedWorkload
 from search.workloads.data import Rows, read
 from tests.search.training.compiled import few_steps
 
@@ -55,7 +55,7 @@ class TwinRun:
 
     def __init__(
         self,
-        workload: Bound,
+        workload: ResolvedWorkload,
         terms: Terms,
         weights: Mapping[str, float],
         *,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from search.errors import DefinitionRefused
+from search.errors import InvalidDefinition
 from search.validation.normalize import normalise
 from tests.search.definitions import (
     ADS,
@@ -360,7 +360,7 @@ def test_a_faulty_weight_does_not_leave_a_study_without_searched_weights() -> No
 
 
 def test_what_is_faulty_in_form_is_not_told_again_as_unknown() -> None:
-    with pytest.raises(DefinitionRefused) as refused:
+    with pytest.raises(InvalidDefinition) as refused:
         normalise(changed(flagship(), {"workload.name": "two words"}), workloads=UNPUBLISHED)
     assert [fault.path for fault in refused.value.faults] == ["workload.name"]
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.definition.schema import StudyDefinition
-from search.errors import DefinitionRefused, Fault
+from search.errors import Fault, InvalidDefinition
 from search.validation.normalize import definition_sha256, normalise, restored, shown, stored, term_records
 from tests.search.definitions import PUBLISHED, UNPUBLISHED, Document, any_weight, changed, define, flagship, log_range, study, task
 
@@ -99,7 +99,7 @@ def test_accuracy_resolves_by_the_loss(loss: str) -> None:
 
 def test_accuracy_is_refused_where_no_loss_decides_it() -> None:
     document = changed(flagship(), {"tasks.2": {**task("size"), "metrics": ["accuracy"]}})
-    with pytest.raises(DefinitionRefused) as refused:
+    with pytest.raises(InvalidDefinition) as refused:
         normalise(document, workloads=UNPUBLISHED)
     assert [fault.path for fault in refused.value.faults] == ["tasks.2.metrics.0.metric"]
 
@@ -210,6 +210,6 @@ def test_whatever_is_sent_is_read_or_refused_with_places(sent: list[tuple[str, A
     try:
         definition = define(document, PUBLISHED)
         assert from_sql(definition) == definition
-    except DefinitionRefused as refused:
+    except InvalidDefinition as refused:
         faults = refused.faults or [Fault("", "", "")]
     assert all(fault.path and fault.expected and fault.got for fault in faults)

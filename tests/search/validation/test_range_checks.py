@@ -9,9 +9,9 @@ import pytest
 
 from search import catalog
 from search.definition import searched_arguments, space
-from search.sampling.suggest import Place, suggest
+from search.sampling.suggest import DrawIndex, suggest
 from search.validation import normalize
-from search.validation.context import Known
+from search.validation.context import ValidationContext
 from search.validation.partial import parts_of
 from search.validation.warnings import cautions
 from tests.search.definitions import (
@@ -190,13 +190,13 @@ def test_a_name_that_the_optimizer_s_parameters_bear_is_refused() -> None:
 def test_the_advice_on_trials_counts_every_parameter() -> None:
     definition = define(changed(flagship(), {RATE: RATES, "search.trials": 20}))
     told = "3 searched parameters for 20 trials: ten trials or more per searched parameter give the sampler a chance"
-    assert told in cautions(Known(parts_of(definition), UNPUBLISHED), 20)
+    assert told in cautions(ValidationContext(parts_of(definition), UNPUBLISHED), 20)
 
 
 def test_a_current_that_the_search_cannot_draw_is_told() -> None:
     definition = define(changed(flagship(), {RATE: {**RATES, "current": 0.1}}))
     told = f"{RATE}: current 0.1 is not among what may be drawn, so the search cannot come back to it"
-    assert told in cautions(Known(parts_of(definition), UNPUBLISHED), 99)
+    assert told in cautions(ValidationContext(parts_of(definition), UNPUBLISHED), 99)
 
 
 # Grids
@@ -258,7 +258,7 @@ def test_a_range_hashes_alike_however_it_is_written() -> None:
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "cmaes"])
 def test_samplers_draw_arguments_within_their_ranges(sampler: str) -> None:
     definition = define(changed(focal({"values": [0, 1, 2]}), {"search.sampler.name": sampler, RATE: RATES}))
-    for drawn in suggest(definition, [], Place(number=0, index=0), 8):
+    for drawn in suggest(definition, [], DrawIndex(number=0, index=0), 8):
         taken = space.arguments(definition, drawn.parameters)
         assert list(taken) == ["parity.focal.gamma", "optimizer.learning_rate"]
         assert taken["parity.focal.gamma"] in (0, 1, 2)
@@ -267,7 +267,7 @@ def test_samplers_draw_arguments_within_their_ranges(sampler: str) -> None:
 
 def test_a_learning_rate_is_drawn_on_a_log_scale() -> None:
     definition = define(changed(flagship(), {"search.sampler.name": "qmc", RATE: RATES}))
-    drawn = [each.parameters["optimizer.learning_rate"] for each in suggest(definition, [], Place(number=0, index=0), 64)]
+    drawn = [each.parameters["optimizer.learning_rate"] for each in suggest(definition, [], DrawIndex(number=0, index=0), 64)]
     assert sum(map(math.log10, drawn)) / 64 == pytest.approx(-3, abs=0.05)
 
 

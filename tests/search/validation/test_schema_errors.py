@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from search.errors import DefinitionRefused, Fault, shown
+from search.errors import Fault, InvalidDefinition, shown
 from search.names import listed, nearest
 from tests.search.definitions import changed, fault_at, faults_of, flagship
 
@@ -121,7 +121,7 @@ def test_the_nearest_name_is_one_that_was_probably_meant(name: str, meant: str |
 
 def test_a_refusal_reads_as_a_sentence_for_each_fault() -> None:
     faults = [Fault("search.sampler.name", "one of grid, random, tpe", "'tpee'", "tpe"), Fault("", "an object", "3")]
-    assert str(DefinitionRefused(faults)) == (
+    assert str(InvalidDefinition(faults)) == (
         "search.sampler.name: expected one of grid, random, tpe, got 'tpee' (did you mean 'tpe'?); "
         "the definition: expected an object, got 3"
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.workloads.base import bind, options_schema
 
 
@@ -39,7 +39,7 @@ class Plain:
 
 
 def _refusal(source: Any, **options: Any) -> tuple[str, str, str | None]:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PreflightError) as caught:
         bind("mine", source, options)
     reason = caught.value.reason
     return reason.code, reason.message, reason.at

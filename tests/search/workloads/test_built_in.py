@@ -11,7 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.workloads import quadratics, registry
 from search.workloads.base import bind
 from search.workloads.data import Loaded, read
@@ -87,5 +87,5 @@ def test_in_a_tasks_units_the_mean_squared_error_is_its_quadratic() -> None:
     ],
 )
 def test_bowls_that_are_none_are_refused(wrong: dict[str, Any], told: str) -> None:
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(PreflightError, match=told):
         bind("quadratics", quadratics.Quadratics, wrong)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.workloads.base import Data
 from search.workloads.data import read
 
@@ -17,7 +17,7 @@ GOOD = (X, Y)
 
 
 def _refusal(train: Any, **parts: Any) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PreflightError) as caught:
         read({"train": train, "validation": GOOD, **parts})
     return caught.value.reason.message
 
@@ -52,7 +52,7 @@ def test_point_sets_have_a_batch_size_of_their_own() -> None:
 
 
 def test_another_form_altogether() -> None:
-    with pytest.raises(Refused, match=r"load_data\(\) should return Data.*, got a list of 2"):
+    with pytest.raises(PreflightError, match=r"load_data\(\) should return Data.*, got a list of 2"):
         read([GOOD, GOOD])
 
 
@@ -93,7 +93,7 @@ def test_rows_of_different_length() -> None:
 def test_labels_that_are_not_numbers_are_told_with_their_place() -> None:
     labels = np.zeros((4, 1))
     labels[[1, 3]] = np.nan
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PreflightError) as caught:
         read({"train": GOOD, "validation": (X, {"a": labels})})
     assert caught.value.reason.code == "nan_labels"
     assert caught.value.reason.at == "load_data: validation.y['a']"
@@ -123,7 +123,7 @@ def test_splits_of_different_shapes() -> None:
 
 @pytest.mark.parametrize("points", [np.zeros((0, 2)), (np.zeros((3, 2)), 0)])
 def test_point_sets_without_points_or_batches(points: Any) -> None:
-    with pytest.raises(Refused, match=r"extra\['edge'\]"):
+    with pytest.raises(PreflightError, match=r"extra\['edge'\]"):
         read({"train": GOOD, "validation": GOOD, "extra": {"edge": points}})
 
 
@@ -131,7 +131,7 @@ def test_point_sets_without_points_or_batches(points: Any) -> None:
 def test_nested_names_are_refused_with_the_flat_ones(place: str) -> None:
     nested = {"box": {"x": np.zeros((4, 1)), "y": np.zeros((4, 1))}, "cls": np.zeros((4, 1))}
     part = (nested, np.zeros(4)) if place == "x" else (np.zeros((4, 2)), nested)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PreflightError) as caught:
         read({"train": part, "validation": part})
     assert f"train.{place}['box'] is a dict: inputs, outputs and targets are one level of names" in caught.value.reason.message
     assert "('box_x', 'box_y')" in caught.value.reason.message

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.workloads import registry
 
 OWN = {"STEELYARD_WORKLOADS": " ads = shop.ads:Ads , plain=plain"}
 
 
-def _refusal(environment: dict[str, str], name: str = "") -> Refused:
-    with pytest.raises(Refused) as caught:
+def _refusal(environment: dict[str, str], name: str = "") -> PreflightError:
+    with pytest.raises(PreflightError) as caught:
         registry.load(name, environment) if name else registry.names(environment)
     return caught.value
 

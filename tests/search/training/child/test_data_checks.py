@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.training.child.preflight import preflight
 from search.training.child.protocol import epoch_message
 from search.training.interface import Setting
@@ -49,8 +49,8 @@ def bound(parts: Any, **own: Any) -> Any:
     return type(given)(given.name, given.build_model, lambda: parts, given.losses, given.penalties, given.metrics)
 
 
-def refused(definition: Any, parts: Any) -> Refused:
-    with pytest.raises(Refused) as caught:
+def refused(definition: Any, parts: Any) -> PreflightError:
+    with pytest.raises(PreflightError) as caught:
         warned(definition, parts)
     return caught.value
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.training.child.loading import load, opened
 
 MODEL = """
@@ -115,7 +115,7 @@ def test_a_module_that_makes_functions_run_eagerly_is_refused_each_time(shop: Pa
     (shop / "l_eager.py").write_text(f"{MODEL}\nimport tensorflow as tf\ntf.config.run_functions_eagerly(True)\n")
     _register(monkeypatch, eager="l_eager:Plain")
     for _ in range(2):
-        with pytest.raises(Refused, match=r"'eager' calls tf.config.run_functions_eagerly\(\)") as caught:
+        with pytest.raises(PreflightError, match=r"'eager' calls tf.config.run_functions_eagerly\(\)") as caught:
             load("eager")
         assert (caught.value.reason.code, caught.value.reason.at) == ("unsupported_workload", "l_eager:Plain")
         assert not tf.config.functions_run_eagerly()

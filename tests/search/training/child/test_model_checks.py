@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from search.errors import Refused
+from search.errors import PreflightError
 from storage.records import Reason
 from tests.search.training.scenes import checked, rows, study, task, workload
 
@@ -34,7 +34,7 @@ def _checked(build_model: Callable[[], keras.Model], initial_weights: str = "fre
 
 
 def _refusal(build_model: Callable[[], keras.Model]) -> Reason:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PreflightError) as caught:
         _checked(build_model)
     assert caught.value.reason.at == "build_model"
     return caught.value.reason
@@ -146,7 +146,7 @@ def test_looking_rows_up_in_weights_that_a_layer_has_just_assigned() -> None:
         return keras.Model(inputs, {"a": keras.layers.Dense(1)(keras.layers.Flatten()(embedded))})
 
     words = np.random.default_rng(2).integers(0, 4, size=(12, 6)).astype("float32")
-    with pytest.raises(Refused, match=r"the weights of layer 'spectral_normalization\w*' are assigned") as caught:
+    with pytest.raises(PreflightError, match=r"the weights of layer 'spectral_normalization\w*' are assigned") as caught:
         checked(study([task("a")]), workload(build_model, (words, rows(12, a=1)[1])))
     assert (caught.value.reason.code, caught.value.reason.at) == ("assigns_trainable", "build_model")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from search.errors import Refused
+from search.errors import PreflightError
 from storage.records import Reason
 from tests.search.training.scenes import RANGE, built_in, checked, linear, study, task, workload
 
@@ -20,7 +20,7 @@ IDS = np.arange(12) % 4
 
 
 def _refusal(definition: Any, bound: Any) -> Reason:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PreflightError) as caught:
         checked(definition, bound)
     return caught.value.reason
 
@@ -197,7 +197,7 @@ def test_a_builder_that_raises_is_named_with_file_and_line() -> None:
 
 def test_an_optimizer_that_would_not_train_as_fit_does() -> None:
     definition = study([task("a")], training={"optimizer": {"name": "adam", "config": {"use_ema": True}}})
-    with pytest.raises(Refused, match="use_ema is not yet supported"):
+    with pytest.raises(PreflightError, match="use_ema is not yet supported"):
         checked(definition, _model({"a": 1}, {"a": X[:, :1]}))
 
 

@@ -18,8 +18,8 @@ from search.training.child.server import reason_of
 from search.training.engine.strategies import STRATEGIES
 from search.training.interface import Setting
 from search.training.problem.optimizers import made_optimizer
-from search.training.problem.per_setting_optimizer import give
-from search.workloads.base import Bound
+from search.training.problem.per_setting_optimizer import set_hyperparameters
+from search.workloads.base import ResolvedWorkload
 from tests.search.training.scenes import Recorder, checked, engine_of, linear, rows, study, task, workload
 from tests.search.training.twins import Terms, TwinRun
 
@@ -65,7 +65,7 @@ def together(kind: str, config: Mapping[str, Any], searched: Mapping[str, Sequen
     variables = [keras.Variable(np.ones((K, ROWS, WIDTH))), keras.Variable(np.ones(K))]
     optimizer.build(variables)
     for step in gradients():
-        give(optimizer, {name: tf.constant(values, "float64") for name, values in searched.items()})
+        set_hyperparameters(optimizer, {name: tf.constant(values, "float64") for name, values in searched.items()})
         optimizer.apply([tf.constant(each) for each in step], variables)
     return [variable.numpy() for variable in variables]
 
@@ -93,7 +93,7 @@ def test_an_optimizer_that_cannot_be_stacked_takes_its_learning_rate_as_a_tensor
         variable = keras.Variable(np.ones((ROWS, WIDTH)))
         optimizer.build([variable])
         for step in gradients():
-            give(optimizer, {"learning_rate": tf.constant(0.03, "float64")} if searched else {})
+            set_hyperparameters(optimizer, {"learning_rate": tf.constant(0.03, "float64")} if searched else {})
             optimizer.apply([tf.constant(step[0][0])], [variable])
         ends.append(variable.numpy())
     np.testing.assert_allclose(*ends, rtol=1e-12)
@@ -127,7 +127,7 @@ class Cohort:
     """Settings trained together for three epochs, to be compared with `fit`."""
 
     def __init__(
-        self, definition: StudyDefinition, bound: Bound, settings: Sequence[Setting], strategy: str = "vectorized"
+        self, definition: StudyDefinition, bound: ResolvedWorkload, settings: Sequence[Setting], strategy: str = "vectorized"
     ) -> None:
         self.bound, self.settings, self.recorder = bound, settings, Recorder()
         self.engine = engine_of(definition, bound, strategy, size=len(settings))
@@ -247,7 +247,7 @@ def own_study(**training: Any) -> StudyDefinition:
     return study([binary("a", "softened", config)], **(training or ADAM))
 
 
-def own_workload() -> Bound:
+def own_workload() -> ResolvedWorkload:
     return workload(linear({"a": 1}), rows(a=1), losses={"softened": softened})
 
 
@@ -318,7 +318,7 @@ def test_the_violations_of_an_own_penalty_are_counted_under_each_setting_s_argum
 Loss = Callable[[Any, Any], Any]
 
 
-def trained_by_hand(bound: Bound, losses: Mapping[str, Loss]) -> dict[str, float]:
+def trained_by_hand(bound: ResolvedWorkload, losses: Mapping[str, Loss]) -> dict[str, float]:
     """Train as ADAM says, in Keras without a graph; return each output's loss over all rows then."""
     x, y = bound.load_data()["train"]
     places = np.arange(len(x))

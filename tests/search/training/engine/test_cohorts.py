@@ -16,7 +16,7 @@ from search.training.engine.engine import CohortEngine, stack_size
 from search.training.engine.group import groups
 from search.training.engine.strategies import STRATEGIES
 from search.training.interface import Setting
-from search.workloads.base import Bound
+from search.workloads.base import ResolvedWorkload
 from storage.records import TrialState
 from tests.search.training.engine.test_layers import PENALTY, TERMS, AddsLoss, Subclassed
 from tests.search.training.scenes import Recorder, engine_of, kept, rows, study, task, workload
@@ -122,7 +122,7 @@ def _settings(*weights: dict[str, float], seed: int = 5) -> list[Setting]:
     return [Setting(number, seed, each) for number, each in enumerate(weights)]
 
 
-def _bound(kind: str) -> Bound:
+def _bound(kind: str) -> ResolvedWorkload:
     return workload(FAMILIES[kind], rows(20, inputs=12, a=2, b=1))  # 20 rows in batches of 8: the last has 4
 
 

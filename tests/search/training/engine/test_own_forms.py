@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from search.errors import Refused
+from search.errors import PreflightError
 from search.training.interface import Setting
 from tests.search.training.compiled import fitted, weighted_mean
 from tests.search.training.scenes import Recorder, checked, engine_of, linear, problem_of, rows, study, task, workload
@@ -132,7 +132,7 @@ def test_targets_without_the_last_axis_do_not_broadcast(float64: None) -> None:
     assert recorder.values(0, 2)["q.mae"] == pytest.approx(expected, abs=1e-8)
 
 
-def refused(kind: str, given: Any, config: Any = None) -> Refused:
+def refused(kind: str, given: Any, config: Any = None) -> PreflightError:
     """Return how a study is refused that uses one term of the workload's own."""
     parts: dict[str, Any] = {"losses": {}, "metrics": {}, "penalties": {}} | {kind: {"own": given}}
     tasks = [task("a"), task("b")]
@@ -143,7 +143,7 @@ def refused(kind: str, given: Any, config: Any = None) -> Refused:
         tasks[0]["metrics"] = [{"name": "own", "metric": "own", "config": config or {}, "direction": "minimize"}]
     else:
         penalties = [{"name": "own", "penalty": "own", "config": config or {}}]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(PreflightError) as caught:
         checked(study(tasks, penalties), workload(linear({"a": 1, "b": 1}), rows(8, a=1, b=1), **parts))
     return caught.value
 

@@ -13,7 +13,7 @@ from sklearn import metrics as sklearn_metrics
 
 from search.catalog import METRICS, MetricEntry
 from search.training.problem.batch import Batch
-from search.training.problem.metrics import Counted, RowMean, metric_functions
+from search.training.problem.metrics import CountingMetric, RowMean, metric_functions
 from search.training.problem.terms import term_functions
 from tests.search.training.scenes import study, task, workload
 
@@ -42,7 +42,7 @@ def _measure(metric: Any, output: Any, target: Any, weight: Any = None, losses: 
     (function,) = metric_functions(study([part]).tasks, bound, ())
     places = [slice(0, 12), slice(12, 24), slice(24, 30)]
     batches = [_batch(output[at], target[at], None if weight is None else weight[at]) for at in places]
-    if isinstance(function, Counted):
+    if isinstance(function, CountingMetric):
         counter = function.make(batches[0])
         for batch in batches:
             counter.update_state(*function.arguments(batch))

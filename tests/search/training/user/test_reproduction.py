@@ -14,7 +14,7 @@ from keras import ops
 from search.export.reproduction import Published, how_to_use
 from search.training.child.describe import described
 from search.training.interface import Setting
-from search.training.problem.workload import OpenedWorkload
+from search.training.problem.workload import LoadedWorkload
 from search.training.user.apply import apply
 from search.training.user.measure import measure
 from search.validation import normalize
@@ -110,7 +110,7 @@ def test_what_it_says_trains_what_was_tuned(name: str, float64: None) -> None:
     bound, recorder = workload(case.build_model, data, **case.own), Recorder()
     weights = {path: 0.4 + 0.9 * place for place, path in enumerate(engine_paths(definition))}
     engine_of(definition, bound).train([Setting(0, 3, weights)], definition.training, recorder)
-    best = document(definition, weights, OpenedWorkload(bound), bound.losses)
+    best = document(definition, weights, LoadedWorkload(bound), bound.losses)
     assert best["reproduced_by"] == case.by
     model = trained(case, best, bound)
     measured = measure(model, best, case.x, case.y, case.weight, workload=bound)
@@ -124,7 +124,7 @@ def engine_paths(definition: Any) -> list[str]:
     return [*losses, *(penalty.name for penalty in definition.penalties)]
 
 
-def document(definition: Any, weights: Mapping[str, float], opened: OpenedWorkload, own: Any) -> dict[str, Any]:
+def document(definition: Any, weights: Mapping[str, float], opened: LoadedWorkload, own: Any) -> dict[str, Any]:
     """Return what `apply` and `measure` read of a best-weights document, from what a worker would publish."""
     splits = opened.loaded.splits.values()
     published = {
@@ -171,6 +171,6 @@ def test_a_worker_publishes_what_it_depends_on(monkeypatch: pytest.MonkeyPatch) 
     bound = workload(dot_products, (X, {"a": X[:, 0], "b": X[:, 1]}, {"b": HALF}))
     monkeypatch.setattr("search.training.child.describe.load", lambda name: bound)
     monkeypatch.setattr("search.training.child.describe.registry.places", lambda: {"mine": "mine:Mine"})
-    told = described("mine", lambda name, options: OpenedWorkload(bound))["description"]
+    told = described("mine", lambda name, options: LoadedWorkload(bound))["description"]
     assert told["outputs"]["a"]["shape"] == [None, 1]
     assert (told["code"]["weighted"], told["code"]["rank_one"], told["code"]["plain"]) == (["b"], ["a", "b"], False)

@@ -16,7 +16,7 @@ from search.export.reproduction import Published, how_to_use
 from search.export.script import script
 from search.training.child.describe import _code, _forms
 from search.training.interface import Setting
-from search.training.problem.workload import OpenedWorkload
+from search.training.problem.workload import LoadedWorkload
 from search.validation import normalize
 from search.workloads import registry
 from search.workloads.base import bind
@@ -71,7 +71,7 @@ def _ran(place: ModuleType, definition: StudyDefinition, weights: dict[str, floa
     bound = bind("mine", place, {})
     engine, recorder = engine_of(definition, bound), Recorder()
     engine.train([Setting(0, 5, weights)], definition.training, recorder)
-    opened, shown = OpenedWorkload(bound), normalize.shown(definition)
+    opened, shown = LoadedWorkload(bound), normalize.shown(definition)
     stored = recorder.values(0, definition.training.epochs)
     best = {
         **how_to_use(definition, weights, Published(tuple(opened.outputs))),

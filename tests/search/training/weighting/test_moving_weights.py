@@ -16,7 +16,7 @@ from keras import layers, ops
 
 from search.definition.schedules import AppliedSchedule
 from search.training.engine.engine import CohortEngine
-from search.training.engine.pace import Pace
+from search.training.engine.pace import StepBudget
 from search.training.engine.stack import traces_made
 from search.training.interface import Setting
 from search.training.weighting.formulas import random_weights
@@ -203,7 +203,7 @@ def test_a_scheduled_weight_trains_as_fit_with_the_weight_changed_before_each_ep
 def test_random_weights_are_the_same_however_an_epoch_is_split_into_calls(float64: None, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = [_setting(0, "random"), _setting(1, "uncertainty")]
     whole = _trained(_engine("vectorized", 2), settings)
-    monkeypatch.setattr(Pace, "steps", lambda self, left: 1)
+    monkeypatch.setattr(StepBudget, "steps", lambda self, left: 1)
     split = _trained(_engine("vectorized", 2), settings)
     for number in (0, 1):
         assert split.values(number, EPOCHS) == pytest.approx(whole.values(number, EPOCHS), abs=1e-12)
