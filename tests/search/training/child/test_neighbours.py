@@ -204,10 +204,10 @@ def test_the_innocent_one_trains_as_under_fit(innocent: dict[str, float]) -> Non
     assert {path: innocent[path] for path in expected} == pytest.approx(expected, abs=ROUNDED)
 
 
-ALIKE = {"float type, in load", "dtype policy, in build", "clear_session, in load"}
+ALIKE = {"float type, in load", "dtype policy, in build", "clear_session, in load", "seeds, in a loss"}
 """Habits that differ from another by where they are, or by the name of what they set."""
 
-FIRST = (pytest.param("float type, in build", marks=pytest.mark.soak), "clear_session, in build")
+FIRST = ("float type, in build", "clear_session, in build")
 """Habits that are also tried as the first that a child trains."""
 
 
@@ -230,6 +230,7 @@ def test_a_habit_is_trained_as_under_fit_and_its_neighbour_as_alone(name: str, i
     require_as_alone(shared, _workload(name), name, innocent)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", FIRST)
 def test_a_habit_that_comes_first_changes_nothing_either(
     name: str, innocent: dict[str, float], monkeypatch: pytest.MonkeyPatch
@@ -247,7 +248,7 @@ def require_as_alone(child: Child, workload: str, name: str, innocent: dict[str,
     assert (keras.config.floatx(), tf_config.is_op_determinism_enabled()) == ("float32", False)
 
 
-@pytest.mark.parametrize("name", TERMS_AND_LAYERS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.soak if name in ALIKE else ()) for name in TERMS_AND_LAYERS])
 def test_what_a_loss_or_layer_of_its_own_sets_changes_no_other_term(name: str, innocent: dict[str, float], shared: Child) -> None:
     assert shared.trained(_workload(name), "own") == pytest.approx(innocent, abs=ROUNDED)
     assert shared.trained("innocent") == innocent

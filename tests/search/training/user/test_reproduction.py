@@ -102,7 +102,11 @@ for _by, *_names in [("custom_loss", "log odds", "head/age (years)"), ("custom_l
     )
 
 
-@pytest.mark.parametrize("name", CASES)
+ALIKE = {"row weights of all", "a penalty", "a dot product", "outputs called größe and b"}
+"""Cases of which another holds all that they show."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.soak if name in ALIKE else ()) for name in CASES])
 def test_what_it_says_trains_what_was_tuned(name: str, float64: None) -> None:
     case = CASES[name]
     definition = study(case.tasks, case.penalties, training={"epochs": 2, "batch_size": 8})
