@@ -28,9 +28,15 @@ class Seen:
         return [line.rstrip() for line in self.text.splitlines()]
 
 
-def typed(*arguments: str, columns: int = 120, meanwhile: Callable[[subprocess.Popen[bytes], str], None] | None = None) -> Seen:
-    """Run the command in a terminal. `meanwhile` is called with the process and all that was shown: whenever there is more, and
-    each second in between, as a user presses a key again that the program had not yet listened for.
+def typed(
+    *arguments: str,
+    columns: int = 120,
+    meanwhile: Callable[[subprocess.Popen[bytes], str], None] | None = None,
+    again: float | None = None,
+) -> Seen:
+    """Run the command in a terminal. `meanwhile` is called with the process and all that was shown, whenever there is more.
+
+    With `again` it is also called after so many seconds without more: as a user presses a key again that nobody listened for yet.
 
     It starts with default signals: a shell's background job ignores SIGINT, and its children would inherit that.
     """
@@ -42,7 +48,7 @@ def typed(*arguments: str, columns: int = 120, meanwhile: Callable[[subprocess.P
     shown = more = b""
     try:
         with contextlib.suppress(OSError):  # Linux tells the end of a terminal so
-            while not select.select([ours], [], [], 1.0)[0] or (more := os.read(ours, 65536)):
+            while not select.select([ours], [], [], again)[0] or (more := os.read(ours, 65536)):
                 shown, more = shown + more, b""
                 if meanwhile is not None:
                     meanwhile(process, shown.decode(errors="replace"))

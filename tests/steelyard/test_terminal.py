@@ -132,6 +132,11 @@ def test_json_is_the_document_in_a_terminal_too(client, name):
 def test_delete_asks_first(service, client, name):
     submitted(client, name)
     ended(service, name, StudyState.CANCELLED)
-    seen = typed("delete", name, meanwhile=lambda process, shown: process.send_signal(signal.SIGINT) if "[y/N]" in shown else None)
+
+    def refuse(process: subprocess.Popen[bytes], shown: str) -> None:
+        if "[y/N]" in shown:
+            process.send_signal(signal.SIGINT)
+
+    seen = typed("delete", name, meanwhile=refuse, again=1.0)  # the prompt is shown before its answer is read
     assert seen.code != 0
     assert client.get(name)["name"] == name

@@ -22,6 +22,7 @@ from storage.records import (
     Role,
     StudyRecord,
     TermRecord,
+    TrialRecord,
     TrialState,
 )
 
@@ -150,3 +151,9 @@ def running(database: Database, count: int = 2, name: str = "study", **changes: 
 def states(database: Database, study: StudyRecord) -> list[str]:
     with database.reading() as session:
         return [trial.state.value for trial in trial_rows.trials_of(session, study.id)]
+
+
+def trial_of(database: Database, running: Running, number: int = 0) -> TrialRecord:
+    """Read a trial of the study that runs."""
+    with database.reading() as session:
+        return trial_rows.get_trial(session, running.study.id, number)

@@ -1,4 +1,4 @@
-"""Trials are planned, started, reported, ended once, and read back as they were written."""
+"""Trials are planned, started, ended once, and read back as they were written."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import event, select
 
-from storage import curves, epochs, events, leases, outcomes, progress, study_rows, trial_rows, trials
+from storage import curves, epochs, events, leases, outcomes, study_rows, trial_rows, trials
 from storage.database import Database
-from storage.errors import LeaseLost, TermNotFound, TrialNotFound, TrialsTaken
-from storage.models import COHORTS, EPOCH_VALUES, EPOCHS
-from storage.records import EpochRecord, Measured, Moment, PlannedTrial, Reason, Role, Split, TrialRecord, TrialState
+from storage.errors import LeaseLost, TermNotFound, TrialsTaken
+from storage.models import COHORTS
+from storage.records import Measured, Moment, PlannedTrial, Reason, Role, TrialState
 from storage.types import UNDEFINED, Undefined
 from tests.storage import scenes
 from tests.storage.scenes import NOW, later
 
 SPECIAL = [math.nan, math.inf, -math.inf]
-
-
-def get(database: Database, running: scenes.Running, number: int = 0) -> TrialRecord:
-    with database.reading() as session:
-        return trial_rows.get_trial(session, running.study.id, number)
 
 
 def test_planned_trials_wait_under_the_next_numbers(database: Database) -> None:
@@ -77,12 +72,12 @@ def test_a_trial_remembers_how_many_outcomes_it_was_planned_after(database: Data
     with database.writing() as session:
         outcomes.record_outcomes(session, running.token, [scenes.outcome(0), scenes.outcome(1)], NOW)
         scenes.add(session, running.study, 1)
-    assert get(database, running, 2).planned_after == 2
+    assert scenes.trial_of(database, running, 2).planned_after == 2
 
 
 def test_a_started_trial_runs_with_one_attempt_more(database: Database) -> None:
     running = scenes.running(database, 2)
-    trial = get(database, running, 1)
+    trial = scenes.trial_of(database, running, 1)
     assert (trial.state, trial.attempt, trial.started_at) == (TrialState.RUNNING, 1, NOW)
     assert (trial.worker, trial.cohort, trial.engine) == ("w1", running.cohort, "stacked")
 
@@ -110,129 +105,6 @@ def test_a_cohort_is_not_started_under_a_lost_lease(database: Database) -> None:
             trials.start_cohort(session, study, waiting, lease, engine="stacked", worker="w1", now=NOW)
 
 
-def test_reported_epochs_come_back(database: Database) -> None:
-    running = scenes.running(database, 1)
-    first = EpochRecord(0, {"agreement": 1.5}, {"digit.accuracy": 0.1, "agreement.violations": 0.0}, 0.25)
-    second = EpochRecord(1, {"agreement": 1.0}, {"digit.accuracy": 0.2, "agreement.violations": 0.0}, 0.75)
-    with database.writing() as session:
-        for each in (first, second):
-            report = (each.epoch, each.train, each.validation, each.seconds)
-            epochs.record_epoch(session, running.token, running.cohort, {0: report}, NOW)
-    trial = get(database, running)
-    with database.reading() as session:
-        assert curves.epochs_of(session, trial.id) == [first, second]
-        assert progress.progress_counts(session, running.study.id)[1] == 1
-    assert trial.epochs == 1
-
-
-def test_weights_that_move_come_back_with_their_epoch(database: Database) -> None:
-    running = scenes.running(database, 2)
-    moved = {"digit.crossentropy": 0.5, "parity.crossentropy": math.nan, "agreement": 0.0}  # of a trial that is about to diverge
-    for epoch, weights in ((0, {"agreement": 1.0}), (1, moved)):
-        with database.writing() as session:
-            reports = {0: (epoch, {}, {}, 1.0), 1: epochs.EpochWrite(epoch, {}, {}, 1.0, weights)}
-            epochs.record_epoch(session, running.token, running.cohort, reports, NOW)
-    ids = [get(database, running, number).id for number in (0, 1)]
-    with database.reading() as session:
-        fixed, moving = (curves.epochs_of(session, trial_id) for trial_id in ids)
-    assert [epoch.weights for epoch in fixed] == [{}, {}]
-    assert [epoch.weights for epoch in moving] == [{"agreement": 1.0}, {"digit.crossentropy": 0.5, "agreement": 0.0}]
-
-
-def test_the_same_epoch_again_changes_nothing(database: Database) -> None:
-    running = scenes.running(database, 1)
-    for value in (0.5, 0.75):
-        with database.writing() as session:
-            report = {0: (1, {}, {"digit.accuracy": value}, 2.0)}
-            epochs.record_epoch(session, running.token, running.cohort, report, NOW)
-    with database.reading() as session:
-        [epoch] = curves.epochs_of(session, get(database, running).id)
-        pace = progress.trial_durations(session, running.study.id)
-    assert (epoch.validation, pace.seconds) == ({"digit.accuracy": 0.5}, 2.0)
-
-
-def test_an_epoch_of_a_trial_that_does_not_run_is_not_written(database: Database) -> None:
-    running = scenes.running(database, 2)
-    report = (1, {}, {"digit.accuracy": 0.5}, 1.0)
-    with database.writing() as session:
-        outcomes.record_outcomes(session, running.token, [scenes.outcome(0)], NOW)
-        left_out = epochs.record_epoch(session, running.token, running.cohort, {0: report, 1: report, 9: report}, NOW)
-        written = session.scalars(select(EPOCHS.c.trial_id)).all()
-        assert session.scalars(select(EPOCH_VALUES.c.trial_id)).all() == written
-    assert left_out == {0, 9}
-    assert written == [get(database, running, 1).id]
-
-
-def test_an_epoch_of_another_cohort_is_refused(database: Database) -> None:
-    running = scenes.running(database, 1)
-    with database.writing() as session, pytest.raises(LeaseLost):
-        epochs.record_epoch(session, running.token, running.cohort + 1, {0: (1, {}, {}, 1.0)}, NOW)
-
-
-def test_an_epoch_of_an_unknown_path_is_refused(database: Database) -> None:
-    running = scenes.running(database, 1)
-    with pytest.raises(TermNotFound, match=r"'digit\.nothing'"), database.writing() as session:
-        epochs.record_epoch(session, running.token, running.cohort, {0: (1, {}, {"digit.nothing": 1.0}, 1.0)}, NOW)
-
-
-def test_only_the_latest_attempts_epochs_are_read(database: Database) -> None:
-    running = scenes.running(database, 1)
-    with database.writing() as session:
-        for epoch in (0, 1, 2):
-            report = {0: (epoch, {}, {"digit.accuracy": 0.1}, 1.0)}
-            epochs.record_epoch(session, running.token, running.cohort, report, NOW)
-        leases.release(session, running.token, charge=True, now=NOW)
-        again = scenes.start(session, running.study)
-        assert again.cohort_id is not None
-        epochs.record_epoch(session, again.token, again.cohort_id, {0: (0, {}, {"digit.accuracy": 0.9}, 1.0)}, NOW)
-    trial = get(database, running)
-    with database.reading() as session:
-        found = curves.curves(session, running.study.id, [0], None, Split.VALIDATION)
-        rows = curves.epochs_of(session, trial.id)
-    assert [(each.epoch, each.validation) for each in rows] == [(0, {"digit.accuracy": 0.9})]
-    assert found == {0: {"digit.accuracy": [(0, 0.9)]}}
-    assert (trial.attempt, trial.epochs) == (2, 0)
-
-
-def with_curves(database: Database) -> scenes.Running:
-    running = scenes.running(database, 2)
-    with database.writing() as session:
-        for epoch in (0, 1):
-            report = {
-                number: (epoch, {"agreement": 10.0 + number}, {"agreement": number + epoch, "digit.accuracy": math.nan}, 1.0)
-                for number in (0, 1)
-            }
-            epochs.record_epoch(session, running.token, running.cohort, report, NOW)
-    return running
-
-
-def test_curves_of_several_trials_come_at_once(database: Database) -> None:
-    running = with_curves(database)
-    with database.reading() as session:
-        found = curves.curves(session, running.study.id, [1, 0], ["agreement"], Split.VALIDATION)
-        train = curves.curves(session, running.study.id, [0], None, Split.TRAIN)
-        everything = curves.curves(session, running.study.id, [0], None)
-    assert found == {1: {"agreement": [(0, 1.0), (1, 2.0)]}, 0: {"agreement": [(0, 0.0), (1, 1.0)]}}
-    assert train == {0: {"agreement": [(0, 10.0), (1, 10.0)]}}
-    assert [math.isnan(value) for _, value in everything[0]["digit.accuracy"]] == [True, True]
-
-
-@pytest.mark.parametrize("number", [2, -1, 2**31, 10**30])
-def test_an_unknown_trial_is_not_found(database: Database, number: int) -> None:
-    running = scenes.running(database, 1)
-    with database.reading() as session:
-        with pytest.raises(TrialNotFound, match=f"'study' has no trial {number}"):
-            trial_rows.get_trial(session, running.study.id, number)
-        with pytest.raises(TrialNotFound):
-            curves.curves(session, running.study.id, [0, number], None)
-
-
-def test_curves_of_an_unknown_path_are_not_found(database: Database) -> None:
-    running = scenes.running(database, 1)
-    with database.reading() as session, pytest.raises(TermNotFound, match=r"'study' measures no 'x\.y'"):
-        curves.curves(session, running.study.id, [0], ["agreement", "x.y"])
-
-
 def test_an_outcome_comes_back_with_all_its_numbers(database: Database) -> None:
     running = scenes.running(database, 1)
     measured = {
@@ -253,7 +125,7 @@ def test_an_outcome_comes_back_with_all_its_numbers(database: Database) -> None:
     )
     with database.writing() as session:
         assert outcomes.record_outcomes(session, running.token, [sent], later(9)) == (0,)
-    trial = get(database, running)
+    trial = scenes.trial_of(database, running)
     with database.reading() as session:
         assert curves.measured(session, trial.id) == measured
     assert (trial.state, trial.epochs, trial.best_epoch, trial.sequence) == (TrialState.COMPLETE, 10, 4, 1)
@@ -269,7 +141,7 @@ def test_a_number_that_is_not_finite_comes_back(database: Database, number: floa
         epochs.record_epoch(session, running.token, running.cohort, report, NOW)
         diverged = scenes.outcome(0, number, TrialState.DIVERGED, violations={"agreement": number})
         outcomes.record_outcomes(session, running.token, [diverged], NOW)
-    trial = get(database, running)
+    trial = scenes.trial_of(database, running)
     with database.reading() as session:
         [epoch] = curves.epochs_of(session, trial.id)
         [last] = curves.measured(session, trial.id).values()
@@ -290,7 +162,7 @@ def test_outcomes_are_numbered_in_their_order(database: Database) -> None:
     with database.writing() as session:
         outcomes.record_outcomes(session, running.token, [scenes.outcome(2), scenes.outcome(0)], NOW)
         outcomes.record_outcomes(session, running.token, [scenes.outcome(1)], NOW)
-    assert [get(database, running, number).sequence for number in range(4)] == [2, 3, 1, None]
+    assert [scenes.trial_of(database, running, number).sequence for number in range(4)] == [2, 3, 1, None]
 
 
 def test_a_trial_ends_once(database: Database) -> None:
@@ -299,7 +171,7 @@ def test_a_trial_ends_once(database: Database) -> None:
         outcomes.record_outcomes(session, running.token, [scenes.outcome(0, 0.25)], NOW)
         both = [scenes.outcome(0, 0.75), scenes.outcome(1, 0.75)]
         assert outcomes.record_outcomes(session, running.token, both, later(1)) == (1,)
-    assert (get(database, running).value, get(database, running).ended_at) == (0.25, NOW)
+    assert (scenes.trial_of(database, running).value, scenes.trial_of(database, running).ended_at) == (0.25, NOW)
 
 
 def test_a_message_with_nul_does_not_stop_an_outcome(database: Database) -> None:
@@ -307,7 +179,7 @@ def test_a_message_with_nul_does_not_stop_an_outcome(database: Database) -> None
     failed = scenes.outcome(0, None, TrialState.FAILED, reason=Reason("raised", "bad \x00 byte \udcff"))
     with database.writing() as session:
         outcomes.record_outcomes(session, running.token, [failed], NOW)
-    reason = get(database, running).reason
+    reason = scenes.trial_of(database, running).reason
     assert reason is not None
     assert reason.message == "bad \ufffd byte ?"
 
@@ -393,7 +265,7 @@ def test_an_undefined_metric_comes_back_undefined_wherever_it_is_kept(database: 
         epochs.record_epoch(session, running.token, running.cohort, {0: (1, {}, numbers, 0.5)}, NOW)
         ended = scenes.outcome(0, None, values=numbers, measured={Moment.LAST: Measured(validation=numbers)})
         outcomes.record_outcomes(session, running.token, [ended], NOW)
-    stored = get(database, running)
+    stored = scenes.trial_of(database, running)
     with database.reading() as session:
         measured = curves.measured(session, stored.id)[Moment.LAST].validation
         (epoch,) = curves.epochs_of(session, stored.id)

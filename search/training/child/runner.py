@@ -37,7 +37,7 @@ def _prepare_environment() -> None:
 
 
 def _collect_seldom() -> None:
-    """Spend less on looking for garbage: a trace makes some hundred thousand objects, and a fourth of its time went there."""
+    """Spend less on looking for garbage: a trace makes some hundred thousand objects, and a fifth of its time went there."""
     gc.collect()
     gc.freeze()  # TensorFlow's own million objects stay for good
     gc.set_threshold(100_000, 50, 100)
