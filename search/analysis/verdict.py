@@ -20,6 +20,7 @@ from statistics import fmean, stdev
 from search.definition.rules import CURRENT, EQUAL, INVERSE, WITHOUT
 from search.definition.schema import Objective, ObjectiveMetric
 from search.objective.anchors import Measurement, anchors, resolved
+from search.objective.order import Place, place
 from search.objective.scoring import evaluate
 from storage.records import AnchorRecord, Measured, Role, TrialRecord, Values
 
@@ -190,11 +191,11 @@ def _anchors(
 def _winner(objective: Objective, finalists: Sequence[Candidate]) -> Candidate:
     """Return the finalist with the best mean on validation; those whose means keep the constraints go first."""
 
-    def rank(candidate: Candidate) -> tuple[bool, float, int]:
+    def mean_place(candidate: Candidate) -> Place:
         feasible = evaluate(objective, candidate.means("validation")).feasible
-        return feasible, _mean(candidate.values(objective, "validation")), -candidate.trial.number
+        return place(feasible, _mean(candidate.values(objective, "validation")), candidate.trial.number)
 
-    return max(finalists, key=rank)
+    return max(finalists, key=mean_place)
 
 
 def _held(objective: Objective, winner: Candidate, split: str) -> tuple[ConstraintRate, ...]:
@@ -239,8 +240,8 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def _mean(values: Mapping[int, float]) -> float:
-    """Return the mean over seeds; a candidate that failed on one of them comes last."""
-    return fmean(values.values()) if all(map(math.isfinite, values.values())) else -math.inf
+    """Return the mean over seeds; NaN for a candidate that failed on one of them, so that it comes last."""
+    return fmean(values.values()) if all(map(math.isfinite, values.values())) else math.nan
 
 
 def _metrics(candidate: Candidate, split: str) -> dict[str, Spread]:
