@@ -223,10 +223,11 @@ class CohortEngine:
         sums = tf.zeros((group.stack.size, len(problem.paths), 2), tf.float64)
         for first, stop in self._calls("train", problem.steps("train"), group, observer):
             sums, finite = group.stack.train(knobs, order, extra, first, stop, sums, rules)
+            self._end_undefined(group, epoch, observer)
             self._end_diverged(group, epoch, self._means(sums), observer)
             self._end_broken(group, epoch, finite.numpy(), observer)
         means = self._means(sums)
-        group.end_epoch(means)
+        group.end_epoch(epoch, means)
         return means
 
     def _means(self, sums: Tensor) -> Values:
@@ -329,14 +330,19 @@ class CohortEngine:
         return time.perf_counter() - began
 
     def _end_unbalanceable(self, group: Group, observer: Observer) -> None:
-        """End settings of the rule `gradnorm` where the losses share no layer; those of other rules go on."""
-        if not group.in_force.balances:
+        """End settings of rules that weigh by a shared layer's gradients where the losses share none; those of others go on."""
+        if not group.in_force.needs_shared_layer:
             return
         try:
             shared_places(self._problem, self._network)
         except PreflightError as refused:
             for setting, _ in group.running():
                 _end(group, setting, TrialState.FAILED, refused.reason, observer)
+
+    def _end_undefined(self, group: Group, epoch: int, observer: Observer) -> None:
+        for setting, why in group.undefined():
+            reason = Reason("undefined_weighting", f"epoch {epoch}: {why}", "search.baselines")
+            _end(group, setting, TrialState.FAILED, reason, observer)
 
     def _end_diverged(self, group: Group, epoch: int, values: Values, observer: Observer, split: str = "") -> None:
         for setting, where in group.running():

@@ -20,6 +20,8 @@ EVERY_ENTRY = [
     *catalog.SAMPLERS,
     *catalog.AGGREGATES,
     *catalog.PRUNERS,
+    *catalog.WEIGHTING_RULES,
+    *(baseline for baseline in catalog.BASELINES if not baseline.always),
 ]
 
 

@@ -81,7 +81,9 @@ class ByHand:
     def __init__(self, rule: str, start: Sequence[Any], initial: Mapping[str, float]) -> None:
         self.rule, self.variables = rule, [np.array(each, np.float64) for each in start]
         self.initial = np.array([initial[path] for path in PATHS])
-        self.log_variances, self.balanced, self.step = np.zeros(2), np.ones(2), 0
+        self.log_variances, self.scales, self.balanced, self.step = np.zeros(2), np.zeros(2), np.ones(2), 0
+        self.logits, self.mean, self.square = np.zeros(2), np.zeros(2), np.zeros(2)
+        self.last = self._balanced_logs(self.initial)
         self.means: list[np.ndarray[Any, Any]] = []
 
     def epoch(self, epoch: int) -> None:
@@ -101,9 +103,21 @@ class ByHand:
         if self.rule == "dwa" and len(self.means) >= 2:
             powers = np.exp(self.means[-1] / self.means[-2] / 2)
             return 2 * powers / powers.sum()
-        return {"uncertainty": np.exp(-self.log_variances), "gradnorm": self.balanced}.get(self.rule, np.ones(2))
+        learned = {"uncertainty": np.exp(-self.log_variances), "imtl_l": np.exp(self.scales), "gradnorm": self.balanced}
+        return {**learned, "famo": self.last}.get(self.rule, np.ones(2))
+
+    def _balanced_logs(self, losses: Any) -> Any:
+        parts = np.exp(self.logits) / losses
+        return 2 * parts / parts.sum()
+
+    def _losses(self, chosen: Any) -> Any:
+        kernel, bias, *heads = self.variables
+        features = DATA[0][chosen] @ kernel + bias
+        errors = [features @ heads[2 * i] + heads[2 * i + 1] - DATA[1][name][chosen] for i, name in enumerate(("a", "b"))]
+        return np.array([np.mean(error**2) for error in errors])
 
     def _step(self, chosen: Any) -> Any:
+        self.last = self._balanced_logs(self._losses(chosen))
         x, weights = DATA[0][chosen], self.weights()
         kernel, bias, *heads = self.variables
         features = x @ kernel + bias
@@ -121,24 +135,35 @@ class ByHand:
         self._learn(np.array(losses), np.array([math.sqrt(sum((part**2).sum() for part in own)) for own in trunk]))
         self.variables = [each - RATE * gradient for each, gradient in zip(self.variables, gradients, strict=True)]
         self.step += 1
+        self._learn_logits(np.array(losses), self._losses(chosen))
         return np.array(losses)
 
     def _learn(self, losses: Any, norms: Any) -> None:
         self.log_variances = self.log_variances - RATE * (1 - np.exp(-self.log_variances) * losses)
+        self.scales = self.scales - RATE * (np.exp(self.scales) * losses - 1)
         left = losses / self.initial
         aims = (self.balanced * norms).mean() * (left / left.mean()) ** 1.5
         moved = self.balanced - RATE * np.sign(self.balanced * norms - aims) * norms
         self.balanced = 2 * moved / moved.sum()
 
+    def _learn_logits(self, before: Any, after: Any) -> None:
+        z = np.exp(self.logits) / np.exp(self.logits).sum()
+        jacobian = np.diag(z) - np.outer(z, z)
+        gradient = jacobian @ np.log(before / after) + 0.001 * self.logits
+        self.mean, self.square = 0.9 * self.mean + 0.1 * gradient, 0.999 * self.square + 0.001 * gradient**2
+        mean, square = self.mean / (1 - 0.9**self.step), self.square / (1 - 0.999**self.step)
+        self.logits = self.logits - 0.025 * mean / (np.sqrt(square) + 1e-8)
+
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("rule", ["uncertainty", "dwa", "random", "gradnorm"])
+@pytest.mark.parametrize("rule", ["uncertainty", "dwa", "random", "gradnorm", "famo", "imtl_l"])
 def test_a_rule_trains_as_computed_by_hand(rule: str, strategy: str, float64: None) -> None:
     engine = _engine(strategy, 2)
     start = [each.numpy() for each in engine._problem.network(7).trainable]
     recorder = _trained(engine, [_setting(0, rule), _setting(1, rule, weights={"a.error": 0.5, "b.error": 8.0})])
     hand = ByHand(rule, start, recorder.values(0, 0, "train"))
-    assert recorder.values(0, 0, "weights") == EQUAL
+    before = hand.weights() if rule == "famo" else np.ones(2)  # FAMO's depend on the terms' values
+    assert recorder.values(0, 0, "weights") == pytest.approx(dict(zip(PATHS, before, strict=True)))
     for epoch in range(1, EPOCHS + 1):
         in_force = hand.weights()  # dwa: of this epoch
         hand.epoch(epoch)
@@ -162,6 +187,8 @@ MIXED = [
     _setting(3, "uncertainty"),
     _setting(4, "random"),
     _setting(5, "gradnorm"),
+    _setting(6, "imtl_l"),
+    _setting(7, "famo"),
 ]
 
 
@@ -169,7 +196,7 @@ def test_settings_of_different_rules_train_together_as_each_alone(float64: None)
     adam = {"name": "adamw", "config": {"learning_rate": RATE, "clipnorm": 0.5}}
     engine, alone = _engine("vectorized", 8, **adam), _engine("serial", 1, **adam)
     together, apart = _trained(engine, MIXED), _trained(alone, MIXED)
-    assert [list(report.numbers) for report in together.reports if report.epoch == 1] == [[0, 1, 2, 3, 4], [5]]
+    assert [list(report.numbers) for report in together.reports if report.epoch == 1] == [[0, 1, 2, 3, 4, 6], [5], [7]]
     for setting in MIXED:
         for split in ("train", "validation", "weights"):
             for epoch in (0, 1, EPOCHS):
@@ -227,12 +254,12 @@ def test_rules_that_move_within_an_epoch_need_one_trace_more_and_the_others_none
     assert traces_made() == before + 1
 
 
-@pytest.mark.parametrize("rule", ["uncertainty", "dwa", "random", "gradnorm"])
+@pytest.mark.parametrize("rule", ["uncertainty", "dwa", "random", "gradnorm", "famo", "imtl_l"])
 def test_a_term_of_weight_0_stays_out(rule: str) -> None:
     recorder = _trained(_engine("vectorized", 2), [_setting(0, rule, weights={"a.error": 0.0, "b.error": 1.0})])
     weights = [report.weights for report in recorder.reports]
     assert [each["a.error"] for each in weights] == [[0.0]] * (EPOCHS + 1)
-    if rule != "uncertainty":  # all others keep the sum
+    if rule not in ("uncertainty", "imtl_l"):  # all others keep the sum
         assert [each["b.error"] for each in weights] == [[pytest.approx(1.0)]] * (EPOCHS + 1)
 
 
