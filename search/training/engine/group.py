@@ -97,12 +97,13 @@ class Group:
         """Yield the settings whose rule is not defined for what a term has been, and why not."""
         for name in self.in_force.names:
             least, domain = self.stack.least(name), rule_named(name).domain
-            for setting, where in self.running() if least is not None else ():
-                outside = least[where] <= 0 if domain == "positive" else least[where] < 0
-                if setting.rule == name and outside.any():
-                    place = int(outside.argmax())
-                    kind = "positive" if domain == "positive" else "never negative"
-                    path, value = self.in_force.paths[place], least[where][place]
+            if least is None:
+                continue
+            outside = least <= 0 if domain == "positive" else least < 0
+            kind = "positive" if domain == "positive" else "never negative"
+            for setting, where in self.running():
+                if setting.rule == name and outside[where].any():
+                    path, value = self.in_force.paths[int(outside[where].argmax())], least[where][outside[where].argmax()]
                     yield setting, f"{name} needs terms that are {kind}, and {path} was {value:.4g}"
 
 

@@ -68,7 +68,8 @@ class WeightSchedule:
             return counts.astype(np.float64)
         view = self._view(place, (epoch - 1) * self._steps)
         found = np.asarray(computes(setting.rule).weights(self._state(place), view), np.float64)[0]
-        return np.where(counts, found, 0.0)
+        used: Numbers = np.where(counts, found, 0.0)
+        return used
 
     def _moves_by_epoch(self, place: int) -> bool:
         rule = self._settings[place].rule
