@@ -31,6 +31,7 @@ from search.training.problem.measurable import undefined
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.seeding import epoch_order
 from search.training.problem.setting_inputs import equal_knobs
+from search.training.weighting.loading import check
 from search.training.weighting.schedule import WeightSchedule
 from storage.records import UNDEFINED, Reason, TrialState
 
@@ -63,7 +64,7 @@ class CohortEngine:
     def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
         """Train all settings to the last epoch or their own ends; see `search.training.interface.Engine`."""
         self._steps_done = 0
-        for chosen in groups(settings, self._size):
+        for chosen in groups(list(_computable(settings, observer)), self._size):
             self._train_in_memory(chosen, training, observer)
 
     def _train_in_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
@@ -367,6 +368,17 @@ def _quotients(sums: NDArray[np.float64]) -> list[NDArray[np.float64] | None]:
     """Return total / weight [K] of each of (total, weight) [K, n, 2]; None where nothing counts for any setting."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return [pair[0] / pair[1] if pair[1].any() else None for pair in sums.transpose(1, 2, 0)]
+
+
+def _computable(settings: Sequence[Setting], observer: Observer) -> Iterator[Setting]:
+    """Yield the settings whose rules this worker has; the others end."""
+    for setting in settings:
+        try:
+            check(setting.rule)
+        except PreflightError as refused:
+            observer.ended(Ended(setting.number, TrialState.FAILED, 0, refused.reason))
+        else:
+            yield setting
 
 
 def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, observer: Observer) -> None:

@@ -104,7 +104,7 @@ class Group:
             for setting, where in self.running():
                 if setting.rule == name and outside[where].any():
                     path, value = self.in_force.paths[int(outside[where].argmax())], least[where][outside[where].argmax()]
-                    yield setting, f"{name} needs terms that are {kind}, and {path} was {value:.4g}"
+                    yield setting, f"{name} needs terms that are {kind}, and {path} was {value + 0:.4g}"  # -0 is 0
 
 
 def of_first(values: Mapping[str, float | NDArray[np.float64]]) -> dict[str, float]:

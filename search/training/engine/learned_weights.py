@@ -20,9 +20,6 @@ from search.training.problem.problem import TrainingProblem
 from search.training.weighting.loading import computes, rule_named
 from search.training.weighting.protocol import Start, StepView
 
-LEAST = "least value of a term"
-"""Kept beside the states of a rule that is not defined for every value: where terms have been below it, the setting ends."""
-
 
 class Learned:
     """The states of rule `name`, each [K, n] as wide as `widths` says, and the optimizers of those that it descends by.
@@ -74,11 +71,14 @@ class Learned:
         seen = view._replace(counts=view.counts & mine, measured=view.measured & mine, descend=partial(self._descend, mine))
         for state, value in self._rule.update(self.values(), seen).items():
             self._states[state].update(tf.cast(value, self._states[state].variable.dtype))
-        if self._least is not None:
-            for terms in (view.terms, view.after):
-                if terms is not None:
-                    there = tf.where(seen.measured, terms, tf.constant(np.inf, terms.dtype))
-                    self._least.update(tf.minimum(tf.reshape(self._least.value(), there.shape), there))
+        for terms in (view.terms, view.after) if self._least is not None else ():
+            self._watch(terms, seen.measured)
+
+    def _watch(self, terms: Tensor | None, measured: Tensor) -> None:
+        """Remember the least value of each term; NaN is not less than any."""
+        if terms is not None and self._least is not None:
+            least = tf.reshape(self._least.value(), (self._size, terms.shape[-1]))
+            self._least.update(tf.where(measured & (terms < least), terms, least))
 
     def _descend(self, mine: Tensor, state: str, gradient: Tensor) -> Tensor:
         stacked = self._states[state]

@@ -52,3 +52,9 @@ def implementation(place: str) -> Rule:
 def computes(name: str) -> Rule:
     """Return the object that computes rule `name`. Raises PreflightError as `rule_named` and `implementation` do."""
     return implementation(rule_named(name).implementation)
+
+
+def check(name: str) -> None:
+    """Raise PreflightError where this worker cannot compute rule `name`, unless it is `fixed`."""
+    if name != FIXED:
+        computes(name)
