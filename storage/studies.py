@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -132,10 +132,7 @@ def claimable(session: Session, workloads: Collection[str]) -> frozenset[Claimab
     A plan is a function of a study's rows. As long as this is the same as before a claim that took nothing, another claim takes
     nothing either, with two exceptions: a study that was locked by somebody else then, and a retry of a study that runs.
     """
-    held = _live_leases(func.count()), _live_leases(func.max(LEASES.c.id))
-    columns = STUDIES.c.id, STUDIES.c.state, STUDIES.c.sequence, STUDIES.c.updated_at
-    found = select(*columns, *held).where(_runnable(), STUDIES.c.workload.in_(workloads))
-    return frozenset(Claimable(*row) for row in session.execute(found))
+    return frozenset(Claimable(*row) for row in session.execute(_CLAIMABLE, {"workloads": list(workloads)}))
 
 
 class Claimable(NamedTuple):
@@ -161,6 +158,17 @@ def _runnable() -> ColumnElement[bool]:
 def _preflight_of(study_id: Any) -> Select[int]:
     """Select the live preflight leases of a study."""
     return select(LEASES.c.id).where(LEASES.c.study_id == study_id, LEASES.c.purpose == PREFLIGHT, LEASES.c.released_at.is_(None))
+
+
+_CLAIMABLE = select(
+    STUDIES.c.id,
+    STUDIES.c.state,
+    STUDIES.c.sequence,
+    STUDIES.c.updated_at,
+    _live_leases(func.count()),
+    _live_leases(func.max(LEASES.c.id)),
+).where(_runnable(), STUDIES.c.workload.in_(bindparam("workloads", expanding=True)))
+"""Made once: every idle worker asks several times a second, and making the statement takes longer than running it."""
 
 
 def _next_study(workloads: Collection[str], skip: Collection[int]) -> Select[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from search.worker.claim import Claim, Claimant, claim
@@ -11,6 +12,10 @@ from storage.studies import Claimable
 
 CLAIM_AGAIN_SECONDS = 1.0
 """A claim may pass over a study that another worker holds at that moment, so one that took nothing is repeated after so long."""
+
+
+SWEEP_SECONDS = 1.0
+"""How often a worker without work looks for leases that nobody renews."""
 
 
 class ClaimPoll:
@@ -23,13 +28,14 @@ class ClaimPoll:
         self._database, self._claimant, self._sweep, self._clock = database, claimant, sweep, clock
         self._fruitless: frozenset[Claimable] = frozenset()
         self._claimed_at = clock()
+        self._swept_at = -math.inf
 
     def next(self) -> Claim | None:
         """Return the next work that this worker holds, or None where there is none. Raises StorageBusy, StorageUnavailable."""
-        lost, seen = self._look()
-        if lost:
-            self._sweep()
-            _, seen = self._look()
+        if self._clock() - self._swept_at >= SWEEP_SECONDS:
+            self._sweep_lost()
+        with self._database.reading() as session:
+            seen = studies.claimable(session, self._claimant.workloads)
         recently = self._clock() - self._claimed_at < CLAIM_AGAIN_SECONDS
         if not seen or (recently and seen == self._fruitless):
             return None
@@ -38,7 +44,9 @@ class ClaimPoll:
         self._fruitless = seen if found is None else frozenset()
         return found
 
-    def _look(self) -> tuple[bool, frozenset[Claimable]]:
+    def _sweep_lost(self) -> None:
+        self._swept_at = self._clock()
         with self._database.reading() as session:
             lost = leases.is_any_over(session, self._database.now(session))
-            return lost, studies.claimable(session, self._claimant.workloads)
+        if lost:
+            self._sweep()
