@@ -20,7 +20,7 @@ Domain = Literal["any", "not_negative", "positive"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightingRule:
-    """One rule. `implementation`: the `module:attribute` of an object with the protocol `search.training.weighting.protocol.WeightingFormula`.
+    """One rule. `implementation`: the `module:attribute` of a `search.training.weighting.protocol.WeightingFormula`.
 
     `moves`: between epochs or between steps. `weighs_this_step`: a step's weights depend on what that very step measures, so they
     are found after its forward pass. `title`: how a sentence names a training by the rule.
