@@ -69,6 +69,8 @@ PROBLEMS: Mapping[type[Exception], ProblemKind] = {
     # what a definition asks for
     search_errors.InvalidDefinition: ProblemKind(422, "definition-refused", "The study definition is refused"),
     search_errors.PreflightError: ProblemKind(422, "study-refused", "The study cannot be run as it is"),
+    search_errors.PluginMissing: ProblemKind(500, "plugin-missing", "A plug-in is not installed here"),
+    search_errors.PluginFailed: ProblemKind(500, "plugin-failed", "A plug-in failed"),
     search_errors.SearchError: ProblemKind(500, "search-error", "The search failed"),
     # what this room refuses
     refusals.OtherDefinition: ProblemKind(409, "other-definition", "A study of this name has another definition"),

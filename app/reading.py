@@ -8,7 +8,7 @@ from datetime import datetime
 from app.schemas.common import AnchorBody, NumberSplitter, reason_body
 from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
-from app.waiting import reason_of
+from app.waiting import WorkerPlugins, reason_of
 from search.definition import space
 from search.definition.finite import affordable
 from search.definition.schema import ObjectiveMetric, RelativeBound, StudyDefinition
@@ -16,8 +16,10 @@ from search.export.best_weights import anchor_told
 from search.objective.anchors import resolved, wanted
 from search.planning.phases import trainings
 from search.validation import normalize
+from search.validation.published import named_plugins
 from storage import answers, progress, workers
 from storage.database import Session
+from storage.plugins import worker_plugins
 from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, StudyState, WorkerRecord
 
 Counts = tuple[Mapping[str, int], int]
@@ -40,10 +42,12 @@ def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, 
     """Return the bodies of several studies; their counts and the workers are asked for once."""
     counts = progress.progress_counts_of(session, [study.id for study in found])
     live = [worker for worker in workers.list_workers(session, now, alive_within_seconds) if worker.alive]
-    return [_body(session, study, counts[study.id], live) for study in found]
+    outside = any(True for study in found for _ in named_plugins(study.definition))
+    runs = worker_plugins(session, [worker.id for worker in live]) if outside else {}
+    return [_body(session, study, counts[study.id], live, runs) for study in found]
 
 
-def _body(session: Session, study: StudyRecord, counts: Counts, live: Sequence[WorkerRecord]) -> Study:
+def _body(session: Session, study: StudyRecord, counts: Counts, live: Sequence[WorkerRecord], runs: WorkerPlugins) -> Study:
     definition, split = definition_of(study), NumberSplitter()
     anchors = answers.anchors_of(session, study.id) if wanted(definition.objective) else ()
     preparing = any(worker.study == study.name for worker in live)
@@ -51,7 +55,7 @@ def _body(session: Session, study: StudyRecord, counts: Counts, live: Sequence[W
         name=study.name,
         state=study.state.value,
         ended=study.state in STUDY_ENDS,
-        reason=reason_body(reason_of(study, counts[0], preparing, live)),
+        reason=reason_body(reason_of(study, counts[0], preparing, live, runs)),
         warnings=list(study.warnings),
         definition=normalize.shown(definition),
         definition_sha256=study.definition_sha256,

@@ -386,6 +386,30 @@ class WorkloadRow(Base):
     published_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class PluginRow(Base):
+    """What workers published of a plug-in from outside; the latest wins. `failure`: why a worker could not load it."""
+
+    __tablename__ = "plugins"
+
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    digest: Mapped[str | None] = mapped_column(String(128))
+    traits: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    failure: Mapped[str | None] = mapped_column(AnyText)
+    published_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class WorkerPluginRow(Base):
+    """A plug-in from outside that a worker can run."""
+
+    __tablename__ = "worker_plugins"
+    __table_args__ = (IN_KEY_ORDER,)
+
+    worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
 class EventRow(Base):
     """Something that happened to a study. Written under the study's lock, so that ids become visible in their order."""
 
@@ -418,6 +442,8 @@ EPOCH_VALUES = _table(EpochValueRow)
 WORKERS = _table(WorkerRow)
 LEASES = _table(LeaseRow)
 WORKLOADS = _table(WorkloadRow)
+PLUGINS = _table(PluginRow)
+WORKER_PLUGINS = _table(WorkerPluginRow)
 EVENTS = _table(EventRow)
 INITIAL_VALUES = _table(InitialValueRow)
 ANCHORS = _table(AnchorRow)

@@ -3,27 +3,36 @@
 Imports nothing heavy, because the API process reads it.
 """
 
+from search.catalog.aggregates import AGGREGATES
 from search.catalog.configs import argument_faults, config_faults, keras_arguments
 from search.catalog.document import describe
 from search.catalog.entries import (
     FROM_OUTPUT,
     REQUIRED,
+    AggregateEntry,
     Direction,
     Entry,
+    Extra,
     Labels,
     LossEntry,
+    Marker,
     MetricEntry,
     OptimizerEntry,
     Parameter,
     PenaltyEntry,
-    StrategyEntry,
+    PluginEntry,
+    PrunerEntry,
+    SamplerEntry,
+    boolean,
+    choice,
+    integer,
+    number,
 )
 from search.catalog.lookup import (
     LOSS_NAMES,
     METRIC_NAMES,
     OPTIMIZER_NAMES,
     PENALTY_NAMES,
-    SAMPLER_NAMES,
     did_you_mean,
     find_aggregate,
     find_loss,
@@ -39,12 +48,15 @@ from search.catalog.losses import LOSSES
 from search.catalog.metrics import METRICS
 from search.catalog.optimizers import OPTIMIZERS
 from search.catalog.penalties import PENALTIES, REDUCES
-from search.catalog.strategies import AGGREGATES, PRUNERS, SAMPLERS
+from search.catalog.plugins import KINDS, Traits, entry_of, implementation
+from search.catalog.pruners import PRUNERS
+from search.catalog.samplers import SAMPLERS
 from search.names import NAME_PATTERN, RESERVED
 
 __all__ = [
     "AGGREGATES",
     "FROM_OUTPUT",
+    "KINDS",
     "LOSSES",
     "LOSS_NAMES",
     "METRICS",
@@ -59,20 +71,28 @@ __all__ = [
     "REQUIRED",
     "RESERVED",
     "SAMPLERS",
-    "SAMPLER_NAMES",
+    "AggregateEntry",
     "Direction",
     "Entry",
+    "Extra",
     "Labels",
     "LossEntry",
+    "Marker",
     "MetricEntry",
     "OptimizerEntry",
     "Parameter",
     "PenaltyEntry",
-    "StrategyEntry",
+    "PluginEntry",
+    "PrunerEntry",
+    "SamplerEntry",
+    "Traits",
     "argument_faults",
+    "boolean",
+    "choice",
     "config_faults",
     "describe",
     "did_you_mean",
+    "entry_of",
     "find_aggregate",
     "find_loss",
     "find_metric",
@@ -80,7 +100,10 @@ __all__ = [
     "find_penalty",
     "find_pruner",
     "find_sampler",
+    "implementation",
+    "integer",
     "keras_arguments",
+    "number",
     "resolve_metric",
     "unresolved",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from search.definition import space
 from search.definition.rules import ADAPTIVE
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.outcomes import TrialCurve, judged, outcome, unpacked, unpacked_weights
+from search.objective.scoring import with_value
 from search.planning.rescoring import SCORED, objective_of
 from search.validation import normalize
 from search.worker.child_process import Message
@@ -18,7 +20,7 @@ from search.worker.rungs import Rungs
 from storage import epochs, leases, outcomes
 from storage.database import Database, Session
 from storage.fencing import fence
-from storage.records import Outcome, Reason, Role, TrialRecord, TrialState
+from storage.records import Measured, Outcome, Reason, Role, TrialRecord, TrialState
 
 EpochReports = Mapping[int, epochs.EpochWrite]
 
@@ -69,12 +71,19 @@ class CohortRun:
 
     def _hear_epoch(self, message: Message) -> None:
         epoch, share = int(message["epoch"]), float(message["seconds"]) / len(message["numbers"])
-        reports, weights = unpacked(message), unpacked_weights(message, self._moving)
+        weights = unpacked_weights(message, self._moving)
+        reports = {number: self._valued(measured) for number, measured in unpacked(message).items()}
         for number, measured in reports.items():
             self._curves[number].add(epoch, measured)
         self._epochs.append(
             {n: epochs.EpochWrite(epoch, each.train, each.validation, share, weights[n]) for n, each in reports.items()}
         )
+
+    def _valued(self, measured: Measured) -> Measured:
+        """Return an epoch's numbers with the value that an aggregate from outside gives them, if the study has one."""
+        objective = self._claim.definition.objective
+        validation, test = with_value(objective, measured.validation), with_value(objective, measured.test)
+        return replace(measured, validation=validation, test=test)
 
     def _hear_end(self, message: Message) -> None:
         self.failed |= message["state"] == TrialState.FAILED

@@ -124,11 +124,11 @@ class Worker:
         """Do one round: beat, then work if there is any, else wait a little."""
         try:
             self._beat("idle")
-            self._descriptions.publish()
+            self._descriptions.publish(self._claimant.worker_id)
             child = self._warm_child()
             importance.load()  # now, while the first child loads TensorFlow, and not while a study is locked
             self._hear_idle(child, 0.0)  # a dead child is found before it is given work
-            work = claim(self._database, self._claimant) if self._descriptions.settled else None
+            work = claim(self._database, self._claimant, self._descriptions.runs) if self._descriptions.settled else None
             if work is None:
                 self._listen_idle(child)
             else:
@@ -335,7 +335,7 @@ class Worker:
     def _beat_patiently(self) -> None:
         try:
             self._beat("busy")
-            self._descriptions.publish()
+            self._descriptions.publish(self._claimant.worker_id)
         except (StorageBusy, StorageUnavailable) as error:
             log.warning("database away", error=str(error))
 

@@ -13,7 +13,8 @@ To the child:
     {"do": "exit"}
 From the child:
     {"is": "ready", "versions": {...}}              once, after the imports
-    {"is": "described", "workloads": [{"name", "digest", "description"} | {"name", "reason"}]}
+    {"is": "described", "workloads": [{"name", "digest", "description"} | {"name", "reason"}],
+        "plugins": [{"kind", "name", "digest", "traits"} | {"kind", "name", "reason"}]}
     {"is": "taken"}                                 a `prepare` or `train` begins; a child lost before this charges nobody
     {"is": "prepared", "cohort_size", "engine", "threads", "why", "warnings", "traces", "initial": {path: v}}
         | {"is": "refused", "reason": {"code", "message", "at"}}

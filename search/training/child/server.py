@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from search.catalog.plugins import published_by
 from search.definition.schema import StudyDefinition
 from search.errors import PreflightError
 from search.training.child.describe import described_all
@@ -91,7 +92,7 @@ class TrainingChild:
         """Do one order. A cancel that comes outside of a training has nothing to end."""
         match order["do"]:
             case "describe":
-                self._channel.send({"is": "described", "workloads": described_all(self._open)})
+                self._channel.send({"is": "described", "workloads": described_all(self._open), "plugins": published_by("child")})
             case "prepare":
                 self._prepare(order)
             case "train":
