@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from search.definition.rules import CURRENT, EQUAL, INVERSE, WITHOUT
+from search.catalog import find_baseline
+from search.definition.rules import CURRENT, EQUAL
 from search.definition.schema import Objective, ObjectiveMetric
 from search.objective.anchors import Measurement, anchors, resolved
 from search.objective.scoring import evaluate
@@ -54,7 +55,7 @@ class Candidate:
         if not self.is_baseline:
             return self.name
         if self.trial.rule in (EQUAL, CURRENT) and set(self.trial.weights.values()) == {1.0}:
-            return "equal weights"
+            return EQUALLY
         return told_rule(self.name)
 
     @property
@@ -75,21 +76,13 @@ class Candidate:
         return {path: fmean(values[path] for values in told) for path in (told[0] if told else {}) if all(path in v for v in told)}
 
 
-TOLD = {
-    EQUAL: "equal weights",
-    CURRENT: "your weights of today",
-    INVERSE: "inverse-initial-loss weights",
-    "uncertainty": "uncertainty weighting",
-    "dwa": "dynamic weight averaging",
-    "random": "random weighting",
-    "gradnorm": "GradNorm",
-}
-
-
 def told_rule(rule: str) -> str:
     """Return a baseline's rule in words."""
-    kind, _, penalty = rule.partition(":")
-    return f"equal weights without {penalty}" if kind == WITHOUT else TOLD.get(rule, rule)
+    baseline = find_baseline(rule)
+    return rule if baseline is None else baseline.titled(rule.partition(":")[2])
+
+
+EQUALLY = told_rule(EQUAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +260,7 @@ def _compared(winner: Candidate, intervals: Sequence[Interval], values: Mapping[
         worth = f"is worth {values[winner.name].mean:.4g} on fresh seeds ({split} split)"
         return f"{worth}; there is no baseline to hold it against"
     best = max(intervals, key=lambda interval: values[interval.against].mean)
-    equal = next((interval for interval in intervals if interval.told_as == TOLD[EQUAL]), None)
+    equal = next((interval for interval in intervals if interval.told_as == EQUALLY), None)
     if equal is not None and not equal.above_zero:
         return f"is no better than equal weights within noise ({_told(equal, split)})"
     if best.above_zero:

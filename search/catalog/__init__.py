@@ -4,6 +4,7 @@ Imports nothing heavy, because the API process reads it.
 """
 
 from search.catalog.aggregates import AGGREGATES
+from search.catalog.baselines import BASELINES, Baseline, baseline_names, find_baseline
 from search.catalog.configs import argument_faults, config_faults, keras_arguments
 from search.catalog.document import describe
 from search.catalog.entries import (
@@ -51,10 +52,12 @@ from search.catalog.penalties import PENALTIES, REDUCES
 from search.catalog.plugins import KINDS, Traits, entry_of, implementation
 from search.catalog.pruners import PRUNERS
 from search.catalog.samplers import SAMPLERS
+from search.catalog.weighting_rules import WEIGHTING_RULES, WeightingRule, find_weighting_rule
 from search.names import NAME_PATTERN, RESERVED
 
 __all__ = [
     "AGGREGATES",
+    "BASELINES",
     "FROM_OUTPUT",
     "KINDS",
     "LOSSES",
@@ -71,7 +74,9 @@ __all__ = [
     "REQUIRED",
     "RESERVED",
     "SAMPLERS",
+    "WEIGHTING_RULES",
     "AggregateEntry",
+    "Baseline",
     "Direction",
     "Entry",
     "Extra",
@@ -86,7 +91,9 @@ __all__ = [
     "PrunerEntry",
     "SamplerEntry",
     "Traits",
+    "WeightingRule",
     "argument_faults",
+    "baseline_names",
     "boolean",
     "choice",
     "config_faults",
@@ -94,12 +101,14 @@ __all__ = [
     "did_you_mean",
     "entry_of",
     "find_aggregate",
+    "find_baseline",
     "find_loss",
     "find_metric",
     "find_optimizer",
     "find_penalty",
     "find_pruner",
     "find_sampler",
+    "find_weighting_rule",
     "implementation",
     "integer",
     "keras_arguments",

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from search.catalog.baselines import BASELINES, adaptive
 from search.catalog.entries import Entry, LossEntry, Marker, MetricEntry, OptimizerEntry, Parameter, PenaltyEntry, PluginEntry
 from search.catalog.losses import LOSS_ALIASES, LOSSES
 from search.catalog.metrics import METRIC_ALIASES, METRICS
 from search.catalog.optimizers import OPTIMIZER_ALIASES, OPTIMIZERS
-from search.catalog.plugins import KINDS
+from search.catalog.plugins import KINDS, Plugin
+from search.catalog.weighting_rules import WeightingRule
 
 RESOLVED = {
     "accuracy": "binary_accuracy, categorical_accuracy or sparse_categorical_accuracy, by the task's loss",
@@ -19,12 +21,15 @@ RESOLVED = {
 }
 
 
-def describe(outside: Mapping[str, Sequence[PluginEntry]] = MappingProxyType({})) -> dict[str, Any]:
+def describe(outside: Mapping[str, Sequence[Plugin]] = MappingProxyType({})) -> dict[str, Any]:
     """Return every name that a definition may use, with parameters and properties; JSON-ready, new at each call.
 
     `outside` has the plug-ins that workers published, by kind.
     """
     plugins = {kind.name: [*kind.built_in.values(), *outside.get(kind.name, ())] for kind in KINDS.values()}
+    rules = [rule for rule in plugins["weighting_rules"] if isinstance(rule, WeightingRule)]
+    new = [adaptive(rule) for rule in outside.get("weighting_rules", ()) if isinstance(rule, WeightingRule)]
+    baselines = [*(each for each in BASELINES if not each.always), *new]
     return {
         "losses": [_loss(entry) for entry in LOSSES],
         "metrics": [_metric(entry) for entry in METRICS],
@@ -33,6 +38,8 @@ def describe(outside: Mapping[str, Sequence[PluginEntry]] = MappingProxyType({})
         "samplers": _strategies(plugins["samplers"]),
         "aggregates": _strategies(plugins["aggregates"]),
         "pruners": _strategies(plugins["pruners"]),
+        "weighting_rules": [_weighting_rule(rule) for rule in rules],
+        "baselines": [{"name": each.name, "summary": each.summary} for each in baselines],
         "aliases": {
             "losses": dict(LOSS_ALIASES),
             "metrics": {**METRIC_ALIASES, **RESOLVED},
@@ -104,5 +111,17 @@ def _optimizer(entry: OptimizerEntry) -> dict[str, Any]:
     return {**_entry(entry), "keras_class": entry.keras_class, "elementwise": entry.elementwise, "coupling": list(entry.coupling)}
 
 
-def _strategies(entries: Sequence[PluginEntry]) -> list[dict[str, Any]]:
-    return [{**_entry(entry), "available": True} for entry in entries]
+def _strategies(entries: Sequence[Plugin]) -> list[dict[str, Any]]:
+    return [{**_entry(entry), "available": True} for entry in entries if isinstance(entry, PluginEntry)]
+
+
+def _weighting_rule(rule: WeightingRule) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "summary": rule.summary,
+        "formula": rule.formula,
+        "source": rule.source,
+        "moves": rule.moves,
+        "needs": list(rule.needs),
+        "domain": rule.domain,
+    }

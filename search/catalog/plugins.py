@@ -11,12 +11,12 @@ import hashlib
 import importlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from search.catalog.aggregates import AGGREGATES
 from search.catalog.entries import (
@@ -33,6 +33,7 @@ from search.catalog.entries import (
 from search.catalog.penalties import PENALTIES
 from search.catalog.pruners import PRUNERS
 from search.catalog.samplers import SAMPLERS
+from search.catalog.weighting_rules import WEIGHTING_RULES, Domain, Need, WeightingRule
 from search.errors import PluginFailed, PluginMissing
 from search.names import NAME_PATTERN, RESERVED, listed
 
@@ -44,6 +45,12 @@ PENALTY_KIND: Final = "penalties"
 SAMPLER_KIND: Final = "samplers"
 PRUNER_KIND: Final = "pruners"
 AGGREGATE_KIND: Final = "aggregates"
+RULE_KIND: Final = "weighting_rules"
+FIXED_BASELINES = ("current", "equal", "inverse_initial_loss", "without")
+"""Baselines of fixed weights: a rule from outside is a baseline too, and may not take their names."""
+
+Plugin = PluginEntry | WeightingRule
+"""The object of a plug-in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +59,8 @@ class PluginKind:
 
     name: str
     noun: str
-    form: type[PluginEntry]
-    built_in: Mapping[str, PluginEntry]
+    form: type[Plugin]
+    built_in: Mapping[str, Plugin]
     loaded_by: Literal["worker", "child"]
 
     @property
@@ -65,11 +72,11 @@ class PluginKind:
 class Installed:
     """The plug-ins of one kind from outside that could be loaded here, by name, and why others could not."""
 
-    entries: Mapping[str, PluginEntry]
+    entries: Mapping[str, Plugin]
     failures: Mapping[str, str]
 
 
-def _named(entries: tuple[PluginEntry, ...]) -> Mapping[str, PluginEntry]:
+def _named(entries: Sequence[Plugin]) -> Mapping[str, Plugin]:
     return MappingProxyType({entry.name: entry for entry in entries})
 
 
@@ -80,6 +87,7 @@ KINDS: Mapping[str, PluginKind] = {
         PluginKind(PRUNER_KIND, "pruner", PrunerEntry, _named(PRUNERS), "worker"),
         PluginKind(AGGREGATE_KIND, "aggregate", AggregateEntry, _named(AGGREGATES), "worker"),
         PluginKind(PENALTY_KIND, "penalty", PenaltyEntry, _named(PENALTIES), "child"),
+        PluginKind(RULE_KIND, "weighting rule", WeightingRule, _named(WEIGHTING_RULES), "child"),
     )
 }
 
@@ -87,8 +95,10 @@ KINDS: Mapping[str, PluginKind] = {
 # As JSON
 
 
-def traits_of(entry: PluginEntry) -> dict[str, Json]:
+def traits_of(entry: Plugin) -> dict[str, Json]:
     """Return a plug-in's object as JSON. Its `rules` are functions, and are left out."""
+    if isinstance(entry, WeightingRule):
+        return {**dataclasses.asdict(entry), "needs": list(entry.needs)}
     traits = {
         field.name: getattr(entry, field.name) for field in dataclasses.fields(entry) if field.name not in ("rules", "keras_class")
     }
@@ -105,12 +115,19 @@ def _parameter(parameter: Parameter) -> dict[str, Json]:
     return {**document, "default": None if parameter.required else document["default"], "required": parameter.required}
 
 
-def entry_of(kind: str, traits: Traits) -> PluginEntry:
+def entry_of(kind: str, traits: Traits) -> Plugin:
     """Return the object whose `traits_of` this is."""
+    if kind == RULE_KIND:
+        return rule_of(traits)
     given = {**traits, "parameters": tuple(map(_read_parameter, traits["parameters"]))}
     if given.get("needs") is not None:
         given["needs"] = Extra(**given["needs"])
     return KINDS[kind].form(**given)
+
+
+def rule_of(traits: Traits) -> WeightingRule:
+    """Return the weighting rule whose `traits_of` this is."""
+    return WeightingRule(**{**traits, "needs": tuple(traits["needs"])})
 
 
 def _read_parameter(document: Mapping[str, Json]) -> Parameter:
@@ -130,7 +147,7 @@ def digest_of_traits(traits: Traits) -> str:
 @cache
 def installed(kind: str) -> Installed:
     """Load the plug-ins of a kind that are installed beside this package, once a process. One that fails harms no other."""
-    entries: dict[str, PluginEntry] = {}
+    entries: dict[str, Plugin] = {}
     failures: dict[str, str] = {}
     for point in sorted(entry_points(group=KINDS[kind].group), key=lambda point: (point.name, point.value)):
         if point.name in entries or point.name in failures:
@@ -144,27 +161,44 @@ def installed(kind: str) -> Installed:
     return Installed(entries, failures)
 
 
-def loaded(kind: PluginKind, point: EntryPoint) -> PluginEntry:
+def loaded(kind: PluginKind, point: EntryPoint) -> Plugin:
     """Return the object that an entry point names. Raises PluginFailed for one that may not be used, and what its module raises."""
     entry = point.load()
     if not isinstance(entry, kind.form):
         raise PluginFailed(f"{point.value} should be a {kind.form.__name__}, got a {type(entry).__name__}")
     for fault in _faults(kind, point.name, entry):
         raise PluginFailed(fault)
-    if not callable(resolve(entry.implementation)):
+    found = resolve(entry.implementation)  # of a weighting rule it is an object, which `search.training.weighting.loading` checks
+    if not isinstance(entry, WeightingRule) and not callable(found):
         raise PluginFailed(f"the implementation {entry.implementation} is no function")
     return entry
 
 
-def _faults(kind: PluginKind, name: str, entry: PluginEntry) -> list[str]:
+def _faults(kind: PluginKind, name: str, entry: Plugin) -> list[str]:
     """Return why an object from outside may not be used: what only this package computes, and names that are taken."""
-    named = {parameter.name for parameter in entry.parameters}
     faults = {
         f"the name {name!r} is taken by a built-in {kind.noun}": name in kind.built_in,
         f"the entry point is called {name!r}, the object {entry.name!r}": name != entry.name,
         f"{name!r} is no name: letters, digits, _ and -, at most {MAX_NAME}": not re.fullmatch(NAME_PATTERN, name)
         or len(name) > MAX_NAME
         or name in RESERVED,
+    }
+    faults |= _faults_of_rule(entry) if isinstance(entry, WeightingRule) else _faults_of_entry(entry)
+    return [fault for fault, holds in faults.items() if holds]
+
+
+def _faults_of_rule(rule: WeightingRule) -> dict[str, bool]:
+    return {
+        f"needs should be some of {listed(get_args(Need))}": not {*rule.needs} <= {*get_args(Need)},
+        f"domain should be one of {listed(get_args(Domain))}": rule.domain not in get_args(Domain),
+        "moves should be epoch or step": rule.moves not in ("epoch", "step"),
+        f"the name {rule.name!r} is taken by a built-in baseline": rule.name in FIXED_BASELINES,
+    }
+
+
+def _faults_of_entry(entry: PluginEntry) -> dict[str, bool]:
+    named = {parameter.name for parameter in entry.parameters}
+    faults = {
         "rules are functions, which cannot be published": bool(entry.rules),
         "keras_class is for Keras's own": entry.keras_class is not None,
         "a parameter's default should be a JSON value, or REQUIRED": any(
@@ -185,7 +219,7 @@ def _faults(kind: PluginKind, name: str, entry: PluginEntry) -> list[str]:
             "min_epochs",
             "reduction_factor",
         } <= named
-    return [fault for fault, holds in faults.items() if holds]
+    return faults
 
 
 @cache
@@ -200,7 +234,7 @@ def resolve(place: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def implementation(kind: str, entry: PluginEntry) -> Callable[..., Any]:
+def implementation(kind: str, entry: Plugin) -> Callable[..., Any]:
     """Return what computes a plug-in. Raises PluginMissing for one from outside that is not installed here."""
     if entry.name in KINDS[kind].built_in:
         return resolve(KINDS[kind].built_in[entry.name].implementation)

@@ -16,7 +16,7 @@ class Setting:
     """One trial of a cohort: its number in the study, its seed, and the used weight of every term by path.
 
     `test`: measure the test split too, where the workload has one. Only confirmations do, after everything has been chosen.
-    `rule`: `fixed`, or the rule that moves the weights in training (`uncertainty`, `dwa`, `random`, `gradnorm`): those of all terms
+    `rule`: `fixed`, or the rule that moves the weights in training (see `search.catalog.weighting_rules`): those of all terms
     whose entry in `weights` is not 0, beginning with 1 for each. `schedules`: by term path, for fixed weights that come to their
     value. `arguments`: searched numbers beside weights by parameter path (`digit.focal.gamma`, `optimizer.learning_rate`). `rungs`:
     reported epochs after which the observer is asked whether the setting goes on.

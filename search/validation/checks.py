@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from search import catalog
-from search.catalog.plugins import AGGREGATE_KIND, PENALTY_KIND, PRUNER_KIND, SAMPLER_KIND
+from search.catalog.plugins import AGGREGATE_KIND, PENALTY_KIND, PRUNER_KIND, RULE_KIND, SAMPLER_KIND, rule_of
 from search.definition import space
 from search.definition.plugins import find_penalty_of, is_grid
 from search.definition.schema import Loss, Objective, Penalty, Search
@@ -157,6 +157,24 @@ def _normalize(known: ValidationContext) -> Iterator[Fault]:
             yield Fault(
                 "search.normalize", "only losses that are never negative with initial_loss", f"{path} ({place}), which can be"
             )
+
+
+def _baselines(known: ValidationContext) -> Iterator[Fault]:
+    """Refuse unknown baselines, and weighting rules that are not defined for a loss or penalty that can be negative."""
+    for i, name in enumerate((known.parts.search.baselines if known.parts.search is not None else None) or ()):
+        fixed = catalog.baseline_names()
+        names = [*fixed, *(other for other in known.plugins.names(RULE_KIND) if other not in fixed)]
+        if name not in names:
+            got = repr(name) + known.plugins.why_not(RULE_KIND, name)
+            yield Fault(f"search.baselines.{i}", f"one of {listed(names)}", got, nearest(name, names))
+            continue
+        outside = known.plugins.traits.get((RULE_KIND, name))
+        rule = catalog.find_weighting_rule(name) or (rule_of(outside) if outside is not None else None)
+        for place, path, _, _ in known.parts.terms() if rule is not None and rule.domain != "any" else ():
+            span = aggregate_checks.range_of(known, path)
+            if span is not None and span[0] is None:
+                expected = f"a rule that is defined for negative losses: {name} is not"
+                yield Fault(f"search.baselines.{i}", expected, f"{path} ({place}), which can be negative")
 
 
 def _pruner(known: ValidationContext) -> Iterator[Fault]:
@@ -325,6 +343,7 @@ CHECKS = (
     _optimizer,
     _sampler,
     _normalize,
+    _baselines,
     _pruner,
     _aggregate,
     aggregate_checks.faults,

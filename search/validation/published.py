@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.catalog import KINDS, PluginEntry, Traits, entry_of
-from search.catalog.plugins import AGGREGATE_KIND, PENALTY_KIND, PRUNER_KIND, SAMPLER_KIND
+from search.catalog import KINDS, Traits, entry_of
+from search.catalog.plugins import AGGREGATE_KIND, PENALTY_KIND, PRUNER_KIND, RULE_KIND, SAMPLER_KIND, Plugin
 
 Named = tuple[str, str]
 """A kind and a name."""
@@ -25,7 +25,7 @@ class Published:
         built_in = KINDS[kind].built_in
         return [*built_in, *(name for of, name in self.traits if of == kind and name not in built_in)]
 
-    def outside(self) -> dict[str, list[PluginEntry]]:
+    def outside(self) -> dict[str, list[Plugin]]:
         """Return the objects from outside by kind."""
         return {
             kind: [entry_of(kind, self.traits[kind, name]) for name in self.names(kind) if name not in KINDS[kind].built_in]
@@ -47,9 +47,12 @@ def with_plugins(document: Mapping[str, Any], published: Published, own_penaltie
     search = document.get("search")
     if isinstance(search, dict):
         chosen = {"sampler": SAMPLER_KIND, "pruner": PRUNER_KIND}
-        filled["search"] = search | {
+        plain = {name: value for name, value in search.items() if name != "plugins"}
+        filled["search"] = plain | {
             part: _filled(search[part], kind, "name", published) for part, kind in chosen.items() if part in search
         }
+        if rules := _rules(search.get("baselines"), published):
+            filled["search"]["plugins"] = rules
     if "objective" in document:
         filled["objective"] = _filled(document["objective"], AGGREGATE_KIND, "aggregate", published)
     penalties = document.get("penalties")
@@ -57,6 +60,13 @@ def with_plugins(document: Mapping[str, Any], published: Published, own_penaltie
         others = Published({named: traits for named, traits in published.traits.items() if named[1] not in (own_penalties or ())})
         filled["penalties"] = [_filled(penalty, PENALTY_KIND, "penalty", others) for penalty in penalties]
     return filled
+
+
+def _rules(baselines: Any, published: Published) -> dict[str, Any]:
+    """Return the traits of the weighting rules from outside that are named."""
+    named = [name for name in baselines if isinstance(name, str)] if isinstance(baselines, list | tuple) else []
+    outside = [name for name in named if name not in KINDS[RULE_KIND].built_in and (RULE_KIND, name) in published.traits]
+    return {name: dict(published.traits[RULE_KIND, name]) for name in outside}
 
 
 def _filled(part: Any, kind: str, key: str, published: Published) -> Any:
@@ -81,3 +91,5 @@ def named_plugins(document: Mapping[str, Any]) -> Iterator[Named]:
     for kind, key, part in parts:
         if isinstance(part, Mapping) and part.get("plugin") is not None:
             yield kind, str(part[key])
+    for name in search.get("plugins") or ():
+        yield RULE_KIND, name

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from search.definition import space
-from search.definition.rules import ADAPTIVE
+from search.definition.rules import weighting_of
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.outcomes import TrialCurve, judged, outcome, unpacked, unpacked_weights
 from search.objective.scoring import with_value
@@ -147,7 +147,7 @@ def _setting(definition: StudyDefinition, trial: TrialRecord) -> dict[str, Any]:
         "seed": trial.seed,
         "weights": dict(trial.weights),
         "test": trial.role is Role.CONFIRMATION,
-        "rule": trial.rule if trial.rule in ADAPTIVE else "fixed",
+        "rule": weighting_of(trial.rule, definition.search.plugins),
         "schedules": {path: schedule.document() for path, schedule in schedules.items()},
         "arguments": space.arguments(definition, trial.parameters),
     }

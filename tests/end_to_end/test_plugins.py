@@ -1,4 +1,4 @@
-"""A package outside of this project, installed beside it: its sampler, pruner, aggregate and penalty in one study."""
+"""A package outside of this project, installed beside it: its sampler, pruner, aggregate, penalty and rule in one study."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from search.catalog import KINDS
 from tests.end_to_end.service import Service, serving, until
 from tests.end_to_end.studies import EXAMPLES, flagship
 
@@ -44,7 +45,7 @@ def study(**changes: Any) -> dict[str, Any]:
         pruner={"name": "left-behind", "config": {"margin": 0.0}},
         trials=6,
         confirmation={"top": 1, "seeds": 2},
-        baselines=["equal"],
+        baselines=["equal-size"],
     )
     definition["objective"]["aggregate"] = "harmonic-mean"
     definition["penalties"][0] |= {"penalty": "huber", "config": {"delta": 0.25}}
@@ -60,7 +61,6 @@ def finished(extended: Service) -> dict[str, Any]:
 def test_a_study_of_plug_ins_alone_comes_to_its_end(extended: Service, finished: dict[str, Any]) -> None:
     assert finished["state"] == "COMPLETE", finished["reason"]
     trials = extended.trials(finished["name"], role="search")
-    assert {trial["origin"] for trial in trials} == {"centred"}
     assert {trial["state"] for trial in trials} == {"COMPLETE", "PRUNED"}
     assert all("behind trial" in trial["reason"]["message"] for trial in trials if trial["state"] == "PRUNED")
     middle = [trial["parameters"]["parity.crossentropy"] for trial in trials]
@@ -73,11 +73,22 @@ def test_a_study_of_plug_ins_alone_comes_to_its_end(extended: Service, finished:
 
 def test_the_winner_is_confirmed_by_the_aggregate_from_outside(extended: Service, finished: dict[str, Any]) -> None:
     best = extended.get(f"/v1/studies/{finished['name']}/best")
-    again = [trial for trial in extended.trials(finished["name"], role="confirmation") if trial["confirms"] == best["trial"]]
+    again = [trial for trial in extended.trials(finished["name"], role="confirmation") if trial["weights"] == best["weights"]]
     values = [2 / sum(1 / trial["metrics"]["test"][path] for path in METRICS) for trial in again]
-    confirmed = next(candidate for candidate in best["confirmation"]["candidates"] if candidate["trial"] == best["trial"])
+    confirmed = best["confirmation"]["candidates"][f"trial {best['trial']}"]
     assert len(values) == 2
     assert confirmed["value"]["mean"] == pytest.approx(math.fsum(values) / 2)
+    assert best["confirmation"]["against"].keys() == {"current", "equal-size"}
+
+
+def test_the_rule_from_outside_moves_its_weights_by_its_formula(extended: Service, finished: dict[str, Any]) -> None:
+    baselines = extended.trials(finished["name"], role="baseline")
+    (number,) = [trial["number"] for trial in baselines if trial["rule"] == "equal-size"]
+    epochs = extended.get(f"/v1/studies/{finished['name']}/trials/{number}")["intermediate_values"]
+    means = epochs[1]["train"]
+    inverse = {path: 1 / mean for path, mean in means.items()}
+    expected = {path: len(means) * part / sum(inverse.values()) for path, part in inverse.items()}
+    assert epochs[2]["weights"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_other_objectives_judge_the_study_and_this_one_only_itself(extended: Service, finished: dict[str, Any]) -> None:
@@ -93,11 +104,13 @@ def test_other_objectives_judge_the_study_and_this_one_only_itself(extended: Ser
 
 def test_the_catalog_lists_what_the_worker_published(extended: Service) -> None:
     catalog = extended.get("/v1/catalog")
-    listed = {kind: {entry["name"] for entry in catalog[kind]} for kind in ("samplers", "pruners", "aggregates", "penalties")}
+    listed = {kind: {entry["name"] for entry in catalog[kind]} for kind in KINDS}
     assert listed["samplers"] >= {"centred", "tpe"}
     assert listed["pruners"] >= {"left-behind", "median"}
     assert listed["aggregates"] >= {"harmonic-mean", "mean"}
     assert listed["penalties"] >= {"huber", "consistency"}
+    assert listed["weighting_rules"] >= {"equal-size", "dwa"}
+    assert "equal-size" in {baseline["name"] for baseline in catalog["baselines"]}
 
 
 def test_a_plug_in_s_config_is_checked_before_anything_runs(extended: Service) -> None:

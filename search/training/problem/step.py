@@ -19,12 +19,13 @@ from search.training.problem.workload import DeviceRows
 class Step(NamedTuple):
     """A training step before the optimizer.
 
-    total: the batch's total loss, a scalar. terms: the unweighted terms of the batch [terms], 0 where nothing in it counts.
-    sums: what they are the quotients of, (total, weight) [terms, 2]; see `reduction.TermValue`. state, trainable: the model's
-    variables after the pass; see `Passed`.
+    total: the batch's total loss, a scalar. own: the part of it that is the model's own losses. terms: the unweighted terms of the
+    batch [terms], 0 where nothing in it counts. sums: what they are the quotients of, (total, weight) [terms, 2]; see
+    `reduction.TermValue`. state, trainable: the model's variables after the pass; see `Passed`.
     """
 
     total: Tensor
+    own: Tensor
     terms: Tensor
     sums: Tensor
     state: list[Tensor]
@@ -55,9 +56,11 @@ def weighted_step(
         total += tf.where(active, weights[i] * value, tf.zeros_like(value))
         values.append(value)
         sums.append(_sums(measured, weights.dtype))
+    own = tf.zeros((), weights.dtype)
     for loss in passed.losses:
-        total += tf.cast(tf.reduce_sum(loss), weights.dtype)
-    return Step(total, tf.stack(values), tf.stack(sums), passed.state, passed.trainable)
+        counted = tf.cast(tf.reduce_sum(loss), weights.dtype)
+        total, own = total + counted, own + counted
+    return Step(total, own, tf.stack(values), tf.stack(sums), passed.state, passed.trainable)
 
 
 def training_batch(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from search.analysis.verdict import LEVEL, Candidate, half_width, judge, paired, spread
+from search.analysis.verdict import LEVEL, Candidate, half_width, judge, paired, spread, told_rule
 from search.definition.schema import Objective
 from storage.records import AnchorRecord, Measured, Role
 from tests.search.histories import trial
@@ -115,6 +115,19 @@ def test_a_gain_over_equal_weights_that_another_baseline_has_too_is_said_so() ->
     assert verdict is not None
     assert verdict.sentence.startswith("trial 3 is better than equal weights (+0.2025")
     assert "but is no better than uncertainty weighting within noise" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("without:agreement", "equal weights without agreement"),
+        ("inverse_initial_loss", "inverse-initial-loss weights"),
+        ("famo", "FAMO"),
+        ("a_plug_in", "a_plug_in"),
+    ],
+)
+def test_a_sentence_names_a_baseline_in_words(rule: str, words: str) -> None:
+    assert told_rule(rule) == words
 
 
 def test_no_gain_over_equal_weights_is_the_verdict_whatever_the_other_baselines_are() -> None:

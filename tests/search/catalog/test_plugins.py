@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
 
-from search.catalog import AggregateEntry, Parameter, PrunerEntry, SamplerEntry, integer, number
+from search.catalog import BASELINES, WEIGHTING_RULES, AggregateEntry, Parameter, PrunerEntry, SamplerEntry, integer, number
 from search.catalog.entries import FROM_OUTPUT, REQUIRED, PluginEntry, Rule
-from search.catalog.plugins import KINDS, entry_of, implementation, installed, published_by, traits_of
-from search.errors import PluginMissing
+from search.catalog.plugins import FIXED_BASELINES, KINDS, Plugin, entry_of, implementation, installed, published_by, traits_of
+from search.definition.rules import weighting_of
+from search.errors import InvalidDefinition, PluginMissing
+from search.planning.baselines import baselines
+from search.validation.normalize import normalise, restored, stored
+from search.validation.published import Published
+from tests.search.definitions import UNPUBLISHED, flagship
 
 Install = Callable[..., None]
 MAKE = "search.sampling.suggest:make_random"
@@ -131,3 +138,35 @@ def test_traits_are_json_without_the_rules() -> None:
     traits = traits_of(KINDS["samplers"].built_in["gp"])
     assert traits["needs"] == {"module": "torch", "title": "PyTorch", "install": "steelyard[gp]"}
     assert "rules" not in traits
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry"),
+    [(kind.name, entry) for kind in KINDS.values() for entry in kind.built_in.values()],
+    ids=lambda part: part if isinstance(part, str) else part.name,
+)
+def test_an_object_is_the_same_when_read_from_what_was_published(kind: str, entry: Plugin) -> None:
+    traits = json.loads(json.dumps(traits_of(entry)))
+    read = entry_of(kind, traits)
+    assert traits_of(read) == traits
+    assert read == (replace(entry, rules=()) if isinstance(entry, PluginEntry) else entry)
+
+
+def test_a_rule_from_outside_may_not_take_the_name_of_a_baseline(install: Install) -> None:
+    assert set(FIXED_BASELINES) == {baseline.name for baseline in BASELINES if baseline.weighting is None}
+    install("weighting_rules", ("equal", replace(WEIGHTING_RULES[0], name="equal")))
+    assert installed("weighting_rules").failures == {"equal": "the name 'equal' is taken by a built-in baseline"}
+
+
+def test_a_rule_from_outside_is_a_baseline_that_trains_by_it(install: Install) -> None:
+    rule = replace(WEIGHTING_RULES[0], name="outside")
+    install("weighting_rules", ("outside", rule))
+    (published,) = published_by("child")
+    sent = {**flagship(), "search": {"baselines": ["equal", "outside"], "trials": 4}}
+    known = Published({("weighting_rules", "outside"): published["traits"]})
+    definition = normalise(sent, workloads=UNPUBLISHED, plugins=known).definition
+    assert restored(stored(definition), trials=4).search.plugins == {"outside": published["traits"]}
+    assert "outside" in baselines(definition)
+    assert weighting_of("outside", definition.search.plugins) == "outside"
+    with pytest.raises(InvalidDefinition, match="baselines"):
+        normalise(sent, workloads=UNPUBLISHED)

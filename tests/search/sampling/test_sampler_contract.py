@@ -9,7 +9,6 @@ import math
 import pytest
 
 from search import catalog
-from search.catalog.plugins import SAMPLER_KIND, entry_of, traits_of
 from search.definition import space
 from search.definition.schema import StudyDefinition
 from search.sampling.suggest import DrawIndex, Drawn, batch_limit, suggest
@@ -93,15 +92,3 @@ def test_trials_without_a_value_do_not_stop_it(entry: catalog.SamplerEntry) -> N
 def test_its_traits_name_parameters_that_it_has(entry: catalog.SamplerEntry) -> None:
     named = [name for name in (entry.generation, entry.first_batch) if isinstance(name, str) and name]
     assert all(entry.parameter(name) for name in named)
-
-
-@pytest.mark.parametrize(
-    ("kind", "entry"),
-    [(kind.name, entry) for kind in catalog.KINDS.values() for entry in kind.built_in.values()],
-    ids=lambda part: part if isinstance(part, str) else part.name,
-)
-def test_an_object_is_the_same_when_read_from_what_was_published(kind: str, entry: catalog.PluginEntry) -> None:
-    traits = json.loads(json.dumps(traits_of(entry)))
-    assert traits_of(entry_of(kind, traits)) == traits
-    assert entry_of(kind, traits).arguments({}) == entry.arguments({})
-    assert kind != SAMPLER_KIND or entry.name == traits["name"]
