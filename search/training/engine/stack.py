@@ -224,7 +224,7 @@ class Stack:
             values: tuple[list[Tensor], list[Tensor], SettingInputs],
         ) -> tuple[Tensor, Tensor, Tensor, list[Tensor], list[Tensor]]:
             step = self._step(rows, *values)
-            total = step.own if asked.weigh else step.total
+            total = step.own_total if asked.weigh else step.total
             return total, step.terms, step.sums, self._form.split(step.state), self._assigned(step)
 
         trainable, state = self._values()
@@ -249,12 +249,14 @@ class Stack:
             with tf.GradientTape(persistent=bool(asked.shared), watch_accessed_variables=False) as tape:
                 tape.watch(trainable)
                 step = self._step(rows, trainable, state, knobs)
+                total = step.own_total if asked.weigh else step.total
                 each = tf.unstack(step.terms) if asked.shared else []
                 of_rules = counted(step.terms, knobs.weights) if asked.weigh else None
             norms, gram = by_shared(tape, each, trainable, asked, 1)
-            alone = (step.terms[tf.newaxis], step.sums[tf.newaxis], norms, gram)
-            weights = asked.weigh(*alone, *place)[0] if asked.weigh else None
-            found = gradients(tape, step.own if asked.weigh else step.total, of_rules, weights, trainable)
+            weights = None
+            if asked.weigh is not None:
+                weights = asked.weigh(step.terms[tf.newaxis], step.sums[tf.newaxis], norms, gram, *place)[0]
+            found = gradients(tape, total, of_rules, weights, trainable)
             pairs = enumerate(zip(found, self.trainable, strict=True))
             parts = {str(i): gradient_parts(each, stacked) for i, (each, stacked) in pairs if each is not None}
             there = {name: each[0] for name, each in {"norms": norms, "gram": gram}.items() if each is not None}

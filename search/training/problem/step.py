@@ -19,17 +19,25 @@ from search.training.problem.workload import DeviceRows
 class Step(NamedTuple):
     """A training step before the optimizer.
 
-    total: the batch's total loss, a scalar. own: the part of it that is the model's own losses. terms: the unweighted terms of the
+    total: the batch's total loss, a scalar. own: the model's own losses, which are part of it. terms: the unweighted terms of the
     batch [terms], 0 where nothing in it counts. sums: what they are the quotients of, (total, weight) [terms, 2]; see
     `reduction.TermValue`. state, trainable: the model's variables after the pass; see `Passed`.
     """
 
     total: Tensor
-    own: Tensor
+    own: Sequence[Tensor]
     terms: Tensor
     sums: Tensor
     state: list[Tensor]
     trainable: Sequence[Tensor]
+
+    @property
+    def own_total(self) -> Tensor:
+        """Return the sum of the model's own losses, a scalar."""
+        total = tf.zeros((), self.terms.dtype)
+        for loss in self.own:
+            total += tf.cast(tf.reduce_sum(loss), self.terms.dtype)
+        return total
 
 
 def weighted_step(
@@ -56,11 +64,9 @@ def weighted_step(
         total += tf.where(active, weights[i] * value, tf.zeros_like(value))
         values.append(value)
         sums.append(_sums(measured, weights.dtype))
-    own = tf.zeros((), weights.dtype)
     for loss in passed.losses:
-        counted = tf.cast(tf.reduce_sum(loss), weights.dtype)
-        total, own = total + counted, own + counted
-    return Step(total, own, tf.stack(values), tf.stack(sums), passed.state, passed.trainable)
+        total += tf.cast(tf.reduce_sum(loss), weights.dtype)
+    return Step(total, passed.losses, tf.stack(values), tf.stack(sums), passed.state, passed.trainable)
 
 
 def training_batch(

@@ -65,7 +65,7 @@ class WeightSchedule:
             return np.asarray([factors.get(path, 1.0) for path in self._paths] * weights)
         counts = weights != 0
         if not self._moves_by_epoch(place):
-            return counts.astype(np.float64)
+            return np.asarray(counts, np.float64)
         view = self._view(place, (epoch - 1) * self._steps)
         found = np.asarray(computes(setting.rule).weights(self._state(place), view), np.float64)[0]
         used: Numbers = np.where(counts, found, 0.0)

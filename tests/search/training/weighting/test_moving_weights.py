@@ -34,9 +34,12 @@ EPOCHS = 4
 STEPS = 3  # an epoch
 
 
-def _trunk() -> keras.Model:
+L2 = keras.regularizers.L2(0.1)
+
+
+def _trunk(regularizer: Any = None) -> keras.Model:
     x = keras.Input((3,))
-    features = layers.Dense(2, name="trunk")(x)
+    features = layers.Dense(2, kernel_regularizer=regularizer, name="trunk")(x)
     return keras.Model(x, {name: layers.Dense(1, name=name)(features) for name in ("a", "b")})
 
 
@@ -240,7 +243,7 @@ def test_gradnorm_fails_alone_where_the_losses_share_no_layer() -> None:
 def _embedded() -> keras.Model:
     x = keras.Input((3,), dtype="int32")
     features = layers.Flatten()(layers.Embedding(5, 2)(x))
-    return keras.Model(x, {name: layers.Dense(1, name=name)(features) for name in ("a", "b")})
+    return keras.Model(x, {name: layers.Dense(1, kernel_regularizer=L2, name=name)(features) for name in ("a", "b")})
 
 
 def _recurrent() -> keras.Model:
@@ -341,13 +344,13 @@ def test_a_rule_may_weigh_by_the_gram_matrix_of_the_step_s_own_gradients(float64
     monkeypatch.setattr("search.training.weighting.loading.find_weighting_rule", {"aligned": aligned}.get)
     training = {"epochs": 1, "batch_size": COUNT, "optimizer": {"name": "sgd", "config": {"learning_rate": RATE}}}
     definition, recorder = study([task("a"), task("b")], training=training), Recorder()
-    engine = engine_of(definition, workload(_trunk, DATA), "vectorized", 2)
+    engine = engine_of(definition, workload(lambda: _trunk(L2), DATA), "vectorized", 2)
     start = [each.numpy() for each in engine._problem.network(7).trainable]
     engine.train([_setting(0, "aligned")], definition.training, recorder)
     found = shared_gradients(start)
     expected = (found @ found.T).sum(axis=1)
     assert recorder.values(0, 1, "weights") == pytest.approx(dict(zip(PATHS, expected, strict=True)), abs=1e-9)
-    moved = start[0] - RATE * (expected @ found)[:6].reshape(3, 2)
+    moved = start[0] - RATE * ((expected @ found)[:6].reshape(3, 2) + 0.2 * start[0])  # the model's own loss counts 1
     np.testing.assert_allclose(engine.variables(0)[0], moved, rtol=0, atol=1e-9)
 
 
