@@ -159,6 +159,7 @@ class PenaltyEntry(PluginEntry):
     batch_statistic: bool = False
     can_be_negative: bool = False
     has_rows: bool = True
+    reduces_first: bool = False  # takes all axes of its first side but the batch and the last together
 
 
 @dataclass(frozen=True, slots=True)

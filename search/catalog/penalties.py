@@ -54,6 +54,7 @@ PENALTIES = (
     PenaltyEntry(
         name="hierarchy",
         implementation="search.training.problem.penalties:hierarchy",
+        reduces_first=True,
         summary="The parts of a whole, taken together, should agree with the prediction for the whole.",
         parameters=(
             choice("reduce", "max", REDUCES, "How the parts (a) are taken together, over all axes but batch and last."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from search.definition.plugins import find_penalty_of
 from search.definition.schema import Penalty, Selector, Task
 from search.errors import Fault
 from search.names import listed, nearest
@@ -28,7 +29,8 @@ def _two_sides(known: ValidationContext, path: str, penalty: Penalty, left: Sele
         yield Fault(path, "two different sides", "the same side twice")
         return
     a, b = _shape(known, left), _shape(known, right)
-    if a is not None and penalty.penalty == "hierarchy":
+    entry = find_penalty_of(penalty)
+    if a is not None and entry is not None and entry.reduces_first:
         a = (a[0], a[-1])
     if a is not None and b is not None and not _equal_shapes(a, b):
         yield Fault(path, "two sides of equal shape: Keras would broadcast them", f"{_shape_text(a)} against {_shape_text(b)}")
