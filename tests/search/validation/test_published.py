@@ -92,7 +92,7 @@ def test_a_name_that_nobody_published_is_refused_with_those_there_are_and_why_it
 
 
 def test_the_workload_s_own_penalty_goes_first() -> None:
-    own = {name: {**description, "penalties": ["outside"]} for name, description in PUBLISHED.items()}
+    own = {name: {**(description or {}), "penalties": ["outside"]} for name, description in PUBLISHED.items()}
     changes = {"penalties.0": {"name": "agreement", "penalty": "outside", "weight": {"low": 0, "high": 1}}}
     assert taken(changes, workloads=own).penalties[0].plugin is None
 
