@@ -21,7 +21,7 @@ from search.errors import Fault, InvalidDefinition, shown
 from search.names import listed, nearest
 from search.objective import anchors, fronts, pareto
 from search.objective.fronts import Front
-from search.objective.scoring import Score, is_pareto, optimized
+from search.objective.scoring import Score, is_pareto, optimized, score_paths
 from search.planning import rescoring
 from search.validation.schema_errors import form_faults
 from storage import workers
@@ -71,7 +71,7 @@ def rank(session: Session, study: StudyRecord, request: RankRequest) -> dict[str
         shown_by = f"an aggregate that gives one value: a front has no order, GET /v1/studies/{study.name}/pareto shows it"
         raise BadParameter(Fault("objective.aggregate", shown_by, shown(objective.aggregate)))
     objective = _resolved(session, study, objective, "objective")
-    stood = standings(session, study, [entry.metric for entry in objective.metrics], Moment(objective.epoch))
+    stood = standings(session, study, score_paths(objective), Moment(objective.epoch))
     ranked = reranking.ranked(objective, {each.number: each.values for each in stood})
     first = ranked[: request.top]
     found = trials_numbered(session, study.id, [number for number, _ in first])
@@ -142,7 +142,7 @@ def _resolved(session: Session, study: StudyRecord, objective: Objective, at: st
     found = rescoring.judged_anew(session, study, objective)
     for of, path in anchors.wanted(found):
         what = "trained no task alone" if of == anchors.REFERENCE else f"has no complete baseline {of}"
-        hint = "give `config.references`" if found.aggregate == "delta_m" and of == anchors.REFERENCE else "give a number"
+        hint = "give `config.references`" if anchors.needs_references(found) and of == anchors.REFERENCE else "give a number"
         raise BadParameter(
             Fault(at, f"an objective over what study {study.name!r} has measured: {hint}", f"{path} of {of}, and it {what}")
         )
@@ -271,5 +271,5 @@ def _described(session: Session, study: StudyRecord) -> Mapping[str, Any] | None
 
 
 def _measured(session: Session, study: StudyRecord, objective: Objective) -> dict[int, Values]:
-    found = standings(session, study, [entry.metric for entry in objective.metrics], counted_moment(study))
+    found = standings(session, study, score_paths(objective), counted_moment(study))
     return {each.number: each.values for each in found}

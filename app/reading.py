@@ -9,7 +9,7 @@ from datetime import datetime
 from app.schemas.common import AnchorBody, NumberSplitter, reason_body
 from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
-from app.waiting import reason_of
+from app.waiting import WorkerPlugins, reason_of
 from search.analysis.answer import best_of_search
 from search.definition import space
 from search.definition.finite import affordable
@@ -19,8 +19,10 @@ from search.objective.anchors import resolved, wanted
 from search.objective.order import BEST_FIRST
 from search.planning.phases import trainings
 from search.validation import normalize
+from search.validation.published import named_plugins
 from storage import answers, contenders, progress, workers
 from storage.database import Session
+from storage.plugins import worker_plugins
 from storage.records import (
     STUDY_ENDS,
     TRIAL_ENDS,
@@ -61,7 +63,9 @@ def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, 
     """Return the bodies of several studies, in as many statements as of one."""
     stored = _stored(session, [study.id for study in found])
     live = [worker for worker in workers.list_workers(session, now, alive_within_seconds) if worker.alive]
-    return [_body(study, stored[study.id], live) for study in found]
+    outside = any(True for study in found for _ in named_plugins(study.definition))
+    runs = worker_plugins(session, [worker.id for worker in live]) if outside else {}
+    return [_body(study, stored[study.id], live, runs) for study in found]
 
 
 def _stored(session: Session, study_ids: Sequence[int]) -> Mapping[int, StoredProgress]:
@@ -72,7 +76,7 @@ def _stored(session: Session, study_ids: Sequence[int]) -> Mapping[int, StoredPr
     return {each: StoredProgress(*counts[each], pace[each], anchors[each], leaders.get(each)) for each in study_ids}
 
 
-def _body(study: StudyRecord, stored: StoredProgress, live: Sequence[WorkerRecord]) -> Study:
+def _body(study: StudyRecord, stored: StoredProgress, live: Sequence[WorkerRecord], runs: WorkerPlugins) -> Study:
     definition, split = definition_of(study), NumberSplitter()
     anchors = stored.anchors if wanted(definition.objective) else ()
     preparing = any(worker.study == study.name for worker in live)
@@ -80,7 +84,7 @@ def _body(study: StudyRecord, stored: StoredProgress, live: Sequence[WorkerRecor
         name=study.name,
         state=study.state.value,
         ended=study.state in STUDY_ENDS,
-        reason=reason_body(reason_of(study, stored.trials, preparing, live)),
+        reason=reason_body(reason_of(study, stored.trials, preparing, live, runs)),
         warnings=list(study.warnings),
         definition=normalize.shown(definition),
         definition_sha256=study.definition_sha256,

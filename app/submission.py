@@ -14,12 +14,14 @@ from app.refusals import BadParameter, OtherDefinition, parameter_fault
 from app.schemas.studies import StudyPatch, Validation
 from app.settings import ApiSettings
 from search.definition import space
+from search.definition.plugins import is_grid
 from search.definition.schema import DEFINITION_VERSION, StudyDefinition
 from search.errors import Fault
 from search.planning.phases import phases
 from search.validation import normalize
 from search.validation.normalize import Normal
-from storage import lifecycle, studies, study_rows, workers
+from search.validation.published import PublishedPlugins
+from storage import lifecycle, plugins, studies, study_rows, workers
 from storage.database import Database, Session
 from storage.errors import StudyExists
 from storage.estimates import seconds_an_epoch
@@ -32,7 +34,17 @@ def normalised(storage: Database, document: Any, registered: Iterable[str], sett
     """Return the normalised definition, checked against all workloads that are known. Raises InvalidDefinition."""
     with storage.reading() as session:
         known = known_workloads(session, registered, storage.now(session), settings.alive_within_seconds)
-    return normalize.normalise(document, workloads=known)
+        published = published_plugins(session)
+    return normalize.normalise(document, workloads=known, plugins=published)
+
+
+def published_plugins(session: Session) -> PublishedPlugins:
+    """Return the plug-ins from outside that workers published, and why others could not be loaded."""
+    found = plugins.list_plugins(session)
+    return PublishedPlugins(
+        {(plugin.kind, plugin.name): plugin.traits for plugin in found if plugin.traits is not None},
+        {(plugin.kind, plugin.name): plugin.failure for plugin in found if plugin.failure is not None},
+    )
 
 
 def known_workloads(
@@ -104,7 +116,7 @@ def validation(session: Session, sent: Normal, now: datetime, alive_within_secon
         definition=normalize.shown(definition),
         definition_sha256=normalize.definition_sha256(definition),
         problem_sha256=problem,
-        grid_size=space.grid_size(definition) if definition.search.sampler.name == "grid" else None,
+        grid_size=space.grid_size(definition) if is_grid(definition.search.sampler) else None,
         trainings=trainings,
         phases=counts,
         epochs=epochs,
@@ -136,5 +148,5 @@ def change(session: Session, name: str, patch: StudyPatch, now: datetime) -> Stu
 
 
 def _check_budget(definition: StudyDefinition, trials: int) -> None:
-    if definition.search.sampler.name == "grid" and trials != (size := space.grid_size(definition)):
+    if is_grid(definition.search.sampler) and trials != (size := space.grid_size(definition)):
         raise BadParameter(Fault("trials", f"{size}: a grid has each of its points once", str(trials)))

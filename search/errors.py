@@ -51,6 +51,14 @@ class PreflightError(SearchError):
         super().__init__(message)
 
 
+class PluginMissing(SearchError):
+    """A plug-in that a study names is not installed in this process, or cannot be loaded here."""
+
+
+class PluginFailed(SearchError):
+    """What a plug-in from outside computed cannot be used."""
+
+
 class _Short(reprlib.Repr):
     """`repr` that never walks all of what somebody sent: it may be millions of values, or nested deeper than Python recurses."""
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.models_base import NEVER_AGAIN, SHA256, WORD, one_of, table_of
+from storage.models_base import IN_KEY_ORDER, NEVER_AGAIN, SHA256, WORD, one_of, table_of
 from storage.models_base import Base as Base
 from storage.models_numbers import ANCHORS as ANCHORS
 from storage.models_numbers import EPOCH_VALUES as EPOCH_VALUES
@@ -229,6 +229,30 @@ class WorkloadRow(Base):
     published_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class PluginRow(Base):
+    """What workers published of a plug-in from outside; the latest wins. `failure`: why a worker could not load it."""
+
+    __tablename__ = "plugins"
+
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    digest: Mapped[str | None] = mapped_column(String(128))
+    traits: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    failure: Mapped[str | None] = mapped_column(AnyText)
+    published_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class WorkerPluginRow(Base):
+    """A plug-in from outside that a worker can run."""
+
+    __tablename__ = "worker_plugins"
+    __table_args__ = (IN_KEY_ORDER,)
+
+    worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
 class EventRow(Base):
     """Something that happened to a study. Written under the study's lock, so that ids become visible in their order."""
 
@@ -250,5 +274,7 @@ TRIALS = table_of(TrialRow)
 WORKERS = table_of(WorkerRow)
 LEASES = table_of(LeaseRow)
 WORKLOADS = table_of(WorkloadRow)
+PLUGINS = table_of(PluginRow)
+WORKER_PLUGINS = table_of(WorkerPluginRow)
 EVENTS = table_of(EventRow)
 ANALYSES = table_of(AnalysisRow)

@@ -348,6 +348,18 @@ class WorkloadRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginRecord:
+    """What a worker published of a plug-in from outside: its `traits`, None as long as none could load it; `failure` says why."""
+
+    kind: str
+    name: str
+    digest: str | None
+    traits: Mapping[str, Any] | None
+    failure: str | None
+    published_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Counts of a study. `trials` has every state; `epochs` are trial-epochs done, `epochs_planned` those in the whole plan."""
 

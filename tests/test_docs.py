@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,18 @@ def test_every_file_that_is_named_exists(document: str) -> None:
 def test_the_study_that_is_explained_can_be_submitted() -> None:
     (shown,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "study.md").read_text(), re.DOTALL)
     assert StudyDefinition.model_validate(json.loads(shown)).name == "digit-and-parity"
+
+
+def test_the_plug_in_that_is_explained_is_the_one_that_is_tested() -> None:
+    text, folder = (ROOT / "docs" / "plugins.md").read_text(), ROOT / "examples" / "plugins"
+    shown: dict[str, Any] = {}
+    tested: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0], shown)
+    exec((folder / "steelyard_extras" / "aggregate.py").read_text(), tested)
+    counted = [tested["OptimizedMetric"](utility, value) for utility, value in ((1.0, 0.5), (2.0, 0.8))]
+    assert shown["HARMONIC_MEAN"] == tested["HARMONIC_MEAN"]
+    assert shown["value"](counted, {}) == tested["value"](counted, {}) == pytest.approx(3 / (1 / 0.5 + 2 / 0.8))
+    assert re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0] in (folder / "pyproject.toml").read_text()
 
 
 @pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])

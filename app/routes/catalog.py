@@ -8,7 +8,7 @@ from starlette.responses import Response
 from app.answers import tagged
 from app.dependencies import Settings, Storage
 from app.schemas.fleet import Catalog, WorkloadBody, WorkloadList
-from app.submission import known_workloads
+from app.submission import known_workloads, published_plugins
 from search import catalog
 from storage import workers
 
@@ -16,9 +16,11 @@ router = APIRouter(prefix="/v1", tags=["catalog"])
 
 
 @router.get("/catalog", response_model=Catalog)
-def show_catalog(request: Request) -> Response:
+def show_catalog(request: Request, storage: Storage) -> Response:
     """List losses, metrics, penalties, optimizers, samplers and aggregates with their parameters and directions."""
-    return tagged(request, Catalog(**catalog.describe()))
+    with storage.reading() as session:
+        published = published_plugins(session)
+    return tagged(request, Catalog(**catalog.describe(published.outside())))
 
 
 @router.get("/workloads")

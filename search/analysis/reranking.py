@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from search.definition.schema import Objective, StudyDefinition
-from search.errors import InvalidDefinition
+from search.errors import Fault, InvalidDefinition
 from search.objective.order import has_won, place
 from search.objective.scoring import Measurements, Score, evaluate
 from search.validation import checks
@@ -18,8 +18,11 @@ from search.validation.partial import parts_of
 def judged_by(definition: StudyDefinition, objective: Objective, description: Description | None) -> Objective:
     """Return the objective normalised for a stored study; its `epoch`, unless it says one, is the study's.
 
-    `description` is what a worker published of the workload. Raises InvalidDefinition with all faults, at paths in the definition.
+    `description` is what a worker published of the workload. Raises InvalidDefinition with all faults, at paths in the definition,
+    and for an aggregate from outside other than the study's own: only workers can compute it.
     """
+    own = objective.aggregate == definition.objective.aggregate
+    objective = objective.model_copy(update={"plugin": definition.objective.plugin if own else None})
     known = ValidationContext(
         dataclasses.replace(parts_of(definition), objective=objective), {definition.workload.name: description}
     )
@@ -27,7 +30,11 @@ def judged_by(definition: StudyDefinition, objective: Objective, description: De
         raise InvalidDefinition(faults)
     if "epoch" not in objective.model_fields_set:
         objective = objective.model_copy(update={"epoch": definition.objective.epoch})
-    return echoed_objective(objective, known)
+    echoed = echoed_objective(objective, known)
+    if echoed.plugin is not None and echoed != definition.objective:
+        expected = f"the study's own objective, or an aggregate of the service's: {echoed.aggregate} is computed by workers alone"
+        raise InvalidDefinition([Fault("objective.aggregate", expected, f"{echoed.aggregate!r} of another objective")])
+    return echoed
 
 
 def under(definition: StudyDefinition, aggregate: str, description: Description | None) -> Objective:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from search.catalog.plugins import Traits, rule_of
 from search.catalog.weighting_rules import WEIGHTING_RULES, WeightingRule
 
 
@@ -80,9 +81,15 @@ USUAL = tuple(baseline.name for baseline in BASELINES if baseline.usual)
 _BY_NAME: Mapping[str, Baseline] = MappingProxyType({baseline.name: baseline for baseline in BASELINES})
 
 
-def find_baseline(rule: str) -> Baseline | None:
-    """Return the baseline that a trial's `rule` is of, `name` or `name:part`, or None."""
-    return _BY_NAME.get(rule.partition(":")[0])
+def find_baseline(rule: str, outside: Mapping[str, Traits] | None = None) -> Baseline | None:
+    """Return the baseline that a trial's `rule` is of, `name` or `name:part`, or None.
+
+    `outside` has the traits of weighting rules of plug-ins that a study names, by name.
+    """
+    name = rule.partition(":")[0]
+    if name in (outside or {}) and name not in _BY_NAME:
+        return adaptive(rule_of((outside or {})[name]))
+    return _BY_NAME.get(name)
 
 
 def baseline_names() -> tuple[str, ...]:

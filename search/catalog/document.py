@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from search.catalog.baselines import BASELINES
-from search.catalog.entries import Entry, LossEntry, Marker, MetricEntry, OptimizerEntry, Parameter, PenaltyEntry, StrategyEntry
+from search.catalog.baselines import BASELINES, adaptive
+from search.catalog.entries import Entry, LossEntry, Marker, MetricEntry, OptimizerEntry, Parameter, PenaltyEntry, PluginEntry
 from search.catalog.losses import LOSS_ALIASES, LOSSES
 from search.catalog.metrics import METRIC_ALIASES, METRICS
 from search.catalog.optimizers import OPTIMIZER_ALIASES, OPTIMIZERS
-from search.catalog.penalties import PENALTIES
-from search.catalog.strategies import AGGREGATES, PRUNERS, SAMPLERS
-from search.catalog.weighting_rules import WEIGHTING_RULES, WeightingRule
+from search.catalog.plugins import KINDS, Plugin
+from search.catalog.weighting_rules import WeightingRule
 
 RESOLVED = {
     "accuracy": "binary_accuracy, categorical_accuracy or sparse_categorical_accuracy, by the task's loss",
@@ -21,18 +21,25 @@ RESOLVED = {
 }
 
 
-def describe() -> dict[str, Any]:
-    """Return every name that a definition may use, with parameters and properties; JSON-ready, new at each call."""
+def describe(outside: Mapping[str, Sequence[Plugin]] = MappingProxyType({})) -> dict[str, Any]:
+    """Return every name that a definition may use, with parameters and properties; JSON-ready, new at each call.
+
+    `outside` has the plug-ins that workers published, by kind.
+    """
+    plugins = {kind.name: [*kind.built_in.values(), *outside.get(kind.name, ())] for kind in KINDS.values()}
+    rules = [rule for rule in plugins["weighting_rules"] if isinstance(rule, WeightingRule)]
+    new = [adaptive(rule) for rule in outside.get("weighting_rules", ()) if isinstance(rule, WeightingRule)]
+    baselines = [*(each for each in BASELINES if not each.always), *new]
     return {
         "losses": [_loss(entry) for entry in LOSSES],
         "metrics": [_metric(entry) for entry in METRICS],
-        "penalties": [_penalty(entry) for entry in PENALTIES],
+        "penalties": [_penalty(entry) for entry in plugins["penalties"] if isinstance(entry, PenaltyEntry)],
         "optimizers": [_optimizer(entry) for entry in OPTIMIZERS],
-        "samplers": _strategies(SAMPLERS),
-        "aggregates": _strategies(AGGREGATES),
-        "pruners": _strategies(PRUNERS),
-        "weighting_rules": [_weighting_rule(rule) for rule in WEIGHTING_RULES],
-        "baselines": [{"name": each.name, "summary": each.summary} for each in BASELINES if not each.always],
+        "samplers": _strategies(plugins["samplers"]),
+        "aggregates": _strategies(plugins["aggregates"]),
+        "pruners": _strategies(plugins["pruners"]),
+        "weighting_rules": [_weighting_rule(rule) for rule in rules],
+        "baselines": [{"name": each.name, "summary": each.summary} for each in baselines],
         "aliases": {
             "losses": dict(LOSS_ALIASES),
             "metrics": {**METRIC_ALIASES, **RESOLVED},
@@ -104,8 +111,8 @@ def _optimizer(entry: OptimizerEntry) -> dict[str, Any]:
     return {**_entry(entry), "keras_class": entry.keras_class, "elementwise": entry.elementwise, "coupling": list(entry.coupling)}
 
 
-def _strategies(entries: Sequence[StrategyEntry]) -> list[dict[str, Any]]:
-    return [{**_entry(entry), "available": entry.available} for entry in entries]
+def _strategies(entries: Sequence[Plugin]) -> list[dict[str, Any]]:
+    return [{**_entry(entry), "available": True} for entry in entries if isinstance(entry, PluginEntry)]
 
 
 def _weighting_rule(rule: WeightingRule) -> dict[str, Any]:

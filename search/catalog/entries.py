@@ -135,21 +135,94 @@ class OptimizerEntry(Entry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PenaltyEntry(Entry):
-    """A built-in penalty: zero when satisfied. `has_rows`: it has a value for each row, so `<penalty>.violations` exists."""
+class PluginEntry(Entry):
+    """A name that packages outside of this one may add to. `implementation` names what computes it: `module:attribute`."""
+
+    implementation: str
+
+    def arguments(self, config: Mapping[str, Json]) -> dict[str, Json]:
+        """Return the arguments under `config`: as given, else their defaults; one that must be given and is not is left out."""
+        defaults = {parameter.name: parameter.default for parameter in self.parameters if not isinstance(parameter.default, Marker)}
+        return {**defaults, **config}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PenaltyEntry(PluginEntry):
+    """A penalty over two sides: zero when satisfied. `has_rows`: it has a value for each row, so `<penalty>.violations` exists.
+
+    The implementation is a function of the two sides and of the parameters but `tolerance`: see
+    `search.training.problem.penalties`. One of a batch statistic takes `weights` too.
+    """
 
     formula: str
     two_sided: bool = True
     batch_statistic: bool = False
     can_be_negative: bool = False
     has_rows: bool = True
+    reduces_first: bool = False  # takes all axes of its first side but the batch and the last together
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What an implementation needs beyond the dependencies: a module, its name for people, and what to install."""
+
+    module: str
+    title: str
+    install: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StrategyEntry(Entry):
-    """A sampler, aggregate or pruner; `available` is False for what is announced but not built: refused with "not yet"."""
+class SamplerEntry(PluginEntry):
+    """A sampler.
 
-    available: bool = True
+    The implementation is `make(config, seed)`, which returns a sampler of Optuna, made anew for every suggestion; or, where
+    `draws_points`, `points(definition, index, count)`, which returns the parameters of the points `index`, `index` + 1, ...
+
+    `first_batch`, `next_batch`: how many trials one that `learns` suggests at once, before and after there are trials;
+    `first_batch` may name the parameter that says it. `generation`: the parameter that says how many results make a generation,
+    of one that learns from whole generations.
+    """
+
+    draws_points: bool = False
+    is_grid: bool = False  # takes every point of the grid once, so the grid is the budget
+    learns: bool = True  # else suggestions do not depend on results, and any number is planned at once
+    first_batch: int | str = 16
+    next_batch: int = 8
+    generation: str = ""
+    first_at_random: bool = False  # its first generation is drawn at random, so it selects nothing before the second
+    single_valued: bool = False  # follows one value: not for a front
+    models_values: bool = False  # models how values lie, so that an extreme one spoils what it learns
+    heeds_constraints: bool = True
+    prunable: bool = True  # learns from pruned trials too, or needs none
+    needs: Extra | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunerEntry(PluginEntry):
+    """A pruner.
+
+    The implementation is `rule(config, mine, known)`: why the trial `mine` is hopeless among all that are `known` at a rung, itself
+    included, else None. Both are `search.sampling.pruning.RungScore`; `config` has defaults filled in.
+
+    `halving`: rungs lie at powers of `reduction_factor` from `min_epochs`; else every `interval_epochs` after `warmup_epochs`.
+    """
+
+    halving: bool = False
+    brackets: bool = False  # shares trials out among brackets, which skip the first rungs
+    by_value: bool = True  # judges by the objective's value; else metric by metric, which takes two of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AggregateEntry(PluginEntry):
+    """An aggregate: how optimised metrics become one value, always to be maximised.
+
+    The implementation is `value(counted, config)` over `search.objective.aggregates.OptimizedMetric`s. A parameter `ideal` has each
+    metric's best value by its path, filled in where it is known.
+    """
+
+    is_front: bool = False  # no one value: trials are told apart by dominance
+    needs_references: bool = False  # relative to what each task reaches alone: the parameter `references`, measured where not given
+    positive: bool = False  # for metrics to maximise that are never negative
 
 
 def number(name: str, default: Json | Marker, description: str, **limits: Any) -> Parameter:

@@ -6,12 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeVar
 
-from search.catalog.entries import Entry, Json, LossEntry, MetricEntry, OptimizerEntry, PenaltyEntry, StrategyEntry
+from search.catalog.entries import (
+    AggregateEntry,
+    Entry,
+    Json,
+    LossEntry,
+    MetricEntry,
+    OptimizerEntry,
+    PenaltyEntry,
+    PluginEntry,
+    PrunerEntry,
+    SamplerEntry,
+)
 from search.catalog.losses import LOSS_ALIASES, LOSSES
 from search.catalog.metrics import METRIC_ALIASES, METRICS
 from search.catalog.optimizers import OPTIMIZER_ALIASES, OPTIMIZERS
-from search.catalog.penalties import PENALTIES
-from search.catalog.strategies import AGGREGATES, PRUNERS, SAMPLERS
+from search.catalog.plugins import AGGREGATE_KIND, KINDS, PENALTY_KIND, PRUNER_KIND, SAMPLER_KIND, Traits, entry_of
 from search.errors import Fault, shown
 from search.names import listed, nearest
 
@@ -33,7 +43,6 @@ def _classes(entries: Sequence[E]) -> Mapping[str, E]:
 _LOSSES, _LOSS_CLASSES = _index(LOSSES, LOSS_ALIASES), _classes(LOSSES)
 _METRICS, _METRIC_CLASSES = _index(METRICS, METRIC_ALIASES), _classes(METRICS)
 _OPTIMIZERS = _index(OPTIMIZERS, OPTIMIZER_ALIASES)
-_PENALTIES, _SAMPLERS, _AGGREGATES, _PRUNERS = _index(PENALTIES), _index(SAMPLERS), _index(AGGREGATES), _index(PRUNERS)
 
 RESOLVED_METRICS = ("accuracy", "acc", "iou", "pr_auc")
 """Names that are no metric by themselves: `resolve_metric` makes one of them."""
@@ -41,8 +50,7 @@ RESOLVED_METRICS = ("accuracy", "acc", "iou", "pr_auc")
 LOSS_NAMES = tuple(_LOSSES)
 METRIC_NAMES = (*_METRICS, *RESOLVED_METRICS)
 OPTIMIZER_NAMES = tuple(_OPTIMIZERS)
-PENALTY_NAMES = tuple(_PENALTIES)
-SAMPLER_NAMES = tuple(_SAMPLERS)
+PENALTY_NAMES = tuple(KINDS[PENALTY_KIND].built_in)
 
 
 def find_loss(name: str) -> LossEntry | None:
@@ -60,24 +68,35 @@ def find_optimizer(name: str) -> OptimizerEntry | None:
     return _OPTIMIZERS.get(name.lower())
 
 
-def find_penalty(name: str) -> PenaltyEntry | None:
-    """Return the built-in penalty of that name."""
-    return _PENALTIES.get(name)
+def find_penalty(name: str, traits: Traits | None = None) -> PenaltyEntry | None:
+    """Return the built-in penalty of that name, else the one from outside with these `traits`."""
+    return _find(PENALTY_KIND, PenaltyEntry, name, traits)
 
 
-def find_sampler(name: str) -> StrategyEntry | None:
-    """Return the sampler of that name; `available` is False for those that are not built yet."""
-    return _SAMPLERS.get(name)
+def find_sampler(name: str, traits: Traits | None = None) -> SamplerEntry | None:
+    """Return the built-in sampler of that name, else the one from outside with these `traits`."""
+    return _find(SAMPLER_KIND, SamplerEntry, name, traits)
 
 
-def find_aggregate(name: str) -> StrategyEntry | None:
-    """Return the aggregate of that name; `available` is False for those that are not built yet."""
-    return _AGGREGATES.get(name)
+def find_aggregate(name: str, traits: Traits | None = None) -> AggregateEntry | None:
+    """Return the built-in aggregate of that name, else the one from outside with these `traits`."""
+    return _find(AGGREGATE_KIND, AggregateEntry, name, traits)
 
 
-def find_pruner(name: str) -> StrategyEntry | None:
-    """Return the pruner of that name; `available` is False for those that are not built yet."""
-    return _PRUNERS.get(name)
+def find_pruner(name: str, traits: Traits | None = None) -> PrunerEntry | None:
+    """Return the built-in pruner of that name, else the one from outside with these `traits`."""
+    return _find(PRUNER_KIND, PrunerEntry, name, traits)
+
+
+P = TypeVar("P", bound=PluginEntry)
+
+
+def _find(kind: str, form: type[P], name: str, traits: Traits | None) -> P | None:
+    found = KINDS[kind].built_in.get(name)
+    if found is None and traits is not None:
+        found = entry_of(kind, traits)
+    assert found is None or isinstance(found, form)
+    return found
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from search.definition import space
 from search.definition.lattice import onto_simplex
+from search.definition.plugins import is_grid
 from search.definition.schema import StudyDefinition
 from search.definition.weights import SharedWeight, WeightChoice
 from storage.records import TrialRecord, Values
@@ -70,7 +71,7 @@ def _share(definition: StudyDefinition, path: str, others: Sequence[SharedWeight
     A grid's lattice goes through the corners, so there a share is anything from 0 to the total.
     """
     total = space.simplex_total(definition.search.space)
-    if definition.search.sampler.name == "grid":
+    if is_grid(definition.search.sampler):
         return Axis(path, 0.0, total, total=total)
     low, high = _ends(span)
     lows, highs = zip(*map(_ends, others), strict=True)

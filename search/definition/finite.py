@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from search.definition import space
 from search.definition.lattice import onto_simplex
+from search.definition.plugins import is_grid
 from search.definition.schema import StudyDefinition
 from search.definition.weights import WeightChoice
 
@@ -82,7 +83,7 @@ def finite_space(definition: StudyDefinition) -> FiniteSpace | None:
 
 def affordable(definition: StudyDefinition, budget: int) -> int:
     """Return how many search trials a budget pays for: no more than a grid has points, or a finite space settings."""
-    if definition.search.sampler.name == "grid":
+    if is_grid(definition.search.sampler):
         return min(budget, space.grid_size(definition))
     finite = finite_space(definition)
     return budget if finite is None else finite.count(budget)

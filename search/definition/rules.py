@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from search.catalog.baselines import USUAL, find_baseline
+from search.catalog.plugins import Traits
 from search.definition.schema import StudyDefinition
 
 CURRENT: Final = "current"
@@ -21,7 +23,10 @@ def wanted_rules(definition: StudyDefinition) -> tuple[str, ...]:
     return USUAL if definition.search.confirmation is not None else ()
 
 
-def weighting_of(rule: str | None) -> str:
-    """Return the weighting rule that moves the weights of a trial of baseline `rule`, or `fixed`."""
-    baseline = find_baseline(rule) if rule is not None else None
+def weighting_of(rule: str | None, outside: Mapping[str, Traits] | None = None) -> str:
+    """Return the weighting rule that moves the weights of a trial of baseline `rule`, or `fixed`.
+
+    `outside` has the traits of the rules of plug-ins that the study names.
+    """
+    baseline = find_baseline(rule, outside) if rule is not None else None
     return "fixed" if baseline is None or baseline.weighting is None else baseline.weighting.name

@@ -25,6 +25,15 @@ MAX_BATCH = 1_048_576
 Config = dict[Annotated[str, Field(max_length=64)], JsonValue]
 """Constructor arguments by name, as JSON."""
 
+PluginTraits = Annotated[
+    dict[str, JsonValue] | None,
+    Field(
+        exclude_if=lambda traits: traits is None,
+        description="What the worker's package says of a name from outside; filled in by the service, whatever is sent.",
+    ),
+]
+"""Traits of a plug-in from outside, as they were published when the study was taken in; None for a name of our own."""
+
 
 SEARCHABLE = (
     'A range ({"low", "high"} or {"values"}, as for a weight) in place of a number searches it, where the catalog calls it '
@@ -147,6 +156,7 @@ class Penalty(Strict):
     config: Config = Field(
         default_factory=dict, description="Arguments of the penalty, such as consistency's `form`. " + SEARCHABLE
     )
+    plugin: PluginTraits = None
     between: tuple[Selector, ...] | None = Field(
         default=None, min_length=2, max_length=2, description="The two sides; required for the built-in penalties."
     )
@@ -223,6 +233,7 @@ class Objective(Strict):
         "`references` ({path: value}) for delta_m where you know them already.",
     )
     epoch: Literal["last", "best"] = Field(default="last", description="Which epoch is a trial's result; both are stored.")
+    plugin: PluginTraits = None
 
 
 class Sampler(Strict):
@@ -230,6 +241,7 @@ class Sampler(Strict):
 
     name: Name = Field(default="tpe", description="tpe, gp, cmaes, nsga2, nsga3, qmc, random or grid.")
     config: Config = Field(default_factory=dict, description="Arguments of the sampler, such as tpe's `n_startup_trials`.")
+    plugin: PluginTraits = None
 
 
 class Pruner(Strict):
@@ -237,6 +249,7 @@ class Pruner(Strict):
 
     name: Name = Field(description="median, successive_halving, hyperband or dominated.")
     config: Config = Field(default_factory=dict, description="Arguments of the pruner, such as `warmup_epochs`.")
+    plugin: PluginTraits = None
 
 
 class References(Strict):
@@ -292,6 +305,11 @@ class Search(Strict):
         "`uncertainty` (Kendall 2018), `dwa` (Liu 2019), `random` (Lin 2021), `gradnorm` (Chen 2018), `famo` (Liu 2023), `imtl_l` "
         "(Liu 2021); `GET /v1/catalog` has their formulas. Default: the first three and `uncertainty`; none where nothing is "
         "confirmed.",
+    )
+    plugins: dict[str, dict[str, JsonValue]] | None = Field(
+        default=None,
+        exclude_if=lambda traits: traits is None,
+        description="What workers' packages say of weighting rules from outside; filled in by the service, whatever is sent.",
     )
     confirmation: Confirmation | None = Field(
         default_factory=Confirmation,

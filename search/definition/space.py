@@ -10,6 +10,7 @@ from typing import Literal
 
 from search import catalog
 from search.definition.lattice import lattice_point, lattice_size, onto_simplex
+from search.definition.plugins import find_penalty_of, is_grid
 from search.definition.schedules import AppliedSchedule
 from search.definition.schema import Loss, Penalty, StudyDefinition, Task
 from search.definition.searched_arguments import OPTIMIZER, ranges_in
@@ -26,9 +27,6 @@ from search.definition.weights import (
 )
 
 DEFAULT_TRIALS = 32
-
-UNLEARNING = frozenset({"grid", "random", "qmc"})
-"""Samplers that suggest the same whatever the trials' results are, so that any number can be planned at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +222,7 @@ def _default_argument(definition: StudyDefinition, path: str) -> float | None:
         entry: catalog.Entry | None = catalog.find_optimizer(definition.training.optimizer.name)
     else:
         part = next((term.part for term in terms(definition) if term.path == head), None)
-        entry = (
-            None if part is None else catalog.find_loss(part.loss) if isinstance(part, Loss) else catalog.find_penalty(part.penalty)
-        )
+        entry = None if part is None else catalog.find_loss(part.loss) if isinstance(part, Loss) else find_penalty_of(part)
     parameter = entry.parameter(name) if entry is not None else None
     return float(parameter.default) if parameter is not None and isinstance(parameter.default, int | float) else None
 
@@ -273,4 +269,4 @@ def trial_budget(definition: StudyDefinition) -> int:
     """Return how many search trials the definition asks for."""
     if definition.search.trials is not None:
         return definition.search.trials
-    return grid_size(definition) if definition.search.sampler.name == "grid" else DEFAULT_TRIALS
+    return grid_size(definition) if is_grid(definition.search.sampler) else DEFAULT_TRIALS

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from search.catalog import find_aggregate
+from search.catalog.aggregates import REFERENCES
 from search.definition.rules import CURRENT, EQUAL
 from search.definition.schema import Bound, Objective, RelativeBound, StudyDefinition
 from search.names import rule_for
-from search.objective.scoring import REFERENCES
 from storage.records import AnchorRecord, Role, TrialRecord, Values
 
 REFERENCE = "reference"
@@ -28,7 +29,7 @@ Wanted = tuple[str, str]
 def wanted(objective: Objective) -> list[Wanted]:
     """Return the anchors that an objective needs and does not have yet, each once."""
     found: dict[Wanted, None] = {}
-    if objective.aggregate == "delta_m":
+    if needs_references(objective):
         given = objective.config.get(REFERENCES)
         known = given if isinstance(given, dict) else {}
         found |= {
@@ -41,6 +42,12 @@ def wanted(objective: Objective) -> list[Wanted]:
             if isinstance(bound, RelativeBound):
                 found[bound.of, entry.metric] = None
     return list(found)
+
+
+def needs_references(objective: Objective) -> bool:
+    """Tell whether an objective's aggregate is relative to what each task reaches alone."""
+    found = find_aggregate(objective.aggregate or "mean", objective.plugin)
+    return found is not None and found.needs_references
 
 
 def measured_by(of: str, path: str) -> tuple[Role, str]:
@@ -96,7 +103,7 @@ def resolved(objective: Objective, known: Iterable[AnchorRecord]) -> Objective:
         for entry in objective.metrics
     )
     config = objective.config
-    if objective.aggregate == "delta_m":
+    if needs_references(objective):
         given = config.get(REFERENCES)
         measured = {path: value for (of, path), value in values.items() if of == REFERENCE}
         config = {**config, REFERENCES: {**measured, **(given if isinstance(given, dict) else {})}}

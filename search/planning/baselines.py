@@ -26,7 +26,8 @@ def baselines(definition: StudyDefinition, initial: Values | None = None) -> dic
     """
     found: dict[str, PlannedTrial] = {}
     chosen = [baseline for baseline in BASELINES if baseline.always]
-    chosen += [baseline for rule in wanted_rules(definition) if (baseline := find_baseline(rule)) is not None]
+    named = (find_baseline(rule, definition.search.plugins) for rule in wanted_rules(definition))
+    chosen += [baseline for baseline in named if baseline is not None]
     for planned in (trial for baseline in chosen if baseline.weighting is None for trial in _fixed(baseline, definition, initial)):
         if planned.rule is not None and planned.weights not in [other.weights for other in found.values()]:
             found[planned.rule] = planned

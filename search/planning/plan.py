@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from search.definition import space
 from search.definition.finite import FiniteSpace, Setting, finite_space
+from search.definition.plugins import is_grid
 from search.definition.schema import StudyDefinition
 from search.objective.anchors import Measurement, anchors, is_resolved, measured_by, resolved, settled, wanted
 from search.planning.baselines import baselines
@@ -117,7 +118,7 @@ def _lacking(definition: StudyDefinition, history: History) -> Step | None:
 def _left(definition: StudyDefinition, history: History) -> int:
     """Return how many search trials may still be planned: of the budget, of a grid's points, of a finite space's settings."""
     left = history.budget - history.searched
-    if definition.search.sampler.name == "grid":
+    if is_grid(definition.search.sampler):
         return min(left, space.grid_size(definition) - history.searched)
     finite = finite_space(definition)
     if finite is None or left <= 0:
@@ -213,7 +214,7 @@ def _end(definition: StudyDefinition, history: History) -> End:
     """End the study: COMPLETE, or FAILED where not one search trial is: then there is nothing that could be the best."""
     complete = history.count(roles=[Role.SEARCH], states=[TrialState.COMPLETE])
     finite = finite_space(definition)
-    if complete and finite is not None and definition.search.sampler.name != "grid" and history.searched < history.budget:
+    if complete and finite is not None and not is_grid(definition.search.sampler) and history.searched < history.budget:
         text = f"all {len(_tried(finite, history))} settings were tried; {history.budget} trials were asked for"
         return End(StudyState.COMPLETE, Reason("all_settings_known", text))
     if complete:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from search import catalog
 from search.definition import space
-from search.definition.schema import StudyDefinition
+from search.definition.plugins import sampler_of
+from search.definition.schema import Sampler, StudyDefinition
 from search.sampling.observations import told_values
 from storage.records import TrialRecord
-
-GENETIC = frozenset({"nsga2", "nsga3"})
-IN_GENERATIONS = GENETIC | {"cmaes"}
 
 
 def left_of_generation(definition: StudyDefinition, told: Sequence[TrialRecord]) -> int:
@@ -33,21 +29,16 @@ def left_of_generation(definition: StudyDefinition, told: Sequence[TrialRecord])
 
 def generation_size(definition: StudyDefinition) -> int:
     """Return how many results make a generation."""
-    chosen = definition.search.sampler
-    if chosen.name in GENETIC:
-        return population_size(chosen.name, chosen.config)
-    given = chosen.config.get("popsize")
+    given = given_size(definition.search.sampler)
     # Hansen, "The CMA Evolution Strategy: A Tutorial", equation 48; the cmaes package does the same.
-    return given if isinstance(given, int) else 4 + math.floor(3 * math.log(len(space.parameters(definition))))
+    return 4 + math.floor(3 * math.log(len(space.parameters(definition)))) if given is None else given
 
 
-def population_size(name: str, config: Mapping[str, Any]) -> int:
-    """Return an NSGA's trials of a generation: the catalog's where the config does not say; Optuna's 50 would be a whole study."""
-    entry = catalog.find_sampler(name)
-    parameter = entry.parameter("population_size") if entry is not None else None
-    given = config.get("population_size", parameter.default if parameter is not None else None)
-    assert isinstance(given, int)
-    return given
+def given_size(chosen: Sampler) -> int | None:
+    """Return how many results of a generation a sampler's config or default says; None where it is left to the space."""
+    entry = sampler_of(chosen)
+    given = entry.arguments(chosen.config).get(entry.generation)
+    return given if isinstance(given, int) else None
 
 
 def generation(record: TrialRecord) -> int:

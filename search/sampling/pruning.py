@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count, takewhile
 from statistics import median_low
+from typing import Any
 
-from search.catalog import find_pruner
+from search.catalog import implementation
+from search.catalog.plugins import PRUNER_KIND
+from search.definition.plugins import pruner_of
 from search.definition.schema import Objective, Pruner, StudyDefinition, Training
+from search.errors import PluginFailed
 from search.objective.anchors import is_resolved
 from search.objective.pareto import Point
 from search.objective.scoring import Score, evaluate, sign
 from storage.records import Rival
 
-HYPERBAND = "hyperband"
-DOMINATED = "dominated"
+Config = Mapping[str, Any]
+"""A pruner's arguments, with defaults filled in."""
+
 FIRST_RUNG_SHARE, WARMUP_SHARE, INTERVAL_SHARE = 9, 4, 10
 """Where the definition leaves it open: the first rung is at a ninth of all epochs, a warm-up takes a quarter, and between two looks
 lies a tenth; each at least one epoch."""
@@ -49,7 +54,7 @@ def _wanted(pruner: Pruner, epochs: int) -> Iterable[int]:
     Halving: r, r eta, r eta^2, ... as long as eta times as many epochs are no more than all (Li et al. 2018, with the epochs R
     rounded down to r eta^s). Others: every `interval_epochs` after the warm-up.
     """
-    if pruner.name in HALVING:
+    if pruner_of(pruner).halving:
         first, factor = _whole(pruner, "min_epochs", epochs // FIRST_RUNG_SHARE), _whole(pruner, "reduction_factor")
         return takewhile(lambda epoch: epoch * factor <= epochs, (first * factor**k for k in count()))
     warmup, interval = (
@@ -72,7 +77,7 @@ class Brackets:
 
     @classmethod
     def of(cls, definition: StudyDefinition, pruner: Pruner) -> Brackets:
-        if pruner.name != HYPERBAND:
+        if not pruner_of(pruner).brackets:
             return cls((1,))
         most, factor = len(ladder(pruner, definition.training)), _whole(pruner, "reduction_factor")
         least = 0 if is_resolved(definition.objective) else min(most, 1)
@@ -126,7 +131,7 @@ def hopeless(
     for rival in judged:
         bracket = known[brackets.skipped(rival.index)]
         mine = next(each for each in bracket if each.number == rival.number)
-        if why := RULES[pruner.name](pruner, mine, bracket):
+        if why := _judged(pruner, mine, bracket):
             found[rival.number] = f"epoch {epoch}: {why}"
     return found
 
@@ -137,34 +142,38 @@ def _standing(objective: Objective, rival: Rival) -> RungScore:
     return RungScore(rival.number, evaluate(objective, rival.values), point)
 
 
-def _below_median(pruner: Pruner, mine: RungScore, known: Sequence[RungScore]) -> str | None:
+def below_median(config: Config, mine: RungScore, known: Sequence[RungScore]) -> str | None:
     """Tell whether a trial is worse than the median of the others; of an even number, the worse of the two in the middle."""
     ranks = [other.score.rank for other in known if other is not mine]
-    if len(ranks) < _whole(pruner, "n_startup_trials") or mine.score.rank >= median_low(ranks):
+    if len(ranks) < _whole_of(config, "n_startup_trials") or mine.score.rank >= median_low(ranks):
         return None
     return f"worse than the median of {len(ranks)} others"
 
 
-def _not_kept(pruner: Pruner, mine: RungScore, known: Sequence[RungScore]) -> str | None:
+def not_kept(config: Config, mine: RungScore, known: Sequence[RungScore], which: str = "there") -> str | None:
     """Tell whether a trial is not among the best n // eta of the n at a rung; at least the best one goes on, and its equals."""
-    kept = max(len(known) // _whole(pruner, "reduction_factor"), 1)
+    kept = max(len(known) // _whole_of(config, "reduction_factor"), 1)
     if sum(other.score.rank > mine.score.rank for other in known) < kept:
         return None
-    which = "in its bracket" if pruner.name == HYPERBAND else "there"
     return f"not among the best {kept} of {len(known)} trials {which}"
 
 
-def _dominated(pruner: Pruner, mine: RungScore, known: Sequence[RungScore]) -> str | None:
+def not_kept_in_bracket(config: Config, mine: RungScore, known: Sequence[RungScore]) -> str | None:
+    """Tell the same as `not_kept` where the n are those of the trial's bracket."""
+    return not_kept(config, mine, known, "in its bracket")
+
+
+def dominated(config: Config, mine: RungScore, known: Sequence[RungScore]) -> str | None:
     """Tell whether another trial is better in every optimised metric by `margin` times the metric's range among all.
 
     A metric that is the same for all takes no part. A feasible trial is only held against feasible ones. One with a metric that is
     not finite is beaten by any without.
     """
-    if len(known) - 1 < _whole(pruner, "n_startup_trials"):
+    if len(known) - 1 < _whole_of(config, "n_startup_trials"):
         return None
     others = [each for each in known if each is not mine and each.finite and each.score.feasible >= mine.score.feasible]
     columns = list(zip(*(each.point for each in known if each.finite), strict=True))
-    least = [_number(pruner, "margin") * (max(column) - min(column)) for column in columns]
+    least = [float(config["margin"]) * (max(column) - min(column)) for column in columns]
     if others and not mine.finite:
         return "an optimised metric is not finite"
     better = next((other.number for other in others if _beats(other.point, mine.point, least)), None)
@@ -176,25 +185,29 @@ def _beats(one: Point, other: Point, least: Sequence[float]) -> bool:
     return any(gain > 0 for gain in ahead) and all(gain >= margin for gain, margin in zip(ahead, least, strict=True))
 
 
-Rule = Callable[[Pruner, RungScore, Sequence[RungScore]], str | None]
-RULES: Mapping[str, Rule] = {
-    "median": _below_median,
-    "successive_halving": _not_kept,
-    HYPERBAND: _not_kept,
-    DOMINATED: _dominated,
-}
-"""Why a trial is hopeless among all that were measured at an epoch, itself included; None where it is not."""
+def _judged(pruner: Pruner, mine: RungScore, known: Sequence[RungScore]) -> str | None:
+    """Return why a trial is hopeless among all that were measured at an epoch, itself included; None where it is not.
 
-HALVING = frozenset(name for name, rule in RULES.items() if rule is _not_kept)
-
-
-def _number(pruner: Pruner, name: str, otherwise: float = 0.0) -> float:
-    """Return a pruner's argument: as given, else the catalog's default, else `otherwise`."""
-    entry = find_pruner(pruner.name)
-    parameter = entry.parameter(name) if entry is not None else None
-    value = pruner.config.get(name, parameter.default if parameter is not None else None)
-    return value if isinstance(value, int | float) else otherwise
+    Raises PluginFailed for what a rule from outside raises or returns in place of a text, PluginMissing.
+    """
+    entry = pruner_of(pruner)
+    rule, config = implementation(PRUNER_KIND, entry), entry.arguments(pruner.config)
+    if pruner.plugin is None:
+        return rule(config, mine, known)  # type: ignore[no-any-return]
+    try:
+        why = rule(config, mine, known)
+    except Exception as error:
+        raise PluginFailed(f"the pruner {entry.name!r} failed: {type(error).__name__}: {error}") from error
+    if why is not None and not isinstance(why, str):
+        raise PluginFailed(f"the pruner {entry.name!r} should return why a trial is hopeless, or None: got {why!r}")
+    return why
 
 
 def _whole(pruner: Pruner, name: str, otherwise: int = 1) -> int:
-    return int(_number(pruner, name, max(otherwise, 1)))
+    """Return a pruner's argument: as given, else the catalog's default, else `otherwise`, at least 1."""
+    return _whole_of(pruner_of(pruner).arguments(pruner.config), name, otherwise)
+
+
+def _whole_of(config: Config, name: str, otherwise: int = 1) -> int:
+    value = config.get(name)
+    return int(value) if isinstance(value, int | float) else max(otherwise, 1)

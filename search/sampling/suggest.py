@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,25 +19,20 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
+from search.catalog import find_sampler, implementation
+from search.catalog.plugins import SAMPLER_KIND
 from search.definition import space
 from search.definition.finite import finite_space
+from search.definition.plugins import sampler_of
 from search.definition.schema import StudyDefinition
 from search.definition.weights import SharedWeight, WeightChoice
-from search.sampling.generations import IN_GENERATIONS, left_of_generation, population_size
+from search.errors import PluginFailed
+from search.sampling.generations import left_of_generation
 from search.sampling.observations import directions, told_values, without_extremes
-from search.sampling.quasirandom import quasirandom_points
 from search.sampling.unique import without_known
 from storage.records import Reason, TrialRecord, TrialState, Values
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-FIRST_COHORT = 16
-NEXT_COHORTS = 8
-"""TPE gets its trials in small cohorts: 16 at first, then 8, so that later ones know of earlier ones."""
-
-NEXT_COHORTS_OF_GP = 4
-"""A Gaussian process learns more from each trial, and a batch is chosen one by one as if the trials before it had gone as expected:
-the more of them, the more is guessed. Each suggestion also fits the process anew while planning holds the write lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +54,24 @@ class DrawIndex:
 def batch_limit(definition: StudyDefinition, told: Sequence[TrialRecord]) -> int:
     """Return how many trials the sampler should suggest at once: any number for those that do not learn."""
     chosen = definition.search.sampler
-    if chosen.name in space.UNLEARNING:
+    entry = sampler_of(chosen)
+    if not entry.learns:
         return definition.search.cohort_size or 1024
-    if chosen.name in IN_GENERATIONS:
+    if entry.generation:
         return left_of_generation(definition, told)
-    if chosen.name == "gp":  # its first trials are random draws, so they may as well be trained together
-        return NEXT_COHORTS_OF_GP if told else int(chosen.config.get("n_startup_trials", 10))  # type: ignore[arg-type]
-    return NEXT_COHORTS if told else FIRST_COHORT
+    if told:
+        return entry.next_batch
+    first = entry.first_batch
+    return first if isinstance(first, int) else max(int(entry.arguments(chosen.config)[first]), 1)
 
 
 def unavailable(definition: StudyDefinition) -> Reason | None:
     """Return why this process cannot ask the definition's sampler, or None where it can. Imports nothing."""
-    if definition.search.sampler.name == "gp" and importlib.util.find_spec("torch") is None:
-        text = "the sampler gp needs PyTorch, which this worker does not have: install it with `pip install steelyard[gp]`"
-        return Reason("sampler_unavailable", text, "search.sampler.name")
-    return None
+    entry = sampler_of(definition.search.sampler)
+    if entry.needs is None or importlib.util.find_spec(entry.needs.module) is not None:
+        return None
+    lacking, install = f"needs {entry.needs.title}, which this worker does not have", f"`pip install {entry.needs.install}`"
+    return Reason("sampler_unavailable", f"the sampler {entry.name} {lacking}: install it with {install}", "search.sampler.name")
 
 
 def suggest(
@@ -84,13 +82,13 @@ def suggest(
     Of a finite space no setting is suggested twice: neither one of those told, nor of `known`, the parameters of all that has been
     planned and not cancelled. There are fewer suggestions where all settings are known.
     """
-    if definition.search.sampler.name == "grid":
-        return [Drawn(space.grid_point(definition, place.index + i)) for i in range(count)]
-    if definition.search.sampler.name == "qmc":
-        drawn = [Drawn(point) for point in quasirandom_points(definition, place.index, count)]
+    entry = sampler_of(definition.search.sampler)
+    if entry.draws_points:
+        points = implementation(SAMPLER_KIND, entry)(definition, place.index, count)
+        drawn = [Drawn(_checked(definition, point)) for point in points]
     else:
         drawn = _ask(definition, told, place, count)
-    finite = finite_space(definition)
+    finite = None if entry.is_grid else finite_space(definition)
     if finite is None:
         return drawn
     before = [*known, *(trial.parameters for trial in told if trial.state is not TrialState.CANCELLED)]
@@ -102,7 +100,7 @@ def _ask(definition: StudyDefinition, told: Sequence[TrialRecord], place: DrawIn
     distributions = {path: _distribution(weight) for path, weight in space.parameters(definition).items()}
     ways = directions(definition.objective)
     worth = told_values(definition.objective, told)
-    if definition.search.sampler.name in MODELLING:
+    if sampler_of(definition.search.sampler).models_values:
         worth = without_extremes(worth, ways)
     study = optuna.create_study(directions=ways, sampler=optuna.samplers.RandomSampler(seed=0))
     by_number = sorted(told, key=lambda record: record.number)
@@ -112,7 +110,8 @@ def _ask(definition: StudyDefinition, told: Sequence[TrialRecord], place: DrawIn
     for number in range(place.number, place.number + count):
         study.sampler = _sampler(definition, _seed(definition.search.seed, number), distributions)
         trial = study.ask(distributions)
-        drawn.append(Drawn(_from_optuna(definition, trial.params), study.get_trials(deepcopy=False)[-1].system_attrs))
+        parameters = _checked(definition, _from_optuna(definition, trial.params))
+        drawn.append(Drawn(parameters, study.get_trials(deepcopy=False)[-1].system_attrs))
     return drawn
 
 
@@ -120,11 +119,11 @@ def _seed(study_seed: int, number: int) -> int:
     return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0])
 
 
-def _random(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
+def make_random(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-def _tpe(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
+def make_tpe(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
     # Optuna's own default is not joint for several values. Measured on known fronts, 32 and 64 trials, 12 seeds: the median of the
     # hypervolume is as good or better jointly, and the worst seed's better throughout.
     jointly = config.get("multivariate") is not False
@@ -133,13 +132,13 @@ def _tpe(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
         return optuna.samplers.TPESampler(seed=seed, **{**config, "multivariate": jointly})
 
 
-def _gp(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
+def make_gp(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `deterministic_objective`, as above
         return optuna.samplers.GPSampler(seed=seed, **config)
 
 
-def _cmaes(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
+def make_cmaes(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `lr_adapt` and the like, as above
         return _CmaEs(seed=seed, n_startup_trials=0, **config)
@@ -212,37 +211,52 @@ class Nsga3(_Genetic, optuna.samplers.NSGAIIISampler):
     lots = 0
 
     def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
-        drawing = _nsga3(self.config, _seed(self.lots, generation))
+        drawing = make_nsga3(self.config, _seed(self.lots, generation))
         drawing.generations = self.generations
         return super(Nsga3, drawing).select_parent(study, generation)
 
 
-def _nsga2(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
-    return Nsga2(seed=seed, **{**config, "population_size": population_size("nsga2", config)})
+def make_nsga2(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
+    return Nsga2(seed=seed, **_with_size("nsga2", config))
 
 
-def _nsga3(config: Mapping[str, Any], seed: int) -> Nsga3:
+def make_nsga3(config: Mapping[str, Any], seed: int) -> Nsga3:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # all of it is, in Optuna's words
-        return Nsga3(seed=seed, **{**config, "population_size": population_size("nsga3", config)})
+        return Nsga3(seed=seed, **_with_size("nsga3", config))
 
 
-SAMPLERS: Mapping[str, Callable[[Mapping[str, Any], int], optuna.samplers.BaseSampler]] = {
-    "random": _random,
-    "tpe": _tpe,
-    "gp": _gp,
-    "cmaes": _cmaes,
-    "nsga2": _nsga2,
-    "nsga3": _nsga3,
-}
+def _with_size(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config with the catalog's size of a generation where it has none: Optuna's 50 would be a whole study."""
+    entry = find_sampler(name)
+    assert entry is not None
+    return {**config, entry.generation: entry.arguments(config)[entry.generation]}
 
-MODELLING = frozenset({"tpe", "gp", "cmaes"})
-"""Samplers that model how values lie, so that an extreme one spoils what they learn. NSGA only compares trials."""
+
+def grid_points(definition: StudyDefinition, index: int, count: int) -> list[dict[str, float]]:
+    """Return the parameters of the grid's points `index`, `index` + 1, ..."""
+    return [space.grid_point(definition, index + i) for i in range(count)]
+
+
+def _checked(definition: StudyDefinition, drawn: Values) -> Values:
+    """Return drawn parameters. Raises PluginFailed where a sampler from outside drew something that may not be drawn."""
+    if definition.search.sampler.plugin is None:
+        return drawn
+    searched = space.parameters(definition)
+    odd = [path for path, span in searched.items() if path not in drawn or not span.may_be(drawn[path])]
+    if odd or len(drawn) > len(searched):
+        path = (odd or [path for path in drawn if path not in searched])[0]
+        raise PluginFailed(f"the sampler {definition.search.sampler.name!r} drew {drawn.get(path)!r} for {path}")
+    return drawn
 
 
 def _sampler(definition: StudyDefinition, seed: int, distributions: Mapping[str, BaseDistribution]) -> optuna.samplers.BaseSampler:
     chosen = definition.search.sampler
-    sampler = SAMPLERS[chosen.name](chosen.config, seed)
+    entry = sampler_of(chosen)
+    config = chosen.config if chosen.plugin is None else entry.arguments(chosen.config)
+    sampler = implementation(SAMPLER_KIND, entry)(config, seed)
+    if not isinstance(sampler, optuna.samplers.BaseSampler):
+        raise PluginFailed(f"the sampler {entry.name!r} should make a sampler of Optuna, got a {type(sampler).__name__}")
     if isinstance(sampler, _Spaced):
         sampler.whole = distributions
     if isinstance(sampler, Nsga3):

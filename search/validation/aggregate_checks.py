@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from search import catalog
-from search.catalog.strategies import SMOOTHING
+from search.catalog.aggregates import REFERENCES
+from search.definition.plugins import find_penalty_of
 from search.definition.schema import MAX_TERMS, Config, Objective
 from search.errors import Fault, shown
 from search.names import listed, nearest
-from search.objective.scoring import REFERENCES
 from search.validation.anchor_checks import ALONE, task_of, without_reference
 from search.validation.context import ValidationContext, direction_of, matches, measured_paths, resolve
 
@@ -25,11 +25,15 @@ MAX_COMPARED = 200
 def faults(known: ValidationContext) -> Iterator[Fault]:
     """Yield what is wrong with the objective's config, and with its metrics for its aggregate."""
     objective = known.parts.objective
-    entry = catalog.find_aggregate((objective.aggregate if objective else None) or "mean")
-    if objective is None or entry is None or not entry.available:
+    if objective is None or (entry := _entry(objective)) is None:
         return
     yield from catalog.config_faults(entry, objective.config, "objective.config")
-    yield from CHECKS.get(entry.name, _no_more)(objective, known)
+    if entry.positive:
+        yield from _not_positive(objective, known)
+    if entry.needs_references:
+        yield from _reference_faults(objective, known, entry.name)
+    if entry.is_front:
+        yield from _front_faults(objective, known, entry.name)
     if entry.parameter("ideal") is not None:
         ideal = objective.config.get("ideal")
         if ideal is None or isinstance(ideal, dict):
@@ -39,26 +43,31 @@ def faults(known: ValidationContext) -> Iterator[Fault]:
 
 
 def filled(objective: Objective, known: ValidationContext) -> Config:
-    """Return the objective's config with its ideal values and its `mu`, where the aggregate reads them. Its metrics are echoed.
+    """Return the objective's config with its ideal values and default numbers, as far as the aggregate reads them; metrics echoed.
 
     References are those that are given, metric by metric; the others are measured.
     """
-    entry = catalog.find_aggregate(objective.aggregate or "mean")
+    entry = _entry(objective)
     config = dict(objective.config)
     if entry is not None and entry.parameter("ideal") is not None:
         given = _given(objective, known, "ideal")
         ideals = {path: given.get(path, ideal_of(known, path, way)) for _, path, way in _optimized(objective, known)}
         config["ideal"] = {path: None if ideal is None else float(ideal) for path, ideal in ideals.items()}
-    if entry is not None and entry.parameter("mu") is not None:
-        mu = config.get("mu", SMOOTHING)
-        config["mu"] = float(mu) if isinstance(mu, int | float) else mu
-    if entry is not None and entry.parameter(REFERENCES) is not None:
+    for parameter in entry.parameters if entry is not None else ():
+        if parameter.kind == "number" and not isinstance(parameter.default, catalog.Marker):
+            value = config.get(parameter.name, parameter.default)
+            config[parameter.name] = float(value) if isinstance(value, int | float) else value
+    if entry is not None and entry.needs_references:
         given = _given(objective, known, REFERENCES)
         known_already: dict[str, Any] = {path: float(given[path]) for _, path, _ in _optimized(objective, known) if path in given}
         config = {name: value for name, value in config.items() if name != REFERENCES}
         if known_already:
             config[REFERENCES] = known_already
     return config
+
+
+def _entry(objective: Objective) -> catalog.AggregateEntry | None:
+    return catalog.find_aggregate(objective.aggregate or "mean", objective.plugin)
 
 
 def ideal_of(known: ValidationContext, path: str, direction: str | None) -> float | None:
@@ -88,7 +97,7 @@ def _range_of_term(known: ValidationContext, part: Any) -> Range | None:
     name = getattr(part, kind)
     if name in (known.own("losses" if kind == "loss" else "penalties") or ()):
         return None
-    entry = catalog.find_loss(name) if kind == "loss" else catalog.find_penalty(name)
+    entry = catalog.find_loss(name) if kind == "loss" else find_penalty_of(part)
     if entry is None:
         return None
     return (None if entry.can_be_negative else 0.0, None)
@@ -138,7 +147,7 @@ def _number_faults(objective: Objective, known: ValidationContext, name: str, me
             yield Fault(at, f"a number: {meaning}", shown(value))
 
 
-def _delta_m_faults(objective: Objective, known: ValidationContext) -> Iterator[Fault]:
+def _reference_faults(objective: Objective, known: ValidationContext, name: str) -> Iterator[Fault]:
     """Yield references that are none, and metrics that cannot have one."""
     at, meaning = f"objective.config.{REFERENCES}", "what the metric is where its task is trained alone"
     references = objective.config.get(REFERENCES)
@@ -148,30 +157,26 @@ def _delta_m_faults(objective: Objective, known: ValidationContext) -> Iterator[
     for path, value in _numbers(objective, REFERENCES).items():
         if value == 0 and not isinstance(value, bool):
             yield Fault(f"{at}.{path}", "a number other than 0: a change is relative to it", shown(value))
-    yield from _unrelatable(objective, known)
+    yield from _unrelatable(objective, known, name)
 
 
-def _unrelatable(objective: Objective, known: ValidationContext) -> Iterator[Fault]:
+def _unrelatable(objective: Objective, known: ValidationContext, name: str) -> Iterator[Fault]:
     """Yield the metrics that no task trained alone can be a reference of; one that is given needs no training."""
     given, told = _given(objective, known, REFERENCES), set[int]()
     for i, path, _ in _optimized(objective, known):
         obstacle = without_reference(known, path)
         if obstacle and i not in told and not (path in given and task_of(known, path)):
             told.add(i)
-            yield Fault(f"objective.metrics.{i}.metric", f"{ALONE} (delta_m)", obstacle)
+            yield Fault(f"objective.metrics.{i}.metric", f"{ALONE} ({name})", obstacle)
 
 
-def _pareto_faults(objective: Objective, known: ValidationContext) -> Iterator[Fault]:
+def _front_faults(objective: Objective, known: ValidationContext, name: str) -> Iterator[Fault]:
     """Yield what a front cannot be made of: a single metric, or epochs that no value ranks."""
     paths = [path for _, path, _ in _optimized(objective, known)]
     if known.parts.named and len(paths) == 1:
-        yield Fault("objective.metrics", "at least two optimised metrics with pareto: one has no trade-offs", f"{paths[0]} alone")
+        yield Fault("objective.metrics", f"at least two optimised metrics with {name}: one has no trade-offs", f"{paths[0]} alone")
     if objective.epoch == "best":
-        yield Fault("objective.epoch", "last with pareto: no one value tells which epoch is the best", "'best'")
-
-
-def _no_more(objective: Objective, known: ValidationContext) -> Iterator[Fault]:
-    yield from ()
+        yield Fault("objective.epoch", f"last with {name}: no one value tells which epoch is the best", "'best'")
 
 
 def _numbers(objective: Objective, name: str) -> Mapping[str, Any]:
@@ -184,11 +189,3 @@ def _given(objective: Objective, known: ValidationContext, name: str) -> Mapping
     declared, numbers = measured_paths(known), _numbers(objective, name)
     starred = {path: value for key, value in numbers.items() if key not in declared for path in matches(key, declared)}
     return {**starred, **numbers}
-
-
-CHECKS: Mapping[str, Callable[[Objective, ValidationContext], Iterator[Fault]]] = {
-    "geometric_mean": _not_positive,
-    "delta_m": _delta_m_faults,
-    "pareto": _pareto_faults,
-}
-"""What an aggregate asks of the objective beyond the form of its config."""

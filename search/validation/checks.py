@@ -10,21 +10,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from search import catalog
+from search.catalog.plugins import AGGREGATE_KIND, PENALTY_KIND, PRUNER_KIND, RULE_KIND, SAMPLER_KIND, rule_of
 from search.definition import space
+from search.definition.plugins import find_penalty_of, is_grid
 from search.definition.schema import Loss, Objective, Penalty, Search
 from search.definition.searched_arguments import searched_in
 from search.definition.weights import FractionRange, SharedWeight, WeightRange
 from search.errors import Fault
 from search.names import listed, nearest
 from search.objective.scoring import is_pareto
-from search.sampling import pruning
 from search.validation import aggregate_checks, anchor_checks, range_checks, simplex_checks, workload_checks
 from search.validation.context import ValidationContext, direction_of, is_weighted, matches, measured_paths, resolve
 
 MAX_GRID = 100_000
-
-ONE_VALUED = frozenset({"cmaes"})
-"""Samplers that follow one value."""
 
 WEIGHTED = (
     "an unweighted per-task metric: a weighted loss depends on the searched weights, so minimising it only drives them to their "
@@ -101,8 +99,8 @@ def _metrics(known: ValidationContext) -> Iterator[Fault]:
 
 def _penalties(known: ValidationContext) -> Iterator[Fault]:
     for i, penalty in known.parts.penalties.items():
-        entry = catalog.find_penalty(penalty.penalty)
-        yield from _named(known, f"penalties.{i}", "penalty", penalty, entry, catalog.PENALTY_NAMES)
+        entry = find_penalty_of(penalty)
+        yield from _named(known, f"penalties.{i}", "penalty", penalty, entry, known.plugins.names(PENALTY_KIND))
         if penalty.penalty in (known.own("penalties") or ()):
             if penalty.between is not None:
                 expected = f"nothing: {penalty.penalty} is the workload's own and reads the batch itself"
@@ -122,7 +120,8 @@ def _named(
     yield from range_checks.own_faults(part, f"{path}.config")
     if own is not None and name not in own:
         every = [*names, *own]
-        yield Fault(f"{path}.{kind}", f"one of {listed(every, 60)}", repr(name), nearest(name, every))
+        got = repr(name) + (known.plugins.why_not(PENALTY_KIND, name) if kind == "penalty" else "")
+        yield Fault(f"{path}.{kind}", f"one of {listed(every, 60)}", got, nearest(name, every))
 
 
 def _optimizer(known: ValidationContext) -> Iterator[Fault]:
@@ -141,9 +140,9 @@ def _sampler(known: ValidationContext) -> Iterator[Fault]:
     if known.parts.search is None:
         return
     chosen = known.parts.search.sampler
-    entry = catalog.find_sampler(chosen.name)
-    if entry is None or not entry.available:
-        yield _unavailable("search.sampler.name", chosen.name, entry, catalog.SAMPLERS)
+    entry = catalog.find_sampler(chosen.name, chosen.plugin)
+    if entry is None:
+        yield _unknown("search.sampler.name", chosen.name, SAMPLER_KIND, known)
     else:
         yield from range_checks.config_faults(entry, chosen.config, "search.sampler.config")
 
@@ -163,11 +162,14 @@ def _normalize(known: ValidationContext) -> Iterator[Fault]:
 def _baselines(known: ValidationContext) -> Iterator[Fault]:
     """Refuse unknown baselines, and weighting rules that are not defined for a loss or penalty that can be negative."""
     for i, name in enumerate((known.parts.search.baselines if known.parts.search is not None else None) or ()):
-        names = catalog.baseline_names()
+        fixed = catalog.baseline_names()
+        names = [*fixed, *(other for other in known.plugins.names(RULE_KIND) if other not in fixed)]
         if name not in names:
-            yield Fault(f"search.baselines.{i}", f"one of {listed(names)}", repr(name), nearest(name, names))
+            got = repr(name) + known.plugins.why_not(RULE_KIND, name)
+            yield Fault(f"search.baselines.{i}", f"one of {listed(names)}", got, nearest(name, names))
             continue
-        rule = catalog.find_weighting_rule(name)
+        outside = known.plugins.traits.get((RULE_KIND, name))
+        rule = catalog.find_weighting_rule(name) or (rule_of(outside) if outside is not None else None)
         for place, path, _, _ in known.parts.terms() if rule is not None and rule.domain != "any" else ():
             span = aggregate_checks.range_of(known, path)
             if span is not None and span[0] is None:
@@ -179,27 +181,34 @@ def _pruner(known: ValidationContext) -> Iterator[Fault]:
     chosen = known.parts.search.pruner if known.parts.search is not None else None
     if chosen is None:
         return
-    entry = catalog.find_pruner(chosen.name)
-    if entry is None or not entry.available:
-        yield _unavailable("search.pruner.name", chosen.name, entry, catalog.PRUNERS)
+    entry = catalog.find_pruner(chosen.name, chosen.plugin)
+    if entry is None:
+        yield _unknown("search.pruner.name", chosen.name, PRUNER_KIND, known)
         return
     yield from range_checks.config_faults(entry, chosen.config, "search.pruner.config")
     objective = known.parts.objective
     if objective is not None:
-        yield from _pruner_of(objective, chosen.name, known)
+        yield from _pruner_of(objective, entry, known)
 
 
-def _pruner_of(objective: Objective, name: str, known: ValidationContext) -> Iterator[Fault]:
+def _pruner_of(objective: Objective, pruner: catalog.PrunerEntry, known: ValidationContext) -> Iterator[Fault]:
     """Check that a pruner can judge by the objective: by its value, or metric by metric."""
     declared = measured_paths(known)
     wanted = [entry.metric for entry in objective.metrics if entry.strategy == "optimize"]
     optimized = {path for metric in wanted for path in matches(metric, declared) or [metric]}
-    if name == pruning.DOMINATED and len(optimized) < 2 and known.parts.named:
-        expected = "median, successive_halving or hyperband: with one optimised metric nothing is a trade-off"
-        yield Fault("search.pruner.name", expected, repr(name))
-    if name != pruning.DOMINATED and objective.aggregate == "pareto":
-        expected = f"{pruning.DOMINATED}: under the aggregate pareto a trial has no one value to be judged by"
-        yield Fault("search.pruner.name", expected, repr(name), pruning.DOMINATED)
+    by_value = [entry.name for entry in catalog.PRUNERS if entry.by_value]
+    by_metric = [entry.name for entry in catalog.PRUNERS if not entry.by_value]
+    if not pruner.by_value and len(optimized) < 2 and known.parts.named:
+        expected = f"{_either(by_value)}: with one optimised metric nothing is a trade-off"
+        yield Fault("search.pruner.name", expected, repr(pruner.name))
+    if pruner.by_value and is_pareto(objective):
+        expected = f"{_either(by_metric)}: under the aggregate {objective.aggregate} a trial has no one value to be judged by"
+        yield Fault("search.pruner.name", expected, repr(pruner.name), by_metric[0])
+
+
+def _either(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _aggregate(known: ValidationContext) -> Iterator[Fault]:
@@ -208,11 +217,10 @@ def _aggregate(known: ValidationContext) -> Iterator[Fault]:
         return
     optimized = [entry for entry in objective.metrics if entry.strategy == "optimize"]
     if objective.aggregate is not None:
-        entry = catalog.find_aggregate(objective.aggregate)
-        if entry is None or not entry.available:
-            yield _unavailable("objective.aggregate", objective.aggregate, entry, catalog.AGGREGATES)
+        if catalog.find_aggregate(objective.aggregate, objective.plugin) is None:
+            yield _unknown("objective.aggregate", objective.aggregate, AGGREGATE_KIND, known)
     elif len(optimized) > 1 or any(entry.metric.startswith("*.") for entry in optimized):
-        names = listed(entry.name for entry in catalog.AGGREGATES if entry.available)
+        names = listed(known.plugins.names(AGGREGATE_KIND))
         yield Fault("objective.aggregate", f"one of {names}: with several optimised metrics it decides which trial wins", "nothing")
     if not optimized:
         yield Fault("objective.metrics", "at least one metric with strategy optimize", "none")
@@ -221,16 +229,18 @@ def _aggregate(known: ValidationContext) -> Iterator[Fault]:
 def _follows_values(known: ValidationContext) -> Iterator[Fault]:
     """Refuse a sampler that follows one value where there is none."""
     search, objective = known.parts.search, known.parts.objective
-    if search is not None and objective is not None and is_pareto(objective) and search.sampler.name in ONE_VALUED:
-        names = [entry.name for entry in catalog.SAMPLERS if entry.available and entry.name not in ONE_VALUED]
-        expected = f"one of {listed(names)} with pareto: {search.sampler.name} follows one value, and a front has none"
-        yield Fault("search.sampler.name", expected, repr(search.sampler.name))
+    if search is None or objective is None or not is_pareto(objective):
+        return
+    entry = catalog.find_sampler(search.sampler.name, search.sampler.plugin)
+    if entry is not None and entry.single_valued:
+        names = [other.name for other in catalog.SAMPLERS if not other.single_valued]
+        expected = f"one of {listed(names)} with {objective.aggregate}: {entry.name} follows one value, and a front has none"
+        yield Fault("search.sampler.name", expected, repr(entry.name))
 
 
-def _unavailable(path: str, name: str, entry: catalog.StrategyEntry | None, entries: Sequence[catalog.StrategyEntry]) -> Fault:
-    names = [other.name for other in entries if other.available]
-    got = f"{name!r} (announced, but not yet supported)" if entry is not None else repr(name)
-    return Fault(path, f"one of {listed(names)}", got, nearest(name, names))
+def _unknown(path: str, name: str, kind: str, known: ValidationContext) -> Fault:
+    names = known.plugins.names(kind)
+    return Fault(path, f"one of {listed(names)}", repr(name) + known.plugins.why_not(kind, name), nearest(name, names))
 
 
 def _objective(known: ValidationContext) -> Iterator[Fault]:
@@ -280,7 +290,7 @@ def _weights(known: ValidationContext) -> Iterator[Fault]:
 def _searched(known: ValidationContext) -> Iterator[Fault]:
     if not known.parts.searched() and known.parts.whole:
         yield Fault("tasks", 'at least one searched weight, such as {"low": 0.01, "high": 100}', "only fixed weights")
-    if known.parts.search is not None and known.parts.search.sampler.name == "grid":
+    if known.parts.search is not None and is_grid(known.parts.search.sampler):
         yield from _grid(known, known.parts.search)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from search import catalog
+from search.definition.plugins import find_penalty_of
 from search.definition.schema import Metric, Task
 from search.validation.partial import Parts
+from search.validation.published import PublishedPlugins
 from search.workloads import registry
 
 Shape = tuple[int | None, ...]
@@ -20,10 +22,11 @@ Description = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ValidationContext:
-    """What the checks may look up: the parts, and the workload's description (None where no worker has published it yet)."""
+    """What the checks may look up: the parts, the workload's description (None where no worker has published it yet), plug-ins."""
 
     parts: Parts
     workloads: Mapping[str, Description | None]
+    plugins: PublishedPlugins = field(default_factory=PublishedPlugins)
 
     @property
     def description(self) -> Description | None:
@@ -73,7 +76,7 @@ def measured_paths(known: ValidationContext) -> list[str]:
     paths += [path for _, path, _, _ in known.parts.terms()]
     own = known.own("penalties")
     for penalty in known.parts.penalties.values():
-        entry = catalog.find_penalty(penalty.penalty) if penalty.penalty not in (own or ()) else None
+        entry = find_penalty_of(penalty) if penalty.penalty not in (own or ()) else None
         if (entry is not None and entry.has_rows) or (entry is None and (own is None or penalty.penalty in own)):
             paths.append(f"{penalty.name}.violations")
     return paths

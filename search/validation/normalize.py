@@ -14,14 +14,17 @@ from search.definition import searched_arguments, space
 from search.definition.schema import Objective, StudyDefinition, Task
 from search.errors import Fault, InvalidDefinition
 from search.errors import shown as as_shown
+from search.objective.scoring import VALUE_PATH
 from search.validation import aggregate_checks, checks
 from search.validation.context import Description, ValidationContext, direction_of, matches, measured_paths
 from search.validation.partial import parts_of, salvaged
+from search.validation.published import PublishedPlugins, with_plugins
 from search.validation.schema_errors import MAX_FAULTS, form_faults
 from search.validation.warnings import beyond_settings, cautions
 from storage.records import TermRecord
 
 UNHASHED = frozenset({"name", "description", "labels", "schema_"})
+NO_PLUGINS = PublishedPlugins()
 PROBLEM = frozenset({"workload", "tasks", "penalties", "objective", "training"})
 
 
@@ -33,27 +36,36 @@ class Normal:
     warnings: tuple[str, ...]
 
 
-def normalise(document: Any, *, workloads: Mapping[str, Description | None]) -> Normal:
+def normalise(document: Any, *, workloads: Mapping[str, Description | None], plugins: PublishedPlugins = NO_PLUGINS) -> Normal:
     """Return the normalised definition of a POSTed document.
 
-    `workloads` has every known workload's published description, None where no worker has published it yet.
+    `workloads` has every known workload's published description, None where no worker has published it yet; `plugins` those from
+    outside that workers published: the definition keeps the traits of those that it names.
     Raises InvalidDefinition with all faults at once.
     """
     if not isinstance(document, dict):
         raise InvalidDefinition([Fault("", "a study definition (a JSON object)", as_shown(document))])
+    document = with_plugins(document, plugins, _own_penalties(document, workloads))
     try:
         definition = StudyDefinition.model_validate(document)
     except ValidationError as error:
         found = form_faults(error, document)
         told = {fault.path for fault in found}
-        between = checks.faults(ValidationContext(salvaged(document, error), workloads))
+        between = checks.faults(ValidationContext(salvaged(document, error), workloads, plugins))
         raise _refused([*found, *(fault for fault in between if fault.path not in told)]) from None
-    known = ValidationContext(parts_of(definition), workloads)
+    known = ValidationContext(parts_of(definition), workloads, plugins)
     if found := checks.faults(known):
         raise _refused(found)
     definition = searched_arguments.echoed(_echoed(definition, known))
     trials = space.trial_budget(definition)
     return Normal(definition, (*cautions(known, trials), *beyond_settings(definition, trials)))
+
+
+def _own_penalties(document: Mapping[str, Any], workloads: Mapping[str, Description | None]) -> Mapping[str, Any] | None:
+    workload = document.get("workload")
+    name = workload.get("name") if isinstance(workload, dict) else None
+    description = workloads.get(name) if isinstance(name, str) else None
+    return None if description is None else dict.fromkeys(description.get("penalties", ()))
 
 
 def _refused(faults: list[Fault]) -> InvalidDefinition:
@@ -167,11 +179,11 @@ def _differences(path: str, left: Any, right: Any) -> Iterator[dict[str, Any]]:
 
 
 def term_records(definition: StudyDefinition) -> tuple[TermRecord, ...]:
-    """List everything that a study measures: raw terms, violations and metrics, with their directions."""
+    """List all that a study measures: raw terms, violations, metrics and an aggregate from outside, with their directions."""
     known = ValidationContext(parts_of(definition), {})
     tasks = {task.name for task in definition.tasks}
     kinds = {term.path: term.kind for term in space.terms(definition)}
-    return tuple(
+    found = [
         TermRecord(
             path=path,
             kind=kinds.get(path, "metric"),
@@ -179,7 +191,10 @@ def term_records(definition: StudyDefinition) -> tuple[TermRecord, ...]:
             task=head if (head := path.partition(".")[0]) in tasks else None,
         )
         for path in measured_paths(known)
-    )
+    ]
+    if definition.objective.plugin is not None:  # what its aggregate gives is measured like a metric: only workers can compute it
+        found.append(TermRecord(path=VALUE_PATH, kind="metric", direction="maximize", task=None))
+    return tuple(found)
 
 
 def _direction_wanted(definition: StudyDefinition, path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from search.definition import space
+from search.definition.plugins import is_grid
 from search.definition.schema import Search
 from search.definition.weights import SharedWeight, Simplex, WeightRange
 from search.errors import Fault
@@ -25,7 +26,7 @@ def faults(known: ValidationContext) -> Iterator[Fault]:
     yield from unknown
     if not unknown and len(members) < 2:
         yield Fault(SPACE, "at least 2 searched weights: their ratio is what a simplex is searched by", str(len(members)))
-    elif not unknown and search.sampler.name == "grid":
+    elif not unknown and is_grid(search.sampler):
         yield from _lattice({places[path]: weights[places[path]] for path in members})
 
 

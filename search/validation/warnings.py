@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator
 
 from search.definition.finite import finite_space
+from search.definition.plugins import is_grid, sampler_of
 from search.definition.schema import ObjectiveMetric, StudyDefinition
 from search.definition.space import shared_by, simplex_members, simplex_total
 from search.definition.weights import SharedWeight, Weight, WeightRange
-from search.sampling.generations import GENETIC, population_size
+from search.sampling.generations import given_size
 from search.sampling.pruning import ladder
 from search.validation.context import ValidationContext, direction_of, matches, measured_paths, resolve
 
@@ -78,17 +79,18 @@ def _another_total(known: ValidationContext, trials: int) -> Iterator[str]:
 def _unheard(known: ValidationContext, trials: int) -> Iterator[str]:
     search, objective = known.parts.search, known.parts.objective
     constrained = objective is not None and any(entry.strategy == "constraint" for entry in objective.metrics)
-    if search is not None and search.sampler.name == "cmaes" and constrained:
-        yield "search.sampler: cmaes follows the objective's value alone and does not heed constraints; tpe, gp and nsga2 do"
+    if search is not None and not sampler_of(search.sampler).heeds_constraints and constrained:
+        yield (
+            f"search.sampler: {search.sampler.name} follows the objective's value alone and does not heed constraints; tpe, gp and "
+            "nsga2 do"
+        )
 
 
 def _young(known: ValidationContext, trials: int) -> Iterator[str]:
     """Warn of a genetic search that ends before it has selected anything: its first generation is drawn at random."""
     search = known.parts.search
-    if search is None or search.sampler.name not in GENETIC:
-        return
-    size = population_size(search.sampler.name, search.sampler.config)
-    if trials < LEAST_GENERATIONS * size:
+    size = given_size(search.sampler) if search is not None and sampler_of(search.sampler).first_at_random else None
+    if search is not None and size is not None and trials < LEAST_GENERATIONS * size:
         yield (
             f"search.sampler: {trials} trials are {trials / size:.3g} generations of {size}, the first of them random draws; "
             f"{search.sampler.name} needs some {LEAST_GENERATIONS} and more, tpe learns from fewer trials"
@@ -106,7 +108,7 @@ def _unjudged(known: ValidationContext, trials: int) -> Iterator[str]:
 
 def _unlearnt(known: ValidationContext, trials: int) -> Iterator[str]:
     search = known.parts.search
-    if search is not None and search.pruner is not None and search.sampler.name in ("gp", "cmaes", "nsga2", "nsga3"):
+    if search is not None and search.pruner is not None and not sampler_of(search.sampler).prunable:
         yield (
             f"search.pruner: {search.sampler.name} learns from trials alone that were trained to their last epoch; tpe learns from "
             "pruned ones too"
@@ -183,5 +185,5 @@ def beyond_settings(definition: StudyDefinition, trials: int) -> Iterator[str]:
     """Warn where more trials are asked for than the space has settings: none is trained twice."""
     finite = finite_space(definition)
     settings = trials if finite is None else finite.count(trials)
-    if settings < trials and definition.search.sampler.name != "grid":
+    if settings < trials and not is_grid(definition.search.sampler):
         yield f"search.trials: {trials} trials of {settings} settings: each is trained once, and the search ends when all are known"

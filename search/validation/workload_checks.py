@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from search.definition.plugins import find_penalty_of
 from search.definition.schema import Penalty, Selector, Task
 from search.errors import Fault
 from search.names import listed, nearest
@@ -153,7 +154,8 @@ def _two_sides(path: str, penalty: Penalty, tasks: Mapping[str, Task], shapes: W
         yield Fault(path, "two different sides", "the same side twice")
         return
     a, b = _shape(left, tasks, shapes), _shape(right, tasks, shapes)
-    if a is not None and penalty.penalty == "hierarchy":
+    entry = find_penalty_of(penalty)
+    if a is not None and entry is not None and entry.reduces_first:
         a = (a[0], a[-1])
     if a is not None and b is not None and not _equal_shapes(a, b):
         expected = "two sides of equal shape: Keras would broadcast them"

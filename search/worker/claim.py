@@ -17,6 +17,7 @@ from search.planning.plan import End, History, Run, ScoreStudy, plan
 from search.planning.rescoring import measurements, objective_of, score
 from search.sampling import suggest
 from search.validation import normalize
+from search.validation.published import Named, named_plugins
 from storage import answers, leases, studies, trial_rows, trials
 from storage.database import Database, Session
 from storage.errors import StorageError
@@ -61,13 +62,15 @@ class PlanningFailed(Exception):
         super().__init__(f"study {study.name} cannot be planned: {type(error).__name__}: {error}")
 
 
-def claim(database: Database, claimant: Claimant) -> Claim | None:
+def claim(database: Database, claimant: Claimant, plugins: Collection[Named] = ()) -> Claim | None:
     """Take the next work there is for this worker, or None. Studies that are over are ended on the way.
+
+    A study that names a plug-in from outside which is not among `plugins` is left to other workers.
 
     A study that cannot be planned is ended FAILED, so that it does not stand in the way of all others.
     """
     try:
-        return _claim(database, claimant)
+        return _claim(database, claimant, plugins)
     except PlanningFailed as failed:
         log.exception("study cannot be planned", study=failed.study.name)
         with database.writing() as session:
@@ -76,11 +79,14 @@ def claim(database: Database, claimant: Claimant) -> Claim | None:
         return None
 
 
-def _claim(database: Database, claimant: Claimant) -> Claim | None:
+def _claim(database: Database, claimant: Claimant, plugins: Collection[Named]) -> Claim | None:
     skip: set[int] = set()
     with database.writing() as session:
         now = database.now(session)
         while study := studies.lock_next_study(session, claimant.workloads, skip=skip):
+            if not set(named_plugins(study.definition)) <= set(plugins):
+                skip.add(study.id)
+                continue
             try:
                 found = _claim_from(session, study, claimant, now)
             except StorageError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+from search.validation.published import Named
 from search.worker.claim import Claim, Claimant, claim
 from storage import leases, studies
 from storage.database import Database
@@ -30,8 +31,11 @@ class ClaimPoll:
         self._claimed_at = clock()
         self._swept_at = -math.inf
 
-    def next(self) -> Claim | None:
-        """Return the next work that this worker holds, or None where there is none. Raises StorageBusy, StorageUnavailable."""
+    def next(self, plugins: Collection[Named] = ()) -> Claim | None:
+        """Return the next work that this worker holds, or None where there is none. Raises StorageBusy, StorageUnavailable.
+
+        A study that names a plug-in from outside which is not among `plugins` is left to other workers.
+        """
         if self._clock() - self._swept_at >= SWEEP_SECONDS:
             self._sweep_lost()
         with self._database.reading() as session:
@@ -40,7 +44,7 @@ class ClaimPoll:
         if not seen or (recently and seen == self._fruitless):
             return None
         self._claimed_at = self._clock()
-        found = claim(self._database, self._claimant)
+        found = claim(self._database, self._claimant, plugins)
         self._fruitless = seen if found is None else frozenset()
         return found
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from search.definition import space
 from search.definition.rules import weighting_of
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.outcomes import TrialCurve, judged, outcome
+from search.objective.scoring import with_value
 from search.planning.rescoring import SCORED, objective_of
 from search.training.child.protocol import Answer, CohortTrained, GoOn, RungReached, TrainCohort
 from search.training.interface import Ended, EpochReport, Setting
@@ -17,7 +19,7 @@ from search.worker.rungs import Rungs
 from storage import epochs, leases, outcomes
 from storage.database import Database, Session
 from storage.fencing import fence
-from storage.records import Outcome, Role, TrialRecord, TrialState
+from storage.records import Measured, Outcome, Role, TrialRecord, TrialState
 
 EpochReports = Mapping[int, epochs.EpochWrite]
 
@@ -59,12 +61,18 @@ class CohortRun:
 
     def _hear_epoch(self, report: EpochReport) -> None:
         share, weights = report.seconds / len(report.numbers), report.weights_in_force(self._moving)
-        measured = report.measured()
+        measured = {number: self._valued(numbers) for number, numbers in report.measured().items()}
         for number, numbers in measured.items():
             self._curves[number].add(report.epoch, numbers)
         self._epochs.append(
             {n: epochs.EpochWrite(report.epoch, each.train, each.validation, share, weights[n]) for n, each in measured.items()}
         )
+
+    def _valued(self, measured: Measured) -> Measured:
+        """Return an epoch's numbers with the value that an aggregate from outside gives them, if the study has one."""
+        objective = self._claim.definition.objective
+        validation, test = with_value(objective, measured.validation), with_value(objective, measured.test)
+        return replace(measured, validation=validation, test=test)
 
     def _outcomes(self, session: Session) -> list[Outcome]:
         """Score the trials that ended. The study is locked: whoever resolves a relative objective scores all that ended before."""
@@ -125,7 +133,7 @@ def _setting(definition: StudyDefinition, trial: TrialRecord, rungs: Sequence[in
         seed=trial.seed,
         weights=dict(trial.weights),
         test=trial.role is Role.CONFIRMATION,
-        rule=weighting_of(trial.rule),
+        rule=weighting_of(trial.rule, definition.search.plugins),
         schedules=space.schedules(definition, trial.parameters) if trial.rule is None else {},
         arguments=space.arguments(definition, trial.parameters),
         rungs=tuple(rungs),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from search.objective.outcomes import TrialCurve
+from search.objective.scoring import score_paths
 from search.sampling.pruning import hopeless, rungs
 from search.training.child.protocol import GoOn, RungReached
 from search.worker.claim import Claim
@@ -71,6 +72,6 @@ class Rungs:
         ]
 
     def _before(self, epoch: int) -> Sequence[Rival]:
-        study, paths = self._claim.study, [entry.metric for entry in self._claim.definition.objective.metrics]
+        study, paths = self._claim.study, score_paths(self._claim.definition.objective)
         with self._database.reading() as session:
             return rivals(session, study.id, epoch=epoch, paths=paths, until=study.sequence)

@@ -78,7 +78,8 @@ class WorkLoop:
         clock: Callable[[], float],
     ) -> None:
         self._database, self._heartbeat, self._settings = database, heartbeat, settings
-        self._name, self._start_child, self._stopping, self._clock = claimant.name, start_child, stopping, clock
+        self._worker_id, self._name = claimant.worker_id, claimant.name
+        self._start_child, self._stopping, self._clock = start_child, stopping, clock
         self._poll = ClaimPoll(database, claimant, lambda: heartbeat.beat("idle", sweep=True), clock)
         self._descriptions = Descriptions(database)
         self._losses = ChildLosses(settings.poll_seconds)
@@ -103,11 +104,11 @@ class WorkLoop:
         """Do one round: beat, then work if there is any, else wait a little. Raises Stopped."""
         try:
             self._heartbeat.beat("idle")
-            self._descriptions.publish()
+            self._descriptions.publish(self._worker_id)
             session = self._warm_session()
             importance.load()  # now, while the first child loads TensorFlow, and not while a study is locked
             self._listen_idle(session, 0.0)  # a dead child is found before it is given work
-            work = self._poll.next() if self._descriptions.settled else None
+            work = self._poll.next(self._descriptions.runs) if self._descriptions.settled else None
             if work is None:
                 self._listen_idle(session, self._settings.poll_seconds)
             else:
@@ -219,7 +220,7 @@ class WorkLoop:
     def _beat_patiently(self) -> None:
         try:
             self._heartbeat.beat("busy")
-            self._descriptions.publish()
+            self._descriptions.publish(self._worker_id)
         except (StorageBusy, StorageUnavailable) as error:
             log.warning("database away", error=str(error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,6 +68,28 @@ def test_without_any_worker_it_says_so(state: StudyState) -> None:
 def test_it_names_what_the_live_workers_have() -> None:
     told = message(study(), counts(), False, [worker("digits"), worker("digits", "digits-mask")])
     assert told == "no live worker has workload 'ads'; 2 workers have: digits, digits-mask"
+
+
+def named(**parts: object) -> StudyRecord:
+    return replace(study(), definition=parts)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "noun"),
+    [
+        (named(search={"sampler": {"name": "outside", "plugin": {}}}), "sampler"),
+        (named(penalties=[{"penalty": "outside", "plugin": {}}]), "penalty"),
+    ],
+)
+def test_it_names_the_plug_in_that_no_live_worker_has(waiting: StudyRecord, noun: str) -> None:
+    told = message(waiting, counts(), False, [worker("ads")], {1: {("samplers", "other")}})
+    assert told == f"no live worker with workload 'ads' has the {noun} 'outside'; their plug-ins: other"
+
+
+def test_a_worker_that_has_the_plug_in_is_waited_for() -> None:
+    waiting = named(search={"sampler": {"name": "outside", "plugin": {}}})
+    told = message(waiting, counts(), False, [worker("ads")], {1: {("samplers", "outside")}})
+    assert told.startswith("waits for a free worker")
 
 
 def test_one_worker_is_told_in_the_singular() -> None:

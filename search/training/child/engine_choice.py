@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from search.definition import space
+from search.definition.plugins import sampler_of
 from search.definition.schema import StudyDefinition
 from search.planning.phases import phases
 from search.planning.references import referenced_tasks
@@ -107,7 +107,7 @@ def wanted_size(definition: StudyDefinition) -> int:
         return definition.search.cohort_size
     planned = phases(definition)
     trials = planned[Role.SEARCH] + planned[Role.BASELINE] + len(referenced_tasks(definition))
-    limit = VECTORIZED_SIZE if definition.search.sampler.name in space.UNLEARNING else LEARNING_SIZE
+    limit = LEARNING_SIZE if sampler_of(definition.search.sampler).learns else VECTORIZED_SIZE
     return min(limit, 1 << (trials - 1).bit_length())
 
 

@@ -92,9 +92,13 @@ class ChildReady:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadsDescribed:
-    """Each workload as `{"name", "digest", "description"}`, or as `{"name", "reason"}` where it cannot be described."""
+    """Each workload as `{"name", "digest", "description"}`, or as `{"name", "reason"}` where it cannot be described.
+
+    Each plug-in that the child loads as `{"kind", "name", "digest", "traits"}`, or as `{"kind", "name", "reason"}`.
+    """
 
     workloads: Sequence[Mapping[str, Any]]
+    plugins: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)

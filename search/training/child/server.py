@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from search.catalog.plugins import published_by
 from search.definition.schema import StudyDefinition
 from search.errors import PreflightError
 from search.training.child.describe import described_all
@@ -115,7 +116,7 @@ class TrainingChild:
         """Do one order. A cancel that comes outside of a training has nothing to end, nor has a late reply to a rung."""
         match order:
             case DescribeWorkloads():
-                self._channel.send(WorkloadsDescribed(described_all(self._open)))
+                self._channel.send(WorkloadsDescribed(described_all(self._open), published_by("child")))
             case DefineStudy():
                 self._define(order)
             case PrepareStudy():

@@ -7,8 +7,6 @@ batch statistic returns a scalar and depends on the batch size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from keras import ops
 
 from search.training.problem.batch import Tensor, shape_text, with_mask_of
@@ -94,14 +92,6 @@ def _covariances(a: Tensor, b: Tensor, weights: Tensor | None) -> Tensor:
 def feature_means(values: Tensor) -> Tensor:
     """Return the mean over the last axis: [batch, ..., features] -> [batch, ...]; [batch] stays."""
     return values if len(values.shape) <= 1 else ops.mean(values, axis=-1)
-
-
-ROW_PENALTIES: Mapping[str, Callable[..., Tensor]] = {
-    "consistency": consistency,
-    "implication": implication,
-    "hierarchy": hierarchy,
-}
-BATCH_PENALTIES: Mapping[str, Callable[..., Tensor]] = {"covariance": covariance, "correlation": correlation}
 
 
 def _require_equal_shapes(name: str, a: Tensor, b: Tensor) -> None:

@@ -12,16 +12,17 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from search.catalog import LossEntry, find_loss, find_penalty, keras_arguments
+from search.catalog import PENALTY_NAMES, LossEntry, PenaltyEntry, find_loss, implementation, keras_arguments
+from search.catalog.plugins import PENALTY_KIND
+from search.definition.plugins import find_penalty_of
 from search.definition.schema import Loss, Penalty, Task
 from search.definition.searched_arguments import fixed, searched_in
-from search.errors import PreflightError
+from search.errors import PluginMissing, PreflightError
 from search.names import listed
 from search.training.problem.batch import Batch, Tensor, Tensors, shape_text
 from search.training.problem.keras_private import mask_of, put_mask, with_arguments
 from search.training.problem.keras_settings import kept
 from search.training.problem.own_forms import own_keras_loss, require_batch
-from search.training.problem.penalties import BATCH_PENALTIES, ROW_PENALTIES
 from search.training.problem.reduction import TermValue, both, of_batch, of_values, weights_like
 from search.training.problem.views import TaskView, select, side_weight
 from search.workloads.base import ResolvedWorkload
@@ -149,15 +150,14 @@ def _penalty(at: str, penalty: Penalty, views: Mapping[str, TaskView], workload:
                 "bad_penalty", f"{penalty.penalty!r} is the workload's own and reads the batch itself", f"{at}.between"
             )
         return _own_penalty(at, penalty, workload.penalties[penalty.penalty])
-    entry = find_penalty(penalty.penalty)
+    entry = find_penalty_of(penalty)
     if entry is None or penalty.between is None:
-        known = listed([*ROW_PENALTIES, *BATCH_PENALTIES, *workload.penalties])
+        known = listed([*PENALTY_NAMES, *workload.penalties])
         what = "needs two sides in `between`" if entry else f"is unknown; there are {known}"
         raise PreflightError("unknown_penalty", f"penalty {penalty.penalty!r} {what}", f"{at}.penalty")
-    defaults = {parameter.name: parameter.default for parameter in entry.parameters}
-    arguments = {**defaults, **keras_arguments(entry, fixed(penalty.config))}
+    arguments = entry.arguments(keras_arguments(entry, fixed(penalty.config)))
     tolerance = arguments.pop("tolerance", None)
-    measure = partial(_between, penalty, views, partial(_built_in(entry.name), **arguments))
+    measure = partial(_between, penalty, views, entry.batch_statistic, partial(_implementation(at, entry), **arguments))
     return TermFunction(penalty.name, "penalty", at, measure, tolerance if entry.has_rows else None)
 
 
@@ -173,18 +173,24 @@ def _own_penalty(at: str, penalty: Penalty, function: Callable[..., Any]) -> Ter
     return TermFunction(penalty.name, "penalty", at, partial(_own, penalty.name, own), used, built_in=False, own=own)
 
 
-def _built_in(name: str) -> Callable[..., Tensor]:
-    return {**ROW_PENALTIES, **BATCH_PENALTIES}[name]
+def _implementation(at: str, entry: PenaltyEntry) -> Callable[..., Tensor]:
+    """Return a penalty's function of its two sides. Raises PreflightError for one from outside that is not installed here."""
+    try:
+        return implementation(PENALTY_KIND, entry)
+    except PluginMissing as missing:
+        raise PreflightError("plugin_missing", str(missing), f"{at}.penalty") from missing
 
 
-def _between(penalty: Penalty, views: Mapping[str, TaskView], function: Callable[..., Tensor], batch: Batch) -> TermValue:
-    """Measure a built-in penalty: a row counts as much as the lesser of its sides' row weights, a masked step not at all."""
+def _between(
+    penalty: Penalty, views: Mapping[str, TaskView], batch_statistic: bool, function: Callable[..., Tensor], batch: Batch
+) -> TermValue:
+    """Measure a penalty over two sides: a row counts as much as the lesser of its sides' row weights, a masked step not at all."""
     selectors = penalty.between or ()
     sides = [select(side, batch, views) for side in selectors]
     weight = _lesser([side_weight(side, batch, views) for side in selectors])
     mask = both(*(mask_of(side) for side in sides))
     arguments = _searched(penalty.name, penalty.config, batch)
-    if penalty.penalty in BATCH_PENALTIES:
+    if batch_statistic:
         weights = weights_like(penalty.name, sides[0], weight, mask)
         return of_batch(function(*sides, weights=weights, **arguments), sides[0], weight)
     values = function(*sides, **arguments)

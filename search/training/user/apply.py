@@ -11,7 +11,8 @@ from typing import Any
 
 import keras
 
-from search.catalog import find_loss, find_penalty
+from search.catalog import find_loss
+from search.definition.plugins import find_penalty_of
 from search.definition.schedules import AppliedSchedule, moving_of
 from search.definition.schema import Optimizer, Penalty, Task
 from search.names import listed, nearest
@@ -85,7 +86,7 @@ def _own(tasks: Sequence[Task], penalties: Sequence[Penalty], workload: Any) -> 
     """Return the workload's own terms. Raises ValueError for names that neither the catalog nor the workload has."""
     terms = {kind: own_terms("the workload", workload, kind) for kind in TERM_KINDS}
     wanted = {f"{task.name}.{loss.name}": loss.loss for task in tasks for loss in task.losses if find_loss(loss.loss) is None}
-    wanted |= {penalty.name: penalty.penalty for penalty in penalties if find_penalty(penalty.penalty) is None}
+    wanted |= {penalty.name: penalty.penalty for penalty in penalties if find_penalty_of(penalty) is None}
     missing = [path for path, name in wanted.items() if name not in terms["losses"] and name not in terms["penalties"]]
     if missing:
         text = f"{listed(missing)}: terms of the workload's own. Give it: apply(model, best, workload=YourWorkload)"

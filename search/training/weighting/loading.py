@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
+from search.catalog.plugins import RULE_KIND, installed
 from search.catalog.weighting_rules import PLAIN, WeightingRule, find_weighting_rule
 from search.errors import PreflightError
 from search.training.weighting.protocol import WeightingFormula
@@ -15,8 +16,8 @@ FIXED = "fixed"
 
 def rule_named(name: str) -> WeightingRule:
     """Return the traits of rule `name`. Raises PreflightError where this worker has none of the name."""
-    found = find_weighting_rule(name)
-    if found is None:
+    found = find_weighting_rule(name) or installed(RULE_KIND).entries.get(name)
+    if not isinstance(found, WeightingRule):
         text = f"this worker has no weighting rule {name!r}: is it older than the study, or does it lack a plug-in?"
         raise PreflightError("unknown_weighting_rule", text, "search.baselines")
     return found

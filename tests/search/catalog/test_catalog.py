@@ -66,7 +66,7 @@ def test_what_does_not_exist_is_not_found() -> None:
         ("Acuracy", "accuracy", catalog.METRIC_NAMES),
         ("addam", "adam", catalog.OPTIMIZER_NAMES),
         ("consistancy", "consistency", catalog.PENALTY_NAMES),
-        ("tep", "tpe", catalog.SAMPLER_NAMES),
+        ("tep", "tpe", tuple(entry.name for entry in catalog.SAMPLERS)),
     ],
 )
 def test_a_misspelt_name_gives_the_one_that_was_meant(written: str, meant: str, names: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.catalog import AGGREGATES, AggregateEntry
 from search.definition.schema import Objective
 from search.objective.scoring import Score, best_epoch, counting_epoch, evaluate, sign
 from tests.search.definitions import define, flagship
@@ -175,10 +176,31 @@ def test_a_metric_without_an_ideal_makes_the_value_nan(aggregate: str) -> None:
 # What is not a number
 
 
-@pytest.mark.parametrize("aggregate", ["mean", "worst", "geometric_mean"])
+def judging(entry: AggregateEntry) -> Objective:
+    """Return an objective of two metrics with all that any aggregate asks for."""
+    numbers = {"ideal": {"a": 1.0, "b": 1.0}, "references": {"a": 0.5, "b": 0.5}}
+    config = {name: value for name, value in numbers.items() if entry.parameter(name) is not None}
+    return objective(up("a"), up("b"), aggregate=entry.name).model_copy(update={"config": config})
+
+
+VALUED = pytest.mark.parametrize("entry", [entry for entry in AGGREGATES if not entry.is_front], ids=lambda entry: entry.name)
+
+
+@VALUED
 @pytest.mark.parametrize("measured", [{"a": 1.0, "b": NAN}, {"a": 1.0}, {"b": 1.0}, {"a": NAN, "b": NAN}, {}])
-def test_a_number_that_is_nan_or_missing_makes_the_value_nan(aggregate: str, measured: dict[str, float]) -> None:
-    assert math.isnan(evaluate(objective(up("a"), up("b"), aggregate=aggregate), measured).value)
+def test_a_number_that_is_nan_or_missing_makes_the_value_nan(entry: AggregateEntry, measured: dict[str, float]) -> None:
+    assert math.isnan(evaluate(judging(entry), measured).value)
+
+
+@VALUED
+def test_more_of_every_metric_is_worth_more(entry: AggregateEntry) -> None:
+    less, more = (evaluate(judging(entry), {"a": each, "b": each}).value for each in (0.6, 0.7))
+    assert less < more
+
+
+@pytest.mark.parametrize("entry", AGGREGATES, ids=lambda entry: entry.name)
+def test_only_an_aggregate_that_is_a_front_has_no_value(entry: AggregateEntry) -> None:
+    assert math.isnan(evaluate(judging(entry), {"a": 0.6, "b": 0.7}).value) is entry.is_front
 
 
 @pytest.mark.parametrize(("measured", "value"), [({"a": INF, "b": 1.0}, INF), ({"a": -INF, "b": 1.0}, -INF)])

@@ -15,7 +15,6 @@ import pytest
 
 from search.definition.schema import StudyDefinition
 from search.objective import pareto
-from search.sampling.generations import population_size
 from search.sampling.suggest import DrawIndex, Nsga2, Nsga3, batch_limit, suggest
 from storage.records import TrialRecord, TrialState, Values
 from tests.search.definitions import Document, changed, define, study
@@ -250,8 +249,7 @@ def test_a_generation_in_training_is_waited_for() -> None:
 
 @pytest.mark.parametrize(("config", "size"), [({}, 16), ({"population_size": 5}, 5)])
 def test_a_generation_is_the_catalog_s_where_the_definition_does_not_say(config: Document, size: int) -> None:
-    assert population_size("nsga2", config) == population_size("nsga3", config) == size
-    assert batch_limit(searching("nsga2", **config), []) == size
+    assert batch_limit(searching("nsga2", **config), []) == batch_limit(searching("nsga3", **config), []) == size
 
 
 @pytest.mark.parametrize(

@@ -120,5 +120,5 @@ def hearing(sampler: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Seque
         def before_trial(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
             heard[:] = study.get_trials()[:-1]
 
-    monkeypatch.setattr("search.sampling.suggest.SAMPLERS", {sampler: lambda config, seed: Listener(seed)})
+    monkeypatch.setattr("search.sampling.suggest.implementation", lambda kind, entry: lambda config, seed: Listener(seed))
     return lambda: heard

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search.catalog import PRUNERS
 from search.definition.schema import Pruner, RelativeBound, StudyDefinition, Training
 from search.sampling.pruning import Brackets, hopeless, ladder, rungs
 from search.validation.normalize import normalise
@@ -18,6 +19,7 @@ from storage.records import Rival
 from tests.search.definitions import PUBLISHED, UNPUBLISHED, changed, define, flagship, only
 
 DIGIT, PARITY = "digit.sparse_categorical_accuracy", "parity.binary_accuracy"
+EVERY = [{"name": entry.name} for entry in PRUNERS]
 HALVING, HYPERBAND, MEDIAN, DOMINATED = ({"name": name} for name in ("successive_halving", "hyperband", "median", "dominated"))
 
 
@@ -178,10 +180,11 @@ def test_a_number_that_is_not_finite_ranks_last(chosen: Any, value: float) -> No
     assert 105 not in ended(pruned_by(chosen), judged)
 
 
-def test_where_all_are_nan_none_is_ended() -> None:
-    judged = [rival(number, math.nan) for number in range(8)]
-    for chosen in (MEDIAN, HALVING, DOMINATED):
-        assert ended(pruned_by(chosen), judged) == {}
+@pytest.mark.parametrize("value", [math.nan, 0.5])
+@pytest.mark.parametrize("chosen", EVERY)
+def test_of_equal_trials_none_is_ended(chosen: Any, value: float) -> None:
+    judged = [rival(number, value) for number in range(8)]
+    assert ended(pruned_by(chosen), judged) == {}
 
 
 def test_an_infeasible_trial_ranks_behind_every_feasible_one() -> None:
@@ -191,7 +194,7 @@ def test_an_infeasible_trial_ranks_behind_every_feasible_one() -> None:
     assert set(ended(definition, judged)) == {0, 2}
 
 
-@pytest.mark.parametrize("chosen", [MEDIAN, HALVING, HYPERBAND, DOMINATED])
+@pytest.mark.parametrize("chosen", EVERY)
 def test_before_the_references_are_measured_none_is_ended(chosen: Any) -> None:
     definition = pruned_by(chosen)
     first, second = definition.objective.metrics
@@ -245,7 +248,7 @@ def test_under_pareto_trials_are_judged_by_dominance() -> None:
 # In any order
 
 
-@given(st.permutations(range(12)), st.sampled_from([MEDIAN, HALVING, HYPERBAND, DOMINATED]))
+@given(st.permutations(range(12)), st.sampled_from(EVERY))
 def test_the_order_in_which_trials_are_told_decides_nothing(order: list[int], chosen: Any) -> None:
     definition = pruned_by(chosen)
     known = [rival(number, math.sin(number), math.cos(3 * number)) for number in range(12)]

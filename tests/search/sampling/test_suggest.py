@@ -15,10 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState as OptunaState
 
-from search import catalog
-from search.definition import space
 from search.definition.schema import StudyDefinition
-from search.sampling.suggest import SAMPLERS, DrawIndex, Drawn, batch_limit, suggest
+from search.sampling.suggest import DrawIndex, Drawn, batch_limit, suggest
 from storage.records import TrialRecord, TrialState, Values
 from tests.search.definitions import Document, define, log_range, study
 from tests.search.histories import trial
@@ -67,7 +65,7 @@ class Second(optuna.samplers.RandomSampler):
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sequence[optuna.trial.FrozenTrial]]:
     """Give a function that returns what Optuna is told of a study's trials."""
-    monkeypatch.setattr("search.sampling.suggest.SAMPLERS", {"tpe": lambda config, seed: Listener(seed)})
+    monkeypatch.setattr("search.sampling.suggest.implementation", lambda kind, entry: lambda config, seed: Listener(seed))
 
     def hear(definition: StudyDefinition, records: Sequence[TrialRecord]) -> Sequence[optuna.trial.FrozenTrial]:
         suggest(definition, records, DrawIndex(len(records), len(records)), 1)
@@ -253,7 +251,7 @@ def test_values_are_told_as_an_ordered_index(heard: Hear) -> None:
 
 
 def test_an_index_that_is_drawn_is_the_value_at_that_place_of_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.sampling.suggest.SAMPLERS", {"tpe": lambda config, seed: Second()})
+    monkeypatch.setattr("search.sampling.suggest.implementation", lambda kind, entry: lambda config, seed: Second())
     (drawn,) = suggest(define(study({"values": [2.0, 0.1, 0.3]})), [], DrawIndex(0, 0), 1)
     assert drawn.parameters == {"t0.error": 0.3}
 
@@ -329,12 +327,6 @@ def test_every_tpe_option_works_without_a_warning(config: Document, caplog: pyte
     records = [*told(definition, 12), trial(12, PARAMETERS, state=TrialState.RUNNING)]
     assert len(suggest(definition, records, DrawIndex(13, 13), 3)) == 3
     assert not [record for record in caplog.records if record.name.startswith("optuna")]
-
-
-def test_the_catalog_s_samplers_are_those_there_are() -> None:
-    available = {entry.name for entry in catalog.SAMPLERS if entry.available}
-    assert {*SAMPLERS, "grid", "qmc"} == available
-    assert available > space.UNLEARNING
 
 
 # As good as a live one

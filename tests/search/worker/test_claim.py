@@ -6,13 +6,17 @@ import importlib.util
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from search.catalog import SAMPLERS
+from search.catalog.plugins import traits_of
 from search.definition import space
 from search.sampling import suggest
 from search.validation import normalize
 from search.worker.claim import Claimant, claim
 from storage import answers, leases, outcomes, studies, study_rows, trials
 from storage.database import Database
+from storage.models import STUDIES
 from storage.records import Outcome, PlannedTrial, Role, StudyState, TrialState
 from tests.search.definitions import define, log_range, study
 from tests.storage import scenes
@@ -55,6 +59,20 @@ def test_a_study_whose_sampler_is_not_installed_fails_at_its_first_claim(databas
     with database.reading() as session:
         found = study_rows.get_study(session, "study")
     assert (found.state, found.reason and found.reason.code) == (StudyState.FAILED, "sampler_unavailable")
+
+
+def test_a_study_of_a_plug_in_is_left_to_workers_that_have_it(database: Database) -> None:
+    submitted(database, "random")
+    with database.writing() as session:
+        document = study_rows.get_study(session, "study").definition
+        sampler = {"name": "outside", "config": {}, "plugin": {**traits_of(SAMPLERS[1]), "name": "outside"}}
+        changed = {**document, "search": {**document["search"], "sampler": sampler}}
+        session.execute(update(STUDIES).values(definition=changed))
+    worker = claimant(database)
+    assert claim(database, worker, {("samplers", "another")}) is None
+    found = claim(database, worker, {("samplers", "outside")})
+    assert found is not None
+    assert found.definition.search.sampler.name == "outside"
 
 
 def trained(database: Database, count: int) -> None:

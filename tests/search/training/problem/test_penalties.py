@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from search.catalog import PENALTIES, PenaltyEntry, implementation
 from search.definition.schema import Selector, Task
 from search.training.problem.batch import Batch
 from search.training.problem.penalties import consistency, correlation, covariance, hierarchy, implication
@@ -82,10 +83,22 @@ def test_a_constant_feature_has_correlation_0() -> None:
     assert float(correlation(A, np.ones_like(A), at_least=0.5)) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("penalty", [consistency, implication, hierarchy, covariance, correlation])
-def test_sides_of_unequal_shape_are_refused(penalty: Any) -> None:
+EVERY = pytest.mark.parametrize("entry", PENALTIES, ids=lambda entry: entry.name)
+
+
+@EVERY
+def test_sides_of_unequal_shape_are_refused(entry: PenaltyEntry) -> None:
     with pytest.raises(ValueError, match=r"equal shape, got \[batch\] against \[batch, 1\]"):
-        penalty(A[:, 0], A[:, :1])
+        implementation("penalties", entry)(A[:, 0], A[:, :1])
+
+
+@EVERY
+def test_a_penalty_is_zero_between_a_side_and_itself_and_has_rows_as_its_traits_say(entry: PenaltyEntry) -> None:
+    arguments = {name: value for name, value in entry.arguments({}).items() if name != "tolerance"}
+    value = np.asarray(implementation("penalties", entry)(A, A, **arguments))
+    assert value == pytest.approx(np.zeros(value.shape), abs=1e-12)
+    assert value.shape == ((len(A),) if entry.has_rows else ())
+    assert entry.batch_statistic is not entry.has_rows
 
 
 def _batch() -> Batch:

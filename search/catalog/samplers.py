@@ -1,8 +1,8 @@
-"""Samplers, aggregates and pruners: tables of names and parameters, with those that are announced but not built yet."""
+"""The built-in samplers: one object each, with parameters and traits. `search.sampling` computes them."""
 
 from __future__ import annotations
 
-from search.catalog.entries import Parameter, Rule, StrategyEntry, boolean, choice, integer, number
+from search.catalog.entries import Extra, Parameter, Rule, SamplerEntry, boolean, choice, integer, number
 
 SEED = {"seed": "no `seed` here: the study has one seed, in `search.seed`"}
 NO_CALLABLE = "is a function, which a JSON document cannot hold"
@@ -71,10 +71,26 @@ def _alone(*options: str) -> Rule:
 
 
 SAMPLERS = (
-    StrategyEntry(name="grid", summary="Every combination of the weights' points, each once.", owned=SEED),
-    StrategyEntry(name="random", summary="Independent draws from each weight's range and scale.", owned=SEED),
-    StrategyEntry(
+    SamplerEntry(
+        name="grid",
+        implementation="search.sampling.suggest:grid_points",
+        draws_points=True,
+        is_grid=True,
+        learns=False,
+        summary="Every combination of the weights' points, each once.",
+        owned=SEED,
+    ),
+    SamplerEntry(
+        name="random",
+        implementation="search.sampling.suggest:make_random",
+        learns=False,
+        summary="Independent draws from each weight's range and scale.",
+        owned=SEED,
+    ),
+    SamplerEntry(
         name="tpe",
+        implementation="search.sampling.suggest:make_tpe",
+        models_values=True,
         summary="Tree-structured Parzen estimator: draws more where good trials lie dense (Optuna).",
         parameters=(
             integer("n_startup_trials", 10, "Random trials before it begins to learn.", least=0, most=100_000),
@@ -86,8 +102,14 @@ SAMPLERS = (
         owned=TPE_OWNED,
         rules=(Rule("multivariate with group", lambda given: not given.get("group") or given.get("multivariate") is not False),),
     ),
-    StrategyEntry(
+    SamplerEntry(
         name="gp",
+        implementation="search.sampling.suggest:make_gp",
+        first_batch="n_startup_trials",
+        next_batch=4,  # it learns more from each trial, and guesses more the more of a batch come before
+        models_values=True,
+        prunable=False,
+        needs=Extra("torch", "PyTorch", "steelyard[gp]"),
         summary="Gaussian process with expected improvement: few trials, each chosen with care (Optuna; needs steelyard[gp]).",
         parameters=(
             integer("n_startup_trials", 10, "Random trials before it begins to learn.", least=1, most=100_000),
@@ -95,8 +117,14 @@ SAMPLERS = (
         ),
         owned=GP_OWNED,
     ),
-    StrategyEntry(
+    SamplerEntry(
         name="cmaes",
+        implementation="search.sampling.suggest:make_cmaes",
+        generation="popsize",
+        single_valued=True,
+        models_values=True,
+        heeds_constraints=False,
+        prunable=False,
         summary="Covariance matrix adaptation: generations that move and narrow towards the best (Optuna). Heeds no constraints.",
         parameters=(
             Parameter(
@@ -109,138 +137,36 @@ SAMPLERS = (
         owned=CMAES_OWNED,
         rules=(_alone("use_separable_cma", "with_margin", "lr_adapt"),),
     ),
-    StrategyEntry(
+    SamplerEntry(
         name="qmc",
+        implementation="search.sampling.quasirandom:quasirandom_points",
+        draws_points=True,
+        learns=False,
         summary="Quasi-random points that fill the ranges evenly, each on its scale; they do not learn.",
         parameters=(choice("qmc_type", "sobol", ("sobol", "halton"), "The sequence; sobol is best with a power of two trials."),),
         owned=QMC_OWNED,
     ),
-    StrategyEntry(
+    SamplerEntry(
         name="nsga2",
+        implementation="search.sampling.suggest:make_nsga2",
+        generation="population_size",
+        first_at_random=True,
+        prunable=False,
         summary="Non-dominated sorting genetic algorithm: generations that spread along a Pareto front (Optuna).",
         parameters=NSGA,
         owned=NSGA_OWNED,
     ),
-    StrategyEntry(
+    SamplerEntry(
         name="nsga3",
+        implementation="search.sampling.suggest:make_nsga3",
+        generation="population_size",
+        first_at_random=True,
+        prunable=False,
         summary="NSGA with reference directions, for three objectives and more (Optuna).",
         parameters=(
             *NSGA,
             integer("dividing_parameter", 3, "Density of the reference directions.", least=1, most=20),
         ),
         owned={**NSGA_OWNED, "reference_points": f"no `reference_points`: `dividing_parameter` makes them, {ONE_SPACE}"},
-    ),
-)
-
-SMOOTHING = 0.1
-"""`mu` of smooth_tchebycheff where none is given: about the spread of a few tasks' accuracies."""
-
-IDEAL = Parameter(
-    "ideal",
-    None,
-    "any",
-    "Each optimised metric's best value, by its path. Left out: 1 for a metric to maximise whose range ends at 1, 0 for one to "
-    "minimise whose range begins at 0; required for others.",
-    nullable=True,
-)
-
-AGGREGATES = (
-    StrategyEntry(
-        name="mean", summary="Sum of utility x sign x metric over the sum of utilities; sign 1 to maximise, -1 to minimise."
-    ),
-    StrategyEntry(name="worst", summary="The smallest utility x sign x metric: the worst task decides."),
-    StrategyEntry(
-        name="pareto", summary="No one value: the trials that no other beats in every metric; `best` asks which to pick."
-    ),
-    StrategyEntry(
-        name="delta_m",
-        summary="Mean over metrics of the relative change against each task trained alone, in percent (Maninis et al. 2019).",
-        parameters=(
-            Parameter(
-                "references",
-                None,
-                "any",
-                "What each optimised metric is where its task is trained alone, by its path. Left out: measured before the search.",
-                nullable=True,
-            ),
-        ),
-    ),
-    StrategyEntry(
-        name="geometric_mean",
-        summary="Product of metric ^ (utility / sum of utilities): one metric near 0 spoils it. For metrics to maximise that "
-        "cannot be negative.",
-    ),
-    StrategyEntry(
-        name="tchebycheff",
-        summary="Minus the greatest distance to the ideal, each times utility / sum of utilities: the one farthest behind decides.",
-        parameters=(IDEAL,),
-    ),
-    StrategyEntry(
-        name="smooth_tchebycheff",
-        summary="As tchebycheff with mu log sum exp(distance / mu) in place of the greatest distance (Lin et al. 2024).",
-        parameters=(
-            IDEAL,
-            number("mu", SMOOTHING, "How smooth: towards 0 it is tchebycheff, a great one comes near to the mean.", above=0),
-        ),
-    ),
-)
-
-WARMUP = Parameter(
-    "warmup_epochs",
-    None,
-    "integer",
-    "No trial is ended in the first so many epochs: bad weights look good early. null: a quarter of all, at least 1.",
-    nullable=True,
-    least=0,
-    most=100_000,
-)
-INTERVAL = Parameter(
-    "interval_epochs",
-    None,
-    "integer",
-    "Epochs from one look to the next; null: a tenth of all, at least 1.",
-    nullable=True,
-    least=1,
-    most=100_000,
-)
-STARTUP = integer(
-    "n_startup_trials", 5, "Others that must have been measured at an epoch before any is ended there.", least=1, most=100_000
-)
-REDUCTION = integer("reduction_factor", 3, "Of so many trials at a rung, one goes on.", least=2, most=10)
-FIRST_RUNG = Parameter(
-    "min_epochs",
-    None,
-    "integer",
-    "Epochs to the first rung; each further one is `reduction_factor` times as far. null: a ninth of all, at least 1.",
-    nullable=True,
-    least=1,
-    most=100_000,
-)
-
-PRUNERS = (
-    StrategyEntry(
-        name="median",
-        summary="Ends trials below the median of the others at the same epoch.",
-        parameters=(WARMUP, INTERVAL, STARTUP),
-    ),
-    StrategyEntry(
-        name="successive_halving",
-        summary="Keeps one in `reduction_factor` trials at each rung of epochs (Jamieson and Talwalkar 2016).",
-        parameters=(FIRST_RUNG, REDUCTION),
-    ),
-    StrategyEntry(
-        name="hyperband",
-        summary="Successive halving in several brackets, from eager to patient; trials are shared out among them (Li et al. 2018).",
-        parameters=(FIRST_RUNG, REDUCTION),
-    ),
-    StrategyEntry(
-        name="dominated",
-        summary="Ends trials that another beats in every optimised metric at the same epoch by a margin: far from the front.",
-        parameters=(
-            WARMUP,
-            INTERVAL,
-            number("margin", 0.1, "By how much in each metric, as a share of its range among all trials at that epoch.", least=0),
-            STARTUP,
-        ),
     ),
 )
