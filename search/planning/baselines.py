@@ -42,8 +42,17 @@ def _fixed(definition: StudyDefinition, initial: Values | None) -> Iterator[tupl
         elif rule == INVERSE and initial is not None:
             yield INVERSE, inverse_weights(definition, initial)
         elif rule == WITHOUT:
-            for penalty in definition.penalties:
-                yield rule_for(WITHOUT, penalty.name), {**equal, penalty.name: 0.0}
+            for name, penalties in _left_out(definition).items():
+                yield rule_for(WITHOUT, name), {**equal, **dict.fromkeys(penalties, 0.0)}
+
+
+def _left_out(definition: StudyDefinition) -> dict[str, list[str]]:
+    """Return the penalties that are left out together: those of one shared weight by its name, any other by its own."""
+    found: dict[str, list[str]] = {}
+    for penalty in definition.penalties:
+        shared = space.shared_by(penalty.weight)
+        found.setdefault(shared[0] if shared else penalty.name, []).append(penalty.name)
+    return found
 
 
 def inverse_weights(definition: StudyDefinition, initial: Values) -> dict[str, float]:

@@ -1,27 +1,42 @@
-"""Finalists, baselines and references once more, on fresh seeds: which trials, and on which seeds. Pure functions.
+"""How finalists, baselines and references are trained once more on fresh seeds, and within which budget. Pure functions.
 
 The winner's curse: of 30 single-seed trials the best is partly the luckiest. Only seeds that no choice was made on tell what it is
-worth; a held-out split alone does not.
+worth; a held-out split alone does not. What happens on them is `search.planning.meeting`; here is how many of what there may be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from itertools import groupby
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby, takewhile
 
-from search.definition.schema import StudyDefinition
-from storage.records import PlannedTrial, Role, TrialRecord
+from search.definition import space
+from search.definition.finite import affordable
+from search.definition.schema import Confirmation, Objective, StudyDefinition
+from search.planning.candidates import Candidate
+from search.planning.looks import schedule
+from search.planning.meeting import CHOOSING, RIVALS, Design, Meeting, Trained, Training, meet
+from storage.records import AnchorRecord, PlannedTrial, Role, TrialRecord
 
 SEED_STEP = 1_000_003
 STREAM_STEP = 7_368_787
 MAX_SEED = 2**31
 STREAM = 0
 
+SHARE_OF_SEARCH = 1.5
+LEAST_TRAININGS = 24
+"""Trainings on fresh seeds at most, unless the definition says otherwise: so many times those of the search, but no fewer."""
 
-def fresh_seeds(definition: StudyDefinition) -> list[int]:
-    """Return the seeds of the confirmation: none of them is the study's own."""
-    count = definition.search.confirmation.seeds if definition.search.confirmation else 0
-    return seeds_from(definition, STREAM, count)
+ENOUGH_SEEDS = 5
+"""Fewer candidates train where the winner would meet its rivals on fewer seeds than that."""
+
+LEAST_FINALISTS, LEAST_BASELINES = 2, 3
+REFERENCE_SEEDS = 4
+"""Fresh seeds that each reference trains on at most: it is an anchor, not a rival."""
+
+SHARE_OF_REFERENCES = 6
+"""The references get this part of the trainings at most."""
 
 
 def seeds_from(definition: StudyDefinition, stream: int, count: int) -> list[int]:
@@ -29,27 +44,119 @@ def seeds_from(definition: StudyDefinition, stream: int, count: int) -> list[int
     return [(definition.search.seed + STREAM_STEP * stream + SEED_STEP * (i + 1)) % MAX_SEED for i in range(count)]
 
 
-def confirmations(
-    definition: StudyDefinition, candidates: Sequence[TrialRecord], confirmed: Collection[tuple[int, int]]
-) -> list[PlannedTrial]:
-    """Return the trainings that are still to be planned: each candidate on each fresh seed, seed by seed.
+def fresh_seeds(definition: StudyDefinition) -> list[int]:
+    """Return all seeds that a confirmation may train on, in their order: none of them is the study's own."""
+    wanted = definition.search.confirmation
+    return seeds_from(definition, STREAM, CHOOSING + wanted.seeds) if wanted else []
 
-    `confirmed` has the (trial number, seed) of those that there are.
+
+def most_trainings(definition: StudyDefinition, wanted: Confirmation) -> int:
+    """Return how many trainings on fresh seeds there are at most, those of baselines and references included."""
+    if wanted.trainings is not None:
+        return wanted.trainings
+    return max(LEAST_TRAININGS, math.ceil(SHARE_OF_SEARCH * affordable(definition, space.trial_budget(definition))))
+
+
+def field_of(definition: StudyDefinition, finalists: int, baselines: int, tasks: int) -> tuple[int, int]:
+    """Return how many of so many finalists and baselines are trained on fresh seeds: all, or fewer where seeds would be lacking.
+
+    Finalists give way down to two, then baselines down to three, until the winner can meet its rivals on `ENOUGH_SEEDS` seeds;
+    beyond that only where it could not meet them on two.
     """
-    return [
-        PlannedTrial(
-            role=Role.CONFIRMATION,
-            rule=candidate.rule,
-            parameters=candidate.parameters,
-            weights=candidate.weights,
-            seed=seed,
-            origin="confirmation",
-            confirms=candidate.number,
-        )
-        for seed in fresh_seeds(definition)
-        for candidate in candidates
-        if (candidate.number, seed) not in confirmed
-    ]
+    wanted = definition.search.confirmation
+    if wanted is None or not finalists:
+        return 0, 0
+    finalists = min(finalists, wanted.top)
+
+    def seeds() -> int:
+        return _meeting_seeds(definition, wanted, finalists, baselines, tasks)
+
+    while finalists > LEAST_FINALISTS and seeds() < min(wanted.seeds, ENOUGH_SEEDS):
+        finalists -= 1
+    while baselines > LEAST_BASELINES and seeds() < min(wanted.seeds, ENOUGH_SEEDS):
+        baselines -= 1
+    while baselines > 1 and seeds() < 2:
+        baselines -= 1
+    while finalists > 1 and seeds() < 2:
+        finalists -= 1
+    return finalists, baselines
+
+
+def _meeting_seeds(definition: StudyDefinition, wanted: Confirmation, finalists: int, baselines: int, tasks: int) -> int:
+    """Return on how many seeds the winner can meet its rivals within the budget."""
+    most = most_trainings(definition, wanted)
+    left = most - tasks * _reference_seeds(most, tasks) - _choosing(finalists, baselines)
+    return max(0, min(wanted.seeds, left // (1 + _rivals(finalists, baselines))))
+
+
+def _choosing(finalists: int, baselines: int) -> int:
+    """Return how many trainings the choice takes. There is none of one finalist: then all baselines meet it."""
+    return 0 if finalists < 2 else CHOOSING * (finalists + (baselines if baselines > RIVALS else 0))
+
+
+def _rivals(finalists: int, baselines: int) -> int:
+    return baselines if finalists < 2 else min(baselines, RIVALS)
+
+
+def _reference_seeds(most: int, tasks: int) -> int:
+    return min(REFERENCE_SEEDS, max(1, most // SHARE_OF_REFERENCES // tasks)) if 0 < tasks <= most // SHARE_OF_REFERENCES else 0
+
+
+def design(definition: StudyDefinition, finalists: int, baselines: int, tasks: int, there: int = 0) -> Design:
+    """Return how a confirmation of so many candidates is laid out.
+
+    `there` is on how many fresh seeds everything was trained already, as earlier versions did: they are not left unused.
+    """
+    wanted = definition.search.confirmation
+    assert wanted is not None
+    seeds, most = tuple(fresh_seeds(definition)), most_trainings(definition, wanted)
+    choosing = CHOOSING if finalists > 1 else 0
+    count = max(_meeting_seeds(definition, wanted, finalists, baselines, tasks), min(there - choosing, wanted.seeds))
+    first = choosing + (schedule(count)[0] if count else 0)
+    measured = min(_reference_seeds(most, tasks) if tasks else REFERENCE_SEEDS, first)
+    together = _choosing(finalists, baselines) + tasks * _reference_seeds(most, tasks) + count * (1 + _rivals(finalists, baselines))
+    return Design(seeds[:choosing], seeds[choosing : choosing + count], seeds[:measured], min(most, together))
+
+
+def standing(
+    definition: StudyDefinition, objective: Objective, trained: Trained, known: Sequence[AnchorRecord] = ()
+) -> Meeting | None:
+    """Return how far the confirmation of these candidates is; None where there is no finalist among them.
+
+    `objective` gives trials a value; `known` are the anchors of the search.
+    """
+    counts = Counter(each.trial.role for each in trained.candidates)
+    finalists = sum(each.is_finalist for each in trained.candidates)
+    if not finalists or definition.search.confirmation is None:
+        return None
+    baselines, tasks = counts[Role.BASELINE], counts[Role.REFERENCE]
+    there = _everywhere(definition, trained, 1 + _rivals(finalists, baselines))
+    return meet(objective, design(definition, finalists, baselines, tasks, there), trained, known)
+
+
+def _everywhere(definition: StudyDefinition, trained: Trained, least: int) -> int:
+    """Return on how many of the fresh seeds, from the first, at least so many finalists and baselines were trained."""
+    competing = {each.number for each in trained.candidates if not each.is_reference}
+    counts = Counter(seed for number, seed in trained.planned if number in competing)
+    return len(list(takewhile(lambda seed: counts[seed] >= least, fresh_seeds(definition))))
+
+
+def again(due: Sequence[Training], candidates: Sequence[Candidate]) -> list[PlannedTrial]:
+    """Return the trainings of candidates that are due, as they are planned."""
+    trials = {each.number: each.trial for each in candidates}
+    return [_again(trials[number], seed) for number, seed in due]
+
+
+def _again(candidate: TrialRecord, seed: int) -> PlannedTrial:
+    return PlannedTrial(
+        role=Role.CONFIRMATION,
+        rule=candidate.rule,
+        parameters=candidate.parameters,
+        weights=candidate.weights,
+        seed=seed,
+        origin="confirmation",
+        confirms=candidate.number,
+    )
 
 
 def whole_seeds(planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:

@@ -6,6 +6,7 @@ from search.definition import space
 from search.definition.finite import affordable
 from search.definition.schema import StudyDefinition
 from search.planning.baselines import baselines
+from search.planning.confirmation import design, field_of
 from search.planning.references import reference_seeds, referenced_tasks
 from storage.records import Role
 
@@ -18,15 +19,18 @@ def phases(definition: StudyDefinition) -> dict[Role, int]:
         Role.REFERENCE: tasks * len(reference_seeds(definition)),
         Role.BASELINE: rules,
         Role.SEARCH: _searches(definition),
-        Role.CONFIRMATION: _confirmations(definition, tasks + rules),
+        Role.CONFIRMATION: _confirmations(definition, tasks, rules),
     }
 
 
-def _confirmations(definition: StudyDefinition, others: int) -> int:
+def _confirmations(definition: StudyDefinition, tasks: int, rules: int) -> int:
+    """Return the most trainings on fresh seeds: fewer candidates than there may be can leave room for more seeds."""
     wanted = definition.search.confirmation
     if wanted is None:
         return 0
-    return (min(wanted.top, _searches(definition)) + others) * wanted.seeds
+    finalists = min(wanted.top, _searches(definition))
+    fields = {field_of(definition, some, others, tasks) for some in range(1, finalists + 1) for others in range(rules + 1)}
+    return max(design(definition, *each, tasks).most for each in fields)
 
 
 def _searches(definition: StudyDefinition) -> int:
