@@ -62,6 +62,15 @@ class Places:
         total = space.simplex_total(self.definition.search.space)
         return {**drawn, **onto_simplex({path: drawn[path] for path in self.members}, total)}
 
+    def moved(self, located_values: Values, path: str, value: float) -> dict[str, float]:
+        """Return values on the axes with one of them changed; on a simplex the other members share out what is left."""
+        changed = {**located_values, path: value}
+        if path in self.members:
+            total = space.simplex_total(self.definition.search.space)
+            rest = onto_simplex({other: located_values[other] for other in self.members if other != path}, total - value)
+            changed |= rest
+        return changed
+
     def spread(self, count: int) -> list[dict[str, float]]:
         """Return parameters that fill the space evenly."""
         spans = space.parameters(self.definition)

@@ -39,6 +39,8 @@ WIDE = 3.0
 
 DRAWS, DRAWS_OF_MANY, MANY = 128, 32, 300
 LEAST_WEIGHT = 0.005
+AT_ONCE = 1000
+"""Places whose distances to all trainings are in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +179,13 @@ class Surrogate:
 
     def means(self, places: Array) -> Array:
         """Return the posterior mean of the curve at places [n, d]."""
+        return np.concatenate([self._means(places[start : start + AT_ONCE]) for start in range(0, len(places), AT_ONCE)])
+
+    def _means(self, places: Array) -> Array:
         gaps = self._gaps(places, self._evidence.places)
-        total = np.zeros(len(places))
+        total = np.full(len(places), self._mean)
         for weight, each in zip(self._weights, self._kept, strict=True):
-            total += weight * (self._mean + self._cross(gaps, each) @ each.solved)
+            total += weight * (self._cross(gaps, each) @ each.solved)
         return total
 
     def _cross(self, gaps: Array, each: _Component) -> Array:
