@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import delta_m, fit, memory, no_gain, problems, pruning
+from benchmarks import delta_m, fit, memory, no_gain, problems, pruning, ranges
 from benchmarks.options import PEERS, Options
 from benchmarks.searches import Search
 from benchmarks.table import Table
@@ -49,6 +49,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], Table]] = {
     "delta-m": delta_m.overlay,
     "multi-mnist-delta": delta_m.multi_mnist,
     "no-gain": no_gain.table,
+    "ranges": ranges.table,
 }
 
 
