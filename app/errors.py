@@ -76,6 +76,7 @@ PROBLEMS: Mapping[type[Exception], ProblemKind] = {
     refusals.NoTrialEver: ProblemKind(409, "no-trial", "The study ended without a complete trial"),
     refusals.NoFeasibleTrial: ProblemKind(409, "no-feasible-trial", "No trial keeps the constraints"),
     refusals.SeveralBest: ProblemKind(409, "several-best", "There is a front of best trials, not one"),
+    refusals.NoFixedWeights: ProblemKind(409, "no-fixed-weights", "The baseline moves weights in training"),
     refusals.NoSensitivityYet: ProblemKind(409, "no-sensitivity-yet", "What matters is not worked out yet", retry_after_seconds=5),
     refusals.NoSensitivity: ProblemKind(409, "no-sensitivity", "The study ended without what matters being worked out"),
     refusals.NotYet: ProblemKind(404, "not-yet", "Announced, but not yet supported"),

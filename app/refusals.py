@@ -118,6 +118,15 @@ class SeveralBest(Refusal):
         )
 
 
+class NoFixedWeights(Refusal):
+    """A baseline was picked that moves weights in training: there are none to hand over."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(
+            f"{rule} of study {name!r} moves weights in training: it has no fixed weights to hand over", members={"rule": rule}
+        )
+
+
 class NoFeasibleTrial(Refusal):
     """Trials are complete, and each breaks a constraint. `closest` is the one that does so least."""
 

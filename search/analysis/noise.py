@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from search.analysis.verdict import Candidate
 from search.definition.schema import Objective
 from search.objective.scoring import evaluate, optimized
+from search.planning.candidates import Candidate
 from storage.records import AnchorRecord, TrialRecord, Values
 
 LEVEL = 0.95

@@ -254,8 +254,8 @@ Rule = Literal["equal", "inverse_initial_loss", "without", "uncertainty", "dwa",
 class Confirmation(Strict):
     """Train finalists and baselines again on fresh seeds, and judge by those: the best of many single-seed trials flatters.
 
-    First the finalists and the baselines train on two seeds; then the best finalist meets the two best baselines on seeds that chose
-    nothing, until it is clear which is better or no training could make it so.
+    First the finalists and the baselines train on two seeds; then the best finalist meets the two best baselines on seeds that
+    chose nothing, until it is clear which is better or no training could make it so.
     """
 
     top: Annotated[int, Field(strict=True, ge=1, le=32)] = Field(
@@ -265,13 +265,13 @@ class Confirmation(Strict):
     )
     seeds: Annotated[int, Field(strict=True, ge=2, le=100)] = Field(
         default=12,
-        description="On how many fresh seeds the winner and the two best baselines meet at most; the same for all, so that they are "
-        "compared in pairs. Fewer where `trainings` allows no more, or where it is clear before.",
+        description="On how many fresh seeds the winner and the two best baselines meet at most; the same for all, so that they "
+        "are compared in pairs. Fewer where `trainings` allows no more, or where it is clear before.",
     )
     trainings: Annotated[int, Field(strict=True, ge=16, le=100_000)] | None = Field(
         default=None,
-        description="Trainings on fresh seeds at most, those of baselines and references included (default: 1.5 times the search's, "
-        "at least 24).",
+        description="Trainings on fresh seeds at most, those of baselines and references included (default: 1.5 times the "
+        "search's, at least 24).",
     )
 
 
@@ -305,15 +305,16 @@ class Search(Strict):
         default=None,
         max_length=7,
         description="Trainings that the winner is held against, beside your `current` weights: `equal` (all weights 1), "
-        "`inverse_initial_loss`, `without` (equal without each penalty in turn; penalties of one shared weight count as one), and rules that adapt weights in training: "
+        "`inverse_initial_loss`, `without` (equal without each penalty in turn; penalties of one shared weight count as one), and "
+        "rules that adapt weights in training: "
         "`uncertainty` (Kendall 2018), `dwa` (Liu 2019), `random` (Lin 2021), `gradnorm` (Chen 2018). Default: the first three and "
         "`uncertainty`; none where nothing is confirmed.",
     )
     confirmation: Confirmation | None = Field(
         default_factory=Confirmation,
-        description="Afterwards, train the best trials and the baselines again on fresh seeds (default: the best 3, on as many seeds "
-        "as 1.5 times the search's trainings allow; null leaves it out); `best` then answers with the confirmed winner, intervals "
-        "and a verdict, on the test split where there is one.",
+        description="Afterwards, train the best trials and the baselines again on fresh seeds (default: the best 3, on as many "
+        "seeds as 1.5 times the search's trainings allow; null leaves it out); `best` then answers with the confirmed winner, "
+        "intervals and a verdict, on the test split where there is one.",
     )
     cohort_size: Annotated[int, Field(strict=True, ge=1, le=1024)] | None = Field(
         default=None, description="How many trials are trained together at most (default: chosen from the model's size)."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby, takewhile
 
 from search.definition import space
@@ -57,65 +58,76 @@ def most_trainings(definition: StudyDefinition, wanted: Confirmation) -> int:
     return max(LEAST_TRAININGS, math.ceil(SHARE_OF_SEARCH * affordable(definition, space.trial_budget(definition))))
 
 
-def field_of(definition: StudyDefinition, finalists: int, baselines: int, tasks: int) -> tuple[int, int]:
-    """Return how many of so many finalists and baselines are trained on fresh seeds: all, or fewer where seeds would be lacking.
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a confirmation may use: `most` trainings, `top` finalists, `seeds` for the last ones. `tasks` is how many references
+    there are."""
 
-    Finalists give way down to two, then baselines down to three, until the winner can meet its rivals on `ENOUGH_SEEDS` seeds;
-    beyond that only where it could not meet them on two.
-    """
-    wanted = definition.search.confirmation
-    if wanted is None or not finalists:
-        return 0, 0
-    finalists = min(finalists, wanted.top)
+    top: int
+    seeds: int
+    most: int
+    tasks: int
 
-    def seeds() -> int:
-        return _meeting_seeds(definition, wanted, finalists, baselines, tasks)
+    @property
+    def reference_seeds(self) -> int:
+        """On how many fresh seeds each reference is trained; 0 where they would take more than their part."""
+        part = self.most // SHARE_OF_REFERENCES
+        return min(REFERENCE_SEEDS, part // self.tasks) if 0 < self.tasks <= part else 0
 
-    while finalists > LEAST_FINALISTS and seeds() < min(wanted.seeds, ENOUGH_SEEDS):
-        finalists -= 1
-    while baselines > LEAST_BASELINES and seeds() < min(wanted.seeds, ENOUGH_SEEDS):
-        baselines -= 1
-    while baselines > 1 and seeds() < 2:
-        baselines -= 1
-    while finalists > 1 and seeds() < 2:
-        finalists -= 1
-    return finalists, baselines
+    def choosing(self, finalists: int, baselines: int) -> int:
+        """Return how many trainings the choice takes. There is none of one finalist: then all baselines meet it."""
+        return 0 if finalists < 2 else CHOOSING * (finalists + (baselines if baselines > RIVALS else 0))
+
+    def meeting(self, finalists: int, baselines: int) -> int:
+        """Return on how many seeds the winner can meet its rivals."""
+        left = self.most - self.tasks * self.reference_seeds - self.choosing(finalists, baselines)
+        return max(0, min(self.seeds, left // (1 + rivals_of(finalists, baselines))))
+
+    def field(self, finalists: int, baselines: int) -> tuple[int, int]:
+        """Return how many of so many finalists and baselines are trained: all, or fewer where seeds to meet on would be lacking.
+
+        Finalists give way down to two, then baselines down to three, until the winner can meet its rivals on `ENOUGH_SEEDS` seeds;
+        beyond that only where it could not meet them on two.
+        """
+        finalists, enough = min(finalists, self.top), min(self.seeds, ENOUGH_SEEDS)
+        while finalists > LEAST_FINALISTS and self.meeting(finalists, baselines) < enough:
+            finalists -= 1
+        while baselines > LEAST_BASELINES and self.meeting(finalists, baselines) < enough:
+            baselines -= 1
+        while baselines > 1 and self.meeting(finalists, baselines) < 2:
+            baselines -= 1
+        while finalists > 1 and self.meeting(finalists, baselines) < 2:
+            finalists -= 1
+        return finalists, baselines
+
+    def trainings(self, finalists: int, baselines: int) -> int:
+        """Return how many trainings there are at most with so many finalists and baselines."""
+        together = self.meeting(finalists, baselines) * (1 + rivals_of(finalists, baselines))
+        return self.choosing(finalists, baselines) + self.tasks * self.reference_seeds + together
 
 
-def _meeting_seeds(definition: StudyDefinition, wanted: Confirmation, finalists: int, baselines: int, tasks: int) -> int:
-    """Return on how many seeds the winner can meet its rivals within the budget."""
-    most = most_trainings(definition, wanted)
-    left = most - tasks * _reference_seeds(most, tasks) - _choosing(finalists, baselines)
-    return max(0, min(wanted.seeds, left // (1 + _rivals(finalists, baselines))))
-
-
-def _choosing(finalists: int, baselines: int) -> int:
-    """Return how many trainings the choice takes. There is none of one finalist: then all baselines meet it."""
-    return 0 if finalists < 2 else CHOOSING * (finalists + (baselines if baselines > RIVALS else 0))
-
-
-def _rivals(finalists: int, baselines: int) -> int:
+def rivals_of(finalists: int, baselines: int) -> int:
+    """Return how many baselines the winner meets."""
     return baselines if finalists < 2 else min(baselines, RIVALS)
 
 
-def _reference_seeds(most: int, tasks: int) -> int:
-    return min(REFERENCE_SEEDS, max(1, most // SHARE_OF_REFERENCES // tasks)) if 0 < tasks <= most // SHARE_OF_REFERENCES else 0
+def budget_of(definition: StudyDefinition, tasks: int) -> Budget | None:
+    """Return what the definition's confirmation may use, with so many references; None where nothing is confirmed."""
+    wanted = definition.search.confirmation
+    return None if wanted is None else Budget(wanted.top, wanted.seeds, most_trainings(definition, wanted), tasks)
 
 
-def design(definition: StudyDefinition, finalists: int, baselines: int, tasks: int, there: int = 0) -> Design:
+def design(definition: StudyDefinition, budget: Budget, finalists: int, baselines: int, there: int = 0) -> Design:
     """Return how a confirmation of so many candidates is laid out.
 
     `there` is on how many fresh seeds everything was trained already, as earlier versions did: they are not left unused.
     """
-    wanted = definition.search.confirmation
-    assert wanted is not None
-    seeds, most = tuple(fresh_seeds(definition)), most_trainings(definition, wanted)
+    seeds = tuple(fresh_seeds(definition))
     choosing = CHOOSING if finalists > 1 else 0
-    count = max(_meeting_seeds(definition, wanted, finalists, baselines, tasks), min(there - choosing, wanted.seeds))
+    count = max(budget.meeting(finalists, baselines), min(there - choosing, budget.seeds))
     first = choosing + (schedule(count)[0] if count else 0)
-    measured = min(_reference_seeds(most, tasks) if tasks else REFERENCE_SEEDS, first)
-    together = _choosing(finalists, baselines) + tasks * _reference_seeds(most, tasks) + count * (1 + _rivals(finalists, baselines))
-    return Design(seeds[:choosing], seeds[choosing : choosing + count], seeds[:measured], min(most, together))
+    measured = min(budget.reference_seeds if budget.tasks else REFERENCE_SEEDS, first)
+    return Design(seeds[:choosing], seeds[choosing : choosing + count], seeds[:measured], budget.trainings(finalists, baselines))
 
 
 def standing(
@@ -125,13 +137,13 @@ def standing(
 
     `objective` gives trials a value; `known` are the anchors of the search.
     """
-    counts = Counter(each.trial.role for each in trained.candidates)
     finalists = sum(each.is_finalist for each in trained.candidates)
-    if not finalists or definition.search.confirmation is None:
+    baselines = sum(each.is_baseline for each in trained.candidates)
+    budget = budget_of(definition, sum(each.is_reference for each in trained.candidates))
+    if not finalists or budget is None:
         return None
-    baselines, tasks = counts[Role.BASELINE], counts[Role.REFERENCE]
-    there = _everywhere(definition, trained, 1 + _rivals(finalists, baselines))
-    return meet(objective, design(definition, finalists, baselines, tasks, there), trained, known)
+    there = _everywhere(definition, trained, 1 + rivals_of(finalists, baselines))
+    return meet(objective, design(definition, budget, finalists, baselines, there), trained, known)
 
 
 def _everywhere(definition: StudyDefinition, trained: Trained, least: int) -> int:

@@ -19,13 +19,16 @@ APART = 0.1
 """Settings are neighbours that differ by less than this share of its range in every parameter."""
 
 
-def finalists(definition: StudyDefinition, searched: Sequence[TrialRecord]) -> list[TrialRecord]:
+def finalists(
+    definition: StudyDefinition, searched: Sequence[TrialRecord], worth: Mapping[int, float] | None = None
+) -> list[TrialRecord]:
     """Return the best complete and feasible search trials, the best first; of equals the earlier.
 
+    `worth` is what a model of the search takes trials to be worth, by number: it ranks those that it has, before all others.
     One that is a neighbour of a better one comes only where too few lie apart; the same setting twice never does.
     """
     top = definition.search.confirmation.top if definition.search.confirmation else 0
-    ranked = _ranked(searched)
+    ranked = _ranked(searched, worth or {})
     spans = axes(definition)
     places = dict(zip((trial.number for trial in ranked), located(definition, ranked), strict=True))
     apart: list[TrialRecord] = []
@@ -39,14 +42,14 @@ def finalists(definition: StudyDefinition, searched: Sequence[TrialRecord]) -> l
     return sorted(chosen, key=ranked.index)
 
 
-def _ranked(searched: Sequence[TrialRecord]) -> list[TrialRecord]:
+def _ranked(searched: Sequence[TrialRecord], worth: Mapping[int, float]) -> list[TrialRecord]:
     values = {
         trial.number: trial.value
         for trial in searched
         if trial.role is Role.SEARCH and trial.state is TrialState.COMPLETE and trial.feasible and trial.value is not None
     }
     known = [trial for trial in searched if math.isfinite(values.get(trial.number, math.nan))]
-    return sorted(known, key=lambda trial: (-values[trial.number], trial.number))
+    return sorted(known, key=lambda trial: (-worth.get(trial.number, -math.inf), -values[trial.number], trial.number))
 
 
 def _different(

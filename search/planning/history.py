@@ -1,14 +1,17 @@
-"""The search trials that a study's plan is given: all of a short search, a bounded choice of a long one."""
+"""What a study's plan is given of its trials: a bounded choice of a long search, and what was trained again on fresh seeds."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from search.definition.schema import StudyDefinition
 from search.objective.fronts import front_numbers
 from search.objective.scoring import is_pareto
+from search.planning.meeting import Training
 from search.planning.rescoring import objective_of
-from storage import trial_rows
+from storage import curves, trial_rows
 from storage.database import Session
-from storage.records import Role, StudyRecord, TrialRecord
+from storage.records import Measured, Role, StudyRecord, TrialRecord, TrialState
 from storage.standings import standings, trials_numbered
 from storage.study_rows import counted_moment
 
@@ -35,3 +38,11 @@ def _front(session: Session, study: StudyRecord, definition: StudyDefinition) ->
     paths = [entry.metric for entry in objective.metrics if entry.strategy != "store"]
     found = standings(session, study, paths, counted_moment(study))
     return front_numbers(objective, {each.number: each.values for each in found if each.role is Role.SEARCH})
+
+
+def repeated(session: Session, study: StudyRecord, confirmations: Sequence[TrialRecord]) -> dict[Training, Measured]:
+    """Return what complete trainings on fresh seeds measured at the epoch that counts, by the trial they repeat and the seed."""
+    moment = counted_moment(study)
+    complete = [trial for trial in confirmations if trial.state is TrialState.COMPLETE and trial.confirms is not None]
+    found = curves.measured_of(session, [trial.id for trial in complete], [moment])
+    return {(trial.confirms or 0, trial.seed): found[trial.id].get(moment, Measured()) for trial in complete}

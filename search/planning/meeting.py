@@ -46,8 +46,8 @@ class Stop(StrEnum):
 class Design:
     """How a confirmation is laid out. `most`: trainings on fresh seeds at most.
 
-    `choosing`, `meeting` and `referenced` are seeds: those that choose, those that compare, and the first of both, on which what the
-    objective is relative to is measured.
+    `choosing`, `meeting` and `referenced` are seeds: those that choose, those that compare, and the first of both, on which what
+    the objective is relative to is measured.
     """
 
     choosing: tuple[int, ...]
@@ -118,9 +118,7 @@ def _trainings(
     seeds: Sequence[int], competing: Sequence[Candidate], references: Sequence[Candidate], design: Design
 ) -> list[Training]:
     """Return who trains on which seed, seed by seed: those of one seed are trained as one stack."""
-    return [
-        (each.number, seed) for seed in seeds for each in (*competing, *(references if seed in design.referenced else ()))
-    ]
+    return [(each.number, seed) for seed in seeds for each in (*competing, *(references if seed in design.referenced else ()))]
 
 
 def _chosen(

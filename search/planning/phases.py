@@ -6,7 +6,7 @@ from search.definition import space
 from search.definition.finite import affordable
 from search.definition.schema import StudyDefinition
 from search.planning.baselines import baselines
-from search.planning.confirmation import design, field_of
+from search.planning.confirmation import budget_of
 from search.planning.references import reference_seeds, referenced_tasks
 from storage.records import Role
 
@@ -25,12 +25,11 @@ def phases(definition: StudyDefinition) -> dict[Role, int]:
 
 def _confirmations(definition: StudyDefinition, tasks: int, rules: int) -> int:
     """Return the most trainings on fresh seeds: fewer candidates than there may be can leave room for more seeds."""
-    wanted = definition.search.confirmation
-    if wanted is None:
+    budget, finalists = budget_of(definition, tasks), _searches(definition)
+    if budget is None:
         return 0
-    finalists = min(wanted.top, _searches(definition))
-    fields = {field_of(definition, some, others, tasks) for some in range(1, finalists + 1) for others in range(rules + 1)}
-    return max(design(definition, *each, tasks).most for each in fields)
+    fields = {budget.field(some, others) for some in range(1, min(budget.top, finalists) + 1) for others in range(rules + 1)}
+    return max(budget.trainings(*each) for each in fields)
 
 
 def _searches(definition: StudyDefinition) -> int:

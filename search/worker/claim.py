@@ -12,8 +12,9 @@ from search.analysis import importance
 from search.definition.finite import finite_space
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import resolved, wanted
-from search.planning.history import recalled
-from search.planning.plan import End, History, Run, ScoreStudy, plan
+from search.planning import kept_confirmation
+from search.planning.history import recalled, repeated
+from search.planning.plan import End, History, Run, ScoreStudy, choose_finalists, confirmation, plan
 from search.planning.rescoring import measurements, objective_of, score
 from search.sampling import suggest
 from search.validation import normalize
@@ -136,10 +137,13 @@ def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
 
 def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord]:
     """Ask the plan, and write down what it says: new trials, or the study's end."""
-    step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
+    history = choose_finalists(definition, history_of(session, study, definition))
+    step = plan(definition, history, study.cohort_size or 1)
     if isinstance(step, ScoreStudy):
         score(session, study, definition, step.anchors, now)
-        step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
+        history = choose_finalists(definition, history_of(session, study, definition))
+        step = plan(definition, history, study.cohort_size or 1)
+    _keep_confirmation(session, study, definition, history, now)
     if isinstance(step, End):
         if step.state is StudyState.COMPLETE:
             importance.analyse(session, study, definition, now)
@@ -150,19 +154,30 @@ def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, 
     return trials.add_trials(session, study, step.trials, beside=running, now=now)
 
 
+def _keep_confirmation(session: Session, study: StudyRecord, definition: StudyDefinition, history: History, now: datetime) -> None:
+    found = confirmation(definition, history)
+    if found is not None:
+        until = kept_confirmation.searched_until(history.trials)
+        kept_confirmation.keep(session, study, found.meeting, history.finalists, until, now)
+
+
 def history_of(session: Session, study: StudyRecord, definition: StudyDefinition) -> History:
     """Read what the plan may know of a study."""
     counts = trial_rows.count_by_role(session, study.id)
     fixed = trial_rows.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
     confirmations = trial_rows.trials_of(session, study.id, roles=[Role.CONFIRMATION])
-    anchors = answers.anchors_of(session, study.id)
+    anchors, searched = answers.anchors_of(session, study.id), recalled(session, study, definition)
+    confirming = {(trial.confirms, trial.seed): trial for trial in confirmations if trial.confirms is not None}
     return History(
         budget=study.trial_budget,
         counts=counts,
-        trials=recalled(session, study, definition),
+        trials=searched,
         references=[trial for trial in fixed if trial.role is Role.REFERENCE],
         baselines=[trial for trial in fixed if trial.role is Role.BASELINE],
-        confirmed=frozenset((trial.confirms, trial.seed) for trial in confirmations if trial.confirms is not None),
+        confirmed=frozenset(confirming),
+        repeating=frozenset(place for place, trial in confirming.items() if not trial.ended),
+        repeated=repeated(session, study, confirmations),
+        finalists=kept_confirmation.kept_finalists(session, study.id, searched),
         next_number=sum(counts.values()),
         initial=answers.initial_values(session, study.id),
         anchors=anchors,
