@@ -14,10 +14,11 @@ from search.definition.finite import affordable
 from search.definition.schema import ObjectiveMetric, RelativeBound, StudyDefinition
 from search.export.best_weights import anchor_told
 from search.objective.anchors import resolved, wanted
-from search.planning.phases import trainings
+from search.planning.phases import cost, trainings
 from search.validation import normalize
 from storage import answers, progress, workers
 from storage.database import Session
+from storage.estimates import seconds_an_epoch
 from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, StudyState, WorkerRecord
 
 Counts = tuple[Mapping[str, int], int]
@@ -33,7 +34,14 @@ def definition_of(study: StudyRecord) -> StudyDefinition:
 
 def study_body(session: Session, study: StudyRecord, now: datetime, alive_within_seconds: float) -> Study:
     """Return the body of one study."""
-    return study_bodies(session, [study], now, alive_within_seconds)[0]
+    body = study_bodies(session, [study], now, alive_within_seconds)[0]
+    if study.state in STUDY_ENDS:
+        return body
+    definition = definition_of(study)
+    able = workers.live_workloads(session, now, alive_within_seconds).get(study.workload, 0)
+    pace = seconds_an_epoch(session, study.problem_sha256, study.workload)
+    seconds = None if pace is None else pace * trainings(definition) * definition.training.epochs / max(able, 1)
+    return body.model_copy(update={"cost": cost(definition, seconds)})
 
 
 def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, alive_within_seconds: float) -> list[Study]:
@@ -56,6 +64,7 @@ def _body(session: Session, study: StudyRecord, counts: Counts, live: Sequence[W
         definition=normalize.shown(definition),
         definition_sha256=study.definition_sha256,
         problem_sha256=study.problem_sha256,
+        cost=cost(definition),
         progress=_progress(session, study, definition, counts),
         anchors=[AnchorBody(**anchor_told(anchor)) for anchor in anchors],
         bounds=[_bound(entry) for entry in resolved(definition.objective, anchors).metrics if entry.strategy == "constraint"],

@@ -16,7 +16,7 @@ from app.settings import ApiSettings
 from search.definition import space
 from search.definition.schema import DEFINITION_VERSION, StudyDefinition
 from search.errors import Fault
-from search.planning.phases import phases
+from search.planning.phases import cost, phases
 from search.validation import normalize
 from search.validation.normalize import Normal
 from storage import lifecycle, studies, study_rows, workers
@@ -100,6 +100,7 @@ def validation(session: Session, sent: Normal, now: datetime, alive_within_secon
     problem = normalize.problem_sha256(definition)
     pace = seconds_an_epoch(session, problem, definition.workload.name)
     able = workers.live_workloads(session, now, alive_within_seconds).get(definition.workload.name, 0)
+    seconds = None if pace is None else epochs * pace / max(able, 1)
     return Validation(
         definition=normalize.shown(definition),
         definition_sha256=normalize.definition_sha256(definition),
@@ -108,7 +109,8 @@ def validation(session: Session, sent: Normal, now: datetime, alive_within_secon
         trainings=trainings,
         phases=counts,
         epochs=epochs,
-        estimated_seconds=None if pace is None else epochs * pace / max(able, 1),
+        cost=cost(definition, seconds),
+        estimated_seconds=seconds,
         warnings=list(sent.warnings),
     )
 

@@ -58,6 +58,7 @@ class Study(TypedDict):
     definition: Mapping[str, Any]
     definition_sha256: str
     problem_sha256: str
+    cost: str
     progress: Progress
     anchors: list[Mapping[str, Any]]
     bounds: list[Mapping[str, Any]]
@@ -75,6 +76,7 @@ class Validation(TypedDict):
     grid_size: int | None
     trainings: int
     phases: Mapping[str, int]
+    cost: str
     epochs: int
     estimated_seconds: float | None
     warnings: list[str]

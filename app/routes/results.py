@@ -44,8 +44,8 @@ def show_best(
     """Show the best weights so far; `final` tells whether the study has ended.
 
     409 of five types: `no-trial-yet` (with Retry-After), `no-trial` (it ended without one), `no-feasible-trial` (with `closest`),
-    and of a study with aggregate `pareto` that is asked without `pick`: `several-best` (with `picks`). A baseline that moves weights
-    in training is `no-fixed-weights`.
+    and of a study with aggregate `pareto` that is asked without `pick`: `several-best` (with `picks`). A baseline that moves
+    weights in training is `no-fixed-weights`.
     """
     if pick != "objective" and aggregate is not None:
         raise BadParameter(Fault("query.pick", "pick or aggregate, not both: a front has no aggregate", shown(pick)))

@@ -298,9 +298,8 @@ def _sentence(
     if call is Call.WORSE:
         return f"{subject} are {first}worse than {rival.told_as}: by {-rival.difference:.3g} ({_ends(rival)}), {seeds}{ends}"
     if call is Call.AS_GOOD:
-        luck = told.meeting.looks[-1].margin or 0.0
-        within = f"they differ by less than one training's luck ({luck:.3g})"
-        return f"{subject} are {first}as good as {rival.told_as}: {within}, {_told(rival)}, {seeds}{ends}"
+        within = f"within one training's luck ({told.meeting.looks[-1].margin or 0.0:.3g})"
+        return f"{subject} are {first}as good as {rival.told_as}: {_told(rival)}, {within}, {seeds}{ends}"
     lead, who = (f"{subject} are {first}there", "they") if first else ("There", told.name)
     tell = f"are not enough trainings to tell whether {who} are better than {rival.told_as}"
     return f"{lead} {tell} ({_told(rival)}, {seeds}){ends}"

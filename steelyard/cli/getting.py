@@ -36,7 +36,7 @@ def best(
         str | None, typer.Option("--script", metavar="FILE", help="Write a Keras file there that trains the winner again.")
     ] = None,
     pick: Annotated[
-        str | None, typer.Option("--pick", help="One of the Pareto front: knee, nearest_ideal, metric:PATH or confirmed.")
+        str | None, typer.Option("--pick", help="One of a front: knee, nearest_ideal, metric:PATH, confirmed; or baseline:RULE.")
     ] = None,
     aggregate: Annotated[
         str | None, typer.Option("--aggregate", help="Judge by the same metrics under another aggregate, such as worst.")
