@@ -19,7 +19,9 @@ from starlette.responses import Response
 
 from app import refusals
 from app.refusals import parameter_fault
+from app.schemas.common import finite_document
 from search import errors as search_errors
+from search.analysis import answer
 from search.errors import Fault, shown
 from storage import errors as storage_errors
 
@@ -70,12 +72,13 @@ PROBLEMS: Mapping[type[Exception], ProblemKind] = {
     search_errors.InvalidDefinition: ProblemKind(422, "definition-refused", "The study definition is refused"),
     search_errors.PreflightError: ProblemKind(422, "study-refused", "The study cannot be run as it is"),
     search_errors.SearchError: ProblemKind(500, "search-error", "The search failed"),
+    # why a study has no one best trial
+    answer.NoTrialYet: ProblemKind(409, "no-trial-yet", "No trial is complete yet", retry_after_seconds=5),
+    answer.NoTrialEver: ProblemKind(409, "no-trial", "The study ended without a complete trial"),
+    answer.NoFeasibleTrial: ProblemKind(409, "no-feasible-trial", "No trial keeps the constraints"),
+    answer.SeveralBest: ProblemKind(409, "several-best", "There is a front of best trials, not one"),
     # what this room refuses
     refusals.OtherDefinition: ProblemKind(409, "other-definition", "A study of this name has another definition"),
-    refusals.NoTrialYet: ProblemKind(409, "no-trial-yet", "No trial is complete yet", retry_after_seconds=5),
-    refusals.NoTrialEver: ProblemKind(409, "no-trial", "The study ended without a complete trial"),
-    refusals.NoFeasibleTrial: ProblemKind(409, "no-feasible-trial", "No trial keeps the constraints"),
-    refusals.SeveralBest: ProblemKind(409, "several-best", "There is a front of best trials, not one"),
     refusals.NoFixedWeights: ProblemKind(409, "no-fixed-weights", "The baseline moves weights in training"),
     refusals.NoSensitivityYet: ProblemKind(409, "no-sensitivity-yet", "What matters is not worked out yet", retry_after_seconds=5),
     refusals.NoSensitivity: ProblemKind(409, "no-sensitivity", "The study ended without what matters being worked out"),
@@ -179,8 +182,15 @@ def _more(error: Exception) -> Mapping[str, Any]:
     """Return what the problem says beyond the standard members, so that a client need not read sentences."""
     if isinstance(error, refusals.Refusal):
         return error.members
+    if isinstance(error, answer.NoAnswer):
+        return _finite_members(error)
     if isinstance(error, storage_errors.WrongState):
         return {"state": error.state, "allowed": list(error.allowed)}
     if isinstance(error, storage_errors.BudgetTooSmall):
         return {"wanted": error.wanted, "least": error.least}
     return {}
+
+
+def _finite_members(error: answer.NoAnswer) -> Mapping[str, Any]:
+    """Return what the problem says of a trial or of picks; a trial's numbers as JSON can say them."""
+    return {name: finite_document(value) if name == "closest" else value for name, value in error.members.items()}

@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from app.schemas.common import AnchorBody, NumberSplitter, reason_body
 from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
 from app.waiting import reason_of
+from search.analysis.answer import best_of_search
 from search.definition import space
 from search.definition.finite import affordable
 from search.definition.schema import ObjectiveMetric, RelativeBound, StudyDefinition
 from search.export.best_weights import anchor_told
 from search.objective.anchors import resolved, wanted
+from search.objective.order import BEST_FIRST
 from search.planning.phases import cost, trainings
 from search.validation import normalize
-from storage import answers, progress, workers
+from storage import answers, contenders, progress, workers
 from storage.database import Session
 from storage.estimates import seconds_an_epoch
-from storage.records import STUDY_ENDS, TRIAL_ENDS, StudyRecord, StudyState, WorkerRecord
+from storage.records import (
+    STUDY_ENDS,
+    TRIAL_ENDS,
+    AnchorRecord,
+    StudyRecord,
+    StudyState,
+    Throughput,
+    TrialRecord,
+    WorkerRecord,
+)
 
-Counts = tuple[Mapping[str, int], int]
-"""Trials by state, and trial-epochs done."""
+
+@dataclass(frozen=True, slots=True)
+class StoredProgress:
+    """What is stored about one study beside its row. `trials` counts by state, `epochs` the trial-epochs done; `leader` is the best
+    complete trial of the search, feasible or not."""
+
+    trials: Mapping[str, int]
+    epochs: int
+    pace: Throughput
+    anchors: Sequence[AnchorRecord]
+    leader: TrialRecord | None
 
 
 def definition_of(study: StudyRecord) -> StudyDefinition:
@@ -45,30 +66,38 @@ def study_body(session: Session, study: StudyRecord, now: datetime, alive_within
 
 
 def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, alive_within_seconds: float) -> list[Study]:
-    """Return the bodies of several studies; their counts and the workers are asked for once."""
-    counts = progress.progress_counts_of(session, [study.id for study in found])
+    """Return the bodies of several studies, in as many statements as of one."""
+    stored = _stored(session, [study.id for study in found])
     live = [worker for worker in workers.list_workers(session, now, alive_within_seconds) if worker.alive]
-    return [_body(session, study, counts[study.id], live) for study in found]
+    return [_body(study, stored[study.id], live) for study in found]
 
 
-def _body(session: Session, study: StudyRecord, counts: Counts, live: Sequence[WorkerRecord]) -> Study:
+def _stored(session: Session, study_ids: Sequence[int]) -> Mapping[int, StoredProgress]:
+    counts = progress.progress_counts_of(session, study_ids)
+    pace = progress.trial_durations_of(session, study_ids)
+    anchors = answers.anchors_of_studies(session, study_ids)
+    leaders = contenders.leaders(session, study_ids, BEST_FIRST)
+    return {each: StoredProgress(*counts[each], pace[each], anchors[each], leaders.get(each)) for each in study_ids}
+
+
+def _body(study: StudyRecord, stored: StoredProgress, live: Sequence[WorkerRecord]) -> Study:
     definition, split = definition_of(study), NumberSplitter()
-    anchors = answers.anchors_of(session, study.id) if wanted(definition.objective) else ()
+    anchors = stored.anchors if wanted(definition.objective) else ()
     preparing = any(worker.study == study.name for worker in live)
     return Study(
         name=study.name,
         state=study.state.value,
         ended=study.state in STUDY_ENDS,
-        reason=reason_body(reason_of(study, counts[0], preparing, live)),
+        reason=reason_body(reason_of(study, stored.trials, preparing, live)),
         warnings=list(study.warnings),
         definition=normalize.shown(definition),
         definition_sha256=study.definition_sha256,
         problem_sha256=study.problem_sha256,
         cost=cost(definition),
-        progress=_progress(session, study, definition, counts),
+        progress=_progress(study, definition, stored),
         anchors=[AnchorBody(**anchor_told(anchor)) for anchor in anchors],
         bounds=[_bound(entry) for entry in resolved(definition.objective, anchors).metrics if entry.strategy == "constraint"],
-        best=_best(session, study, split),
+        best=_best(stored.leader, split),
         times=Times(created_at=study.created_at, updated_at=study.updated_at, started_at=study.started_at, ended_at=study.ended_at),
         not_finite=split.not_finite,
     )
@@ -79,30 +108,29 @@ def _bound(entry: ObjectiveMetric) -> BoundBody:
     return BoundBody(metric=entry.metric, at_least=known.get("at_least"), at_most=known.get("at_most"))
 
 
-def _progress(session: Session, study: StudyRecord, definition: StudyDefinition, counts: Counts) -> ProgressBody:
-    trials, epochs = counts
+def _progress(study: StudyRecord, definition: StudyDefinition, stored: StoredProgress) -> ProgressBody:
     # Before the end it is the most there can be; a plan that came to its end is known.
-    there = sum(trials.values())
+    there = sum(stored.trials.values())
     planned = there if study.state is StudyState.COMPLETE else max(trainings(definition), there)
     return ProgressBody(
-        trials=dict(trials),
+        trials=dict(stored.trials),
         planned=planned,
-        epochs=epochs,
+        epochs=stored.epochs,
         epochs_planned=planned * definition.training.epochs,
-        seconds_left=0.0 if study.state in STUDY_ENDS else _seconds_left(session, study, definition, counts),
+        seconds_left=0.0 if study.state in STUDY_ENDS else _seconds_left(definition, stored),
     )
 
 
-def _seconds_left(session: Session, study: StudyRecord, definition: StudyDefinition, counts: Counts) -> float | None:
+def _seconds_left(definition: StudyDefinition, stored: StoredProgress) -> float | None:
     """Estimate: the epochs to go, at the seconds an epoch took so far, over the cohorts that train side by side.
 
     A trial that ended early (pruned, diverged, failed) counts as done, and search trials to come will train for as long as those
     did that have ended.
     """
-    pace = progress.trial_durations(session, study.id)
+    pace = stored.pace
     if not pace.epochs:
         return None
-    ended = sum(counts[0][state] for state in TRIAL_ENDS)
+    ended = sum(stored.trials[state] for state in TRIAL_ENDS)
     per_trial = definition.training.epochs
     searches = max(affordable(definition, space.trial_budget(definition)) - pace.searched, 0)
     others = max(trainings(definition) - ended - searches, 0)
@@ -111,8 +139,8 @@ def _seconds_left(session: Session, study: StudyRecord, definition: StudyDefinit
     return left * pace.seconds / pace.epochs / max(pace.cohorts, 1)
 
 
-def _best(session: Session, study: StudyRecord, split: NumberSplitter) -> Best | None:
-    best = progress.best_trial(session, study.id)
-    if best is None or not best.feasible:
+def _best(leader: TrialRecord | None, split: NumberSplitter) -> Best | None:
+    best = best_of_search(leader)
+    if best is None:
         return None
     return Best(number=best.number, objective=objective_body(best, split, "best.objective"))

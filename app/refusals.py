@@ -92,48 +92,12 @@ class OtherDefinition(Refusal):
         )
 
 
-class NoTrialYet(Refusal):
-    """The study has no complete trial so far."""
-
-    def __init__(self, name: str, state: str) -> None:
-        super().__init__(f"study {name!r} ({state}) has no complete trial yet", members={"state": state})
-
-
-class NoTrialEver(Refusal):
-    """The study has ended without a complete trial."""
-
-    def __init__(self, name: str, state: str, why: str | None) -> None:
-        because = f": {why}" if why else ""
-        super().__init__(f"study {name!r} ended {state} without a complete trial{because}", members={"state": state})
-
-
-class SeveralBest(Refusal):
-    """The study is judged by a front, so there is no one best trial. `picks`: what may be asked for, with the trial picked."""
-
-    def __init__(self, name: str, picks: Mapping[str, int]) -> None:
-        told = ", ".join(f"{pick} (trial {number})" for pick, number in picks.items())
-        super().__init__(
-            f"study {name!r} has a front of best trials, and not one; say by pick which is wanted: {told}",
-            members={"picks": dict(picks)},
-        )
-
-
 class NoFixedWeights(Refusal):
     """A baseline was picked that moves weights in training: there are none to hand over."""
 
     def __init__(self, name: str, rule: str) -> None:
         super().__init__(
             f"{rule} of study {name!r} moves weights in training: it has no fixed weights to hand over", members={"rule": rule}
-        )
-
-
-class NoFeasibleTrial(Refusal):
-    """Trials are complete, and each breaks a constraint. `closest` is the one that does so least."""
-
-    def __init__(self, name: str, closest: Mapping[str, Any]) -> None:
-        super().__init__(
-            f"no complete trial of study {name!r} keeps all constraints; trial {closest['trial']} comes closest",
-            members={"closest": dict(closest)},
         )
 
 

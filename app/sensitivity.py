@@ -5,33 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.confirmed import candidates_of
-from app.reading import definition_of
 from search.analysis import sensitivity
+from search.analysis.evidence import Evidence
 from search.analysis.noise import Threshold, bar_of
 from search.analysis.sensitivity import competing, winner_of
 from search.analysis.verdict import Verdict
 from search.definition.schema import StudyDefinition
 from search.objective.anchors import resolved
 from search.objective.scoring import is_pareto
-from storage import answers, trial_rows
-from storage.database import Session
-from storage.records import StudyRecord, StudyState, TrialRecord
+from storage.records import TrialRecord
 
 NO_WINNER = "no feasible search trial has a finite value"
 NO_NOISE = "how much the value differs from seed to seed is not known: give the search a confirmation"
 FRONT = "the objective is a front: there is no one best"
 
 
-def told(session: Session, study: StudyRecord, verdict: Verdict | None) -> dict[str, Any] | None:
+def told(evidence: Evidence, verdict: Verdict | None) -> dict[str, Any] | None:
     """Return what matters in a study, numbers as they are; None where no worker has worked it out."""
-    analysis = answers.find_analysis(session, study.id, sensitivity.KIND)
+    analysis, definition, searched = evidence.analysis, evidence.definition, evidence.searched
     if analysis is None:
         return None
-    definition = definition_of(study)
-    searched = trial_rows.search_history(session, study.id, best=sensitivity.MOST, latest=sensitivity.MOST)
     winner = _winner(definition, searched, verdict)
-    bar, why = _bar(session, study, definition, searched, winner)
+    bar, why = _bar(evidence, winner)
     found = {} if bar is None or winner is None else sensitivity.ranges(definition, searched, winner, bar)
     return {
         "sequence": analysis.sequence,
@@ -50,16 +45,13 @@ def _winner(definition: StudyDefinition, searched: Sequence[TrialRecord], verdic
     return verdict.winner.trial if verdict is not None else winner_of(searched)
 
 
-def _bar(
-    session: Session, study: StudyRecord, definition: StudyDefinition, searched: Sequence[TrialRecord], winner: TrialRecord | None
-) -> tuple[Threshold | None, str | None]:
+def _bar(evidence: Evidence, winner: TrialRecord | None) -> tuple[Threshold | None, str | None]:
     """Return the least value that is as good as the winner's, or why it is not known."""
-    if is_pareto(definition.objective):
+    objective, anchors = evidence.definition.objective, evidence.anchors
+    if is_pareto(objective):
         return None, FRONT
     if winner is None:
         return None, NO_WINNER
-    anchors = answers.anchors_of(session, study.id)
-    confirmed = candidates_of(session, study) if study.state is StudyState.COMPLETE else []
-    rivals = len(competing(searched)) - 1
-    bar = bar_of(resolved(definition.objective, anchors), winner, confirmed, anchors, rivals)
+    rivals = len(competing(evidence.searched)) - 1
+    bar = bar_of(resolved(objective, anchors), winner, evidence.candidates, anchors, rivals)
     return bar, NO_NOISE if bar is None else None

@@ -57,13 +57,21 @@ def keep_anchors(session: Session, study_id: int, anchors: Sequence[AnchorRecord
 
 def anchors_of(session: Session, study_id: int) -> tuple[AnchorRecord, ...]:
     """List a study's anchors; none before they were measured."""
+    return anchors_of_studies(session, [study_id])[study_id]
+
+
+def anchors_of_studies(session: Session, study_ids: Sequence[int]) -> Mapping[int, tuple[AnchorRecord, ...]]:
+    """Do as `anchors_of` for many studies at once."""
     rows = session.execute(
-        select(ANCHORS.c.of, TERMS.c.path, ANCHORS.c.value, ANCHORS.c.std, ANCHORS.c.seeds)
+        select(ANCHORS.c.study_id, ANCHORS.c.of, TERMS.c.path, ANCHORS.c.value, ANCHORS.c.std, ANCHORS.c.seeds)
         .join(TERMS, TERMS.c.id == ANCHORS.c.term_id)
-        .where(ANCHORS.c.study_id == study_id)
-        .order_by(ANCHORS.c.of, TERMS.c.position)
+        .where(ANCHORS.c.study_id.in_(study_ids))
+        .order_by(ANCHORS.c.study_id, ANCHORS.c.of, TERMS.c.position)
     )
-    return tuple(AnchorRecord(of, path, value, std, tuple(seeds)) for of, path, value, std, seeds in rows)
+    found: dict[int, list[AnchorRecord]] = {study_id: [] for study_id in study_ids}
+    for study_id, of, path, value, std, seeds in rows:
+        found[study_id].append(AnchorRecord(of, path, value, std, tuple(seeds)))
+    return {study_id: tuple(anchors) for study_id, anchors in found.items()}
 
 
 def keep_analysis(session: Session, study_id: int, kind: str, document: Mapping[str, Any], sequence: int, now: datetime) -> None:

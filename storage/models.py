@@ -1,13 +1,10 @@
-"""The tables. A row never leaves this room: `storage.records` does.
+"""The tables, and the door to all of them. A row never leaves this room: `storage.records` does.
 
-Numbers that may be NaN or infinite have two columns, `value` and `not_finite` (see `storage.types.split_float`).
-The tables of numbers name a term by its id and have no foreign key to it: the ids come from the same study's rows in the same
-transaction, and with the key, deleting a study would scan every value once per term.
+The tables of numbers are in `storage.models_numbers`, what all tables share is in `storage.models_base`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -19,46 +16,25 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
-    SmallInteger,
     String,
-    Table,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.records import Moment, Role, Split, StudyState, TrialState
+from storage.models_base import NEVER_AGAIN, SHA256, WORD, one_of, table_of
+from storage.models_base import Base as Base
+from storage.models_numbers import ANCHORS as ANCHORS
+from storage.models_numbers import EPOCH_VALUES as EPOCH_VALUES
+from storage.models_numbers import EPOCH_WEIGHTS as EPOCH_WEIGHTS
+from storage.models_numbers import EPOCHS as EPOCHS
+from storage.models_numbers import INITIAL_VALUES as INITIAL_VALUES
+from storage.models_numbers import OBJECTIVE_VALUES as OBJECTIVE_VALUES
+from storage.models_numbers import PARAMETERS as PARAMETERS
+from storage.models_numbers import TRIAL_VALUES as TRIAL_VALUES
+from storage.models_numbers import WEIGHTS as WEIGHTS
+from storage.records import Role, StudyState, TrialState
 from storage.types import NOT_FINITE, AnyText, Id, OpaqueJson, UtcDateTime
-
-SHA256 = String(64)
-WORD = max(map(len, NOT_FINITE))
-
-# Ids that are told to others (tokens, event ids, page positions) must never come back; SQLite's plain rowids do.
-NEVER_AGAIN = {"sqlite_autoincrement": True}
-# Rows that are only ever read by a prefix of their key live in the key's own tree: one write instead of two.
-IN_KEY_ORDER = {"sqlite_with_rowid": False}
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-        }
-    )
-
-
-def one_of(column: str, words: Iterable[str]) -> CheckConstraint:
-    listed = ", ".join(f"'{word}'" for word in words)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
-
-
-def either_value_or_not_finite() -> CheckConstraint:
-    return CheckConstraint("(value IS NULL) <> (not_finite IS NULL)", name="either")
 
 
 class StudyRow(Base):
@@ -180,94 +156,6 @@ class TrialRow(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class TrialParameterRow(Base):
-    """A value drawn by the sampler, by parameter path, in the order in which the sampler named them."""
-
-    __tablename__ = "trial_parameters"
-    __table_args__ = (IN_KEY_ORDER,)
-
-    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
-    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    path: Mapped[str] = mapped_column(String(160))
-    value: Mapped[float] = mapped_column(Double)
-
-
-class TrialWeightRow(Base):
-    """The loss weight used for one term."""
-
-    __tablename__ = "trial_weights"
-    __table_args__ = (IN_KEY_ORDER,)
-
-    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
-    term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
-    value: Mapped[float] = mapped_column(Double)
-
-
-class TrialValueRow(Base):
-    """One term or metric of one trial at one moment on one split: what trials are sorted by."""
-
-    __tablename__ = "trial_values"
-    __table_args__ = (
-        one_of("moment", Moment),
-        one_of("split", Split),
-        one_of("not_finite", NOT_FINITE),
-        either_value_or_not_finite(),
-        Index("ix_trial_values_sort", "term_id", "split", "moment", "value", "trial_id"),
-        IN_KEY_ORDER,
-    )
-
-    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
-    moment: Mapped[str] = mapped_column(String(8), primary_key=True)
-    split: Mapped[str] = mapped_column(String(10), primary_key=True)
-    term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
-    value: Mapped[float | None] = mapped_column(Double)
-    not_finite: Mapped[str | None] = mapped_column(String(WORD))
-
-
-class TrialObjectiveValueRow(Base):
-    """What one metric gave to the objective (`kind` value), or by how much a constraint is missed (`kind` violation)."""
-
-    __tablename__ = "trial_objective_values"
-    __table_args__ = (
-        one_of("kind", ("value", "violation")),
-        one_of("not_finite", NOT_FINITE),
-        either_value_or_not_finite(),
-        IN_KEY_ORDER,
-    )
-
-    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(10), primary_key=True)
-    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    path: Mapped[str] = mapped_column(String(160))
-    value: Mapped[float | None] = mapped_column(Double)
-    not_finite: Mapped[str | None] = mapped_column(String(WORD))
-
-
-class InitialValueRow(Base):
-    """What a term is before any training, on the training rows, under the study's own seed: measured when it was prepared."""
-
-    __tablename__ = "initial_values"
-    __table_args__ = (IN_KEY_ORDER,)
-
-    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
-    term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
-    value: Mapped[float] = mapped_column(Double)
-
-
-class AnchorRow(Base):
-    """A measured number that trials are held against: a metric of a reference or baseline, over so many seeds."""
-
-    __tablename__ = "anchors"
-    __table_args__ = (IN_KEY_ORDER,)
-
-    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
-    of: Mapped[str] = mapped_column(String(32), primary_key=True)
-    term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
-    value: Mapped[float] = mapped_column(Double)
-    std: Mapped[float | None] = mapped_column(Double)
-    seeds: Mapped[list[int]] = mapped_column(JSON)
-
-
 class AnalysisRow(Base):
     """What a worker worked out from a study's trials; `sequence` is the study's count of outcomes when it did."""
 
@@ -278,51 +166,6 @@ class AnalysisRow(Base):
     sequence: Mapped[int] = mapped_column(Integer)
     document: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-
-class EpochWeightRow(Base):
-    """The weight in force in one epoch, of a trial whose weights move: scheduled ones, and those of rules that adapt."""
-
-    __tablename__ = "epoch_weights"
-    __table_args__ = (IN_KEY_ORDER,)
-
-    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
-    attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    epoch: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
-    value: Mapped[float] = mapped_column(Double)
-
-
-class EpochRow(Base):
-    """One reported epoch of one attempt; epoch 0 is before training. `seconds` is the trial's share of its cohort's time."""
-
-    __tablename__ = "epochs"
-    __table_args__ = (IN_KEY_ORDER,)
-
-    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
-    attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    epoch: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    seconds: Mapped[float] = mapped_column(Double)
-
-
-class EpochValueRow(Base):
-    """One term or metric after one epoch."""
-
-    __tablename__ = "epoch_values"
-    __table_args__ = (
-        one_of("split", Split),
-        one_of("not_finite", NOT_FINITE),
-        either_value_or_not_finite(),
-        IN_KEY_ORDER,
-    )
-
-    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
-    attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    epoch: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    split: Mapped[str] = mapped_column(String(10), primary_key=True)
-    term_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
-    value: Mapped[float | None] = mapped_column(Double)
-    not_finite: Mapped[str | None] = mapped_column(String(WORD))
 
 
 class WorkerRow(Base):
@@ -399,27 +242,13 @@ class EventRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-def _table(row: type[Base]) -> Table:
-    assert isinstance(row.__table__, Table)
-    return row.__table__
-
-
 # Queries name the tables themselves: rows as objects cost twice the time, and their identity map shows what was read before.
-STUDIES = _table(StudyRow)
-TERMS = _table(TermRow)
-COHORTS = _table(CohortRow)
-TRIALS = _table(TrialRow)
-PARAMETERS = _table(TrialParameterRow)
-WEIGHTS = _table(TrialWeightRow)
-TRIAL_VALUES = _table(TrialValueRow)
-OBJECTIVE_VALUES = _table(TrialObjectiveValueRow)
-EPOCHS = _table(EpochRow)
-EPOCH_VALUES = _table(EpochValueRow)
-WORKERS = _table(WorkerRow)
-LEASES = _table(LeaseRow)
-WORKLOADS = _table(WorkloadRow)
-EVENTS = _table(EventRow)
-INITIAL_VALUES = _table(InitialValueRow)
-ANCHORS = _table(AnchorRow)
-ANALYSES = _table(AnalysisRow)
-EPOCH_WEIGHTS = _table(EpochWeightRow)
+STUDIES = table_of(StudyRow)
+TERMS = table_of(TermRow)
+COHORTS = table_of(CohortRow)
+TRIALS = table_of(TrialRow)
+WORKERS = table_of(WorkerRow)
+LEASES = table_of(LeaseRow)
+WORKLOADS = table_of(WorkloadRow)
+EVENTS = table_of(EventRow)
+ANALYSES = table_of(AnalysisRow)

@@ -193,6 +193,11 @@ class TrialRecord:
         return self.state in TRIAL_ENDS
 
     @property
+    def competes(self) -> bool:
+        """Whether it may win: a search trial, or a baseline of fixed weights."""
+        return self.role in (Role.SEARCH, Role.BASELINE) and self.origin != ADAPTIVE_ORIGIN
+
+    @property
     def trained(self) -> bool:
         """Whether it was trained to its last epoch: it is COMPLETE, or FAILED for want of an objective alone."""
         without = self.state is TrialState.FAILED and self.reason is not None and self.reason.code == NO_OBJECTIVE

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from storage.contenders import TRAINED
 from storage.models import EPOCH_VALUES, TRIALS
-from storage.progress import TRAINED
 from storage.records import Rival, Role, Split, TrialState
 from storage.study_rows import TermIds
 from storage.types import measured_float

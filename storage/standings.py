@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from storage.contenders import COMPETES, TRAINED
 from storage.models import TRIAL_VALUES, TRIALS
-from storage.progress import COMPETES, TRAINED
 from storage.records import Moment, Role, Split, StudyRecord, TrialRecord, Values
 from storage.study_rows import TermIds
 from storage.trial_rows import AT_ONCE, load_trials

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, select, union
+from sqlalchemy import ColumnElement, Select, String, cast, func, literal, select, union, union_all
 from sqlalchemy.orm import Session
 
 from storage.errors import TrialNotFound
@@ -16,65 +16,60 @@ from storage.types import AnyRow, join_float, measured_float
 
 UNFINISHED = (TrialState.WAITING.value, TrialState.RUNNING.value)
 LAST_NUMBER = 2**31 - 1
-AT_ONCE = 500  # ids in one IN list
+AT_ONCE = 2000  # ids in one IN list; three of these lists stay below what SQLite and PostgreSQL take in one statement
+KINDS = ("parameter", "weight", "value", "violation")
+
+Ordering = Sequence[tuple[str, bool]]
+"""Columns of `trials` to sort by, the first one first, each with whether it descends."""
 
 
 def load_trials(session: Session, statement: Select[Any]) -> list[TrialRecord]:
     """Get the trials that a select of all columns of `trials` gives, in its order.
 
-    Four statements for every 500 trials, not four a trial.
+    Two statements for up to 2,000 trials, not four a trial.
     """
     rows = session.execute(statement).all()
     return [trial for start in range(0, len(rows), AT_ONCE) for trial in _with_numbers(session, rows[start : start + AT_ONCE])]
 
 
+def load_picked(session: Session, picked: Sequence[Select[Any]]) -> list[TrialRecord]:
+    """Get by number the trials whose ids any of these selects gives."""
+    ids = union(*picked).subquery()
+    return load_trials(session, select(TRIALS).where(TRIALS.c.id.in_(select(ids.c.id))).order_by(TRIALS.c.number))
+
+
+def in_order(order: Ordering) -> list[ColumnElement[Any]]:
+    """Return the columns of `trials` to sort by."""
+    return [TRIALS.c[name].desc() if descending else TRIALS.c[name] for name, descending in order]
+
+
 def _with_numbers(session: Session, rows: Sequence[AnyRow]) -> list[TrialRecord]:
-    ids = [row.id for row in rows]
-    parameters = _parameters(session, ids)
-    weights = _weights(session, ids)
-    # Only a trial that has an outcome has objective values: no need to ask for the others.
-    objective = _objective(session, [row.id for row in rows if row.sequence is not None])
-    return [
-        _trial_record(row, parameters[row.id], weights[row.id], objective["value", row.id], objective["violation", row.id])
-        for row in rows
-    ]
+    numbers = _numbers(session, [row.id for row in rows])
+    return [_trial_record(row, *(numbers[kind, row.id] for kind in KINDS)) for row in rows]
 
 
-def _parameters(session: Session, ids: Sequence[int]) -> Mapping[int, dict[str, float]]:
-    table = PARAMETERS.c
-    rows = select(table.trial_id, table.path, table.value).where(table.trial_id.in_(ids)).order_by(table.trial_id, table.position)
-    return _by_trial(session.execute(rows)) if ids else defaultdict(dict)
-
-
-def _weights(session: Session, ids: Sequence[int]) -> Mapping[int, dict[str, float]]:
-    table = WEIGHTS.c
-    rows = (
-        select(table.trial_id, TERMS.c.path, table.value)
-        .join(TERMS, TERMS.c.id == table.term_id)
-        .where(table.trial_id.in_(ids))
-        .order_by(table.trial_id, table.term_id)  # a study's term ids grow with their positions
-    )
-    return _by_trial(session.execute(rows)) if ids else defaultdict(dict)
-
-
-def _by_trial(rows: Iterable[Any]) -> Mapping[int, dict[str, float]]:
-    found: dict[int, dict[str, float]] = defaultdict(dict)
-    for trial_id, path, value in rows:
-        found[trial_id][path] = value
-    return found
-
-
-def _objective(session: Session, ids: Sequence[int]) -> Mapping[tuple[str, int], dict[str, float]]:
+def _numbers(session: Session, ids: Sequence[int]) -> Mapping[tuple[str, int], dict[str, float]]:
+    """Get the parameters, weights, objective values and violations of trials in one statement, each in its own order."""
     found: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
     if not ids:
         return found
-    table = OBJECTIVE_VALUES.c
+    drawn, used, judged = PARAMETERS.c, WEIGHTS.c, OBJECTIVE_VALUES.c
+    finite = cast(None, String)
     rows = session.execute(
-        select(table.trial_id, table.kind, table.path, table.value, table.not_finite)
-        .where(table.trial_id.in_(ids))
-        .order_by(table.trial_id, table.kind, table.position)
+        union_all(
+            select(literal("parameter").label("kind"), drawn.trial_id, drawn.position, drawn.path, drawn.value, finite).where(
+                drawn.trial_id.in_(ids)
+            ),
+            # A study's term ids grow with their positions.
+            select(literal("weight"), used.trial_id, used.term_id, TERMS.c.path, used.value, finite)
+            .join(TERMS, TERMS.c.id == used.term_id)
+            .where(used.trial_id.in_(ids)),
+            select(judged.kind, judged.trial_id, judged.position, judged.path, judged.value, judged.not_finite).where(
+                judged.trial_id.in_(ids)
+            ),
+        ).order_by("trial_id", "kind", "position")
     )
-    for trial_id, kind, path, value, not_finite in rows:
+    for kind, trial_id, _, path, value, not_finite in rows:
         found[kind, trial_id][path] = measured_float(value, not_finite)
     return found
 
@@ -165,23 +160,25 @@ def running_trials(session: Session, study_id: int) -> list[TrialRecord]:
     return trials_of(session, study_id, states=[TrialState.RUNNING])
 
 
-def search_history(session: Session, study_id: int, *, best: int = 100, latest: int = 400) -> list[TrialRecord]:
+def search_history(session: Session, study_id: int, order: Ordering, *, best: int = 100, latest: int = 400) -> list[TrialRecord]:
     """List what a sampler is told, by number: the best and the latest ended search trials, and all unfinished ones.
 
-    `best` are COMPLETE with a finite value, feasible first, greatest value first; `latest` are of any end, by `sequence`.
+    `best` are COMPLETE with a finite value, the first in `order`; `latest` are of any end, by `sequence`.
     Bounded, because a sampler's time grows with what it is told (SQL picks them by index: 10,000 trials cost what 500 cost).
     """
+    return load_picked(session, history_ids(study_id, order, best=best, latest=latest))
+
+
+def history_ids(study_id: int, order: Ordering, *, best: int, latest: int) -> list[Select[Any]]:
+    """Return selects of the ids that `search_history` lists."""
     searched = select(TRIALS.c.id).where(TRIALS.c.study_id == study_id, TRIALS.c.role == Role.SEARCH.value)
     greatest = (
         searched.where(TRIALS.c.state == TrialState.COMPLETE.value, TRIALS.c.feasible.is_not(None), TRIALS.c.value.is_not(None))
-        .order_by(TRIALS.c.feasible.desc(), TRIALS.c.value.desc(), TRIALS.c.number)
+        .order_by(*in_order(order))
         .limit(best)
-        .subquery()
     )
-    newest = searched.where(TRIALS.c.sequence.is_not(None)).order_by(TRIALS.c.sequence.desc()).limit(latest).subquery()
-    unfinished = searched.where(TRIALS.c.state.in_(UNFINISHED)).subquery()
-    told = union(select(greatest.c.id), select(newest.c.id), select(unfinished.c.id)).subquery()
-    return load_trials(session, select(TRIALS).where(TRIALS.c.id.in_(select(told.c.id))).order_by(TRIALS.c.number))
+    newest = searched.where(TRIALS.c.sequence.is_not(None)).order_by(TRIALS.c.sequence.desc()).limit(latest)
+    return [select(greatest.subquery().c.id), select(newest.subquery().c.id), searched.where(TRIALS.c.state.in_(UNFINISHED))]
 
 
 def search_parameters(session: Session, study_id: int) -> list[Values]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from app import judging, results
+from app import ranking_service, results
 from app.answers import tagged
 from app.columns import columns_of, export_csv, export_jsonl
 from app.dependencies import Document, Storage, StudyName
@@ -52,11 +52,11 @@ def show_best(
     with storage.reading() as session:
         study = study_rows.get_study(session, name)
         if aggregate is not None:
-            document = judging.best_under(session, study, aggregate)
+            document = ranking_service.best_under(session, study, aggregate)
         elif pick != "objective":
-            document = judging.best_picked(session, study, pick)
+            document = ranking_service.best_picked(session, study, pick)
         else:
-            document = judging.best(session, study)
+            document = ranking_service.best(session, study)
     return tagged(request, BestWeights.model_validate(document))
 
 
@@ -77,7 +77,7 @@ def show_pareto(
     """Show the trials that no other beats in every optimised metric, whatever the study's aggregate; while it runs, so far."""
     with storage.reading() as session:
         study = study_rows.get_study(session, name)
-        document = judging.front_document(session, study, judging.front(session, study, reference))
+        document = ranking_service.front_document(session, study, ranking_service.front(session, study, reference))
     return tagged(request, ParetoFront.model_validate(document))
 
 
@@ -95,9 +95,9 @@ def show_sensitivity(request: Request, name: StudyName, storage: Storage) -> Res
 @router.post("/rank", response_model=Ranking, openapi_extra=RANK_BODY)
 def rank_trials(name: StudyName, document: Document, storage: Storage) -> Response:
     """Rank the trials that were trained to their last epoch by another objective: no training, and nothing is changed."""
-    wanted = judging.read_rank(document)
+    wanted = ranking_service.read_rank(document)
     with storage.reading() as session:
-        found = judging.rank(session, study_rows.get_study(session, name), wanted)
+        found = ranking_service.rank(session, study_rows.get_study(session, name), wanted)
     return Response(Ranking.model_validate(found).model_dump_json(), media_type="application/json")
 
 

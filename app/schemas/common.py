@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, cast
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -58,6 +59,20 @@ class NumberSplitter:
     def many(self, place: str, values: Values) -> dict[str, float | None]:
         """Return the numbers by path; the place of each is `place.path`."""
         return {path: self.one(f"{place}.{path}", value) for path, value in values.items()}
+
+
+def finite_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document with null for every number that JSON cannot say, and those in `not_finite` by their place."""
+    split = NumberSplitter()
+    return {**_finite(document, split, ""), "not_finite": split.not_finite}
+
+
+def _finite(value: Any, split: NumberSplitter, place: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item, split, f"{place}.{key}".lstrip(".")) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item, split, f"{place}.{i}") for i, item in enumerate(value)]
+    return split.one(place, value) if isinstance(value, float) else value
 
 
 class AnchorBody(Body):

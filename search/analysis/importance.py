@@ -28,6 +28,7 @@ import structlog
 from search.analysis.sensitivity import KIND, MOST, OBJECTIVE
 from search.definition.axes import Axis, axes, located
 from search.definition.schema import StudyDefinition
+from search.objective.order import BEST_FIRST
 from search.objective.scoring import is_pareto, optimized, sign
 from storage import answers, trial_rows
 from storage.database import Session
@@ -67,7 +68,7 @@ def load() -> None:
 def analyse(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> None:
     """Work the importances out and keep them. The study is locked. A failure is logged, and kept as why there are none."""
     # Not the best: chosen by their value, they would show dependences that there are not.
-    searched = trial_rows.search_history(session, study.id, best=0, latest=MOST)
+    searched = trial_rows.search_history(session, study.id, BEST_FIRST, best=0, latest=MOST)
     try:
         found = importances(definition, searched)
     except Exception as error:  # whatever it is, the study has its result without

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 from search.definition.schema import Objective, StudyDefinition
 from search.errors import InvalidDefinition
+from search.objective.order import has_won, place
 from search.objective.scoring import Measurements, Score, evaluate
 from search.validation import checks
 from search.validation.context import Description, ValidationContext
@@ -38,9 +38,9 @@ def under(definition: StudyDefinition, aggregate: str, description: Description 
 
 
 def ranked(objective: Objective, measured: Measurements) -> list[tuple[int, Score]]:
-    """Return the trials with their scores, best first: feasible before infeasible, finite before not, ties by number."""
-    scores = [(number, evaluate(objective, values)) for number, values in sorted(measured.items())]
-    return sorted(scores, key=lambda each: each[1].rank, reverse=True)  # a stable sort: reversed, equals keep their order
+    """Return the trials with their scores, best first, in the order of `search.objective.order`."""
+    scores = [(number, evaluate(objective, values)) for number, values in measured.items()]
+    return sorted(scores, key=lambda each: place(each[1].feasible, each[1].value, each[0]), reverse=True)
 
 
 def winner(ranking: Sequence[tuple[int, Score]]) -> int | None:
@@ -48,4 +48,4 @@ def winner(ranking: Sequence[tuple[int, Score]]) -> int | None:
     if not ranking:
         return None
     number, score = ranking[0]
-    return number if score.feasible and math.isfinite(score.value) else None
+    return number if has_won(score.feasible, score.value) else None

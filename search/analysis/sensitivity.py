@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -11,6 +10,7 @@ from typing import Any
 from search.analysis.noise import LEVEL, Threshold
 from search.definition.axes import Axis, axes, located
 from search.definition.schema import StudyDefinition
+from search.objective.order import winners
 from search.objective.scoring import is_pareto, optimized
 from storage.records import Role, TrialRecord, TrialState, Values
 
@@ -82,15 +82,8 @@ def competing(searched: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def winner_of(searched: Sequence[TrialRecord]) -> TrialRecord | None:
-    """Return the feasible search trial with the greatest finite value, the first of equals; None where there is none."""
-    known = [trial for trial in searched if trial.role is Role.SEARCH and _value(trial) > -math.inf]
-    return max(known, key=lambda trial: (_value(trial), -trial.number), default=None)
-
-
-def _value(trial: TrialRecord) -> float:
-    """Return what the trial reached in the search; -inf where it broke a constraint, did not complete, or has no finite value."""
-    good = trial.state is TrialState.COMPLETE and trial.feasible and trial.value is not None and math.isfinite(trial.value)
-    return trial.value if good and trial.value is not None else -math.inf
+    """Return the search trial that ranges are told around, the best; None where none is feasible and has a finite value."""
+    return next(iter(winners(trial for trial in searched if trial.role is Role.SEARCH)), None)
 
 
 def ranges(definition: StudyDefinition, searched: Sequence[TrialRecord], winner: TrialRecord, bar: Threshold) -> dict[str, Range]:
@@ -100,7 +93,8 @@ def ranges(definition: StudyDefinition, searched: Sequence[TrialRecord], winner:
     """
     told = [winner, *(trial for trial in competing(searched) if trial.number != winner.number)]
     places = located(definition, told)
-    good = [trial is winner or _value(trial) >= bar.least for trial in told]
+    reached = {trial.number for trial in winners(told) if trial.value is not None and trial.value >= bar.least}
+    good = [trial is winner or trial.number in reached for trial in told]
     along = axes(definition)
     return {path: _range(axis, path, places, good, len(along) > 1) for path, axis in along.items() if path in places[0]}
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from search.catalog.strategies import SMOOTHING
 from search.definition.schema import Config, Objective, ObjectiveMetric, RelativeBound
+from search.objective.order import Rank, place, rank
 from storage.records import Values
 
 Measurements = Mapping[int, Values]
@@ -33,10 +34,9 @@ class Score:
     violations: Values
 
     @property
-    def rank(self) -> tuple[bool, bool, float]:
-        """Order scores: feasible first, then finite, then by value."""
-        finite = math.isfinite(self.value)
-        return (self.feasible, finite, self.value if finite else 0.0)
+    def rank(self) -> Rank:
+        """Return what is greater the better: see `search.objective.order`."""
+        return rank(self.feasible, self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,4 +200,4 @@ def counting_epoch(objective: Objective, scores: Mapping[int, Score]) -> int:
 def best_epoch(scores: Mapping[int, Score]) -> int:
     """Return the epoch with the best score after training began, the earliest of equals."""
     trained = {epoch: score for epoch, score in scores.items() if epoch > 0} or dict(scores)
-    return max(sorted(trained), key=lambda epoch: trained[epoch].rank)
+    return max(trained, key=lambda epoch: place(trained[epoch].feasible, trained[epoch].value, epoch))

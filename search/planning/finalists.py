@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from search.definition.axes import Axis, axes, located
 from search.definition.schema import StudyDefinition
-from storage.records import Role, TrialRecord, TrialState, Values
+from search.objective.order import winners
+from storage.records import Role, TrialRecord, Values
 
 APART = 0.1
 """Settings are neighbours that differ by less than this share of its range in every parameter."""
@@ -28,7 +29,9 @@ def finalists(
     One that is a neighbour of a better one comes only where too few lie apart; the same setting twice never does.
     """
     top = definition.search.confirmation.top if definition.search.confirmation else 0
-    ranked = _ranked(searched, worth or {})
+    modelled = worth or {}
+    able = winners(trial for trial in searched if trial.role is Role.SEARCH)
+    ranked = sorted(able, key=lambda trial: -modelled.get(trial.number, -math.inf))
     spans = axes(definition)
     places = dict(zip((trial.number for trial in ranked), located(definition, ranked), strict=True))
     apart: list[TrialRecord] = []
@@ -40,16 +43,6 @@ def finalists(
         (apart if gap >= APART else near).append(trial)
     chosen = [*apart, *_different(near, apart, spans, places)][:top]
     return sorted(chosen, key=ranked.index)
-
-
-def _ranked(searched: Sequence[TrialRecord], worth: Mapping[int, float]) -> list[TrialRecord]:
-    values = {
-        trial.number: trial.value
-        for trial in searched
-        if trial.role is Role.SEARCH and trial.state is TrialState.COMPLETE and trial.feasible and trial.value is not None
-    }
-    known = [trial for trial in searched if math.isfinite(values.get(trial.number, math.nan))]
-    return sorted(known, key=lambda trial: (-worth.get(trial.number, -math.inf), -values[trial.number], trial.number))
 
 
 def _different(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from search.definition.schema import StudyDefinition
 from search.objective.fronts import front_numbers
+from search.objective.order import BEST_FIRST
 from search.objective.scoring import is_pareto
 from search.planning.meeting import Training
 from search.planning.rescoring import objective_of
@@ -24,7 +25,7 @@ def recalled(session: Session, study: StudyRecord, definition: StudyDefinition) 
 
     A front of more than 100 trials is told by the latest of them.
     """
-    latest = trial_rows.search_history(session, study.id, latest=LATEST)
+    latest = trial_rows.search_history(session, study.id, BEST_FIRST, latest=LATEST)
     if not is_pareto(definition.objective) or sum(trial.ended for trial in latest) < LATEST:
         return latest
     there = {trial.number for trial in latest}

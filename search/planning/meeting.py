@@ -19,6 +19,7 @@ from statistics import fmean
 
 from search.definition.schema import Objective
 from search.objective.anchors import Measurement, anchors, resolved
+from search.objective.order import Place, place
 from search.objective.scoring import evaluate
 from search.planning.candidates import Candidate
 from search.planning.looks import FUTILE, Call, Look, chance, compare, luck, schedule
@@ -135,7 +136,7 @@ def _chosen(
     """
     judged = resolved(objective, anchors_on(objective, candidates, design.choosing, "validation", known))
 
-    def rank(candidate: Candidate) -> tuple[bool, float, int]:
+    def mean_place(candidate: Candidate) -> Place:
         here = candidate.on(design.choosing)
         values = list(here.values(judged, "validation").values())
         means = [here.means("validation")]
@@ -144,12 +145,12 @@ def _chosen(
             means.append(dict(candidate.trial.values))
         whole = len(here.measured) == len(design.choosing) and all(map(math.isfinite, values))
         feasible = all(evaluate(judged, each).feasible for each in means if each)
-        return feasible, fmean(values) if values and whole else -math.inf, -candidate.number
+        return place(feasible, fmean(values) if values and whole else None, candidate.number)
 
-    winner = max(finalists, key=rank) if len(finalists) > 1 else finalists[0]
+    winner = max(finalists, key=mean_place) if len(finalists) > 1 else finalists[0]
     if not design.choosing or len(baselines) <= RIVALS:
         return winner, tuple(baselines)
-    return winner, tuple(sorted(baselines, key=rank, reverse=True)[:RIVALS])
+    return winner, tuple(sorted(baselines, key=mean_place, reverse=True)[:RIVALS])
 
 
 def _met(objective: Objective, design: Design, trained: Trained, chosen: Meeting, known: Sequence[AnchorRecord]) -> Meeting:

@@ -6,7 +6,6 @@ no TensorFlow. Each phase is one short function, asked in order.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from search.definition import space
 from search.definition.finite import FiniteSpace, Setting, finite_space
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import Measurement, anchors, is_resolved, measured_by, resolved, settled, wanted
+from search.objective.order import Place, place
 from search.planning.baselines import baselines
 from search.planning.candidates import Candidate
 from search.planning.compromise import scored, scored_objective, valued
@@ -254,7 +254,7 @@ def _candidates(definition: StudyDefinition, history: History, objective: Object
     assert budget is not None
     some, others = budget.field(len(chosen), len(baselines))
     already = {number for number, _ in history.confirmed}
-    best = sorted(baselines, key=lambda trial: (trial.feasible is not False, _finite(trial.value), -trial.number), reverse=True)
+    best = sorted(baselines, key=_place, reverse=True)
     found = [*chosen[:some], *(trial for trial in searched if trial.number in already), *best[:others]]
     found += [*(trial for trial in baselines if trial.number in already), *references]
     each_once = {trial.number: trial for trial in sorted(found, key=lambda trial: trial.number)}
@@ -275,13 +275,13 @@ def told_to_model(definition: StudyDefinition, searched: Sequence[TrialRecord], 
     """Return the search trials that a model is made of: all, or of many the best and the latest."""
     if len(searched) <= most:
         return list(searched)
-    best = sorted(searched, key=lambda trial: (trial.feasible is not False, _finite(trial.value)), reverse=True)[: most // 2]
+    best = sorted(searched, key=_place, reverse=True)[: most // 2]
     numbers = {trial.number for trial in (*best, *searched[-most // 2 :])}
     return [trial for trial in searched if trial.number in numbers]
 
 
-def _finite(value: float | None) -> float:
-    return value if value is not None and math.isfinite(value) else -math.inf
+def _place(trial: TrialRecord) -> Place:
+    return place(trial.feasible, trial.value, trial.number)
 
 
 def _measured(history: History, number: int) -> dict[int, Measured]:

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from storage import outcomes, paging, progress
+from search.objective.order import BEST_FIRST
+from storage import contenders, outcomes, paging
 from storage.database import Database
 from storage.errors import BadPageToken, StudyNotFound, TermNotFound
 from storage.records import Measured, Moment, Role, StudyRecord, TrialState
@@ -131,7 +132,7 @@ def test_the_best_is_the_first_of_the_descending_order(database: Database) -> No
     with database.writing() as session:
         study = ended(session, [0.5, 0.75, 0.75, math.inf])
         [(first, _)], _ = paging.page_trials(session, study.id, order_by="objective", descending=True, page_size=1)
-        assert progress.best_trial(session, study.id) == first
+        assert contenders.leaders(session, [study.id], BEST_FIRST) == {study.id: first}
     assert first.number == 1
 
 

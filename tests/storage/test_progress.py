@@ -1,14 +1,10 @@
-"""How far a study is, and which trial is the best."""
+"""How far a study is."""
 
 from __future__ import annotations
 
-import math
-
-import pytest
-
 from storage import epochs, leases, outcomes, progress
 from storage.database import Database
-from storage.records import Role, Throughput, TrialState
+from storage.records import Throughput, TrialState
 from tests.storage import scenes
 from tests.storage.scenes import NOW
 
@@ -52,55 +48,3 @@ def test_the_pace_tells_how_long_search_trials_trained(database: Database) -> No
         outcomes.record_outcomes(session, running.token, ends, NOW)
         pace = progress.trial_durations(session, running.study.id)
     assert (pace.under_way, pace.searched, pace.searched_epochs) == (2, 2, 12)
-
-
-@pytest.mark.parametrize(
-    ("ends", "best"),
-    [
-        ([(0.5, True), (0.75, True), (0.75, True)], 1),  # the lowest number of the greatest
-        ([(0.9, False), (0.5, True)], 1),  # feasible before better
-        ([(0.5, False), (0.9, False)], 1),  # where none is feasible, the greatest
-        ([(math.nan, True), (-3.0, True), (math.inf, True)], 1),  # only finite values compete
-        ([(math.nan, True)], None),
-        ([], None),
-    ],
-)
-def test_the_best_trial(database: Database, ends: list[tuple[float, bool]], best: int | None) -> None:
-    running = scenes.running(database, 3)
-    with database.writing() as session:
-        ends = [scenes.outcome(number, value, feasible=feasible) for number, (value, feasible) in enumerate(ends)]
-        outcomes.record_outcomes(session, running.token, ends, NOW)
-        found = progress.best_trial(session, running.study.id)
-    assert (None if found is None else found.number) == best
-
-
-@pytest.mark.parametrize("role", [Role.REFERENCE, Role.CONFIRMATION])
-def test_references_and_confirmations_do_not_win(database: Database, role: Role) -> None:
-    with database.writing() as session:
-        study = scenes.prepare(session, scenes.create(session))
-        scenes.add(session, study, 1, role)
-        scenes.add(session, study, 1, Role.BASELINE)
-        lease = scenes.start(session, study)
-        outcomes.record_outcomes(session, lease.token, [scenes.outcome(0, 0.9), scenes.outcome(1, 0.1)], NOW)
-        found = progress.best_trial(session, study.id)
-    assert found is not None
-    assert found.number == 1
-
-
-@pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.DIVERGED, TrialState.FAILED])
-def test_only_complete_trials_win(database: Database, state: TrialState) -> None:
-    running = scenes.running(database, 1)
-    with database.writing() as session:
-        outcomes.record_outcomes(session, running.token, [scenes.outcome(0, 0.9, state)], NOW)
-        assert progress.best_trial(session, running.study.id) is None
-
-
-def test_the_closest_trial_misses_its_constraints_by_the_least(database: Database) -> None:
-    running = scenes.running(database, 4)
-    missed = [{"digit.accuracy": 0.2, "agreement": 0.2}, {"digit.accuracy": 0.3}, {"agreement": 0.3}, {"agreement": math.inf}]
-    with database.writing() as session:
-        ends = [scenes.outcome(number, feasible=False, violations=each) for number, each in enumerate(missed)]
-        outcomes.record_outcomes(session, running.token, ends, NOW)
-        found = progress.closest_trial(session, running.study.id)
-    assert found is not None
-    assert found.number == 1

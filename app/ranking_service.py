@@ -8,13 +8,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.confirmed import verdict_of
 from app.reading import definition_of
-from app.refusals import BadParameter, NoFixedWeights, SeveralBest
-from app.results import best_document, finite_document, no_winner, winner_document
+from app.refusals import BadParameter, NoFixedWeights
+from app.results import best_document, winner_document
+from app.schemas.common import finite_document
 from app.schemas.results import RankRequest
-from search.analysis import reranking
-from search.analysis.verdict import Verdict
+from search.analysis import answer, reranking
+from search.analysis.answer import CONFIRMED, Answer
+from search.analysis.evidence import gather
 from search.definition.schema import Objective
 from search.errors import Fault, InvalidDefinition, shown
 from search.export.best_weights import BASELINE
@@ -35,7 +36,6 @@ FRONT = (
     "trials: the search trials and baselines with fixed weights that were trained to their last epoch, keep all constraints, and "
     "that no other such trial beats in one optimised metric without losing in another"
 )
-CONFIRMED = "confirmed"
 CONFIRMED_RULE = (
     "confirmed: of a study with aggregate pareto, the finalist that has the best mean on fresh seeds by the knee's sum, over the "
     "ranges of the search trials' front"
@@ -121,9 +121,21 @@ def best_under(session: Session, study: StudyRecord, aggregate: str) -> dict[str
     ranked = reranking.ranked(objective, _measured(session, study, objective))
     number = reranking.winner(ranked)
     if number is None:
-        raise no_winner(session, study, Fault("query.aggregate", "one under which a trial has a finite value", shown(aggregate)))
-    chosen = trial_rows.get_trial(session, study.id, number)
-    return winner_document(session, study, chosen, picked_by=f"aggregate:{aggregate}", objective=objective)
+        raise _unanswered(session, study, Fault("query.aggregate", "one under which a trial has a finite value", shown(aggregate)))
+    return _document_of(session, study, number, f"aggregate:{aggregate}", objective)
+
+
+def _document_of(
+    session: Session, study: StudyRecord, number: int, picked_by: str, objective: Objective | None = None
+) -> dict[str, Any]:
+    """Return the best-weights document of a trial that the request picks."""
+    found = gather(session, study, definition_of(study), numbers=[number], fresh=False)
+    return winner_document(session, found, Answer(found.trials[number], picked_by), objective=objective)
+
+
+def _unanswered(session: Session, study: StudyRecord, asked: Fault) -> Exception:
+    """Return why there are no weights: no trial, none that keeps the constraints, or none for just what was `asked`."""
+    return answer.unanswered(gather(session, study, definition_of(study), fresh=False)) or BadParameter(asked)
 
 
 def _resolved(session: Session, study: StudyRecord, objective: Objective, at: str) -> Objective:
@@ -172,7 +184,7 @@ def front_document(session: Session, study: StudyRecord, found: Front) -> dict[s
             ],
             "reference_point": dict(found.reference),
             "hypervolume": found.hypervolume,
-            "picks": {**found.picks, **_confirmed_pick(session, study)},
+            "picks": answer.picks(found, _confirmed(session, study)),
             "rules": [FRONT, REFERENCE, _hypervolume_rule(), pareto.KNEE, pareto.NEAREST_IDEAL, CONFIRMED_RULE],
         }
     )
@@ -187,31 +199,25 @@ def best(session: Session, study: StudyRecord) -> dict[str, Any]:
     """Return the best-weights document of the trial that the objective picks. Raises as `best_document`, and SeveralBest."""
     if not is_pareto(definition_of(study).objective):
         return best_document(session, study)
-    found = front(session, study)
-    picks = {pick: number for pick, number in found.picks.items() if number is not None}
-    if not picks:
-        raise no_winner(session, study, _no_front("objective"))
-    ends = {f"metric:{path}": number for path in found.directions if (number := found.best_in(path)) is not None}
-    raise SeveralBest(study.name, {**_confirmed_pick(session, study), **picks, **ends})
+    raise answer.several_best(study, front(session, study), _confirmed(session, study)) or _unanswered(
+        session, study, _no_front("objective")
+    )
 
 
-def _confirmed_pick(session: Session, study: StudyRecord) -> dict[str, int]:
-    """Return the pick `confirmed` and its trial, of a study that has one."""
-    verdict = _verdict_of_front(session, study)
-    return {} if verdict is None else {CONFIRMED: verdict.winner.trial.number}
+def _confirmed(session: Session, study: StudyRecord) -> Answer | None:
+    """Return the finalist of a front that fresh seeds confirm, None of a study without one."""
+    definition = definition_of(study)
+    confirms = is_pareto(definition.objective) and definition.search.confirmation is not None
+    return answer.confirmed(gather(session, study, definition)) if confirms else None
 
 
-def _verdict_of_front(session: Session, study: StudyRecord) -> Verdict | None:
-    return verdict_of(session, study) if is_pareto(definition_of(study).objective) else None
-
-
-def _confirmed(session: Session, study: StudyRecord) -> dict[str, Any]:
+def _best_confirmed(session: Session, study: StudyRecord) -> dict[str, Any]:
     """Return the best-weights document of a front's finalist that fresh seeds confirm. Raises BadParameter."""
-    verdict = _verdict_of_front(session, study)
-    if verdict is None:
+    found = gather(session, study, definition_of(study))
+    chosen = answer.confirmed(found)
+    if chosen is None:
         raise BadParameter(Fault("query.pick", "another pick: no finalist of a front was trained on fresh seeds", shown(CONFIRMED)))
-    chosen = trial_rows.get_trial(session, study.id, verdict.winner.trial.number)  # the verdict's own has the compromise's value
-    return winner_document(session, study, chosen, verdict=verdict, picked_by=CONFIRMED)
+    return winner_document(session, found, chosen)
 
 
 def _no_front(pick: str) -> Fault:
@@ -228,12 +234,11 @@ def best_picked(session: Session, study: StudyRecord, pick: str) -> dict[str, An
         return _baseline(session, study, pick)
     _check_pick(pick, [entry.metric for entry in optimized(definition_of(study).objective)])
     if pick == CONFIRMED:
-        return _confirmed(session, study)
-    found = front(session, study)
-    number = found.picks[pick] if pick in found.picks else found.best_in(pick.removeprefix("metric:"))
+        return _best_confirmed(session, study)
+    number = answer.picked(front(session, study), pick)
     if number is None:
-        raise no_winner(session, study, _no_front(pick))
-    return winner_document(session, study, trial_rows.get_trial(session, study.id, number), picked_by=pick)
+        raise _unanswered(session, study, _no_front(pick))
+    return _document_of(session, study, number, pick)
 
 
 def _baseline(session: Session, study: StudyRecord, pick: str) -> dict[str, Any]:
@@ -248,11 +253,11 @@ def _baseline(session: Session, study: StudyRecord, pick: str) -> dict[str, Any]
         raise NoFixedWeights(study.name, rule)
     if found[rule].state is not TrialState.COMPLETE:
         raise BadParameter(Fault("query.pick", "a baseline that is COMPLETE", f"{shown(pick)}, which is {found[rule].state}"))
-    return winner_document(session, study, found[rule], picked_by=pick)
+    return _document_of(session, study, found[rule].number, pick)
 
 
 def _check_pick(pick: str, paths: Sequence[str]) -> None:
-    choices = ["objective", "knee", "nearest_ideal", CONFIRMED, *(f"metric:{path}" for path in paths)]
+    choices = answer.pick_names(paths)
     if pick not in choices:
         raise BadParameter(Fault("query.pick", f"one of {listed(choices, 60)}", shown(pick), nearest(pick[:MAX_COMPARED], choices)))
 
