@@ -55,14 +55,18 @@ def definition_of(study: StudyRecord) -> StudyDefinition:
 
 def study_body(session: Session, study: StudyRecord, now: datetime, alive_within_seconds: float) -> Study:
     """Return the body of one study."""
-    body = study_bodies(session, [study], now, alive_within_seconds)[0]
-    if study.state in STUDY_ENDS:
-        return body
-    definition = definition_of(study)
-    able = workers.live_workloads(session, now, alive_within_seconds).get(study.workload, 0)
-    pace = seconds_an_epoch(session, study.problem_sha256, study.workload)
-    seconds = None if pace is None else pace * trainings(definition) * definition.training.epochs / max(able, 1)
-    return body.model_copy(update={"cost": cost(definition, seconds)})
+    return study_bodies(session, [study], now, alive_within_seconds)[0]
+
+
+def seconds_in_all(session: Session, definition: StudyDefinition, problem: str, now: datetime, alive: float) -> float | None:
+    """Estimate how long the whole plan takes from studies of the same problem, else of the same workload; None without any.
+
+    `problem` is the problem's hash. The live workers of the workload are taken to be free for it.
+    """
+    name = definition.workload.name
+    pace = seconds_an_epoch(session, problem, name)
+    able = workers.live_workloads(session, now, alive).get(name, 0)
+    return None if pace is None else pace * trainings(definition) * definition.training.epochs / max(able, 1)
 
 
 def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, alive_within_seconds: float) -> list[Study]:

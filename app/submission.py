@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.reading import definition_of
+from app.reading import definition_of, seconds_in_all, study_body
 from app.refusals import BadParameter, OtherDefinition, parameter_fault
-from app.schemas.studies import StudyPatch, Validation
+from app.schemas.studies import Study, StudyPatch, Validation
 from app.settings import ApiSettings
 from search.definition import space
 from search.definition.schema import DEFINITION_VERSION, StudyDefinition
@@ -22,7 +22,6 @@ from search.validation.normalize import Normal
 from storage import lifecycle, studies, study_rows, workers
 from storage.database import Database, Session
 from storage.errors import StudyExists
-from storage.estimates import seconds_an_epoch
 from storage.records import StudyRecord
 
 NAMES_TRIED = 8
@@ -98,9 +97,7 @@ def validation(session: Session, sent: Normal, now: datetime, alive_within_secon
     trainings = sum(counts.values())
     epochs = trainings * definition.training.epochs
     problem = normalize.problem_sha256(definition)
-    pace = seconds_an_epoch(session, problem, definition.workload.name)
-    able = workers.live_workloads(session, now, alive_within_seconds).get(definition.workload.name, 0)
-    seconds = None if pace is None else epochs * pace / max(able, 1)
+    seconds = seconds_in_all(session, definition, problem, now, alive_within_seconds)
     return Validation(
         definition=normalize.shown(definition),
         definition_sha256=normalize.definition_sha256(definition),
@@ -113,6 +110,13 @@ def validation(session: Session, sent: Normal, now: datetime, alive_within_secon
         estimated_seconds=seconds,
         warnings=list(sent.warnings),
     )
+
+
+def submitted_body(session: Session, study: StudyRecord, now: datetime, alive_within_seconds: float) -> Study:
+    """Return the body of a study that was sent just now: its cost says about how long it takes, where that can be estimated."""
+    body, definition = study_body(session, study, now, alive_within_seconds), definition_of(study)
+    seconds = seconds_in_all(session, definition, study.problem_sha256, now, alive_within_seconds)
+    return body.model_copy(update={"cost": cost(definition, seconds)})
 
 
 def read_patch(document: Any) -> StudyPatch:

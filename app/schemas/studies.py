@@ -64,8 +64,8 @@ class Study(Body):
     definition_sha256: str = Field(description="Equal for definitions that differ in name, description, labels and budget alone.")
     problem_sha256: str = Field(description="Of workload, tasks, penalties, objective and training: equal ones may be compared.")
     cost: str = Field(
-        description="What the whole plan costs, in trainings; and about how long it takes, of a study that has not ended, where "
-        "the same problem or workload was trained before.",
+        description="What the whole plan costs, in trainings; in the answer to a POST also about how long it takes, where the same "
+        "problem or workload was trained before.",
         examples=["32 to search + at most 48 to confirm, about 4 min; before them 4 baseline trainings"],
     )
     progress: ProgressBody

@@ -51,7 +51,8 @@ class Evidence:
     @property
     def trained(self) -> Trained:
         """What there is of the confirmation."""
-        planned = {(trial.confirms, trial.seed): trial.ended for trial in self.again if trial.confirms is not None}
+        planned = {(each.number, seed): True for each in self.candidates for seed in each.measured}
+        planned |= {(trial.confirms, trial.seed): trial.ended for trial in self.again if trial.confirms is not None}
         return Trained(self.candidates, frozenset(planned), frozenset(place for place, ended in planned.items() if not ended))
 
     def counted_epochs(self, number: int) -> dict[int, int]:

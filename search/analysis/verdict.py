@@ -18,7 +18,7 @@ from search.definition.schema import Objective, ObjectiveMetric
 from search.objective.anchors import resolved
 from search.objective.scoring import evaluate
 from search.planning.candidates import Candidate
-from search.planning.looks import LEVEL, Call, Look
+from search.planning.looks import LEVEL, Judgement, Look
 from search.planning.meeting import Meeting, Stop, Trained
 from storage.records import ADAPTIVE_ORIGIN, AnchorRecord, Values
 
@@ -51,7 +51,7 @@ class Interval:
     low: float
     high: float
     n: int
-    call: Call
+    call: Judgement
 
     @property
     def above_zero(self) -> bool:
@@ -107,7 +107,7 @@ class Verdict:
     anchors: tuple[AnchorRecord, ...]
     optimism: float
     sentence: str
-    call: Call | None
+    call: Judgement | None
     margin: float | None
     detectable: float | None
     story: str
@@ -217,27 +217,29 @@ def _broken(objective: Objective, winner: Candidate, rivals: Sequence[Candidate]
     return {each.name: each.told_as for each in rivals if not evaluate(objective, each.means(split)).feasible}
 
 
-def _call(meeting: Meeting, intervals: Sequence[Interval], broken: Mapping[str, str]) -> tuple[Call | None, Interval | None]:
+def _call(meeting: Meeting, intervals: Sequence[Interval], broken: Mapping[str, str]) -> tuple[Judgement | None, Interval | None]:
     """Return the verdict in a word, and the baseline that it is told of: one that breaks a constraint can only be beaten."""
     if not meeting.rivals:
         return None, None
-    for call in (Call.WORSE, Call.AS_GOOD):
+    for call in (Judgement.WORSE, Judgement.AS_GOOD):
         found = [each for each in intervals if each.call is call and each.against not in broken]
         if found:
             return call, min(found, key=lambda each: each.difference)
-    better = len(intervals) == len(meeting.rivals) and all(each.call is Call.BETTER for each in intervals)
+    better = len(intervals) == len(meeting.rivals) and all(each.call is Judgement.BETTER for each in intervals)
     closest = min(intervals, key=lambda each: (each.against in broken, each.difference), default=None)
-    return (Call.BETTER if better else Call.NOT_ENOUGH), closest
+    return (Judgement.BETTER if better else Judgement.NOT_ENOUGH), closest
 
 
-def _recommended(winner: Candidate, rivals: Sequence[Candidate], call: Call | None, told_of: Interval | None) -> Recommendation:
+def _recommended(
+    winner: Candidate, rivals: Sequence[Candidate], call: Judgement | None, told_of: Interval | None
+) -> Recommendation:
     """Return what to train with: weights that need no search are good news, so a baseline that is as good goes first."""
     other = next((each for each in rivals if told_of is not None and each.name == told_of.against), None)
     adaptive = other is not None and other.trial.origin == ADAPTIVE_ORIGIN
-    if other is None or call not in (Call.WORSE, Call.AS_GOOD) or (adaptive and call is Call.AS_GOOD):
-        unsure = "" if call in (Call.BETTER, Call.AS_GOOD) else "; it is not certain that they are better"
+    if other is None or call not in (Judgement.WORSE, Judgement.AS_GOOD) or (adaptive and call is Judgement.AS_GOOD):
+        unsure = "" if call in (Judgement.BETTER, Judgement.AS_GOOD) else "; it is not certain that they are better"
         return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}{unsure}.")
-    how = "better than" if call is Call.WORSE else "as good as"
+    how = "better than" if call is Judgement.WORSE else "as good as"
     end = "It moves weights in training, so it hands over no fixed weights." if adaptive else "They need no search."
     return Recommendation(other.name, other.number, adaptive, f"Use {other.told_as}: {how} the tuned weights. {end}")
 
@@ -274,7 +276,7 @@ def _metrics(candidate: Candidate, split: str) -> dict[str, Spread]:
 
 def _sentence(
     told: _Told,
-    call: Call | None,
+    call: Judgement | None,
     rival: Interval | None,
     intervals: Sequence[Interval],
     values: Mapping[str, Spread],
@@ -291,13 +293,13 @@ def _sentence(
     seeds = f"{rival.n} fresh seeds that chose nothing, {told.meeting.split} split"
     ends = f"; {changes}" if changes else ""
     ends += _could_detect(call, rival, detectable)
-    if call is Call.BETTER:
+    if call is Judgement.BETTER:
         by = " and ".join(f"by {each.difference:.3g} over {each.told_as} ({_ends(each)})" for each in intervals)
         return f"{subject} are better than the best baselines: {by}, {seeds}{ends}"
-    first = "".join(f"better than {each.told_as} ({_told(each)}), but " for each in intervals if each.call is Call.BETTER)
-    if call is Call.WORSE:
+    first = "".join(f"better than {each.told_as} ({_told(each)}), but " for each in intervals if each.call is Judgement.BETTER)
+    if call is Judgement.WORSE:
         return f"{subject} are {first}worse than {rival.told_as}: by {-rival.difference:.3g} ({_ends(rival)}), {seeds}{ends}"
-    if call is Call.AS_GOOD:
+    if call is Judgement.AS_GOOD:
         within = f"within one training's luck ({told.meeting.looks[-1].margin or 0.0:.3g})"
         return f"{subject} are {first}as good as {rival.told_as}: {_told(rival)}, {within}, {seeds}{ends}"
     lead, who = (f"{subject} are {first}there", "they") if first else ("There", told.name)
@@ -305,9 +307,9 @@ def _sentence(
     return f"{lead} {tell} ({_told(rival)}, {seeds}){ends}"
 
 
-def _could_detect(call: Call, rival: Interval, detectable: float | None) -> str:
+def _could_detect(call: Judgement, rival: Interval, detectable: float | None) -> str:
     """Say what so few seeds could have detected, or what they did not suffice for."""
-    if detectable is None or (call is not Call.NOT_ENOUGH and rival.n >= FEW_SEEDS):
+    if detectable is None or (call is not Judgement.NOT_ENOUGH and rival.n >= FEW_SEEDS):
         return ""
     return f"; a lead of less than {detectable:.3g} could not have been detected"
 

@@ -117,12 +117,12 @@ def budget_of(definition: StudyDefinition, tasks: int) -> Budget | None:
     return None if wanted is None else Budget(wanted.top, wanted.seeds, most_trainings(definition, wanted), tasks)
 
 
-def design(definition: StudyDefinition, budget: Budget, finalists: int, baselines: int, there: int = 0) -> Design:
-    """Return how a confirmation of so many candidates is laid out.
+def design(seeds: Sequence[int], budget: Budget, finalists: int, baselines: int, there: int = 0) -> Design:
+    """Return how a confirmation of so many candidates is laid out over fresh seeds.
 
-    `there` is on how many fresh seeds everything was trained already, as earlier versions did: they are not left unused.
+    `there` is on how many of them everything was trained already, as earlier versions did: they are not left unused.
     """
-    seeds = tuple(fresh_seeds(definition))
+    seeds = tuple(seeds)
     choosing = CHOOSING if finalists > 1 else 0
     count = max(budget.meeting(finalists, baselines), min(there - choosing, budget.seeds))
     first = choosing + (schedule(count)[0] if count else 0)
@@ -142,15 +142,22 @@ def standing(
     budget = budget_of(definition, sum(each.is_reference for each in trained.candidates))
     if not finalists or budget is None:
         return None
-    there = _everywhere(definition, trained, 1 + rivals_of(finalists, baselines))
-    return meet(objective, design(definition, budget, finalists, baselines, there), trained, known)
+    seeds = _seeds(definition, trained)
+    there = _everywhere(seeds, trained, 1 + rivals_of(finalists, baselines))
+    return meet(objective, design(seeds, budget, finalists, baselines, there), trained, known)
 
 
-def _everywhere(definition: StudyDefinition, trained: Trained, least: int) -> int:
-    """Return on how many of the fresh seeds, from the first, at least so many finalists and baselines were trained."""
+def _seeds(definition: StudyDefinition, trained: Trained) -> list[int]:
+    """Return the fresh seeds in their order: the definition's, or those of the rows where none of these is among them."""
+    fresh, there = fresh_seeds(definition), {seed for _, seed in trained.planned}
+    return fresh if not there or not there.isdisjoint(fresh) else sorted(there)
+
+
+def _everywhere(seeds: Sequence[int], trained: Trained, least: int) -> int:
+    """Return on how many of the seeds, from the first, at least so many finalists and baselines were trained."""
     competing = {each.number for each in trained.candidates if not each.is_reference}
     counts = Counter(seed for number, seed in trained.planned if number in competing)
-    return len(list(takewhile(lambda seed: counts[seed] >= least, fresh_seeds(definition))))
+    return len(list(takewhile(lambda seed: counts[seed] >= least, seeds)))
 
 
 def again(due: Sequence[Training], candidates: Sequence[Candidate]) -> list[PlannedTrial]:

@@ -29,7 +29,7 @@ FEWEST = 4
 """A look at fewer seeds says next to nothing."""
 
 
-class Call(StrEnum):
+class Judgement(StrEnum):
     """What is said of the winner beside a baseline."""
 
     BETTER = "better"  # its interval lies above zero
@@ -57,7 +57,7 @@ class Look:
     low: float | None
     high: float | None
     margin: float | None
-    call: Call
+    call: Judgement
 
 
 def schedule(seeds: int) -> tuple[int, ...]:
@@ -86,21 +86,21 @@ def compare(against: str, differences: Sequence[float], margin: float | None, af
     """
     share, error, n = after / seeds, error_of(before / seeds, after / seeds), len(differences)
     if n < 2 or not all(map(math.isfinite, differences)):
-        return Look(against, after, share, error, n, None, None, None, None, margin, Call.NOT_ENOUGH)
+        return Look(against, after, share, error, n, None, None, None, None, margin, Judgement.NOT_ENOUGH)
     mean, std = fmean(differences), stdev(differences)
     half = half_width(std, n, error)
     return Look(against, after, share, error, n, mean, std, mean - half, mean + half, margin, called(mean, half, margin))
 
 
-def called(mean: float, half: float, margin: float | None) -> Call:
+def called(mean: float, half: float, margin: float | None) -> Judgement:
     """Return what an interval says, given what one training's luck is."""
     if mean - half > 0:
-        return Call.BETTER
+        return Judgement.BETTER
     if mean + half < 0:
-        return Call.WORSE
+        return Judgement.WORSE
     if margin is not None and abs(mean) + half <= margin:
-        return Call.AS_GOOD
-    return Call.NOT_ENOUGH
+        return Judgement.AS_GOOD
+    return Judgement.NOT_ENOUGH
 
 
 def half_width(std: float, n: int, error: float) -> float:
@@ -125,7 +125,7 @@ def chance(look: Look, seeds: int) -> float:
     half, mean = half_width(look.std, seeds, error_of(before / seeds, 1.0)), look.difference
     move = look.std * math.sqrt(max(seeds - look.after, 0)) / seeds
     if move == 0:
-        return float(called(mean, half, look.margin) is not Call.NOT_ENOUGH)
+        return float(called(mean, half, look.margin) is not Judgement.NOT_ENOUGH)
     within = max((look.margin or 0.0) - half, 0.0)
     better, worse = ndtr((mean - half) / move), ndtr((-mean - half) / move)
     as_good = ndtr((within - mean) / move) - ndtr((-within - mean) / move)

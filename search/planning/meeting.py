@@ -22,7 +22,7 @@ from search.objective.anchors import Measurement, anchors, resolved
 from search.objective.order import Place, place
 from search.objective.scoring import evaluate
 from search.planning.candidates import Candidate
-from search.planning.looks import FUTILE, Call, Look, chance, compare, luck, schedule
+from search.planning.looks import FUTILE, Judgement, Look, chance, compare, luck, schedule
 from storage.records import AnchorRecord
 
 CHOOSING = 2
@@ -179,7 +179,7 @@ def _met(objective: Objective, design: Design, trained: Trained, chosen: Meeting
             for rival in still
         ]
         looks += latest
-        still = [rival for rival, look in zip(still, latest, strict=True) if look.call is Call.NOT_ENOUGH]
+        still = [rival for rival, look in zip(still, latest, strict=True) if look.call is Judgement.NOT_ENOUGH]
         stop, before = _stop(latest, bool(still), after, seeds), after
         if stop is not None:
             return so_far()
@@ -188,11 +188,11 @@ def _met(objective: Objective, design: Design, trained: Trained, chosen: Meeting
 
 
 def _stop(latest: Sequence[Look], is_open: bool, after: int, seeds: int) -> Stop | None:
-    if latest and (not is_open or any(look.call is Call.WORSE for look in latest)):
+    if latest and (not is_open or any(look.call is Judgement.WORSE for look in latest)):
         return Stop.DECIDED
     if after == seeds:
         return Stop.SEEDS
-    hopeless = [chance(look, seeds) < FUTILE for look in latest if look.call is Call.NOT_ENOUGH]
+    hopeless = [chance(look, seeds) < FUTILE for look in latest if look.call is Judgement.NOT_ENOUGH]
     return Stop.FUTILE if hopeless and all(hopeless) else None
 
 

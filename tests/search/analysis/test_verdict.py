@@ -12,7 +12,7 @@ import pytest
 from search.analysis.verdict import judge, spread
 from search.definition.schema import Objective
 from search.planning.candidates import Candidate
-from search.planning.looks import Call
+from search.planning.looks import Judgement
 from storage.records import ADAPTIVE_ORIGIN, AnchorRecord, Measured, Role
 from tests.search.histories import trial
 from tests.search.meetings import OBJECTIVE, candidate, met, trained, verdict
@@ -49,7 +49,7 @@ def test_the_winner_is_chosen_on_validation_and_told_on_test() -> None:
 
 def test_a_clear_gain_over_the_best_baselines_is_called_better() -> None:
     told = verdict([candidate(3, around(0.9)), equal(0.7), candidate(1, around(0.8), rule="current")], 4)
-    assert told.call is Call.BETTER
+    assert told.call is Judgement.BETTER
     begin = "The tuned weights (trial 3) are better than the best baselines: by 0.2 over equal weights (95 % interval"
     assert told.sentence.startswith(begin)
     assert "and by 0.1 over your weights of today (95 % interval" in told.sentence
@@ -59,7 +59,7 @@ def test_a_clear_gain_over_the_best_baselines_is_called_better() -> None:
 
 def test_an_interval_below_zero_is_called_worse_and_the_baseline_recommended() -> None:
     told = verdict([candidate(3, around(0.7)), equal(0.9)], 4)
-    assert told.call is Call.WORSE
+    assert told.call is Judgement.WORSE
     assert told.sentence.startswith("The tuned weights (trial 3) are worse than equal weights: by 0.2 (95 % interval -0.2")
     assert told.recommended.rule == "equal"
     assert told.recommended.sentence == "Use equal weights: better than the tuned weights. They need no search."
@@ -69,14 +69,14 @@ def test_an_interval_within_one_trainings_luck_of_zero_is_called_as_good() -> No
     moves = [0.1, -0.1, 0.2, -0.2]
     both = [candidate(3, [0.5 + each for each in moves]), candidate(0, [0.51 + each for each in moves], rule="equal")]
     told = verdict([both[0], Candidate(both[1].trial, {**both[1].measured, 0: Measured(validation={"a.accuracy": 0.6})})], 4)
-    assert told.call is Call.AS_GOOD
+    assert told.call is Judgement.AS_GOOD
     assert told.sentence.startswith("The tuned weights (trial 3) are as good as equal weights: -0.0075")
     assert told.recommended.rule == "equal"
 
 
 def test_what_cannot_be_told_says_what_could_have_been_detected() -> None:
     told = verdict([candidate(3, [0.90, 0.70, 0.92, 0.75]), candidate(0, [0.80, 0.81, 0.79, 0.80], rule="equal")], 4)
-    assert told.call is Call.NOT_ENOUGH
+    assert told.call is Judgement.NOT_ENOUGH
     begin = "There are not enough trainings to tell whether the tuned weights (trial 3) are better than equal weights"
     assert told.sentence.startswith(begin)
     # differences .1 -.11 .13 -.05: standard deviation .11587; 3.1824 x .11587 / 2
@@ -88,7 +88,7 @@ def test_what_cannot_be_told_says_what_could_have_been_detected() -> None:
 def test_a_gain_over_one_baseline_alone_is_told_so() -> None:
     other = candidate(1, [0.89, 0.93, 0.90, 0.92], rule="dwa")
     told = verdict([candidate(3, around(0.9)), equal(0.7), other], 4)
-    assert told.call is not Call.BETTER
+    assert told.call is not Judgement.BETTER
     assert "better than equal weights (+0.2, " in told.sentence
     assert "dynamic weight averaging" in told.sentence
 
@@ -102,7 +102,7 @@ def test_a_rule_that_moves_weights_is_recommended_only_where_it_is_better() -> N
     assert (worse.rule, worse.adaptive) == ("uncertainty", True)
     assert worse.sentence.endswith("It moves weights in training, so it hands over no fixed weights.")
     alike = [candidate(3, [0.4, 0.6, 0.5, 0.7]), Candidate(adaptive(0).trial, candidate(0, [0.4, 0.6, 0.5, 0.7]).measured)]
-    assert verdict(alike, 4).call is Call.AS_GOOD
+    assert verdict(alike, 4).call is Judgement.AS_GOOD
     assert verdict(alike, 4).recommended.rule is None
 
 
@@ -116,7 +116,7 @@ def test_stopping_early_is_told() -> None:
 def test_the_seeds_that_choose_are_no_part_of_the_comparison() -> None:
     finalists = [candidate(3, [0.99, 0.99, *around(0.5)]), candidate(4, [0.1] * 6)]
     told = verdict([*finalists, candidate(0, [0.1, 0.1, *around(0.9)[::-1]], rule="equal")], 6, choosing=2)
-    assert (told.call, told.seeds) == (Call.WORSE, (2, 3, 4, 5))
+    assert (told.call, told.seeds) == (Judgement.WORSE, (2, 3, 4, 5))
     assert told.values["trial 3"].mean == pytest.approx(0.5)
     assert told.values["trial 4"].n == 6
 
@@ -141,7 +141,7 @@ def test_seeds_that_only_one_of_two_has_are_left_out_of_their_comparison() -> No
 
 def test_a_winner_without_a_number_on_a_seed_is_compared_with_nothing() -> None:
     told = verdict([candidate(1, [0.9, math.nan, 0.9]), candidate(0, [0.5, 0.5, 0.5], rule="equal")], 3)
-    assert (told.call, told.intervals) == (Call.NOT_ENOUGH, ())
+    assert (told.call, told.intervals) == (Judgement.NOT_ENOUGH, ())
 
 
 def test_without_a_finalist_there_is_no_verdict() -> None:
@@ -201,7 +201,7 @@ def test_a_better_baseline_that_breaks_a_constraint_is_not_recommended() -> None
     reference = both(1, [0.1] * 4, [0.8] * 4, role=Role.REFERENCE, rule="alone:b")
     equal = both(0, [0.95] * 4, [0.1] * 4, role=Role.BASELINE, rule="equal")
     told = verdict([both(2, [0.9] * 4, [0.5] * 4), equal, reference], 4, objective=RELATIVE)
-    assert (told.call, told.recommended.rule) == (Call.NOT_ENOUGH, None)
+    assert (told.call, told.recommended.rule) == (Judgement.NOT_ENOUGH, None)
     assert "; equal weights break a constraint" in told.sentence
 
 

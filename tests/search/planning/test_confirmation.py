@@ -73,7 +73,7 @@ def laid_out(trials: int, finalists: int, baselines: int, tasks: int = 0, **conf
     budget = budget_of(define(document), tasks)
     assert budget is not None
     some, others = budget.field(finalists, baselines)
-    found = design(define(document), budget, some, others)
+    found = design(fresh_seeds(define(document)), budget, some, others)
     return some, others, len(found.choosing), len(found.meeting), found.most
 
 

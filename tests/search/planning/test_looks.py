@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from search.planning.looks import ERROR, Call, Look, called, chance, compare, error_of, half_width, luck, schedule, spent
+from search.planning.looks import ERROR, Judgement, Look, called, chance, compare, error_of, half_width, luck, schedule, spent
 
 
 @pytest.mark.parametrize(
@@ -37,28 +37,28 @@ def test_an_interval_is_students_paired_one_at_the_error_of_its_look() -> None:
     assert (look.difference, look.std, look.n) == (pytest.approx(0.375), pytest.approx(0.05), 4)
     assert look.high is not None
     assert look.high - 0.375 == pytest.approx(3.1824 * 0.05 / 2, rel=1e-4)
-    assert look.call is Call.BETTER
+    assert look.call is Judgement.BETTER
 
 
 @pytest.mark.parametrize(
     ("mean", "half", "call"),
     [
-        (1.0, 0.9, Call.BETTER),
-        (-1.0, 0.9, Call.WORSE),
-        (0.1, 0.3, Call.AS_GOOD),
-        (-0.1, 0.3, Call.AS_GOOD),
-        (0.1, 0.5, Call.NOT_ENOUGH),
-        (0.9, 1.0, Call.NOT_ENOUGH),
-        (0.2, 0.1, Call.BETTER),  # as good too, and more than that
+        (1.0, 0.9, Judgement.BETTER),
+        (-1.0, 0.9, Judgement.WORSE),
+        (0.1, 0.3, Judgement.AS_GOOD),
+        (-0.1, 0.3, Judgement.AS_GOOD),
+        (0.1, 0.5, Judgement.NOT_ENOUGH),
+        (0.9, 1.0, Judgement.NOT_ENOUGH),
+        (0.2, 0.1, Judgement.BETTER),  # as good too, and more than that
     ],
 )
-def test_an_interval_is_called_by_zero_and_by_one_trainings_luck(mean: float, half: float, call: Call) -> None:
+def test_an_interval_is_called_by_zero_and_by_one_trainings_luck(mean: float, half: float, call: Judgement) -> None:
     assert called(mean, half, margin=0.5) is call
 
 
 def test_a_pair_that_broke_down_leaves_no_interval() -> None:
     look = compare("equal", [0.4, math.nan, 0.4], 0.1, after=3, before=0, seeds=3)
-    assert (look.low, look.high, look.call) == (None, None, Call.NOT_ENOUGH)
+    assert (look.low, look.high, look.call) == (None, None, Judgement.NOT_ENOUGH)
 
 
 def _look(mean: float, std: float = 1.0, margin: float = 1.0) -> Look:
