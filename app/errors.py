@@ -71,6 +71,7 @@ PROBLEMS: Mapping[type[Exception], ProblemKind] = {
     # what a definition asks for
     search_errors.InvalidDefinition: ProblemKind(422, "definition-refused", "The study definition is refused"),
     search_errors.PreflightError: ProblemKind(422, "study-refused", "The study cannot be run as it is"),
+    answer.NoAnswer: ProblemKind(500, "search-error", "The search failed"),  # every one of them has a type of its own, below
     search_errors.SearchError: ProblemKind(500, "search-error", "The search failed"),
     # why a study has no one best trial
     answer.NoTrialYet: ProblemKind(409, "no-trial-yet", "No trial is complete yet", retry_after_seconds=5),

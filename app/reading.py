@@ -78,7 +78,7 @@ def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, 
 
 def _stored(session: Session, study_ids: Sequence[int]) -> Mapping[int, StoredProgress]:
     counts = progress.progress_counts_of(session, study_ids)
-    pace = progress.trial_durations_of(session, study_ids)
+    pace = progress.trial_durations(session, study_ids)
     anchors = answers.anchors_of_studies(session, study_ids)
     leaders = contenders.leaders(session, study_ids, BEST_FIRST)
     return {each: StoredProgress(*counts[each], pace[each], anchors[each], leaders.get(each)) for each in study_ids}

@@ -55,13 +55,15 @@ def answer_trials(
     """
     there = select(TRIALS.c.id).where(TRIALS.c.study_id == study_id)
     first = select(_first(study_id, order, valued=valued).subquery().c.id)
-    picked = [first, there.where(TRIALS.c.role == Role.BASELINE.value, COMPLETE)]
+    roles = [Role.BASELINE.value, *([Role.CONFIRMATION.value] if fresh else [])]
+    counted = or_(COMPLETE, TRIALS.c.role == Role.CONFIRMATION.value)  # a confirmation that failed counts against its trial
+    taken = select(TRIALS.c.id, TRIALS.c.confirms).where(TRIALS.c.study_id == study_id, counted, TRIALS.c.role.in_(roles))
+    beside = taken.cte("beside")  # read once: no index knows of roles
+    picked = [first, select(beside.c.id)]
+    if fresh:
+        picked.append(there.where(TRIALS.c.number.in_(select(beside.c.confirms).where(beside.c.confirms.is_not(None)))))
     if numbers:
         picked.append(there.where(TRIALS.c.number.in_(numbers)))
-    if fresh:
-        again = and_(TRIALS.c.role == Role.CONFIRMATION.value, TRIALS.c.confirms.is_not(None))
-        confirmed = select(TRIALS.c.confirms).where(TRIALS.c.study_id == study_id, again)
-        picked += [there.where(again), there.where(TRIALS.c.number.in_(select(confirmed.subquery().c.confirms)))]
     if history:
         picked += history_ids(study_id, order, best=history, latest=history)
     return load_picked(session, picked)

@@ -34,13 +34,8 @@ def progress_counts_of(session: Session, study_ids: Sequence[int]) -> Mapping[in
     return {each: (counts[each], epochs[each]) for each in study_ids}
 
 
-def trial_durations(session: Session, study_id: int) -> Throughput:
-    """Tell how fast a study goes: epochs still to do, times seconds an epoch, over the cohorts in training is the time left."""
-    return trial_durations_of(session, [study_id])[study_id]
-
-
-def trial_durations_of(session: Session, study_ids: Sequence[int]) -> Mapping[int, Throughput]:
-    """Do as `trial_durations` for many studies at once, in one statement."""
+def trial_durations(session: Session, study_ids: Sequence[int]) -> Mapping[int, Throughput]:
+    """Tell how fast studies go, by id: epochs to do, times seconds an epoch, over the cohorts in training is the time left."""
     live = (
         select(func.count())
         .where(LEASES.c.study_id == STUDIES.c.id, LEASES.c.purpose == "cohort")

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage import leases, studies, study_rows, trial_rows, trials, workers
+from storage import leases, progress, studies, study_rows, trial_rows, trials, workers
 from storage.database import Database
 from storage.models import LEASES
 from storage.records import (
@@ -22,6 +22,7 @@ from storage.records import (
     Role,
     StudyRecord,
     TermRecord,
+    Throughput,
     TrialRecord,
     TrialState,
 )
@@ -157,3 +158,8 @@ def trial_of(database: Database, running: Running, number: int = 0) -> TrialReco
     """Read a trial of the study that runs."""
     with database.reading() as session:
         return trial_rows.get_trial(session, running.study.id, number)
+
+
+def pace_of(session: Session, running: Running) -> Throughput:
+    """Read how fast the study that runs goes."""
+    return progress.trial_durations(session, [running.study.id])[running.study.id]

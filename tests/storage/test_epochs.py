@@ -53,7 +53,7 @@ def test_the_same_epoch_again_changes_nothing(database: Database) -> None:
             epochs.record_epoch(session, running.token, running.cohort, report, NOW)
     with database.reading() as session:
         [epoch] = curves.epochs_of(session, scenes.trial_of(database, running).id)
-        pace = progress.trial_durations(session, running.study.id)
+        pace = scenes.pace_of(session, running)
     assert (epoch.validation, pace.seconds) == ({"digit.accuracy": 0.5}, 2.0)
 
 

@@ -6,7 +6,7 @@ from storage import epochs, leases, outcomes, progress
 from storage.database import Database
 from storage.records import Throughput, TrialState
 from tests.storage import scenes
-from tests.storage.scenes import NOW
+from tests.storage.scenes import NOW, pace_of
 
 
 def test_progress_counts_every_state_and_the_epochs(database: Database) -> None:
@@ -34,9 +34,9 @@ def test_the_pace_is_seconds_over_epochs_and_what_trains_now(database: Database)
         for epoch in (0, 1, 2):
             report = {number: (epoch, {}, {"digit.accuracy": 0.5}, 0.25) for number in (0, 1)}
             epochs.record_epoch(session, running.token, running.cohort, report, NOW)
-        assert progress.trial_durations(session, running.study.id) == Throughput(epochs=4, seconds=1.5, cohorts=1, under_way=4)
+        assert pace_of(session, running) == Throughput(epochs=4, seconds=1.5, cohorts=1, under_way=4)
         leases.complete(session, running.token, NOW)
-        assert progress.trial_durations(session, running.study.id).cohorts == 0
+        assert pace_of(session, running).cohorts == 0
 
 
 def test_the_pace_tells_how_long_search_trials_trained(database: Database) -> None:
@@ -46,5 +46,5 @@ def test_the_pace_tells_how_long_search_trials_trained(database: Database) -> No
         epochs.record_epoch(session, running.token, running.cohort, report, NOW)
         ends = [scenes.outcome(0, state=TrialState.PRUNED, epochs=2), scenes.outcome(1, epochs=10)]
         outcomes.record_outcomes(session, running.token, ends, NOW)
-        pace = progress.trial_durations(session, running.study.id)
+        pace = pace_of(session, running)
     assert (pace.under_way, pace.searched, pace.searched_epochs) == (2, 2, 12)
