@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 
 from app.reading import definition_of
-from search.analysis.verdict import Candidate, Verdict, judge
+from search.analysis.confirmed import MOST, candidates_of
+from search.analysis.verdict import Verdict, judge
 from search.objective.scoring import is_pareto
 from search.planning.compromise import scored_objective, valued
 from search.planning.history import recalled
-from storage import answers, paging, trial_rows
+from storage import answers, paging
 from storage.database import Session
-from storage.records import Measured, Moment, Role, StudyRecord, StudyState, TrialState
+from storage.records import Moment, Role, StudyRecord, StudyState, TrialState
 from storage.study_rows import counted_moment
-
-MOST = 10_000
 
 
 def verdict_of(session: Session, study: StudyRecord) -> Verdict | None:
@@ -29,18 +27,6 @@ def verdict_of(session: Session, study: StudyRecord) -> Verdict | None:
         candidates = [replace(each, trial=valued(objective, each.trial)) for each in candidates]
     fixed_start = definition.training.initial_weights == "fixed"
     return judge(objective, candidates, answers.anchors_of(session, study.id), fixed_start=fixed_start)
-
-
-def candidates_of(session: Session, study: StudyRecord) -> list[Candidate]:
-    """Return what was trained again on fresh seeds, by number, with what it measured."""
-    moment = counted_moment(study)
-    measured: dict[int, dict[int, Measured]] = defaultdict(dict)
-    found, _ = paging.page_trials(session, study.id, state=TrialState.COMPLETE, role=Role.CONFIRMATION, page_size=MOST)
-    for trial, moments in found:
-        if trial.confirms is not None:
-            measured[trial.confirms][trial.seed] = moments[moment]
-    confirmed = [trial_rows.get_trial(session, study.id, number) for number in sorted(measured)]
-    return [Candidate(trial, measured[trial.number]) for trial in confirmed]
 
 
 def confirmed_epochs(session: Session, study: StudyRecord, number: int) -> dict[int, int]:

@@ -33,13 +33,13 @@ def best_document(session: Session, study: StudyRecord) -> dict[str, Any]:
     verdict = verdict_of(session, study)
     if verdict is not None:
         winner = verdict.winner.trial
-    matters = sensitivity.told(session, study, verdict) if study.state is StudyState.COMPLETE else None
+    matters = sensitivity.told(session, study) if study.state is StudyState.COMPLETE else None
     return winner_document(session, study, winner, verdict=verdict, matters=matters)
 
 
 def sensitivity_document(session: Session, study: StudyRecord) -> dict[str, Any]:
     """Return how much each parameter matters and what range is as good as the best. Raises NoSensitivityYet, NoSensitivity."""
-    found = sensitivity.told(session, study, verdict_of(session, study))
+    found = sensitivity.told(session, study)
     if found is None:
         refusal = NoSensitivity if study.state in STUDY_ENDS else NoSensitivityYet
         raise refusal(study.name, study.state.value)

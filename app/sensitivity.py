@@ -1,65 +1,36 @@
-"""How much each parameter matters, and which range of it is as good as the best: from what a worker kept, and from the trials."""
+"""How much each parameter matters, and which range of it is as good as the winner: what a worker worked out and kept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from app.confirmed import candidates_of
+from app.confirmed import verdict_of
 from app.reading import definition_of
 from search.analysis import sensitivity
-from search.analysis.noise import Threshold, bar_of
-from search.analysis.sensitivity import competing, winner_of
-from search.analysis.verdict import Verdict
 from search.definition.schema import StudyDefinition
-from search.objective.anchors import resolved
 from search.objective.scoring import is_pareto
-from storage import answers, trial_rows
+from storage import answers
 from storage.database import Session
-from storage.records import StudyRecord, StudyState, TrialRecord
-
-NO_WINNER = "no feasible search trial has a finite value"
-NO_NOISE = "how much the value differs from seed to seed is not known: give the search a confirmation"
-FRONT = "the objective is a front: there is no one best"
+from storage.records import StudyRecord
 
 
-def told(session: Session, study: StudyRecord, verdict: Verdict | None) -> dict[str, Any] | None:
+def told(session: Session, study: StudyRecord) -> dict[str, Any] | None:
     """Return what matters in a study, numbers as they are; None where no worker has worked it out."""
     analysis = answers.find_analysis(session, study.id, sensitivity.KIND)
     if analysis is None:
         return None
-    definition = definition_of(study)
-    searched = trial_rows.search_history(session, study.id, best=sensitivity.MOST, latest=sensitivity.MOST)
-    winner = _winner(definition, searched, verdict)
-    bar, why = _bar(session, study, definition, searched, winner)
-    found = {} if bar is None or winner is None else sensitivity.ranges(definition, searched, winner, bar)
+    definition, kept = definition_of(study), analysis.document
     return {
         "sequence": analysis.sequence,
-        "trial": None if winner is None else winner.number,
-        **sensitivity.importance_told(definition, analysis.document),
-        "ranges": sensitivity.ranges_told(found),
-        "noise": sensitivity.noise_told(bar, why),
-        "rules": sensitivity.rules(definition, confirmed=bar is None or bar.confirmed),
+        "trial": kept["trial"] if "trial" in kept else _winner(session, study, definition),
+        **sensitivity.importance_told(definition, kept),
+        "ranges": kept.get("ranges", {}),
+        "noise": kept.get("noise") or sensitivity.no_noise(sensitivity.EARLIER),
+        "rules": sensitivity.rules(definition),
     }
 
 
-def _winner(definition: StudyDefinition, searched: Sequence[TrialRecord], verdict: Verdict | None) -> TrialRecord | None:
-    """Return the trial that ranges are told around: none on a front, where a compromise may be confirmed, but is not the best."""
-    if is_pareto(definition.objective):
-        return None
-    return verdict.winner.trial if verdict is not None else winner_of(searched)
-
-
-def _bar(
-    session: Session, study: StudyRecord, definition: StudyDefinition, searched: Sequence[TrialRecord], winner: TrialRecord | None
-) -> tuple[Threshold | None, str | None]:
-    """Return the least value that is as good as the winner's, or why it is not known."""
-    if is_pareto(definition.objective):
-        return None, FRONT
-    if winner is None:
-        return None, NO_WINNER
-    anchors = answers.anchors_of(session, study.id)
-    confirmed = candidates_of(session, study) if study.state is StudyState.COMPLETE else []
-    rivals = len(competing(searched)) - 1
-    bar = bar_of(resolved(definition.objective, anchors), winner, confirmed, anchors, rivals)
-    return bar, NO_NOISE if bar is None else None
+def _winner(session: Session, study: StudyRecord, definition: StudyDefinition) -> int | None:
+    """Return the winner of a study whose worker was of a version that did not keep it."""
+    verdict = None if is_pareto(definition.objective) else verdict_of(session, study)
+    return None if verdict is None else verdict.winner.trial.number

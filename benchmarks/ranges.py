@@ -1,4 +1,4 @@
-"""Played studies with known curves: does a stated range hold values that are truly worse, and how much of the true range does it have?
+"""Played studies with known curves: does a stated range hold truly worse values, and how much of the true range?
 
 Searched by the real sampler on one shared seed; three finalists and two baselines train on two fresh seeds, then the winner and the
 best baseline on eight more. Then the model and the rule of `search.analysis.profiles`, as a worker applies them.

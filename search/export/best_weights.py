@@ -98,7 +98,7 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]},
         "objective": {"aggregate": definition.objective.aggregate, **_objective(trial)},
         "metrics": _metrics(winner.best.measured),
-        **({"confirmation": {**confirmation_told(winner.verdict), **_epochs(winner)}} if winner.verdict else {}),
+        **({"confirmation": {**_judged(winner.verdict, winner.sensitivity), **_epochs(winner)}} if winner.verdict else {}),
         **({"sensitivity": dict(winner.sensitivity)} if winner.sensitivity is not None else {}),
         "baselines": {tried.trial.rule or f"trial {tried.trial.number}": _baseline(tried) for tried in reversed(winner.baselines)},
         "training": shown["training"],
@@ -127,6 +127,13 @@ def workload_told(definition: StudyDefinition, description: Mapping[str, Any] | 
 
 def _epochs(winner: Winner) -> dict[str, Any]:
     return {"epochs": {str(seed): epoch for seed, epoch in winner.confirmed_epochs.items()}} if winner.confirmed_epochs else {}
+
+
+def _judged(verdict: Verdict, sensitivity: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what the confirmation says, its verdict with where a range may have been the limit."""
+    found = confirmation_told(verdict)
+    edges = [each["edge"]["sentence"] for each in (sensitivity or {}).get("ranges", {}).values() if each.get("edge")]
+    return {**found, "verdict": " ".join([found["verdict"], *(f"{edge[:1].upper()}{edge[1:]}." for edge in edges)])}
 
 
 def confirmation_told(verdict: Verdict) -> dict[str, Any]:

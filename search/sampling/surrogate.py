@@ -67,9 +67,10 @@ class Evidence:
 
 
 def noise_of(settings: Sequence[int], seeds: Sequence[int], values: Sequence[float]) -> Noise | None:
-    """Return the noise of settings that were trained on several seeds, or None where no two share one.
+    """Return the noise of settings that were trained on several seeds, or None where not one was.
 
-    `total`: pooled over settings. `rest`: least squares of setting and seed as additive effects, so that seeds may be missing.
+    `total`: pooled over settings. `rest`: least squares of setting and seed as additive effects, so that seeds may be missing;
+    where no two settings share seeds, half of the variance, as the model has it.
     """
     one, two, y = np.asarray(settings), np.asarray(seeds), np.asarray(values, float)
     kinds, starts = np.unique(one), np.unique(two)
@@ -77,11 +78,12 @@ def noise_of(settings: Sequence[int], seeds: Sequence[int], values: Sequence[flo
     effects = np.hstack([one[:, None] == kinds, two[:, None] == starts]).astype(float)
     fitted, _, rank, _ = np.linalg.lstsq(effects, y, rcond=None)
     left = len(y) - int(rank)
-    if freedom < 1 or left < 1:
+    if freedom < 1:
         return None
-    within = sum(float(((y[one == kind] - y[one == kind].mean()) ** 2).sum()) for kind in kinds)
-    rest = float(((y - effects @ fitted) ** 2).sum())
-    return Noise(math.sqrt(within / freedom), math.sqrt(rest / left), left)
+    total = sum(float(((y[one == kind] - y[one == kind].mean()) ** 2).sum()) for kind in kinds) / freedom
+    if left < 1:
+        return Noise(math.sqrt(total), math.sqrt(total / 2), freedom)
+    return Noise(math.sqrt(total), math.sqrt(float(((y - effects @ fitted) ** 2).sum()) / left), left)
 
 
 def even_points(count: int, dims: int) -> Array:
@@ -122,6 +124,11 @@ class Surrogate:
         whole = sum(each.weight for each in kept)
         self._kept = kept
         self._weights = np.array([each.weight / whole for each in kept])
+
+    @property
+    def measured(self) -> Noise | None:
+        """The noise as it was measured on repeated settings; None where there are none."""
+        return self._evidence.noise
 
     @property
     def rest(self) -> float:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import structlog
 
-from search.analysis import importance
+from search.analysis import matters
 from search.definition.finite import finite_space
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import resolved, wanted
@@ -44,6 +44,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Analysis:
+    """A study whose plan has come to its end, once what matters in it is worked out: without a lease, and outside of any lock."""
+
+    study: StudyRecord
+    definition: StudyDefinition
+
+
+@dataclass(frozen=True, slots=True)
 class Claimant:
     """Who claims, for how long, and what it can train."""
 
@@ -61,7 +69,7 @@ class PlanningFailed(Exception):
         super().__init__(f"study {study.name} cannot be planned: {type(error).__name__}: {error}")
 
 
-def claim(database: Database, claimant: Claimant) -> Claim | None:
+def claim(database: Database, claimant: Claimant) -> Claim | Analysis | None:
     """Take the next work there is for this worker, or None. Studies that are over are ended on the way.
 
     A study that cannot be planned is ended FAILED, so that it does not stand in the way of all others.
@@ -76,7 +84,7 @@ def claim(database: Database, claimant: Claimant) -> Claim | None:
         return None
 
 
-def _claim(database: Database, claimant: Claimant) -> Claim | None:
+def _claim(database: Database, claimant: Claimant) -> Claim | Analysis | None:
     skip: set[int] = set()
     with database.writing() as session:
         now = database.now(session)
@@ -93,7 +101,7 @@ def _claim(database: Database, claimant: Claimant) -> Claim | None:
     return None
 
 
-def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: datetime) -> Claim | None:
+def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: datetime) -> Claim | Analysis | None:
     definition = definition_of(study)
     if study.prepared:
         return _claim_cohort(session, study, definition, claimant, now)
@@ -111,11 +119,11 @@ def definition_of(study: StudyRecord) -> StudyDefinition:
 
 def _claim_cohort(
     session: Session, study: StudyRecord, definition: StudyDefinition, claimant: Claimant, now: datetime
-) -> Claim | None:
+) -> Claim | Analysis | None:
     waiting = trial_rows.waiting_trials(session, study.id)
     chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, now)
-    if not chosen:
-        return None
+    if isinstance(chosen, Analysis) or not chosen:
+        return chosen or None
     lease = leases.acquire(session, study.id, claimant.worker_id, leases.COHORT, claimant.lease_seconds, now)
     cohort = trials.start_cohort(session, study, chosen, lease, engine=study.engine or "", worker=claimant.name, now=now)
     pruned = definition.search.pruner is not None
@@ -134,15 +142,15 @@ def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
     return chosen
 
 
-def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord]:
-    """Ask the plan, and write down what it says: new trials, or the study's end."""
+def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord] | Analysis:
+    """Ask the plan, and write down what it says: new trials, or the study's end. COMPLETE waits for its analysis."""
     step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
     if isinstance(step, ScoreStudy):
         score(session, study, definition, step.anchors, now)
         step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
     if isinstance(step, End):
-        if step.state is StudyState.COMPLETE:
-            importance.analyse(session, study, definition, now)
+        if step.state is StudyState.COMPLETE and not matters.is_kept(session, study):
+            return Analysis(study, definition)
         studies.end_study(session, study.id, step.state, step.reason, now)
     if not isinstance(step, Run):
         return []

@@ -10,7 +10,8 @@ import pytest
 from search.definition import space
 from search.sampling import suggest
 from search.validation import normalize
-from search.worker.claim import Claimant, claim
+from search.worker.analyses import work_out
+from search.worker.claim import Analysis, Claim, Claimant, claim
 from storage import answers, leases, outcomes, studies, study_rows, trials
 from storage.database import Database
 from storage.records import Outcome, PlannedTrial, Role, StudyState, TrialState
@@ -75,7 +76,11 @@ def trained(database: Database, count: int) -> None:
 def test_a_study_that_comes_to_its_end_keeps_what_matters_in_it(database: Database) -> None:
     submitted(database, "random", baselines=[], confirmation=None, trials=12)
     trained(database, 12)
-    assert claim(database, claimant(database)) is None
+    worker = claimant(database)
+    analysis = claim(database, worker)
+    assert isinstance(analysis, Analysis)
+    work_out(database, analysis)
+    assert claim(database, worker) is None
     with database.reading() as session:
         found = study_rows.get_study(session, "study")
         kept = answers.find_analysis(session, found.id, "sensitivity")
@@ -89,5 +94,5 @@ def test_a_study_that_comes_to_its_end_keeps_what_matters_in_it(database: Databa
 def test_a_study_of_another_sampler_is_claimed_for_its_preflight(database: Database) -> None:
     submitted(database, "cmaes")
     claimed = claim(database, claimant(database))
-    assert claimed is not None
+    assert isinstance(claimed, Claim)
     assert claimed.lease.purpose == leases.PREFLIGHT

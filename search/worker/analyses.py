@@ -1,0 +1,35 @@
+"""Work out what a study's end waits for: read, compute outside of any lock, and keep, each on its own.
+
+No lease is held: whoever comes next does what a dead worker did not, and two at once keep the same.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from search.analysis import importance, matters
+from search.worker.claim import Analysis
+from storage.database import Database
+from storage.errors import StudyNotFound
+
+log = structlog.get_logger("steelyard.worker")
+
+
+def load() -> None:
+    """Load what an analysis needs, so that a study's end need not wait for it."""
+    import scipy.linalg
+    import scipy.special  # noqa: F401
+
+    importance.load()
+
+
+def work_out(database: Database, analysis: Analysis) -> None:
+    """Work out what matters in a study, and keep it. A study that was deleted meanwhile needs nothing."""
+    with database.reading() as session:
+        material = matters.read(session, analysis.study, analysis.definition)
+    document = matters.worked_out(material)
+    try:
+        with database.writing() as session:
+            matters.keep(session, material, document, database.now(session))
+    except StudyNotFound:
+        log.info("study deleted meanwhile", study=analysis.study.name)
