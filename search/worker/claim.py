@@ -8,16 +8,16 @@ from datetime import datetime
 
 import structlog
 
-from search.analysis import matters
+from search.analysis import gain, matters, sensitivity
 from search.definition.finite import finite_space
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import resolved, wanted
 from search.planning.history import recalled
-from search.planning.plan import End, History, Run, ScoreStudy, plan
+from search.planning.plan import End, History, Run, ScoreStudy, plan, wants_gain
 from search.planning.rescoring import measurements, objective_of, score
 from search.sampling import suggest
 from search.validation import normalize
-from storage import answers, leases, studies, trial_rows, trials
+from storage import answers, leases, progress, studies, trial_rows, trials
 from storage.database import Database, Session
 from storage.errors import StorageError
 from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
@@ -45,10 +45,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """A study whose plan has come to its end, once what matters in it is worked out: without a lease, and outside of any lock."""
+    """What a study's plan waits for, to be worked out without a lease and outside of any lock.
+
+    At its end what matters in it (`sensitivity`), in its search what is still to be gained (`gain`).
+    """
 
     study: StudyRecord
     definition: StudyDefinition
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +148,16 @@ def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
 
 def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord] | Analysis:
     """Ask the plan, and write down what it says: new trials, or the study's end. COMPLETE waits for its analysis."""
-    step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
+    history = history_of(session, study, definition, now)
+    if wants_gain(definition, history):
+        return Analysis(study, definition, gain.KIND)
+    step = plan(definition, history, study.cohort_size or 1)
     if isinstance(step, ScoreStudy):
         score(session, study, definition, step.anchors, now)
-        step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
+        step = plan(definition, history_of(session, study, definition, now), study.cohort_size or 1)
     if isinstance(step, End):
         if step.state is StudyState.COMPLETE and not matters.is_kept(session, study):
-            return Analysis(study, definition)
+            return Analysis(study, definition, sensitivity.KIND)
         studies.end_study(session, study.id, step.state, step.reason, now)
     if not isinstance(step, Run):
         return []
@@ -158,12 +165,13 @@ def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, 
     return trials.add_trials(session, study, step.trials, beside=running, now=now)
 
 
-def history_of(session: Session, study: StudyRecord, definition: StudyDefinition) -> History:
+def history_of(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> History:
     """Read what the plan may know of a study."""
     counts = trial_rows.count_by_role(session, study.id)
     fixed = trial_rows.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
     confirmations = trial_rows.trials_of(session, study.id, roles=[Role.CONFIRMATION])
     anchors = answers.anchors_of(session, study.id)
+    stop = definition.search.stop
     return History(
         budget=study.trial_budget,
         counts=counts,
@@ -176,4 +184,6 @@ def history_of(session: Session, study: StudyRecord, definition: StudyDefinition
         anchors=anchors,
         settings=trial_rows.search_parameters(session, study.id) if finite_space(definition) is not None else (),
         measurements=measurements(session, study, fixed) if wanted(resolved(definition.objective, anchors)) else (),
+        seconds=progress.trained_seconds(session, study.id, now) if stop is not None and stop.after_seconds is not None else 0.0,
+        expected_gain=gain.find(session, study, counts) if stop is not None and stop.no_gain is not None else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,3 +97,31 @@ def test_a_study_of_another_sampler_is_claimed_for_its_preflight(database: Datab
     claimed = claim(database, claimant(database))
     assert isinstance(claimed, Claim)
     assert claimed.lease.purpose == leases.PREFLIGHT
+
+
+def test_a_search_that_may_stop_is_planned_once_its_gain_is_known(database: Database) -> None:
+    submitted(database, "random", baselines=[], confirmation=None, trials=40, stop={"no_gain": 100.0})
+    trained(database, 12)
+    worker = claimant(database)
+    wanted = claim(database, worker)
+    assert isinstance(wanted, Analysis)
+    assert wanted.kind == "gain"
+    work_out(database, wanted)
+    at_its_end = claim(database, worker)  # less than 100 times the noise is to be gained
+    assert isinstance(at_its_end, Analysis)
+    assert at_its_end.kind == "sensitivity"
+    work_out(database, at_its_end)
+    assert claim(database, worker) is None
+    with database.reading() as session:
+        found = study_rows.get_study(session, "study")
+    assert (found.state, found.reason and found.reason.code) == (StudyState.COMPLETE, "stopped_no_gain")
+
+
+def test_a_study_that_got_further_is_worked_out_anew(database: Database) -> None:
+    submitted(database, "random", baselines=[], confirmation=None, trials=12)
+    trained(database, 12)
+    analysis = claim(database, claimant(database))
+    assert isinstance(analysis, Analysis)
+    work_out(database, replace(analysis, study=replace(analysis.study, sequence=11)))
+    with database.reading() as session:
+        assert answers.find_analysis(session, analysis.study.id, "sensitivity") is None
