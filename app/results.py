@@ -38,7 +38,7 @@ def best_document(session: Session, study: StudyRecord) -> dict[str, Any]:
 
 
 def sensitivity_document(session: Session, study: StudyRecord) -> dict[str, Any]:
-    """Return how much each parameter matters and what range is as good as the best. Raises NoSensitivityYet, NoSensitivity."""
+    """Return how much each parameter matters and what range is as good as the winner. Raises NoSensitivityYet, NoSensitivity."""
     found = sensitivity.told(session, study)
     if found is None:
         refusal = NoSensitivity if study.state in STUDY_ENDS else NoSensitivityYet

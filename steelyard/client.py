@@ -164,7 +164,7 @@ class Client:
         return cast(ParetoFront, self._connection.call("GET", f"{_at(study)}/pareto", query=query))
 
     def sensitivity(self, study: StudyOrName) -> Sensitivity:
-        """Return how much each searched parameter matters, and which range of it is as good as the best within noise.
+        """Return how much each searched parameter matters, and which range of it is as good as the winner.
 
         Raises NoSensitivity where the study did not come to its end, NoSensitivityYet while it has not.
         """
