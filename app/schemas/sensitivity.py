@@ -16,7 +16,7 @@ class ImportanceBody(Body):
     metrics: Numbers = Field(description="For each optimised metric.")
 
 
-class PointBody(Body):
+class CurvePointBody(Body):
     """One point of a parameter's curve: the objective's value by the model of all trainings."""
 
     at: float | str = Field(description="The parameter's value, in the units of `weights`.")
@@ -52,7 +52,7 @@ class RangeBody(Body):
     delta: float = Field(description="What a value may cost against the winner and still be as good: the noise of one training.")
     worse: list[Span | float | str] = Field(description="Where it is worse: spans, or values of a choice.")
     untold: list[Span | float | str] = Field(description="Where there are not enough trials to tell: spans, or values of a choice.")
-    curve: list[PointBody] = Field(description="101 points from end to end, even on the scale; of a choice, one a value.")
+    curve: list[CurvePointBody] = Field(description="101 points from end to end, even on the scale; of a choice, one a value.")
     edge: EdgeBody | None = Field(description="Where the range may be the limit; else null.")
     of: str | None = Field(description="The term whose weight the numbers are, where losses that share a weight are normalised.")
     values: list[float | str] | None = Field(default=None, description="Those that are as good, of a choice; absent for a range.")

@@ -23,7 +23,7 @@ from search.definition.schema import StudyDefinition
 from search.objective.anchors import resolved
 from search.objective.scoring import evaluate, is_pareto
 from search.planning.initial_values import divisors
-from search.sampling.beliefs import FEWEST, Beliefs, Training, beliefs
+from search.sampling.beliefs import FEWEST, Beliefs, SeedTraining, beliefs
 from search.sampling.places import Places
 from storage import answers, study_rows, trial_rows
 from storage.database import Session
@@ -154,7 +154,7 @@ def _with(winner: TrialRecord, searched: Sequence[TrialRecord]) -> list[TrialRec
     return [*searched, *([winner] if all(trial.number != winner.number for trial in searched) else [])]
 
 
-def _trainings(material: Material) -> Iterator[Training]:
+def _trainings(material: Material) -> Iterator[SeedTraining]:
     """Yield the trainings on fresh seeds of finalists and baselines, judged on validation as the search was.
 
     A setting whose means break a constraint counts as no better than the worst search trial that keeps all.
@@ -171,4 +171,4 @@ def _trainings(material: Material) -> Iterator[Training]:
         for seed, value in candidate.values(objective, "validation").items():
             counted = value if feasible else min(value, worst)
             if math.isfinite(counted):
-                yield Training(trial.number, None if place is None else tuple(place), seed, counted)
+                yield SeedTraining(trial.number, None if place is None else tuple(place), seed, counted)

@@ -33,7 +33,7 @@ TUNED_AT = 5
 SPREAD, NEAR = 48, 24
 
 
-class Answer(StrEnum):
+class Finding(StrEnum):
     """What is known of a value of a parameter."""
 
     AS_GOOD = "as good"
@@ -50,7 +50,7 @@ class Profile:
     """
 
     values: tuple[float, ...]
-    answers: tuple[Answer, ...]
+    answers: tuple[Finding, ...]
     mean: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -107,7 +107,7 @@ def _tuned(beliefs: Beliefs, winner: TrialRecord, path: str, values: Sequence[fl
     return places.at(rows)
 
 
-def told(curves: Array, winner: int, delta: float, *, run: bool) -> list[Answer]:
+def told(curves: Array, winner: int, delta: float, *, run: bool) -> list[Finding]:
     """Return the answer at each value of curves drawn from the posterior [count, n]; `run`: as good only without a gap.
 
     The winner's own value is as good as itself whatever the curves are.
@@ -116,7 +116,7 @@ def told(curves: Array, winner: int, delta: float, *, run: bool) -> list[Answer]
     as_good, worse = _joint(good), _joint(~good)
     if run:
         as_good = _around(as_good, winner)
-    return [Answer.AS_GOOD if fine else Answer.WORSE if bad else Answer.UNTOLD for fine, bad in zip(as_good, worse, strict=True)]
+    return [Finding.AS_GOOD if fine else Finding.WORSE if bad else Finding.UNTOLD for fine, bad in zip(as_good, worse, strict=True)]
 
 
 def _joint(holds: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from search.analysis.edges import Edge, End, edge, end_of
-from search.analysis.profiles import LEVEL, Answer, Profile, profile
+from search.analysis.profiles import LEVEL, Finding, Profile, profile
 from search.definition import space
 from search.definition.axes import Axis
 from search.definition.schema import StudyDefinition
@@ -98,15 +98,15 @@ def _range(beliefs: Beliefs, winner: TrialRecord, axis: Axis, delta: float, divi
     shown: list[Place] = [axis.names[int(value)] for value in found.values] if axis.names else list(values)
     best = shown[found.winner]
     points = zip(shown, found.mean, found.low, found.high, strict=True)
-    good, worse, untold = (_parts(found, shown if axis.choices else values, answer, axis) for answer in Answer)
+    good, worse, untold = (_parts(found, shown if axis.choices else values, answer, axis) for answer in Finding)
     sentence = _Sentence(unit.name, delta, others=len(beliefs.places.axes) > 1, trials=len(beliefs.tried))
-    numbers = [value for value, each in zip(values, found.answers, strict=True) if each is Answer.AS_GOOD and not axis.names]
+    numbers = [value for value, each in zip(values, found.answers, strict=True) if each is Finding.AS_GOOD and not axis.names]
     return Range(
         low=min(numbers, default=None),
         high=max(numbers, default=None),
         best=best,
-        to_lowest=not axis.names and found.answers[0] is Answer.AS_GOOD,
-        to_highest=not axis.names and found.answers[-1] is Answer.AS_GOOD,
+        to_lowest=not axis.names and found.answers[0] is Finding.AS_GOOD,
+        to_highest=not axis.names and found.answers[-1] is Finding.AS_GOOD,
         searched=None if axis.names else (axis.low * unit.factor, axis.high * unit.factor),
         delta=delta,
         worse=tuple(worse),
@@ -119,7 +119,7 @@ def _range(beliefs: Beliefs, winner: TrialRecord, axis: Axis, delta: float, divi
     )
 
 
-def _parts(found: Profile, values: Sequence[Any], answer: Answer, axis: Axis) -> list[Any]:
+def _parts(found: Profile, values: Sequence[Any], answer: Finding, axis: Axis) -> list[Any]:
     """Return where an answer holds: of a choice its values, else spans from the first to the last value of each run."""
     pairs = list(zip(values, found.answers, strict=True))
     if axis.choices:

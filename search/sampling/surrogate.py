@@ -44,7 +44,7 @@ AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class SeedNoise:
     """Standard deviations over seeds: of one training, and of what is left without the effects of settings and seeds."""
 
     total: float
@@ -53,7 +53,7 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Observations:
     """Trainings: their places [n, d] in ranges (0 to 1 inside), the seed of each and its value, greater ones better.
 
     `unordered` [d] says which coordinates are values without an order. `noise` where it was measured on repeated settings.
@@ -63,10 +63,10 @@ class Evidence:
     seeds: NDArray[np.int64]
     values: Array
     unordered: Sequence[bool]
-    noise: Noise | None = None
+    noise: SeedNoise | None = None
 
 
-def noise_of(settings: Sequence[int], seeds: Sequence[int], values: Sequence[float]) -> Noise | None:
+def noise_of(settings: Sequence[int], seeds: Sequence[int], values: Sequence[float]) -> SeedNoise | None:
     """Return the noise of settings that were trained on several seeds, or None where not one was.
 
     `total`: pooled over settings. `rest`: least squares of setting and seed as additive effects, so that seeds may be missing;
@@ -82,8 +82,8 @@ def noise_of(settings: Sequence[int], seeds: Sequence[int], values: Sequence[flo
         return None
     total = sum(float(((y[one == kind] - y[one == kind].mean()) ** 2).sum()) for kind in kinds) / freedom
     if left < 1:
-        return Noise(math.sqrt(total), math.sqrt(total / 2), freedom)
-    return Noise(math.sqrt(total), math.sqrt(float(((y - effects @ fitted) ** 2).sum()) / left), left)
+        return SeedNoise(math.sqrt(total), math.sqrt(total / 2), freedom)
+    return SeedNoise(math.sqrt(total), math.sqrt(float(((y - effects @ fitted) ** 2).sum()) / left), left)
 
 
 def even_points(count: int, dims: int) -> Array:
@@ -114,7 +114,7 @@ class _Component:
 class Surrogate:
     """The posterior of the curve given evidence of at least two trainings."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Observations) -> None:
         self._evidence = evidence
         self._mean = float(evidence.values.mean())
         self._scale = float(evidence.values.std()) or 1.0
@@ -126,7 +126,7 @@ class Surrogate:
         self._weights = np.array([each.weight / whole for each in kept])
 
     @property
-    def measured(self) -> Noise | None:
+    def measured(self) -> SeedNoise | None:
         """The noise as it was measured on repeated settings; None where there are none."""
         return self._evidence.noise
 

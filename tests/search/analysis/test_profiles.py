@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.analysis.profiles import Answer, told
+from search.analysis.profiles import Finding, told
 
-GOOD, WORSE, OPEN = Answer.AS_GOOD, Answer.WORSE, Answer.UNTOLD
+GOOD, WORSE, OPEN = Finding.AS_GOOD, Finding.WORSE, Finding.UNTOLD
 
 
 def curves(*shares: float, count: int = 100) -> np.ndarray:
@@ -34,7 +34,7 @@ def test_a_range_ends_at_the_first_gap() -> None:
 
 
 @pytest.mark.parametrize(("delta", "answer"), [(0.5, WORSE), (1.0, GOOD)])
-def test_what_costs_delta_is_as_good(delta: float, answer: Answer) -> None:
+def test_what_costs_delta_is_as_good(delta: float, answer: Finding) -> None:
     assert told(curves(1.0, 0.0), 0, delta, run=True) == [GOOD, answer]
 
 

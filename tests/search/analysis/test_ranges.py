@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from search.analysis import ranges as module
-from search.analysis.profiles import Answer, Profile
+from search.analysis.profiles import Finding, Profile
 from search.analysis.ranges import Range, ranges, ranges_told
 from search.definition.schema import StudyDefinition
 from search.sampling.beliefs import beliefs
@@ -15,12 +15,12 @@ from storage.records import TrialRecord
 from tests.search.definitions import define, log_range, study
 from tests.search.histories import trial
 
-GOOD, WORSE, OPEN = Answer.AS_GOOD, Answer.WORSE, Answer.UNTOLD
+GOOD, WORSE, OPEN = Finding.AS_GOOD, Finding.WORSE, Finding.UNTOLD
 DELTA = 0.5
 
 
 def profiled(
-    monkeypatch: pytest.MonkeyPatch, values: list[float], answers: list[Answer], winner: int, beside: bool = False
+    monkeypatch: pytest.MonkeyPatch, values: list[float], answers: list[Finding], winner: int, beside: bool = False
 ) -> None:
     """Have every parameter's profile be this one."""
     level = tuple(0.0 for _ in values)

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from search.sampling.beliefs import Beliefs, Training, beliefs
+from search.sampling.beliefs import Beliefs, SeedTraining, beliefs
 from storage.records import TrialRecord, TrialState
 from tests.search.definitions import define, log_range, study
 from tests.search.histories import trial
@@ -91,7 +91,7 @@ def test_what_broke_a_constraint_or_diverged_is_no_better_than_the_worst() -> No
 
 
 def test_noise_is_what_trainings_of_one_setting_differ_by() -> None:
-    again = [Training(3, None, seed, value) for seed, value in enumerate((1.0, 2.0, 3.0), start=5)]
+    again = [SeedTraining(3, None, seed, value) for seed, value in enumerate((1.0, 2.0, 3.0), start=5)]
     found = beliefs(ONE, searched(), again)
     assert found is not None
     assert found.surrogate.noise == pytest.approx(1.0)

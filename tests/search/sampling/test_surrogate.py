@@ -10,7 +10,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from search.sampling import surrogate
-from search.sampling.surrogate import Evidence, Noise, Surrogate, even_points, noise_of
+from search.sampling.surrogate import Observations, SeedNoise, Surrogate, even_points, noise_of
 
 RNG = np.random.default_rng(0)
 PLACES = RNG.uniform(size=(12, 2))
@@ -18,8 +18,8 @@ VALUES = -np.abs(PLACES - 0.4).sum(axis=1) + 0.05 * RNG.normal(size=12)
 ASKED = RNG.uniform(size=(5, 2))
 
 
-def evidence(seeds: list[int], values: np.ndarray = VALUES, noise: Noise | None = None) -> Evidence:
-    return Evidence(PLACES, np.array(seeds), values, [False, False], noise)
+def evidence(seeds: list[int], values: np.ndarray = VALUES, noise: SeedNoise | None = None) -> Observations:
+    return Observations(PLACES, np.array(seeds), values, [False, False], noise)
 
 
 def test_one_draw_of_hyperparameters_is_scikit_learns_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,14 +49,14 @@ def test_curves_are_the_same_again_and_lie_about_the_means() -> None:
 def test_what_a_seed_adds_to_all_its_trainings_does_not_bend_the_curve() -> None:
     seeds = [0, 1] * 6
     shifted = VALUES + 0.5 * (np.array(seeds) == 1)
-    noise = Noise(0.5, 0.35, 20)
+    noise = SeedNoise(0.5, 0.35, 20)
     plain, moved = Surrogate(evidence(seeds, noise=noise)).means(ASKED), Surrogate(evidence(seeds, shifted, noise)).means(ASKED)
     np.testing.assert_allclose(moved - moved.mean(), plain - plain.mean(), atol=0.08)
 
 
 def test_unordered_values_are_all_as_far_from_each_other() -> None:
     places = np.array([[0.0], [0.5], [1.0]])
-    found = Surrogate(Evidence(places, np.arange(3), np.array([0.0, 1.0, 0.0]), [True]))
+    found = Surrogate(Observations(places, np.arange(3), np.array([0.0, 1.0, 0.0]), [True]))
     low, middle, high = found.means(places)
     assert low == pytest.approx(high)
     assert middle > low
