@@ -16,8 +16,10 @@ from app.settings import ApiSettings
 from search.definition import space
 from search.definition.schema import DEFINITION_VERSION, StudyDefinition
 from search.errors import Fault
+from search.objective.scoring import is_pareto
 from search.planning.phases import cost, phases
 from search.validation import normalize
+from search.validation.checks import NO_GAIN_ON_FRONT
 from search.validation.normalize import Normal
 from storage import lifecycle, studies, study_rows, workers
 from storage.database import Database, Session
@@ -126,7 +128,7 @@ def read_patch(document: Any) -> StudyPatch:
     except ValidationError as error:
         raise BadParameter(*map(parameter_fault, error.errors(include_url=False))) from None
     if not patch.model_fields_set:
-        raise BadParameter(Fault("", "trials, labels or description", "nothing to change"))
+        raise BadParameter(Fault("", "trials, stop, labels or description", "nothing to change"))
     return patch
 
 
@@ -136,6 +138,11 @@ def change(session: Session, name: str, patch: StudyPatch, now: datetime) -> Stu
     if patch.trials is not None:
         _check_budget(definition_of(study), patch.trials)
         study = lifecycle.raise_budget(session, name, patch.trials, now)
+    if "stop" in patch.model_fields_set:
+        if patch.stop is not None and patch.stop.no_gain is not None and is_pareto(definition_of(study).objective):
+            raise BadParameter(Fault("stop.no_gain", NO_GAIN_ON_FRONT, f"{patch.stop.no_gain:g}"))
+        stop = None if patch.stop is None else patch.stop.model_dump(mode="json")
+        study = lifecycle.change_stop(session, name, stop, now)
     if patch.labels is not None or patch.description is not None:
         study = lifecycle.relabel(session, name, patch.labels, patch.description, now)
     return study

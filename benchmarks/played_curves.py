@@ -128,10 +128,6 @@ class World:
         """Return the greatest true value with one coordinate held, at each of `at`."""
         if self.dims == 1:
             return self.curve(at[:, None])
-        others = np.stack(np.meshgrid(*[np.linspace(0, 1, steps)] * (self.dims - 1), indexing="ij"), axis=-1).reshape(
-            -1, self.dims - 1
-        )
-        rows = []
-        for value in at:
-            rows.append(float(self.curve(np.insert(others, dim, value, axis=1)).max()))
-        return np.array(rows)
+        axes = [np.linspace(0, 1, steps)] * (self.dims - 1)
+        others = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, self.dims - 1)
+        return np.array([float(self.curve(np.insert(others, dim, value, axis=1)).max()) for value in at])

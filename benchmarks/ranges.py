@@ -1,4 +1,4 @@
-"""Played studies with known curves: does a stated range hold values that are truly worse, and how much of the true range does it have?
+"""Played studies with known curves: does a stated range hold truly worse values, and how much of the true range?
 
 Searched by the real sampler on one shared seed; three finalists and two baselines train on two fresh seeds, then the winner and the
 best baseline on eight more. Then the model and the rule of `search.analysis.profiles`, as a worker applies them.
@@ -17,10 +17,10 @@ import numpy as np
 from benchmarks.options import Options
 from benchmarks.played_curves import CURVES, Array, World
 from benchmarks.table import Ratio, Table
-from search.analysis.profiles import Answer, profile
+from search.analysis.profiles import Finding, profile
 from search.definition.schema import StudyDefinition
 from search.planning.finalists import finalists
-from search.sampling.beliefs import Beliefs, Training, beliefs
+from search.sampling.beliefs import Beliefs, SeedTraining, beliefs
 from search.sampling.suggest import DrawIndex, batch_limit, suggest
 from storage.records import Role, TrialRecord, TrialState, Values
 
@@ -83,8 +83,8 @@ def scored(world: World, name: str, trials: int, seed: int) -> Iterator[Score]:
         found = profile(believed, winner, path, delta)
         at = _places(believed, [{**winner.parameters, path: value} for value in found.values])[:, dim]
         truth = world.profile(dim, at) >= world.true(_places(believed, [winner.parameters])[0]) - delta
-        good = np.array([each is Answer.AS_GOOD for each in found.answers])
-        worse = np.array([each is Answer.WORSE for each in found.answers])
+        good = np.array([each is Finding.AS_GOOD for each in found.answers])
+        worse = np.array([each is Finding.WORSE for each in found.answers])
         yield Score(
             dims=world.dims,
             curve=name,
@@ -138,7 +138,7 @@ def _met(definition: StudyDefinition, world: World, searched: Sequence[TrialReco
     for each in (winner, rival):
         values[each.number] += [world.train(places[each.number], 1000 + ALL_MEET + k) for k in range(LAST_MEET)]
     again = [
-        Training(number, tuple(map(float, places[number])), 1000 + k, value)
+        SeedTraining(number, tuple(map(float, places[number])), 1000 + k, value)
         for number, found in values.items()
         for k, value in enumerate(found)
     ]

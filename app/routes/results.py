@@ -83,7 +83,7 @@ def show_pareto(
 
 @router.get("/sensitivity", response_model=Sensitivity)
 def show_sensitivity(request: Request, name: StudyName, storage: Storage) -> Response:
-    """Show how much each searched parameter matters, and which range of it is as good as the best within noise.
+    """Show how much each searched parameter matters, and which range of it is as good as the winner.
 
     409 of two types: `no-sensitivity-yet` (with Retry-After), `no-sensitivity` (it ended before its plan did).
     """

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.schemas.common import AnchorBody, Body, NotFinite, ReasonBody
 from app.schemas.trials import ObjectiveBody
-from search.definition.schema import MAX_TRIALS
+from search.definition.schema import MAX_TRIALS, Stop
 
 
 class ProgressBody(Body):
@@ -113,6 +113,10 @@ class StudyPatch(BaseModel):
 
     trials: Annotated[int, Field(strict=True, ge=1, le=MAX_TRIALS)] | None = Field(
         default=None, description="New number of search trials, never below what has run. A COMPLETE study goes on."
+    )
+    stop: Stop | None = Field(
+        default=None,
+        description="When the search ends early, as in a definition; null: never. A COMPLETE study that had stopped so goes on.",
     )
     labels: dict[Annotated[str, Field(max_length=64)], Label] | None = Field(
         default=None, max_length=64, description="Replaces all labels."

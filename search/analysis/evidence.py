@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from search.analysis.sensitivity import KIND, MOST
+from search.analysis.sensitivity import KIND
 from search.definition.schema import StudyDefinition
 from search.objective.order import BEST_FIRST, closest, leader
 from search.objective.scoring import is_pareto
@@ -27,7 +27,7 @@ class Evidence:
     constraints by the least, where the leader is infeasible. `trials` has by number all that were fetched; `measured` the numbers
     of those that an answer shows, at the epoch that counts. `candidates` were trained on fresh seeds, `again` are these trainings,
     however they ended.
-    `recalled` are the search trials of a front, which its compromise is over. `analysis` and `searched` are for the sensitivity.
+    `recalled` are the search trials of a front, which its compromise is over. `analysis` is for the sensitivity.
     """
 
     study: StudyRecord
@@ -41,7 +41,6 @@ class Evidence:
     again: Sequence[TrialRecord] = ()
     recalled: Sequence[TrialRecord] = ()
     analysis: AnalysisRecord | None = None
-    searched: Sequence[TrialRecord] = ()
 
     @property
     def baselines(self) -> list[TrialRecord]:
@@ -74,13 +73,12 @@ def gather(
 ) -> Evidence:
     """Fetch the evidence. `numbers`: trials that are shown whoever wins; `fresh`: what was trained on fresh seeds, once COMPLETE.
 
-    `sensitivity`: what a worker analysed, and where it did, the search trials that ranges are told from.
+    `sensitivity`: what a worker analysed.
     """
     analysis = answers.find_analysis(session, study.id, KIND) if sensitivity else None
     fresh = fresh and study.state is StudyState.COMPLETE
     front = is_pareto(definition.objective)
-    history = MOST if analysis is not None else 0
-    found = contenders.answer_trials(session, study.id, BEST_FIRST, valued=not front, fresh=fresh, history=history, numbers=numbers)
+    found = contenders.answer_trials(session, study.id, BEST_FIRST, valued=not front, fresh=fresh, numbers=numbers)
     trials = {trial.number: trial for trial in found}
     first = leader(found, valued=not front)
     again = [trial for trial in found if trial.role is Role.CONFIRMATION and trial.confirms is not None and fresh]
@@ -99,7 +97,6 @@ def gather(
         again=again,
         recalled=recalled(session, study, definition) if front and again else (),
         analysis=analysis,
-        searched=[trial for trial in found if trial.role is Role.SEARCH] if history else (),
     )
 
 

@@ -1,8 +1,8 @@
 """A parameter's profile under the model, and which of its values are as good as the winner's. Pure functions, for workers.
 
 The profile of a parameter at a value is the objective with all others tuned to that value, by the model's mean. Whole curves of it
-are drawn from the posterior. *As good*: the largest set of values, the surest first, that cost at most `delta` against the winner in
-`LEVEL` of the curves, all of them at once (Bolin and Lindgren, "Excursion and contour uncertainty regions for latent Gaussian
+are drawn from the posterior. *As good*: the largest set of values, the surest first, that cost at most `delta` against the winner
+in `LEVEL` of the curves, all of them at once (Bolin and Lindgren, "Excursion and contour uncertainty regions for latent Gaussian
 models", Journal of the Royal Statistical Society B, 2015); of an ordered parameter, the run of them around the winner's own value.
 *Worse*: likewise, those that cost more. What is neither is not known: there are too few trials to tell.
 """
@@ -33,7 +33,7 @@ TUNED_AT = 5
 SPREAD, NEAR = 48, 24
 
 
-class Answer(StrEnum):
+class Finding(StrEnum):
     """What is known of a value of a parameter."""
 
     AS_GOOD = "as good"
@@ -45,15 +45,18 @@ class Answer(StrEnum):
 class Profile:
     """What is known along one parameter at `values`, ascending, the winner's own among them at index `winner`.
 
-    `mean`, `low` and `high` are the profile's posterior mean and its pointwise 95 % band, in the objective's units.
+    `mean`, `low` and `high` are the profile's posterior mean and its pointwise 95 % band, in the objective's units; `peaks` the
+    share of curves that have their greatest value there. `beside` is the winner's index where it is not one of the even values.
     """
 
     values: tuple[float, ...]
-    answers: tuple[Answer, ...]
+    answers: tuple[Finding, ...]
     mean: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    peaks: tuple[float, ...]
     winner: int
+    beside: int | None
 
 
 def profile(beliefs: Beliefs, winner: TrialRecord, path: str, delta: float) -> Profile:
@@ -68,7 +71,9 @@ def profile(beliefs: Beliefs, winner: TrialRecord, path: str, delta: float) -> P
     answers = told(curves, own, delta, run=not axis.choices)
     low, high = np.quantile(curves, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     mean = beliefs.surrogate.means(rows)
-    return Profile(tuple(values), tuple(answers), _floats(mean), _floats(low), _floats(high), own)
+    peaks = np.bincount(curves.argmax(axis=1), minlength=len(values)) / len(curves)
+    beside = own if not axis.choices and len(values) > POINTS else None
+    return Profile(tuple(values), tuple(answers), _floats(mean), _floats(low), _floats(high), _floats(peaks), own, beside)
 
 
 def _floats(numbers: Array) -> tuple[float, ...]:
@@ -102,7 +107,7 @@ def _tuned(beliefs: Beliefs, winner: TrialRecord, path: str, values: Sequence[fl
     return places.at(rows)
 
 
-def told(curves: Array, winner: int, delta: float, *, run: bool) -> list[Answer]:
+def told(curves: Array, winner: int, delta: float, *, run: bool) -> list[Finding]:
     """Return the answer at each value of curves drawn from the posterior [count, n]; `run`: as good only without a gap.
 
     The winner's own value is as good as itself whatever the curves are.
@@ -111,7 +116,7 @@ def told(curves: Array, winner: int, delta: float, *, run: bool) -> list[Answer]
     as_good, worse = _joint(good), _joint(~good)
     if run:
         as_good = _around(as_good, winner)
-    return [Answer.AS_GOOD if fine else Answer.WORSE if bad else Answer.UNTOLD for fine, bad in zip(as_good, worse, strict=True)]
+    return [Finding.AS_GOOD if fine else Finding.WORSE if bad else Finding.UNTOLD for fine, bad in zip(as_good, worse, strict=True)]
 
 
 def _joint(holds: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -275,6 +275,27 @@ class Confirmation(Strict):
     )
 
 
+class Stop(Strict):
+    """End the search before its trials are spent. What it found is trained on fresh seeds all the same."""
+
+    after_seconds: Annotated[float, Field(strict=True, gt=0, le=1e9)] | None = Field(
+        default=None,
+        description="Plan no search trial once the study has trained for so long (waiting and pauses aside); what runs ends, and "
+        "`reason.code` is `stopped_after_seconds`.",
+    )
+    no_gain: Annotated[float, Field(strict=True, gt=0, le=100)] | None = Field(
+        default=None,
+        description="Plan no search trial once a model of all of them expects less to gain, in standard deviations of one training "
+        "(1: one training's luck), after 12 trials at least; `reason.code` is `stopped_no_gain`.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Stop:
+        if self.after_seconds is None and self.no_gain is None:
+            raise refuse("after_seconds or no_gain", "neither")
+        return self
+
+
 class Search(Strict):
     """How long and by which sampler to search."""
 
@@ -282,6 +303,7 @@ class Search(Strict):
     trials: Annotated[int, Field(strict=True, ge=1, le=MAX_TRIALS)] | None = Field(
         default=None, description="Number of search trials (default 32; with grid: all points, and no other number)."
     )
+    stop: Stop | None = Field(default=None, description="When to end the search early (default: never). Not hashed, like `trials`.")
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**31)] = Field(default=0, description="Seed of suggestions and of training.")
     space: Space = Field(
         default="box",

@@ -103,7 +103,7 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]},
         "objective": {"aggregate": definition.objective.aggregate, **_objective(trial)},
         "metrics": _metrics(winner.best.measured),
-        **({"confirmation": {**confirmation_told(winner.verdict), **_epochs(winner)}} if winner.verdict else {}),
+        **({"confirmation": {**_judged(winner.verdict, winner.sensitivity), **_epochs(winner)}} if winner.verdict else {}),
         **({"recommended": _recommended(winner, winner.verdict)} if winner.verdict else {}),
         **({"sensitivity": dict(winner.sensitivity)} if winner.sensitivity is not None else {}),
         "baselines": {tried.trial.rule or f"trial {tried.trial.number}": _baseline(tried) for tried in reversed(winner.baselines)},
@@ -149,6 +149,13 @@ def _recommended(winner: Winner, verdict: Verdict) -> dict[str, Any]:
     used = how_to_use(winner.definition, trial.weights, Published.of(winner.description, winner.outputs), schedules)
     compiled = {"loss_weights": used["loss_weights"]} if "loss_weights" in used else {}
     return {**told, "weights": dict(trial.weights), **compiled, "sentence": chosen.sentence}
+
+
+def _judged(verdict: Verdict, sensitivity: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what the confirmation says, its verdict with where a range may have been the limit."""
+    found = confirmation_told(verdict)
+    edges = [each["edge"]["sentence"] for each in (sensitivity or {}).get("ranges", {}).values() if each.get("edge")]
+    return {**found, "verdict": " ".join([found["verdict"], *(f"{edge[:1].upper()}{edge[1:]}." for edge in edges)])}
 
 
 def confirmation_told(verdict: Verdict) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from search.definition.schema import StudyDefinition
 from search.objective.fronts import front_numbers
 from search.objective.order import BEST_FIRST
 from search.objective.scoring import is_pareto
-from search.planning.meeting import Training
+from search.planning.candidates import Candidate
+from search.planning.meeting import Trained, Training
 from search.planning.rescoring import objective_of
 from storage import curves, trial_rows
 from storage.database import Session
@@ -47,3 +48,16 @@ def repeated(session: Session, study: StudyRecord, confirmations: Sequence[Trial
     complete = [trial for trial in confirmations if trial.state is TrialState.COMPLETE and trial.confirms is not None]
     found = curves.measured_of(session, [trial.id for trial in complete], [moment])
     return {(trial.confirms or 0, trial.seed): found[trial.id].get(moment, Measured()) for trial in complete}
+
+
+def trained_again(session: Session, study: StudyRecord) -> Trained:
+    """Return what there is of a study's confirmation, from its rows."""
+    rows = trial_rows.trials_of(session, study.id, roles=[Role.CONFIRMATION])
+    measured = repeated(session, study, rows)
+    planned = {(trial.confirms, trial.seed): trial for trial in rows if trial.confirms is not None}
+    found = trials_numbered(session, study.id, {number for number, _ in planned})
+    candidates = [
+        Candidate(trial, {seed: each for (confirmed, seed), each in measured.items() if confirmed == number})
+        for number, trial in sorted(found.items())
+    ]
+    return Trained(candidates, frozenset(planned), frozenset(place for place, trial in planned.items() if not trial.ended))

@@ -25,7 +25,18 @@ from search.planning.meeting import Meeting, Trained, Training
 from search.planning.references import one_of_each, references
 from search.sampling import suggest
 from search.sampling.beliefs import beliefs
-from storage.records import AnchorRecord, Measured, PlannedTrial, Reason, Role, StudyState, TrialRecord, TrialState, Values
+from storage.records import (
+    TRIAL_ENDS,
+    AnchorRecord,
+    Measured,
+    PlannedTrial,
+    Reason,
+    Role,
+    StudyState,
+    TrialRecord,
+    TrialState,
+    Values,
+)
 
 MOST_MODELLED = 128
 """Search trials that the model which chooses finalists is made of: it takes a third of a second, while the study is locked."""
@@ -41,7 +52,9 @@ class History:
     search trials that were chosen for them, if the choice was made on this search; `next_number` the number that the next trial
     gets. `initial` are the terms' values before training;
     `anchors` what is kept of references and baselines, `measurements` what they measured, as long as anchors are wanted. `settings`
-    are the parameters of all search trials but cancelled ones, in a space of finitely many settings.
+    are the parameters of all search trials but cancelled ones, in a space of finitely many settings. `seconds` is how long the
+    study has trained, where its search stops by that; `expected_gain` what a model of the search trials that have ended expects to
+    be gained, in units of the noise, once it is worked out.
     """
 
     budget: int
@@ -58,6 +71,8 @@ class History:
     anchors: Sequence[AnchorRecord] = ()
     settings: Collection[Values] = ()
     measurements: Sequence[Measurement] = ()
+    seconds: float = 0.0
+    expected_gain: float | None = None
 
     def count(self, *, roles: Sequence[Role] = tuple(Role), states: Sequence[TrialState] = tuple(TrialState)) -> int:
         return sum(self.counts.get((role, state), 0) for role in roles for state in states)
@@ -66,6 +81,11 @@ class History:
     def searched(self) -> int:
         """Number of search trials, however they ended."""
         return self.count(roles=[Role.SEARCH])
+
+    @property
+    def searches_ended(self) -> int:
+        """Number of search trials that have ended."""
+        return self.count(roles=[Role.SEARCH], states=list(TRIAL_ENDS))
 
     @property
     def unfinished(self) -> int:
@@ -100,6 +120,9 @@ class End:
     state: StudyState
     reason: Reason | None = None
 
+
+FEWEST_ENDED = 12
+"""So many search trials must have ended before what is still to be gained can be judged."""
 
 Step = Run | ScoreStudy | Wait | End
 
@@ -136,6 +159,28 @@ def _left(definition: StudyDefinition, history: History) -> int:
         return left
     tried = len(_tried(finite, history))
     return finite.count(tried + left) - tried
+
+
+def stopped(definition: StudyDefinition, history: History) -> Reason | None:
+    """Return why the search ends before its budget is spent, or None; never before a search trial is complete."""
+    stop = definition.search.stop
+    if stop is None or not history.count(roles=[Role.SEARCH], states=[TrialState.COMPLETE]):
+        return None
+    so_far = f"{history.searched} of {history.budget} search trials"
+    if stop.after_seconds is not None and history.seconds >= stop.after_seconds:
+        text = f"the search stopped after {history.seconds:.0f} s of training, with {so_far}; asked for {stop.after_seconds:g} s"
+        return Reason("stopped_after_seconds", text)
+    if stop.no_gain is not None and history.expected_gain is not None and history.expected_gain < stop.no_gain:
+        left = f"{history.expected_gain:.2g} times the noise of one training is expected to be gained, less than {stop.no_gain:g}"
+        return Reason("stopped_no_gain", f"the search stopped with {so_far}: {left}")
+    return None
+
+
+def wants_gain(definition: StudyDefinition, history: History) -> bool:
+    """Tell whether the plan must know what is still to be gained, and does not."""
+    stop = definition.search.stop
+    asked = stop is not None and stop.no_gain is not None and _left(definition, history) > 0
+    return asked and history.expected_gain is None and history.searches_ended >= FEWEST_ENDED
 
 
 def _tried(finite: FiniteSpace, history: History) -> set[Setting]:
@@ -183,6 +228,8 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
 
     Before trials can be scored, only those that need no scores: a sampler's first draws.
     """
+    if stopped(definition, history) is not None:
+        return []
     told = history.trials
     room = min(room, suggest.batch_limit(definition, told) - len(planned))
     count = min(room, _left(definition, history))
@@ -240,8 +287,9 @@ def choose_finalists(definition: StudyDefinition, history: History) -> History:
 def _searched(definition: StudyDefinition, history: History) -> bool:
     """Tell whether the search is over, of a study that confirms what it found: all is planned, and all has ended."""
     before = [Role.REFERENCE, Role.BASELINE, Role.SEARCH]
-    over = not history.count(roles=before, states=[TrialState.WAITING, TrialState.RUNNING]) and _left(definition, history) <= 0
-    return over and definition.search.confirmation is not None
+    if definition.search.confirmation is None or history.count(roles=before, states=[TrialState.WAITING, TrialState.RUNNING]):
+        return False
+    return _left(definition, history) <= 0 or stopped(definition, history) is not None
 
 
 def _candidates(definition: StudyDefinition, history: History, objective: Objective) -> list[Candidate]:
@@ -300,7 +348,7 @@ def _end(definition: StudyDefinition, history: History) -> End:
         text = f"all {len(_tried(finite, history))} settings were tried; {history.budget} trials were asked for"
         return End(StudyState.COMPLETE, Reason("all_settings_known", text))
     if complete:
-        return End(StudyState.COMPLETE)
+        return End(StudyState.COMPLETE, stopped(definition, history) if history.searched < history.budget else None)
     ends = {state: history.count(roles=[Role.SEARCH], states=[state]) for state in TrialState}
     told = ", ".join(f"{count} {state}" for state, count in ends.items() if count)
     text = "; ".join([f"not one of {history.searched} search trials is complete: {told}", *_causes(history)])

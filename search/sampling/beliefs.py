@@ -16,7 +16,7 @@ import numpy as np
 from search.definition.schema import StudyDefinition
 from search.sampling.observations import floored
 from search.sampling.places import Places
-from search.sampling.surrogate import Array, Evidence, Surrogate, noise_of
+from search.sampling.surrogate import Array, Observations, Surrogate, noise_of
 from storage.records import Role, TrialRecord, TrialState, Values
 
 FEWEST = 5
@@ -27,7 +27,7 @@ CURVES = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class SeedTraining:
     """One training of a setting, by the number of the trial that had it first; without a place it tells the noise alone."""
 
     number: int
@@ -89,7 +89,7 @@ class Beliefs:
 def beliefs(
     definition: StudyDefinition,
     searched: Sequence[TrialRecord],
-    repeated: Sequence[Training] = (),
+    repeated: Sequence[SeedTraining] = (),
     divisors: Mapping[str, float] | None = None,
     baselines: Sequence[TrialRecord] = (),
 ) -> Beliefs | None:
@@ -111,7 +111,7 @@ def beliefs(
         *_trainings(failed, places.of(failed), [min(worst, _value(trial)) for trial in failed]),
         *_of_baselines(places, baselines, divisors or {}),
     ]
-    return Beliefs(places, tried, Surrogate(evidence_of(places, trainings, repeated)))
+    return Beliefs(places, tried, Surrogate(observations_of(places, trainings, repeated)))
 
 
 def known(trial: TrialRecord) -> bool:
@@ -130,29 +130,31 @@ def _value(trial: TrialRecord) -> float:
     return trial.value if trial.value is not None and math.isfinite(trial.value) else math.inf
 
 
-def _trainings(trials: Sequence[TrialRecord], places: Array, values: Sequence[float]) -> list[Training]:
+def _trainings(trials: Sequence[TrialRecord], places: Array, values: Sequence[float]) -> list[SeedTraining]:
     return [
-        Training(trial.number, tuple(map(float, place)), trial.seed, value)
+        SeedTraining(trial.number, tuple(map(float, place)), trial.seed, value)
         for trial, place, value in zip(trials, places, values, strict=True)
     ]
 
 
-def _of_baselines(places: Places, baselines: Sequence[TrialRecord], divisors: Mapping[str, float]) -> list[Training]:
+def _of_baselines(places: Places, baselines: Sequence[TrialRecord], divisors: Mapping[str, float]) -> list[SeedTraining]:
     known_ones = [trial for trial in baselines if known(trial)]
     placed = [(trial, places.baseline(trial, divisors)) for trial in known_ones]
     return [
-        Training(trial.number, tuple(place), trial.seed, float(trial.value or 0.0)) for trial, place in placed if place is not None
+        SeedTraining(trial.number, tuple(place), trial.seed, float(trial.value or 0.0))
+        for trial, place in placed
+        if place is not None
     ]
 
 
-def evidence_of(places: Places, trainings: Sequence[Training], repeated: Sequence[Training]) -> Evidence:
+def observations_of(places: Places, trainings: Sequence[SeedTraining], repeated: Sequence[SeedTraining]) -> Observations:
     """Return trainings as the model takes them: extremes pulled up (`observations.floored`), the noise from the repeated ones."""
     everything = [*trainings, *repeated]
     values = floored([each.value for each in everything])
     again = values[len(trainings) :]
     noise = noise_of([each.number for each in repeated], [each.seed for each in repeated], again) if again else None
     placed = [(each, each.place, value) for each, value in zip(everything, values, strict=True) if each.place is not None]
-    return Evidence(
+    return Observations(
         np.array([place for _, place, _ in placed], dtype=float).reshape(len(placed), len(places.axes)),
         np.array([each.seed for each, _, _ in placed], dtype=np.int64),
         np.array([value for *_, value in placed], dtype=float),

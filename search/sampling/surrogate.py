@@ -31,7 +31,7 @@ LUCK_SHARE = 0.5
 UNLIKE = 0.5
 """How far two values of an unordered choice lie apart, as a share of a range."""
 
-LENGTHS, AMPLITUDES, RESTS = (0.1, 3.0), (0.1, 3.0), (0.1, 1.0)
+LENGTHS, AMPLITUDES, RESTS = (0.05, 3.0), (0.1, 3.0), (0.1, 1.0)
 """Priors, all even on a log scale: lengths in ranges; the curve's and the noise's standard deviation in those of the values."""
 
 WIDE = 3.0
@@ -44,7 +44,7 @@ AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class SeedNoise:
     """Standard deviations over seeds: of one training, and of what is left without the effects of settings and seeds."""
 
     total: float
@@ -53,7 +53,7 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Observations:
     """Trainings: their places [n, d] in ranges (0 to 1 inside), the seed of each and its value, greater ones better.
 
     `unordered` [d] says which coordinates are values without an order. `noise` where it was measured on repeated settings.
@@ -63,13 +63,14 @@ class Evidence:
     seeds: NDArray[np.int64]
     values: Array
     unordered: Sequence[bool]
-    noise: Noise | None = None
+    noise: SeedNoise | None = None
 
 
-def noise_of(settings: Sequence[int], seeds: Sequence[int], values: Sequence[float]) -> Noise | None:
-    """Return the noise of settings that were trained on several seeds, or None where no two share one.
+def noise_of(settings: Sequence[int], seeds: Sequence[int], values: Sequence[float]) -> SeedNoise | None:
+    """Return the noise of settings that were trained on several seeds, or None where not one was.
 
-    `total`: pooled over settings. `rest`: least squares of setting and seed as additive effects, so that seeds may be missing.
+    `total`: pooled over settings. `rest`: least squares of setting and seed as additive effects, so that seeds may be missing;
+    where no two settings share seeds, half of the variance, as the model has it.
     """
     one, two, y = np.asarray(settings), np.asarray(seeds), np.asarray(values, float)
     kinds, starts = np.unique(one), np.unique(two)
@@ -77,11 +78,12 @@ def noise_of(settings: Sequence[int], seeds: Sequence[int], values: Sequence[flo
     effects = np.hstack([one[:, None] == kinds, two[:, None] == starts]).astype(float)
     fitted, _, rank, _ = np.linalg.lstsq(effects, y, rcond=None)
     left = len(y) - int(rank)
-    if freedom < 1 or left < 1:
+    if freedom < 1:
         return None
-    within = sum(float(((y[one == kind] - y[one == kind].mean()) ** 2).sum()) for kind in kinds)
-    rest = float(((y - effects @ fitted) ** 2).sum())
-    return Noise(math.sqrt(within / freedom), math.sqrt(rest / left), left)
+    total = sum(float(((y[one == kind] - y[one == kind].mean()) ** 2).sum()) for kind in kinds) / freedom
+    if left < 1:
+        return SeedNoise(math.sqrt(total), math.sqrt(total / 2), freedom)
+    return SeedNoise(math.sqrt(total), math.sqrt(float(((y - effects @ fitted) ** 2).sum()) / left), left)
 
 
 def even_points(count: int, dims: int) -> Array:
@@ -112,7 +114,7 @@ class _Component:
 class Surrogate:
     """The posterior of the curve given evidence of at least two trainings."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Observations) -> None:
         self._evidence = evidence
         self._mean = float(evidence.values.mean())
         self._scale = float(evidence.values.std()) or 1.0
@@ -122,6 +124,11 @@ class Surrogate:
         whole = sum(each.weight for each in kept)
         self._kept = kept
         self._weights = np.array([each.weight / whole for each in kept])
+
+    @property
+    def measured(self) -> SeedNoise | None:
+        """The noise as it was measured on repeated settings; None where there are none."""
+        return self._evidence.noise
 
     @property
     def rest(self) -> float:

@@ -212,6 +212,17 @@ def _follows_values(known: ValidationContext) -> Iterator[Fault]:
         yield Fault("search.sampler.name", expected, repr(search.sampler.name))
 
 
+def _stops_by_value(known: ValidationContext) -> Iterator[Fault]:
+    """Refuse to stop by what a model of one value expects where there is none."""
+    search, objective = known.parts.search, known.parts.objective
+    stop = None if search is None else search.stop
+    if objective is not None and is_pareto(objective) and stop is not None and stop.no_gain is not None:
+        yield Fault("search.stop.no_gain", NO_GAIN_ON_FRONT, f"{stop.no_gain:g}")
+
+
+NO_GAIN_ON_FRONT = "nothing with pareto: a front has no one value to gain in"
+
+
 def _unavailable(path: str, name: str, entry: catalog.StrategyEntry | None, entries: Sequence[catalog.StrategyEntry]) -> Fault:
     names = [other.name for other in entries if other.available]
     got = f"{name!r} (announced, but not yet supported)" if entry is not None else repr(name)
@@ -323,6 +334,7 @@ CHECKS = (
     aggregate_checks.faults,
     anchor_checks.bound_faults,
     _follows_values,
+    _stops_by_value,
     _objective,
     _weights,
     _searched,

@@ -17,11 +17,11 @@ from typing import Any
 
 import structlog
 
-from search.analysis import importance
 from search.planning.initial_values import unfit
 from search.validation import normalize
+from search.worker.analyses import load, work_out
 from search.worker.child_process import Child, ChildLost, Message
-from search.worker.claim import Claim, Claimant, claim
+from search.worker.claim import Analysis, Claim, Claimant, claim
 from search.worker.cohort_run import CohortRun
 from search.worker.lease_keeper import Holding
 from search.worker.workload_descriptions import Descriptions
@@ -126,11 +126,13 @@ class Worker:
             self._beat("idle")
             self._descriptions.publish()
             child = self._warm_child()
-            importance.load()  # now, while the first child loads TensorFlow, and not while a study is locked
+            load()  # now, while the first child loads TensorFlow, and not when a study waits for its end
             self._hear_idle(child, 0.0)  # a dead child is found before it is given work
             work = claim(self._database, self._claimant) if self._descriptions.settled else None
             if work is None:
                 self._listen_idle(child)
+            elif isinstance(work, Analysis):
+                work_out(self._database, work)
             else:
                 self._do(work)
                 self._worked_at = self._clock()

@@ -221,10 +221,19 @@ def conclusion(best: Best) -> list[str]:
     elif told is None:
         reason = "the study has no confirmation" if best["final"] else "the study has not ended"
         found = [f"Trial {best['trial']} has the best value on one seed; whether it is really better is not known: {reason}."]
+        found += [edge["sentence"] for edge in _edges(best)]
     else:
         found = [f"Verdict: {told['verdict']}", *_promised(told), *_recommended(best)]
-    ranges = (best.get("sensitivity") or {}).get("ranges") or {}
-    return [*found, *(span["sentence"] for span in ranges.values() if span.get("sentence"))]
+    return [*found, *(span["sentence"] for span in _ranges(best) if span.get("sentence"))]
+
+
+def _ranges(best: Best) -> list[Mapping[str, Any]]:
+    return list(((best.get("sensitivity") or {}).get("ranges") or {}).values())
+
+
+def _edges(best: Best) -> list[Mapping[str, Any]]:
+    """Return where a range may be the limit; a verdict says so itself."""
+    return [span["edge"] for span in _ranges(best) if span.get("edge")]
 
 
 def _recommended(best: Best) -> Iterator[str]:

@@ -99,7 +99,7 @@ def pareto(name: StudyName, as_json: Json = False, url: Url = None) -> None:
 
 
 def sensitivity(name: StudyName, as_json: Json = False, url: Url = None) -> None:
-    """Get how much each searched parameter matters, and which range of it is as good as the best."""
+    """Get how much each searched parameter matters, and which range of it is as good as the winner."""
     from steelyard.cli.matters import drawn
 
     with connect(url) as client:

@@ -133,7 +133,7 @@ def plan_confirmation(bench: Bench, trial: int, seed: int) -> int:
 
 
 def confirmed(bench: Bench, *, parity: dict[int, float]) -> None:
-    """Confirm trials 1 and 3 and the baseline 4, equal weights, on four seeds, two of which choose; `parity` are their accuracies."""
+    """Confirm trials 1 and 3 and the baseline 4, equal weights, on four seeds, two of which choose; `parity` has accuracies."""
     trained(bench, search={**definition()["search"], "confirmation": {"top": 2, "seeds": 2}, "trials": 4})
     bench.plan(1, role=Role.BASELINE, rule="equal")
     bench.end(bench.start(), [ended(4, 0.6, 0.6)])

@@ -29,7 +29,7 @@ Worth = Callable[[float], float]
 
 
 def _definition(seed: int) -> StudyDefinition:
-    """Return a study of one weight in [0.01, 100], as it is by default: 32 trials of TPE, then three finalists that meet equal weights."""
+    """Return a study of one weight in [0.01, 100] as it is by default: 32 trials of TPE, finalists that meet equal weights."""
     worth = {"name": "worth", "metric": "lift", "direction": "maximize"}
     return define(
         {
@@ -105,6 +105,6 @@ def test_fresh_seeds_take_at_most_the_planned_trainings_and_fewer_where_a_gain_i
 
 
 def test_the_best_of_many_trials_that_are_worth_the_same_is_less_lucky_than_the_greatest_values() -> None:
-    """The three greatest of 32 normal draws are 1.71 on average, times NOISE 1.21; a finalist by the model's means is less lucky."""
+    """The three greatest of 32 normal draws are 1.71 on average, times NOISE 1.21; a finalist by the model is less lucky."""
     optimism = [_verdict(_nothing, seed).optimism for seed in range(20)]
     assert np.mean(optimism) < 1.21 - 0.4  # two standard errors of twenty studies

@@ -1,0 +1,100 @@
+"""A winner at the edge of its range: better weights may lie outside, and the range to search next. Pure functions.
+
+The range to try is in the definition's units, which under `normalize` are not those of used weights: it is what the user writes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from search.definition import space
+from search.definition.axes import Axis
+from search.definition.schema import StudyDefinition
+from search.definition.weights import MAX_WEIGHT, SharedWeight, WeightChoice, WeightRange
+
+OUTER = 0.1
+"""A place is at an end of its range within this share of it, on its scale."""
+
+DECADES = 1000.0
+"""How far below its old end a range reaches that changes from a linear to a logarithmic scale."""
+
+End = Literal["low", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """At which end of its range the winner lies, and what to write in the definition next: a range, or values of a choice.
+
+    `sentence` says so. `suggested` is None where nothing lies beyond, or it is not known what may.
+    """
+
+    end: End
+    suggested: dict[str, Any] | None
+    sentence: str
+
+
+def end_of(axis: Axis, at: float) -> End | None:
+    """Return at which end a coordinate (0 to 1) lies, None between; of choices, the first or last of three or more."""
+    if axis.names or (axis.choices and len(axis.choices) < 3):
+        return None
+    outer = 0.0 if axis.choices else OUTER
+    return "low" if at <= outer else "high" if at >= 1 - outer else None
+
+
+def edge(definition: StudyDefinition, path: str, end: End, drawn: float, subject: str) -> Edge | None:
+    """Return the edge of a parameter whose best value, drawn as `drawn`, lies at an end; None at 0, which nothing lies below.
+
+    `subject` says what lies there, in used units. What a parameter that is no weight may be is its own matter: none is suggested.
+    """
+    if end == "low" and drawn == 0:
+        return None
+    weights = space.searched_weights(definition)
+    suggested = _suggested(weights[path], end) if path in weights else None
+    where = f"{subject} is at the {end} end of what was searched, so the range may be the limit"
+    if suggested is None:
+        return Edge(end, None, where)
+    own_units = definition.search.normalize or path in space.simplex_members(definition.search.space, weights)
+    units = " in the definition" if own_units else ""
+    return Edge(end, suggested, f"{where}: search {_words(suggested, end)}{units} next")
+
+
+def _suggested(span: SharedWeight, end: End) -> dict[str, Any] | None:
+    """Return as wide a range with the old end in its middle, or the values of a choice with one more.
+
+    At the low end of a linear range from 0 a logarithmic one, since there is no room below.
+    """
+    if isinstance(span, WeightChoice):
+        return _one_more(sorted(span.values), end)
+    if span.scale == "log":
+        half = math.sqrt(span.high / span.low)
+        middle = span.low if end == "low" else span.high
+        return _range(middle / half, middle * half, "log")
+    half = (span.high - span.low) / 2
+    if end == "high":
+        return _range(span.high - half, span.high + half, "linear")
+    if span.low - half > 0:
+        return _range(span.low - half, span.low + half, "linear")
+    top = span.low + half / 2
+    return _range((span.low or top) / DECADES, top, "log")
+
+
+def _range(low: float, high: float, scale: str) -> dict[str, Any] | None:
+    low, high = (float(f"{min(max(value, 1e-12), MAX_WEIGHT):.3g}") for value in (low, high))
+    return WeightRange(low=low, high=high, scale=scale).model_dump(include={"low", "high", "scale"}) if low < high else None
+
+
+def _one_more(values: list[float], end: End) -> dict[str, Any] | None:
+    last, before = (values[0], values[1]) if end == "low" else (values[-1], values[-2])
+    further = last * last / before if values[0] > 0 else last + (last - before)
+    further = float(f"{min(further, MAX_WEIGHT):.3g}")
+    if further in values or further <= 0:
+        return None
+    return {"values": [further, *values] if end == "low" else [*values, further]}
+
+
+def _words(suggested: dict[str, Any], end: End) -> str:
+    if "values" in suggested:
+        return f"{suggested['values'][0 if end == 'low' else -1]:.3g} too"
+    return f"from {suggested['low']:.3g} to {suggested['high']:.3g}"
