@@ -19,7 +19,7 @@ from search.objective.anchors import resolved
 from search.objective.scoring import evaluate
 from search.planning.candidates import Candidate
 from search.planning.looks import LEVEL, Judgement, Look
-from search.planning.meeting import Meeting, Stop, Trained
+from search.planning.meeting import Meeting, MeetingEnd, Trained
 from storage.records import ADAPTIVE_ORIGIN, AnchorRecord, Values
 
 FIXED_START = "every training started from the same weights, so this covers the order of rows alone"
@@ -333,6 +333,6 @@ def _unfinished(meeting: Meeting, trained: Trained) -> list[str]:
 def _stopped(meeting: Meeting, trained: Trained) -> str:
     """Say what stopping early saved."""
     spent, most = len(trained.planned), meeting.design.most
-    if meeting.stop not in (Stop.DECIDED, Stop.FUTILE) or spent >= most:
+    if meeting.stop not in (MeetingEnd.DECIDED, MeetingEnd.FUTILE) or spent >= most:
         return ""
     return f" Stopped after {spent} of at most {most} trainings."

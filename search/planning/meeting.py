@@ -35,7 +35,7 @@ Training = tuple[int, int]
 """A trial's number, and the fresh seed that it trains on again."""
 
 
-class Stop(StrEnum):
+class MeetingEnd(StrEnum):
     """Why no more was trained."""
 
     DECIDED = "decided"  # a call was made about every rival, or the winner is worse than one
@@ -72,7 +72,7 @@ class Meeting:
     split: str = "validation"
     anchors: tuple[AnchorRecord, ...] = ()
     looks: tuple[Look, ...] = ()
-    stop: Stop | None = None
+    stop: MeetingEnd | None = None
 
     def last(self, rival: str) -> Look | None:
         """Return the last look at a rival."""
@@ -161,7 +161,7 @@ def _met(objective: Objective, design: Design, trained: Trained, chosen: Meeting
     split = _split(chosen.winner)
     found = anchors_on(objective, trained.candidates, design.referenced, split, known)
     judged = resolved(objective, found)
-    stop: Stop | None = None
+    stop: MeetingEnd | None = None
 
     def so_far(due: tuple[Training, ...] = ()) -> Meeting:
         return Meeting(design, due, chosen.winner, chosen.rivals, split, found, tuple(looks), stop)
@@ -183,17 +183,17 @@ def _met(objective: Objective, design: Design, trained: Trained, chosen: Meeting
         stop, before = _stop(latest, bool(still), after, seeds), after
         if stop is not None:
             return so_far()
-    stop = Stop.SEEDS
+    stop = MeetingEnd.SEEDS
     return so_far()
 
 
-def _stop(latest: Sequence[Look], is_open: bool, after: int, seeds: int) -> Stop | None:
+def _stop(latest: Sequence[Look], is_open: bool, after: int, seeds: int) -> MeetingEnd | None:
     if latest and (not is_open or any(look.call is Judgement.WORSE for look in latest)):
-        return Stop.DECIDED
+        return MeetingEnd.DECIDED
     if after == seeds:
-        return Stop.SEEDS
+        return MeetingEnd.SEEDS
     hopeless = [chance(look, seeds) < FUTILE for look in latest if look.call is Judgement.NOT_ENOUGH]
-    return Stop.FUTILE if hopeless and all(hopeless) else None
+    return MeetingEnd.FUTILE if hopeless and all(hopeless) else None
 
 
 def _split(winner: Candidate) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from search.planning.looks import Judgement
-from search.planning.meeting import Stop, Trained, meet
+from search.planning.meeting import MeetingEnd, Trained, meet
 from storage.records import Measured, Role
 from tests.search.histories import trial
 from tests.search.meetings import OBJECTIVE, Candidate, candidate, design, met
@@ -91,7 +91,7 @@ def against(gap: float, seeds: int = 12, noise: float = 1.0) -> list[Candidate]:
 
 def test_a_great_lead_stops_the_meeting_at_the_first_look() -> None:
     found = met(against(5.0), seeds=12)
-    assert (found.stop, [look.after for look in found.looks], found.looks[-1].call) == (Stop.DECIDED, [4], Judgement.BETTER)
+    assert (found.stop, [look.after for look in found.looks], found.looks[-1].call) == (MeetingEnd.DECIDED, [4], Judgement.BETTER)
 
 
 def test_a_lead_that_is_clear_later_is_looked_at_again() -> None:
@@ -102,7 +102,7 @@ def test_a_lead_that_is_clear_later_is_looked_at_again() -> None:
 
 def test_what_is_worse_is_called_so() -> None:
     found = met(against(-5.0), seeds=12)
-    assert (found.stop, found.looks[-1].call) == (Stop.DECIDED, Judgement.WORSE)
+    assert (found.stop, found.looks[-1].call) == (MeetingEnd.DECIDED, Judgement.WORSE)
 
 
 def test_a_meeting_in_which_no_call_has_a_chance_stops() -> None:
@@ -110,7 +110,7 @@ def test_a_meeting_in_which_no_call_has_a_chance_stops() -> None:
     zigzag = [1.0, -1.0] * 6
     both = [candidate(0, [z + 0.25 * (i % 3 == 0) for i, z in enumerate(zigzag)], rule="equal"), candidate(5, [-z for z in zigzag])]
     found = met(both, seeds=12)
-    assert (found.stop, found.looks[-1].after, found.looks[-1].call) == (Stop.FUTILE, 4, Judgement.NOT_ENOUGH)
+    assert (found.stop, found.looks[-1].after, found.looks[-1].call) == (MeetingEnd.FUTILE, 4, Judgement.NOT_ENOUGH)
 
 
 def test_a_baseline_that_is_beaten_trains_no_further() -> None:
