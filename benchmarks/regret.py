@@ -94,7 +94,7 @@ class _Player:
 
 @dataclass(frozen=True)
 class Played:
-    """What one played study said, and what is true: `lead` of the best place over the best baseline, `regret` of the winner in s."""
+    """What one played study said, and what is true, in s: the best place's `lead` over the best baseline, the winner's `regret`."""
 
     lead: float
     call: Judgement | None
@@ -120,10 +120,10 @@ def play(curve_name: str, lead: float, seed: int, trials: int = TRIALS) -> Playe
     return Played(lead, found.call, regret, found.trainings)
 
 
-def plays(lead: float, runs: int, trials: int = TRIALS) -> list[Played]:
+def plays(lead: float, seeds: Sequence[int], trials: int = TRIALS) -> list[Played]:
     """Play every curve of one weight on which the lead can be; where nothing can be gained, all of them."""
-    able = [name for name, curve in CURVES[1].items() if lead == 0 or _may_lead(name)]
-    return [play(name, lead, 1000 * run + place, trials) for run in range(runs) for place, name in enumerate(able)]
+    able = [name for name in CURVES[1] if lead == 0 or _may_lead(name)]
+    return [play(name, lead, 1000 * seed + place, trials) for seed in seeds for place, name in enumerate(able)]
 
 
 def _may_lead(name: str) -> bool:
@@ -134,7 +134,8 @@ def _may_lead(name: str) -> bool:
 def table(options: Options) -> Table:
     """Play studies in which nothing, 1, 2 and 4 s can be gained."""
     leads = LEADS[:1] if options.quick else LEADS
-    found = {lead: plays(lead, options.runs_or(RUNS), 12 if options.quick else TRIALS) for lead in leads}
+    seeds = options.search_seeds or range(options.runs_or(RUNS))
+    found = {lead: plays(lead, seeds, 12 if options.quick else TRIALS) for lead in leads}
     caption = CAPTION.format(trials=TRIALS, baselines=len(BASELINES), curves=", ".join(CURVES[1]))
     ratios = [Ratio(f"better at {lead:g} s", _share(some, Judgement.BETTER), _text(lead, some)) for lead, some in found.items()]
     lines = tuple(_row(lead, some) for lead, some in found.items())
