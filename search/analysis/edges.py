@@ -12,13 +12,15 @@ from typing import Any, Literal
 from search.definition import space
 from search.definition.axes import Axis
 from search.definition.schema import StudyDefinition
-from search.definition.weights import MAX_WEIGHT, SharedWeight, WeightChoice, WeightRange
+from search.definition.weights import MAX_WEIGHT, SharedWeight, WeightChoice
 
 OUTER = 0.1
 """A place is at an end of its range within this share of it, on its scale."""
 
 DECADES = 1000.0
 """How far below its old end a range reaches that changes from a linear to a logarithmic scale."""
+
+LEAST = 1e-12
 
 End = Literal["low", "high"]
 
@@ -81,8 +83,8 @@ def _suggested(span: SharedWeight, end: End) -> dict[str, Any] | None:
 
 
 def _range(low: float, high: float, scale: str) -> dict[str, Any] | None:
-    low, high = (float(f"{min(max(value, 1e-12), MAX_WEIGHT):.3g}") for value in (low, high))
-    return WeightRange(low=low, high=high, scale=scale).model_dump(include={"low", "high", "scale"}) if low < high else None  # type: ignore[arg-type]
+    low, high = (float(f"{min(max(value, LEAST), MAX_WEIGHT):.3g}") for value in (low, high))
+    return {"low": low, "high": high, "scale": scale} if low < high else None
 
 
 def _one_more(values: list[float], end: End) -> dict[str, Any] | None:
