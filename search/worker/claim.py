@@ -126,8 +126,10 @@ def _claim_cohort(
 ) -> Claim | Analysis | None:
     waiting = trial_rows.waiting_trials(session, study.id)
     chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, now)
-    if isinstance(chosen, Analysis) or not chosen:
-        return chosen or None
+    if isinstance(chosen, Analysis):
+        return chosen
+    if not chosen:
+        return None
     lease = leases.acquire(session, study.id, claimant.worker_id, leases.COHORT, claimant.lease_seconds, now)
     cohort = trials.start_cohort(session, study, chosen, lease, engine=study.engine or "", worker=claimant.name, now=now)
     pruned = definition.search.pruner is not None
