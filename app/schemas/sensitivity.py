@@ -28,7 +28,7 @@ class CurvePointBody(Body):
 class EdgeBody(Body):
     """The winner lies in the outer tenth of what was searched, or the model says that the best does: the range may be the limit."""
 
-    end: Literal["low", "high"]
+    end: Literal["low", "high", "both"] = Field(description="`both` where every value is as good: better ones may lie outside.")
     suggested: dict[str, float | str | list[float]] | None = Field(
         description="What to write in a definition next, in its units (with `normalize` not those of `weights`); null for a "
         "parameter that is no weight.",

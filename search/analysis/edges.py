@@ -12,7 +12,7 @@ from typing import Any, Literal
 from search.definition import space
 from search.definition.axes import Axis
 from search.definition.schema import StudyDefinition
-from search.definition.weights import MAX_WEIGHT, SharedWeight, WeightChoice, WeightRange
+from search.definition.weights import MAX_WEIGHT, SharedWeight, WeightChoice
 
 OUTER = 0.1
 """A place is at an end of its range within this share of it, on its scale."""
@@ -20,17 +20,21 @@ OUTER = 0.1
 DECADES = 1000.0
 """How far below its old end a range reaches that changes from a linear to a logarithmic scale."""
 
+LEAST = 1e-12
+
 End = Literal["low", "high"]
+BOTH: Literal["both"] = "both"
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
     """At which end of its range the winner lies, and what to write in the definition next: a range, or values of a choice.
 
+    `both` where every value is as good: then where the winner lies is luck, and better ones, if there are any, lie outside.
     `sentence` says so. `suggested` is None where nothing lies beyond, or it is not known what may.
     """
 
-    end: End
+    end: End | Literal["both"]
     suggested: dict[str, Any] | None
     sentence: str
 
@@ -55,9 +59,39 @@ def edge(definition: StudyDefinition, path: str, end: End, drawn: float, subject
     where = f"{subject} is at the {end} end of what was searched, so the range may be the limit"
     if suggested is None:
         return Edge(end, None, where)
-    own_units = definition.search.normalize or path in space.simplex_members(definition.search.space, weights)
-    units = " in the definition" if own_units else ""
-    return Edge(end, suggested, f"{where}: search {_words(suggested, end)}{units} next")
+    return Edge(end, suggested, f"{where}: search {_words(suggested, end)}{_units(definition, path)} next")
+
+
+def everywhere(definition: StudyDefinition, path: str, subject: str) -> Edge | None:
+    """Return the edges of a searched weight of which every value is as good as the winner's; None for any other parameter.
+
+    `subject` names the weight and its values, in used units.
+    """
+    weights = space.searched_weights(definition)
+    suggested = _wider(weights[path]) if path in weights else None
+    if suggested is None:
+        return None
+    where = f"every {subject} is as good as the winner's, so the range may be the limit"
+    return Edge(BOTH, suggested, f"{where}: search {_words(suggested, BOTH)}{_units(definition, path)} next")
+
+
+def _units(definition: StudyDefinition, path: str) -> str:
+    members = space.simplex_members(definition.search.space, space.searched_weights(definition))
+    return " in the definition" if definition.search.normalize or path in members else ""
+
+
+def _wider(span: SharedWeight) -> dict[str, Any] | None:
+    """Return twice as wide a range, on its scale, or the values of a choice with one more at each end that has room."""
+    if isinstance(span, WeightChoice):
+        values = sorted(span.values)
+        more = [_one_more(values, "low"), _one_more(values, "high")]
+        found = sorted({value for each in more if each is not None for value in each["values"]})
+        return {"values": found} if found else None
+    if span.scale == "log":
+        half = math.sqrt(span.high / span.low)
+        return _range(span.low / half, span.high * half, "log")
+    half = (span.high - span.low) / 2
+    return {"low": max(_short(span.low - half), 0.0), "high": min(_short(span.high + half), MAX_WEIGHT), "scale": "linear"}
 
 
 def _suggested(span: SharedWeight, end: End) -> dict[str, Any] | None:
@@ -81,20 +115,26 @@ def _suggested(span: SharedWeight, end: End) -> dict[str, Any] | None:
 
 
 def _range(low: float, high: float, scale: str) -> dict[str, Any] | None:
-    low, high = (float(f"{min(max(value, 1e-12), MAX_WEIGHT):.3g}") for value in (low, high))
-    return WeightRange(low=low, high=high, scale=scale).model_dump(include={"low", "high", "scale"}) if low < high else None
+    low, high = (_short(min(max(value, LEAST), MAX_WEIGHT)) for value in (low, high))
+    return {"low": low, "high": high, "scale": scale} if low < high else None
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 def _one_more(values: list[float], end: End) -> dict[str, Any] | None:
     last, before = (values[0], values[1]) if end == "low" else (values[-1], values[-2])
     further = last * last / before if values[0] > 0 else last + (last - before)
-    further = float(f"{min(further, MAX_WEIGHT):.3g}")
+    further = _short(min(further, MAX_WEIGHT))
     if further in values or further <= 0:
         return None
     return {"values": [further, *values] if end == "low" else [*values, further]}
 
 
-def _words(suggested: dict[str, Any], end: End) -> str:
+def _words(suggested: dict[str, Any], end: End | Literal["both"]) -> str:
+    if "values" in suggested and end == BOTH:
+        return f"{suggested['values'][0]:g} and {suggested['values'][-1]:g} too"
     if "values" in suggested:
-        return f"{suggested['values'][0 if end == 'low' else -1]:.3g} too"
-    return f"from {suggested['low']:.3g} to {suggested['high']:.3g}"
+        return f"{suggested['values'][0 if end == 'low' else -1]:g} too"
+    return f"from {suggested['low']:g} to {suggested['high']:g}"

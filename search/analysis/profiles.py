@@ -30,7 +30,8 @@ POINTS = 101
 TUNED_AT = 5
 """The other parameters are tuned at every so many of the values."""
 
-SPREAD, NEAR = 48, 24
+BEST, SPREAD, NEAR = 64, 48, 24
+"""What the others are tuned among: the best tried settings, some that fill the space, and some around the winner."""
 
 
 class Finding(StrEnum):
@@ -94,7 +95,8 @@ def _tuned(beliefs: Beliefs, winner: TrialRecord, path: str, values: Sequence[fl
     places = beliefs.places
     if len(places.axes) == 1:
         return places.at([{path: value} for value in values])
-    drawn = [trial.parameters for trial in beliefs.tried]
+    tried = sorted(beliefs.tried, key=lambda trial: -beliefs.means[trial.number])[:BEST]
+    drawn = [trial.parameters for trial in tried]
     pool = [winner.parameters, *drawn, *places.spread(SPREAD), *places.near(winner.parameters, NEAR)]
     others = [places.on_axes(each) for each in pool]
     rows = []

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
-from search.analysis.edges import Edge, End, edge, end_of
+from search.analysis.edges import Edge, End, edge, end_of, everywhere
 from search.analysis.profiles import LEVEL, Finding, Profile, profile
 from search.definition import space
 from search.definition.axes import Axis
@@ -144,7 +144,13 @@ def _unit(definition: StudyDefinition, path: str, divisors: Values) -> _Unit:
 
 
 def _edge(definition: StudyDefinition, axis: Axis, found: Profile, unit: _Unit) -> Edge | None:
-    """Return the edge where the winner lies in the outer tenth of the axis, or the best does by most of the model's curves."""
+    """Return the edge where the winner lies in the outer tenth of the axis, or the best does by most of the model's curves.
+
+    Where every value is as good, both ends are.
+    """
+    if not axis.names and all(each is Finding.AS_GOOD for each in found.answers):
+        ends_told = f"{found.values[0] * unit.factor:.3g} to {found.values[-1] * unit.factor:.3g}"
+        return everywhere(definition, axis.path, f"{unit.name} that was searched, {ends_told},")
     own = found.values[found.winner]
     if (end := end_of(axis, coordinate(axis, own))) is not None:
         return edge(definition, axis.path, end, own, f"the winner's {unit.name} of {own * unit.factor:.3g}")

@@ -7,7 +7,7 @@ best place may be one that nobody tried. Pure functions of records: the same for
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +21,9 @@ from storage.records import Role, TrialRecord, TrialState, Values
 
 FEWEST = 5
 """Fewer search trials with a value say too little for a model."""
+
+MOST = 250
+"""So many search trials are told to the model at most; all of them have a mean."""
 
 SPREAD, AROUND, NEAR = 256, 4, 24
 CURVES = 512
@@ -105,13 +108,25 @@ def beliefs(
     if len(tried) < FEWEST or not places.axes:
         return None
     worst = min(float(trial.value or 0.0) for trial in tried)
-    failed = [trial for trial in placed if _failed(trial)]
+    failed = _thinned([trial for trial in placed if _failed(trial)], ())
+    told = _thinned(tried, {each.number for each in repeated})
     trainings = [
-        *_trainings(tried, places.of(tried), [float(trial.value or 0.0) for trial in tried]),
+        *_trainings(told, places.of(told), [float(trial.value or 0.0) for trial in told]),
         *_trainings(failed, places.of(failed), [min(worst, _value(trial)) for trial in failed]),
         *_of_baselines(places, baselines, divisors or {}),
     ]
     return Beliefs(places, tried, Surrogate(observations_of(places, trainings, repeated)))
+
+
+def _thinned(tried: Sequence[TrialRecord], repeated: Collection[int]) -> list[TrialRecord]:
+    """Return at most `MOST` search trials, evenly from first to last whatever they reached, and with them those that were repeated.
+
+    A model's time grows with the cube of its trainings, and choosing the best ones would show it a curve that is too high there.
+    """
+    if len(tried) <= MOST:
+        return list(tried)
+    chosen = {tried[i * (len(tried) - 1) // (MOST - 1)].number for i in range(MOST)}
+    return [trial for trial in tried if trial.number in chosen or trial.number in repeated]
 
 
 def known(trial: TrialRecord) -> bool:

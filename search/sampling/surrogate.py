@@ -31,7 +31,7 @@ LUCK_SHARE = 0.5
 UNLIKE = 0.5
 """How far two values of an unordered choice lie apart, as a share of a range."""
 
-LENGTHS, AMPLITUDES, RESTS = (0.05, 3.0), (0.1, 3.0), (0.1, 1.0)
+LENGTHS, AMPLITUDES, RESTS = (0.1, 3.0), (0.1, 3.0), (0.1, 1.0)
 """Priors, all even on a log scale: lengths in ranges; the curve's and the noise's standard deviation in those of the values."""
 
 WIDE = 3.0

@@ -116,6 +116,13 @@ def test_what_does_as_well_is_told() -> None:
     assert conclusion(best(sensitivity={"ranges": ranges}))[-1] == ranges["a.loss"]["sentence"]
 
 
+def test_where_the_range_may_be_the_limit_is_told_of_a_study_without_a_verdict() -> None:
+    edge = {"sentence": "the winner's a.loss of 0.01 is at the low end of what was searched"}
+    sensitivity = {"ranges": {"a.loss": {"sentence": "no a.loss beside it is known to be as good", "edge": edge}}}
+    assert conclusion(best(sensitivity=sensitivity))[1:] == [edge["sentence"], "no a.loss beside it is known to be as good"]
+    assert edge["sentence"] not in conclusion(best(confirmation=CONFIRMATION, sensitivity=sensitivity)), "its verdict says so"
+
+
 def lines(document: dict[str, Any], width: int) -> list[str]:
     with (console := Console(width=width)).capture() as captured:
         console.print(AnswerTable(document))

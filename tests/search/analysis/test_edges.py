@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from search.analysis.edges import edge, end_of
+from search.analysis.edges import edge, end_of, everywhere
 from search.definition.axes import Axis
 from tests.search.definitions import Document, define, log_range, study
 
@@ -44,6 +44,21 @@ def test_of_a_choice_the_first_and_the_last_are_the_ends(at: float, end: str | N
 )
 def test_what_to_search_next_has_the_old_end_inside(weight: Document, end: str, drawn: float, found: Document) -> None:
     assert suggested(weight, end, drawn) == found
+
+
+@pytest.mark.parametrize(
+    ("weight", "found"),
+    [
+        ({"low": 0.01, "high": 100.0}, {"low": 0.0001, "high": 10000.0, "scale": "log"}),
+        ({"low": 0.0, "high": 4.0}, {"low": 0.0, "high": 6.0, "scale": "linear"}),
+        ({"values": [1.0, 10.0]}, {"values": [0.1, 1.0, 10.0, 100.0]}),
+    ],
+)
+def test_where_every_value_is_as_good_a_range_twice_as_wide_is_next(weight: Document, found: Document) -> None:
+    wider = everywhere(define(study(weight, 1.0)), "t0.error", "t0.error from here to there")
+    assert wider is not None
+    assert (wider.end, wider.suggested) == ("both", found)
+    assert wider.sentence.startswith("every t0.error from here to there is as good as the winner's, so the range may be the limit")
 
 
 def test_nothing_lies_below_0() -> None:

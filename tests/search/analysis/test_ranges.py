@@ -128,7 +128,7 @@ def test_shapes_go_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_winner_in_the_outer_tenth_has_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
-    profiled(monkeypatch, [0.01, 0.02, 1.0, 100.0], [GOOD] * 4, 1)
+    profiled(monkeypatch, [0.01, 0.02, 1.0, 100.0], [GOOD, GOOD, OPEN, OPEN], 1)
     found = range_of(define(study(log_range())), {"t0.error": 0.02}, "t0.error", {})
     assert found.edge is not None
     assert (found.edge.end, found.edge.suggested) == ("low", {"low": 0.0001, "high": 1.0, "scale": "log"})
@@ -137,11 +137,22 @@ def test_a_winner_in_the_outer_tenth_has_an_edge(monkeypatch: pytest.MonkeyPatch
 
 def test_a_best_at_an_end_by_most_curves_has_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     level = (0.0,) * 5
-    found = Profile(tuple(VALUES), (GOOD,) * 5, level, level, level, (0.1, 0.1, 0.1, 0.1, 0.6), 2, None)
+    found = Profile(tuple(VALUES), (OPEN, GOOD, GOOD, GOOD, GOOD), level, level, level, (0.1, 0.1, 0.1, 0.1, 0.6), 2, None)
     monkeypatch.setattr(module, "profile", lambda *arguments: found)
     edge = range_of(define(study(log_range())), ONE, "t0.error", {}).edge
     assert edge is not None
     assert edge.sentence.startswith("the best t0.error by the model of all trainings is at the high end")
+
+
+def test_a_parameter_that_is_as_good_everywhere_may_be_limited_at_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    profiled(monkeypatch, [0.01, 0.02, 1.0, 100.0], [GOOD] * 4, 1)
+    edge = range_of(define(study(log_range())), {"t0.error": 0.02}, "t0.error", {}).edge
+    assert edge is not None
+    assert (edge.end, edge.suggested) == ("both", {"low": 0.0001, "high": 10000.0, "scale": "log"})
+    assert edge.sentence == (
+        "every t0.error that was searched, 0.01 to 100, is as good as the winner's, so the range may be the limit: "
+        "search from 0.0001 to 10000 next"
+    )
 
 
 def test_the_curve_has_even_values_alone_and_json_no_values_of_a_range(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from search.sampling import beliefs as module
 from search.sampling.beliefs import Beliefs, SeedTraining, beliefs
 from storage.records import TrialRecord, TrialState
 from tests.search.definitions import define, log_range, study
@@ -95,3 +96,13 @@ def test_noise_is_what_trainings_of_one_setting_differ_by() -> None:
     found = beliefs(ONE, searched(), again)
     assert found is not None
     assert found.surrogate.noise == pytest.approx(1.0)
+
+
+def test_of_a_long_search_the_model_hears_every_so_many_trials_and_the_repeated_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[int] = []
+    monkeypatch.setattr(module, "MOST", 6)
+    monkeypatch.setattr(module, "Surrogate", lambda observations: heard.append(len(observations.values)))
+    found = beliefs(ONE, searched(21), [SeedTraining(1, (0.5,), 7, 0.0)])
+    assert found is not None
+    assert len(found.tried) == 21
+    assert heard == [6 + 1 + 1]  # 0, 4, 8, 12, 16, 20; trial 1, and its training on a fresh seed

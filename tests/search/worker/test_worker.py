@@ -13,8 +13,9 @@ import pytest
 from search.definition import space
 from search.validation import normalize
 from search.worker import claim as claim_module
+from search.worker.analyses import work_out
 from search.worker.child_process import ChildLost
-from search.worker.claim import Claim, Claimant, claim
+from search.worker.claim import Analysis, Claim, Claimant, claim
 from search.worker.lease_keeper import Holding
 from search.worker.worker import Worker, WorkerSettings
 from storage import curves, leases, lifecycle, studies, study_rows, trial_rows, workers
@@ -95,7 +96,10 @@ class Scene:
         return child
 
     def claim(self) -> Claim | None:
-        return claim(self.database, self.worker._claimant)
+        """Return the next training or preflight; what is to be worked out before is."""
+        while isinstance(work := claim(self.database, self.worker._claimant), Analysis):
+            work_out(self.database, work)
+        return work
 
     def study(self) -> Any:
         with self.database.reading() as session:
