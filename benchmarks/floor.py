@@ -7,24 +7,42 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from benchmarks.problems import LOSS
 from benchmarks.scripts import Job, serve
 from search.definition.schema import StudyDefinition
+from search.training.child.protocol import (
+    Answer,
+    CohortTrained,
+    DefineStudy,
+    DescribeWorkloads,
+    Order,
+    PrepareStudy,
+    StudyPrepared,
+    StudyRefused,
+    TrainCohort,
+    WorkloadsDescribed,
+)
+from search.training.interface import Ended, EpochReport, Setting
 from search.validation import normalize
-from search.worker.child_process import Child, Message
+from search.worker.child_process import Child
+from storage.records import TrialState
 
 PATIENCE = 600.0
 """Seconds that the child may be silent."""
+
+STUDY = 1
+
+A = TypeVar("A")
 
 
 def prepare(job: Job) -> Callable[[], Mapping[str, Any]]:
     """Start a child, and wait until it has described its workloads: so warm is a worker when a study comes."""
     child = Child()
-    (described,) = (message for message in talk(child, {"do": "describe"}, "described") if message["is"] == "described")
-    workloads = {entry["name"]: entry.get("description") for entry in described["workloads"]}
+    described = last_of(talk(child, DescribeWorkloads(), WorkloadsDescribed), WorkloadsDescribed)
+    workloads = {entry["name"]: entry.get("description") for entry in described.workloads}
     definition = normalize.normalise(job.problem.definition(seed=job.seed), workloads=workloads).definition
 
     def train() -> Mapping[str, Any]:
@@ -33,47 +51,56 @@ def prepare(job: Job) -> Callable[[], Mapping[str, Any]]:
     return train
 
 
-def talk(child: Child, order: Message, last: str) -> Iterator[Message]:
-    """Give an order and yield the answers up to the one that `is` `last`. Raises RuntimeError for a refusal or a failed setting."""
+def talk(child: Child, order: Order, last: type[Answer]) -> Iterator[Answer]:
+    """Give an order and yield the answers up to one of the type `last`. Raises RuntimeError for a refusal or a failed setting."""
     child.send(order)
     while True:
         heard = False
-        for message in child.messages(PATIENCE):
+        for answer in child.messages(PATIENCE):
             heard = True
-            if message["is"] == "refused" or message.get("state", "COMPLETE") not in ("COMPLETE", "DIVERGED"):
-                raise RuntimeError(f"the training child said {message}")
-            yield message
-            if message["is"] == last:
+            failed = isinstance(answer, Ended) and answer.state not in (TrialState.COMPLETE, TrialState.DIVERGED)
+            if failed or isinstance(answer, StudyRefused):
+                raise RuntimeError(f"the training child said {answer}")
+            yield answer
+            if isinstance(answer, last):
                 return
         if not heard:
             raise RuntimeError(f"the training child said nothing for {PATIENCE:g} s")
 
 
+def last_of(answers: Iterable[Answer], kind: type[A]) -> A:
+    """Return the last answer, which is of the type `kind`."""
+    *_, last = answers
+    assert isinstance(last, kind)
+    return last
+
+
 def train_cohorts(child: Child, definition: StudyDefinition, job: Job) -> Mapping[str, Any]:
     """Prepare the study, then train random settings in cohorts of the given sizes; traces are made on the way."""
     began = time.perf_counter()
-    shown = normalize.shown(definition)
-    *_, prepared = talk(child, {"do": "prepare", "study": 1, "definition": shown}, "prepared")
+    defined = DefineStudy(STUDY, normalize.shown(definition))
+    child.send(defined)
+    prepared = last_of(talk(child, PrepareStudy(STUDY), StudyPrepared), StudyPrepared)
     prepare_seconds = time.perf_counter() - began
-    engine = job.engine or prepared["engine"]
-    if prepared["threads"] != child.threads:  # as a worker does
+    engine = job.engine or prepared.engine
+    if prepared.threads != child.threads:  # as a worker does
         child.end()
-        child = Child(prepared["threads"])
-    order = {"do": "train", "study": 1, "definition": shown, "cohort_size": prepared["cohort_size"], "engine": engine}
+        child = Child(prepared.threads)
+        child.send(defined)
     drawn = job.problem.random_weights(sum(job.cohorts), job.seed)
     settings = [
-        {"number": number, "seed": job.seed, "weights": {f"{task}.{LOSS}": weight for task, weight in weights.items()}}
+        Setting(number, job.seed, {f"{task}.{LOSS}": weight for task, weight in weights.items()})
         for number, weights in enumerate(drawn)
     ]
     times = EpochTimes()
     for size in job.cohorts:
         cohort, settings = settings[:size], settings[size:]
-        for message in talk(child, {**order, "settings": cohort}, "trained"):
-            times.hear(message)
+        for answer in talk(child, TrainCohort(STUDY, engine, prepared.cohort_size, cohort), CohortTrained):
+            times.hear(answer)
     child.end()
     how = f"{engine}, cohorts {cohorts_text(job.cohorts)}"
-    told = {"why": prepared.get("why"), "prepare_seconds": prepare_seconds, "seconds_an_epoch": times.seconds_an_epoch}
-    return {"how": how, **told}
+    measured = {"why": prepared.why, "prepare_seconds": prepare_seconds, "seconds_an_epoch": times.seconds_an_epoch}
+    return {"how": how, **measured}
 
 
 class EpochTimes:
@@ -82,10 +109,10 @@ class EpochTimes:
     def __init__(self) -> None:
         self._seconds: dict[tuple[int, ...], list[float]] = {}
 
-    def hear(self, message: Message) -> None:
+    def hear(self, answer: Answer) -> None:
         """Note an epoch; epoch 0 is before training, and the first one may trace."""
-        if message["is"] == "epoch" and message["epoch"] > 1:
-            self._seconds.setdefault(tuple(message["numbers"]), []).append(float(message["seconds"]))
+        if isinstance(answer, EpochReport) and answer.epoch > 1:
+            self._seconds.setdefault(tuple(answer.numbers), []).append(answer.seconds)
 
     @property
     def seconds_an_epoch(self) -> float:

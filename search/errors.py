@@ -26,8 +26,13 @@ class Fault:
     did_you_mean: str | None = None
 
     def __str__(self) -> str:
+        return f"{self.path or 'the definition'}: {self.text}"
+
+    @property
+    def text(self) -> str:
+        """What was expected and what came, without the place."""
         hint = f" (did you mean {self.did_you_mean!r}?)" if self.did_you_mean else ""
-        return f"{self.path or 'the definition'}: expected {self.expected}, got {self.got}{hint}"
+        return f"expected {self.expected}, got {self.got}{hint}"
 
 
 class InvalidDefinition(SearchError):

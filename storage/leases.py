@@ -121,6 +121,12 @@ def reap(session: Session, now: datetime, *, worker_ids: Collection[int] | None 
     return sum(_reap_one(session, row.id, row.study_id, now, due=worker_ids is None) for row in found)
 
 
+def is_any_over(session: Session, now: datetime) -> bool:
+    """Return whether `reap` has a lease to end: its time is over, and nobody has ended it."""
+    over = select(LEASES.c.id).where(LEASES.c.released_at.is_(None), LEASES.c.expires_at <= now).limit(1)
+    return session.scalar(over) is not None
+
+
 def _reap_one(session: Session, token: int, study_id: int, now: datetime, *, due: bool) -> bool:
     # A study that somebody holds now is left to the next sweep rather than waited for.
     locked = select(STUDIES).where(STUDIES.c.id == study_id).with_for_update(key_share=True, skip_locked=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -126,19 +126,56 @@ def lock_next_study(session: Session, workloads: Collection[str], *, skip: Colle
     return study_record(row)
 
 
+def claimable(session: Session, workloads: Collection[str]) -> frozenset[Claimable]:
+    """Read, without locking anything, which studies `lock_next_study` might choose from, each with what a new plan depends on.
+
+    A plan is a function of a study's rows. As long as this is the same as before a claim that took nothing, another claim takes
+    nothing either, with two exceptions: a study that was locked by somebody else then, and a retry of a study that runs.
+    """
+    return frozenset(Claimable(*row) for row in session.execute(_CLAIMABLE, {"workloads": list(workloads)}))
+
+
+class Claimable(NamedTuple):
+    """A study that may have work, and what of it changes with every outcome, state and lease."""
+
+    study: int
+    state: str
+    sequence: int
+    updated_at: datetime
+    live_leases: int
+    newest_lease: int | None
+
+
+def _live_leases(aggregate: Any) -> Any:
+    return select(aggregate).where(LEASES.c.study_id == STUDIES.c.id, LEASES.c.released_at.is_(None)).scalar_subquery()
+
+
+def _runnable() -> ColumnElement[bool]:
+    in_preflight = _preflight_of(STUDIES.c.id).exists()
+    return or_(STUDIES.c.state == StudyState.RUNNING.value, (STUDIES.c.state == StudyState.QUEUED.value) & ~in_preflight)
+
+
 def _preflight_of(study_id: Any) -> Select[int]:
     """Select the live preflight leases of a study."""
     return select(LEASES.c.id).where(LEASES.c.study_id == study_id, LEASES.c.purpose == PREFLIGHT, LEASES.c.released_at.is_(None))
 
 
+_CLAIMABLE = select(
+    STUDIES.c.id,
+    STUDIES.c.state,
+    STUDIES.c.sequence,
+    STUDIES.c.updated_at,
+    _live_leases(func.count()),
+    _live_leases(func.max(LEASES.c.id)),
+).where(_runnable(), STUDIES.c.workload.in_(bindparam("workloads", expanding=True)))
+"""Made once: every idle worker asks several times a second, and making the statement takes longer than running it."""
+
+
 def _next_study(workloads: Collection[str], skip: Collection[int]) -> Select[Any]:
-    live = select(func.count()).where(LEASES.c.study_id == STUDIES.c.id, LEASES.c.released_at.is_(None)).scalar_subquery()
-    in_preflight = _preflight_of(STUDIES.c.id).exists()
-    runnable = or_(STUDIES.c.state == StudyState.RUNNING.value, (STUDIES.c.state == StudyState.QUEUED.value) & ~in_preflight)
     return (
         select(STUDIES)
-        .where(runnable, STUDIES.c.workload.in_(workloads), STUDIES.c.id.not_in(skip))
-        .order_by(live, STUDIES.c.id)
+        .where(_runnable(), STUDIES.c.workload.in_(workloads), STUDIES.c.id.not_in(skip))
+        .order_by(_live_leases(func.count()), STUDIES.c.id)
         .limit(1)
         .with_for_update(key_share=True, skip_locked=True)
     )

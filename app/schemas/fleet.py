@@ -72,6 +72,8 @@ class Catalog(Body):
     samplers: list[dict[str, Any]]
     aggregates: list[dict[str, Any]]
     pruners: list[dict[str, Any]]
+    weighting_rules: list[dict[str, Any]]
+    baselines: list[dict[str, Any]]
     aliases: dict[str, dict[str, str]]
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from search.catalog.baselines import BASELINES
 from search.catalog.entries import Entry, LossEntry, Marker, MetricEntry, OptimizerEntry, Parameter, PenaltyEntry, StrategyEntry
 from search.catalog.losses import LOSS_ALIASES, LOSSES
 from search.catalog.metrics import METRIC_ALIASES, METRICS
 from search.catalog.optimizers import OPTIMIZER_ALIASES, OPTIMIZERS
 from search.catalog.penalties import PENALTIES
 from search.catalog.strategies import AGGREGATES, PRUNERS, SAMPLERS
+from search.catalog.weighting_rules import WEIGHTING_RULES, WeightingRule
 
 RESOLVED = {
     "accuracy": "binary_accuracy, categorical_accuracy or sparse_categorical_accuracy, by the task's loss",
@@ -29,6 +31,8 @@ def describe() -> dict[str, Any]:
         "samplers": _strategies(SAMPLERS),
         "aggregates": _strategies(AGGREGATES),
         "pruners": _strategies(PRUNERS),
+        "weighting_rules": [_weighting_rule(rule) for rule in WEIGHTING_RULES],
+        "baselines": [{"name": each.name, "summary": each.summary} for each in BASELINES if not each.always],
         "aliases": {
             "losses": dict(LOSS_ALIASES),
             "metrics": {**METRIC_ALIASES, **RESOLVED},
@@ -102,3 +106,15 @@ def _optimizer(entry: OptimizerEntry) -> dict[str, Any]:
 
 def _strategies(entries: Sequence[StrategyEntry]) -> list[dict[str, Any]]:
     return [{**_entry(entry), "available": entry.available} for entry in entries]
+
+
+def _weighting_rule(rule: WeightingRule) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "summary": rule.summary,
+        "formula": rule.formula,
+        "source": rule.source,
+        "moves": rule.moves,
+        "needs": list(rule.needs),
+        "domain": rule.domain,
+    }

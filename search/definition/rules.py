@@ -1,26 +1,27 @@
-"""The names of the rules that need no search, and which of them a definition asks for."""
+"""Which baselines a definition asks for."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from search.definition.schema import Rule, StudyDefinition
+from search.catalog.baselines import USUAL, find_baseline
+from search.definition.schema import StudyDefinition
 
 CURRENT: Final = "current"
 EQUAL: Final = "equal"
 INVERSE: Final = "inverse_initial_loss"
 WITHOUT: Final = "without"
-"""Rules of fixed weights: the user's own; every term counts 1; every loss counts 1 / its value before training; equal without one
-penalty (`without:agreement`)."""
-
-ADAPTIVE = ("uncertainty", "dwa", "random", "gradnorm")
-"""Rules whose weights move in training: see `search.training.weighting.formulas`. They end with no weights to hand over."""
-
-DEFAULT: tuple[Rule, ...] = (EQUAL, INVERSE, WITHOUT, "uncertainty")
+"""Baselines that other code means by name: what a trial may be relative to, and what a verdict begins with."""
 
 
-def wanted_rules(definition: StudyDefinition) -> tuple[Rule, ...]:
-    """Return the rules that the definition asks for: its own list, else the usual ones, or none where nothing is confirmed."""
+def wanted_rules(definition: StudyDefinition) -> tuple[str, ...]:
+    """Return the baselines that the definition asks for: its own list, else the usual ones, or none where nothing is confirmed."""
     if definition.search.baselines is not None:
         return definition.search.baselines
-    return DEFAULT if definition.search.confirmation is not None else ()
+    return USUAL if definition.search.confirmation is not None else ()
+
+
+def weighting_of(rule: str | None) -> str:
+    """Return the weighting rule that moves the weights of a trial of baseline `rule`, or `fixed`."""
+    baseline = find_baseline(rule) if rule is not None else None
+    return "fixed" if baseline is None or baseline.weighting is None else baseline.weighting.name

@@ -247,10 +247,6 @@ class References(Strict):
     )
 
 
-Rule = Literal["equal", "inverse_initial_loss", "without", "uncertainty", "dwa", "random", "gradnorm"]
-"""A baseline that needs no search: see `Search.baselines`."""
-
-
 class Confirmation(Strict):
     """Train finalists and baselines again on fresh seeds, and judge by those: the best of many single-seed trials flatters.
 
@@ -323,14 +319,15 @@ class Search(Strict):
         description="Train each task alone (default: on 3 seeds where the objective needs it, that is for delta_m and for "
         "constraints relative to the reference; else not).",
     )
-    baselines: tuple[Rule, ...] | None = Field(
+    baselines: tuple[Name, ...] | None = Field(
         default=None,
-        max_length=7,
+        max_length=32,
         description="Trainings that the winner is held against, beside your `current` weights: `equal` (all weights 1), "
         "`inverse_initial_loss`, `without` (equal without each penalty in turn; penalties of one shared weight count as one), and "
         "rules that adapt weights in training: "
-        "`uncertainty` (Kendall 2018), `dwa` (Liu 2019), `random` (Lin 2021), `gradnorm` (Chen 2018). Default: the first three and "
-        "`uncertainty`; none where nothing is confirmed.",
+        "`uncertainty` (Kendall 2018), `dwa` (Liu 2019), `random` (Lin 2021), `gradnorm` (Chen 2018), `famo` (Liu 2023), `imtl_l` "
+        "(Liu 2021); `GET /v1/catalog` has their formulas. Default: the first three and `uncertainty`; none where nothing is "
+        "confirmed.",
     )
     confirmation: Confirmation | None = Field(
         default_factory=Confirmation,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from search.definition.schema import Objective
 from search.objective.anchors import is_resolved
 from search.objective.scoring import Score, best_epoch, counting_epoch, evaluate, is_pareto, optimized
-from storage.records import NO_OBJECTIVE, UNDEFINED, Measured, Moment, Outcome, Reason, TrialState, Undefined, Values
+from storage.records import NO_OBJECTIVE, Measured, Moment, Outcome, Reason, TrialState, Undefined
 
 
 @dataclass
@@ -86,25 +84,3 @@ def _named(value: float) -> str:
 def _scored(ended: Outcome, score: Score, objective: Objective) -> Outcome:
     value = None if is_pareto(objective) else score.value
     return replace(ended, value=value, values=score.values, feasible=score.feasible, violations=score.violations)
-
-
-def unpacked(message: Mapping[str, Any]) -> dict[int, Measured]:
-    """Return an epoch message's numbers by trial; null is `UNDEFINED`."""
-    splits = {split: message.get(split, {}) for split in ("train", "validation", "test")}
-    return {
-        number: Measured(**{split: _at(told, place) for split, told in splits.items()})
-        for place, number in enumerate(message["numbers"])
-    }
-
-
-def _at(told: Mapping[str, Sequence[float | None]], place: int) -> dict[str, float]:
-    return {path: UNDEFINED if (value := values[place]) is None else value for path, values in told.items()}
-
-
-def unpacked_weights(message: Mapping[str, Any], moving: Collection[int]) -> dict[int, Values]:
-    """Return the weights in force after an epoch by trial: {} for those that are not `moving`, which are told beside the others."""
-    told: Mapping[str, list[float]] = message.get("weights", {})
-    return {
-        number: {path: weights[place] for path, weights in told.items()} if number in moving else {}
-        for place, number in enumerate(message["numbers"])
-    }

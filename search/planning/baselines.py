@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 
+from search.catalog.baselines import BASELINES, Baseline, find_baseline
 from search.definition import space
-from search.definition.rules import ADAPTIVE, CURRENT, EQUAL, INVERSE, WITHOUT, wanted_rules
+from search.definition.rules import CURRENT, EQUAL, INVERSE, WITHOUT, wanted_rules
 from search.definition.schema import StudyDefinition
 from search.names import rule_for
 from storage.records import ADAPTIVE_ORIGIN, PlannedTrial, Role, Values
 
 ORIGIN_FIXED = "rule"
+
+Planner = Callable[[StudyDefinition, Values | None], Iterator[PlannedTrial]]
+"""Yields a baseline's trainings, none where it cannot be: of a definition, and of the terms' values before training if known."""
 
 
 def baselines(definition: StudyDefinition, initial: Values | None = None) -> dict[str, PlannedTrial]:
@@ -20,30 +25,48 @@ def baselines(definition: StudyDefinition, initial: Values | None = None) -> dic
     both. `initial` has the terms' values before training; a rule that needs them is left out as long as they are not known.
     """
     found: dict[str, PlannedTrial] = {}
-    drawn = space.current_parameters(definition)
-    if drawn is not None:
-        found[CURRENT] = _baseline(definition, CURRENT, drawn, space.term_weights(definition, drawn))
-    for rule, weights in _fixed(definition, initial):
-        if weights not in [dict(other.weights) for other in found.values()]:
-            found[rule] = _baseline(definition, rule, _as_parameters(definition, weights), weights)
-    for rule in wanted_rules(definition):
-        if rule in ADAPTIVE:
-            equal = _equal(definition)
-            found[rule] = _baseline(definition, rule, _as_parameters(definition, equal), equal, ADAPTIVE_ORIGIN)
+    chosen = [baseline for baseline in BASELINES if baseline.always]
+    chosen += [baseline for rule in wanted_rules(definition) if (baseline := find_baseline(rule)) is not None]
+    for planned in (trial for baseline in chosen if baseline.weighting is None for trial in _fixed(baseline, definition, initial)):
+        if planned.rule is not None and planned.weights not in [other.weights for other in found.values()]:
+            found[planned.rule] = planned
+    for baseline in chosen:
+        if baseline.weighting is not None:
+            weights = _equal(definition)
+            found[baseline.name] = _baseline(
+                definition, baseline.name, weights, _as_parameters(definition, weights), ADAPTIVE_ORIGIN
+            )
     return found
 
 
-def _fixed(definition: StudyDefinition, initial: Values | None) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield (rule, weights) of the rules of fixed weights that the definition asks for."""
-    equal = _equal(definition)
-    for rule in wanted_rules(definition):
-        if rule == EQUAL:
-            yield EQUAL, equal
-        elif rule == INVERSE and initial is not None:
-            yield INVERSE, inverse_weights(definition, initial)
-        elif rule == WITHOUT:
-            for name, penalties in _left_out(definition).items():
-                yield rule_for(WITHOUT, name), {**equal, **dict.fromkeys(penalties, 0.0)}
+def _fixed(baseline: Baseline, definition: StudyDefinition, initial: Values | None) -> Iterator[PlannedTrial]:
+    module, _, attribute = (baseline.planned_by or "").partition(":")
+    plan: Planner = getattr(import_module(module), attribute)
+    return plan(definition, initial)
+
+
+def current(definition: StudyDefinition, initial: Values | None) -> Iterator[PlannedTrial]:
+    """Plan the user's own weights, where the definition names any."""
+    drawn = space.current_parameters(definition)
+    if drawn is not None:
+        yield _baseline(definition, CURRENT, space.term_weights(definition, drawn), drawn)
+
+
+def equal(definition: StudyDefinition, initial: Values | None) -> Iterator[PlannedTrial]:
+    """Plan equal weights: 1 for every term."""
+    yield _baseline(definition, EQUAL, _equal(definition))
+
+
+def inverse_initial_loss(definition: StudyDefinition, initial: Values | None) -> Iterator[PlannedTrial]:
+    """Plan `inverse_weights`, once the values before training are known."""
+    if initial is not None:
+        yield _baseline(definition, INVERSE, inverse_weights(definition, initial))
+
+
+def without(definition: StudyDefinition, initial: Values | None) -> Iterator[PlannedTrial]:
+    """Plan equal weights without each penalty in turn; penalties of one shared weight are left out together."""
+    for name, penalties in _left_out(definition).items():
+        yield _baseline(definition, rule_for(WITHOUT, name), {**_equal(definition), **dict.fromkeys(penalties, 0.0)})
 
 
 def _left_out(definition: StudyDefinition) -> dict[str, list[str]]:
@@ -79,5 +102,9 @@ def _as_parameters(definition: StudyDefinition, weights: Mapping[str, float]) ->
     return drawn | space.usual_arguments(definition)
 
 
-def _baseline(definition: StudyDefinition, rule: str, drawn: Values, weights: Values, origin: str = ORIGIN_FIXED) -> PlannedTrial:
+def _baseline(
+    definition: StudyDefinition, rule: str, weights: Values, drawn: Values | None = None, origin: str = ORIGIN_FIXED
+) -> PlannedTrial:
+    """Return the training under fixed weights; `drawn` are the parameters that stand for them, where they are not the weights."""
+    drawn = _as_parameters(definition, weights) if drawn is None else drawn
     return PlannedTrial(Role.BASELINE, rule, drawn, weights, definition.search.seed, origin=origin)

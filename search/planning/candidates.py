@@ -6,27 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from search.definition.rules import CURRENT, EQUAL, INVERSE, WITHOUT
+from search.catalog import find_baseline
+from search.definition.rules import CURRENT, EQUAL
 from search.definition.schema import Objective
 from search.objective.scoring import evaluate
 from storage.records import Measured, Role, TrialRecord, Values
 
-TOLD = {
-    EQUAL: "equal weights",
-    CURRENT: "your weights of today",
-    INVERSE: "inverse-initial-loss weights",
-    "uncertainty": "uncertainty weighting",
-    "dwa": "dynamic weight averaging",
-    "random": "random weighting",
-    "gradnorm": "GradNorm",
-}
-"""Baselines by rule, as a sentence names them."""
-
 
 def told_rule(rule: str) -> str:
     """Return a baseline's rule in words."""
-    kind, _, left_out = rule.partition(":")
-    return f"equal weights without {left_out}" if kind == WITHOUT else TOLD.get(rule, rule)
+    baseline = find_baseline(rule)
+    return rule if baseline is None else baseline.titled(rule.partition(":")[2])
+
+
+EQUALLY = told_rule(EQUAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +43,7 @@ class Candidate:
         if not self.is_baseline:
             return self.name
         if self.trial.rule in (EQUAL, CURRENT) and set(self.trial.weights.values()) == {1.0}:
-            return "equal weights"
+            return EQUALLY
         return told_rule(self.name)
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 from search.definition import space
 from search.definition.axes import Axis, axes, located
 from search.definition.lattice import onto_simplex
-from search.definition.rules import ADAPTIVE
+from search.definition.rules import weighting_of
 from search.definition.schema import StudyDefinition
 from search.definition.weights import SharedWeight, WeightChoice
 from search.sampling.quasirandom import value_at
@@ -101,7 +101,7 @@ class Places:
         Weights that a rule moves have none, nor have those that differ from the search in what it does not search: a fixed weight,
         a schedule, the sum on a simplex.
         """
-        if (trial.rule or "") in ADAPTIVE or any(span.schedule for span in space.searched_weights(self.definition).values()):
+        if weighting_of(trial.rule) != "fixed" or any(span.schedule for span in space.searched_weights(self.definition).values()):
             return None
         drawn = self._drawn_by(trial, divisors)
         if drawn is None:

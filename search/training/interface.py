@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import ValidatorFunctionWrapHandler, WrapValidator
 
 from search.definition.schedules import AppliedSchedule
 from search.definition.schema import Training
-from storage.records import Reason, TrialState
+from storage.records import UNDEFINED, Measured, Reason, TrialState, Values
+
+
+def _undefined_for_null(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    return UNDEFINED if value is None else read(value)
+
+
+Number = Annotated[float, WrapValidator(_undefined_for_null)]
+"""A measured number; one that is `storage.records.UNDEFINED` is null where reports are sent as JSON."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +26,7 @@ class Setting:
     """One trial of a cohort: its number in the study, its seed, and the used weight of every term by path.
 
     `test`: measure the test split too, where the workload has one. Only confirmations do, after everything has been chosen.
-    `rule`: `fixed`, or the rule that moves the weights in training (`uncertainty`, `dwa`, `random`, `gradnorm`): those of all terms
+    `rule`: `fixed`, or the rule that moves the weights in training (see `search.catalog.weighting_rules`): those of all terms
     whose entry in `weights` is not 0, beginning with 1 for each. `schedules`: by term path, for fixed weights that come to their
     value. `arguments`: searched numbers beside weights by parameter path (`digit.focal.gamma`, `optimizer.learning_rate`). `rungs`:
     reported epochs after which the observer is asked whether the setting goes on.
@@ -46,10 +56,25 @@ class EpochReport:
     epoch: int
     numbers: Sequence[int]
     seconds: float
-    train: Mapping[str, Sequence[float]]
-    validation: Mapping[str, Sequence[float]]
-    test: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    train: Mapping[str, Sequence[Number]]
+    validation: Mapping[str, Sequence[Number]]
+    test: Mapping[str, Sequence[Number]] = field(default_factory=dict)
     weights: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def measured(self) -> dict[int, Measured]:
+        """Return the numbers of each setting."""
+        return {
+            number: Measured(_at(self.train, place), _at(self.validation, place), _at(self.test, place))
+            for place, number in enumerate(self.numbers)
+        }
+
+    def weights_in_force(self, moving: Collection[int]) -> dict[int, Values]:
+        """Return the weights of each setting at the end of the epoch: {} for those that are not `moving`."""
+        return {number: _at(self.weights, place) if number in moving else {} for place, number in enumerate(self.numbers)}
+
+
+def _at(values: Mapping[str, Sequence[float]], place: int) -> dict[str, float]:
+    return {path: numbers[place] for path, numbers in values.items()}
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,21 @@ def _normalize(known: ValidationContext) -> Iterator[Fault]:
             )
 
 
+def _baselines(known: ValidationContext) -> Iterator[Fault]:
+    """Refuse unknown baselines, and weighting rules that are not defined for a loss or penalty that can be negative."""
+    for i, name in enumerate((known.parts.search.baselines if known.parts.search is not None else None) or ()):
+        names = catalog.baseline_names()
+        if name not in names:
+            yield Fault(f"search.baselines.{i}", f"one of {listed(names)}", repr(name), nearest(name, names))
+            continue
+        rule = catalog.find_weighting_rule(name)
+        for place, path, _, _ in known.parts.terms() if rule is not None and rule.domain != "any" else ():
+            span = aggregate_checks.range_of(known, path)
+            if span is not None and span[0] is None:
+                expected = f"a rule that is defined for negative losses: {name} is not"
+                yield Fault(f"search.baselines.{i}", expected, f"{path} ({place}), which can be negative")
+
+
 def _pruner(known: ValidationContext) -> Iterator[Fault]:
     chosen = known.parts.search.pruner if known.parts.search is not None else None
     if chosen is None:
@@ -329,6 +344,7 @@ CHECKS = (
     _optimizer,
     _sampler,
     _normalize,
+    _baselines,
     _pruner,
     _aggregate,
     aggregate_checks.faults,

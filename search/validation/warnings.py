@@ -122,6 +122,12 @@ def _outside(known: ValidationContext, trials: int) -> Iterator[str]:
             yield f"{place}: current {weight.current:g} is not among what may be drawn, so the search cannot come back to it"
 
 
+def _twins(known: ValidationContext, trials: int) -> Iterator[str]:
+    search = known.parts.search
+    if search is not None and {"uncertainty", "imtl_l"} <= {*(search.baselines or ())}:
+        yield "search.baselines: uncertainty and imtl_l train the same weights here, so one of them would do"
+
+
 def _alike(known: ValidationContext, trials: int) -> Iterator[str]:
     search, training = known.parts.search, known.parts.training
     if training is not None and training.initial_weights == "fixed" and search is not None and search.confirmation is not None:
@@ -166,6 +172,7 @@ CAUTIONS = (
     _young,
     _unjudged,
     _unlearnt,
+    _twins,
     _alike,
     _turned,
     _unpublished,

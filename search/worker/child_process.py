@@ -1,29 +1,27 @@
 """The training child as its parent sees it: a process that is started, spoken to, listened to, and ended.
 
 The child alone imports TensorFlow. It gets an environment without the database's address or any key, dies with its parent, and
-talks in JSON over a pipe (`search.training.child.protocol` lists the messages).
+talks over a pipe in the messages of `search.training.child.protocol`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 from search import processes
+from search.training.child.protocol import Answer, Order, encode, read_answer
 
 PASSED = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 PASSED_OURS = ("STEELYARD_WORKLOADS", "STEELYARD_DATA")
 PASSED_PREFIXES = ("TF_", "KERAS_", "OMP_", "STEELYARD_TRAINING_", "XLA_", "CUDA_", "NVIDIA_")
 """Environment that the child gets. Everything else stays here, above all what opens the database."""
-
-Message = Mapping[str, Any]
 
 
 class ChildLost(Exception):
@@ -59,19 +57,25 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    def send(self, message: Message) -> None:
-        """Send one message. Raises ChildLost where nobody is there to hear it."""
+    def send(self, order: Order) -> None:
+        """Send an order. Raises ChildLost where nobody is there to read it."""
         try:
-            self._connection.send_bytes(json.dumps(message).encode())
+            self._connection.send_bytes(encode(order))
         except OSError:
             raise self._lost() from None
 
-    def messages(self, seconds: float) -> Iterator[Message]:
-        """Yield what the child says: wait up to `seconds` for the first message, then only what is there. Raises ChildLost."""
+    def messages(self, seconds: float) -> Iterator[Answer]:
+        """Yield what the child says: wait up to `seconds` for the first answer, then only what is there.
+
+        Raises ChildLost, BadMessage.
+        """
+        while (sent := self._received(seconds)) is not None:
+            yield read_answer(sent)
+            seconds = 0.0
+
+    def _received(self, seconds: float) -> bytes | None:
         try:
-            while self._connection.poll(seconds):
-                yield json.loads(self._connection.recv_bytes())
-                seconds = 0.0
+            return self._connection.recv_bytes() if self._connection.poll(seconds) else None
         except (EOFError, OSError):  # at its end, or in the middle of a message
             raise self._lost() from None
 

@@ -1,24 +1,23 @@
-"""One cohort's training as its worker sees it: what the child says comes in, what is stored goes out."""
+"""One cohort's training as its worker sees it: the child's answers come in, what is stored goes out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from search.definition import space
-from search.definition.rules import ADAPTIVE
+from search.definition.rules import weighting_of
 from search.definition.schema import Objective, StudyDefinition
-from search.objective.outcomes import TrialCurve, judged, outcome, unpacked, unpacked_weights
+from search.objective.outcomes import TrialCurve, judged, outcome
 from search.planning.rescoring import SCORED, objective_of
-from search.validation import normalize
-from search.worker.child_process import Message
+from search.training.child.protocol import Answer, CohortTrained, GoOn, RungReached, TrainCohort
+from search.training.interface import Ended, EpochReport, Setting
 from search.worker.claim import Claim
 from search.worker.lease_keeper import Holding
 from search.worker.rungs import Rungs
 from storage import epochs, leases, outcomes
 from storage.database import Database, Session
 from storage.fencing import fence
-from storage.records import Outcome, Reason, Role, TrialRecord, TrialState
+from storage.records import Outcome, Role, TrialRecord, TrialState
 
 EpochReports = Mapping[int, epochs.EpochWrite]
 
@@ -32,78 +31,67 @@ class CohortRun:
         self._roles = {trial.number: trial.role for trial in claim.trials}
         self._epochs: list[EpochReports] = []
         self._moving = {trial.number for trial in claim.trials if _moves(claim.definition, trial)}
-        self._ends: list[Message] = []
+        self._ends: list[Ended] = []
         self._rungs = Rungs(database, claim)
-        self.trained = False
+        self.done = False
         self.traces = 0  # graphs that the child has traced in its life
-        self.recorded = False
+        self._recorded = False
         self.failed = False  # some setting raised
 
-    def order(self) -> dict[str, Any]:
-        """Return the message that has the child train this cohort."""
-        study = self._claim.study
-        return {
-            "do": "train",
-            "study": study.id,
-            "definition": normalize.shown(self._claim.definition),
-            "cohort_size": study.cohort_size,
-            "engine": study.engine,
-            "settings": [
-                {**_setting(self._claim.definition, trial), "rungs": list(self._rungs.of(trial.number))}
-                for trial in self._claim.trials
-            ],
-        }
+    def order(self) -> TrainCohort:
+        """Return the order that has the child train this cohort."""
+        study, definition = self._claim.study, self._claim.definition
+        settings = [_setting(definition, trial, self._rungs.of(trial.number)) for trial in self._claim.trials]
+        return TrainCohort(study.id, study.engine or "", study.cohort_size or 1, settings)
 
-    def hear(self, message: Message) -> None:
-        """Take in one message of the child."""
-        match message["is"]:
-            case "epoch":
-                self._hear_epoch(message)
-            case "ended":
-                self._hear_end(message)
-            case "rung":
-                self._rungs.ask(message)
-            case "trained":
-                self.trained = True
-                self.traces = int(message.get("traces", 0))
+    def hear(self, answer: Answer) -> None:
+        """Take in one answer of the child."""
+        match answer:
+            case EpochReport():
+                self._hear_epoch(answer)
+            case Ended():
+                self.failed |= answer.state is TrialState.FAILED
+                self._ends.append(answer)
+            case RungReached():
+                self._rungs.ask(answer)
+            case CohortTrained():
+                self.done, self.traces = True, answer.traces
 
-    def _hear_epoch(self, message: Message) -> None:
-        epoch, share = int(message["epoch"]), float(message["seconds"]) / len(message["numbers"])
-        reports, weights = unpacked(message), unpacked_weights(message, self._moving)
-        for number, measured in reports.items():
-            self._curves[number].add(epoch, measured)
+    def _hear_epoch(self, report: EpochReport) -> None:
+        share, weights = report.seconds / len(report.numbers), report.weights_in_force(self._moving)
+        measured = report.measured()
+        for number, numbers in measured.items():
+            self._curves[number].add(report.epoch, numbers)
         self._epochs.append(
-            {n: epochs.EpochWrite(epoch, each.train, each.validation, share, weights[n]) for n, each in reports.items()}
+            {n: epochs.EpochWrite(report.epoch, each.train, each.validation, share, weights[n]) for n, each in measured.items()}
         )
-
-    def _hear_end(self, message: Message) -> None:
-        self.failed |= message["state"] == TrialState.FAILED
-        self._ends.append(message)
 
     def _outcomes(self, session: Session) -> list[Outcome]:
         """Score the trials that ended. The study is locked: whoever resolves a relative objective scores all that ended before."""
         objective = objective_of(session, self._claim.study.id, self._claim.definition)
-        return [self._outcome(message, objective) for message in self._ends]
+        return [self._outcome(ended, objective) for ended in self._ends]
 
-    def _outcome(self, message: Message, objective: Objective) -> Outcome:
-        told, number = message.get("reason"), int(message["number"])
-        reason = Reason(told["code"], told["message"], told.get("at")) if told else None
-        role, state, epochs = self._roles[number], TrialState(message["state"]), int(message["epochs"])
-        found = outcome(number, self._curves[number], None if role is Role.REFERENCE else objective, state, reason, epochs)
+    def _outcome(self, ended: Ended, objective: Objective) -> Outcome:
+        role, curve = self._roles[ended.number], self._curves[ended.number]
+        scored_by = None if role is Role.REFERENCE else objective
+        found = outcome(ended.number, curve, scored_by, ended.state, ended.reason, ended.epochs)
         return judged(found, objective) if role in SCORED else found
 
     @property
-    def asked(self) -> bool:
-        """Tell whether the child waits for us, at a rung."""
+    def waiting(self) -> bool:
+        """Return whether the child waits for us, at a rung."""
         return self._rungs.asked
 
-    def answer(self) -> Message | None:
+    def reply(self) -> GoOn | None:
         """Return what the child waits for, if it waits. None too as long as its numbers are not stored: the database is away."""
-        return None if self._epochs else self._rungs.answer(self._curves)
+        return None if self._epochs else self._rungs.reply(self._curves)
 
     def record(self) -> bool:
-        """Store what came since the last time. Returns False where the database is away: it is kept. Raises LeaseLost."""
-        if not (self._epochs or self._ends or self.trained):
+        """Store what came since the last time, and with it the lease's end once all is done.
+
+        Returns False where the database is away: what came is kept. Raises LeaseLost.
+        """
+        if self._recorded or not (self._epochs or self._ends or self.done):
             return True
         reported, token, cohort = self._epochs, self._holding.token, self._claim.cohort or 0
 
@@ -119,26 +107,26 @@ class CohortRun:
             write(session)
             leases.complete(session, token, self._database.now(session))
 
-        done = self._holding.finish(finish) if self.trained else self._holding.write(write)
+        done = self._holding.finish(finish) if self.done else self._holding.write(write)
         if done:
             self._epochs, self._ends = [], []
-            self.recorded = self.trained
+            self._recorded = self.done
         return done
 
 
 def _moves(definition: StudyDefinition, trial: TrialRecord) -> bool:
-    setting = _setting(definition, trial)
-    return setting["rule"] != "fixed" or bool(setting["schedules"])
+    setting = _setting(definition, trial, ())
+    return setting.rule != "fixed" or bool(setting.schedules)
 
 
-def _setting(definition: StudyDefinition, trial: TrialRecord) -> dict[str, Any]:
-    schedules = space.schedules(definition, trial.parameters) if trial.rule is None else {}
-    return {
-        "number": trial.number,
-        "seed": trial.seed,
-        "weights": dict(trial.weights),
-        "test": trial.role is Role.CONFIRMATION,
-        "rule": trial.rule if trial.rule in ADAPTIVE else "fixed",
-        "schedules": {path: schedule.document() for path, schedule in schedules.items()},
-        "arguments": space.arguments(definition, trial.parameters),
-    }
+def _setting(definition: StudyDefinition, trial: TrialRecord, rungs: Sequence[int]) -> Setting:
+    return Setting(
+        number=trial.number,
+        seed=trial.seed,
+        weights=dict(trial.weights),
+        test=trial.role is Role.CONFIRMATION,
+        rule=weighting_of(trial.rule),
+        schedules=space.schedules(definition, trial.parameters) if trial.rule is None else {},
+        arguments=space.arguments(definition, trial.parameters),
+        rungs=tuple(rungs),
+    )

@@ -8,7 +8,7 @@ import structlog
 
 from search.objective.outcomes import TrialCurve
 from search.sampling.pruning import hopeless, rungs
-from search.worker.child_process import Message
+from search.training.child.protocol import GoOn, RungReached
 from search.worker.claim import Claim
 from storage.database import Database
 from storage.errors import StorageBusy, StorageUnavailable
@@ -28,27 +28,27 @@ class Rungs:
 
     def __init__(self, database: Database, claim: Claim) -> None:
         self._database, self._claim = database, claim
-        self._asked: tuple[int, frozenset[int]] | None = None
+        self._asked: RungReached | None = None
 
     def of(self, number: int) -> tuple[int, ...]:
         """Return the epochs at which a trial of the cohort is judged; none for one that is no search trial."""
         index = self._claim.indices.get(number)
         return () if index is None else rungs(self._claim.definition, index)
 
-    def ask(self, message: Message) -> None:
-        """Take in that the child waits at a rung."""
-        self._asked = int(message["epoch"]), frozenset(message["numbers"])
+    def ask(self, reached: RungReached) -> None:
+        """Note that the child waits at a rung."""
+        self._asked = reached
 
     @property
     def asked(self) -> bool:
-        """Tell whether the child waits for an answer."""
+        """Return whether the child waits for a reply."""
         return self._asked is not None
 
-    def answer(self, curves: Mapping[int, TrialCurve]) -> Message | None:
-        """Return the answer that the child waits for. None where it waits for none, or the database is away: it is asked again."""
+    def reply(self, curves: Mapping[int, TrialCurve]) -> GoOn | None:
+        """Return what the child waits for. None where it waits for nothing, or the database is away: it is asked again."""
         if self._asked is None:
             return None
-        epoch, numbers = self._asked
+        epoch, numbers = self._asked.epoch, frozenset(self._asked.numbers)
         try:
             before = self._before(epoch)
         except (StorageBusy, StorageUnavailable) as error:
@@ -60,7 +60,7 @@ class Rungs:
         objective = self._claim.objective or self._claim.definition.objective
         ended = hopeless(self._claim.definition, objective, epoch, judged, [*others, *before])
         self._asked = None
-        return {"do": "go_on", "epoch": epoch, "prune": [{"number": number, "why": why} for number, why in ended.items()]}
+        return GoOn(epoch, dict(ended))
 
     def _of_cohort(self, epoch: int, curves: Mapping[int, TrialCurve]) -> list[Rival]:
         """Return the cohort's search trials that were measured at the epoch, those that have ended since included."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import structlog
 
-from search.worker.child_process import Child, Message
+from search.training.child.protocol import Answer, WorkloadsDescribed
+from search.worker.child_session import ChildSession
 from storage import workers
 from storage.database import Database
 
@@ -26,16 +27,16 @@ class Descriptions:
         self._heard: Sequence[Mapping[str, Any]] = ()
         self.settled = False
 
-    def ask(self, child: Child) -> None:
+    def ask(self, session: ChildSession) -> None:
         """Ask a new child, unless that is settled. Raises ChildLost."""
         if not self.settled:
             self._tries += 1
-            child.send({"do": "describe"})
+            session.describe()
 
-    def hear(self, message: Message) -> None:
-        """Take in a message, if it is the answer."""
-        if message["is"] == "described":
-            self._heard, self.settled = message["workloads"], True
+    def hear(self, answer: Answer) -> None:
+        """Take in an answer, if it is that to `ask`."""
+        if isinstance(answer, WorkloadsDescribed):
+            self._heard, self.settled = answer.workloads, True
 
     def lost(self, why: str) -> None:
         """Note that the child is lost: while it described, that may have been a workload's doing."""

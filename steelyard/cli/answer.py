@@ -12,15 +12,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from search.catalog import find_baseline
 from steelyard.wording import number, plain
 
 ARROWS = {"maximize": "↑", "minimize": "↓"}
 TUNED = "tuned"
 FIRST = ("equal", "current", TUNED)
-TITLES = {"current": "yours", "inverse_initial_loss": "inverse loss"}
-ADAPTIVE = ("uncertainty", "dwa", "random", "gradnorm")
-"""Rules whose weights move in training."""
-
 CALLS = {"better": "better", "worse": "worse", "as_good": "as good", "not_enough": "not certain"}
 """What an interval says of the tuned setting."""
 
@@ -76,7 +73,8 @@ def _width(best: Best, rules: Sequence[str]) -> int:
 
 
 def _title(rule: str) -> str:
-    return TITLES.get(rule, rule.replace(":", " "))
+    baseline = find_baseline(rule)
+    return (baseline.heading if baseline else None) or rule.replace(":", " ")
 
 
 def _rules(best: Best) -> list[str]:
@@ -150,11 +148,17 @@ def _metric(path: str) -> str:
 
 
 def _weight(best: Best, rule: str, path: str) -> str:
-    if rule in ADAPTIVE:
+    if rule != TUNED and _moves(rule):
         return "moves"
     weights = best["weights"] if rule == TUNED else best["baselines"][rule]["weights"]
     text = number(weights.get(path))
     return f"{text} (scheduled)" if rule == TUNED and path in best["schedules"] else text
+
+
+def _moves(rule: str) -> bool:
+    """Return whether a baseline's weights move in training; those of one that this catalog lacks do: it is a plug-in's."""
+    baseline = find_baseline(rule)
+    return baseline is None or baseline.weighting is not None
 
 
 def _arguments(best: Best, rules: Sequence[str]) -> list[tuple[str, list[str]]]:

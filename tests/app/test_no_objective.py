@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from search.training.interface import EpochReport
+from storage import records
 from storage.events import events_after
 from storage.records import Role
 from tests.app.scenes import Bench, problem
-from tests.search.worker.test_worker import PREPARED, TRAINED, Scene, Scripted, ended
+from tests.search.worker.test_worker import PREPARED, TRAINED, Scene, ended
 
 STUDY, BEST = "/v1/studies/x", "/v1/studies/x/best"
 DIGIT, PARITY = "digit.sparse_categorical_accuracy", "parity.binary_accuracy"
@@ -31,16 +33,16 @@ def make(database_url: str) -> Iterator[Make]:
 
     yield scene
     for each in made:
-        each.worker._close()
-        each.database.close()
+        each.close()
 
 
-def epoch(parity: dict[int, float | None], number: int = 10) -> dict[str, Any]:
-    """Report an epoch with these accuracies of parity (null: undefined); digit's is 0.9 for all."""
+def epoch(parity: dict[int, float | None], number: int = 10) -> EpochReport:
+    """Report an epoch with these accuracies of parity (None: undefined); digit's is 0.9 for all."""
     count = len(parity)
     terms = {path: [0.5] * count for path in ("digit.crossentropy", "parity.crossentropy", "agreement")}
-    metrics = {DIGIT: [0.9] * count, PARITY: list(parity.values()), "agreement.violations": [0.0] * count}
-    return {"is": "epoch", "epoch": number, "numbers": list(parity), "seconds": 0.1, "train": terms, "validation": terms | metrics}
+    measured = [records.UNDEFINED if value is None else value for value in parity.values()]
+    metrics = {DIGIT: [0.9] * count, PARITY: measured, "agreement.violations": [0.0] * count}
+    return EpochReport(number, list(parity), 0.1, terms, terms | metrics)
 
 
 def play(scene: Scene, parity: dict[int, float | None]) -> None:
@@ -141,8 +143,7 @@ def test_trials_that_ended_before_the_references_are_judged_once_those_are_in(be
     work = scene.claim()
     assert work is not None
     assert [trial.role for trial in work.trials] == [Role.BASELINE, Role.REFERENCE, Role.REFERENCE, Role.SEARCH]
-    scene.worker._child = Scripted([epoch({0: None, 1: 0.5, 2: 0.8, 3: None}), *map(ended, range(4)), TRAINED])  # type: ignore[assignment]
-    scene.worker._do(work)
+    scene.do(work, [epoch({0: None, 1: 0.5, 2: 0.8, 3: None}), *map(ended, range(4)), TRAINED])
     assert [state_of(bench, number) for number in range(4)] == [("COMPLETE", None)] * 4
     late = scene.claim()
     assert late is not None
@@ -151,8 +152,7 @@ def test_trials_that_ended_before_the_references_are_judged_once_those_are_in(be
     with scene.database.reading() as session:
         told = [event.body for event in events_after(session, scene.study().id, 0, 100)]
     assert [body["state"] for body in told if body.get("number") == 3] == ["RUNNING", "COMPLETE", "FAILED"]
-    scene.worker._child = Scripted([epoch({4: 0.8}), ended(4), TRAINED])  # type: ignore[assignment]
-    scene.worker._do(late)
+    scene.do(late, [epoch({4: 0.8}), ended(4), TRAINED])
     assert scene.claim() is None
     assert (bench.get(STUDY)["state"], bench.get(BEST)["trial"]) == ("COMPLETE", 4)
 
@@ -163,8 +163,7 @@ def test_a_confirmation_keeps_its_end_and_the_seed_counts_against_its_finalist(b
     work = scene.claim()
     assert work is not None
     assert [(trial.role, trial.confirms) for trial in work.trials] == [(Role.CONFIRMATION, 1), (Role.CONFIRMATION, 0)] * 2
-    scene.worker._child = Scripted([epoch({2: None, 3: 0.5, 4: 0.7, 5: 0.5}), *map(ended, range(2, 6)), TRAINED])  # type: ignore[assignment]
-    scene.worker._do(work)
+    scene.do(work, [epoch({2: None, 3: 0.5, 4: 0.7, 5: 0.5}), *map(ended, range(2, 6)), TRAINED])
     assert [state_of(bench, number) for number in range(2, 6)] == [("COMPLETE", None)] * 4
     assert scene.claim() is None
     assert (bench.get(STUDY)["state"], bench.get(BEST)["trial"]) == ("COMPLETE", 1)

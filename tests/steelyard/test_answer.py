@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from steelyard.cli.answer import AnswerTable, conclusion
@@ -160,3 +161,9 @@ def test_a_task_of_two_losses_has_both_by_name() -> None:
     both = {"a.loss": 0.3, "a.other": 1.0}
     rows = drawn(best(weights=both, baselines={}, parameters=both))
     assert {"weight a.loss", "weight a.other"} <= set(rows)
+
+
+@pytest.mark.parametrize(("rule", "weight"), [("equal", "1"), ("famo", "moves"), ("a_plug_in", "moves")])
+def test_a_baseline_shows_its_weights_unless_a_rule_moves_them(rule: str, weight: str) -> None:
+    found = {"trial": 3, "weights": {"a.loss": 1.0}, "objective": best()["objective"]}
+    assert drawn(best(baselines={rule: found}))["weight a"] == ([weight, "0.3"] if rule == "equal" else ["0.3", weight])

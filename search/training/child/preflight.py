@@ -5,7 +5,7 @@ Everything here raises PreflightError with the place in the definition, or the u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from search.catalog import find_loss
 from search.definition import space
-from search.definition.schema import Loss, Selector, StudyDefinition, Task
+from search.definition.schema import Loss, StudyDefinition, Task
 from search.errors import PreflightError
-from search.names import listed, nearest
+from search.names import listed
 from search.training.child.data_checks import cautions, refuse_unmeasurable
 from search.training.child.model_checks import require_assignments_as_fit, require_new_model
 from search.training.problem.batch import Batch, Tensor, shape_text
@@ -29,7 +29,7 @@ from search.training.problem.seeding import epoch_order
 from search.training.problem.step import training_batch
 from search.training.problem.terms import TermFunction, own_values
 from search.training.problem.views import TaskView
-from search.training.problem.workload import DeviceRows
+from search.validation.workload_checks import UnfitShape, WorkloadShapes, side_faults, task_faults
 from search.workloads.blame import place_of, told
 
 OWN_STEPS = ("train_step", "test_step", "compute_loss")
@@ -83,19 +83,12 @@ def require_trainable_as_fit(model: Any) -> None:
 
 
 def _names(problem: TrainingProblem, definition: StudyDefinition) -> None:
-    outputs, rows = problem.opened.outputs, problem.rows("train")
-    for i, task in enumerate(definition.tasks):
-        at = f"tasks.{i}"
-        _known(f"{at}.{'output' if task.output else 'name'}", "output of the model", task.used_output, outputs)
-        _column(f"{at}.column", task.column, outputs[task.used_output])
-        for j, loss in enumerate(task.losses):
-            if find_loss(loss.loss) is not None and loss.loss not in problem.opened.workload.losses:
-                _known(f"{at}.losses.{j}", "target of the workload", loss.target or task.used_target, rows.targets)
-        if any(metric.metric not in problem.opened.workload.metrics for metric in task.metrics):
-            _known(f"{at}.{'target' if task.target else 'name'}", "target of the workload", task.used_target, rows.targets)
-    for i, penalty in enumerate(definition.penalties):
-        for j, side in enumerate(penalty.between or ()):
-            _selector(f"penalties.{i}.between.{j}", side, definition, outputs, rows)
+    """Refuse the first name or column that the loaded model does not have, and sides of unequal shape, by the rules of a POST."""
+    outputs, rows, workload = problem.opened.outputs, problem.rows("train"), problem.opened.workload
+    shapes = WorkloadShapes(_shapes(rows.inputs), _shapes(outputs), _shapes(rows.targets), workload.losses, workload.metrics)
+    tasks, penalties = dict(enumerate(definition.tasks)), dict(enumerate(definition.penalties))
+    for fault in (*task_faults(tasks, shapes), *side_faults(tasks, penalties, shapes)):
+        raise PreflightError("bad_shape" if isinstance(fault, UnfitShape) else "unknown_name", fault.text, fault.path)
     known = {*outputs, *rows.targets, ""}
     for name in rows.sample_weight:
         if name not in known:
@@ -103,36 +96,8 @@ def _names(problem: TrainingProblem, definition: StudyDefinition) -> None:
             raise PreflightError("bad_data", text, "load_data: sample_weight")
 
 
-def _selector(at: str, side: Selector, definition: StudyDefinition, outputs: Mapping[str, Tensor], rows: DeviceRows) -> None:
-    places: dict[str, Mapping[str, Tensor]] = {"output": outputs, "input": rows.inputs, "target": rows.targets}
-    tensor = None
-    for kind, tensors in places.items():
-        name = getattr(side, kind)
-        if name is not None:
-            _known(f"{at}.{kind}", f"{kind} of the {'workload' if kind == 'target' else 'model'}", name, tensors)
-            tensor = tensors[name]
-    if side.task is not None:
-        task = next(task for task in definition.tasks if task.name == side.task)
-        tensor = outputs[task.used_output] if task.column is None else outputs[task.used_output][..., :1]
-    for column in (side.index, *(side.classes or ())):
-        _column(f"{at}.{'index' if side.index is not None else 'classes'}", column, tensor)
-
-
-def _known(at: str, what: str, name: str, names: Iterable[str]) -> None:
-    known = list(names)
-    if name not in known:
-        meant = nearest(name, known)
-        hint = f" (did you mean {meant!r}?)" if meant else ""
-        raise PreflightError("unknown_name", f"{name!r} is no {what}; there are {listed(known)}{hint}", at)
-
-
-def _column(at: str, column: int | None, tensor: Tensor) -> None:
-    if column is None:
-        return
-    if len(tensor.shape) < 2:
-        raise PreflightError("bad_shape", f"column {column} of {shape_text(tensor)}: it has no axis of columns", at)
-    if column >= tensor.shape[-1]:
-        raise PreflightError("bad_shape", f"column {column} is beyond the last axis of {shape_text(tensor)}", at)
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int | None, ...]]:
+    return {name: (None, *tensor.shape[1:]) for name, tensor in tensors.items()}
 
 
 # One batch

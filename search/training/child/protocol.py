@@ -1,46 +1,223 @@
-"""What a worker and its training child say to each other: JSON messages over a pipe.
+"""The messages between a worker and its training child: one frozen type each, used at both ends of the pipe.
 
-Imports no TensorFlow, so the worker may read it.
+A worker sends orders, a child sends answers. A message travels as its name, a space, and its fields as JSON: nothing that either
+end reads can run code. Imports no TensorFlow, so the worker may read it.
 
 To the child:
-    {"do": "describe"}
-    {"do": "prepare", "study": id, "definition": {...}}
-    {"do": "train", "study": id, "definition": {...}, "cohort_size": K, "engine": "serial",
-     "settings": [{"number": 3, "seed": 0, "weights": {path: w}, "test": false, "rule": "fixed",
-                   "schedules": {path: {"shape", "start", "fraction"}}, "arguments": {path: v}, "rungs": [3, 9]}]}
-    {"do": "go_on", "epoch": e, "prune": [{"number": n, "why": text}]}      the answer to `rung`; those in `prune` end
-    {"do": "cancel", "numbers": [..] | null}        at any time; null means all. Outside of a training it is ignored.
-    {"do": "exit"}
-From the child:
-    {"is": "ready", "versions": {...}}              once, after the imports
-    {"is": "described", "workloads": [{"name", "digest", "description"} | {"name", "reason"}]}
-    {"is": "taken"}                                 a `prepare` or `train` begins; a child lost before this charges nobody
-    {"is": "prepared", "cohort_size", "engine", "threads", "why", "warnings", "traces", "initial": {path: v}}
-        | {"is": "refused", "reason": {"code", "message", "at"}}
-        initial: the terms before training under `search.seed`, over the training rows; only finite ones
-    {"is": "progress", "step": s}                   alive; at most every SECONDS_BETWEEN_PROGRESS
-    {"is": "epoch", "epoch", "numbers", "seconds", "train": {path: [v]}, "validation": {path: [v]}, "test": {}, "weights": {}}
-    {"is": "rung", "epoch", "numbers": [n]}         after that epoch's report: waits for `go_on`, or until all of them are cancelled
-    {"is": "ended", "number", "state", "epochs", "reason": {...} | null}      once a setting
-    {"is": "trained", "seconds", "traces"}          traces: how many this process has made so far; each keeps memory for good
-Numbers that are not finite are written as Python's JSON has them: NaN, Infinity, -Infinity. In an epoch's lists null
-is `UNDEFINED`.
+    DescribeWorkloads                 -> WorkloadsDescribed
+    DefineStudy                       once a study, before its first order; again where the definition has changed
+    PrepareStudy                      -> OrderTaken, StepsDone ..., then StudyPrepared or StudyRefused
+    TrainCohort                       -> OrderTaken, then StepsDone, EpochReport, RungReached, Ended ..., and CohortTrained at last
+    GoOn                              the reply to RungReached
+    CancelSettings                    at any time; outside of a training it is ignored
+    ExitChild
+From the child, besides: ChildReady, once, after the imports.
+
+Numbers that are not finite are written as Python's JSON has them: NaN, Infinity, -Infinity. `UNDEFINED` is null.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from search.definition.schedules import AppliedSchedule
+from pydantic import TypeAdapter, ValidationError
+
 from search.training.interface import Ended, EpochReport, Setting
 from storage.records import Reason, Undefined
 
 SECONDS_BETWEEN_PROGRESS = 2.0
 
-Message = Mapping[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class DescribeWorkloads:
+    """Describe every registered workload."""
+
+
+@dataclass(frozen=True, slots=True)
+class DefineStudy:
+    """Keep a study's normalised definition for the orders that follow. `replaces`: a study that may be dropped for it."""
+
+    study: int
+    definition: Mapping[str, Any]
+    replaces: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareStudy:
+    """Check a study with its model at hand, choose its engine, and trace it."""
+
+    study: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainCohort:
+    """Train these settings of a study, on stacks of `cohort_size`."""
+
+    study: int
+    engine: str
+    cohort_size: int
+    settings: Sequence[Setting]
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Go on after the rung at `epoch`; the settings of `prune` end there, each for the reason given."""
+
+    epoch: int
+    prune: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelSettings:
+    """End these settings of the training under way as CANCELLED; None means all."""
+
+    numbers: Sequence[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExitChild:
+    """End the process, in the middle of a training too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildReady:
+    """The child has imported TensorFlow and reads orders; `versions` by package."""
+
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadsDescribed:
+    """Each workload as `{"name", "digest", "description"}`, or as `{"name", "reason"}` where it cannot be described."""
+
+    workloads: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTaken:
+    """A PrepareStudy or TrainCohort begins. A child that is lost before this charges no trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPrepared:
+    """How a study is trained, and why so.
+
+    `initial`: the terms before training under `search.seed`, over the training rows, by path; only finite ones. `traces`: graphs
+    that this process has made so far; each keeps memory for good.
+    """
+
+    cohort_size: int
+    engine: str
+    threads: int
+    why: str
+    warnings: Sequence[str] = ()
+    traces: int = 0
+    initial: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRefused:
+    """Why a study cannot be trained as it is defined."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class StepsDone:
+    """The child is alive and has done so many steps; sent at most every SECONDS_BETWEEN_PROGRESS."""
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class RungReached:
+    """These settings have come to a rung. The child waits for GoOn, or until all of them are cancelled."""
+
+    epoch: int
+    numbers: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class CohortTrained:
+    """Every setting of the cohort has ended. `traces`: graphs that this process has made so far."""
+
+    seconds: float
+    traces: int
+
+
+Order = DescribeWorkloads | DefineStudy | PrepareStudy | TrainCohort | GoOn | CancelSettings | ExitChild
+Answer = (
+    ChildReady
+    | WorkloadsDescribed
+    | OrderTaken
+    | StudyPrepared
+    | StudyRefused
+    | StepsDone
+    | EpochReport
+    | RungReached
+    | Ended
+    | CohortTrained
+)
+
+_ORDERS: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in Order.__args__}
+_ANSWERS: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in Answer.__args__}
+
+
+class BadMessage(Exception):
+    """A message that this end does not know, or whose fields are not those of its type."""
+
+
+def encode(message: Order | Answer) -> bytes:
+    """Return a message as it travels."""
+    return f"{type(message).__name__} {json.dumps(_sent(message), separators=(',', ':'), default=_sent)}".encode()
+
+
+def _sent(value: Any) -> dict[str, Any]:
+    """Return the fields of a message, or of a value in it, as JSON may hold them."""
+    if isinstance(value, EpochReport):
+        return {each.name: _nulls(getattr(value, each.name)) for each in fields(value)}
+    if is_dataclass(value):
+        return {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a message cannot hold {value!r}")
+
+
+def _nulls(told: Any) -> Any:
+    """Return an epoch's numbers with null for those that are undefined; JSON would write them as NaN."""
+    if not isinstance(told, Mapping):
+        return told
+    return {path: [None if isinstance(value, Undefined) else value for value in values] for path, values in told.items()}
+
+
+def read_order(sent: bytes) -> Order:
+    """Return the order that was sent. Raises BadMessage."""
+    order: Order = _read(_ORDERS, "order", sent)
+    return order
+
+
+def read_answer(sent: bytes) -> Answer:
+    """Return the answer that was sent. Raises BadMessage."""
+    answer: Answer = _read(_ANSWERS, "answer", sent)
+    return answer
+
+
+def _read(known: Mapping[str, TypeAdapter[Any]], kind: str, sent: bytes) -> Any:
+    head, _, body = sent.partition(b" ")
+    name = head[:80].decode(errors="replace")
+    if name not in known:
+        raise BadMessage(f"{name!r} is no {kind} on the pipe; there are {', '.join(known)}")
+    try:
+        return known[name].validate_python(json.loads(body))
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, each['loc'])) or 'fields'}: {each['msg']}" for each in error.errors(include_url=False)]
+        raise BadMessage(f"the {kind} {name} is broken: {'; '.join(faults[:5])}") from None
+    except (ValueError, RecursionError) as error:
+        raise BadMessage(f"the {kind} {name} is broken: {error}") from None
 
 
 class PeerGone(Exception):
@@ -48,75 +225,37 @@ class PeerGone(Exception):
 
 
 class Channel:
-    """One end of the pipe. Given one descriptor it reads and writes there; given two, it reads from the first."""
+    """The child's end of the pipe. Given one descriptor it reads and writes there; given two, it reads from the first."""
 
     def __init__(self, descriptors: Sequence[int]) -> None:
         self._reader: Connection[Any, Any] = Connection(descriptors[0])
         self._writer: Connection[Any, Any] = Connection(descriptors[1]) if len(descriptors) > 1 else self._reader
 
-    def send(self, message: Message) -> None:
-        """Send a message. Raises PeerGone."""
+    def send(self, answer: Answer) -> None:
+        """Send an answer. Raises PeerGone."""
         try:
-            self._writer.send_bytes(json.dumps(message).encode())
+            self._writer.send_bytes(encode(answer))
         except OSError as error:
             raise PeerGone from error
 
-    def receive(self) -> Message:
-        """Wait for a message. Raises PeerGone."""
+    def receive(self) -> Order:
+        """Wait for an order. Raises PeerGone, BadMessage."""
         try:
-            message: Message = json.loads(self._reader.recv_bytes())
+            sent = self._reader.recv_bytes()
         except (EOFError, OSError) as error:
             raise PeerGone from error
-        return message
+        return read_order(sent)
 
     def waiting(self) -> bool:
-        """Tell whether `receive` would answer at once."""
+        """Return whether `receive` would return at once."""
         return self._reader.poll(0)
 
 
-def settings_of(order: Message) -> list[Setting]:
-    """Read the settings of a `train` order."""
-    return [
-        Setting(
-            number=int(each["number"]),
-            seed=int(each["seed"]),
-            weights={path: float(weight) for path, weight in each["weights"].items()},
-            test=bool(each.get("test", False)),
-            rule=str(each.get("rule", "fixed")),
-            schedules={path: AppliedSchedule(**schedule) for path, schedule in each.get("schedules", {}).items()},
-            arguments={path: float(value) for path, value in each.get("arguments", {}).items()},
-            rungs=tuple(int(epoch) for epoch in each.get("rungs", ())),
-        )
-        for each in order["settings"]
-    ]
+def storable(reason: Reason) -> Reason:
+    """Return a reason that every database takes: a user's exception may hold NUL and lone surrogates."""
+    return Reason(reason.code, storable_text(reason.message), storable_text(reason.at) if reason.at else None)
 
 
-def epoch_message(report: EpochReport) -> dict[str, Any]:
-    return {
-        "is": "epoch",
-        "epoch": report.epoch,
-        "numbers": list(report.numbers),
-        "seconds": report.seconds,
-        "train": _lists(report.train),
-        "validation": _lists(report.validation),
-        "test": _lists(report.test),
-        "weights": {path: list(values) for path, values in report.weights.items()},
-    }
-
-
-def _lists(told: Mapping[str, Sequence[float]]) -> dict[str, list[float | None]]:
-    return {path: [None if isinstance(value, Undefined) else value for value in values] for path, values in told.items()}
-
-
-def ended_message(ended: Ended) -> dict[str, Any]:
-    reason = reason_message(ended.reason) if ended.reason else None
-    return {"is": "ended", "number": ended.number, "state": ended.state.value, "epochs": ended.epochs, "reason": reason}
-
-
-def reason_message(reason: Reason) -> dict[str, Any]:
-    return {"code": reason.code, "message": _storable(reason.message), "at": _storable(reason.at) if reason.at else None}
-
-
-def _storable(text: str) -> str:
-    """Return a text that every database takes: a user's exception may hold NUL and lone surrogates."""
+def storable_text(text: str) -> str:
+    """Return a text with NUL and lone surrogates written as escapes."""
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

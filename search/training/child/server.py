@@ -7,6 +7,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 import keras
@@ -21,13 +22,28 @@ from search.training.child.loading import opened
 from search.training.child.preflight import preflight
 from search.training.child.protocol import (
     SECONDS_BETWEEN_PROGRESS,
+    Answer,
+    BadMessage,
+    CancelSettings,
     Channel,
-    Message,
+    ChildReady,
+    CohortTrained,
+    DefineStudy,
+    DescribeWorkloads,
+    ExitChild,
+    GoOn,
+    Order,
+    OrderTaken,
     PeerGone,
-    ended_message,
-    epoch_message,
-    reason_message,
-    settings_of,
+    PrepareStudy,
+    RungReached,
+    StepsDone,
+    StudyPrepared,
+    StudyRefused,
+    TrainCohort,
+    WorkloadsDescribed,
+    storable,
+    storable_text,
 )
 from search.training.engine.registry import made_engine
 from search.training.engine.stack import traces_made
@@ -49,16 +65,23 @@ class ExitRequested(Exception):
     """The parent asked this process to end, or is gone."""
 
 
+ENDS_CHILD = (ExitRequested, PeerGone, BadMessage)
+"""What no order outlives, and what is no fault of the study."""
+
+
 def serve(channel: Channel) -> int:
-    """Answer orders until `exit`, or until the other end of the pipe is gone. Returns the exit code."""
+    """Answer orders until ExitChild, or until the other end of the pipe is gone. Returns the exit code: 1 for a broken order."""
     tf.get_logger().setLevel(logging.ERROR)  # its notes on its own deprecated calls are nobody's business here
-    channel.send({"is": "ready", "versions": {"keras": keras.__version__, "tensorflow": tf.__version__, "numpy": np.__version__}})
+    channel.send(ChildReady({"keras": keras.__version__, "tensorflow": tf.__version__, "numpy": np.__version__}))
     child = TrainingChild(channel)
     try:
         while True:
             child.obey(channel.receive())
     except (ExitRequested, PeerGone):
         return 0
+    except BadMessage as error:  # the two ends are not of one version; nothing that follows could be trusted
+        log.error("the training process ends: %s", error)
+        return 1
 
 
 class Warm(Generic[T]):
@@ -79,31 +102,44 @@ class Warm(Generic[T]):
 
 
 class TrainingChild:
-    """Holds the warm workloads, problems and engines of recent studies."""
+    """Holds the definitions of the studies it was given, and the warm workloads, problems and engines of recent ones."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._definitions: dict[int, Mapping[str, Any]] = {}
         self._opened: Warm[LoadedWorkload] = Warm(WARM_WORKLOADS)
         self._problems: Warm[TrainingProblem] = Warm(WARM_PROBLEMS)
         self._engines: Warm[Engine] = Warm(WARM_PROBLEMS)
 
-    def obey(self, order: Message) -> None:
-        """Do one order. A cancel that comes outside of a training has nothing to end."""
-        match order["do"]:
-            case "describe":
-                self._channel.send({"is": "described", "workloads": described_all(self._open)})
-            case "prepare":
+    def obey(self, order: Order) -> None:
+        """Do one order. A cancel that comes outside of a training has nothing to end, nor has a late reply to a rung."""
+        match order:
+            case DescribeWorkloads():
+                self._channel.send(WorkloadsDescribed(described_all(self._open)))
+            case DefineStudy():
+                self._define(order)
+            case PrepareStudy():
                 self._prepare(order)
-            case "train":
+            case TrainCohort():
                 self._train(order)
-            case "exit":
+            case ExitChild():
                 raise ExitRequested
+            case CancelSettings() | GoOn():
+                pass
 
-    def _prepare(self, order: Message) -> None:
+    def _define(self, order: DefineStudy) -> None:
+        if order.replaces is not None:
+            self._definitions.pop(order.replaces, None)
+        self._definitions[order.study] = order.definition
+
+    def _definition(self, study: int) -> StudyDefinition:
+        return StudyDefinition.model_validate(self._definitions[study])
+
+    def _prepare(self, order: PrepareStudy) -> None:
         """Check a study with its model at hand, and trace it."""
-        self._channel.send({"is": "taken"})
+        self._channel.send(OrderTaken())
         try:
-            definition = StudyDefinition.model_validate(order["definition"])
+            definition = self._definition(order.study)
             problem = self._problem(definition)
             with problem.opened.settings.active():
                 warnings = preflight(problem, definition)
@@ -111,13 +147,15 @@ class TrainingChild:
                 engine = self._engine(definition, choice.engine, choice.cohort_size)
                 initial = engine.initial_values(definition.search.seed, Report(self._channel, []))
             log.info("%s in cohorts of %d: %s", choice.engine, choice.cohort_size, choice.why)
-        except (ExitRequested, PeerGone):
+        except ENDS_CHILD:
             raise
         except Exception as error:
-            self._channel.send({"is": "refused", "reason": reason_message(reason_of(error))})
+            self._channel.send(StudyRefused(storable(reason_of(error))))
         else:
-            chosen = {"cohort_size": choice.cohort_size, "engine": choice.engine, "threads": choice.threads, "why": choice.why}
-            self._channel.send({"is": "prepared", **chosen, "warnings": warnings, "traces": traces_made(), "initial": initial})
+            texts = [storable_text(warning) for warning in warnings]
+            why = storable_text(choice.why)
+            prepared = StudyPrepared(choice.cohort_size, choice.engine, choice.threads, why, texts, traces_made(), initial)
+            self._channel.send(prepared)
 
     def _traced(self, definition: StudyDefinition, choice: Choice) -> Choice:
         """Trace the chosen engine; where the model cannot be stacked so, fall back on the next simpler one."""
@@ -125,7 +163,7 @@ class TrainingChild:
             try:
                 self._engine(definition, choice.engine, choice.cohort_size).trace()
                 return choice
-            except (PreflightError, ExitRequested, PeerGone):
+            except (PreflightError, *ENDS_CHILD):
                 raise
             except Exception as error:
                 simpler = simpler_choice(choice, told(error))
@@ -134,24 +172,23 @@ class TrainingChild:
                 log.warning("%s cannot be traced, trying %s", choice.engine, simpler.engine, exc_info=error)
                 choice = simpler
 
-    def _train(self, order: Message) -> None:
-        """Train a cohort; whatever happens, every setting is ended once and the training is closed by `trained`."""
+    def _train(self, order: TrainCohort) -> None:
+        """Train a cohort; whatever happens, every setting is ended once and the training is closed by CohortTrained."""
         began = time.perf_counter()
-        self._channel.send({"is": "taken"})
-        settings = settings_of(order)
-        report = Report(self._channel, [setting.number for setting in settings])
+        self._channel.send(OrderTaken())
+        report = Report(self._channel, [setting.number for setting in order.settings])
         try:
-            definition = StudyDefinition.model_validate(order["definition"])
+            definition = self._definition(order.study)
             with self._problem(definition).opened.settings.active():
-                engine = self._engine(definition, order["engine"], int(order["cohort_size"]))
-                engine.train(settings, definition.training, report)
-        except (ExitRequested, PeerGone):
+                engine = self._engine(definition, order.engine, order.cohort_size)
+                engine.train(order.settings, definition.training, report)
+        except ENDS_CHILD:
             raise
         except Exception as error:
             reason = reason_of(error)
             for number in report.running():
                 report.ended(Ended(number, TrialState.FAILED, report.epochs(number), reason))
-        self._channel.send({"is": "trained", "seconds": time.perf_counter() - began, "traces": traces_made()})
+        self._channel.send(CohortTrained(time.perf_counter() - began, traces_made()))
 
     def _problem(self, definition: StudyDefinition) -> TrainingProblem:
         return self._problems.get(problem_key(definition), lambda: self._made_problem(definition))
@@ -199,7 +236,7 @@ class Report:
         self._cancelled: set[int] = set()
         self._waits_at: int | None = None
         self._answer: Mapping[int, str] = {}
-        self._told_at = time.perf_counter()
+        self._sent_at = time.perf_counter()
 
     def running(self) -> list[int]:
         """Return the settings that have not ended."""
@@ -211,21 +248,21 @@ class Report:
 
     def progress(self, steps: int) -> None:
         now = time.perf_counter()
-        if now - self._told_at >= SECONDS_BETWEEN_PROGRESS:
-            self._say({"is": "progress", "step": steps})
+        if now - self._sent_at >= SECONDS_BETWEEN_PROGRESS:
+            self._send(StepsDone(steps))
 
     def epoch(self, report: EpochReport) -> None:
         self._running |= {number: report.epoch for number in report.numbers if number in self._running}
-        self._say(epoch_message(report))
+        self._send(report)
 
     def ended(self, ended: Ended) -> None:
         self._running.pop(ended.number, None)
-        self._say(ended_message(ended))
+        self._send(replace(ended, reason=storable(ended.reason)) if ended.reason else ended)
 
     def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
         """Ask the parent who shall end at a rung, and wait for its answer; once all are cancelled there is none to wait for."""
         self._waits_at, self._answer = epoch, {}
-        self._say({"is": "rung", "epoch": epoch, "numbers": list(numbers)})
+        self._send(RungReached(epoch, list(numbers)))
         while self._waits_at is not None and not self._cancelled.issuperset(numbers):
             self._hear(self._channel.receive())
         self._waits_at = None
@@ -236,14 +273,15 @@ class Report:
             self._hear(self._channel.receive())
         return number in self._cancelled
 
-    def _hear(self, order: Message) -> None:
-        if order["do"] == "exit":
-            raise ExitRequested
-        if order["do"] == "cancel":
-            self._cancelled |= set(self._running if order["numbers"] is None else order["numbers"])
-        if order["do"] == "go_on" and order["epoch"] == self._waits_at:
-            self._waits_at, self._answer = None, {int(each["number"]): str(each["why"]) for each in order["prune"]}
+    def _hear(self, order: Order) -> None:
+        match order:
+            case ExitChild():
+                raise ExitRequested
+            case CancelSettings():
+                self._cancelled |= set(self._running if order.numbers is None else order.numbers)
+            case GoOn() if order.epoch == self._waits_at:
+                self._waits_at, self._answer = None, order.prune
 
-    def _say(self, message: Message) -> None:
-        self._channel.send(message)
-        self._told_at = time.perf_counter()
+    def _send(self, answer: Answer) -> None:
+        self._channel.send(answer)
+        self._sent_at = time.perf_counter()

@@ -31,6 +31,7 @@ from search.training.problem.measurable import undefined
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.seeding import epoch_order
 from search.training.problem.setting_inputs import equal_knobs
+from search.training.weighting.loading import check
 from search.training.weighting.schedule import WeightSchedule
 from storage.records import UNDEFINED, Reason, TrialState
 
@@ -63,7 +64,7 @@ class CohortEngine:
     def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
         """Train all settings to the last epoch or their own ends; see `search.training.interface.Engine`."""
         self._steps_done = 0
-        for chosen in groups(settings, self._size):
+        for chosen in groups(list(_computable(settings, observer)), self._size):
             self._train_in_memory(chosen, training, observer)
 
     def _train_in_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
@@ -223,10 +224,11 @@ class CohortEngine:
         sums = tf.zeros((group.stack.size, len(problem.paths), 2), tf.float64)
         for first, stop in self._calls("train", problem.steps("train"), group, observer):
             sums, finite = group.stack.train(knobs, order, extra, first, stop, sums, rules)
+            self._end_undefined(group, epoch, observer)
             self._end_diverged(group, epoch, self._means(sums), observer)
             self._end_broken(group, epoch, finite.numpy(), observer)
         means = self._means(sums)
-        group.end_epoch(means)
+        group.end_epoch(epoch, means)
         return means
 
     def _means(self, sums: Tensor) -> Values:
@@ -329,14 +331,19 @@ class CohortEngine:
         return time.perf_counter() - began
 
     def _end_unbalanceable(self, group: Group, observer: Observer) -> None:
-        """End settings of the rule `gradnorm` where the losses share no layer; those of other rules go on."""
-        if not group.in_force.balances:
+        """End settings of rules that weigh by a shared layer's gradients where the losses share none; those of others go on."""
+        if not group.in_force.needs_shared_layer:
             return
         try:
             shared_places(self._problem, self._network)
         except PreflightError as refused:
             for setting, _ in group.running():
                 _end(group, setting, TrialState.FAILED, refused.reason, observer)
+
+    def _end_undefined(self, group: Group, epoch: int, observer: Observer) -> None:
+        for setting, why in group.undefined():
+            reason = Reason("undefined_weighting", f"epoch {epoch}: {why}", "search.baselines")
+            _end(group, setting, TrialState.FAILED, reason, observer)
 
     def _end_diverged(self, group: Group, epoch: int, values: Values, observer: Observer, split: str = "") -> None:
         for setting, where in group.running():
@@ -361,6 +368,17 @@ def _quotients(sums: NDArray[np.float64]) -> list[NDArray[np.float64] | None]:
     """Return total / weight [K] of each of (total, weight) [K, n, 2]; None where nothing counts for any setting."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return [pair[0] / pair[1] if pair[1].any() else None for pair in sums.transpose(1, 2, 0)]
+
+
+def _computable(settings: Sequence[Setting], observer: Observer) -> Iterator[Setting]:
+    """Yield the settings whose rules this worker has; the others end."""
+    for setting in settings:
+        try:
+            check(setting.rule)
+        except PreflightError as refused:
+            observer.ended(Ended(setting.number, TrialState.FAILED, 0, refused.reason))
+        else:
+            yield setting
 
 
 def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, observer: Observer) -> None:

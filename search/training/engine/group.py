@@ -14,8 +14,9 @@ from search.training.engine.stack import Arrays, Stack
 from search.training.interface import Setting
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.setting_inputs import SettingInputs
-from search.training.weighting.rules import Rules
-from search.training.weighting.schedule import GRADNORM, WeightSchedule
+from search.training.weighting.in_graph import StepRules
+from search.training.weighting.loading import rule_named, stacks_with
+from search.training.weighting.schedule import WeightSchedule
 
 Values = dict[str, NDArray[np.float64]]
 """Numbers by path, each [K]."""
@@ -72,7 +73,7 @@ class Group:
         there = {where: setting for setting, where in self.places.items()}
         return [there.get(where, len(self.settings) - 1) for where in range(self.stack.size)]
 
-    def rules(self, epoch: int) -> Rules | None:
+    def rules(self, epoch: int) -> StepRules | None:
         """Return what the graph must know to move weights in an epoch; None where none moves within it."""
         return self.in_force.rules(self.rows(), epoch)
 
@@ -80,18 +81,30 @@ class Group:
         """Set the stack, and what the weighting rules learn, to the start of the settings' seed."""
         self.stack.begin([start.variables] * self.stack.size)
         self.in_force.begin(of_first(start.train))
-        if self.rules(1) is not None:
-            self.stack.begin_learning(self.in_force.learned_start(self.rows()))
+        self.stack.begin_learning(self.in_force.starts(self.rows()))
 
-    def end_epoch(self, train: Values) -> None:
-        """Hear the terms' means over an epoch."""
+    def end_epoch(self, epoch: int, train: Values) -> None:
+        """Let rules that move between epochs learn from the terms' means over epoch `epoch`."""
         for setting, where in self.places.items():
             means = [train[path][where] if path in train else np.nan for path in self.in_force.paths]
-            self.in_force.end_epoch(setting, np.array(means))
+            self.in_force.end_epoch(setting, epoch, np.array(means))
 
     def moved_weights(self, epoch: int) -> Values:
         """Return the weights in force at the end of an epoch by path, each [K]; {} where none move."""
-        return self.in_force.at_end(self.rows(), epoch, self.stack.learned())
+        return self.in_force.at_end(self.rows(), epoch, self.stack.learned(self.in_force.names))
+
+    def undefined(self) -> Iterator[tuple[Setting, str]]:
+        """Yield the settings whose rule is not defined for what a term has been, and why not."""
+        for name in self.in_force.names:
+            least, domain = self.stack.least(name), rule_named(name).domain
+            if least is None:
+                continue
+            outside = least <= 0 if domain == "positive" else least < 0
+            kind = "positive" if domain == "positive" else "never negative"
+            for setting, where in self.running():
+                if setting.rule == name and outside[where].any():
+                    path, value = self.in_force.paths[int(outside[where].argmax())], least[where][outside[where].argmax()]
+                    yield setting, f"{name} needs terms that are {kind}, and {path} was {value + 0:.4g}"  # -0 is 0
 
 
 def of_first(values: Mapping[str, float | NDArray[np.float64]]) -> dict[str, float]:
@@ -100,10 +113,13 @@ def of_first(values: Mapping[str, float | NDArray[np.float64]]) -> dict[str, flo
 
 
 def groups(settings: Sequence[Setting], size: int) -> Iterator[Sequence[Setting]]:
-    """Yield the settings that are trained together: of one seed, at most `size`, in their order; those of `gradnorm` apart."""
-    alike: dict[tuple[int, bool], list[Setting]] = {}
+    """Yield the settings that are trained together: of one seed, at most `size`, in their order.
+
+    Settings whose rules need different things of a step (`gradnorm`, `famo`) are apart.
+    """
+    alike: dict[tuple[object, ...], list[Setting]] = {}
     for setting in settings:
-        alike.setdefault((setting.seed, setting.rule == GRADNORM), []).append(setting)
+        alike.setdefault((setting.seed, *stacks_with(setting.rule)), []).append(setting)
     for same in alike.values():
         for first in range(0, len(same), size):
             yield same[first : first + size]

@@ -33,7 +33,7 @@ def shared_places(problem: TrainingProblem, network: Network) -> tuple[int, ...]
 def _found(problem: TrainingProblem, network: Network) -> tuple[int, ...]:
     reached = _reached_by_all(problem, network)
     if not reached:
-        text = "gradnorm balances the gradients of a layer that all losses share, and this model has none that is trained"
+        text = "the rule weighs by the gradients of a layer that all losses share, and this model has none that is trained"
         raise PreflightError("no_shared_layer", text, "search.baselines")
     last = network.trainable[max(reached)]
     for layer in layers_of(network.model):
@@ -61,6 +61,18 @@ def gradient_norms(tape: Any, terms: Sequence[Tensor], shared: Sequence[Tensor],
     A term is a scalar: the sum over the settings, whose gradients by their own variables are their own.
     """
     return tf.stack([_norm(tape.gradient(term, shared), size) for term in terms], axis=1)
+
+
+def gradient_gram(tape: Any, terms: Sequence[Tensor], shared: Sequence[Tensor], size: int) -> Tensor:
+    """Return the Gram matrix of the terms' gradients by `shared`, [size, terms, terms]; see `gradient_norms`."""
+    flat = tf.stack([_flat(tape.gradient(term, shared), shared, size) for term in terms], axis=1)
+    return tf.matmul(flat, flat, transpose_b=True)
+
+
+def _flat(gradients: Sequence[Any], shared: Sequence[Tensor], size: int) -> Tensor:
+    """Return the gradients side by side, [size, numbers]; 0 by what a term does not depend on."""
+    given = [tf.zeros_like(by) if each is None else tf.convert_to_tensor(each) for each, by in zip(gradients, shared, strict=True)]
+    return tf.concat([tf.reshape(each, [size, -1]) for each in given], axis=1)
 
 
 def _norm(gradients: Sequence[Any], size: int) -> Tensor:

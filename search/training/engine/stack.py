@@ -7,15 +7,16 @@ optimizer on the stacked variables trains each as if it were alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from search.training.engine.differentiation import NOTHING, Asked, Differentiated, by_shared, counted, gradients
 from search.training.engine.learned_weights import Learned
-from search.training.engine.shared_layer import gradient_norms, shared_places
+from search.training.engine.shared_layer import shared_places
 from search.training.engine.stacked_variable import GradientLayout, Stacked, gradient_parts
 from search.training.engine.strategies import Strategy
 from search.training.problem.batch import Batch, Tensor, Tensors
@@ -27,25 +28,10 @@ from search.training.problem.problem import TrainingProblem
 from search.training.problem.setting_inputs import SettingInputs
 from search.training.problem.step import Step, measured_batch, weighted_step
 from search.training.problem.workload import DeviceRows
-from search.training.weighting.rules import Balancing, Rules
+from search.training.weighting.in_graph import StepRules
+from search.training.weighting.protocol import Start
 
 Arrays = Sequence[NDArray[Any]]
-
-
-class Differentiated(NamedTuple):
-    """A step of all settings before the optimizer: gradients by variable, the terms [K, terms], and the state after it.
-
-    `sums` are what the terms are the quotients of, (total, weight) [K, terms, 2]. `assigned` are the new values of the trainable
-    variables that layers assigned in their calls. `norms` are those of the terms' gradients by the shared layer, [K, terms], where
-    they were asked for.
-    """
-
-    gradients: list[Any]
-    terms: Tensor
-    sums: Tensor
-    state: list[Tensor]
-    assigned: list[Tensor]
-    norms: Tensor | None
 
 
 _traces = 0
@@ -78,7 +64,7 @@ class Stack:
         self._variables = [stacked.variable for stacked in self.trainable]
         self.optimizer.build(self._variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
-        self._learned: Learned | None = None
+        self._learned: dict[str, Learned] = {}
         own = [[tf.convert_to_tensor(variable.value) for variable in part] for part in (network.trainable, network.state)]
         example, _ = measured_batch(problem, network, problem.example_rows(), *own)
         self._counters = [[metric.make(example) for _ in range(size)] for metric in problem.counted_metrics]
@@ -97,18 +83,27 @@ class Stack:
         for variable, value in zip(self.optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(value)
 
-    def begin_learning(self, start: NDArray[Any]) -> None:
-        """Set what weighting rules learn to `start` [K, terms]: before `train` is first called with rules."""
-        self._learning().begin(start)
+    def begin_learning(self, starts: Mapping[str, Start]) -> None:
+        """Set what weighting rules remember, by rule, each [K, n]: before `train` is first called with them."""
+        for name, start in starts.items():
+            self._learning(name, {state: value.shape[1] for state, value in start.items()}).begin(start)
 
-    def learned(self) -> NDArray[Any]:
-        """Return what weighting rules have learned of every term, [K, terms]; [K, 0] where none ever learned here."""
-        return np.zeros((self.size, 0)) if self._learned is None else np.asarray(self._learned.value())
+    def learned(self, names: Sequence[str]) -> dict[str, dict[str, NDArray[Any]]]:
+        """Return what the weighting rules `names` remember, by rule, each [K, n]."""
+        return {
+            name: {state: value.numpy() for state, value in self._learned[name].values().items()}
+            for name in names
+            if name in self._learned
+        }
 
-    def _learning(self) -> Learned:
-        if self._learned is None:
-            self._learned = Learned(self._problem, self._strategy, self.size)
-        return self._learned
+    def least(self, name: str) -> NDArray[Any] | None:
+        """Return the least value that each term has had under rule `name`, [K, terms]; None where it is defined for all values."""
+        return self._learned[name].least()
+
+    def _learning(self, name: str, widths: Mapping[str, int]) -> Learned:
+        if name not in self._learned:
+            self._learned[name] = Learned(self._problem, self._strategy, self.size, name, widths)
+        return self._learned[name]
 
     def values(self, place: int) -> list[NDArray[Any]]:
         """Return the variables of the setting at `place`, in the order of the network's."""
@@ -120,8 +115,8 @@ class Stack:
         """Go on where the settings at `places` of another stack are; free places repeat the last of them."""
         chosen = [*places, *[places[-1]] * (self.size - len(places))]
         pairs = list(zip(self._all(), other._all(), strict=True))
-        if other._learned is not None:
-            pairs += zip(self._learning().variables, other._learned.variables, strict=True)
+        for name, learned in other._learned.items():
+            pairs += zip(self._learning(name, learned.widths).variables, learned.variables, strict=True)
         for mine, theirs in pairs:
             value = theirs.numpy()
             stacked = tuple(mine.shape) != value.shape  # what the optimizer counts is not
@@ -151,12 +146,12 @@ class Stack:
         first: Tensor,
         stop: Tensor,
         sums: Tensor,
-        rules: Rules | None = None,
+        rules: StepRules | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Train steps `first` to `stop`; return the terms' (total, weight) [K, terms, 2], and whose weights are all finite [K].
 
         `knobs` are all settings' ([K, ...]), `order` the order of the training rows, `sums` what was summed before.
-        Where `rules` are given the weights move from step to step, in a graph of its own for each kind of rules; else they stand.
+        Where `rules` are given the weights move from step to step, in a graph for each combination of rules; else they stand.
         """
         _count_trace()  # Python runs when a graph is traced, and only then
         rows = self._problem.rows("train")
@@ -169,26 +164,46 @@ class Stack:
         _, sums = tf.while_loop(lambda step, _: step < stop, body, (first, sums))
         return sums, tf.reduce_all(tf.stack([stacked.finite() for stacked in self.trainable]), axis=0)
 
-    def _moving_step(self, rows: DeviceRows, knobs: SettingInputs, rules: Rules, step: Tensor) -> Differentiated:
-        """Do step `step` of the epoch under the weights that the rules say, and let them learn from it.
+    def _moving_step(self, rows: DeviceRows, knobs: SettingInputs, rules: StepRules, step: Tensor) -> Differentiated:
+        """Do step `step` of the epoch under the weights that the rules give, and let them learn from it.
 
         A rule learns nothing of a term that nothing in the batch counts for.
         """
-        learned = self._learning()
-        in_force = rules.weights(knobs.weights, learned.value(), step)
-        shared = shared_places(self._problem, self._network) if isinstance(rules, Balancing) else ()
-        done = self._train_step(rows, knobs._replace(weights=in_force), shared)
-        measured = tf.where(done.sums[..., 1] > 0, knobs.weights, tf.zeros_like(knobs.weights))
-        learned.step(rules, measured, done.terms, done.norms, self._optimizer_numbers(knobs))
+        given, view = knobs.weights, rules.view(knobs.weights, step)
+        shared = shared_places(self._problem, self._network) if rules.needs_shared_layer else ()
+        asked = Asked(shared, "gradient_norms" in rules.needs, "gram_matrix" in rules.needs)
+        if rules.weigh_this_step:
+            done = self._train_step(rows, knobs, asked._replace(weigh=rules.weigher(given, self._states(rules), view)))
+        else:
+            weights = rules.weights(given, self._states(rules), view)
+            done = self._train_step(rows, knobs._replace(weights=weights), asked)._replace(weights=weights)
+        seen = view._replace(
+            measured=view.counts & (done.sums[..., 1] > 0),
+            terms=done.terms,
+            norms=done.norms,
+            gram=done.gram,
+            after=self._terms(rows, knobs) if "losses_after" in rules.needs else None,
+            weights=done.weights,
+        )
+        for name, follows in zip(rules.names, rules.follows, strict=True):
+            self._learned[name].step(follows, seen, self._optimizer_numbers(knobs))
         return done
 
-    def _train_step(self, rows: DeviceRows, knobs: SettingInputs, shared: Sequence[int] = ()) -> Differentiated:
-        """Do one step of all settings: forward, gradients, the optimizer.
+    def _states(self, rules: StepRules) -> dict[str, dict[str, Tensor]]:
+        return {name: self._learned[name].values() for name in rules.names}
 
-        Returns what was differentiated; it has the norms of the terms' gradients by the variables at `shared`, if any.
-        """
+    def _terms(self, rows: DeviceRows, knobs: SettingInputs) -> Tensor:
+        """Return the terms of a batch as the variables are now, [K, terms]; what the pass would change stays as it is."""
+
+        def one(values: tuple[list[Tensor], list[Tensor], SettingInputs]) -> Tensor:
+            return self._step(rows, *values).terms
+
+        return self._strategy.over(one, (*self._values(), self._mapped(knobs)), self.size)
+
+    def _train_step(self, rows: DeviceRows, knobs: SettingInputs, asked: Asked = NOTHING) -> Differentiated:
+        """Do one step of all settings: forward, gradients, the optimizer. Returns what was differentiated, and what was `asked`."""
         differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
-        done = differentiate(rows, self._mapped(knobs), shared)
+        done = differentiate(rows, self._mapped(knobs), asked)
         for place, value in zip(self._form.assigned, done.assigned, strict=True):
             self.trainable[place].update(value)
         set_hyperparameters(self.optimizer, self._optimizer_numbers(knobs))
@@ -202,43 +217,56 @@ class Stack:
         """Return the optimizer's searched numbers by argument, one a setting: [K]; empty where none is searched."""
         return self._problem.optimizer_arguments(self._mapped(knobs).arguments)
 
-    def _gradients_of_sum(self, rows: DeviceRows, knobs: SettingInputs, shared: Sequence[int]) -> Differentiated:
+    def _gradients_of_sum(self, rows: DeviceRows, knobs: SettingInputs, asked: Asked) -> Differentiated:
         """Return the gradients of the sum of all totals, which are each setting's own."""
 
         def one(
             values: tuple[list[Tensor], list[Tensor], SettingInputs],
         ) -> tuple[Tensor, Tensor, Tensor, list[Tensor], list[Tensor]]:
             step = self._step(rows, *values)
-            return step.total, step.terms, step.sums, self._form.split(step.state), self._assigned(step)
+            total = step.own_total if asked.weigh else step.total
+            return total, step.terms, step.sums, self._form.split(step.state), self._assigned(step)
 
         trainable, state = self._values()
-        with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
+        with tf.GradientTape(persistent=bool(asked.shared), watch_accessed_variables=False) as tape:
             tape.watch(trainable)
             totals, terms, sums, after, assigned = self._strategy.over(one, (trainable, state, knobs), self.size)
             total = tf.reduce_sum(totals)
-            each_term = tf.unstack(tf.reduce_sum(terms, axis=0)) if shared else []
-        gradients = tape.gradient(total, trainable)
-        norms = gradient_norms(tape, each_term, [trainable[place] for place in shared], self.size) if shared else None
+            each_term = tf.unstack(tf.reduce_sum(terms, axis=0)) if asked.shared else []
+            of_rules = counted(terms, knobs.weights) if asked.weigh else None
+        norms, gram = by_shared(tape, each_term, trainable, asked, self.size)
+        weights = asked.weigh(terms, sums, norms, gram) if asked.weigh else None
+        found = gradients(tape, total, of_rules, weights, trainable)
         if self._strategy.stacks:
-            gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
-        return Differentiated(gradients, terms, sums, after, assigned, norms)
+            found = [None if each is None else tf.convert_to_tensor(each) for each in found]
+        return Differentiated(found, terms, sums, after, assigned, norms, gram, weights)
 
-    def _gradients_apart(self, rows: DeviceRows, knobs: SettingInputs, shared: Sequence[int]) -> Differentiated:
+    def _gradients_apart(self, rows: DeviceRows, knobs: SettingInputs, asked: Asked) -> Differentiated:
         """Return each setting's gradients, taken one by one so that those by rows stay rows; else as `_gradients_of_sum`."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], SettingInputs]) -> tuple[Any, ...]:
-            with tf.GradientTape(persistent=bool(shared), watch_accessed_variables=False) as tape:
-                tape.watch(values[0])
-                step = self._step(rows, *values)
-                each = tf.unstack(step.terms) if shared else []
-            norms = [gradient_norms(tape, each, [values[0][place] for place in shared], 1)[0]] if shared else []
-            gradients = zip(tape.gradient(step.total, values[0]), self.trainable, strict=True)
-            parts = {str(i): gradient_parts(each, stacked) for i, (each, stacked) in enumerate(gradients) if each is not None}
-            return parts, step.terms, step.sums, self._form.split(step.state), self._assigned(step), norms
+        def one(values: tuple[Any, ...]) -> tuple[Any, ...]:
+            trainable, state, knobs, *place = values
+            with tf.GradientTape(persistent=bool(asked.shared), watch_accessed_variables=False) as tape:
+                tape.watch(trainable)
+                step = self._step(rows, trainable, state, knobs)
+                total = step.own_total if asked.weigh else step.total
+                each = tf.unstack(step.terms) if asked.shared else []
+                of_rules = counted(step.terms, knobs.weights) if asked.weigh else None
+            norms, gram = by_shared(tape, each, trainable, asked, 1)
+            weights = None
+            if asked.weigh is not None:
+                weights = asked.weigh(step.terms[tf.newaxis], step.sums[tf.newaxis], norms, gram, *place)[0]
+            found = gradients(tape, total, of_rules, weights, trainable)
+            pairs = enumerate(zip(found, self.trainable, strict=True))
+            parts = {str(i): gradient_parts(each, stacked) for i, (each, stacked) in pairs if each is not None}
+            there = {name: each[0] for name, each in {"norms": norms, "gram": gram}.items() if each is not None}
+            there |= {} if weights is None else {"weights": weights}
+            return parts, step.terms, step.sums, self._form.split(step.state), self._assigned(step), there
 
-        parts, terms, sums, after, assigned, norms = self._strategy.over(one, (*self._values(), knobs), self.size)
-        gradients = [stacked.gradient(parts.get(str(i))) for i, stacked in enumerate(self.trainable)]
-        return Differentiated(gradients, terms, sums, after, assigned, norms[0] if norms else None)
+        values = (*self._values(), knobs, *([tf.range(self.size)] if asked.weigh else []))
+        parts, terms, sums, after, assigned, there = self._strategy.over(one, values, self.size)
+        found = [stacked.gradient(parts.get(str(i))) for i, stacked in enumerate(self.trainable)]
+        return Differentiated(found, terms, sums, after, assigned, **there)
 
     def _step(self, rows: DeviceRows, trainable: list[Tensor], changing: list[Tensor], knobs: SettingInputs) -> Step:
         return weighted_step(self._problem, self._network, rows, trainable, self._merged(changing), knobs)

@@ -19,16 +19,25 @@ from search.training.problem.workload import DeviceRows
 class Step(NamedTuple):
     """A training step before the optimizer.
 
-    total: the batch's total loss, a scalar. terms: the unweighted terms of the batch [terms], 0 where nothing in it counts.
-    sums: what they are the quotients of, (total, weight) [terms, 2]; see `reduction.TermValue`. state, trainable: the model's
-    variables after the pass; see `Passed`.
+    total: the batch's total loss, a scalar. own: the model's own losses, which are part of it. terms: the unweighted terms of the
+    batch [terms], 0 where nothing in it counts. sums: what they are the quotients of, (total, weight) [terms, 2]; see
+    `reduction.TermValue`. state, trainable: the model's variables after the pass; see `Passed`.
     """
 
     total: Tensor
+    own: Sequence[Tensor]
     terms: Tensor
     sums: Tensor
     state: list[Tensor]
     trainable: Sequence[Tensor]
+
+    @property
+    def own_total(self) -> Tensor:
+        """Return the sum of the model's own losses, a scalar."""
+        total = tf.zeros((), self.terms.dtype)
+        for loss in self.own:
+            total += tf.cast(tf.reduce_sum(loss), self.terms.dtype)
+        return total
 
 
 def weighted_step(
@@ -57,7 +66,7 @@ def weighted_step(
         sums.append(_sums(measured, weights.dtype))
     for loss in passed.losses:
         total += tf.cast(tf.reduce_sum(loss), weights.dtype)
-    return Step(total, tf.stack(values), tf.stack(sums), passed.state, passed.trainable)
+    return Step(total, passed.losses, tf.stack(values), tf.stack(sums), passed.state, passed.trainable)
 
 
 def training_batch(

@@ -12,6 +12,7 @@ from keras import ops
 from search.definition.schema import Selector, Task
 from search.training.problem.batch import Batch, Tensor, with_mask_of
 from search.training.problem.keras_private import mask_of, put_mask
+from search.validation import workload_checks
 
 _TINY = 1e-30  # keeps the logarithm of a row without steps finite; every other mean here is at least 1 / steps
 
@@ -142,18 +143,9 @@ def _column(values: Tensor, index: int) -> Tensor:
 
 
 def narrow_targets(tasks: Sequence[Task], outputs: Mapping[str, Any], targets: Mapping[str, Any]) -> frozenset[str]:
-    """Return the targets that lack the last axis of every output of width 1 that they are compared with.
-
-    [batch] against [batch, 1] would broadcast to [batch, batch]. Class ids, which lack an axis of more classes, are not among them.
-    """
-    compared: dict[str, list[bool]] = {}
-    for task in tasks:
-        shape: tuple[int, ...] = tuple(outputs[task.used_output].shape) if task.used_output in outputs else ()
-        width = 1 if task.column is not None else shape[-1] if shape else None
-        for name in {task.used_target, *(loss.target for loss in task.losses if loss.target is not None)}:
-            if name in targets:
-                compared.setdefault(name, []).append(width == 1 and len(targets[name].shape) == len(shape) - 1)
-    return frozenset(name for name, narrow in compared.items() if all(narrow))
+    """Return the targets that lack the last axis of every output of width 1: see `workload_checks.narrow_targets`."""
+    shapes = [{name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (outputs, targets)]
+    return workload_checks.narrow_targets(tasks, *shapes)
 
 
 def widened(targets: Mapping[str, Tensor], narrow: Collection[str]) -> dict[str, Tensor]:

@@ -1,73 +1,88 @@
-"""Weights that move from step to step, inside of the graph that trains: what the rules are told, and what they learn.
-
-Settings of fixed, scheduled and dwa weights, whose weights stand still within an epoch, share a graph with those of the rules
-`random` and `uncertainty`: masks choose by setting. `gradnorm` needs every term's own gradient, so its settings have a graph of
-their own.
-"""
+"""The rules `uncertainty`, `dwa`, `random` and `gradnorm` on the protocol; their formulas are in `formulas`."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from search.training.problem.batch import Tensor
 from search.training.weighting.formulas import (
+    dwa_weights,
     gradnorm_gradient,
     gradnorm_weights,
     random_weights,
     uncertainty_gradient,
     uncertainty_weights,
 )
+from search.training.weighting.protocol import Start, State, StepView
 
 
-class Moving(NamedTuple):
-    """Who follows which rule: `uncertain` and `random` are [K], bool. What is learned are the log-variances of `uncertainty`.
+class Uncertainty:
+    """Learns log-variances from 0; see `uncertainty_gradient`."""
 
-    `seed`, and `before`, the steps done in earlier epochs, are int64 scalars: what random weights are drawn by.
-    """
+    descends = ("log_variances",)
 
-    uncertain: Tensor
-    random: Tensor
-    seed: Tensor
-    before: Tensor
+    def init(self, counts: NDArray[np.bool_], initial: NDArray[np.float64]) -> Start:
+        return {"log_variances": np.zeros(counts.shape)}
 
-    def weights(self, given: Tensor, learned: Tensor, step: Tensor) -> Tensor:
-        """Return the weights in force in step `step` of the epoch, [K, terms]; `given` are those set before the epoch."""
-        counts = tf.not_equal(given, 0)
-        drawn = tf.cast(random_weights(self.seed, self.before + tf.cast(step, tf.int64), counts), given.dtype)
-        weights = tf.where(self.random[:, tf.newaxis], drawn, given)
-        return tf.where(self._learn(counts), uncertainty_weights(learned), weights)
+    def weights(self, state: State, view: StepView) -> Tensor:
+        return uncertainty_weights(state["log_variances"])
 
-    def gradient(self, given: Tensor, learned: Tensor, terms: Tensor, norms: Tensor | None) -> Tensor:
-        """Return the gradient of what is learned after a step in which the terms were `terms`: [K, terms]."""
-        gradient = uncertainty_gradient(learned, terms)
-        return tf.where(self._learn(tf.not_equal(given, 0)), gradient, tf.zeros_like(gradient))
-
-    def kept(self, given: Tensor, learned: Tensor) -> Tensor:
-        """Return what is learned, put into its bounds: log-variances have none."""
-        return learned
-
-    def _learn(self, counts: Tensor) -> Tensor:
-        return self.uncertain[:, tf.newaxis] & counts
+    def update(self, state: State, view: StepView) -> State:
+        assert view.descend is not None
+        gradient = uncertainty_gradient(state["log_variances"], view.terms)
+        return {"log_variances": view.descend("log_variances", tf.where(view.measured, gradient, tf.zeros_like(gradient)))}
 
 
-class Balancing(NamedTuple):
-    """The rule `gradnorm` for all settings; what is learned are their weights. `initial`: the terms before training, [terms]."""
+class DynamicAverage:
+    """Remembers the means of the last two epochs, NaN before there are any: weights are 1 till both are known."""
 
-    initial: Tensor
+    descends: tuple[str, ...] = ()
 
-    def weights(self, given: Tensor, learned: Tensor, step: Tensor) -> Tensor:
-        """Return the weights in force, [K, terms]."""
-        return learned
+    def init(self, counts: NDArray[np.bool_], initial: NDArray[np.float64]) -> Start:
+        return {"latest": np.full(counts.shape, np.nan), "earlier": np.full(counts.shape, np.nan)}
 
-    def gradient(self, given: Tensor, learned: Tensor, terms: Tensor, norms: Tensor | None) -> Tensor:
-        """Return the weights' gradient after a step; `norms` are those of the terms' gradients by the shared layer."""
-        return gradnorm_gradient(learned, norms, terms, self.initial, tf.not_equal(given, 0))
+    def weights(self, state: State, view: StepView) -> Any:
+        rows = zip(state["latest"], state["earlier"], view.counts, strict=True)
+        return np.array([dwa_weights(latest, earlier, counts) for latest, earlier, counts in rows])
 
-    def kept(self, given: Tensor, learned: Tensor) -> Tensor:
-        """Return the weights, positive and scaled to their sum."""
-        return gradnorm_weights(learned, tf.not_equal(given, 0))
+    def update(self, state: State, view: StepView) -> State:
+        return {"latest": view.terms, "earlier": state["latest"]}
 
 
-Rules = Moving | Balancing
+class RandomWeights:
+    """Remembers nothing: a draw depends on the seed and the step alone."""
+
+    descends: tuple[str, ...] = ()
+
+    def init(self, counts: NDArray[np.bool_], initial: NDArray[np.float64]) -> Start:
+        return {}
+
+    def weights(self, state: State, view: StepView) -> Tensor:
+        return random_weights(view.seed, view.step, view.counts)
+
+    def update(self, state: State, view: StepView) -> State:
+        return {}
+
+
+class GradNorm:
+    """Learns the weights themselves, from 1, and remembers the terms before training."""
+
+    descends = ("weights",)
+
+    def init(self, counts: NDArray[np.bool_], initial: NDArray[np.float64]) -> Start:
+        return {"weights": counts.astype(np.float64), "initial": np.broadcast_to(initial, counts.shape)}
+
+    def weights(self, state: State, view: StepView) -> Tensor:
+        return state["weights"]
+
+    def update(self, state: State, view: StepView) -> State:
+        assert view.descend is not None
+        gradient = gradnorm_gradient(state["weights"], view.norms, view.terms, state["initial"], view.measured)
+        return {"weights": gradnorm_weights(view.descend("weights", gradient), view.counts)}
+
+
+UNCERTAINTY, DYNAMIC_AVERAGE, RANDOM, GRADNORM = Uncertainty(), DynamicAverage(), RandomWeights(), GradNorm()

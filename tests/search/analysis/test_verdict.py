@@ -11,7 +11,7 @@ import pytest
 
 from search.analysis.verdict import judge, spread
 from search.definition.schema import Objective
-from search.planning.candidates import Candidate
+from search.planning.candidates import Candidate, told_rule
 from search.planning.looks import Judgement
 from storage.records import ADAPTIVE_ORIGIN, AnchorRecord, Measured, Role
 from tests.search.histories import trial
@@ -152,6 +152,19 @@ def test_without_a_finalist_there_is_no_verdict() -> None:
 def test_a_spread_is_of_the_sample() -> None:
     told = spread([1.0, 2.0, 3.0])
     assert (told.mean, told.std, told.n) == (2.0, 1.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("without:agreement", "equal weights without agreement"),
+        ("inverse_initial_loss", "inverse-initial-loss weights"),
+        ("famo", "FAMO"),
+        ("a_plug_in", "a_plug_in"),
+    ],
+)
+def test_a_sentence_names_a_baseline_in_words(rule: str, words: str) -> None:
+    assert told_rule(rule) == words
 
 
 def test_your_own_weights_are_called_equal_where_they_are() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from search.definition.schema import Objective
 from search.objective import outcomes
-from search.objective.outcomes import TrialCurve, outcome, unpacked, unpacked_weights
-from storage.records import UNDEFINED, Measured, Moment, Outcome, Reason, TrialState, Undefined
+from search.objective.outcomes import TrialCurve, outcome
+from storage.records import UNDEFINED, Measured, Moment, Outcome, Reason, TrialState
 
 ACCURACY = {"metric": "digit.accuracy", "direction": "maximize"}
 BOUND = {"metric": "parity.accuracy", "direction": "maximize", "strategy": "constraint", "at_least": 0.5}
@@ -124,39 +124,6 @@ def test_a_report_again_replaces_the_epoch() -> None:
 
 def test_a_curve_without_reports_has_no_epochs() -> None:
     assert TrialCurve().epochs == 0
-
-
-def test_a_report_is_unpacked_by_trial() -> None:
-    message = {"numbers": [3, 7], "train": {"a.x": [1.0, 2.0]}, "validation": {"a.x": [3.0, 4.0], "a.m": [5.0, math.inf]}}
-    assert unpacked(message) == {
-        3: Measured({"a.x": 1.0}, {"a.x": 3.0, "a.m": 5.0}),
-        7: Measured({"a.x": 2.0}, {"a.x": 4.0, "a.m": math.inf}),
-    }
-
-
-def test_null_in_a_report_is_an_undefined_number() -> None:
-    message = {
-        "numbers": [3, 7],
-        "train": {"a.x": [1.0, None]},
-        "validation": {"a.m": [None, math.nan]},
-        "test": {"a.m": [None, 2.0]},
-    }
-    first, second = unpacked(message).values()
-    assert (first.train["a.x"], second.test["a.m"]) == (1.0, 2.0)
-    assert [first.validation["a.m"], first.test["a.m"], second.train["a.x"]] == [UNDEFINED] * 3  # the same object
-    assert not isinstance(second.validation["a.m"], Undefined)
-
-
-def test_weights_that_move_are_unpacked_by_trial() -> None:
-    message = {"numbers": [3, 7], "train": {}, "validation": {}, "weights": {"a.x": [1.0, 2.0], "b": [0.0, 4.0]}}
-    assert unpacked_weights(message, {3, 7}) == {3: {"a.x": 1.0, "b": 0.0}, 7: {"a.x": 2.0, "b": 4.0}}
-    assert unpacked_weights(message, {7}) == {3: {}, 7: {"a.x": 2.0, "b": 4.0}}
-    assert unpacked_weights({"numbers": [3, 7]}, {3}) == {3: {}, 7: {}}
-
-
-def test_the_test_split_is_unpacked_where_it_was_measured() -> None:
-    message = {"numbers": [3], "train": {}, "validation": {"a.m": [1.0]}, "test": {"a.m": [2.0]}}
-    assert unpacked(message)[3].test == {"a.m": 2.0}
 
 
 def test_a_trial_of_a_front_has_its_metrics_and_no_value_and_its_last_epoch_is_its_best() -> None:

@@ -7,7 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from search.catalog import WEIGHTING_RULES, WeightingRule
+from search.definition.rules import weighting_of
 from search.planning.baselines import baselines
+from search.planning.candidates import told_rule
 from search.planning.confirmation import budget_of, design, fresh_seeds
 from search.planning.plan import End, Run, Wait, choose_finalists, plan
 from storage.records import ADAPTIVE_ORIGIN, Measured, PlannedTrial, Role, StudyState, TrialRecord, TrialState
@@ -54,6 +57,18 @@ def test_only_rules_that_were_asked_for_are_trained_where_some_were() -> None:
 def test_a_rule_that_adapts_weights_cannot_be_handed_over() -> None:
     found = baselines(define(confirmed()), INITIAL)
     assert [rule for rule, planned in found.items() if planned.origin == ADAPTIVE_ORIGIN] == ["uncertainty"]
+
+
+@pytest.mark.parametrize("rule", WEIGHTING_RULES, ids=lambda rule: rule.name)
+def test_every_weighting_rule_is_a_baseline_from_equal_weights_that_moves_them(rule: WeightingRule) -> None:
+    planned = baselines(define(changed(confirmed(), {"search.baselines": [rule.name]})), INITIAL)[rule.name]
+    assert (planned.origin, weighting_of(planned.rule), set(planned.weights.values())) == (ADAPTIVE_ORIGIN, rule.name, {1.0})
+    assert told_rule(rule.name) == rule.title
+
+
+@pytest.mark.parametrize("rule", [None, "current", "equal", "without:agreement", "alone:digit"])
+def test_all_other_trials_train_under_their_own_weights(rule: str | None) -> None:
+    assert weighting_of(rule) == "fixed"
 
 
 def test_penalties_of_one_shared_weight_are_left_out_together() -> None:

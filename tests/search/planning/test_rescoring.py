@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
+from search.training.interface import EpochReport
 from search.worker.claim import Claim
 from search.worker.cohort_run import CohortRun
 from search.worker.lease_keeper import Holding
@@ -23,23 +24,15 @@ DIGIT, PARITY = "digit.sparse_categorical_accuracy", "parity.binary_accuracy"
 def scene(database_url: str) -> Iterator[Scene]:
     made = Scene(database_url, DELTA, references={"seeds": 1}, trials=2, baselines=["equal"])
     yield made
-    made.worker._close()
-    made.database.close()
+    made.close()
 
 
-def epoch(number: int, accuracies: dict[int, float]) -> dict[str, Any]:
+def epoch(number: int, accuracies: dict[int, float]) -> EpochReport:
     """Report an epoch in which both accuracies of a trial are the same."""
     count, values = len(accuracies), list(accuracies.values())
     terms = {path: [0.5] * count for path in ("digit.crossentropy", "parity.crossentropy", "agreement")}
     validation = {**terms, DIGIT: values, PARITY: values, "agreement.violations": [0.0] * count}
-    return {
-        "is": "epoch",
-        "epoch": number,
-        "numbers": list(accuracies),
-        "seconds": 0.1,
-        "train": terms,
-        "validation": validation,
-    }
+    return EpochReport(number, list(accuracies), 0.1, terms, validation)
 
 
 def play_cohort(scene: Scene, accuracies: dict[int, float]) -> None:
@@ -83,7 +76,7 @@ def finish(scene: Scene, work: Claim, accuracies: dict[int, float]) -> None:
 
 
 def test_a_trial_that_ends_after_the_anchors_were_kept_is_scored_though_it_was_claimed_before(scene: Scene) -> None:
-    scene.play([{**PREPARED, "cohort_size": 2}])
+    scene.play([replace(PREPARED, cohort_size=2)])
     baselines, references = scene.claim(), scene.claim()
     assert references is not None
     assert baselines is not None
@@ -107,5 +100,4 @@ def test_with_the_best_epoch_counting_it_is_found_anew_once_there_are_scores(dat
     assert (yours.best_epoch, yours.value) == (5, pytest.approx(100 * (0.7 - 0.3) / 0.3))  # a reference counts at its last epoch
     with scene.database.reading() as session:
         assert measured(session, yours.id)[Moment.BEST].validation[DIGIT] == 0.7
-    scene.worker._close()
-    scene.database.close()
+    scene.close()

@@ -372,3 +372,21 @@ def test_an_argument_that_bears_the_name_of_a_field_is_an_argument() -> None:
 
 def test_no_tasks_at_all_is_one_fault() -> None:
     assert set(faults_of(changed(flagship(), {"tasks": []}))) == {"tasks"}
+
+
+def test_an_unknown_baseline_is_refused_with_the_one_that_was_meant() -> None:
+    fault = only(changed(flagship(), {"search.baselines": ["equal", "gradnom"]}), "search.baselines.1")
+    assert fault.did_you_mean == "gradnorm"
+
+
+def test_the_users_own_weights_need_not_be_asked_for() -> None:
+    assert "equal" in only(changed(flagship(), {"search.baselines": ["current"]}), "search.baselines.0").expected
+
+
+@pytest.mark.parametrize("rule", ["famo", "imtl_l"])
+def test_a_rule_for_positive_losses_is_refused_beside_one_that_can_be_negative(rule: str) -> None:
+    document = changed(flagship(), {"search.baselines": ["uncertainty", rule]})
+    assert define(document).search.baselines == ("uncertainty", rule)
+    fault = only(changed(document, {"tasks.1.losses.0.loss": "cosine_similarity"}), "search.baselines.1")
+    assert fault.expected == f"a rule that is defined for negative losses: {rule} is not"
+    assert fault.got == "parity.crossentropy (tasks.1.losses.0), which can be negative"

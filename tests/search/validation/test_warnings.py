@@ -77,3 +77,9 @@ def test_what_fresh_seeds_cover_of_trainings_from_the_same_weights_is_said() -> 
     (warning,) = set(warnings_of(fixed)) - set(warnings_of(flagship()))
     assert warning.startswith("training.initial_weights: every training starts from the same weights")
     assert warnings_of(changed(fixed, {"search.confirmation": None})) == warnings_of(flagship())
+
+
+def test_two_rules_that_train_the_same_weights_are_warned_of() -> None:
+    both = changed(flagship(), {"search.baselines": ["uncertainty", "imtl_l"]})
+    assert any("uncertainty and imtl_l train the same weights" in warning for warning in warnings_of(both))
+    assert not any("imtl_l" in warning for warning in warnings_of(changed(flagship(), {"search.baselines": ["imtl_l"]})))

@@ -49,7 +49,7 @@ def test_a_selector_s_columns_lie_within_what_it_reads(side: Document, at: str) 
     ("sides", "told"),
     [
         ([{"task": "digit"}, {"task": "parity"}], "[batch, 10] against [batch, 1]"),
-        ([{"target": "parity"}, {"task": "parity"}], "[batch] against [batch, 1]"),
+        ([{"target": "digit"}, {"task": "parity"}], "[batch] against [batch, 1]"),
         ([{"input": "image"}, {"task": "parity"}], "[batch, 8, 8] against [batch, 1]"),
     ],
 )
@@ -72,6 +72,16 @@ def test_sides_of_equal_shape_are_taken(penalty: str, sides: list[Document]) -> 
     document = ads()
     document["penalties"] = [{"name": "p", "penalty": penalty, "between": sides}]
     assert define(document, PUBLISHED).penalties[0].penalty == penalty
+
+
+def test_a_target_without_the_axis_of_its_output_of_width_1_gets_it() -> None:
+    document = changed(flagship(), {"penalties.0.between": [{"target": "parity"}, {"task": "parity"}]})
+    assert define(document, PUBLISHED).penalties[0].between is not None
+
+
+def test_what_has_no_axis_of_columns_has_no_column() -> None:
+    document = changed(flagship(), {"penalties.0.between.1": {"target": "digit", "index": 0}})
+    assert only(document, "penalties.0.between.1.index", PUBLISHED).got == "0 of [batch]"
 
 
 def test_a_column_is_a_side_of_width_one() -> None:

@@ -6,38 +6,53 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from search.definition import space
+from search.training.child.protocol import (
+    ChildReady,
+    CohortTrained,
+    DefineStudy,
+    OrderTaken,
+    PrepareStudy,
+    StepsDone,
+    StudyPrepared,
+    StudyRefused,
+    TrainCohort,
+    WorkloadsDescribed,
+    encode,
+    read_answer,
+    read_order,
+)
+from search.training.interface import Ended, EpochReport
 from search.validation import normalize
 from search.worker import claim as claim_module
 from search.worker.analyses import work_out
+from search.worker.child_losses import MOST_UNREAD
 from search.worker.child_process import ChildLost
 from search.worker.claim import Analysis, Claim, Claimant, claim
+from search.worker.heartbeat import Heartbeat
 from search.worker.lease_keeper import Holding
+from search.worker.work_loop import WorkLoop
 from search.worker.worker import Worker, WorkerSettings
 from storage import curves, leases, lifecycle, studies, study_rows, trial_rows, workers
 from storage.database import Database
 from storage.errors import LeaseLost, StorageUnavailable
-from storage.records import StudyState, TrialState
+from storage.records import Reason, StudyState, TrialState
 from storage.studies import NewStudy
 from tests.search.definitions import define, flagship
 
-PREPARED = {
-    "is": "prepared",
-    "cohort_size": 4,
-    "engine": "vectorized",
-    "threads": 1,
-    "why": "small",
-    "warnings": [],
-    "traces": 2,
-}
+PREPARED = StudyPrepared(4, "vectorized", 1, "small", traces=2)
 
 
 class Scripted:
-    """A child that says what it is told to: one list of messages a call, ChildLost where an exception stands."""
+    """A child that says what the script has: one list of answers a call, ChildLost where an exception stands.
+
+    Orders and answers are encoded and read as over the pipe.
+    """
 
     threads = 1
 
@@ -47,20 +62,20 @@ class Scripted:
         self.ended = False
 
     def send(self, order: Any) -> None:
-        self.orders.append(order)
+        self.orders.append(read_order(encode(order)))
 
     def messages(self, seconds: float) -> Iterator[Any]:
-        for message in self.turns.pop(0) if self.turns else ():
-            if isinstance(message, Exception):
-                raise message
-            yield message
+        for answer in self.turns.pop(0) if self.turns else ():
+            if isinstance(answer, Exception):
+                raise answer
+            yield read_answer(encode(answer))
 
     def end(self) -> None:
         self.ended = True
 
 
 class Scene:
-    """A study in a real database, a worker, and a script for its child."""
+    """A study in a real database, a worker's loop, and a script for its child."""
 
     def __init__(self, database_url: str, objective: Mapping[str, Any] | None = None, **search: Any) -> None:
         document = flagship()
@@ -83,21 +98,37 @@ class Scene:
                 terms=normalize.term_records(definition),
             )
             studies.create_study(session, new, self.database.now(session))
-        self.worker = Worker(WorkerSettings(database_url, poll_seconds=0.0))
-        self.worker._register()
+        settings = WorkerSettings(database_url, poll_seconds=0.0)
+        self.clock, self.child = time.monotonic, Scripted()
+        self.heartbeat = Heartbeat(self.database, "w", ["digits"], settings.beat_seconds, lambda: self.clock())
+        self.claimant = Claimant(self.heartbeat.worker_id, "w", ["digits"], settings.lease_seconds)
+        self.loop = WorkLoop(
+            self.database,
+            self.heartbeat,
+            self.claimant,
+            settings,
+            lambda threads: self.child,
+            lambda: False,
+            lambda: self.clock(),
+        )
+        self.loop._descriptions.settled = True
 
     def play(self, *turns: Sequence[Any]) -> Scripted:
-        """Have the worker claim once and do it with a child that plays these turns."""
-        child = Scripted(*turns)
-        self.worker._child = child  # type: ignore[assignment]
+        """Have the worker claim once and do it with a new child that plays these turns."""
         work = self.claim()
         assert work is not None
-        self.worker._do(work)
+        return self.do(work, *turns)
+
+    def do(self, work: Claim, *turns: Sequence[Any]) -> Scripted:
+        """Have the worker do claimed work with a new child that plays these turns."""
+        self.loop.end_child()
+        child = self.child = Scripted(*turns)
+        self.loop.carry_out(work)
         return child
 
     def claim(self) -> Claim | None:
         """Return the next training or preflight; what is to be worked out before is."""
-        while isinstance(work := claim(self.database, self.worker._claimant), Analysis):
+        while isinstance(work := claim(self.database, self.claimant), Analysis):
             work_out(self.database, work)
         return work
 
@@ -109,38 +140,40 @@ class Scene:
         with self.database.reading() as session:
             return trial_rows.trials_of(session, self.study().id)
 
+    def close(self) -> None:
+        self.loop.end_child()
+        self.database.close()
+
 
 @pytest.fixture
 def scene(database_url: str) -> Iterator[Scene]:
     made = Scene(database_url)
     yield made
-    made.worker._close()
-    made.database.close()
+    made.close()
 
 
-def epoch(number: int, *settings: int) -> dict[str, Any]:
+def epoch(number: int, *settings: int) -> EpochReport:
     terms = {path: [0.5] * len(settings) for path in ("digit.crossentropy", "parity.crossentropy", "agreement")}
     metrics = {"digit.sparse_categorical_accuracy": [0.9] * len(settings), "parity.binary_accuracy": [0.8] * len(settings)}
-    told = {"train": terms, "validation": {**terms, **metrics, "agreement.violations": [0.0] * len(settings)}}
-    return {"is": "epoch", "epoch": number, "numbers": list(settings), "seconds": 0.1, **told}
+    return EpochReport(number, settings, 0.1, terms, {**terms, **metrics, "agreement.violations": [0.0] * len(settings)})
 
 
-def ended(number: int, state: str = "COMPLETE") -> dict[str, Any]:
-    return {"is": "ended", "number": number, "state": state, "epochs": 10, "reason": None}
+def ended(number: int, state: TrialState = TrialState.COMPLETE) -> Ended:
+    return Ended(number, state, 10)
 
 
-TAKEN = {"is": "taken"}
-TRAINED = {"is": "trained", "seconds": 1.0, "traces": 2}
+TAKEN = OrderTaken()
+TRAINED = CohortTrained(1.0, traces=2)
 
 
 def test_a_preflight_that_passes_prepares_the_study(scene: Scene) -> None:
-    scene.play([{"is": "progress", "step": 0}], [PREPARED])
+    scene.play([StepsDone(0)], [PREPARED])
     study = scene.study()
     assert (study.state, study.cohort_size, study.engine, study.engine_why) == (StudyState.RUNNING, 4, "vectorized", "small")
 
 
 def test_a_refused_study_is_failed_with_the_reason_and_the_child_is_let_go(scene: Scene) -> None:
-    child = scene.play([{"is": "refused", "reason": {"code": "term_failed", "message": "no", "at": "ads.py:3"}, "traces": 0}])
+    child = scene.play([StudyRefused(Reason("term_failed", "no", "ads.py:3"))])
     study = scene.study()
     assert (study.state, study.reason.at) == (StudyState.FAILED, "ads.py:3")
     assert child.ended  # a warm one would not see what the user mends
@@ -188,12 +221,62 @@ def test_a_child_that_was_lost_before_it_began_costs_the_trials_nothing(scene: S
     assert scene.study().cohort_size == 4
 
 
+READY = ChildReady({})
+DIES = ChildLost("the training process ended with exit code 1")
+
+
+def test_an_order_that_ends_every_child_that_reads_it_is_charged_at_the_third(scene: Scene) -> None:
+    scene.play([PREPARED])
+    for lost in range(1, MOST_UNREAD + 1):
+        scene.play([READY, DIES])
+        assert {trial.charged for trial in scene.trials()} == {lost // MOST_UNREAD}
+    text = f"3 training processes in a row ended on reading an order of this study, the last one so: {DIES}"
+    assert {trial.reason for trial in scene.trials()} == {Reason("child_lost", text)}
+
+
+def test_a_preflight_that_ends_every_child_that_reads_it_fails_its_study(scene: Scene) -> None:
+    while scene.study().state is StudyState.QUEUED:
+        scene.play([READY, DIES])
+    assert scene.study().state is StudyState.FAILED
+    assert scene.study().preparations == 3
+
+
+def test_children_that_die_on_reading_count_in_a_row_alone(scene: Scene) -> None:
+    scene.play([PREPARED])
+    for _ in range(MOST_UNREAD - 1):
+        scene.play([READY, DIES])
+    scene.play([READY, TAKEN, DIES])  # charged, since it had begun
+    for _ in range(MOST_UNREAD - 1):
+        scene.play([READY, DIES])
+    assert {trial.charged for trial in scene.trials()} == {1}
+
+
+def test_children_that_never_get_ready_charge_nobody(scene: Scene) -> None:
+    scene.play([PREPARED])
+    for _ in range(MOST_UNREAD + 1):
+        scene.play([DIES])
+    assert {(trial.state, trial.charged) for trial in scene.trials()} == {(TrialState.WAITING, 0)}
+
+
+def test_a_child_gets_a_study_s_definition_once_and_again_when_its_budget_is_raised(scene: Scene) -> None:
+    work = scene.claim()
+    assert work is not None
+    child = scene.do(work, [PREPARED], [epoch(10, 0, 1, 2, 3), *map(ended, range(4)), TRAINED], [epoch(10, 4), ended(4), TRAINED])
+    for budget in (3, 4):
+        with scene.database.writing() as session:
+            lifecycle.raise_budget(session, "x", budget, scene.database.now(session))
+        work = scene.claim()
+        assert work is not None
+        scene.loop.carry_out(work)
+    assert [type(order) for order in child.orders] == [DefineStudy, PrepareStudy, TrainCohort, DefineStudy, TrainCohort]
+    assert [order.definition["search"]["trials"] for order in child.orders if isinstance(order, DefineStudy)] == [3, 4]
+
+
 def test_a_dead_child_is_found_before_it_is_given_work(scene: Scene) -> None:
     scene.play([PREPARED])
-    scene.worker._descriptions.settled = True
-    child = Scripted([ChildLost("killed by SIGKILL", killed=True)])
-    scene.worker._child = child  # type: ignore[assignment]
-    scene.worker._step()
+    scene.loop.end_child()
+    child = scene.child = Scripted([ChildLost("killed by SIGKILL", killed=True)])
+    scene.loop.step()
     assert child.ended
     assert not child.orders
     assert {trial.attempt for trial in scene.trials()} <= {0}
@@ -204,8 +287,7 @@ def test_a_study_that_is_cancelled_in_its_preflight_stays_cancelled_and_the_work
     assert work is not None
     with scene.database.writing() as session:
         lifecycle.cancel(session, "x", scene.database.now(session))
-    scene.worker._child = Scripted([PREPARED])  # type: ignore[assignment]
-    scene.worker._do(work)
+    scene.do(work, [PREPARED])
     assert scene.study().state is StudyState.CANCELLED
     assert scene.claim() is None
 
@@ -238,8 +320,7 @@ def test_a_worker_whose_lease_expired_writes_nothing_more(scene: Scene, database
     with late.writing() as session:
         assert leases.reap(session, late.now(session)) == 1
     late.close()
-    scene.worker._child = Scripted([epoch(0, 0), ended(0), TRAINED])  # type: ignore[assignment]
-    scene.worker._do(work)
+    scene.do(work, [epoch(0, 0), ended(0), TRAINED])
     assert {trial.state for trial in scene.trials()} == {TrialState.WAITING}
 
 
@@ -282,28 +363,27 @@ def test_claimants_share_no_cohort(scene: Scene) -> None:
 def test_weights_in_force_are_stored_of_trials_whose_weights_move(database_url: str) -> None:
     scene = Scene(database_url, baselines=["uncertainty"], confirmation=None)
     scene.play([PREPARED])
-    told = {**epoch(1, 0, 1, 2, 3), "weights": {"digit.crossentropy": [0.1, 0.2, 0.3, 0.4]}}
-    scene.play([told, *map(ended, range(4)), TRAINED])
+    report = replace(epoch(1, 0, 1, 2, 3), weights={"digit.crossentropy": [0.1, 0.2, 0.3, 0.4]})
+    scene.play([report, *map(ended, range(4)), TRAINED])
     adaptive = {trial.number for trial in scene.trials() if trial.rule == "uncertainty"}
     with scene.database.reading() as session:
         stored = {trial.number: curves.epochs_of(session, trial.id)[0].weights for trial in scene.trials()}
-    scene.worker._close()
-    scene.database.close()
+    scene.close()
     assert len(adaptive) == 1
     assert stored == {n: {"digit.crossentropy": [0.1, 0.2, 0.3, 0.4][n]} if n in adaptive else {} for n in range(4)}
 
 
 def test_a_worker_runs_in_a_thread_of_another_program_and_leaves_its_signals_alone(scene: Scene) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    child = Scripted()
-    scene.worker._child = child  # type: ignore[assignment]
-    scene.worker._descriptions.settled = True
+    child = Scripted([ChildReady({}), WorkloadsDescribed([])])
+    url = scene.database.url.render_as_string(hide_password=False)
+    worker = Worker(WorkerSettings(url, poll_seconds=0.0), lambda threads: child)
     codes: list[int] = []
-    thread = threading.Thread(target=lambda: codes.append(scene.worker.run()))
+    thread = threading.Thread(target=lambda: codes.append(worker.run()))
     thread.start()
-    while not child.orders:  # the study's preflight
+    while not any(isinstance(order, PrepareStudy) for order in child.orders):
         time.sleep(0.01)
-    scene.worker.stop()
+    worker.stop()
     thread.join()
     assert codes == [0]
     assert child.ended

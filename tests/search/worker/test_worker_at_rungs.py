@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from search.training.child.protocol import GoOn, RungReached, TrainCohort
+from search.training.interface import Ended, EpochReport
 from search.worker.child_process import ChildLost
 from search.worker.claim import Claim
 from search.worker.cohort_run import CohortRun
@@ -14,7 +16,7 @@ from search.worker.lease_keeper import Holding
 from storage import epochs, outcomes, trials
 from storage.database import Database
 from storage.errors import StorageUnavailable
-from storage.records import Outcome, PlannedTrial, Role, TrialState
+from storage.records import Outcome, PlannedTrial, Reason, Role, TrialState
 from tests.search.worker.test_worker import PREPARED, TRAINED, Scene, Scripted, ended
 
 DIGIT, PARITY = "digit.sparse_categorical_accuracy", "parity.binary_accuracy"
@@ -28,44 +30,42 @@ def scene(database_url: str) -> Iterator[Scene]:
     made = Scene(database_url, pruner=HALVING, confirmation=None)
     made.play([PREPARED])
     yield made
-    made.worker._close()
-    made.database.close()
+    made.close()
 
 
-def epoch(number: int, scores: Mapping[int, float]) -> dict[str, Any]:
+def epoch(number: int, scores: Mapping[int, float]) -> EpochReport:
     settings = list(scores)
     terms = {path: [0.5] * len(settings) for path in ("digit.crossentropy", "parity.crossentropy", "agreement")}
     metrics = {path: list(scores.values()) for path in (DIGIT, PARITY)}
-    told = {"train": terms, "validation": {**terms, **metrics, "agreement.violations": [0.0] * len(settings)}}
-    return {"is": "epoch", "epoch": number, "numbers": settings, "seconds": 0.1, **told}
+    return EpochReport(number, settings, 0.1, terms, {**terms, **metrics, "agreement.violations": [0.0] * len(settings)})
 
 
-def rung(*numbers: int) -> dict[str, Any]:
-    return {"is": "rung", "epoch": 3, "numbers": list(numbers)}
+def rung(*numbers: int) -> RungReached:
+    return RungReached(3, numbers)
 
 
-def pruned(number: int) -> dict[str, Any]:
-    reason = {"code": "pruned", "message": "epoch 3: why", "at": None}
-    return {"is": "ended", "number": number, "state": "PRUNED", "epochs": 3, "reason": reason}
+def pruned(number: int) -> Ended:
+    return Ended(number, TrialState.PRUNED, 3, Reason("pruned", "epoch 3: why"))
 
 
-def answers(child: Scripted) -> list[dict[int, str]]:
-    """Return whom each answer ends, and why."""
-    told = [order for order in child.orders if order["do"] == "go_on"]
-    assert all(order["epoch"] == 3 for order in told)
-    return [{each["number"]: each["why"] for each in order["prune"]} for order in told]
+def replies(child: Scripted) -> list[Mapping[int, str]]:
+    """Return whom each reply ends, and why."""
+    sent = [order for order in child.orders if isinstance(order, GoOn)]
+    assert all(order.epoch == 3 for order in sent)
+    return [order.prune for order in sent]
 
 
 def test_only_search_trials_have_rungs(scene: Scene) -> None:
     child = scene.play([epoch(10, SCORES), *map(ended, SCORES), TRAINED])
-    assert {each["number"]: each["rungs"] for each in child.orders[0]["settings"]} == {0: [], 1: [3], 2: [3], 3: [3]}
+    (order,) = (order for order in child.orders if isinstance(order, TrainCohort))
+    assert {setting.number: list(setting.rungs) for setting in order.settings} == {0: [], 1: [3], 2: [3], 3: [3]}
 
 
 def test_at_a_rung_the_cohort_s_search_trials_are_compared_and_the_child_is_told_who_ends(scene: Scene) -> None:
     rest = {0: 0.5, 2: 0.9}
     child = scene.play([epoch(3, SCORES), rung(1, 2, 3)], [pruned(1), pruned(3)], [epoch(10, rest), ended(0), ended(2), TRAINED])
     why = "epoch 3: not among the best 1 of 3 trials there"  # the baseline takes no part
-    assert answers(child) == [{1: why, 3: why}]
+    assert replies(child) == [{1: why, 3: why}]
     found = {trial.number: trial for trial in scene.trials()}
     assert [found[number].state.value for number in range(4)] == ["COMPLETE", "PRUNED", "COMPLETE", "PRUNED"]
     assert (found[1].epochs, found[1].value, found[1].values) == (3, pytest.approx(0.2), {DIGIT: 0.2, PARITY: 0.2})
@@ -74,14 +74,15 @@ def test_at_a_rung_the_cohort_s_search_trials_are_compared_and_the_child_is_told
 
 def test_one_that_diverged_at_the_rung_is_still_compared_with(scene: Scene) -> None:
     """Trial 1 has ended by its validation numbers of this very epoch: two of the three at the rung are judged."""
-    child = scene.play([epoch(3, {1: 0.95, 2: 0.9, 3: 0.4}), ended(1, "DIVERGED"), rung(2, 3)], [*map(ended, (0, 2, 3)), TRAINED])
-    assert [set(answer) for answer in answers(child)] == [{2, 3}]
+    diverged = ended(1, TrialState.DIVERGED)
+    child = scene.play([epoch(3, {1: 0.95, 2: 0.9, 3: 0.4}), diverged, rung(2, 3)], [*map(ended, (0, 2, 3)), TRAINED])
+    assert [set(answer) for answer in replies(child)] == [{2, 3}]
 
 
 def test_settings_that_come_to_the_rung_later_are_held_against_those_before(scene: Scene) -> None:
     """A cohort larger than its stack is trained in parts, one after another."""
     child = scene.play([epoch(3, {1: 0.2}), rung(1)], [epoch(3, {2: 0.9, 3: 0.4}), rung(2, 3)], [*map(ended, range(4)), TRAINED])
-    assert [set(answer) for answer in answers(child)] == [set(), {3}]
+    assert [set(answer) for answer in replies(child)] == [set(), {3}]
 
 
 class Patchy(Database):
@@ -112,14 +113,14 @@ def test_with_the_database_away_the_child_waits_and_is_answered_once(scene: Scen
     run.hear(rung(1, 2, 3))
     patchy.away = 1
     assert run.record() is False
-    assert (run.answer(), run.asked) == (None, True)  # what it decides by is not stored yet
+    assert (run.reply(), run.waiting) == (None, True)  # what it decides by is not stored yet
     assert run.record() is True
     patchy.away = 1
-    assert (run.answer(), run.asked) == (None, True)
-    told = run.answer()
-    assert told is not None
-    assert {each["number"] for each in told["prune"]} == {1, 3}
-    assert (run.answer(), run.asked) == (None, False)
+    assert (run.reply(), run.waiting) == (None, True)
+    reply = run.reply()
+    assert reply is not None
+    assert set(reply.prune) == {1, 3}
+    assert (run.reply(), run.waiting) == (None, False)
     patchy.close()
 
 
@@ -130,15 +131,15 @@ def test_a_child_that_waits_for_us_is_not_silent(scene: Scene, monkeypatch: pyte
     def late(self: CohortRun) -> Any:
         asked.append(now[0])
         now[0] += 20.0
-        return answer(self) if len(asked) > 50 else None
+        return reply(self) if len(asked) > 50 else None
 
-    answer = CohortRun.answer
-    monkeypatch.setattr(CohortRun, "answer", late)
-    monkeypatch.setattr(scene.worker, "_clock", lambda: now[0])
+    reply = CohortRun.reply
+    monkeypatch.setattr(CohortRun, "reply", late)
+    scene.clock = lambda: now[0]
     turns = [[epoch(3, SCORES), rung(1, 2, 3)], *([] for _ in range(51)), [*map(ended, SCORES), TRAINED]]
     child = scene.play(*turns)
-    assert now[0] > scene.worker._settings.progress_seconds
-    assert [set(answer) for answer in answers(child)] == [{1, 3}]
+    assert now[0] > scene.loop._settings.progress_seconds
+    assert [set(answer) for answer in replies(child)] == [{1, 3}]
 
 
 # What decides: nothing but what had ended when the cohort was claimed
@@ -175,11 +176,11 @@ def _add(scene: Scene, count: int) -> None:
 def _decided(scene: Scene, work: Claim, scores: Mapping[int, float]) -> set[int]:
     run = CohortRun(scene.database, work, Holding(scene.database, work.lease, 45.0, lambda: 0.0))
     run.hear(epoch(3, scores))
-    run.hear({"is": "rung", "epoch": 3, "numbers": list(scores)})
+    run.hear(rung(*scores))
     assert run.record() is True
-    told = run.answer()
-    assert told is not None
-    return {each["number"] for each in told["prune"]}
+    reply = run.reply()
+    assert reply is not None
+    return set(reply.prune)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

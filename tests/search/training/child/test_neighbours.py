@@ -17,7 +17,9 @@ import tensorflow as tf
 from keras import ops
 from tensorflow.python.framework import config as tf_config
 
+from search.training.child.protocol import DefineStudy, DescribeWorkloads, PrepareStudy, StudyPrepared, TrainCohort
 from search.training.child.server import TrainingChild
+from search.training.interface import EpochReport, Setting
 from search.training.problem.keras_settings import KerasSettings
 from search.workloads import registry
 from search.workloads.base import bind
@@ -133,10 +135,10 @@ class Channel:
     """Keeps what a child says."""
 
     def __init__(self) -> None:
-        self.said: list[dict[str, Any]] = []
+        self.said: list[Any] = []
 
-    def send(self, message: dict[str, Any]) -> None:
-        self.said.append(message)
+    def send(self, answer: Any) -> None:
+        self.said.append(answer)
 
     def waiting(self) -> bool:
         return False
@@ -156,21 +158,21 @@ class Child:
         definition = study(tasks, training={"epochs": 2, "batch_size": 16}, workload={"name": name})
         return definition.model_dump(mode="json", exclude={"schema_"})
 
-    def prepared(self, name: str, loss: str = "mean_squared_error") -> dict[str, Any]:
-        self._child.obey({"do": "prepare", "definition": self._definition(name, loss)})
+    def prepared(self, name: str, loss: str = "mean_squared_error") -> Any:
+        self._child.obey(DefineStudy(1, self._definition(name, loss)))
+        self._child.obey(PrepareStudy(1))
         return self._channel.said[-1]
 
     def trained(self, name: str, loss: str = "mean_squared_error") -> dict[str, float]:
         """Return the numbers of the last epoch: of training by path, of validation by `validation ` and path."""
-        settings = [{"number": 0, "seed": 5, "weights": WEIGHTS}]
-        order = {"do": "train", "definition": self._definition(name, loss), "engine": "serial", "cohort_size": 1}
         self._channel.said.clear()
-        self._child.obey({**order, "settings": settings})
-        epochs = [message for message in self._channel.said if message["is"] == "epoch"]
+        self._child.obey(DefineStudy(1, self._definition(name, loss)))
+        self._child.obey(TrainCohort(1, "serial", 1, [Setting(0, 5, WEIGHTS)]))
+        epochs = [answer for answer in self._channel.said if isinstance(answer, EpochReport)]
         assert epochs, self._channel.said
-        train, validation = epochs[-1]["train"], epochs[-1]["validation"]
-        told = {**train, **{f"validation {path}": values for path, values in validation.items()}}
-        return {path: value for path, (value,) in told.items()}
+        last = epochs[-1]
+        values = {**last.train, **{f"validation {path}": values for path, values in last.validation.items()}}
+        return {path: value for path, (value,) in values.items()}
 
 
 @cache
@@ -255,25 +257,25 @@ def test_what_a_loss_or_layer_of_its_own_sets_changes_no_other_term(name: str, i
 
 
 def test_mixed_precision_is_refused_of_the_workload_that_sets_it_alone(innocent: dict[str, float], shared: Child) -> None:
-    reason = shared.prepared(_workload("mixed precision"))["reason"]
-    assert (reason["code"], reason["at"]) == ("unsupported_model", "build_model")
-    assert "mixed precision is not yet supported" in reason["message"]
-    assert shared.prepared("innocent")["is"] == "prepared"
+    reason = shared.prepared(_workload("mixed precision")).reason
+    assert (reason.code, reason.at) == ("unsupported_model", "build_model")
+    assert "mixed precision is not yet supported" in reason.message
+    assert isinstance(shared.prepared("innocent"), StudyPrepared)
     assert shared.trained("innocent") == innocent
 
 
 @pytest.mark.parametrize("called", REFUSED)
 def test_what_changes_how_fit_trains_is_refused_by_name(called: str, innocent: dict[str, float], shared: Child) -> None:
-    reason = shared.prepared(_workload(called))["reason"]
-    assert (reason["code"], reason["at"]) == ("unsupported_workload", "load_data" if "epochs" in called else "build_model")
-    assert f"calls {called}()" in reason["message"]
-    assert reason["message"].endswith("leave the call out")
+    reason = shared.prepared(_workload(called)).reason
+    assert (reason.code, reason.at) == ("unsupported_workload", "load_data" if "epochs" in called else "build_model")
+    assert f"calls {called}()" in reason.message
+    assert reason.message.endswith("leave the call out")
     assert shared.trained("innocent") == innocent
 
 
 def test_a_description_is_of_the_workload_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     child = Child(monkeypatch, doubles=Habit(in_build=_set_floatx), innocent=Habit())
     monkeypatch.setattr(registry, "names", lambda environment=None: ("doubles", "innocent"))
-    child._child.obey({"do": "describe"})
-    types = {each["name"]: each["description"]["outputs"]["a"]["dtype"] for each in child._channel.said[-1]["workloads"]}
+    child._child.obey(DescribeWorkloads())
+    types = {each["name"]: each["description"]["outputs"]["a"]["dtype"] for each in child._channel.said[-1].workloads}
     assert types == {"doubles": "float64", "innocent": "float32"}

@@ -51,18 +51,18 @@ def test_both_models_of_digits_pass(model: str) -> None:
 def test_an_output_that_the_model_lacks() -> None:
     reason = _refusal(study([task("prices")]), _model({"price": 1}, {"price": X[:, :1]}))
     assert (reason.code, reason.at) == ("unknown_name", "tasks.0.name")
-    assert reason.message == "'prices' is no output of the model; there are price (did you mean 'price'?)"
+    assert reason.message == "expected one of the workload's outputs (price), got 'prices' (did you mean 'price'?)"
 
 
 def test_a_target_that_the_workload_lacks() -> None:
     reason = _refusal(study([task("a", target="y")]), _model({"a": 1}, {"a": X[:, :1]}))
-    assert (reason.code, reason.at) == ("unknown_name", "tasks.0.losses.0")
+    assert (reason.code, reason.at) == ("unknown_name", "tasks.0.target")
 
 
 def test_a_column_beyond_the_output() -> None:
     reason = _refusal(study([task("a", column=2)]), _model({"a": 2}, {"a": X[:, :2]}))
     assert (reason.code, reason.at) == ("bad_shape", "tasks.0.column")
-    assert reason.message == "column 2 is beyond the last axis of [batch, 2]"
+    assert reason.message == "expected a column below the width 2, got 2"
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,14 @@ def test_a_selector_of_what_is_not_there(side: dict[str, Any], at: str) -> None:
 def test_sides_of_unequal_shape() -> None:
     penalty = {"name": "p", "penalty": "consistency", "between": [{"output": "a", "index": 0}, {"target": "flat"}]}
     reason = _refusal(study([task("a")], [penalty]), _model({"a": 2}, {"a": X[:, :2], "flat": X[:, 0]}))
-    assert reason.at == "penalties.0"
-    assert reason.message == "p: ValueError: consistency compares two sides of equal shape, got [batch, 1] against [batch]"
+    assert (reason.code, reason.at) == ("bad_shape", "penalties.0.between")
+    text = "expected two sides of equal shape: Keras would broadcast them, got [batch, 1] against [batch]"
+    assert reason.message == text
+
+
+def test_a_target_that_gets_the_axis_of_its_output_is_a_side_of_that_shape() -> None:
+    penalty = {"name": "p", "penalty": "consistency", "between": [{"task": "a"}, {"target": "a"}]}
+    checked(study([task("a")], [penalty]), _model({"a": 1}, {"a": X[:, 0]}))
 
 
 # Targets

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Pipe
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,27 @@ from typing import Any
 import pytest
 
 from search.training.child.describe import digest_of
+from search.training.child.protocol import (
+    CancelSettings,
+    ChildReady,
+    CohortTrained,
+    DefineStudy,
+    DescribeWorkloads,
+    ExitChild,
+    GoOn,
+    Order,
+    OrderTaken,
+    PrepareStudy,
+    RungReached,
+    StudyPrepared,
+    StudyRefused,
+    TrainCohort,
+    WorkloadsDescribed,
+    encode,
+    read_answer,
+)
+from search.training.interface import Ended, EpochReport, Setting
+from storage.records import Reason, TrialState
 
 ROOT = Path(__file__).parents[4]
 TIMEOUT = 60.0
@@ -55,20 +75,30 @@ class Child:
         path = os.pathsep.join([str(folder), str(ROOT)])
         environment = {**os.environ, "PYTHONPATH": path, "STEELYARD_WORKLOADS": "shop=shop,lost=no_such_module"}
         command = [sys.executable, "-m", "search.training.child.runner", str(theirs.fileno())]
-        with (folder / "log").open("w") as log:
+        self.log = folder / "log"
+        with self.log.open("w") as log:
             self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, stdout=log, stderr=log)
         theirs.close()
 
-    def say(self, **order: Any) -> None:
-        self._ours.send_bytes(json.dumps(order).encode())
+    def say(self, *orders: Order) -> None:
+        for order in orders:
+            self._ours.send_bytes(encode(order))
 
-    def hear(self, *ends: str) -> list[dict[str, Any]]:
-        """Return what the child says until a message of one of these kinds."""
-        heard: list[dict[str, Any]] = []
-        while not heard or heard[-1]["is"] not in ends:
+    def say_bytes(self, sent: bytes) -> None:
+        self._ours.send_bytes(sent)
+
+    def hear(self, *ends: type[Any]) -> list[Any]:
+        """Return what the child answers until an answer of one of these types."""
+        heard: list[Any] = []
+        while not heard or not isinstance(heard[-1], ends):
             assert self._ours.poll(TIMEOUT), f"silent after {heard[-3:]}"
-            heard.append(json.loads(self._ours.recv_bytes()))
+            heard.append(read_answer(self._ours.recv_bytes()))
         return heard
+
+    def prepared(self, definition: dict[str, Any]) -> list[Any]:
+        """Have a study prepared; return the answers."""
+        self.say(DefineStudy(1, definition), PrepareStudy(1))
+        return self.hear(StudyPrepared, StudyRefused)
 
     def close(self) -> None:
         self._ours.close()
@@ -77,8 +107,8 @@ class Child:
 @pytest.fixture(scope="module")
 def child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
     child = Child(tmp_path_factory.mktemp("child"))
-    (ready,) = child.hear("ready")
-    assert set(ready["versions"]) == {"keras", "tensorflow", "numpy"}
+    (ready,) = child.hear(ChildReady)
+    assert set(ready.versions) == {"keras", "tensorflow", "numpy"}
     yield child
     child.process.kill()
     child.process.wait()
@@ -98,15 +128,20 @@ def _study(loss: str = "mean_squared_error", epochs: int = 2, **training: Any) -
     }
 
 
-def _order(definition: dict[str, Any], *weights: float) -> dict[str, Any]:
-    settings = [{"number": 5 + i, "seed": 0, "weights": {"a.error": weight, "b.error": 1.0}} for i, weight in enumerate(weights)]
-    return {"do": "train", "study": 1, "definition": definition, "cohort_size": 2, "engine": "serial", "settings": settings}
+def _orders(definition: dict[str, Any], *weights: float, engine: str = "serial", rungs: Sequence[int] = ()) -> tuple[Order, Order]:
+    """Return the orders to train settings 5, 6, ... with these weights of a.error."""
+    settings = [Setting(5 + i, 0, {"a.error": weight, "b.error": 1.0}, rungs=rungs) for i, weight in enumerate(weights)]
+    return DefineStudy(1, definition), TrainCohort(1, engine, 2, settings)
+
+
+def _ends(heard: Sequence[Any]) -> list[tuple[int, TrialState]]:
+    return [(answer.number, answer.state) for answer in heard if isinstance(answer, Ended)]
 
 
 def test_describe_tells_of_every_workload_or_why_not(child: Child) -> None:
-    child.say(do="describe")
-    (told,) = child.hear("described")
-    found = {each["name"]: each for each in told["workloads"]}
+    child.say(DescribeWorkloads())
+    (described,) = child.hear(WorkloadsDescribed)
+    found = {each["name"]: each for each in described.workloads}
     assert set(found) == {"digits", "digits-overlay", "digits-mask", "quadratics", "shop", "lost"}
     digits = found["digits"]["description"]
     assert digits["inputs"] == {"input": {"shape": [None, 64], "dtype": "float32"}}
@@ -125,113 +160,109 @@ def test_describe_tells_of_every_workload_or_why_not(child: Child) -> None:
 
 
 def test_prepare_then_train_reports_every_epoch_and_end(child: Child) -> None:
-    child.say(do="prepare", study=1, definition=_study())
-    taken, prepared = child.hear("prepared", "refused")
-    assert taken == {"is": "taken"}
-    assert (prepared["is"], prepared["warnings"]) == ("prepared", [])
-    assert prepared["cohort_size"] >= 1
-    child.say(**_order(_study(), 1.0, 2.0))
-    _, *heard = child.hear("trained")
-    epochs = [(message["epoch"], message["numbers"]) for message in heard if message["is"] == "epoch"]
+    taken, prepared = child.prepared(_study())
+    assert taken == OrderTaken()
+    assert (type(prepared), prepared.warnings) == (StudyPrepared, [])
+    assert prepared.cohort_size >= 1
+    child.say(_orders(_study(), 1.0, 2.0)[1])  # the definition is there
+    _, *heard = child.hear(CohortTrained)
+    reports = [answer for answer in heard if isinstance(answer, EpochReport)]
+    epochs = [(report.epoch, report.numbers) for report in reports]
     assert epochs == [(0, [5]), (1, [5]), (2, [5]), (0, [6]), (1, [6]), (2, [6])]
-    assert set(heard[0]["train"]) == {"a.error", "b.error"}
-    assert set(heard[0]["validation"]) == {"a.error", "b.error", "b.mae"}
-    ends = [message for message in heard if message["is"] == "ended"]
-    assert ends == [{"is": "ended", "number": n, "state": "COMPLETE", "epochs": 2, "reason": None} for n in (5, 6)]
-    assert heard[-1]["seconds"] > 0
+    assert set(reports[0].train) == {"a.error", "b.error"}
+    assert set(reports[0].validation) == {"a.error", "b.error", "b.mae"}
+    assert [answer for answer in heard if isinstance(answer, Ended)] == [Ended(n, TrialState.COMPLETE, 2) for n in (5, 6)]
+    assert heard[-1].seconds > 0
 
 
 def test_a_study_trains_without_a_prepare_in_the_same_child(child: Child) -> None:
-    child.say(**_order(_study(batch_size=8), 1.0))
-    assert [message["state"] for message in child.hear("trained") if message["is"] == "ended"] == ["COMPLETE"]
+    child.say(*_orders(_study(batch_size=8), 1.0))
+    assert _ends(child.hear(CohortTrained)) == [(5, TrialState.COMPLETE)]
 
 
 def test_a_loss_that_raises_refuses_the_study_with_file_and_line(child: Child) -> None:
-    child.say(do="prepare", study=1, definition=_study("broken"))
-    *_, refused = child.hear("prepared", "refused")
-    assert refused["reason"]["code"] == "term_failed"
-    assert refused["reason"]["at"] == f"shop.py:{SHOP.splitlines().index(SHOP.splitlines()[-1]) + 1}"
-    assert refused["reason"]["message"] == "a.error: KeyError: 'c'"
+    *_, refused = child.prepared(_study("broken"))
+    at = f"shop.py:{SHOP.splitlines().index(SHOP.splitlines()[-1]) + 1}"
+    assert refused == StudyRefused(Reason("term_failed", "a.error: KeyError: 'c'", at))
 
 
 def test_a_loss_that_fails_only_in_a_graph_is_refused_too(child: Child) -> None:
-    child.say(do="prepare", study=1, definition=_study("fussy"))
-    *_, refused = child.hear("prepared", "refused")
+    *_, refused = child.prepared(_study("fussy"))
     line = next(i for i, line in enumerate(SHOP.splitlines(), start=1) if "raise RuntimeError" in line)
-    assert (refused["reason"]["at"], refused["reason"]["code"]) == (f"shop.py:{line}", "workload_failed")
+    assert (refused.reason.at, refused.reason.code) == (f"shop.py:{line}", "workload_failed")
 
 
 def test_what_raises_in_a_training_ends_every_setting_and_the_child_lives(child: Child) -> None:
-    child.say(**_order(_study("broken"), 1.0, 2.0))
-    heard = child.hear("trained")
-    ends = [message for message in heard if message["is"] == "ended"]
-    assert [(end["number"], end["state"], end["reason"]["message"]) for end in ends] == [
-        (5, "FAILED", "KeyError: 'c'"),
-        (6, "FAILED", "KeyError: 'c'"),
+    child.say(*_orders(_study("broken"), 1.0, 2.0))
+    ends = [answer for answer in child.hear(CohortTrained) if isinstance(answer, Ended)]
+    assert [(end.number, end.state, end.reason and end.reason.message) for end in ends] == [
+        (5, TrialState.FAILED, "KeyError: 'c'"),
+        (6, TrialState.FAILED, "KeyError: 'c'"),
     ]
-    child.say(**_order(_study(), 1.0))
-    assert child.hear("trained")[-2]["state"] == "COMPLETE"
+    child.say(*_orders(_study(), 1.0))
+    assert _ends(child.hear(CohortTrained)) == [(5, TrialState.COMPLETE)]
 
 
-def test_an_order_that_cannot_be_read_is_answered(child: Child) -> None:
-    child.say(do="prepare", study=1, definition={"tasks": []})
-    *_, refused = child.hear("prepared", "refused")
-    assert refused["reason"]["code"] == "internal_error"
+def test_a_definition_that_cannot_be_read_is_refused(child: Child) -> None:
+    *_, refused = child.prepared({"tasks": []})
+    assert refused.reason.code == "internal_error"
 
 
 def test_a_cancel_ends_a_setting_and_lets_the_others_go_on(child: Child) -> None:
-    child.say(**_order(_study(epochs=100_000), 1.0, 2.0))
-    child.hear("epoch")
-    child.say(do="cancel", numbers=[5])
-    heard = child.hear("ended")
-    assert (heard[-1]["number"], heard[-1]["state"]) == (5, "CANCELLED")
-    child.say(do="cancel", numbers=None)
-    heard = child.hear("trained")
-    assert (heard[-2]["number"], heard[-2]["state"], heard[-2]["reason"]["code"]) == (6, "CANCELLED", "cancelled")
+    child.say(*_orders(_study(epochs=100_000), 1.0, 2.0))
+    child.hear(EpochReport)
+    child.say(CancelSettings([5]))
+    assert _ends(child.hear(Ended)) == [(5, TrialState.CANCELLED)]
+    child.say(CancelSettings())
+    *_, end, _ = child.hear(CohortTrained)
+    assert (end.number, end.state, end.reason.code) == (6, TrialState.CANCELLED, "cancelled")
 
 
 def test_a_cancel_that_comes_too_late_is_ignored(child: Child) -> None:
-    child.say(do="cancel", numbers=None)
-    child.say(**_order(_study(), 1.0))
-    assert child.hear("trained")[-2]["state"] == "COMPLETE"
+    child.say(CancelSettings(), *_orders(_study(), 1.0))
+    assert _ends(child.hear(CohortTrained)) == [(5, TrialState.COMPLETE)]
 
 
 def _at_a_rung(child: Child, *rungs: int, epochs: int = 3) -> None:
     """Have two settings trained on one stack up to their first rung."""
-    order = _order(_study(epochs=epochs), 1.0, 2.0) | {"engine": "vectorized"}
-    child.say(**order | {"settings": [{**setting, "rungs": list(rungs)} for setting in order["settings"]]})
-    *_, report, asked = child.hear("rung")
-    assert (report["is"], report["epoch"], report["numbers"]) == ("epoch", rungs[0], [5, 6])
-    assert asked == {"is": "rung", "epoch": rungs[0], "numbers": [5, 6]}
+    child.say(*_orders(_study(epochs=epochs), 1.0, 2.0, engine="vectorized", rungs=rungs))
+    *_, report, reached = child.hear(RungReached)
+    assert (type(report), report.epoch, report.numbers) == (EpochReport, rungs[0], [5, 6])
+    assert reached == RungReached(rungs[0], [5, 6])
 
 
-def test_at_a_rung_the_child_waits_and_ends_those_it_is_told(child: Child) -> None:
+def test_at_a_rung_the_child_waits_and_ends_those_it_is_sent(child: Child) -> None:
     _at_a_rung(child, 1, 2)
-    child.say(do="go_on", epoch=1, prune=[{"number": 6, "why": "epoch 1: hopeless"}])
-    heard = child.hear("rung")
-    reason = {"code": "pruned", "message": "epoch 1: hopeless", "at": None}
-    assert heard[0] == {"is": "ended", "number": 6, "state": "PRUNED", "epochs": 1, "reason": reason}
-    assert heard[-1] == {"is": "rung", "epoch": 2, "numbers": [5]}
-    child.say(do="go_on", epoch=2, prune=[])
-    heard = child.hear("trained")
-    assert [(message["number"], message["state"]) for message in heard if message["is"] == "ended"] == [(5, "COMPLETE")]
+    child.say(GoOn(1, {6: "epoch 1: hopeless"}))
+    heard = child.hear(RungReached)
+    assert heard[0] == Ended(6, TrialState.PRUNED, 1, Reason("pruned", "epoch 1: hopeless"))
+    assert heard[-1] == RungReached(2, [5])
+    child.say(GoOn(2))
+    assert _ends(child.hear(CohortTrained)) == [(5, TrialState.COMPLETE)]
 
 
-def test_an_answer_to_another_rung_is_not_taken_for_this_one(child: Child) -> None:
+def test_a_reply_to_another_rung_is_not_taken_for_this_one(child: Child) -> None:
     _at_a_rung(child, 1)
-    child.say(do="go_on", epoch=2, prune=[{"number": 5, "why": "late"}])
-    child.say(do="go_on", epoch=1, prune=[])
-    assert [message["state"] for message in child.hear("trained") if message["is"] == "ended"] == ["COMPLETE", "COMPLETE"]
+    child.say(GoOn(2, {5: "late"}), GoOn(1))
+    assert _ends(child.hear(CohortTrained)) == [(5, TrialState.COMPLETE), (6, TrialState.COMPLETE)]
 
 
-def test_a_cancel_at_a_rung_needs_no_answer(child: Child) -> None:
+def test_a_cancel_at_a_rung_needs_no_reply(child: Child) -> None:
     _at_a_rung(child, 1)
-    child.say(do="cancel", numbers=None)
-    assert [message["state"] for message in child.hear("trained") if message["is"] == "ended"] == ["CANCELLED", "CANCELLED"]
+    child.say(CancelSettings())
+    assert _ends(child.hear(CohortTrained)) == [(5, TrialState.CANCELLED), (6, TrialState.CANCELLED)]
 
 
-def test_exit_ends_the_child_in_the_middle_of_a_training(child: Child) -> None:
-    child.say(**_order(_study(epochs=100_000), 1.0))
-    child.hear("epoch")
-    child.say(do="exit")
+def test_an_order_of_another_version_ends_the_child_in_the_middle_of_a_training_and_is_named_in_its_log(child: Child) -> None:
+    child.say(*_orders(_study(epochs=100_000), 1.0))
+    child.hear(EpochReport)
+    child.say_bytes(b'TrainForever {"study":1}')
+    assert child.process.wait(TIMEOUT) == 1
+    assert "'TrainForever' is no order on the pipe" in child.log.read_text()
+
+
+def test_exit_ends_a_child(tmp_path: Path) -> None:
+    child = Child(tmp_path)
+    child.say(ExitChild())
     assert child.process.wait(TIMEOUT) == 0
+    child.close()

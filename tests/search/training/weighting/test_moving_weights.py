@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,38 +14,38 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
+from search.catalog import WeightingRule
 from search.definition.schedules import AppliedSchedule
 from search.training.engine.engine import CohortEngine
 from search.training.engine.pace import StepBudget
 from search.training.engine.stack import traces_made
 from search.training.interface import Setting
-from search.training.weighting.formulas import random_weights
+from search.training.weighting.protocol import StepView
 from search.workloads.data import read
 from storage.records import TrialState
-from tests.search.training.scenes import RANGE, Recorder, engine_of, kept, linear, rows, study, task, workload
+from tests.search.training.scenes import RANGE, Recorder, engine_of, kept, linear, study, task, workload
 from tests.search.training.twins import twin_of
+from tests.search.training.weighting.by_hand import BATCH, COUNT, DATA, PATHS, RATE, ByHand, shared_gradients
 
-PATHS = ("a.error", "b.error")
 EQUAL = dict.fromkeys(PATHS, 1.0)
 WARM_UP = {"b.error": AppliedSchedule("linear", 0.0, 1.0)}
 STRATEGIES = ["vectorized", "unrolled", "serial"]
-EPOCHS, BATCH, COUNT, RATE = 4, 8, 20, 0.02
+EPOCHS = 4
 STEPS = 3  # an epoch
 
 
-def _trunk() -> keras.Model:
+L2 = keras.regularizers.L2(0.1)
+
+
+def _trunk(regularizer: Any = None) -> keras.Model:
     x = keras.Input((3,))
-    features = layers.Dense(2, name="trunk")(x)
+    features = layers.Dense(2, kernel_regularizer=regularizer, name="trunk")(x)
     return keras.Model(x, {name: layers.Dense(1, name=name)(features) for name in ("a", "b")})
 
 
 def _study(epochs: int = EPOCHS, **optimizer: Any) -> Any:
     chosen = {"name": "sgd", "config": {"learning_rate": RATE}} | optimizer
     return study([task("a"), task("b")], training={"epochs": epochs, "batch_size": BATCH, "optimizer": chosen})
-
-
-DATA = rows(COUNT, a=1, b=1)
-DATA[1]["b"] *= 3  # so that the tasks differ
 
 
 def _new_engine(strategy: str = "serial", size: int = 1, build: Callable[[], Any] = _trunk, optimizer: str = "{}") -> CohortEngine:
@@ -75,70 +75,15 @@ def _trained(engine: CohortEngine, settings: Sequence[Setting], epochs: int = EP
     return recorder
 
 
-class ByHand:
-    """The model of `_trunk` with its two squared errors and plain gradient descent, in numpy; `rule` moves the weights."""
-
-    def __init__(self, rule: str, start: Sequence[Any], initial: Mapping[str, float]) -> None:
-        self.rule, self.variables = rule, [np.array(each, np.float64) for each in start]
-        self.initial = np.array([initial[path] for path in PATHS])
-        self.log_variances, self.balanced, self.step = np.zeros(2), np.ones(2), 0
-        self.means: list[np.ndarray[Any, Any]] = []
-
-    def epoch(self, epoch: int) -> None:
-        """Train epoch `epoch`, from 1."""
-        order = np.random.default_rng([7, epoch - 1]).permutation(COUNT)
-        sums = np.zeros(2)
-        for first in range(0, COUNT, BATCH):
-            chosen = order[first : first + BATCH]
-            sums += self._step(chosen) * len(chosen)
-        self.means.append(sums / COUNT)
-
-    def weights(self) -> Any:
-        """Return the weights in force."""
-        if self.rule == "random":
-            counts = tf.constant([True, True])
-            return np.asarray(random_weights(tf.constant(7, tf.int64), tf.constant(self.step, tf.int64), counts))
-        if self.rule == "dwa" and len(self.means) >= 2:
-            powers = np.exp(self.means[-1] / self.means[-2] / 2)
-            return 2 * powers / powers.sum()
-        return {"uncertainty": np.exp(-self.log_variances), "gradnorm": self.balanced}.get(self.rule, np.ones(2))
-
-    def _step(self, chosen: Any) -> Any:
-        x, weights = DATA[0][chosen], self.weights()
-        kernel, bias, *heads = self.variables
-        features = x @ kernel + bias
-        trunk, losses = [], []
-        gradients = [np.zeros_like(each) for each in self.variables]
-        for i, name in enumerate(("a", "b")):
-            error = features @ heads[2 * i] + heads[2 * i + 1] - DATA[1][name][chosen]
-            losses.append(np.mean(error**2))
-            down = 2 * error / len(chosen)
-            back = down @ heads[2 * i].T
-            trunk.append([x.T @ back, back.sum(axis=0)])
-            gradients[2 + 2 * i], gradients[3 + 2 * i] = weights[i] * features.T @ down, weights[i] * down.sum(axis=0)
-        for place in (0, 1):
-            gradients[place] = sum(weight * own[place] for weight, own in zip(weights, trunk, strict=True))
-        self._learn(np.array(losses), np.array([math.sqrt(sum((part**2).sum() for part in own)) for own in trunk]))
-        self.variables = [each - RATE * gradient for each, gradient in zip(self.variables, gradients, strict=True)]
-        self.step += 1
-        return np.array(losses)
-
-    def _learn(self, losses: Any, norms: Any) -> None:
-        self.log_variances = self.log_variances - RATE * (1 - np.exp(-self.log_variances) * losses)
-        left = losses / self.initial
-        aims = (self.balanced * norms).mean() * (left / left.mean()) ** 1.5
-        moved = self.balanced - RATE * np.sign(self.balanced * norms - aims) * norms
-        self.balanced = 2 * moved / moved.sum()
-
-
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("rule", ["uncertainty", "dwa", "random", "gradnorm"])
+@pytest.mark.parametrize("rule", ["uncertainty", "dwa", "random", "gradnorm", "famo", "imtl_l"])
 def test_a_rule_trains_as_computed_by_hand(rule: str, strategy: str, float64: None) -> None:
     engine = _engine(strategy, 2)
     start = [each.numpy() for each in engine._problem.network(7).trainable]
     recorder = _trained(engine, [_setting(0, rule), _setting(1, rule, weights={"a.error": 0.5, "b.error": 8.0})])
     hand = ByHand(rule, start, recorder.values(0, 0, "train"))
-    assert recorder.values(0, 0, "weights") == EQUAL
+    before = hand.weights() if rule == "famo" else np.ones(2)  # FAMO's depend on the terms' values
+    assert recorder.values(0, 0, "weights") == pytest.approx(dict(zip(PATHS, before, strict=True)))
     for epoch in range(1, EPOCHS + 1):
         in_force = hand.weights()  # dwa: of this epoch
         hand.epoch(epoch)
@@ -162,6 +107,8 @@ MIXED = [
     _setting(3, "uncertainty"),
     _setting(4, "random"),
     _setting(5, "gradnorm"),
+    _setting(6, "imtl_l"),
+    _setting(7, "famo"),
 ]
 
 
@@ -169,7 +116,7 @@ def test_settings_of_different_rules_train_together_as_each_alone(float64: None)
     adam = {"name": "adamw", "config": {"learning_rate": RATE, "clipnorm": 0.5}}
     engine, alone = _engine("vectorized", 8, **adam), _engine("serial", 1, **adam)
     together, apart = _trained(engine, MIXED), _trained(alone, MIXED)
-    assert [list(report.numbers) for report in together.reports if report.epoch == 1] == [[0, 1, 2, 3, 4], [5]]
+    assert [list(report.numbers) for report in together.reports if report.epoch == 1] == [[0, 1, 2, 3, 4, 6], [5], [7]]
     for setting in MIXED:
         for split in ("train", "validation", "weights"):
             for epoch in (0, 1, EPOCHS):
@@ -227,12 +174,12 @@ def test_rules_that_move_within_an_epoch_need_one_trace_more_and_the_others_none
     assert traces_made() == before + 1
 
 
-@pytest.mark.parametrize("rule", ["uncertainty", "dwa", "random", "gradnorm"])
+@pytest.mark.parametrize("rule", ["uncertainty", "dwa", "random", "gradnorm", "famo", "imtl_l"])
 def test_a_term_of_weight_0_stays_out(rule: str) -> None:
     recorder = _trained(_engine("vectorized", 2), [_setting(0, rule, weights={"a.error": 0.0, "b.error": 1.0})])
     weights = [report.weights for report in recorder.reports]
     assert [each["a.error"] for each in weights] == [[0.0]] * (EPOCHS + 1)
-    if rule != "uncertainty":  # all others keep the sum
+    if rule not in ("uncertainty", "imtl_l"):  # all others keep the sum
         assert [each["b.error"] for each in weights] == [[pytest.approx(1.0)]] * (EPOCHS + 1)
 
 
@@ -296,7 +243,7 @@ def test_gradnorm_fails_alone_where_the_losses_share_no_layer() -> None:
 def _embedded() -> keras.Model:
     x = keras.Input((3,), dtype="int32")
     features = layers.Flatten()(layers.Embedding(5, 2)(x))
-    return keras.Model(x, {name: layers.Dense(1, name=name)(features) for name in ("a", "b")})
+    return keras.Model(x, {name: layers.Dense(1, kernel_regularizer=L2, name=name)(features) for name in ("a", "b")})
 
 
 def _recurrent() -> keras.Model:
@@ -351,3 +298,78 @@ def test_values_before_training_that_are_not_finite_are_left_out() -> None:
     bound = workload(_trunk, DATA, losses={"bad": lambda batch: ops.sum(batch.outputs["b"]) * math.inf})
     engine = engine_of(study(tasks, training={"epochs": 1, "batch_size": BATCH}), bound)
     assert set(engine.initial_values(0, Recorder())) == {"a.error"}
+
+
+def test_famo_is_the_same_on_a_stack_as_alone_where_gradients_come_by_rows(float64: None) -> None:
+    settings = [_setting(0, "famo"), _setting(1, "famo", weights={"a.error": 0.0, "b.error": 1.0})]
+    stacked, alone = (
+        _trained(_engine("vectorized", 2, _embedded), settings, 2),
+        _trained(_engine("serial", 1, _embedded), settings, 2),
+    )
+    assert alone.values(0, 2, "weights")["a.error"] != pytest.approx(1.0, abs=1e-6)
+    for number in (0, 1):
+        for split in ("train", "weights"):
+            assert stacked.values(number, 2, split) == pytest.approx(alone.values(number, 2, split), abs=1e-9)
+
+
+class Aligned:
+    """A rule that no study has: a term weighs as much as its gradient agrees with all terms' gradients."""
+
+    descends = ()
+
+    def init(self, counts: Any, initial: Any) -> Any:
+        return {"weights": counts.astype(float)}
+
+    def weights(self, state: Any, view: StepView) -> Any:
+        return state["weights"] if view.terms is None else tf.reduce_sum(view.gram, axis=-1)
+
+    def update(self, state: Any, view: StepView) -> Any:
+        return {"weights": view.weights}
+
+
+ALIGNED = Aligned()
+
+
+def test_a_rule_may_weigh_by_the_gram_matrix_of_the_step_s_own_gradients(float64: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    aligned = WeightingRule(
+        name="aligned",
+        summary="",
+        formula="",
+        source="",
+        title="",
+        implementation=f"{__name__}:ALIGNED",
+        needs=("gram_matrix",),
+        weighs_this_step=True,
+    )
+    monkeypatch.setattr("search.training.weighting.loading.find_weighting_rule", {"aligned": aligned}.get)
+    training = {"epochs": 1, "batch_size": COUNT, "optimizer": {"name": "sgd", "config": {"learning_rate": RATE}}}
+    definition, recorder = study([task("a"), task("b")], training=training), Recorder()
+    engine = engine_of(definition, workload(lambda: _trunk(L2), DATA), "vectorized", 2)
+    start = [each.numpy() for each in engine._problem.network(7).trainable]
+    engine.train([_setting(0, "aligned")], definition.training, recorder)
+    found = shared_gradients(start)
+    expected = (found @ found.T).sum(axis=1)
+    assert recorder.values(0, 1, "weights") == pytest.approx(dict(zip(PATHS, expected, strict=True)), abs=1e-9)
+    moved = start[0] - RATE * ((expected @ found)[:6].reshape(3, 2) + 0.2 * start[0])  # the model's own loss counts 1
+    np.testing.assert_allclose(engine.variables(0)[0], moved, rtol=0, atol=1e-9)
+
+
+def test_a_rule_ends_alone_and_by_name_where_a_term_is_outside_of_what_it_is_defined_for() -> None:
+    tasks = [task("a"), {"name": "own", "output": "b", "losses": [{"name": "zero", "loss": "zero", "weight": RANGE}]}]
+    losses = {"zero": lambda batch: 0 * ops.sum(batch.outputs["b"])}
+    definition, recorder = study(tasks, training={"epochs": 1, "batch_size": BATCH}), Recorder()
+    weights = {"a.error": 1.0, "own.zero": 1.0}
+    settings = [_setting(number, rule, weights=weights) for number, rule in enumerate(["famo", "imtl_l", "fixed"])]
+    engine_of(definition, workload(_trunk, DATA, losses=losses), "vectorized", 2).train(settings, definition.training, recorder)
+    assert recorder.states() == {0: TrialState.FAILED, 1: TrialState.COMPLETE, 2: TrialState.COMPLETE}
+    reason = recorder.ends[0].reason
+    assert reason is not None
+    assert reason.code == "undefined_weighting"
+    assert reason.message == "epoch 1: famo needs terms that are positive, and own.zero was 0"
+
+
+def test_a_rule_that_the_worker_lacks_ends_its_setting_alone() -> None:
+    recorder = _trained(_engine("vectorized", 2), [_setting(0), _setting(1, "pcgrad")], 1)
+    assert recorder.states() == {0: TrialState.COMPLETE, 1: TrialState.FAILED}
+    assert recorder.ends[1].reason is not None
+    assert recorder.ends[1].reason.code == "unknown_weighting_rule"

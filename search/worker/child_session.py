@@ -1,0 +1,138 @@
+"""One training process and the talk with it: the order it is busy with, what it answers, its silence, and its cancellation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from search.definition.schema import StudyDefinition
+from search.training.child.protocol import (
+    Answer,
+    BadMessage,
+    CancelSettings,
+    ChildReady,
+    CohortTrained,
+    DefineStudy,
+    DescribeWorkloads,
+    GoOn,
+    Order,
+    OrderTaken,
+    PrepareStudy,
+    StudyPrepared,
+    StudyRefused,
+    TrainCohort,
+)
+from search.validation import normalize
+from search.worker.child_process import ChildLost
+
+CANCEL_SECONDS = 5.0
+DEFINITIONS_KEPT = 64
+"""Definitions that one child holds at a time; each takes some kilobytes."""
+
+
+class ChildSilent(ChildLost):
+    """The training process said nothing for too long."""
+
+
+class ChildPipe(Protocol):
+    """A training process: see `search.worker.child_process.Child`."""
+
+    threads: int
+
+    def send(self, order: Order) -> None: ...
+
+    def messages(self, seconds: float) -> Iterator[Answer]: ...
+
+    def end(self) -> None: ...
+
+
+class ChildSession:
+    """A child from its start to its end, as its worker talks with it.
+
+    `silence_seconds`: how long it may say nothing under an order. `busy`: an order is under way. `taken`: the child has begun with
+    the latest one.
+    """
+
+    def __init__(self, child: ChildPipe, silence_seconds: float, clock: Callable[[], float]) -> None:
+        self._child, self._silence_seconds, self._clock = child, silence_seconds, clock
+        self._defined: dict[int, StudyDefinition] = {}
+        self._heard_at = clock()
+        self._ready = False
+        self.busy = self.taken = False
+
+    @property
+    def threads(self) -> int:
+        return self._child.threads
+
+    def describe(self) -> None:
+        """Ask for the descriptions of all workloads. Raises ChildLost."""
+        self._child.send(DescribeWorkloads())
+
+    def order(self, order: PrepareStudy | TrainCohort, definition: StudyDefinition) -> None:
+        """Give an order, and before it the study's definition if the child does not have it. Raises ChildLost."""
+        self.busy, self.taken, self._heard_at = True, False, self._clock()
+        if self._defined.get(order.study) != definition:
+            self._define(order.study, definition)
+        self._child.send(order)
+
+    def _define(self, study: int, definition: StudyDefinition) -> None:
+        self._defined.pop(study, None)
+        replaces = next(iter(self._defined)) if len(self._defined) >= DEFINITIONS_KEPT else None
+        self._child.send(DefineStudy(study, normalize.shown(definition), replaces))
+        if replaces is not None:
+            del self._defined[replaces]
+        self._defined[study] = definition
+
+    def reply(self, order: GoOn) -> None:
+        """Send what the child waits for. Raises ChildLost."""
+        self._child.send(order)
+
+    def listen(self, seconds: float) -> Iterator[Answer]:
+        """Yield what the child says: wait up to `seconds` for the first answer, then only what is there.
+
+        Raises ChildLost, BadMessage.
+        """
+        for answer in self._child.messages(seconds):
+            self._heard_at = self._clock()
+            self._note(answer)
+            yield answer
+
+    def _note(self, answer: Answer) -> None:
+        match answer:
+            case ChildReady():
+                self._ready = True
+            case OrderTaken():
+                self.taken = True
+            case StudyPrepared() | StudyRefused() | CohortTrained():
+                self.busy = False
+
+    def waits_for_us(self) -> None:
+        """Count the child's silence from now on: until now it waited for a reply."""
+        self._heard_at = self._clock()
+
+    def require_heard(self) -> None:
+        """Raise ChildSilent where the child has said nothing for too long."""
+        if self._clock() - self._heard_at > self._silence_seconds:
+            raise ChildSilent(f"the training process said nothing for {self._silence_seconds:g} s")
+
+    @property
+    def order_unread(self) -> bool:
+        """Return whether a child that had started well has not begun with its order: if it is lost, the order may be to blame."""
+        return self._ready and self.busy and not self.taken
+
+    def cancel(self, stopped: Callable[[], bool]) -> bool:
+        """Have the child drop the order under way. Returns whether it did, in time and before `stopped` says to wait no longer."""
+        try:
+            if self.busy:
+                self._child.send(CancelSettings())
+            deadline = self._clock() + CANCEL_SECONDS
+            while self.busy and (left := deadline - self._clock()) > 0 and not stopped():
+                for _ in self.listen(min(left, 0.2)):
+                    pass
+        except (ChildLost, BadMessage):
+            return False
+        return not self.busy
+
+    def end(self) -> None:
+        """End the child at once."""
+        self._child.end()

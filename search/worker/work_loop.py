@@ -1,0 +1,266 @@
+"""What a worker does round by round: beat, look for work, have its child do it, and give the lease back whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from search.training.child.protocol import Answer, BadMessage, GoOn, PrepareStudy, TrainCohort
+from search.worker.analyses import load, work_out
+from search.worker.child_losses import MOST_UNREAD, ChildLosses
+from search.worker.child_process import ChildLost
+from search.worker.child_session import ChildPipe, ChildSession
+from search.worker.claim import Analysis, Claim, Claimant
+from search.worker.claim_poll import ClaimPoll
+from search.worker.cohort_run import CohortRun
+from search.worker.heartbeat import Heartbeat
+from search.worker.lease_keeper import Holding
+from search.worker.preflight_run import PreflightRun
+from search.worker.settings import WorkerSettings
+from search.worker.workload_descriptions import Descriptions
+from storage import leases, studies
+from storage.database import Database
+from storage.errors import LeaseLost, StorageBusy, StorageUnavailable
+from storage.records import Reason
+
+log = structlog.get_logger("steelyard.worker")
+
+STOP_SECONDS = 0.2
+"""How soon a worker that waits notices that it is to stop."""
+
+
+class Stopped(Exception):
+    """The worker was asked to stop."""
+
+
+class ClaimedRun(Protocol):
+    """Claimed work under way, a preflight or a cohort: its order, what came back, and what of it is stored."""
+
+    def order(self) -> PrepareStudy | TrainCohort: ...
+
+    def hear(self, answer: Answer) -> None: ...
+
+    @property
+    def done(self) -> bool: ...
+
+    @property
+    def waiting(self) -> bool: ...  # the child waits for `reply`
+
+    def reply(self) -> GoOn | None: ...
+
+    def record(self) -> bool: ...  # False where the database is away
+
+    @property
+    def traces(self) -> int: ...
+
+    @property
+    def failed(self) -> bool: ...  # the user's code, or ours, raised
+
+
+class WorkLoop:
+    """A registered worker at work.
+
+    `start_child` starts a training process of so many threads. Once `stopping` returns true, the round under way ends with Stopped.
+    `clock`: this process's monotonic time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        heartbeat: Heartbeat,
+        claimant: Claimant,
+        settings: WorkerSettings,
+        start_child: Callable[[int], ChildPipe],
+        stopping: Callable[[], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self._database, self._heartbeat, self._settings = database, heartbeat, settings
+        self._name, self._start_child, self._stopping, self._clock = claimant.name, start_child, stopping, clock
+        self._poll = ClaimPoll(database, claimant, lambda: heartbeat.beat("idle", sweep=True), clock)
+        self._descriptions = Descriptions(database)
+        self._losses = ChildLosses(settings.poll_seconds)
+        self._session: ChildSession | None = None
+        self._worked_at = clock()
+
+    def run(self) -> None:
+        """Work until stopped, or idle for long enough; end the child then."""
+        try:
+            while not self._stopping() and not self._idle_for_long():
+                self.step()
+        except Stopped:
+            log.info("worker stops", worker=self._name)
+        finally:
+            self.end_child()
+
+    def _idle_for_long(self) -> bool:
+        limit = self._settings.until_idle_seconds
+        return limit is not None and self._descriptions.settled and self._clock() - self._worked_at >= limit
+
+    def step(self) -> None:
+        """Do one round: beat, then work if there is any, else wait a little. Raises Stopped."""
+        try:
+            self._heartbeat.beat("idle")
+            self._descriptions.publish()
+            session = self._warm_session()
+            load()  # now, while the first child loads TensorFlow, and not when a study waits for its end
+            self._listen_idle(session, 0.0)  # a dead child is found before it is given work
+            work = self._poll.next() if self._descriptions.settled else None
+            if work is None:
+                self._listen_idle(session, self._settings.poll_seconds)
+            elif isinstance(work, Analysis):
+                work_out(self._database, work)
+            else:
+                self.carry_out(work)
+                self._worked_at = self._clock()
+        except (StorageBusy, StorageUnavailable) as error:
+            log.warning("database away", error=str(error))
+            self._sleep(self._settings.poll_seconds)
+        except (ChildLost, BadMessage, OSError) as error:  # OSError: it could not even be started
+            self._lose_idle_child(str(error))
+
+    def _listen_idle(self, session: ChildSession, seconds: float) -> None:
+        """Hear what the child says without an order. Raises ChildLost, ChildSilent where it describes for too long, BadMessage."""
+        for answer in session.listen(seconds):
+            self._descriptions.hear(answer)
+        if not self._descriptions.settled:
+            session.require_heard()
+
+    def _warm_session(self, threads: int | None = None) -> ChildSession:
+        """Return the child's session, started if there is none, or none of so many threads. Raises ChildLost, OSError."""
+        if self._session is not None and threads not in (None, self._session.threads):
+            log.info("child replaced", worker=self._name, threads=threads)
+            self.end_child()
+        if self._session is None:
+            child = self._start_child(threads or 1)
+            self._session = ChildSession(child, self._settings.progress_seconds, self._clock)
+            self._descriptions.ask(self._session)
+        return self._session
+
+    def end_child(self) -> None:
+        """End the training process, if there is one."""
+        if self._session is not None:
+            self._session.end()
+        self._session = None
+
+    def _lose_idle_child(self, why: str) -> None:
+        """End a child that was lost before it worked, and wait the longer the more of them are."""
+        log.error("child lost while idle", worker=self._name, reason=why)
+        self.end_child()
+        self._descriptions.lost(why)
+        self._sleep(self._losses.pause_after_one())
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait so long, or until the worker is asked to stop."""
+        while seconds > 0 and not self._stopping():
+            time.sleep(min(seconds, STOP_SECONDS))
+            seconds -= STOP_SECONDS
+
+    # Claimed work
+
+    def carry_out(self, work: Claim) -> None:
+        """Do the claimed work, and give the lease back whatever happens to it. Raises Stopped."""
+        holding = Holding(self._database, work.lease, self._settings.lease_seconds, self._clock)
+        try:
+            session = self._warm_session(work.study.threads)  # any child may prepare a study
+            run: ClaimedRun = (PreflightRun if work.cohort is None else CohortRun)(self._database, work, holding)
+            self._converse(session, run, work, holding)
+            self._losses.worked(work.study.id)
+        except LeaseLost:
+            log.warning("lease lost", token=holding.token, study=work.study.name)
+            if self._session is not None and not self._session.cancel(self._stopping):
+                self.end_child()
+        except Stopped:
+            self.end_child()
+            self._release(holding, charge=False, reason=Reason("worker_stopped", f"worker {self._name} was stopped"))
+            raise
+        except (ChildLost, OSError) as lost:
+            self._lose_child(work, holding, lost)
+        except Exception as error:  # whatever it is, the study is charged, and the child must not go on answering this order
+            log.exception("work failed", worker=self._name, study=work.study.name)
+            self.end_child()
+            self._release(holding, charge=True, reason=Reason("internal_error", f"{type(error).__name__}: {error}"))
+
+    def _converse(self, session: ChildSession, run: ClaimedRun, work: Claim, holding: Holding) -> None:
+        """Give the order and listen until it is done and stored, keeping the lease meanwhile.
+
+        Raises ChildLost (dead, or silent for too long), BadMessage, LeaseLost, Stopped.
+        """
+        session.order(run.order(), work.definition)
+        while True:
+            if self._stopping():
+                raise Stopped
+            self._listen(session, run)
+            if run.done:
+                break
+            if run.waiting:
+                session.waits_for_us()
+            session.require_heard()
+            run.record()
+            if (reply := run.reply()) is not None:
+                session.reply(reply)
+            holding.keep()
+            self._beat_patiently()
+        while not run.record():
+            if self._stopping():
+                raise Stopped
+            self._sleep(self._settings.poll_seconds)
+        self._recycle(run.traces, failed=run.failed)
+
+    def _listen(self, session: ChildSession, run: ClaimedRun) -> None:
+        try:
+            for answer in session.listen(self._settings.poll_seconds):
+                self._descriptions.hear(answer)
+                run.hear(answer)
+        except ChildLost:
+            run.record()  # what had ended before is not to be trained again
+            raise
+
+    def _beat_patiently(self) -> None:
+        try:
+            self._heartbeat.beat("busy")
+            self._descriptions.publish()
+        except (StorageBusy, StorageUnavailable) as error:
+            log.warning("database away", error=str(error))
+
+    def _recycle(self, traces: int, *, failed: bool) -> None:
+        """End a child that has traced enough, or that has met a fault: it would not see what its user mends."""
+        if failed or traces >= self._settings.max_traces:
+            log.info("child replaced", worker=self._name, traces=traces, failed=failed)
+            self.end_child()
+
+    def _lose_child(self, work: Claim, holding: Holding, lost: ChildLost | OSError) -> None:
+        """Give back the work of a child that was lost, charged where it had begun, or where the order itself ends every child."""
+        log.error("child lost", worker=self._name, study=work.study.name, reason=str(lost))
+        began = self._session is not None and self._session.taken
+        unread = 0
+        if began:
+            self._losses.taken(work.study.id)
+        elif self._session is not None and self._session.order_unread:
+            unread = self._losses.unread(work.study.id)
+        self.end_child()
+        text = str(lost)
+        if unread >= MOST_UNREAD:
+            text = f"{unread} training processes in a row ended on reading an order of this study, the last one so: {text}"
+        self._release(holding, charge=began or unread >= MOST_UNREAD, reason=Reason("child_lost", text))
+        if not began:
+            self._lose_idle_child(str(lost))
+        elif isinstance(lost, ChildLost) and lost.killed and len(work.trials) > 1:
+            self._halve_cohorts(work)
+
+    def _halve_cohorts(self, work: Claim) -> None:
+        """Plan smaller cohorts from now on: the kernel kills the largest process when memory runs out."""
+        try:
+            with self._database.writing() as session:
+                studies.limit_cohorts(session, work.study.id, len(work.trials) // 2, self._database.now(session))
+        except (StorageBusy, StorageUnavailable) as error:
+            log.warning("database away", error=str(error))
+
+    def _release(self, holding: Holding, *, charge: bool, reason: Reason) -> None:
+        try:
+            with self._database.writing() as session:
+                leases.release(session, holding.token, charge=charge, now=self._database.now(session), reason=reason)
+        except (LeaseLost, StorageBusy, StorageUnavailable) as error:
+            log.warning("lease not released; it will expire", token=holding.token, error=str(error))
