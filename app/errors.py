@@ -82,6 +82,7 @@ PROBLEMS: Mapping[type[Exception], ProblemKind] = {
     answer.SeveralBest: ProblemKind(409, "several-best", "There is a front of best trials, not one"),
     # what this room refuses
     refusals.OtherDefinition: ProblemKind(409, "other-definition", "A study of this name has another definition"),
+    refusals.NoFixedWeights: ProblemKind(409, "no-fixed-weights", "The baseline moves weights in training"),
     refusals.NoSensitivityYet: ProblemKind(409, "no-sensitivity-yet", "What matters is not worked out yet", retry_after_seconds=5),
     refusals.NoSensitivity: ProblemKind(409, "no-sensitivity", "The study ended without what matters being worked out"),
     refusals.NotYet: ProblemKind(404, "not-yet", "Announced, but not yet supported"),

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.reading import definition_of
-from app.refusals import BadParameter
+from app.refusals import BadParameter, NoFixedWeights
 from app.results import best_document, winner_document
 from app.schemas.common import finite_document
 from app.schemas.results import RankRequest
@@ -18,15 +18,16 @@ from search.analysis.answer import CONFIRMED, Answer
 from search.analysis.evidence import gather
 from search.definition.schema import Objective
 from search.errors import Fault, InvalidDefinition, shown
+from search.export.best_weights import BASELINE
 from search.names import listed, nearest
 from search.objective import anchors, fronts, pareto
 from search.objective.fronts import Front
 from search.objective.scoring import Score, is_pareto, optimized, score_paths
 from search.planning import rescoring
 from search.validation.schema_errors import form_faults
-from storage import workers
+from storage import trial_rows, workers
 from storage.database import Session
-from storage.records import STUDY_ENDS, Moment, StudyRecord, Values
+from storage.records import ADAPTIVE_ORIGIN, STUDY_ENDS, Moment, Role, StudyRecord, TrialState, Values
 from storage.standings import standings, trials_numbered
 from storage.study_rows import counted_moment
 
@@ -226,8 +227,11 @@ def _no_front(pick: str) -> Fault:
 def best_picked(session: Session, study: StudyRecord, pick: str) -> dict[str, Any]:
     """Return the best-weights document of a trial of the front: `knee`, `nearest_ideal`, or `metric:PATH`, the best in one metric.
 
-    `confirmed` is the finalist that fresh seeds confirm. Raises as `best_document`, and BadParameter.
+    `confirmed` is the finalist that fresh seeds confirm; `baseline:RULE` is a baseline of any study. Raises as `best_document`,
+    BadParameter, and NoFixedWeights.
     """
+    if pick.startswith(BASELINE):
+        return _baseline(session, study, pick)
     _check_pick(pick, [entry.metric for entry in optimized(definition_of(study).objective)])
     if pick == CONFIRMED:
         return _best_confirmed(session, study)
@@ -235,6 +239,21 @@ def best_picked(session: Session, study: StudyRecord, pick: str) -> dict[str, An
     if number is None:
         raise _unanswered(session, study, _no_front(pick))
     return _document_of(session, study, number, pick)
+
+
+def _baseline(session: Session, study: StudyRecord, pick: str) -> dict[str, Any]:
+    """Return the best-weights document of a baseline. Raises BadParameter where the study has none of that rule, NoFixedWeights."""
+    rule = pick.removeprefix(BASELINE)
+    found = {each.rule: each for each in trial_rows.trials_of(session, study.id, roles=[Role.BASELINE]) if each.rule}
+    if rule not in found:
+        choices = [f"{BASELINE}{each}" for each in found]
+        expected = f"a baseline of the study ({listed(choices, 60)})"
+        raise BadParameter(Fault("query.pick", expected, shown(pick), nearest(pick[:MAX_COMPARED], choices)))
+    if found[rule].origin == ADAPTIVE_ORIGIN:
+        raise NoFixedWeights(study.name, rule)
+    if found[rule].state is not TrialState.COMPLETE:
+        raise BadParameter(Fault("query.pick", "a baseline that is COMPLETE", f"{shown(pick)}, which is {found[rule].state}"))
+    return _document_of(session, study, found[rule].number, pick)
 
 
 def _check_pick(pick: str, paths: Sequence[str]) -> None:

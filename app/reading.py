@@ -17,11 +17,12 @@ from search.definition.schema import ObjectiveMetric, RelativeBound, StudyDefini
 from search.export.best_weights import anchor_told
 from search.objective.anchors import resolved, wanted
 from search.objective.order import BEST_FIRST
-from search.planning.phases import trainings
+from search.planning.phases import cost, trainings
 from search.validation import normalize
 from search.validation.published import named_plugins
 from storage import answers, contenders, progress, workers
 from storage.database import Session
+from storage.estimates import seconds_an_epoch
 from storage.plugins import worker_plugins
 from storage.records import (
     STUDY_ENDS,
@@ -59,6 +60,17 @@ def study_body(session: Session, study: StudyRecord, now: datetime, alive_within
     return study_bodies(session, [study], now, alive_within_seconds)[0]
 
 
+def seconds_in_all(session: Session, definition: StudyDefinition, problem: str, now: datetime, alive: float) -> float | None:
+    """Estimate how long the whole plan takes from studies of the same problem, else of the same workload; None without any.
+
+    `problem` is the problem's hash. The live workers of the workload are taken to be free for it.
+    """
+    name = definition.workload.name
+    pace = seconds_an_epoch(session, problem, name)
+    able = workers.live_workloads(session, now, alive).get(name, 0)
+    return None if pace is None else pace * trainings(definition) * definition.training.epochs / max(able, 1)
+
+
 def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, alive_within_seconds: float) -> list[Study]:
     """Return the bodies of several studies, in as many statements as of one."""
     stored = _stored(session, [study.id for study in found])
@@ -89,6 +101,7 @@ def _body(study: StudyRecord, stored: StoredProgress, live: Sequence[WorkerRecor
         definition=normalize.shown(definition),
         definition_sha256=study.definition_sha256,
         problem_sha256=study.problem_sha256,
+        cost=cost(definition),
         progress=_progress(study, definition, stored),
         anchors=[AnchorBody(**anchor_told(anchor)) for anchor in anchors],
         bounds=[_bound(entry) for entry in resolved(definition.objective, anchors).metrics if entry.strategy == "constraint"],

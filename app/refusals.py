@@ -92,6 +92,15 @@ class OtherDefinition(Refusal):
         )
 
 
+class NoFixedWeights(Refusal):
+    """A baseline was picked that moves weights in training: there are none to hand over."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(
+            f"{rule} of study {name!r} moves weights in training: it has no fixed weights to hand over", members={"rule": rule}
+        )
+
+
 class NoSensitivityYet(Refusal):
     """What matters is worked out when the plan comes to the study's end."""
 

@@ -9,22 +9,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.reading import definition_of
+from app.reading import definition_of, seconds_in_all, study_body
 from app.refusals import BadParameter, OtherDefinition, parameter_fault
-from app.schemas.studies import StudyPatch, Validation
+from app.schemas.studies import Study, StudyPatch, Validation
 from app.settings import ApiSettings
 from search.definition import space
 from search.definition.plugins import is_grid
 from search.definition.schema import DEFINITION_VERSION, StudyDefinition
 from search.errors import Fault
-from search.planning.phases import phases
+from search.objective.scoring import is_pareto
+from search.planning.phases import cost, phases
 from search.validation import normalize
+from search.validation.checks import NO_GAIN_ON_FRONT
 from search.validation.normalize import Normal
 from search.validation.published import PublishedPlugins
 from storage import lifecycle, plugins, studies, study_rows, workers
 from storage.database import Database, Session
 from storage.errors import StudyExists
-from storage.estimates import seconds_an_epoch
 from storage.records import StudyRecord
 
 NAMES_TRIED = 8
@@ -110,8 +111,7 @@ def validation(session: Session, sent: Normal, now: datetime, alive_within_secon
     trainings = sum(counts.values())
     epochs = trainings * definition.training.epochs
     problem = normalize.problem_sha256(definition)
-    pace = seconds_an_epoch(session, problem, definition.workload.name)
-    able = workers.live_workloads(session, now, alive_within_seconds).get(definition.workload.name, 0)
+    seconds = seconds_in_all(session, definition, problem, now, alive_within_seconds)
     return Validation(
         definition=normalize.shown(definition),
         definition_sha256=normalize.definition_sha256(definition),
@@ -120,9 +120,17 @@ def validation(session: Session, sent: Normal, now: datetime, alive_within_secon
         trainings=trainings,
         phases=counts,
         epochs=epochs,
-        estimated_seconds=None if pace is None else epochs * pace / max(able, 1),
+        cost=cost(definition, seconds),
+        estimated_seconds=seconds,
         warnings=list(sent.warnings),
     )
+
+
+def submitted_body(session: Session, study: StudyRecord, now: datetime, alive_within_seconds: float) -> Study:
+    """Return the body of a study that was sent just now: its cost says about how long it takes, where that can be estimated."""
+    body, definition = study_body(session, study, now, alive_within_seconds), definition_of(study)
+    seconds = seconds_in_all(session, definition, study.problem_sha256, now, alive_within_seconds)
+    return body.model_copy(update={"cost": cost(definition, seconds)})
 
 
 def read_patch(document: Any) -> StudyPatch:
@@ -132,7 +140,7 @@ def read_patch(document: Any) -> StudyPatch:
     except ValidationError as error:
         raise BadParameter(*map(parameter_fault, error.errors(include_url=False))) from None
     if not patch.model_fields_set:
-        raise BadParameter(Fault("", "trials, labels or description", "nothing to change"))
+        raise BadParameter(Fault("", "trials, stop, labels or description", "nothing to change"))
     return patch
 
 
@@ -142,6 +150,11 @@ def change(session: Session, name: str, patch: StudyPatch, now: datetime) -> Stu
     if patch.trials is not None:
         _check_budget(definition_of(study), patch.trials)
         study = lifecycle.raise_budget(session, name, patch.trials, now)
+    if "stop" in patch.model_fields_set:
+        if patch.stop is not None and patch.stop.no_gain is not None and is_pareto(definition_of(study).objective):
+            raise BadParameter(Fault("stop.no_gain", NO_GAIN_ON_FRONT, f"{patch.stop.no_gain:g}"))
+        stop = None if patch.stop is None else patch.stop.model_dump(mode="json")
+        study = lifecycle.change_stop(session, name, stop, now)
     if patch.labels is not None or patch.description is not None:
         study = lifecycle.relabel(session, name, patch.labels, patch.description, now)
     return study

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import delta_m, fit, memory, no_gain, problems, pruning
+from benchmarks import delta_m, fit, memory, no_gain, problems, pruning, ranges, regret
 from benchmarks.options import PEERS, Options
 from benchmarks.searches import Search
 from benchmarks.table import Table
@@ -49,6 +49,8 @@ BENCHMARKS: Mapping[str, Callable[[Options], Table]] = {
     "delta-m": delta_m.overlay,
     "multi-mnist-delta": delta_m.multi_mnist,
     "no-gain": no_gain.table,
+    "ranges": ranges.table,
+    "regret": regret.table,
 }
 
 
@@ -69,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows=given.rows,
         mnist=str(Path(given.mnist).resolve()) if given.mnist else None,
         sentences=str(Path(given.sentences).resolve()) if given.sentences else None,
-        seeds=given.seeds,
+        seeds=given.seeds if isinstance(given.seeds, int) else None,
+        search_seeds=tuple(given.seeds) if isinstance(given.seeds, range) else (),
     )
     for name in given.names or BENCHMARKS:
         sys.stderr.write(f"{name}\n")
@@ -103,7 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="text files of examples/sentiment_topic (default: sentences in STEELYARD_DATA, or that study is left out)",
     )
-    parser.add_argument("--seeds", type=_seeds, metavar="N", help="fresh seeds of a confirmation (default 8)")
+    parser.add_argument(
+        "--seeds",
+        type=_seeds,
+        metavar="N",
+        help="fresh seeds of a confirmation (default 8); search seeds of regret: 100..109",
+    )
     parser.add_argument("--save", action="store_true", help="write each result to benchmarks/results/ as JSON")
     return parser
 
@@ -127,7 +135,10 @@ def _positive(text: str) -> int:
     return number
 
 
-def _seeds(text: str) -> int:
+def _seeds(text: str) -> int | range:
+    first, dots, last = text.partition("..")
+    if dots:
+        return range(int(first), int(last) + 1)
     number = int(text)
     if number < 2:
         raise argparse.ArgumentTypeError(f"expected 2 or more, got {number}: of one there is no spread")

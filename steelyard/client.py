@@ -164,7 +164,7 @@ class Client:
         return cast(ParetoFront, self._connection.call("GET", f"{_at(study)}/pareto", query=query))
 
     def sensitivity(self, study: StudyOrName) -> Sensitivity:
-        """Return how much each searched parameter matters, and which range of it is as good as the best within noise.
+        """Return how much each searched parameter matters, and which range of it is as good as the winner.
 
         Raises NoSensitivity where the study did not come to its end, NoSensitivityYet while it has not.
         """
@@ -194,12 +194,18 @@ class Client:
         study: StudyOrName,
         *,
         trials: int | None = None,
+        stop: Mapping[str, float] | None = None,
         labels: Mapping[str, str] | None = None,
         description: str | None = None,
     ) -> Study:
-        """Set the budget of search trials, the labels or the description; what is None stays. A COMPLETE study goes on."""
+        """Set the budget of search trials, when the search stops early, the labels or the description; what is None stays.
+
+        A COMPLETE study goes on. `stop` has `after_seconds` or `no_gain`, or neither: then the search never stops early.
+        """
         wanted = {"trials": trials, "labels": labels, "description": description}
-        body = {key: value for key, value in wanted.items() if value is not None}
+        body: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
+        if stop is not None:
+            body["stop"] = dict(stop) or None
         return cast(Study, self._connection.call("PATCH", _at(study), body=body))
 
     def extend(self, study: StudyOrName, trials: int) -> Study:

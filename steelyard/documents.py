@@ -58,6 +58,7 @@ class Study(TypedDict):
     definition: Mapping[str, Any]
     definition_sha256: str
     problem_sha256: str
+    cost: str
     progress: Progress
     anchors: list[Mapping[str, Any]]
     bounds: list[Mapping[str, Any]]
@@ -75,6 +76,7 @@ class Validation(TypedDict):
     grid_size: int | None
     trainings: int
     phases: Mapping[str, int]
+    cost: str
     epochs: int
     estimated_seconds: float | None
     warnings: list[str]
@@ -183,8 +185,29 @@ class Importance(TypedDict):
     metrics: Numbers
 
 
+class CurvePoint(TypedDict):
+    """The objective at one value of a parameter, by the model of all trainings, with its 95 % band."""
+
+    at: float | str
+    mean: float
+    low: float
+    high: float
+
+
+class Edge(TypedDict):
+    """At which end the range may be the limit, and what to write in a definition next (null where it is no weight)."""
+
+    end: str
+    suggested: dict[str, Any] | None
+    sentence: str
+
+
 class Range(TypedDict):
-    """The values of a parameter that are as good as the best within noise; `values` only of a choice."""
+    """What is known of a parameter, in the units of `weights`: `low` to `high` is as good as the winner.
+
+    `worse` and `untold` are the rest: spans, or of a choice values, with `values` the good ones. `curve` has the objective at 101
+    values. `edge`: the range may be the limit.
+    """
 
     low: float | None
     high: float | None
@@ -192,12 +215,18 @@ class Range(TypedDict):
     to_lowest: bool
     to_highest: bool
     searched: list[float] | None
+    delta: float
+    worse: list[list[float] | float | str]
+    untold: list[list[float] | float | str]
+    curve: list[CurvePoint]
+    edge: Edge | None
+    of: str | None
     values: NotRequired[list[float | str]]
     sentence: str
 
 
 class Noise(TypedDict):
-    """How far one training's value lies from seed to seed, and the `least` search value that is as good as the best."""
+    """How far one training's value lies from seed to seed, which is what a value as good as the winner's may cost at most."""
 
     std: float | None
     of: str | None
@@ -209,7 +238,7 @@ class Noise(TypedDict):
 
 
 class Sensitivity(TypedDict):
-    """How much each parameter matters and which range of it is as good as the best, both by parameter; `rules` define them."""
+    """How much each parameter matters and which range of it is as good as the winner, both by parameter; `rules` define them."""
 
     study: str
     state: str

@@ -50,14 +50,15 @@ def answer_trials(
 ) -> list[TrialRecord]:
     """List by number what an answer is made of: the first in `order` of the trials that may win, and the COMPLETE baselines.
 
-    `valued`: the first is one with a finite value. `fresh`: the COMPLETE confirmations too, and what they confirm. `history`: so
+    `valued`: the first is one with a finite value. `fresh`: the confirmations too, and what they confirm. `history`: so
     many of the best and of the latest search trials too. `numbers`: these too. Two statements for every 2,000 trials.
     """
     there = select(TRIALS.c.id).where(TRIALS.c.study_id == study_id)
     first = select(_first(study_id, order, valued=valued).subquery().c.id)
     roles = [Role.BASELINE.value, *([Role.CONFIRMATION.value] if fresh else [])]
-    ended = select(TRIALS.c.id, TRIALS.c.confirms).where(TRIALS.c.study_id == study_id, COMPLETE, TRIALS.c.role.in_(roles))
-    beside = ended.cte("beside")  # read once: no index knows of roles
+    counted = or_(COMPLETE, TRIALS.c.role == Role.CONFIRMATION.value)  # a confirmation that failed counts against its trial
+    taken = select(TRIALS.c.id, TRIALS.c.confirms).where(TRIALS.c.study_id == study_id, counted, TRIALS.c.role.in_(roles))
+    beside = taken.cte("beside")  # read once: no index knows of roles
     picked = [first, select(beside.c.id)]
     if fresh:
         picked.append(there.where(TRIALS.c.number.in_(select(beside.c.confirms).where(beside.c.confirms.is_not(None)))))

@@ -29,6 +29,8 @@ from storage.study_rows import change_study, lock_study_named, set_state, study_
 
 OPEN = (StudyState.QUEUED, StudyState.RUNNING, StudyState.PAUSED)
 STOPPED_BY_USER = Reason("stopped", "the study was stopped")
+STOPS = frozenset({"stopped_after_seconds", "stopped_no_gain"})
+"""Reasons of a COMPLETE study whose search ended before its budget was spent."""
 CANCELLED_BY_USER = Reason("cancelled", "the study was cancelled")
 
 
@@ -111,6 +113,23 @@ def raise_budget(session: Session, name: str, trials: int, now: datetime) -> Stu
     changed = change_study(session, study.id, now, trial_budget=trials)
     write_events(session, study.id, [(STUDY_CHANGED, {"trials": trials})], now)
     if study.state is StudyState.COMPLETE and trials > planned:
+        return set_state(session, changed, StudyState.RUNNING, None, now)
+    return changed
+
+
+def change_stop(session: Session, name: str, stop: Mapping[str, Any] | None, now: datetime) -> StudyRecord:
+    """Set when a study's search ends early, None: never. A COMPLETE study that such a stop had ended goes on.
+
+    Raises StudyNotFound, WrongState.
+    """
+    study = lock_study_named(session, name)
+    _require(study, "change when the search stops", (*OPEN, StudyState.COMPLETE))
+    search = study.definition.get("search") or {}
+    if search.get("stop") == stop:
+        return study
+    changed = change_study(session, study.id, now, definition={**study.definition, "search": {**search, "stop": stop}})
+    write_events(session, study.id, [(STUDY_CHANGED, {"stop": stop})], now)
+    if study.state is StudyState.COMPLETE and study.reason is not None and study.reason.code in STOPS:
         return set_state(session, changed, StudyState.RUNNING, None, now)
     return changed
 

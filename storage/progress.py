@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from storage.models import LEASES, STUDIES, TRIALS
+from storage.models import COHORTS, LEASES, STUDIES, TRIALS
 from storage.records import Role, Throughput, TrialState
 
 
@@ -32,6 +33,20 @@ def progress_counts_of(session: Session, study_ids: Sequence[int]) -> Mapping[in
         counts[study_id][state] = count
         epochs[study_id] += int(done)
     return {each: (counts[each], epochs[each]) for each in study_ids}
+
+
+def trained_seconds(session: Session, study_id: int, now: datetime) -> float:
+    """Tell how long a study has trained so far: the time in which one of its cohorts or more did, until `now` for those that do."""
+    rows = session.execute(
+        select(COHORTS.c.started_at, COHORTS.c.ended_at).where(COHORTS.c.study_id == study_id).order_by(COHORTS.c.started_at)
+    )
+    seconds, until = 0.0, None
+    for started, ended in rows:
+        end = now if ended is None else ended
+        begin = started if until is None else max(started, until)
+        seconds += max(0.0, (end - begin).total_seconds())
+        until = end if until is None else max(until, end)
+    return seconds
 
 
 def trial_durations(session: Session, study_ids: Sequence[int]) -> Mapping[int, Throughput]:

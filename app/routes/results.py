@@ -33,7 +33,8 @@ def show_best(
         Query(
             max_length=200,
             description="`objective`, or of the Pareto front `knee`, `nearest_ideal` or `metric:PATH`, the best in one metric; "
-            "`confirmed` where a study with aggregate `pareto` has trained its finalists again.",
+            "`confirmed` where a study with aggregate `pareto` has trained its finalists again; `baseline:RULE`, such as "
+            "`baseline:equal`, the weights of a baseline.",
         ),
     ] = "objective",
     aggregate: Annotated[
@@ -42,8 +43,9 @@ def show_best(
 ) -> Response:
     """Show the best weights so far; `final` tells whether the study has ended.
 
-    409 of four types: `no-trial-yet` (with Retry-After), `no-trial` (it ended without one), `no-feasible-trial` (with `closest`),
-    and of a study with aggregate `pareto` that is asked without `pick`: `several-best` (with `picks`).
+    409 of five types: `no-trial-yet` (with Retry-After), `no-trial` (it ended without one), `no-feasible-trial` (with `closest`),
+    and of a study with aggregate `pareto` that is asked without `pick`: `several-best` (with `picks`). A baseline that moves
+    weights in training is `no-fixed-weights`.
     """
     if pick != "objective" and aggregate is not None:
         raise BadParameter(Fault("query.pick", "pick or aggregate, not both: a front has no aggregate", shown(pick)))
@@ -81,7 +83,7 @@ def show_pareto(
 
 @router.get("/sensitivity", response_model=Sensitivity)
 def show_sensitivity(request: Request, name: StudyName, storage: Storage) -> Response:
-    """Show how much each searched parameter matters, and which range of it is as good as the best within noise.
+    """Show how much each searched parameter matters, and which range of it is as good as the winner.
 
     409 of two types: `no-sensitivity-yet` (with Retry-After), `no-sensitivity` (it ended before its plan did).
     """

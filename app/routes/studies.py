@@ -57,7 +57,7 @@ def _submitted(storage: Database, sent: Normal, settings: ApiSettings) -> Respon
     with storage.writing() as session:
         now = storage.now(session)
         study, created = submission.submit(session, sent, now)
-        body = study_body(session, study, now, settings.alive_within_seconds)
+        body = submission.submitted_body(session, study, now, settings.alive_within_seconds)
     headers = {"Location": f"/v1/studies/{study.name}"}
     return Response(body.model_dump_json(), 201 if created else 200, headers, media_type="application/json")
 

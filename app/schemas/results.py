@@ -76,20 +76,51 @@ class IntervalBody(Body):
     against: str
     told_as: str = Field(description="The baseline in words.", examples=["equal weights"])
     difference: float = Field(description="Mean of the winner's value minus the baseline's.")
-    low: float = Field(description="Lower end of the 99 % interval (paired t, Bonferroni over the finalists).")
+    low: float = Field(description="Lower end of the 95 % interval (paired t, over all looks together).")
     high: float
     n: int
+    call: str = Field(description="What the interval says: better, worse, as_good or not_enough.")
+
+
+class LookBody(Body):
+    """The winner beside a baseline after so many fresh seeds."""
+
+    against: str
+    after: int = Field(description="Seeds planned up to this look.")
+    share: float = Field(description="Their share of all planned seeds.")
+    error: float = Field(description="How often this look's interval may be wrong on either side: 0.025 over all looks together.")
+    n: int = Field(description="Seeds that both finished.")
+    difference: float | None
+    std: float | None = Field(description="Standard deviation of the paired differences.")
+    low: float | None
+    high: float | None
+    margin: float | None = Field(description="One training's luck: its standard deviation over seeds.")
+    call: str
 
 
 class ConfirmationBody(Body):
     """What training the finalists and baselines again on fresh seeds says."""
 
     verdict: str = Field(
-        description="In one sentence: better than the best baseline, or no better within noise.",
-        examples=["trial 18 is no better than equal weights within noise (+0.002, 99 % interval -0.004 to +0.008, ...)."],
+        description="In a sentence or two: better than the best baselines, worse than one, as good as one, or not enough "
+        "trainings to tell.",
+        examples=["The tuned weights (trial 18) are as good as equal weights: they differ by less than one training's luck (...)."],
     )
+    call: str | None = Field(description="The verdict in a word: better, worse, as_good or not_enough; null without a baseline.")
+    story: str = Field(
+        description="Metric by metric, from the baseline that the verdict is told of to the tuned weights.",
+        examples=["price MAE 69.0 -> 64.3, sold accuracy 82.4 -> 86.0 %"],
+    )
+    level: float = Field(description="Level of confidence of all intervals.")
+    margin: float | None = Field(description="One training's luck: its standard deviation over seeds.")
+    detectable: float | None = Field(description="The smallest lead that these seeds could have shown; null without a comparison.")
     split: str = Field(description="What the numbers are of: test where the workload has it.")
-    seeds: list[int]
+    seeds: list[int] = Field(description="The fresh seeds that the winner's numbers are of. They chose nothing.")
+    chosen_on: list[int] = Field(description="The fresh seeds that the winner and its rivals were chosen on.")
+    trainings: int = Field(description="Trainings on fresh seeds.")
+    most_trainings: int = Field(description="As many there could have been.")
+    stop: str | None = Field(description="Why no more were trained: decided, futile or seeds (all planned ones).")
+    looks: list[LookBody] = Field(description="Every comparison on the way.")
     optimism: float | None = Field(
         description="The winner's value in the search minus its mean here: what luck and choice had added."
     )
@@ -100,6 +131,17 @@ class ConfirmationBody(Body):
         default=None, description="The winner's epoch that counts, by seed; absent where it is the last."
     )
     against: dict[str, IntervalBody] = Field(description="By the baseline's rule.")
+
+
+class Recommended(Body):
+    """What to train with. A baseline goes before tuned weights that are no better: weights that need no search are good news."""
+
+    pick: str = Field(description="For `?pick=`: `objective`, the tuned weights, or `baseline:RULE`.", examples=["baseline:equal"])
+    weights: Numbers | None = Field(description="Every term's weight; null for a rule that moves them in training.")
+    loss_weights: dict[str, float | list[float] | None] | None = Field(
+        default=None, description="For `compile`, as in the document; absent where that cannot say them."
+    )
+    sentence: str
 
 
 class BestWeights(Body):
@@ -149,6 +191,7 @@ class BestWeights(Body):
     objective: BestObjective
     metrics: MetricsBody
     confirmation: ConfirmationBody | None = Field(default=None, description="Absent where the study has none, or has not ended.")
+    recommended: Recommended | None = Field(default=None, description="What to train with. Absent as `confirmation` is.")
     sensitivity: Matters | None = Field(
         default=None, description="What matters, and within what range nothing does. Absent before the study is COMPLETE."
     )

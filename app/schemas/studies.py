@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.schemas.common import AnchorBody, Body, NotFinite, ReasonBody
 from app.schemas.trials import ObjectiveBody
-from search.definition.schema import MAX_TRIALS
+from search.definition.schema import MAX_TRIALS, Stop
 
 
 class ProgressBody(Body):
@@ -63,6 +63,11 @@ class Study(Body):
     definition: dict[str, Any] = Field(description="Normalised: with every default and everything that was left to the service.")
     definition_sha256: str = Field(description="Equal for definitions that differ in name, description, labels and budget alone.")
     problem_sha256: str = Field(description="Of workload, tasks, penalties, objective and training: equal ones may be compared.")
+    cost: str = Field(
+        description="What the whole plan costs, in trainings; in the answer to a POST also about how long it takes, where the same "
+        "problem or workload was trained before.",
+        examples=["32 to search + at most 48 to confirm, about 4 min; before them 4 baseline trainings"],
+    )
     progress: ProgressBody
     anchors: list[AnchorBody] = Field(description="What the objective is relative to, once it has been measured.")
     bounds: list[BoundBody] = Field(description="The constraints with their numbers; null for a bound that is not measured yet.")
@@ -88,8 +93,9 @@ class Validation(Body):
     trainings: int = Field(description="Trainings of all phases together, at most.")
     phases: dict[str, int] = Field(
         description="Trainings by role, at most: fewer where two baselines have the same weights, or finalists are lacking.",
-        examples=[{"reference": 6, "baseline": 4, "search": 32, "confirmation": 72}],
+        examples=[{"reference": 6, "baseline": 4, "search": 32, "confirmation": 48}],
     )
+    cost: str = Field(description="The same in a sentence.", examples=["32 to search + at most 48 to confirm, about 4 min"])
     epochs: int = Field(description="Trial-epochs together.")
     estimated_seconds: float | None = Field(
         description="From studies of the same problem, else of the same workload; null where there are none."
@@ -107,6 +113,10 @@ class StudyPatch(BaseModel):
 
     trials: Annotated[int, Field(strict=True, ge=1, le=MAX_TRIALS)] | None = Field(
         default=None, description="New number of search trials, never below what has run. A COMPLETE study goes on."
+    )
+    stop: Stop | None = Field(
+        default=None,
+        description="When the search ends early, as in a definition; null: never. A COMPLETE study that had stopped so goes on.",
     )
     labels: dict[Annotated[str, Field(max_length=64)], Label] | None = Field(
         default=None, max_length=64, description="Replaces all labels."

@@ -17,6 +17,7 @@ from search.errors import SearchError
 from search.objective.fronts import Front
 from search.objective.scoring import is_pareto
 from search.planning.compromise import scored_objective, valued
+from search.planning.confirmation import standing
 from storage.records import STUDY_ENDS, StudyRecord, StudyState, TrialRecord
 
 OBJECTIVE, CONFIRMATION, CONFIRMED, METRIC = "objective", "confirmation", "confirmed", "metric:"
@@ -111,12 +112,13 @@ def verdict_of(found: Evidence) -> Verdict | None:
     """Return the verdict of a finished study, or None where it has no confirmation."""
     if found.definition.search.confirmation is None or found.study.state is not StudyState.COMPLETE:
         return None
-    candidates, objective = list(found.candidates), found.definition.objective
+    trained, objective = found.trained, found.definition.objective
     if is_pareto(objective):  # by the same compromise as the plan chose its finalists
         objective = scored_objective(objective, found.recalled)
-        candidates = [replace(each, trial=valued(objective, each.trial)) for each in candidates]
-    fixed_start = found.definition.training.initial_weights == "fixed"
-    return judge(objective, candidates, found.anchors, fixed_start=fixed_start)
+        compromised = [replace(each, trial=valued(objective, each.trial)) for each in trained.candidates]
+        trained = replace(trained, candidates=compromised)
+    meeting = standing(found.definition, objective, trained, found.anchors)
+    return judge(objective, meeting, trained, fixed_start=found.definition.training.initial_weights == "fixed")
 
 
 def confirmed(found: Evidence) -> Answer | None:

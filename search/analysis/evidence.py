@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from search.analysis.sensitivity import KIND, MOST
-from search.analysis.verdict import Candidate
+from search.analysis.sensitivity import KIND
 from search.definition.schema import StudyDefinition
 from search.objective.order import BEST_FIRST, closest, leader
 from search.objective.scoring import is_pareto
+from search.planning.candidates import Candidate
 from search.planning.history import recalled
+from search.planning.meeting import Trained
 from storage import answers, contenders, curves, trial_rows
 from storage.database import Session
 from storage.records import AnalysisRecord, AnchorRecord, Measured, Moment, Role, StudyRecord, StudyState, TrialRecord, TrialState
@@ -24,8 +25,9 @@ class Evidence:
 
     `leader` is the best complete trial of the search and its baselines, feasible or not; `closest` the one that misses its
     constraints by the least, where the leader is infeasible. `trials` has by number all that were fetched; `measured` the numbers
-    of those that an answer shows, at the epoch that counts. `candidates` were trained on fresh seeds, `again` are these trainings.
-    `recalled` are the search trials of a front, which its compromise is over. `analysis` and `searched` are for the sensitivity.
+    of those that an answer shows, at the epoch that counts. `candidates` were trained on fresh seeds, `again` are these trainings,
+    however they ended.
+    `recalled` are the search trials of a front, which its compromise is over. `analysis` is for the sensitivity.
     """
 
     study: StudyRecord
@@ -39,18 +41,24 @@ class Evidence:
     again: Sequence[TrialRecord] = ()
     recalled: Sequence[TrialRecord] = ()
     analysis: AnalysisRecord | None = None
-    searched: Sequence[TrialRecord] = ()
 
     @property
     def baselines(self) -> list[TrialRecord]:
         """The complete baselines by number."""
         return [trial for trial in self.trials.values() if trial.role is Role.BASELINE and trial.state is TrialState.COMPLETE]
 
+    @property
+    def trained(self) -> Trained:
+        """What there is of the confirmation."""
+        planned = {(each.number, seed): True for each in self.candidates for seed in each.measured}
+        planned |= {(trial.confirms, trial.seed): trial.ended for trial in self.again if trial.confirms is not None}
+        return Trained(self.candidates, frozenset(planned), frozenset(place for place, ended in planned.items() if not ended))
+
     def counted_epochs(self, number: int) -> dict[int, int]:
         """Return by seed the epoch that counts of each training again of a trial; none where the study counts the last one."""
         if counted_moment(self.study) is Moment.LAST:
             return {}
-        own = [trial for trial in self.again if trial.confirms == number]
+        own = [trial for trial in self.again if trial.confirms == number and trial.state is TrialState.COMPLETE]
         return {trial.seed: trial.best_epoch for trial in own if trial.best_epoch is not None}
 
 
@@ -65,13 +73,12 @@ def gather(
 ) -> Evidence:
     """Fetch the evidence. `numbers`: trials that are shown whoever wins; `fresh`: what was trained on fresh seeds, once COMPLETE.
 
-    `sensitivity`: what a worker analysed, and where it did, the search trials that ranges are told from.
+    `sensitivity`: what a worker analysed.
     """
     analysis = answers.find_analysis(session, study.id, KIND) if sensitivity else None
     fresh = fresh and study.state is StudyState.COMPLETE
     front = is_pareto(definition.objective)
-    history = MOST if analysis is not None else 0
-    found = contenders.answer_trials(session, study.id, BEST_FIRST, valued=not front, fresh=fresh, history=history, numbers=numbers)
+    found = contenders.answer_trials(session, study.id, BEST_FIRST, valued=not front, fresh=fresh, numbers=numbers)
     trials = {trial.number: trial for trial in found}
     first = leader(found, valued=not front)
     again = [trial for trial in found if trial.role is Role.CONFIRMATION and trial.confirms is not None and fresh]
@@ -90,18 +97,18 @@ def gather(
         again=again,
         recalled=recalled(session, study, definition) if front and again else (),
         analysis=analysis,
-        searched=[trial for trial in found if trial.role is Role.SEARCH] if history else (),
     )
 
 
 def candidates(
     trials: Mapping[int, TrialRecord], again: Iterable[TrialRecord], measured: Mapping[int, Measured]
 ) -> list[Candidate]:
-    """Return what was trained again on fresh seeds, by number, with what it measured by seed."""
+    """Return what was trained again on fresh seeds, by number, with what it measured by seed: nothing where that failed."""
     by_seed: dict[int, dict[int, Measured]] = defaultdict(dict)
     for trial in again:
         if trial.confirms is not None:
-            by_seed[trial.confirms][trial.seed] = measured[trial.number]
+            own = by_seed[trial.confirms]
+            own |= {trial.seed: measured[trial.number]} if trial.state is TrialState.COMPLETE else {}
     return [Candidate(trials[number], by_seed[number]) for number in sorted(by_seed)]
 
 

@@ -18,28 +18,21 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import structlog
 
-from search.analysis.sensitivity import KIND, MOST, OBJECTIVE
+from search.analysis.sensitivity import OBJECTIVE
 from search.definition.axes import Axis, axes, located
 from search.definition.schema import StudyDefinition
-from search.objective.order import BEST_FIRST
 from search.objective.scoring import is_pareto, optimized, sign
-from storage import answers, trial_rows
-from storage.database import Session
-from storage.records import Role, StudyRecord, TrialRecord, TrialState, Values
+from storage.records import Role, TrialRecord, TrialState, Values
 
 if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
-
-log = structlog.get_logger("steelyard.worker")
 
 NUMBER = "number"
 
@@ -60,22 +53,9 @@ class Importances:
 
 
 def load() -> None:
-    """Load what the evaluation needs, so that it need not be waited for while a study is locked."""
+    """Load what the evaluation needs, so that a study's end need not wait for it."""
     import optuna.importance  # noqa: F401
     import scipy.stats  # noqa: F401
-
-
-def analyse(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> None:
-    """Work the importances out and keep them. The study is locked. A failure is logged, and kept as why there are none."""
-    # Not the best: chosen by their value, they would show dependences that there are not.
-    searched = trial_rows.search_history(session, study.id, BEST_FIRST, best=0, latest=MOST)
-    try:
-        found = importances(definition, searched)
-    except Exception as error:  # whatever it is, the study has its result without
-        log.exception("importances failed", study=study.name)
-        why = f"the evaluation failed: {type(error).__name__}: {error}"
-        found = Importances(0, untold=dict.fromkeys(_targets(definition, ()), why))
-    answers.keep_analysis(session, study.id, KIND, asdict(found), study.sequence, now)
 
 
 def importances(definition: StudyDefinition, searched: Sequence[TrialRecord]) -> Importances:
@@ -90,7 +70,7 @@ def importances(definition: StudyDefinition, searched: Sequence[TrialRecord]) ->
     untold: dict[str, str] = {}
     known = {number: place for number, place in at.items() if place.keys() >= along.keys()}
     study: optuna.Study | None = None
-    for target, values in _targets(definition, complete).items():
+    for target, values in targets(definition, complete).items():
         finite = {number: value for number, value in values.items() if math.isfinite(value) and number in known}
         if why := _why_not(along, known, finite):
             untold[target] = why
@@ -102,7 +82,7 @@ def importances(definition: StudyDefinition, searched: Sequence[TrialRecord]) ->
     return Importances(len(known), shares, untold)
 
 
-def _targets(definition: StudyDefinition, complete: Sequence[TrialRecord]) -> dict[str, dict[int, float]]:
+def targets(definition: StudyDefinition, complete: Sequence[TrialRecord] = ()) -> dict[str, dict[int, float]]:
     """Return what the parameters may matter for: numbers by trial, always to be maximised."""
     found: dict[str, dict[int, float]] = {}
     if not is_pareto(definition.objective):

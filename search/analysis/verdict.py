@@ -1,13 +1,9 @@
-"""What a confirmation says: the winner, how much it gains and how sure that is, in one sentence. Pure functions.
+"""What a confirmation says: the winner, whether it is better than the best baselines and how sure that is. Pure functions.
 
-Finalists and baselines were trained on the same fresh seeds, so they are compared in pairs. The winner is the finalist with the
-best mean on validation, those first whose constraints hold there; what it is worth is told on the test split where there is one,
-which nothing was chosen by. A gain is claimed only where the paired t interval (99 %, Bonferroni over the confirmed finalists) lies
-above 0, against equal weights first, then against the best baseline: simulated, the best of three on five seeds is falsely "better"
-in 17 % by bootstrap and 5.5 % by t at 95 %; this way with eight seeds in 0.4 %.
-
-What the objective is relative to (references, equal weights, the user's own) was confirmed on the same seeds and is measured anew
-on each split.
+The winner met the two best baselines on fresh seeds that chose nothing (`search.planning.meeting`), and is compared with each in
+pairs of equal seeds. Four verdicts: *better*, where both intervals lie above zero; *worse*, where one lies below; *as good*, where
+one lies within one training's luck of zero; else there are *not enough trainings* to tell. What it is worth is told on the test
+split where there is one, which nothing was chosen by.
 """
 
 from __future__ import annotations
@@ -17,17 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from search.catalog import find_baseline
-from search.definition.rules import CURRENT, EQUAL
+from search.analysis.story import story
 from search.definition.schema import Objective, ObjectiveMetric
-from search.objective.anchors import Measurement, anchors, resolved
-from search.objective.order import Place, place
+from search.objective.anchors import resolved
 from search.objective.scoring import evaluate
-from storage.records import AnchorRecord, Measured, Role, TrialRecord, Values
-
-LEVEL = 0.99
+from search.planning.candidates import Candidate
+from search.planning.looks import LEVEL, Judgement, Look
+from search.planning.meeting import Meeting, MeetingEnd, Trained
+from storage.records import ADAPTIVE_ORIGIN, AnchorRecord, Values
 
 FIXED_START = "every training started from the same weights, so this covers the order of rows alone"
+
+FEW_SEEDS = 6
+"""A verdict from fewer seeds says what it could have detected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,55 +38,12 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A finalist, baseline or reference, and what its trainings on fresh seeds measured, by seed."""
-
-    trial: TrialRecord
-    measured: Mapping[int, Measured]
-
-    @property
-    def name(self) -> str:
-        return self.trial.rule or f"trial {self.trial.number}"
-
-    @property
-    def told_as(self) -> str:
-        """Return the candidate as a sentence names it."""
-        if not self.is_baseline:
-            return self.name
-        if self.trial.rule in (EQUAL, CURRENT) and set(self.trial.weights.values()) == {1.0}:
-            return EQUALLY
-        return told_rule(self.name)
-
-    @property
-    def is_baseline(self) -> bool:
-        return self.trial.role is Role.BASELINE
-
-    @property
-    def is_reference(self) -> bool:
-        return self.trial.role is Role.REFERENCE
-
-    def values(self, objective: Objective, split: str) -> dict[int, float]:
-        """Return the objective's value on a split, by seed."""
-        return {seed: evaluate(objective, getattr(measured, split)).value for seed, measured in self.measured.items()}
-
-    def means(self, split: str) -> dict[str, float]:
-        """Return the mean over seeds of every number on a split, by path."""
-        told: list[Values] = [getattr(measured, split) for measured in self.measured.values()]
-        return {path: fmean(values[path] for values in told) for path in (told[0] if told else {}) if all(path in v for v in told)}
-
-
-def told_rule(rule: str) -> str:
-    """Return a baseline's rule in words."""
-    baseline = find_baseline(rule)
-    return rule if baseline is None else baseline.titled(rule.partition(":")[2])
-
-
-EQUALLY = told_rule(EQUAL)
-
-
-@dataclass(frozen=True, slots=True)
 class Interval:
-    """The mean of the winner's paired differences to another candidate (above 0: the winner is better), and its interval."""
+    """The mean of the winner's paired differences to a baseline (above 0: the winner is better), and its interval.
+
+    It is that of the last look at the baseline: wrong in at most 5 % of studies, whatever made the looks stop. `call` is what is
+    said by it.
+    """
 
     against: str
     told_as: str
@@ -96,10 +51,15 @@ class Interval:
     low: float
     high: float
     n: int
+    call: Judgement
 
     @property
     def above_zero(self) -> bool:
         return self.low > 0
+
+    @property
+    def half(self) -> float:
+        return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +79,27 @@ class ConstraintRate:
 
 
 @dataclass(frozen=True, slots=True)
+class Recommendation:
+    """What to train with: a baseline's rule where one is better or as good, else None for the tuned weights. `trial` has them."""
+
+    rule: str | None
+    trial: int
+    adaptive: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the confirmation says. `split` is what the numbers are of; `optimism` the search score minus the confirmed one."""
+    """What the confirmation says. `split` is what the numbers are of; `optimism` the search score minus the confirmed one.
+
+    `seeds` are those that the winner's numbers are of. `call` is None where there is no baseline. `margin` is one training's luck;
+    `detectable` the smallest lead that the seeds could have shown, None where nothing was compared. `story` has what the tuned
+    weights change metric by metric, from the baseline that it is told of.
+    """
 
     winner: Candidate
     split: str
+    seeds: tuple[int, ...]
     values: Mapping[str, Spread]
     metrics: Mapping[str, Mapping[str, Spread]]
     intervals: tuple[Interval, ...]
@@ -131,64 +107,141 @@ class Verdict:
     anchors: tuple[AnchorRecord, ...]
     optimism: float
     sentence: str
+    call: Judgement | None
+    margin: float | None
+    detectable: float | None
+    story: str
+    recommended: Recommendation
+    meeting: Meeting
+    trainings: int
 
 
-def judge(
-    objective: Objective, candidates: Sequence[Candidate], known: Sequence[AnchorRecord] = (), *, fixed_start: bool = False
-) -> Verdict | None:
-    """Return the verdict over candidates that were trained on the same seeds, or None where there is no finalist to judge.
+def judge(objective: Objective, meeting: Meeting | None, trained: Trained, *, fixed_start: bool = False) -> Verdict | None:
+    """Return the verdict over a confirmation, or None where no winner was chosen or it was not trained on two seeds.
 
-    `known` are the anchors of the search, for what was not confirmed. `fixed_start`: every training started from the same weights.
+    `objective` gives trials a value. `fixed_start`: every training started from the same weights.
     """
-    competing = [candidate for candidate in candidates if not candidate.is_reference]
-    finalists = [candidate for candidate in competing if not candidate.is_baseline and len(candidate.measured) >= 2]
-    if not finalists:
+    if meeting is None or meeting.winner is None:
         return None
-    split = "test" if all(each.test for candidate in finalists for each in candidate.measured.values()) else "validation"
-    winner = _winner(resolved(objective, _anchors(objective, candidates, "validation", known)), finalists)
-    found = _anchors(objective, candidates, split, known)
-    judged = resolved(objective, found)
-    intervals = tuple(
-        interval
-        for baseline in competing
-        if baseline.is_baseline and (interval := paired(winner, baseline, judged, split, len(finalists))) is not None
-    )
-    values = {candidate.name: spread(list(candidate.values(judged, split).values())) for candidate in competing}
-    held = _held(judged, winner, split)
+    winner, split = meeting.winner, meeting.split
+    seeds = tuple(seed for seed in meeting.design.meeting if seed in winner.measured) or tuple(sorted(winner.measured))
+    if len(seeds) < 2:
+        return None
+    judged = resolved(objective, meeting.anchors)
+    told = _Told(judged, meeting, seeds)
+    values = {each.name: spread(list(told.here(each).values(judged, split).values())) for each in _competing(trained)}
+    intervals = tuple(_interval(rival, look) for rival in meeting.rivals if (look := _last(meeting, rival)) is not None)
+    held = _held(judged, winner.on(seeds), split)
+    broken = _broken(judged, winner.on(seeds), meeting.rivals, split)
+    call, rival = _call(meeting, intervals, broken)
+    detectable = max((each.half for each in intervals), default=None)
+    changes = told.story(rival)
+    sentence = _sentence(told, call, rival, intervals, values, changes, detectable)
+    notes = [
+        *map(str, held),
+        *(f"{name} break a constraint" for name in broken.values()),
+        *_unfinished(meeting, trained),
+        *([FIXED_START] if fixed_start else []),
+    ]
     return Verdict(
         winner=winner,
         split=split,
+        seeds=seeds,
         values=values,
-        metrics={candidate.name: _metrics(candidate, split) for candidate in candidates},
+        metrics={each.name: _metrics(told.here(each), split) for each in trained.candidates},
         intervals=intervals,
         constraints=held,
-        anchors=found,
+        anchors=meeting.anchors,
         optimism=(math.nan if winner.trial.value is None else winner.trial.value) - values[winner.name].mean,
-        sentence=_sentence(winner, intervals, values, split, held, fixed_start),
+        sentence=f"{'; '.join([sentence, *notes])}.{_stopped(meeting, trained)}",
+        call=call,
+        margin=meeting.looks[-1].margin if meeting.looks else None,
+        detectable=detectable,
+        story=changes,
+        recommended=_recommended(winner, meeting.rivals, call, rival),
+        meeting=meeting,
+        trainings=len(trained.planned),
     )
 
 
-def _anchors(
-    objective: Objective, candidates: Sequence[Candidate], split: str, known: Sequence[AnchorRecord]
-) -> tuple[AnchorRecord, ...]:
-    """Return what the objective is relative to, measured on a split of the confirmation; else as the search knew it."""
-    measured = [
-        Measurement(candidate.trial.role, candidate.trial.rule, seed, getattr(each, split))
-        for candidate in candidates
-        for seed, each in candidate.measured.items()
-    ]
-    found = {(anchor.of, anchor.path): anchor for anchor in (*known, *anchors(objective, measured))}
-    return tuple(found.values())
+def _competing(trained: Trained) -> list[Candidate]:
+    return [candidate for candidate in trained.candidates if not candidate.is_reference]
 
 
-def _winner(objective: Objective, finalists: Sequence[Candidate]) -> Candidate:
-    """Return the finalist with the best mean on validation; those whose means keep the constraints go first."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What sentences are made of: the objective with its anchors, the meeting, and the winner's seeds."""
 
-    def mean_place(candidate: Candidate) -> Place:
-        feasible = evaluate(objective, candidate.means("validation")).feasible
-        return place(feasible, _mean(candidate.values(objective, "validation")), candidate.trial.number)
+    objective: Objective
+    meeting: Meeting
+    seeds: tuple[int, ...]
 
-    return max(finalists, key=mean_place)
+    @property
+    def winner(self) -> Candidate:
+        assert self.meeting.winner is not None
+        return self.meeting.winner
+
+    @property
+    def name(self) -> str:
+        return f"the tuned weights ({self.winner.name})"
+
+    def here(self, candidate: Candidate) -> Candidate:
+        """Return a candidate on the seeds that it is told of: those that compare if it met them, else those that chose."""
+        met = candidate.on(self.seeds)
+        return met if met.measured and candidate in (self.winner, *self.meeting.rivals) else candidate
+
+    def story(self, rival: Interval | None) -> str:
+        """Return the metrics of a baseline and the winner's, over the seeds that both finished."""
+        other = next((each for each in self.meeting.rivals if rival is not None and each.name == rival.against), None)
+        if other is None:
+            return ""
+        both = tuple(seed for seed in self.seeds if seed in other.measured)
+        before, after = (each.on(both).means(self.meeting.split) for each in (other, self.winner))
+        return story([entry.metric for entry in self.objective.metrics if entry.strategy != "store"], before, after)
+
+
+def _last(meeting: Meeting, rival: Candidate) -> Look | None:
+    look = meeting.last(rival.name)
+    return look if look is not None and look.difference is not None else None
+
+
+def _interval(rival: Candidate, look: Look) -> Interval:
+    assert look.difference is not None and look.low is not None and look.high is not None  # noqa: PT018
+    return Interval(rival.name, rival.told_as, look.difference, look.low, look.high, look.n, look.call)
+
+
+def _broken(objective: Objective, winner: Candidate, rivals: Sequence[Candidate], split: str) -> dict[str, str]:
+    """Return the rivals that break a constraint on the mean where the winner does not, by name, as sentences name them."""
+    if not evaluate(objective, winner.means(split)).feasible:
+        return {}
+    return {each.name: each.told_as for each in rivals if not evaluate(objective, each.means(split)).feasible}
+
+
+def _call(meeting: Meeting, intervals: Sequence[Interval], broken: Mapping[str, str]) -> tuple[Judgement | None, Interval | None]:
+    """Return the verdict in a word, and the baseline that it is told of: one that breaks a constraint can only be beaten."""
+    if not meeting.rivals:
+        return None, None
+    for call in (Judgement.WORSE, Judgement.AS_GOOD):
+        found = [each for each in intervals if each.call is call and each.against not in broken]
+        if found:
+            return call, min(found, key=lambda each: each.difference)
+    better = len(intervals) == len(meeting.rivals) and all(each.call is Judgement.BETTER for each in intervals)
+    closest = min(intervals, key=lambda each: (each.against in broken, each.difference), default=None)
+    return (Judgement.BETTER if better else Judgement.NOT_ENOUGH), closest
+
+
+def _recommended(
+    winner: Candidate, rivals: Sequence[Candidate], call: Judgement | None, told_of: Interval | None
+) -> Recommendation:
+    """Return what to train with: weights that need no search are good news, so a baseline that is as good goes first."""
+    other = next((each for each in rivals if told_of is not None and each.name == told_of.against), None)
+    adaptive = other is not None and other.trial.origin == ADAPTIVE_ORIGIN
+    if other is None or call not in (Judgement.WORSE, Judgement.AS_GOOD) or (adaptive and call is Judgement.AS_GOOD):
+        unsure = "" if call in (Judgement.BETTER, Judgement.AS_GOOD) else "; it is not certain that they are better"
+        return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}{unsure}.")
+    how = "better than" if call is Judgement.WORSE else "as good as"
+    end = "It moves weights in training, so it hands over no fixed weights." if adaptive else "They need no search."
+    return Recommendation(other.name, other.number, adaptive, f"Use {other.told_as}: {how} the tuned weights. {end}")
 
 
 def _held(objective: Objective, winner: Candidate, split: str) -> tuple[ConstraintRate, ...]:
@@ -205,25 +258,6 @@ def _bounds(entry: ObjectiveMetric) -> tuple[float | None, float | None]:
     return at_least, at_most
 
 
-def paired(winner: Candidate, other: Candidate, objective: Objective, split: str, comparisons: int) -> Interval | None:
-    """Return the paired t interval of winner minus other, over the seeds that both have; None for fewer than two."""
-    mine, theirs = winner.values(objective, split), other.values(objective, split)
-    differences = [mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())]
-    if len(differences) < 2 or not all(map(math.isfinite, differences)):
-        return None
-    mean, half = fmean(differences), half_width(differences, comparisons)
-    return Interval(other.name, other.told_as, mean, mean - half, mean + half, len(differences))
-
-
-def half_width(differences: Sequence[float], comparisons: int) -> float:
-    """Return half the width of the t interval of a mean at `LEVEL`, Bonferroni-corrected for so many comparisons."""
-    from scipy.special import stdtrit  # takes a moment to import, which only a confirmed study need wait for
-
-    count = len(differences)
-    quantile = float(stdtrit(count - 1, 1 - (1 - LEVEL) / 2 / comparisons))
-    return quantile * stdev(differences) / math.sqrt(count)
-
-
 def spread(values: Sequence[float]) -> Spread:
     """Return mean, standard deviation and number of values."""
     finite = [value for value in values if math.isfinite(value)]
@@ -232,44 +266,73 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(fmean(finite), stdev(finite) if len(finite) > 1 else math.nan, len(finite))
 
 
-def _mean(values: Mapping[int, float]) -> float:
-    """Return the mean over seeds; NaN for a candidate that failed on one of them, so that it comes last."""
-    return fmean(values.values()) if all(map(math.isfinite, values.values())) else math.nan
-
-
 def _metrics(candidate: Candidate, split: str) -> dict[str, Spread]:
     told: list[Values] = [getattr(measured, split) for measured in candidate.measured.values()]
     return {path: spread([values[path] for values in told if path in values]) for path in (told[0] if told else {})}
 
 
+# What is said
+
+
 def _sentence(
-    winner: Candidate,
+    told: _Told,
+    call: Judgement | None,
+    rival: Interval | None,
     intervals: Sequence[Interval],
     values: Mapping[str, Spread],
-    split: str,
-    held: Sequence[ConstraintRate],
-    fixed_start: bool,
+    changes: str,
+    detectable: float | None,
 ) -> str:
-    constraints = "".join(f"; {each}" for each in held)
-    start = f"; {FIXED_START}" if fixed_start else ""
-    return f"{winner.name} {_compared(winner, intervals, values, split)}{constraints}{start}."
+    """Return the verdict as a sentence without its end."""
+    subject = told.name[0].upper() + told.name[1:]
+    if call is None:
+        worth = f"{values[told.winner.name].mean:.4g} on {len(told.seeds)} fresh seeds ({told.meeting.split} split)"
+        return f"{subject} are worth {worth}; there is no baseline to hold them against"
+    if rival is None:
+        return f"There are not enough trainings to tell whether {told.name} are better than a baseline: none finished on two seeds"
+    seeds = f"{rival.n} fresh seeds that chose nothing, {told.meeting.split} split"
+    ends = f"; {changes}" if changes else ""
+    ends += _could_detect(call, rival, detectable)
+    if call is Judgement.BETTER:
+        by = " and ".join(f"by {each.difference:.3g} over {each.told_as} ({_ends(each)})" for each in intervals)
+        return f"{subject} are better than the best baselines: {by}, {seeds}{ends}"
+    first = "".join(f"better than {each.told_as} ({_told(each)}), but " for each in intervals if each.call is Judgement.BETTER)
+    if call is Judgement.WORSE:
+        return f"{subject} are {first}worse than {rival.told_as}: by {-rival.difference:.3g} ({_ends(rival)}), {seeds}{ends}"
+    if call is Judgement.AS_GOOD:
+        within = f"within one training's luck ({told.meeting.looks[-1].margin or 0.0:.3g})"
+        return f"{subject} are {first}as good as {rival.told_as}: {_told(rival)}, {within}, {seeds}{ends}"
+    lead, who = (f"{subject} are {first}there", "they") if first else ("There", told.name)
+    tell = f"are not enough trainings to tell whether {who} are better than {rival.told_as}"
+    return f"{lead} {tell} ({_told(rival)}, {seeds}){ends}"
 
 
-def _compared(winner: Candidate, intervals: Sequence[Interval], values: Mapping[str, Spread], split: str) -> str:
-    """Say whether the winner beats equal weights, then whether it beats the best of the baselines."""
-    if not intervals:
-        worth = f"is worth {values[winner.name].mean:.4g} on fresh seeds ({split} split)"
-        return f"{worth}; there is no baseline to hold it against"
-    best = max(intervals, key=lambda interval: values[interval.against].mean)
-    equal = next((interval for interval in intervals if interval.told_as == EQUALLY), None)
-    if equal is not None and not equal.above_zero:
-        return f"is no better than equal weights within noise ({_told(equal, split)})"
-    if best.above_zero:
-        return f"is better than the best baseline, {best.told_as} ({_told(best, split)})"
-    beaten = "" if equal is None or equal is best else f"is better than equal weights ({_told(equal, split)}), but "
-    return f"{beaten}is no better than {best.told_as} within noise ({_told(best, split)})"
+def _could_detect(call: Judgement, rival: Interval, detectable: float | None) -> str:
+    """Say what so few seeds could have detected, or what they did not suffice for."""
+    if detectable is None or (call is not Judgement.NOT_ENOUGH and rival.n >= FEW_SEEDS):
+        return ""
+    return f"; a lead of less than {detectable:.3g} could not have been detected"
 
 
-def _told(interval: Interval, split: str) -> str:
-    ends = f"{LEVEL:.0%} interval {interval.low:+.4g} to {interval.high:+.4g}".replace("%", " %")
-    return f"{interval.difference:+.4g}, {ends}, {interval.n} fresh seeds, {split} split"
+def _told(interval: Interval) -> str:
+    return f"{interval.difference:+.3g}, {_ends(interval)}"
+
+
+def _ends(interval: Interval) -> str:
+    return f"{LEVEL * 100:.0f} % interval {interval.low:+.3g} to {interval.high:+.3g}"
+
+
+def _unfinished(meeting: Meeting, trained: Trained) -> list[str]:
+    """Say on how many of its fresh seeds the winner did not finish: what it is worth leaves them out."""
+    winner = meeting.winner
+    planned = [seed for number, seed in trained.planned if winner is not None and number == winner.number]
+    lost = len(planned) - len(winner.measured) if winner is not None else 0
+    return [f"{lost} of its {len(planned)} trainings on fresh seeds did not finish"] if lost > 0 else []
+
+
+def _stopped(meeting: Meeting, trained: Trained) -> str:
+    """Say what stopping early saved."""
+    spent, most = len(trained.planned), meeting.design.most
+    if meeting.stop not in (MeetingEnd.DECIDED, MeetingEnd.FUTILE) or spent >= most:
+        return ""
+    return f" Stopped after {spent} of at most {most} trainings."

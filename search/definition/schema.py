@@ -261,14 +261,48 @@ class References(Strict):
 
 
 class Confirmation(Strict):
-    """Train finalists and baselines again on fresh seeds, and judge by those: the best of many single-seed trials flatters."""
+    """Train finalists and baselines again on fresh seeds, and judge by those: the best of many single-seed trials flatters.
+
+    First the finalists and the baselines train on two seeds; then the best finalist meets the two best baselines on seeds that
+    chose nothing, until it is clear which is better or no training could make it so.
+    """
 
     top: Annotated[int, Field(strict=True, ge=1, le=32)] = Field(
-        default=3, description="How many of the best search trials; near neighbours of a better one give way to others."
+        default=3,
+        description="How many of the best search trials are finalists; near neighbours of a better one give way to others. Fewer "
+        "where `trainings` would leave the last ones hardly a seed to meet on.",
     )
     seeds: Annotated[int, Field(strict=True, ge=2, le=100)] = Field(
-        default=8, description="How many fresh seeds each is trained on; the same for all, so that they are compared in pairs."
+        default=12,
+        description="On how many fresh seeds the winner and the two best baselines meet at most; the same for all, so that they "
+        "are compared in pairs. Fewer where `trainings` allows no more, or where it is clear before.",
     )
+    trainings: Annotated[int, Field(strict=True, ge=16, le=100_000)] | None = Field(
+        default=None,
+        description="Trainings on fresh seeds at most, those of baselines and references included (default: 1.5 times the "
+        "search's, at least 24).",
+    )
+
+
+class Stop(Strict):
+    """End the search before its trials are spent. What it found is trained on fresh seeds all the same."""
+
+    after_seconds: Annotated[float, Field(strict=True, gt=0, le=1e9)] | None = Field(
+        default=None,
+        description="Plan no search trial once the study has trained for so long (waiting and pauses aside); what runs ends, and "
+        "`reason.code` is `stopped_after_seconds`.",
+    )
+    no_gain: Annotated[float, Field(strict=True, gt=0, le=100)] | None = Field(
+        default=None,
+        description="Plan no search trial once a model of all of them expects less to gain, in standard deviations of one training "
+        "(1: one training's luck), after 12 trials at least; `reason.code` is `stopped_no_gain`.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Stop:
+        if self.after_seconds is None and self.no_gain is None:
+            raise refuse("after_seconds or no_gain", "neither")
+        return self
 
 
 class Search(Strict):
@@ -278,6 +312,7 @@ class Search(Strict):
     trials: Annotated[int, Field(strict=True, ge=1, le=MAX_TRIALS)] | None = Field(
         default=None, description="Number of search trials (default 32; with grid: all points, and no other number)."
     )
+    stop: Stop | None = Field(default=None, description="When to end the search early (default: never). Not hashed, like `trials`.")
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**31)] = Field(default=0, description="Seed of suggestions and of training.")
     space: Space = Field(
         default="box",
@@ -301,7 +336,8 @@ class Search(Strict):
         default=None,
         max_length=32,
         description="Trainings that the winner is held against, beside your `current` weights: `equal` (all weights 1), "
-        "`inverse_initial_loss`, `without` (equal without each penalty in turn), and rules that adapt weights in training: "
+        "`inverse_initial_loss`, `without` (equal without each penalty in turn; penalties of one shared weight count as one), and "
+        "rules that adapt weights in training: "
         "`uncertainty` (Kendall 2018), `dwa` (Liu 2019), `random` (Lin 2021), `gradnorm` (Chen 2018), `famo` (Liu 2023), `imtl_l` "
         "(Liu 2021); `GET /v1/catalog` has their formulas. Default: the first three and `uncertainty`; none where nothing is "
         "confirmed.",
@@ -313,9 +349,9 @@ class Search(Strict):
     )
     confirmation: Confirmation | None = Field(
         default_factory=Confirmation,
-        description="Afterwards, train the best trials and the baselines again on fresh seeds (default: the best 3 on 8 seeds; "
-        "null leaves it out); `best` then answers with the confirmed winner, intervals and a verdict, on the test split where "
-        "there is one.",
+        description="Afterwards, train the best trials and the baselines again on fresh seeds (default: the best 3, on as many "
+        "seeds as 1.5 times the search's trainings allow; null leaves it out); `best` then answers with the confirmed winner, "
+        "intervals and a verdict, on the test split where there is one.",
     )
     cohort_size: Annotated[int, Field(strict=True, ge=1, le=1024)] | None = Field(
         default=None, description="How many trials are trained together at most (default: chosen from the model's size)."

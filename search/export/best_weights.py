@@ -16,12 +16,17 @@ from search.definition import searched_arguments, space
 from search.definition.schedules import AppliedSchedule
 from search.definition.schema import StudyDefinition
 from search.export.reproduction import Published, how_to_use
+from search.planning.kept_confirmation import meeting_told
+from search.planning.looks import LEVEL
 from search.validation import normalize
 from search.workloads.registry import BUILT_IN
 from storage.records import STUDY_ENDS, AnchorRecord, Measured, StudyRecord, TrialRecord
 
 FORMAT = "steelyard/best-weights"
 VERSION = 1
+BASELINE = "baseline:"
+"""Begins the pick of a baseline; its rule follows."""
+
 PACKAGES = ("steelyard", "keras", "tensorflow", "optuna")
 
 
@@ -98,7 +103,8 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]},
         "objective": {"aggregate": definition.objective.aggregate, **_objective(trial)},
         "metrics": _metrics(winner.best.measured),
-        **({"confirmation": {**confirmation_told(winner.verdict), **_epochs(winner)}} if winner.verdict else {}),
+        **({"confirmation": {**_judged(winner.verdict, winner.sensitivity), **_epochs(winner)}} if winner.verdict else {}),
+        **({"recommended": _recommended(winner, winner.verdict)} if winner.verdict else {}),
         **({"sensitivity": dict(winner.sensitivity)} if winner.sensitivity is not None else {}),
         "baselines": {tried.trial.rule or f"trial {tried.trial.number}": _baseline(tried) for tried in reversed(winner.baselines)},
         "training": shown["training"],
@@ -126,15 +132,49 @@ def workload_told(definition: StudyDefinition, description: Mapping[str, Any] | 
 
 
 def _epochs(winner: Winner) -> dict[str, Any]:
-    return {"epochs": {str(seed): epoch for seed, epoch in winner.confirmed_epochs.items()}} if winner.confirmed_epochs else {}
+    seeds = winner.verdict.seeds if winner.verdict else ()
+    told = {str(seed): winner.confirmed_epochs[seed] for seed in seeds if seed in winner.confirmed_epochs}
+    return {"epochs": told} if told else {}
+
+
+def _recommended(winner: Winner, verdict: Verdict) -> dict[str, Any]:
+    """Return what to train with: how to pick it, its weights, and in what form `compile` takes them, if it does."""
+    chosen = verdict.recommended
+    baseline = next((tried.trial for tried in winner.baselines if tried.trial.number == chosen.trial), None)
+    trial = verdict.winner.trial if chosen.rule is None or baseline is None else baseline
+    told: dict[str, Any] = {"pick": "objective" if chosen.rule is None else f"{BASELINE}{chosen.rule}"}
+    if chosen.adaptive:
+        return {**told, "weights": None, "sentence": chosen.sentence}
+    schedules = winner.schedules if chosen.rule is None else {}
+    used = how_to_use(winner.definition, trial.weights, Published.of(winner.description, winner.outputs), schedules)
+    compiled = {"loss_weights": used["loss_weights"]} if "loss_weights" in used else {}
+    return {**told, "weights": dict(trial.weights), **compiled, "sentence": chosen.sentence}
+
+
+def _judged(verdict: Verdict, sensitivity: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what the confirmation says, its verdict with where a range may have been the limit."""
+    found = confirmation_told(verdict)
+    edges = [each["edge"]["sentence"] for each in (sensitivity or {}).get("ranges", {}).values() if each.get("edge")]
+    return {**found, "verdict": " ".join([found["verdict"], *(f"{edge[:1].upper()}{edge[1:]}." for edge in edges)])}
 
 
 def confirmation_told(verdict: Verdict) -> dict[str, Any]:
     """Return what the confirmation says: means over fresh seeds, paired intervals against the baselines, and the sentence."""
+    told = meeting_told(verdict.meeting)
     return {
         "verdict": verdict.sentence,
+        "call": None if verdict.call is None else verdict.call.value,
+        "story": verdict.story,
+        "level": LEVEL,
+        "margin": verdict.margin,
+        "detectable": verdict.detectable,
         "split": verdict.split,
-        "seeds": sorted(verdict.winner.measured),
+        "seeds": sorted(verdict.seeds),
+        "chosen_on": told["choosing"],
+        "trainings": verdict.trainings,
+        "most_trainings": told["most"],
+        "stop": told["stop"],
+        "looks": told["looks"],
         "optimism": verdict.optimism,
         "constraints": [asdict(held) for held in verdict.constraints],
         "anchors": [anchor_told(anchor) for anchor in verdict.anchors],
@@ -145,7 +185,7 @@ def confirmation_told(verdict: Verdict) -> dict[str, Any]:
             }
             for name, metrics in verdict.metrics.items()
         },
-        "against": {interval.against: asdict(interval) for interval in verdict.intervals},
+        "against": {interval.against: {**asdict(interval), "call": interval.call.value} for interval in verdict.intervals},
     }
 
 

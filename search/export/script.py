@@ -21,7 +21,7 @@ from search.export import script_template as text
 from search.export.keras_code import keras_losses, keras_metrics, keras_optimizer
 from search.export.python_literals import Call, Code, assigned, literal
 
-LEVEL = 0.99
+LEVEL = 0.95
 """Level of the interval of a confirmed mean: two-sided t over its seeds."""
 
 ROUNDING = 1e-4

@@ -65,9 +65,18 @@ def inverse_initial_loss(definition: StudyDefinition, initial: Values | None) ->
 
 
 def without(definition: StudyDefinition, initial: Values | None) -> Iterator[PlannedTrial]:
-    """Plan equal weights without each penalty in turn."""
+    """Plan equal weights without each penalty in turn; penalties of one shared weight are left out together."""
+    for name, penalties in _left_out(definition).items():
+        yield _baseline(definition, rule_for(WITHOUT, name), {**_equal(definition), **dict.fromkeys(penalties, 0.0)})
+
+
+def _left_out(definition: StudyDefinition) -> dict[str, list[str]]:
+    """Return the penalties that are left out together: those of one shared weight by its name, any other by its own."""
+    found: dict[str, list[str]] = {}
     for penalty in definition.penalties:
-        yield _baseline(definition, rule_for(WITHOUT, penalty.name), {**_equal(definition), penalty.name: 0.0})
+        shared = space.shared_by(penalty.weight)
+        found.setdefault(shared[0] if shared else penalty.name, []).append(penalty.name)
+    return found
 
 
 def inverse_weights(definition: StudyDefinition, initial: Values) -> dict[str, float]:

@@ -20,13 +20,18 @@ APART = 0.1
 """Settings are neighbours that differ by less than this share of its range in every parameter."""
 
 
-def finalists(definition: StudyDefinition, searched: Sequence[TrialRecord]) -> list[TrialRecord]:
+def finalists(
+    definition: StudyDefinition, searched: Sequence[TrialRecord], worth: Mapping[int, float] | None = None
+) -> list[TrialRecord]:
     """Return the best complete and feasible search trials, the best first; of equals the earlier.
 
+    `worth` is what a model of the search takes trials to be worth, by number: it ranks those that it has, before all others.
     One that is a neighbour of a better one comes only where too few lie apart; the same setting twice never does.
     """
     top = definition.search.confirmation.top if definition.search.confirmation else 0
-    ranked = winners(trial for trial in searched if trial.role is Role.SEARCH)
+    modelled = worth or {}
+    able = winners(trial for trial in searched if trial.role is Role.SEARCH)
+    ranked = sorted(able, key=lambda trial: -modelled.get(trial.number, -math.inf))
     spans = axes(definition)
     places = dict(zip((trial.number for trial in ranked), located(definition, ranked), strict=True))
     apart: list[TrialRecord] = []

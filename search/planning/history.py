@@ -1,15 +1,19 @@
-"""The search trials that a study's plan is given: all of a short search, a bounded choice of a long one."""
+"""What a study's plan is given of its trials: a bounded choice of a long search, and what was trained again on fresh seeds."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from search.definition.schema import StudyDefinition
 from search.objective.fronts import front_numbers
 from search.objective.order import BEST_FIRST
 from search.objective.scoring import is_pareto
+from search.planning.candidates import Candidate
+from search.planning.meeting import Trained, Training
 from search.planning.rescoring import objective_of
-from storage import trial_rows
+from storage import curves, trial_rows
 from storage.database import Session
-from storage.records import Role, StudyRecord, TrialRecord
+from storage.records import Measured, Role, StudyRecord, TrialRecord, TrialState
 from storage.standings import standings, trials_numbered
 from storage.study_rows import counted_moment
 
@@ -36,3 +40,24 @@ def _front(session: Session, study: StudyRecord, definition: StudyDefinition) ->
     paths = [entry.metric for entry in objective.metrics if entry.strategy != "store"]
     found = standings(session, study, paths, counted_moment(study))
     return front_numbers(objective, {each.number: each.values for each in found if each.role is Role.SEARCH})
+
+
+def repeated(session: Session, study: StudyRecord, confirmations: Sequence[TrialRecord]) -> dict[Training, Measured]:
+    """Return what complete trainings on fresh seeds measured at the epoch that counts, by the trial they repeat and the seed."""
+    moment = counted_moment(study)
+    complete = [trial for trial in confirmations if trial.state is TrialState.COMPLETE and trial.confirms is not None]
+    found = curves.measured_of(session, [trial.id for trial in complete], [moment])
+    return {(trial.confirms or 0, trial.seed): found[trial.id].get(moment, Measured()) for trial in complete}
+
+
+def trained_again(session: Session, study: StudyRecord) -> Trained:
+    """Return what there is of a study's confirmation, from its rows."""
+    rows = trial_rows.trials_of(session, study.id, roles=[Role.CONFIRMATION])
+    measured = repeated(session, study, rows)
+    planned = {(trial.confirms, trial.seed): trial for trial in rows if trial.confirms is not None}
+    found = trials_numbered(session, study.id, {number for number, _ in planned})
+    candidates = [
+        Candidate(trial, {seed: each for (confirmed, seed), each in measured.items() if confirmed == number})
+        for number, trial in sorted(found.items())
+    ]
+    return Trained(candidates, frozenset(planned), frozenset(place for place, trial in planned.items() if not trial.ended))

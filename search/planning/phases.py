@@ -6,6 +6,7 @@ from search.definition import space
 from search.definition.finite import affordable
 from search.definition.schema import StudyDefinition
 from search.planning.baselines import baselines
+from search.planning.confirmation import budget_of
 from search.planning.references import reference_seeds, referenced_tasks
 from storage.records import Role
 
@@ -18,15 +19,17 @@ def phases(definition: StudyDefinition) -> dict[Role, int]:
         Role.REFERENCE: tasks * len(reference_seeds(definition)),
         Role.BASELINE: rules,
         Role.SEARCH: _searches(definition),
-        Role.CONFIRMATION: _confirmations(definition, tasks + rules),
+        Role.CONFIRMATION: _confirmations(definition, tasks, rules),
     }
 
 
-def _confirmations(definition: StudyDefinition, others: int) -> int:
-    wanted = definition.search.confirmation
-    if wanted is None:
+def _confirmations(definition: StudyDefinition, tasks: int, rules: int) -> int:
+    """Return the most trainings on fresh seeds: fewer candidates than there may be can leave room for more seeds."""
+    budget, finalists = budget_of(definition, tasks), _searches(definition)
+    if budget is None:
         return 0
-    return (min(wanted.top, _searches(definition)) + others) * wanted.seeds
+    fields = {budget.field(some, others) for some in range(1, min(budget.top, finalists) + 1) for others in range(rules + 1)}
+    return max(budget.trainings(*each) for each in fields)
 
 
 def _searches(definition: StudyDefinition) -> int:
@@ -36,3 +39,26 @@ def _searches(definition: StudyDefinition) -> int:
 def trainings(definition: StudyDefinition) -> int:
     """Return how many trainings the whole plan has at most."""
     return sum(phases(definition).values())
+
+
+def cost(definition: StudyDefinition, seconds: float | None = None) -> str:
+    """Return what the plan costs as a sentence without its end, such as "32 to search + at most 48 to confirm, about 4 min".
+
+    `seconds` is how long all of it takes, where that is known.
+    """
+    counts = phases(definition)
+    confirmed = f" + at most {counts[Role.CONFIRMATION]} to confirm" if counts[Role.CONFIRMATION] else ""
+    lasts = "" if seconds is None else f", about {_about(seconds)}"
+    before = {"single-task": counts[Role.REFERENCE], "baseline": counts[Role.BASELINE]}
+    first = " and ".join(f"{count} {kind}" for kind, count in before.items() if count)
+    one = sum(before.values()) == 1
+    ahead = f"; before them {first} training{'' if one else 's'}" if first else ""
+    return f"{counts[Role.SEARCH]} to search{confirmed}{lasts}{ahead}"
+
+
+def _about(seconds: float) -> str:
+    """Return a duration in its greatest unit, as an estimate is told."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * length:
+            return f"{round(seconds / length)} {unit}"
+    return f"{max(1, round(seconds))} s"

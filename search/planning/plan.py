@@ -8,21 +8,39 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from search.definition import space
 from search.definition.finite import FiniteSpace, Setting, finite_space
 from search.definition.plugins import is_grid
-from search.definition.schema import StudyDefinition
+from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import Measurement, anchors, is_resolved, measured_by, resolved, settled, wanted
+from search.objective.order import Place, place
 from search.planning.baselines import baselines
-from search.planning.compromise import scored
-from search.planning.confirmation import confirmations, whole_seeds
+from search.planning.candidates import Candidate
+from search.planning.compromise import scored, scored_objective, valued
+from search.planning.confirmation import again, budget_of, standing, whole_seeds
 from search.planning.finalists import finalists
 from search.planning.initial_values import divisors
+from search.planning.meeting import Meeting, Trained, Training
 from search.planning.references import one_of_each, references
 from search.sampling import suggest
-from storage.records import AnchorRecord, PlannedTrial, Reason, Role, StudyState, TrialRecord, TrialState, Values
+from search.sampling.beliefs import beliefs
+from storage.records import (
+    TRIAL_ENDS,
+    AnchorRecord,
+    Measured,
+    PlannedTrial,
+    Reason,
+    Role,
+    StudyState,
+    TrialRecord,
+    TrialState,
+    Values,
+)
+
+MOST_MODELLED = 128
+"""Search trials that the model which chooses finalists is made of: it takes a third of a second, while the study is locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +49,13 @@ class History:
 
     `counts` has the number of trials by (role, state); `trials` the search trials that the sampler is told of (all that run, and a
     bounded choice of the finished); `references` and `baselines` all of those roles; `confirmed` the (trial, seed) of the
-    confirmations there are; `next_number` the number that the next trial gets. `initial` are the terms' values before training;
+    confirmations there are, `repeating` of those that are not finished, `repeated` what the complete ones measured; `finalists` the
+    search trials that were chosen for them, if the choice was made on this search; `next_number` the number that the next trial
+    gets. `initial` are the terms' values before training;
     `anchors` what is kept of references and baselines, `measurements` what they measured, as long as anchors are wanted. `settings`
-    are the parameters of all search trials but cancelled ones, in a space of finitely many settings.
+    are the parameters of all search trials but cancelled ones, in a space of finitely many settings. `seconds` is how long the
+    study has trained, where its search stops by that; `expected_gain` what a model of the search trials that have ended expects to
+    be gained, in units of the noise, once it is worked out.
     """
 
     budget: int
@@ -41,12 +63,17 @@ class History:
     trials: Sequence[TrialRecord] = ()
     references: Sequence[TrialRecord] = ()
     baselines: Sequence[TrialRecord] = ()
-    confirmed: frozenset[tuple[int, int]] = frozenset()
+    confirmed: frozenset[Training] = frozenset()
+    repeating: frozenset[Training] = frozenset()
+    repeated: Mapping[Training, Measured] = field(default_factory=dict)
+    finalists: Sequence[int] = ()
     next_number: int = 0
     initial: Values = field(default_factory=dict)
     anchors: Sequence[AnchorRecord] = ()
     settings: Collection[Values] = ()
     measurements: Sequence[Measurement] = ()
+    seconds: float = 0.0
+    expected_gain: float | None = None
 
     def count(self, *, roles: Sequence[Role] = tuple(Role), states: Sequence[TrialState] = tuple(TrialState)) -> int:
         return sum(self.counts.get((role, state), 0) for role in roles for state in states)
@@ -55,6 +82,11 @@ class History:
     def searched(self) -> int:
         """Number of search trials, however they ended."""
         return self.count(roles=[Role.SEARCH])
+
+    @property
+    def searches_ended(self) -> int:
+        """Number of search trials that have ended."""
+        return self.count(roles=[Role.SEARCH], states=list(TRIAL_ENDS))
 
     @property
     def unfinished(self) -> int:
@@ -89,6 +121,9 @@ class End:
     state: StudyState
     reason: Reason | None = None
 
+
+FEWEST_ENDED = 12
+"""So many search trials must have ended before what is still to be gained can be judged."""
 
 Step = Run | ScoreStudy | Wait | End
 
@@ -125,6 +160,28 @@ def _left(definition: StudyDefinition, history: History) -> int:
         return left
     tried = len(_tried(finite, history))
     return finite.count(tried + left) - tried
+
+
+def stopped(definition: StudyDefinition, history: History) -> Reason | None:
+    """Return why the search ends before its budget is spent, or None; never before a search trial is complete."""
+    stop = definition.search.stop
+    if stop is None or not history.count(roles=[Role.SEARCH], states=[TrialState.COMPLETE]):
+        return None
+    so_far = f"{history.searched} of {history.budget} search trials"
+    if stop.after_seconds is not None and history.seconds >= stop.after_seconds:
+        text = f"the search stopped after {history.seconds:.0f} s of training, with {so_far}; asked for {stop.after_seconds:g} s"
+        return Reason("stopped_after_seconds", text)
+    if stop.no_gain is not None and history.expected_gain is not None and history.expected_gain < stop.no_gain:
+        left = f"{history.expected_gain:.2g} times the noise of one training is expected to be gained, less than {stop.no_gain:g}"
+        return Reason("stopped_no_gain", f"the search stopped with {so_far}: {left}")
+    return None
+
+
+def wants_gain(definition: StudyDefinition, history: History) -> bool:
+    """Tell whether the plan must know what is still to be gained, and does not."""
+    stop = definition.search.stop
+    asked = stop is not None and stop.no_gain is not None and _left(definition, history) > 0
+    return asked and history.expected_gain is None and history.searches_ended >= FEWEST_ENDED
 
 
 def _tried(finite: FiniteSpace, history: History) -> set[Setting]:
@@ -172,6 +229,8 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
 
     Before trials can be scored, only those that need no scores: a sampler's first draws.
     """
+    if stopped(definition, history) is not None:
+        return []
     told = history.trials
     room = min(room, suggest.batch_limit(definition, told) - len(planned))
     count = min(room, _left(definition, history))
@@ -196,14 +255,86 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
 
 def _confirmations(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
     """Plan the finalists, the baselines and what they are relative to again on fresh seeds, once the search is over."""
+    met = None if planned else confirmation(definition, history)
+    return [] if met is None else whole_seeds(again(met.meeting.due, met.trained.candidates), room)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirming:
+    """The confirmation of a study whose search is over: who trains on fresh seeds, and how far it is."""
+
+    trained: Trained
+    meeting: Meeting
+
+
+def confirmation(definition: StudyDefinition, history: History) -> Confirming | None:
+    """Return how far the confirmation is; None before the search is over, and where nothing is confirmed."""
+    if not _searched(definition, history):
+        return None
+    objective = scored_objective(definition.objective, history.trials)
+    trained = Trained(_candidates(definition, history, objective), history.confirmed, history.repeating)
+    found = standing(definition, objective, trained, history.anchors)
+    return None if found is None else Confirming(trained, found)
+
+
+def choose_finalists(definition: StudyDefinition, history: History) -> History:
+    """Return the history with the finalists chosen, once the search is over; a choice that was made for this search stays."""
+    if history.finalists or not _searched(definition, history):
+        return history
+    found = _finalists(definition, history, scored(definition.objective, history.trials))
+    return replace(history, finalists=tuple(trial.number for trial in found))
+
+
+def _searched(definition: StudyDefinition, history: History) -> bool:
+    """Tell whether the search is over, of a study that confirms what it found: all is planned, and all has ended."""
     before = [Role.REFERENCE, Role.BASELINE, Role.SEARCH]
-    if planned or history.count(roles=before, states=[TrialState.WAITING, TrialState.RUNNING]):
-        return []
-    best = finalists(definition, scored(definition.objective, history.trials))
-    if not best:
-        return []
-    others = [trial for trial in (*history.baselines, *one_of_each(history.references)) if trial.state is TrialState.COMPLETE]
-    return whole_seeds(confirmations(definition, [*best, *others], history.confirmed), room)
+    if definition.search.confirmation is None or history.count(roles=before, states=[TrialState.WAITING, TrialState.RUNNING]):
+        return False
+    return _left(definition, history) <= 0 or stopped(definition, history) is not None
+
+
+def _candidates(definition: StudyDefinition, history: History, objective: Objective) -> list[Candidate]:
+    """Return who trains on fresh seeds: as many finalists and baselines as the budget allows, and whoever did already."""
+    searched = scored(definition.objective, history.trials)
+    references = one_of_each(history.references)
+    complete = [trial for trial in history.baselines if trial.state is TrialState.COMPLETE]
+    baselines = complete if objective is definition.objective else [valued(objective, trial) for trial in complete]
+    budget, chosen = budget_of(definition, len(references)), _finalists(definition, history, searched)
+    assert budget is not None
+    some, others = budget.field(len(chosen), len(baselines))
+    already = {number for number, _ in history.confirmed}
+    best = sorted(baselines, key=_place, reverse=True)
+    found = [*chosen[:some], *(trial for trial in searched if trial.number in already), *best[:others]]
+    found += [*(trial for trial in baselines if trial.number in already), *references]
+    each_once = {trial.number: trial for trial in sorted(found, key=lambda trial: trial.number)}
+    return [Candidate(trial, _measured(history, trial.number)) for trial in each_once.values()]
+
+
+def _finalists(definition: StudyDefinition, history: History, searched: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the finalists, the best first: those that were chosen for this search, else the best by the model's means."""
+    if history.finalists:
+        places = {number: place for place, number in enumerate(history.finalists)}
+        return sorted((trial for trial in searched if trial.number in places), key=lambda trial: places[trial.number])
+    told = told_to_model(definition, searched)
+    found = beliefs(definition, told, divisors=divisors(definition, history.initial), baselines=history.baselines)
+    return finalists(definition, searched, found.means if found else None)
+
+
+def told_to_model(definition: StudyDefinition, searched: Sequence[TrialRecord], most: int = MOST_MODELLED) -> list[TrialRecord]:
+    """Return the search trials that a model is made of: all, or of many the best and the latest."""
+    if len(searched) <= most:
+        return list(searched)
+    best = sorted(searched, key=_place, reverse=True)[: most // 2]
+    numbers = {trial.number for trial in (*best, *searched[-most // 2 :])}
+    return [trial for trial in searched if trial.number in numbers]
+
+
+def _place(trial: TrialRecord) -> Place:
+    return place(trial.feasible, trial.value, trial.number)
+
+
+def _measured(history: History, number: int) -> dict[int, Measured]:
+    return {seed: measured for (trial, seed), measured in history.repeated.items() if trial == number}
 
 
 Phase = Callable[[StudyDefinition, History, Sequence[PlannedTrial], int], list[PlannedTrial]]
@@ -218,7 +349,7 @@ def _end(definition: StudyDefinition, history: History) -> End:
         text = f"all {len(_tried(finite, history))} settings were tried; {history.budget} trials were asked for"
         return End(StudyState.COMPLETE, Reason("all_settings_known", text))
     if complete:
-        return End(StudyState.COMPLETE)
+        return End(StudyState.COMPLETE, stopped(definition, history) if history.searched < history.budget else None)
     ends = {state: history.count(roles=[Role.SEARCH], states=[state]) for state in TrialState}
     told = ", ".join(f"{count} {state}" for state, count in ends.items() if count)
     text = "; ".join([f"not one of {history.searched} search trials is complete: {told}", *_causes(history)])

@@ -22,7 +22,7 @@ def quasirandom_points(definition: StudyDefinition, index: int, count: int) -> l
     searched = space.parameters(definition)
     rows = _unit_points(definition, len(searched), index, count)
     return [
-        {path: _value(weight, float(share)) for (path, weight), share in zip(searched.items(), row, strict=True)} for row in rows
+        {path: value_at(weight, float(share)) for (path, weight), share in zip(searched.items(), row, strict=True)} for row in rows
     ]
 
 
@@ -41,7 +41,7 @@ def _unit_points(definition: StudyDefinition, width: int, index: int, count: int
     return points
 
 
-def _value(weight: SharedWeight, share: float) -> float:
+def value_at(weight: SharedWeight, share: float) -> float:
     """Return the value that lies at `share` (0 to 1) of a weight's range on its scale, or of its values in their order."""
     if isinstance(weight, WeightChoice):
         ordered = sorted(weight.values)

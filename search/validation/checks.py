@@ -243,6 +243,17 @@ def _unknown(path: str, name: str, kind: str, known: ValidationContext) -> Fault
     return Fault(path, f"one of {listed(names)}", repr(name) + known.plugins.why_not(kind, name), nearest(name, names))
 
 
+def _stops_by_value(known: ValidationContext) -> Iterator[Fault]:
+    """Refuse to stop by what a model of one value expects where there is none."""
+    search, objective = known.parts.search, known.parts.objective
+    stop = None if search is None else search.stop
+    if objective is not None and is_pareto(objective) and stop is not None and stop.no_gain is not None:
+        yield Fault("search.stop.no_gain", NO_GAIN_ON_FRONT, f"{stop.no_gain:g}")
+
+
+NO_GAIN_ON_FRONT = "nothing with pareto: a front has no one value to gain in"
+
+
 def _objective(known: ValidationContext) -> Iterator[Fault]:
     objective = known.parts.objective
     if objective is None:
@@ -349,6 +360,7 @@ CHECKS = (
     aggregate_checks.faults,
     anchor_checks.bound_faults,
     _follows_values,
+    _stops_by_value,
     _objective,
     _weights,
     _searched,

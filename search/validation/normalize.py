@@ -25,6 +25,8 @@ from storage.records import TermRecord
 
 UNHASHED = frozenset({"name", "description", "labels", "schema_"})
 NO_PLUGINS = PublishedPlugins()
+BUDGET = ("trials", "stop")
+"""Of the search, what may be changed of a study that is there."""
 PROBLEM = frozenset({"workload", "tasks", "penalties", "objective", "training"})
 
 
@@ -144,7 +146,8 @@ def restored(
 def definition_sha256(definition: StudyDefinition) -> str:
     """Hash what decides the study's result, the budget aside. Fields at their default are left out, so new ones change no hash."""
     document = definition.model_dump(mode="json", by_alias=True, exclude=set(UNHASHED), exclude_defaults=True)
-    document.get("search", {}).pop("trials", None)
+    for budget in BUDGET:
+        document.get("search", {}).pop(budget, None)
     return _sha256({key: value for key, value in document.items() if value != {}})
 
 
@@ -160,7 +163,13 @@ def _sha256(document: Mapping[str, Any]) -> str:
 
 def changes(stored_definition: StudyDefinition, sent: StudyDefinition) -> list[dict[str, Any]]:
     """List where two definitions differ in what is hashed: `{"path", "stored", "sent"}`."""
-    return list(_differences("", stored(stored_definition), stored(sent)))
+    return list(_differences("", _hashed(stored_definition), _hashed(sent)))
+
+
+def _hashed(definition: StudyDefinition) -> dict[str, Any]:
+    document = stored(definition)
+    document["search"].pop("stop")
+    return document
 
 
 def _differences(path: str, left: Any, right: Any) -> Iterator[dict[str, Any]]:

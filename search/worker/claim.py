@@ -8,17 +8,18 @@ from datetime import datetime
 
 import structlog
 
-from search.analysis import importance
+from search.analysis import gain, matters, sensitivity
 from search.definition.finite import finite_space
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import resolved, wanted
-from search.planning.history import recalled
-from search.planning.plan import End, History, Run, ScoreStudy, plan
+from search.planning import kept_confirmation
+from search.planning.history import recalled, repeated
+from search.planning.plan import End, History, Run, ScoreStudy, choose_finalists, confirmation, plan, wants_gain
 from search.planning.rescoring import measurements, objective_of, score
 from search.sampling import suggest
 from search.validation import normalize
 from search.validation.published import Named, named_plugins
-from storage import answers, leases, studies, trial_rows, trials
+from storage import answers, leases, progress, studies, trial_rows, trials
 from storage.database import Database, Session
 from storage.errors import StorageError
 from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
@@ -45,6 +46,18 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Analysis:
+    """What a study's plan waits for, to be worked out without a lease and outside of any lock.
+
+    At its end what matters in it (`sensitivity`), in its search what is still to be gained (`gain`).
+    """
+
+    study: StudyRecord
+    definition: StudyDefinition
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claimant:
     """Who claims, for how long, and what it can train."""
 
@@ -62,7 +75,7 @@ class PlanningFailed(Exception):
         super().__init__(f"study {study.name} cannot be planned: {type(error).__name__}: {error}")
 
 
-def claim(database: Database, claimant: Claimant, plugins: Collection[Named] = ()) -> Claim | None:
+def claim(database: Database, claimant: Claimant, plugins: Collection[Named] = ()) -> Claim | Analysis | None:
     """Take the next work there is for this worker, or None. Studies that are over are ended on the way.
 
     A study that names a plug-in from outside which is not among `plugins` is left to other workers.
@@ -79,7 +92,7 @@ def claim(database: Database, claimant: Claimant, plugins: Collection[Named] = (
         return None
 
 
-def _claim(database: Database, claimant: Claimant, plugins: Collection[Named]) -> Claim | None:
+def _claim(database: Database, claimant: Claimant, plugins: Collection[Named]) -> Claim | Analysis | None:
     skip: set[int] = set()
     with database.writing() as session:
         now = database.now(session)
@@ -99,7 +112,7 @@ def _claim(database: Database, claimant: Claimant, plugins: Collection[Named]) -
     return None
 
 
-def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: datetime) -> Claim | None:
+def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: datetime) -> Claim | Analysis | None:
     definition = definition_of(study)
     if study.prepared:
         return _claim_cohort(session, study, definition, claimant, now)
@@ -117,9 +130,11 @@ def definition_of(study: StudyRecord) -> StudyDefinition:
 
 def _claim_cohort(
     session: Session, study: StudyRecord, definition: StudyDefinition, claimant: Claimant, now: datetime
-) -> Claim | None:
+) -> Claim | Analysis | None:
     waiting = trial_rows.waiting_trials(session, study.id)
     chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, now)
+    if isinstance(chosen, Analysis):
+        return chosen
     if not chosen:
         return None
     lease = leases.acquire(session, study.id, claimant.worker_id, leases.COHORT, claimant.lease_seconds, now)
@@ -140,15 +155,20 @@ def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
     return chosen
 
 
-def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord]:
-    """Ask the plan, and write down what it says: new trials, or the study's end."""
-    step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
+def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord] | Analysis:
+    """Ask the plan, and write down what it says: new trials, or the study's end. COMPLETE waits for its analysis."""
+    history = choose_finalists(definition, history_of(session, study, definition, now))
+    if wants_gain(definition, history):
+        return Analysis(study, definition, gain.KIND)
+    step = plan(definition, history, study.cohort_size or 1)
     if isinstance(step, ScoreStudy):
         score(session, study, definition, step.anchors, now)
-        step = plan(definition, history_of(session, study, definition), study.cohort_size or 1)
+        history = choose_finalists(definition, history_of(session, study, definition, now))
+        step = plan(definition, history, study.cohort_size or 1)
+    _keep_confirmation(session, study, definition, history, now)
     if isinstance(step, End):
-        if step.state is StudyState.COMPLETE:
-            importance.analyse(session, study, definition, now)
+        if step.state is StudyState.COMPLETE and not matters.is_kept(session, study):
+            return Analysis(study, definition, sensitivity.KIND)
         studies.end_study(session, study.id, step.state, step.reason, now)
     if not isinstance(step, Run):
         return []
@@ -156,22 +176,36 @@ def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, 
     return trials.add_trials(session, study, step.trials, beside=running, now=now)
 
 
-def history_of(session: Session, study: StudyRecord, definition: StudyDefinition) -> History:
+def _keep_confirmation(session: Session, study: StudyRecord, definition: StudyDefinition, history: History, now: datetime) -> None:
+    found = confirmation(definition, history)
+    if found is not None:
+        until = kept_confirmation.searched_until(history.trials)
+        kept_confirmation.keep(session, study, found.meeting, history.finalists, until, now)
+
+
+def history_of(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> History:
     """Read what the plan may know of a study."""
     counts = trial_rows.count_by_role(session, study.id)
     fixed = trial_rows.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
     confirmations = trial_rows.trials_of(session, study.id, roles=[Role.CONFIRMATION])
-    anchors = answers.anchors_of(session, study.id)
+    anchors, searched = answers.anchors_of(session, study.id), recalled(session, study, definition)
+    confirming = {(trial.confirms, trial.seed): trial for trial in confirmations if trial.confirms is not None}
+    stop = definition.search.stop
     return History(
         budget=study.trial_budget,
         counts=counts,
-        trials=recalled(session, study, definition),
+        trials=searched,
         references=[trial for trial in fixed if trial.role is Role.REFERENCE],
         baselines=[trial for trial in fixed if trial.role is Role.BASELINE],
-        confirmed=frozenset((trial.confirms, trial.seed) for trial in confirmations if trial.confirms is not None),
+        confirmed=frozenset(confirming),
+        repeating=frozenset(place for place, trial in confirming.items() if not trial.ended),
+        repeated=repeated(session, study, confirmations),
+        finalists=kept_confirmation.kept_finalists(session, study.id, searched),
         next_number=sum(counts.values()),
         initial=answers.initial_values(session, study.id),
         anchors=anchors,
         settings=trial_rows.search_parameters(session, study.id) if finite_space(definition) is not None else (),
         measurements=measurements(session, study, fixed) if wanted(resolved(definition.objective, anchors)) else (),
+        seconds=progress.trained_seconds(session, study.id, now) if stop is not None and stop.after_seconds is not None else 0.0,
+        expected_gain=gain.find(session, study, counts) if stop is not None and stop.no_gain is not None else None,
     )

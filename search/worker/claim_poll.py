@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection
 
 from search.validation.published import Named
-from search.worker.claim import Claim, Claimant, claim
+from search.worker.claim import Analysis, Claim, Claimant, claim
 from storage import leases, studies
 from storage.database import Database
 from storage.studies import Claimable
@@ -31,8 +31,8 @@ class ClaimPoll:
         self._claimed_at = clock()
         self._swept_at = -math.inf
 
-    def next(self, plugins: Collection[Named] = ()) -> Claim | None:
-        """Return the next work that this worker holds, or None where there is none. Raises StorageBusy, StorageUnavailable.
+    def next(self, plugins: Collection[Named] = ()) -> Claim | Analysis | None:
+        """Return the next work that this worker holds or is to work out, or None. Raises StorageBusy, StorageUnavailable.
 
         A study that names a plug-in from outside which is not among `plugins` is left to other workers.
         """

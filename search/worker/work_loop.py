@@ -8,12 +8,12 @@ from typing import Protocol
 
 import structlog
 
-from search.analysis import importance
 from search.training.child.protocol import Answer, BadMessage, GoOn, PrepareStudy, TrainCohort
+from search.worker.analyses import load, work_out
 from search.worker.child_losses import MOST_UNREAD, ChildLosses
 from search.worker.child_process import ChildLost
 from search.worker.child_session import ChildPipe, ChildSession
-from search.worker.claim import Claim, Claimant
+from search.worker.claim import Analysis, Claim, Claimant
 from search.worker.claim_poll import ClaimPoll
 from search.worker.cohort_run import CohortRun
 from search.worker.heartbeat import Heartbeat
@@ -106,11 +106,13 @@ class WorkLoop:
             self._heartbeat.beat("idle")
             self._descriptions.publish(self._worker_id)
             session = self._warm_session()
-            importance.load()  # now, while the first child loads TensorFlow, and not while a study is locked
+            load()  # now, while the first child loads TensorFlow, and not when a study waits for its end
             self._listen_idle(session, 0.0)  # a dead child is found before it is given work
             work = self._poll.next(self._descriptions.runs) if self._descriptions.settled else None
             if work is None:
                 self._listen_idle(session, self._settings.poll_seconds)
+            elif isinstance(work, Analysis):
+                work_out(self._database, work)
             else:
                 self.carry_out(work)
                 self._worked_at = self._clock()

@@ -18,6 +18,9 @@ from steelyard.wording import number, plain
 ARROWS = {"maximize": "↑", "minimize": "↓"}
 TUNED = "tuned"
 FIRST = ("equal", "current", TUNED)
+CALLS = {"better": "better", "worse": "worse", "as_good": "as good", "not_enough": "not certain"}
+"""What an interval says of the tuned setting."""
+
 PARETO = "pareto"
 GAP = 2
 """Blanks between two columns."""
@@ -112,7 +115,10 @@ def _measured_on(best: Best) -> str:
     if "confirmation" not in best:
         return "One seed, validation split."
     told = best["confirmation"]
-    return f"Mean and standard deviation over {len(told['seeds'])} fresh seeds, {told['split']} split."
+    seeds = f"{len(told['seeds'])} fresh seeds, {told['split']} split"
+    fewer = [rule for rule in best["baselines"] if rule in told["candidates"] and rule not in told["against"]]
+    rest = f" ({', '.join(map(_title, fewer))}: the {len(told['chosen_on'])} that chose)" if fewer and told.get("chosen_on") else ""
+    return f"Mean and standard deviation over {seeds}{rest}."
 
 
 Row = tuple[str, list[str], bool]
@@ -179,7 +185,12 @@ def _confirmed(best: Best, told: Mapping[str, Any], rules: Sequence[str]) -> Ite
     yield _valued(best), [_spread(each["value"]) if each else "" for each in candidates], True
     leads = [told["against"].get(rule) for rule in rules]
     yield "tuned leads by", [f"{lead['difference']:+.3g}" if lead else "" for lead in leads], False
-    yield "99 % interval", [f"{lead['low']:+.3g} to {lead['high']:+.3g}" if lead else "" for lead in leads], False
+    yield _level(told), [f"{lead['low']:+.3g} to {lead['high']:+.3g}" if lead else "" for lead in leads], False
+    yield "it is", [CALLS.get(lead.get("call", ""), "") if lead else "" for lead in leads], False
+
+
+def _level(told: Mapping[str, Any]) -> str:
+    return f"{100 * told.get('level', 0.99):.0f} % interval"
 
 
 def _measured(best: Best, rules: Sequence[str]) -> Iterator[Row]:
@@ -214,10 +225,27 @@ def conclusion(best: Best) -> list[str]:
     elif told is None:
         reason = "the study has no confirmation" if best["final"] else "the study has not ended"
         found = [f"Trial {best['trial']} has the best value on one seed; whether it is really better is not known: {reason}."]
+        found += [edge["sentence"] for edge in _edges(best)]
     else:
-        found = [f"Verdict: {told['verdict']}", *_promised(told)]
-    ranges = (best.get("sensitivity") or {}).get("ranges") or {}
-    return [*found, *(span["sentence"] for span in ranges.values() if span.get("sentence"))]
+        found = [f"Verdict: {told['verdict']}", *_promised(told), *_recommended(best)]
+    return [*found, *(span["sentence"] for span in _ranges(best) if span.get("sentence"))]
+
+
+def _ranges(best: Best) -> list[Mapping[str, Any]]:
+    return list(((best.get("sensitivity") or {}).get("ranges") or {}).values())
+
+
+def _edges(best: Best) -> list[Mapping[str, Any]]:
+    """Return where a range may be the limit; a verdict says so itself."""
+    return [span["edge"] for span in _ranges(best) if span.get("edge")]
+
+
+def _recommended(best: Best) -> Iterator[str]:
+    """Say what to train with, where that is not the tuned setting, and how to get it."""
+    chosen = best.get("recommended")
+    if chosen is not None and chosen["pick"] != "objective":
+        picked = f" steelyard best {best['study']['name']} --pick {chosen['pick']}" if chosen["weights"] is not None else ""
+        yield f"{chosen['sentence']}{picked}"
 
 
 def _promised(told: Mapping[str, Any]) -> Iterator[str]:

@@ -65,7 +65,7 @@ def _search(url: str, definition: Any, output: str, as_json: bool) -> dict[str, 
 
     with Client(url) as client:
         study = client.submit(definition)
-        note(f"Submitted {study['name']}: {study['progress']['planned']} trainings. {study['definition'].get('description') or ''}")
+        note(f"Submitted {study['name']}: {study['cost']}. {study['definition'].get('description') or ''}")
         with shown_on(notes()) as shown:
             *_, study = map(shown.seen, client.watch(study))
         show_outcome(client, study, notes() if as_json else terminal())

@@ -36,7 +36,7 @@ def best(
         str | None, typer.Option("--script", metavar="FILE", help="Write a Keras file there that trains the winner again.")
     ] = None,
     pick: Annotated[
-        str | None, typer.Option("--pick", help="One of the Pareto front: knee, nearest_ideal, metric:PATH or confirmed.")
+        str | None, typer.Option("--pick", help="One of a front: knee, nearest_ideal, metric:PATH, confirmed; or baseline:RULE.")
     ] = None,
     aggregate: Annotated[
         str | None, typer.Option("--aggregate", help="Judge by the same metrics under another aggregate, such as worst.")
@@ -99,7 +99,7 @@ def pareto(name: StudyName, as_json: Json = False, url: Url = None) -> None:
 
 
 def sensitivity(name: StudyName, as_json: Json = False, url: Url = None) -> None:
-    """Get how much each searched parameter matters, and which range of it is as good as the best."""
+    """Get how much each searched parameter matters, and which range of it is as good as the winner."""
     from steelyard.cli.matters import drawn
 
     with connect(url) as client:

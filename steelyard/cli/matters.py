@@ -25,7 +25,7 @@ def drawn(found: Sensitivity) -> RenderableType:
 def _table(found: Sensitivity) -> Table:
     metrics = list(dict.fromkeys(path for each in found["importance"].values() for path in each["metrics"]))[:MOST_COLUMNS]
     titles = [OBJECTIVE, *metrics]
-    table = table_of("parameter", *titles, "as good as the best", right=titles)
+    table = table_of("parameter", *titles, "as good as the winner", right=titles)
     for path, each in found["importance"].items():
         shares = [each["objective"], *(each["metrics"].get(metric) for metric in metrics)]
         table.add_row(plain(path), *map(_share, shares), plain(_as_good(found["ranges"].get(path))))
@@ -51,11 +51,13 @@ def _sentences(found: Sensitivity) -> Iterator[str]:
         yield f"{target}: {why}"
     for each in found["ranges"].values():
         yield each["sentence"][:1].upper() + each["sentence"][1:]
+        if edge := each.get("edge"):
+            yield edge["sentence"][:1].upper() + edge["sentence"][1:]
     noise = found["noise"]
     if noise["why"] is not None:
         yield f"No ranges: {noise['why']}"
     else:
         yield (
-            f"Noise: {number(noise['std'])} from seed to seed ({noise['of']}), so a value of {number(noise['least'])} or more in "
-            f"the search is as good as the best, {number(noise['best'])}"
+            f"Noise: {number(noise['std'])} from seed to seed ({noise['of']}); a value that costs no more than one training's luck "
+            f"against the winner, {number(noise['best'])}, is as good"
         )

@@ -75,14 +75,13 @@ def validate(file: DefinitionFile, as_json: Json = False, url: Url = None) -> No
 
 
 def _validated(found: Validation) -> str:
-    from steelyard.wording import duration
-
     name = found["definition"].get("name")
-    parts = [f"The definition {name!r} is good" if name else "The definition is good", f"{found['trainings']} trainings"]
+    parts = [
+        f"The definition {name!r} is good" if name else "The definition is good",
+        f"{found['trainings']} trainings: {found['cost']}",
+    ]
     if found["grid_size"] is not None:
         parts.append(f"{found['grid_size']} grid points")
-    if found["estimated_seconds"] is not None:
-        parts.append(f"about {duration(found['estimated_seconds'])}")
     return ", ".join(parts) + "."
 
 
@@ -103,9 +102,9 @@ def submit(
         for warning in study["warnings"]:
             note(f"warning: {warning}")
         if watch:
-            note(f"Submitted {study['name']}.")
+            note(f"Submitted {study['name']}: {study['cost']}.")
             follow(client, study["name"], timeout=timeout, as_json=as_json)
             return
     answer(study, as_json, lambda: study_table(study))
     if not wants_document(as_json):
-        note(f"Watch it: steelyard watch {study['name']}")
+        note(f"{study['name']}: {study['cost']}. Watch it: steelyard watch {study['name']}")

@@ -112,6 +112,7 @@ def validated(bench: Bench, **changes: Any) -> Any:
 def test_validate_only_counts_every_phase(bench: Bench) -> None:
     body = validated(bench, objective=DELTA, search={"trials": 20, "confirmation": {"top": 3, "seeds": 8}})
     # 2 tasks on 3 seeds; yours, equal, inverse_initial_loss, uncertainty (equal without the penalty is yours);
-    # 3 finalists, 4 baselines and 2 references on 8 seeds
-    assert body["phases"] == {"reference": 6, "baseline": 4, "search": 20, "confirmation": 72}
-    assert (body["trainings"], body["epochs"]) == (102, 1020)
+    # of 1.5 x 20: (2 finalists + 3 baselines) x 2 + 2 references x 2 + the winner and two baselines x 5
+    assert body["phases"] == {"reference": 6, "baseline": 4, "search": 20, "confirmation": 29}
+    assert (body["trainings"], body["epochs"]) == (59, 590)
+    assert body["cost"] == "20 to search + at most 29 to confirm; before them 6 single-task and 4 baseline trainings"

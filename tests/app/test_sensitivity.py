@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from search.analysis import importance
-from search.validation import normalize
-from storage import answers, studies, study_rows, trials
+from storage import answers, study_rows, trials
 from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, StudyState, TrialState
 from tests.app.scenes import DIGIT, NAME, PARITY, Bench, definition, on_sqlite, planned, problem
+from tests.search.analysed import complete
 
 PATH = f"/v1/studies/{NAME}/sensitivity"
 BEST = f"/v1/studies/{NAME}/best"
@@ -54,11 +53,7 @@ def confirm(bench: Bench) -> None:
 def come_to_its_end(bench: Bench) -> None:
     """End the study as a worker does when its plan ends."""
     with bench.database.writing() as session:
-        now = bench.database.now(session)
-        study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
-        restored = normalize.restored(study.definition, trials=study.trial_budget, name=study.name)
-        importance.analyse(session, study, restored, now)
-        studies.end_study(session, study.id, StudyState.COMPLETE, None, now)
+        complete(session, NAME, bench.database.now(session))
 
 
 def test_a_confirmed_study_tells_what_matters_and_within_what_range_nothing_does(bench: Bench) -> None:
@@ -70,13 +65,16 @@ def test_a_confirmed_study_tells_what_matters_and_within_what_range_nothing_does
     assert found["importance"][WEIGHT]["objective"] > 0.8
     assert set(found["importance"][WEIGHT]["metrics"]) == {DIGIT, PARITY}
     assert found["untold"] == {}
-    # t(3) at .95 is 2.353363: .9 - 2.353363 x .0326599 x sqrt(1.25) = .814068, which accuracies within five steps of the best reach
     noise = found["noise"]
-    assert (noise["best"], noise["least"]) == (pytest.approx(0.9), pytest.approx(0.814068, abs=1e-6))
-    assert noise["of"] == "trial 8 on 4 fresh seeds"
+    # the standard deviation of .86, .90, .94, .90
+    assert (noise["std"], noise["margin"]) == (pytest.approx(0.0326599, abs=1e-6), pytest.approx(0.0326599, abs=1e-6))
+    assert noise["of"] == "1 setting on fresh seeds"
     told = found["ranges"][WEIGHT]
-    assert (told["low"], told["best"], told["high"], told["searched"]) == (3.25, 8.25, 13.25, [0.01, 100.0])
-    assert told["sentence"].startswith("any parity.crossentropy in [3.25, 13.2] is as good as the best within noise")
+    assert (told["best"], told["searched"], told["delta"]) == (8.25, [0.01, 100.0], noise["margin"])
+    assert 4 < told["low"] < 8.25 < told["high"] < 16
+    assert len(told["curve"]) == 101
+    assert (told["curve"][0]["at"], told["curve"][100]["at"]) == (0.01, 100.0)
+    assert told["sentence"].startswith(f"any parity.crossentropy from {told['low']:.3g} to {told['high']:.3g} costs at most 0.0327")
     assert any(rule.startswith("range: ") for rule in found["rules"])
 
 
@@ -142,9 +140,10 @@ def test_a_study_that_goes_on_keeps_what_was_worked_out(bench: Bench) -> None:
     searched(bench, search=CONFIRMED)
     confirm(bench)
     come_to_its_end(bench)
+    kept = bench.get(PATH)["ranges"]
     assert bench.client.patch(f"/v1/studies/{NAME}", json={"trials": 20}).status_code == 200
     found = bench.get(PATH)
-    assert (found["final"], found["sequence"], found["ranges"]) == (False, 20, {})
+    assert (found["final"], found["sequence"], found["ranges"]) == (False, 20, kept)
 
 
 @on_sqlite

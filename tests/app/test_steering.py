@@ -53,6 +53,23 @@ def test_labels_and_description_can_be_replaced(bench: Bench) -> None:
 
 
 @on_sqlite
+def test_when_the_search_stops_is_changed_and_taken_back(bench: Bench) -> None:
+    bench.submit()
+    before = bench.get(STUDY)
+    changed = bench.client.patch(STUDY, json={"stop": {"after_seconds": 60.0}}).json()
+    assert changed["definition"]["search"]["stop"] == {"after_seconds": 60.0, "no_gain": None}
+    assert changed["definition_sha256"] == before["definition_sha256"]
+    assert bench.client.patch(STUDY, json={"stop": None}).json()["definition"]["search"]["stop"] is None
+
+
+@on_sqlite
+def test_a_front_has_no_gain_to_stop_by(bench: Bench) -> None:
+    bench.submit(objective={**definition()["objective"], "aggregate": "pareto"})
+    body = problem(bench.client.patch(STUDY, json={"stop": {"no_gain": 1.0}}), 422, "bad-parameter")
+    assert body["errors"][0]["path"] == "stop.no_gain"
+
+
+@on_sqlite
 @pytest.mark.parametrize(
     ("patch", "path"),
     [
@@ -61,6 +78,8 @@ def test_labels_and_description_can_be_replaced(bench: Bench) -> None:
         ({"trials": True}, "trials"),
         ({"trials": 100_001}, "trials"),
         ({"trials": 10**18}, "trials"),
+        ({"stop": {}}, "stop"),
+        ({"stop": {"after_seconds": 0}}, "stop.after_seconds"),
         ({"labels": {"a": 1}}, "labels.a"),
         ({"labels": {"a": "x" * 257}}, "labels.a"),
         ({"labels": {str(i): "" for i in range(65)}}, "labels"),

@@ -7,6 +7,7 @@ confirmed on 2 seeds.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,18 @@ def answers() -> dict[str, Any]:
     return {path: answer["body"] for path, answer in found.items()}
 
 
-SENTENCES = frozenset({"rules"})
-"""Fields that explain an answer in words: a new version may word them otherwise."""
+SENTENCES = frozenset({"rules", "ranges", "noise"})
+"""Fields that explain an answer in words, which a new version may word otherwise, and judgements that a better rule replaced: the
+ranges that versions before 0.2 told held a truly worse value in four of ten simulated studies, so they are not told again."""
+
+JUDGED_ANEW = re.compile(r"\.confirmation\.(verdict|against\.\w+\.(low|high))$")
+"""What a new version says of the same trainings by its own rules: at 95 %, where 0.1.0 had 99 % divided by the finalists."""
 
 
 def missing(old: Any, new: Any, at: str = "") -> list[str]:
     """List where `new` lacks or changes something that `old` says. It may say more: fields come with new versions."""
+    if JUDGED_ANEW.search(at):
+        return []
     if isinstance(old, dict) and isinstance(new, dict):
         kept = {key: value for key, value in old.items() if key not in SENTENCES}
         return [fault for key, value in kept.items() for fault in missing(value, new.get(key, "missing"), f"{at}.{key}")]

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from search.analysis.verdict import Candidate, Verdict, judge
+from search.analysis.verdict import Verdict, judge
 from search.definition.schema import StudyDefinition
 from search.objective.anchors import Measurement, resolved
 from search.objective.scoring import evaluate
-from search.planning.plan import End, History, Run, ScoreStudy, plan
+from search.planning.plan import End, History, Run, ScoreStudy, choose_finalists, confirmation, plan
 from storage.records import AnchorRecord, Measured, PlannedTrial, Role, StudyState, TrialRecord, TrialState
 from tests.search.histories import waiting
 
@@ -31,6 +31,7 @@ class Played:
     trials: list[TrialRecord] = field(default_factory=list)
     measured: dict[int, Measured] = field(default_factory=dict)
     anchors: list[AnchorRecord] = field(default_factory=list)
+    finalists: Sequence[int] = ()
 
     def of(self, role: Role) -> list[TrialRecord]:
         return [record for record in self.trials if record.role is role]
@@ -42,13 +43,15 @@ class Played:
 
     def history(self) -> History:
         """Return what storage would tell the plan."""
-        return History(
+        history = History(
             budget=self.definition.search.trials or 0,
             counts=Counter((record.role, record.state) for record in self.trials),
             trials=self.of(Role.SEARCH),
             references=self.of(Role.REFERENCE),
             baselines=self.of(Role.BASELINE),
             confirmed=frozenset((record.confirms, record.seed) for record in self.trials if record.confirms is not None),
+            repeated={(record.confirms or 0, record.seed): self.measured[record.number] for record in self.of(Role.CONFIRMATION)},
+            finalists=self.finalists,
             next_number=len(self.trials),
             anchors=self.anchors,
             measurements=[
@@ -57,6 +60,9 @@ class Played:
                 if record.role in (Role.REFERENCE, Role.BASELINE)
             ],
         )
+        chosen = choose_finalists(self.definition, history)
+        self.finalists = chosen.finalists
+        return chosen
 
     def train(self, planned: Sequence[PlannedTrial], measure: Measure) -> None:
         """Answer planned trials: each is complete at once, with what `measure` says of it."""
@@ -79,11 +85,8 @@ class Played:
 
     def verdict(self) -> Verdict | None:
         """Return what the confirmation says."""
-        by_trial: dict[int, dict[int, Measured]] = {}
-        for record in self.of(Role.CONFIRMATION):
-            by_trial.setdefault(record.confirms or 0, {})[record.seed] = self.measured[record.number]
-        candidates = [Candidate(self.trials[number], by_trial[number]) for number in sorted(by_trial)]
-        return judge(self.definition.objective, candidates, self.anchors)
+        found = confirmation(self.definition, self.history())
+        return None if found is None else judge(self.definition.objective, found.meeting, found.trained)
 
 
 def played(definition: StudyDefinition, measure: Measure, cohort: int = COHORT) -> Played:

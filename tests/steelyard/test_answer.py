@@ -18,7 +18,9 @@ CONFIRMATION: dict[str, Any] = {
         "trial 18": {"value": {"mean": 0.9, "std": 0.01, "n": 3}, "metrics": {"a.accuracy": {"mean": 0.95, "std": 0.02, "n": 3}}},
         "equal": {"value": {"mean": 0.8, "std": 0.01, "n": 3}, "metrics": {"a.accuracy": {"mean": 0.85, "std": 0.02, "n": 3}}},
     },
-    "against": {"equal": {"difference": 0.1, "low": 0.05, "high": 0.15}},
+    "level": 0.95,
+    "chosen_on": [8, 9],
+    "against": {"equal": {"difference": 0.1, "low": 0.05, "high": 0.15, "call": "better"}},
 }
 
 
@@ -62,7 +64,8 @@ def test_a_confirmed_answer_has_means_leads_and_intervals() -> None:
     rows = drawn(best(confirmation=CONFIRMATION))
     assert rows["a accuracy ↑"] == ["0.850±0.020", "0.950±0.020"]
     assert rows["tuned leads by"] == ["+0.1"]
-    assert rows["99 % interval"] == ["+0.05 to +0.15"]
+    assert rows["95 % interval"] == ["+0.05 to +0.15"]
+    assert rows["it is"] == ["better"]
     assert "Mean and standard deviation over 3 fresh seeds, test split." in rows
 
 
@@ -90,6 +93,20 @@ def test_a_search_that_did_worse_than_it_is_worth_is_told_so_too() -> None:
     assert "0.02 lower than" in conclusion(best(confirmation={**CONFIRMATION, "optimism": -0.02}))[1]
 
 
+def test_a_baseline_that_is_recommended_is_named_with_the_command_that_picks_it() -> None:
+    chosen = {"pick": "baseline:equal", "weights": {"a.loss": 1.0}, "sentence": "Use equal weights: as good as the tuned weights."}
+    told = conclusion(best(confirmation=CONFIRMATION, recommended=chosen, study={"name": "s"}))
+    assert told[-1] == "Use equal weights: as good as the tuned weights. steelyard best s --pick baseline:equal"
+    tuned = {**chosen, "pick": "objective"}
+    assert len(conclusion(best(confirmation=CONFIRMATION, recommended=tuned))) == 2
+
+
+def test_a_baseline_that_was_not_met_says_which_seeds_it_was_trained_on() -> None:
+    candidates = {**CONFIRMATION["candidates"], "uncertainty": CONFIRMATION["candidates"]["equal"]}
+    shown = " ".join(line.strip() for line in lines(best(confirmation={**CONFIRMATION, "candidates": candidates}), 80))
+    assert "Mean and standard deviation over 3 fresh seeds, test split (uncertainty: the 2 that chose)." in shown
+
+
 def test_an_unconfirmed_best_is_not_called_better() -> None:
     (sentence,) = conclusion(best())
     assert sentence.startswith("Trial 18 has the best value on one seed; whether it is really better is not known")
@@ -98,6 +115,13 @@ def test_an_unconfirmed_best_is_not_called_better() -> None:
 def test_what_does_as_well_is_told() -> None:
     ranges = {"a.loss": {"sentence": "any a.loss in [0.1, 1] is as good as the best within noise"}}
     assert conclusion(best(sensitivity={"ranges": ranges}))[-1] == ranges["a.loss"]["sentence"]
+
+
+def test_where_the_range_may_be_the_limit_is_told_of_a_study_without_a_verdict() -> None:
+    edge = {"sentence": "the winner's a.loss of 0.01 is at the low end of what was searched"}
+    sensitivity = {"ranges": {"a.loss": {"sentence": "no a.loss beside it is known to be as good", "edge": edge}}}
+    assert conclusion(best(sensitivity=sensitivity))[1:] == [edge["sentence"], "no a.loss beside it is known to be as good"]
+    assert edge["sentence"] not in conclusion(best(confirmation=CONFIRMATION, sensitivity=sensitivity)), "its verdict says so"
 
 
 def lines(document: dict[str, Any], width: int) -> list[str]:

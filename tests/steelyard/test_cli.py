@@ -278,7 +278,7 @@ def test_init_prints_the_flagship_and_needs_no_service(monkeypatch):
 def test_init_writes_a_file_that_validates_and_does_not_write_over_one(tmp_path):
     path = str(tmp_path / "study.json")
     assert steelyard("init", "digits", "--output", path).exit_code == 0
-    assert document("validate", path)["trainings"] == 92
+    assert document("validate", path)["trainings"] == 84
     assert "--force" in refusal("init", "digits", "--output", path)
     assert steelyard("init", "digits", "--output", path, "--force").exit_code == 0
 

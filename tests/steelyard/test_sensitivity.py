@@ -7,12 +7,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from search.analysis import importance
-from search.validation import normalize
 from steelyard.cli.main import app
 from steelyard.errors import NoSensitivity, NoSensitivityYet
-from storage import studies, study_rows
 from storage.records import StudyState
+from tests.search.analysed import complete
 from tests.steelyard.filled import ended, filled
 from tests.steelyard.terminal import typed
 
@@ -23,10 +21,7 @@ HILL = [0.5, *(0.9 - 0.02 * abs(number - 8) for number in range(1, 17))]
 def analysed(service, name):
     """Let a worker's plan come to the study's end."""
     with service.database.writing() as session:
-        study, now = study_rows.lock_study(session, study_rows.get_study(session, name).id), service.database.now(session)
-        definition = normalize.restored(study.definition, trials=study.trial_budget, name=name)
-        importance.analyse(session, study, definition, now)
-        studies.end_study(session, study.id, StudyState.COMPLETE, None, now)
+        complete(session, name, service.database.now(session))
 
 
 def test_the_client_has_importances_and_ranges(service, client, name):

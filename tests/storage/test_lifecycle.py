@@ -268,6 +268,22 @@ def test_the_budget_of_a_study_that_is_over_stays(database: Database, state: Stu
         lifecycle.raise_budget(session, "study", 99, NOW)
 
 
+def test_a_study_that_stopped_early_goes_on_when_its_stop_changes(database: Database) -> None:
+    with_search_trials(database, 3)
+    with database.writing() as session:
+        study = lifecycle.change_stop(session, "study", {"after_seconds": 5.0, "no_gain": None}, later(1))
+        ended = studies.end_study(session, study.id, S.COMPLETE, Reason("stopped_after_seconds", "5 s"), later(2))
+        assert lifecycle.change_stop(session, "study", {"after_seconds": 5.0, "no_gain": None}, later(3)) == ended
+        again = lifecycle.change_stop(session, "study", None, later(4))
+    assert (again.state, again.reason, again.definition["search"]["stop"]) == (S.RUNNING, None, None)
+
+
+def test_a_study_that_spent_its_trials_stays_complete_whatever_its_stop(database: Database) -> None:
+    with_search_trials(database, 3, S.COMPLETE)
+    with database.writing() as session:
+        assert lifecycle.change_stop(session, "study", {"after_seconds": 5.0, "no_gain": None}, later(1)).state is S.COMPLETE
+
+
 def test_labels_and_description_are_replaced_or_left(database: Database) -> None:
     with database.writing() as session:
         scenes.create(session, labels={"team": "a"}, description="old")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from sqlalchemy import insert
+
 from storage import epochs, leases, outcomes, progress
 from storage.database import Database
+from storage.models import COHORTS
 from storage.records import Throughput, TrialState
 from tests.storage import scenes
 from tests.storage.scenes import NOW, pace_of
@@ -48,3 +51,14 @@ def test_the_pace_tells_how_long_search_trials_trained(database: Database) -> No
         outcomes.record_outcomes(session, running.token, ends, NOW)
         pace = pace_of(session, running)
     assert (pace.under_way, pace.searched, pace.searched_epochs) == (2, 2, 12)
+
+
+def test_a_study_has_trained_while_one_of_its_cohorts_or_more_did(database: Database) -> None:
+    """From 0 to 10 and from 5 to 20 s two of them, a pause, and from 30 s on one that still does."""
+    with database.writing() as session:
+        study = scenes.create(session)
+        for began, ended in ((0, 10), (5, 20), (30, None)):
+            row = {"study_id": study.id, "worker": "w", "engine": "serial", "size": 1, "started_at": scenes.later(began)}
+            session.execute(insert(COHORTS).values(**row, ended_at=None if ended is None else scenes.later(ended)))
+        assert progress.trained_seconds(session, study.id, scenes.later(37)) == 27.0
+        assert progress.trained_seconds(session, scenes.create(session, "other").id, scenes.later(37)) == 0.0

@@ -11,9 +11,9 @@ import pytest
 from search.analysis import answer
 from search.analysis.answer import NoFeasibleTrial, NoTrialEver, NoTrialYet
 from search.analysis.evidence import Evidence
-from search.analysis.verdict import Candidate
 from search.definition.schema import StudyDefinition
 from search.objective.fronts import Front
+from search.planning.candidates import Candidate
 from storage.records import Measured, Reason, StudyRecord, StudyState, TrialRecord
 from tests.search.definitions import define, log_range, study
 from tests.search.histories import NOW, trial

@@ -8,16 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from search.analysis import importance
 from search.analysis.importance import Importances, importances
 from search.definition.schema import StudyDefinition
-from storage import answers, study_rows
-from storage.database import Database
 from storage.records import Role, TrialRecord, TrialState, Values
 from tests.search.definitions import define, log_range, study
 from tests.search.histories import trial
-from tests.storage import scenes
-from tests.storage.scenes import NOW
 
 TWO = define(study(log_range(), log_range()))
 A, B = "t0.error", "t1.error"
@@ -139,18 +134,3 @@ def test_a_front_has_no_value_to_matter_for() -> None:
     found = importances(front, searched(lambda a, b, noise: ((a - 0.3) ** 2, (b + 0.5) ** 2)))
     assert set(found.shares) == {"t0.mse", "t1.mse"}
     assert "objective" not in found.untold
-
-
-def test_a_failure_is_kept_as_the_reason(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*arguments: object) -> Importances:
-        raise ZeroDivisionError("oh")
-
-    monkeypatch.setattr(importance, "importances", broken)
-    with database.writing() as session:
-        record = scenes.create(session)
-        importance.analyse(session, study_rows.lock_study(session, record.id), TWO, NOW)
-    with database.reading() as session:
-        kept = answers.find_analysis(session, record.id, "sensitivity")
-    assert kept is not None
-    assert kept.document["shares"] == {}
-    assert kept.document["untold"]["objective"] == "the evaluation failed: ZeroDivisionError: oh"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
-from search.analysis.verdict import told_rule
 from search.catalog import WEIGHTING_RULES, WeightingRule
 from search.definition.rules import weighting_of
 from search.planning.baselines import baselines
-from search.planning.confirmation import confirmations, fresh_seeds
-from search.planning.plan import End, Run, Wait, plan
-from storage.records import ADAPTIVE_ORIGIN, Role, StudyState, TrialRecord, TrialState
-from tests.search.definitions import Document, changed, define, flagship
+from search.planning.candidates import told_rule
+from search.planning.confirmation import budget_of, design, fresh_seeds
+from search.planning.plan import End, Run, Wait, choose_finalists, plan
+from storage.records import ADAPTIVE_ORIGIN, Measured, PlannedTrial, Role, StudyState, TrialRecord, TrialState
+from tests.search.definitions import Document, changed, define, flagship, log_range
 from tests.search.histories import history, trial
 
 INITIAL = {"digit.crossentropy": 2.0, "parity.crossentropy": 0.5, "agreement": 0.1}
@@ -36,8 +39,8 @@ def test_equal_weights_and_each_penalty_at_zero_are_baselines_of_a_confirmed_stu
 
 
 def test_fresh_seeds_differ_from_each_other_and_from_the_studys() -> None:
-    definition = define(confirmed(seeds=8))
-    assert len({*fresh_seeds(definition), definition.search.seed}) == 9
+    definition = define(confirmed(seeds=8))  # two that choose, eight to meet on, and the search's own
+    assert len({*fresh_seeds(definition), definition.search.seed}) == 11
 
 
 def test_inverse_initial_loss_weighs_each_loss_by_its_inverse_with_the_sum_of_equal_weights() -> None:
@@ -68,15 +71,56 @@ def test_all_other_trials_train_under_their_own_weights(rule: str | None) -> Non
     assert weighting_of(rule) == "fixed"
 
 
-def test_every_candidate_is_trained_on_every_fresh_seed_once() -> None:
-    definition = define(confirmed())
-    candidates = [trial(3), trial(4, role=Role.BASELINE, rule="equal")]
-    first = fresh_seeds(definition)[0]
-    planned = confirmations(definition, candidates, {(3, first)})
-    assert [(each.confirms, each.seed) for each in planned] == [
-        (number, seed) for seed in fresh_seeds(definition) for number in (3, 4) if (number, seed) != (3, first)
-    ]
-    assert {each.role for each in planned} == {Role.CONFIRMATION}
+def test_penalties_of_one_shared_weight_are_left_out_together() -> None:
+    document = confirmed()
+    second = {**document["penalties"][0], "name": "other", "weight": "walls"}
+    document["penalties"] = [{**document["penalties"][0], "weight": "walls"}, second]
+    document["weights"] = {"walls": {"low": 0.01, "high": 10}}
+    document["tasks"][1]["losses"][0]["weight"] = log_range()  # no weights of today, which would be those without the penalties
+    found = baselines(define(changed(document, {"search.baselines": ["equal", "without"]})), INITIAL)
+    assert [rule for rule in found if rule.startswith("without")] == ["without:walls"]
+    assert (found["without:walls"].weights["agreement"], found["without:walls"].weights["other"]) == (0.0, 0.0)
+
+
+def laid_out(trials: int, finalists: int, baselines: int, tasks: int = 0, **confirmation: int) -> tuple[int, int, int, int, int]:
+    """Return how many finalists and baselines train, the seeds that choose and compare, and the trainings at most."""
+    document = changed(flagship(), {"search.trials": trials, "search.confirmation": confirmation})
+    budget = budget_of(define(document), tasks)
+    assert budget is not None
+    some, others = budget.field(finalists, baselines)
+    found = design(fresh_seeds(define(document)), budget, some, others)
+    return some, others, len(found.choosing), len(found.meeting), found.most
+
+
+def test_by_default_fresh_seeds_take_one_and_a_half_times_the_searchs_trainings_and_at_least_24() -> None:
+    assert laid_out(32, 3, 4) == (3, 4, 2, 11, 47)  # (3 + 4) x 2 + (1 + 2) x 11 of 48
+    assert laid_out(40, 3, 4) == (3, 4, 2, 12, 50)  # of 60: twelve seeds are the most
+    assert laid_out(12, 3, 3)[4] <= 24
+    assert laid_out(4, 3, 3)[4] <= 24
+
+
+def test_a_reference_trains_on_four_fresh_seeds_at_most_and_on_fewer_of_a_small_budget() -> None:
+    assert laid_out(40, 3, 4, tasks=2) == (3, 4, 2, 12, 58)  # 14 + 2 x 4 + 36 of 60
+    assert laid_out(8, 3, 3, tasks=2) == (2, 3, 2, 3, 23)  # 10 + 2 x 2 + 9 of 24
+
+
+def test_finalists_and_then_baselines_give_way_where_hardly_a_seed_would_be_left_to_meet_on() -> None:
+    assert laid_out(8, 3, 5) == (2, 3, 2, 4, 22)
+
+
+def test_what_a_definition_says_is_what_there_is() -> None:
+    assert laid_out(32, 3, 4, trainings=100, seeds=20) == (3, 4, 2, 20, 74)
+    assert laid_out(32, 5, 4, trainings=100, top=5, seeds=3) == (5, 4, 2, 3, 27)
+
+
+@pytest.mark.parametrize("trials", [4, 16, 100])
+@pytest.mark.parametrize("trainings", [16, 24, 31])
+@pytest.mark.parametrize("tasks", [0, 1, 2, 5, 20])
+def test_no_layout_exceeds_its_trainings_and_each_meets_on_two_seeds_at_least(trials: int, trainings: int, tasks: int) -> None:
+    for finalists in range(1, 6):
+        for others in range(12):
+            *_, seeds, most = laid_out(trials, finalists, others, tasks, trainings=trainings, top=5)
+            assert (seeds >= 2, most <= trainings) == (True, True), (finalists, others)
 
 
 def rules(document: Document) -> list[TrialRecord]:
@@ -87,31 +131,58 @@ def rules(document: Document) -> list[TrialRecord]:
     ]
 
 
-def test_confirmations_come_after_the_search_and_the_study_ends_after_them() -> None:
-    document = changed(confirmed(), {"search.baselines": ["equal"]})
-    definition = define(document)
-    searched = [*rules(document), *(trial(number, {"agreement": float(number)}, value=number / 10) for number in range(2, 6))]
-    running = [*searched[:-1], trial(5, state=TrialState.RUNNING)]
-    assert isinstance(plan(definition, history(definition, running), 64), Wait)
-    step = plan(definition, history(definition, searched), 64)
-    assert isinstance(step, Run)
-    assert sorted({each.confirms for each in step.trials if each.confirms is not None}) == [0, 1, 4, 5]
-    assert len(step.trials) == 12
-    done = [
-        trial(6 + place, role=Role.CONFIRMATION, rule=each.rule, confirms=each.confirms, seed=each.seed)
-        for place, each in enumerate(step.trials)
+EQUAL = changed(confirmed(), {"search.baselines": ["equal"]})
+"""Two finalists and two baselines, `current` and `equal`; three seeds to meet on."""
+
+SEARCHED = [*rules(EQUAL), *(trial(number, {"agreement": float(number)}, value=number / 10) for number in range(2, 6))]
+
+
+def measured(planned: PlannedTrial) -> Measured:
+    return Measured(
+        validation={
+            "digit.sparse_categorical_accuracy": 0.5 + planned.weights.get("agreement", 0.0) / 100 + 0.01 * (planned.seed % 7),
+            "parity.binary_accuracy": 0.5,
+        }
+    )
+
+
+def done(planned: Sequence[PlannedTrial], there: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return [
+        *there,
+        *(
+            trial(len(there) + i, role=Role.CONFIRMATION, rule=each.rule, confirms=each.confirms, seed=each.seed)
+            for i, each in enumerate(planned)
+        ),
     ]
-    assert plan(definition, history(definition, [*searched, *done]), 64) == End(StudyState.COMPLETE)
 
 
-@pytest.mark.parametrize(("room", "planned"), [(64, 12), (12, 12), (11, 8), (4, 4), (3, 3)])
+def test_confirmations_come_after_the_search_and_the_study_ends_after_them() -> None:
+    definition, trials, repeated = define(EQUAL), SEARCHED, dict[tuple[int, int], Measured]()
+    running = [*SEARCHED[:-1], trial(5, state=TrialState.RUNNING)]
+    assert isinstance(plan(definition, history(definition, running), 64), Wait)
+    asked = []
+    while isinstance(step := plan(definition, replace(history(definition, trials), repeated=repeated), 64), Run):
+        asked.append(sorted({each.confirms for each in step.trials if each.confirms is not None}))
+        repeated |= {(each.confirms or 0, each.seed): measured(each) for each in step.trials}
+        trials = done(step.trials, trials)
+    assert asked == [[4, 5], [0, 1, 4]]  # the finalists choose; equal in all, the earlier meets both baselines
+    assert step == End(StudyState.COMPLETE)
+    assert len(repeated) == 2 * 2 + 3 * 3
+
+
+@pytest.mark.parametrize(("room", "planned"), [(64, 4), (4, 4), (3, 2), (2, 2), (1, 1)])
 def test_the_trainings_of_a_seed_are_planned_together_as_far_as_they_fit(room: int, planned: int) -> None:
-    document = changed(confirmed(), {"search.baselines": ["equal"]})
-    definition = define(document)
-    searched = [*rules(document), *(trial(number, {"agreement": float(number)}, value=number / 10) for number in range(2, 6))]
-    step = plan(definition, history(definition, searched), room)
+    step = plan(define(EQUAL), history(define(EQUAL), SEARCHED), room)
     assert isinstance(step, Run)
     assert len(step.trials) == planned
+
+
+def test_a_choice_of_finalists_stays_as_it_was_made() -> None:
+    definition = define(EQUAL)
+    step = plan(definition, replace(history(definition, SEARCHED), finalists=(2, 3)), 64)
+    assert isinstance(step, Run)
+    assert {each.confirms for each in step.trials} == {2, 3}
+    assert choose_finalists(definition, history(definition, SEARCHED)).finalists == (5, 4)
 
 
 def test_a_study_without_a_finalist_confirms_nothing() -> None:

@@ -38,9 +38,10 @@ def both(document: Document) -> tuple[str, str]:
         {**flagship(), "name": "another"},
         {**flagship(), "description": "words", "labels": {"team": "a"}, "$schema": "s"},
         changed(flagship(), {"search.trials": 64}),
+        changed(flagship(), {"search.stop": {"after_seconds": 60.0}}),
         shown(define(flagship())),
     ],
-    ids=["reordered", "nameless", "renamed", "relabelled", "other budget", "spelled out"],
+    ids=["reordered", "nameless", "renamed", "relabelled", "other budget", "other stop", "spelled out"],
 )
 def test_what_does_not_change_the_search_does_not_change_the_hashes(document: Document) -> None:
     assert both(document) == both(flagship())

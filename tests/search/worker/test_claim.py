@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from search.catalog.plugins import traits_of
 from search.definition import space
 from search.sampling import suggest
 from search.validation import normalize
-from search.worker.claim import Claimant, claim
+from search.worker.analyses import work_out
+from search.worker.claim import Analysis, Claim, Claimant, claim
 from storage import answers, leases, outcomes, studies, study_rows, trials
 from storage.database import Database
 from storage.models import STUDIES
@@ -93,7 +95,11 @@ def trained(database: Database, count: int) -> None:
 def test_a_study_that_comes_to_its_end_keeps_what_matters_in_it(database: Database) -> None:
     submitted(database, "random", baselines=[], confirmation=None, trials=12)
     trained(database, 12)
-    assert claim(database, claimant(database)) is None
+    worker = claimant(database)
+    analysis = claim(database, worker)
+    assert isinstance(analysis, Analysis)
+    work_out(database, analysis)
+    assert claim(database, worker) is None
     with database.reading() as session:
         found = study_rows.get_study(session, "study")
         kept = answers.find_analysis(session, found.id, "sensitivity")
@@ -107,5 +113,33 @@ def test_a_study_that_comes_to_its_end_keeps_what_matters_in_it(database: Databa
 def test_a_study_of_another_sampler_is_claimed_for_its_preflight(database: Database) -> None:
     submitted(database, "cmaes")
     claimed = claim(database, claimant(database))
-    assert claimed is not None
+    assert isinstance(claimed, Claim)
     assert claimed.lease.purpose == leases.PREFLIGHT
+
+
+def test_a_search_that_may_stop_is_planned_once_its_gain_is_known(database: Database) -> None:
+    submitted(database, "random", baselines=[], confirmation=None, trials=40, stop={"no_gain": 100.0})
+    trained(database, 12)
+    worker = claimant(database)
+    wanted = claim(database, worker)
+    assert isinstance(wanted, Analysis)
+    assert wanted.kind == "gain"
+    work_out(database, wanted)
+    at_its_end = claim(database, worker)  # less than 100 times the noise is to be gained
+    assert isinstance(at_its_end, Analysis)
+    assert at_its_end.kind == "sensitivity"
+    work_out(database, at_its_end)
+    assert claim(database, worker) is None
+    with database.reading() as session:
+        found = study_rows.get_study(session, "study")
+    assert (found.state, found.reason and found.reason.code) == (StudyState.COMPLETE, "stopped_no_gain")
+
+
+def test_a_study_that_got_further_is_worked_out_anew(database: Database) -> None:
+    submitted(database, "random", baselines=[], confirmation=None, trials=12)
+    trained(database, 12)
+    analysis = claim(database, claimant(database))
+    assert isinstance(analysis, Analysis)
+    work_out(database, replace(analysis, study=replace(analysis.study, sequence=11)))
+    with database.reading() as session:
+        assert answers.find_analysis(session, analysis.study.id, "sensitivity") is None

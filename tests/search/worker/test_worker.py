@@ -30,9 +30,10 @@ from search.training.child.protocol import (
 from search.training.interface import Ended, EpochReport
 from search.validation import normalize
 from search.worker import claim as claim_module
+from search.worker.analyses import work_out
 from search.worker.child_losses import MOST_UNREAD
 from search.worker.child_process import ChildLost
-from search.worker.claim import Claim, Claimant, claim
+from search.worker.claim import Analysis, Claim, Claimant, claim
 from search.worker.heartbeat import Heartbeat
 from search.worker.lease_keeper import Holding
 from search.worker.work_loop import WorkLoop
@@ -126,7 +127,10 @@ class Scene:
         return child
 
     def claim(self) -> Claim | None:
-        return claim(self.database, self.claimant)
+        """Return the next training or preflight; what is to be worked out before is."""
+        while isinstance(work := claim(self.database, self.claimant), Analysis):
+            work_out(self.database, work)
+        return work
 
     def study(self) -> Any:
         with self.database.reading() as session:

@@ -1,0 +1,54 @@
+"""Keep how a confirmation goes beside its rows: who was chosen, every look with its interval, and why it stopped.
+
+All of it follows from the trials' rows (`search.planning.meeting.meet`), but for the finalists, which a model chose: numbers of a
+model may differ in their last digits between machines, so the choice is made once for a search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from search.planning.meeting import Meeting
+from storage import answers
+from storage.database import Session
+from storage.records import StudyRecord, TrialRecord
+
+KIND = "confirmation"
+
+
+def searched_until(searched: Sequence[TrialRecord]) -> int:
+    """Return the place of the last search trial's end among the study's outcomes; 0 before any has ended."""
+    return max((trial.sequence for trial in searched if trial.sequence is not None), default=0)
+
+
+def kept_finalists(session: Session, study_id: int, searched: Sequence[TrialRecord]) -> tuple[int, ...]:
+    """Return the finalists that were chosen for this very search, the best first; none where the choice is still to be made."""
+    kept = answers.find_analysis(session, study_id, KIND)
+    return tuple(kept.document["finalists"]) if kept is not None and kept.document["until"] == searched_until(searched) else ()
+
+
+def keep(session: Session, study: StudyRecord, found: Meeting, finalists: Sequence[int], until: int, now: datetime) -> None:
+    """Keep the confirmation as far as it is. The study is locked."""
+    document = {"until": until, "finalists": list(finalists), **meeting_told(found)}
+    answers.keep_analysis(session, study.id, KIND, document, study.sequence, now)
+
+
+def meeting_told(found: Meeting) -> dict[str, Any]:
+    """Return a confirmation as a document: the design's seeds, the winner and its rivals, every look, and the stop."""
+    return {
+        "choosing": list(found.design.choosing),
+        "meeting": list(found.design.meeting),
+        "most": found.design.most,
+        "winner": None if found.winner is None else found.winner.number,
+        "rivals": [rival.name for rival in found.rivals],
+        "split": found.split,
+        "looks": [_look(asdict(look)) for look in found.looks],
+        "stop": None if found.stop is None else found.stop.value,
+    }
+
+
+def _look(look: Mapping[str, Any]) -> dict[str, Any]:
+    return {**look, "call": look["call"].value}

@@ -1,0 +1,179 @@
+"""What a model of all trainings so far believes: what tried settings are worth, the best place, and what is still to be gained.
+
+The best of many values on one seed is partly the luckiest. The model's mean of a tried setting takes its neighbours in, and its own
+best place may be one that nobody tried. Pure functions of records: the same for every worker.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from search.definition.plugins import is_grid
+from search.definition.schema import StudyDefinition
+from search.sampling.observations import floored
+from search.sampling.places import Places
+from search.sampling.surrogate import Array, Observations, Surrogate, noise_of
+from storage.records import Role, TrialRecord, TrialState, Values
+
+FEWEST = 5
+"""Fewer search trials with a value say too little for a model."""
+
+MOST = 250
+"""So many search trials are told to the model at most; all of them have a mean."""
+
+SPREAD, AROUND, NEAR = 256, 4, 24
+CURVES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class SeedTraining:
+    """One training of a setting, by the number of the trial that had it first; without a place it tells the noise alone."""
+
+    number: int
+    place: tuple[float, ...] | None
+    seed: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """The posterior over a study's settings; `tried` are its search trials with a value, the winner among them."""
+
+    places: Places
+    tried: Sequence[TrialRecord]
+    surrogate: Surrogate
+
+    @cached_property
+    def means(self) -> dict[int, float]:
+        """What each tried setting is worth, by trial number: its posterior mean over seeds, in the objective's units."""
+        found = self.surrogate.means(self.places.of(self.tried))
+        return {trial.number: float(mean) for trial, mean in zip(self.tried, found, strict=True)}
+
+    @cached_property
+    def _pool(self) -> list[Values]:
+        """Parameters to choose a best place among: the tried ones, evenly spread ones, and those around the best tried ones."""
+        tried: list[Values] = [trial.parameters for trial in self.tried]
+        if is_grid(self.places.definition.search.sampler):
+            return tried
+        best = sorted(self.tried, key=lambda trial: -self.means[trial.number])[:AROUND]
+        around = [point for trial in best for point in self.places.near(trial.parameters, NEAR)]
+        return [*tried, *map(self.places.rounded, [*self.places.spread(SPREAD), *around])]
+
+    @cached_property
+    def _pool_places(self) -> Array:
+        return self.places.at([self.places.on_axes(drawn) for drawn in self._pool])
+
+    @cached_property
+    def best(self) -> Values:
+        """The parameters with the greatest posterior mean, tried or not; of equals a tried one. Of a grid, a tried one."""
+        return self._pool[int(np.argmax(np.round(self._pool_means, 12)))]
+
+    @cached_property
+    def _pool_means(self) -> Array:
+        return self.surrogate.means(self._pool_places)
+
+    @cached_property
+    def expected_gain(self) -> float:
+        """What a perfect continuation of the search is expected to gain over the best place now, in units of one training's noise.
+
+        The mean, over posterior curves, of how much each curve's greatest value lies above its value at the best place (what
+        stopping now would regret: Makarova et al., "Automatic Termination for Hyperparameter Optimization", 2022).
+        """
+        order = np.argsort(-self._pool_means, kind="stable")
+        curves = self.surrogate.curves(self._pool_places[order], CURVES)
+        gains = curves.max(axis=1) - curves[:, 0]
+        return float(gains.mean()) / self.surrogate.noise
+
+
+def beliefs(
+    definition: StudyDefinition,
+    searched: Sequence[TrialRecord],
+    repeated: Sequence[SeedTraining] = (),
+    divisors: Mapping[str, float] | None = None,
+    baselines: Sequence[TrialRecord] = (),
+) -> Beliefs | None:
+    """Return what is believed after search trials (`value` as the study judges), baselines and trainings on fresh seeds.
+
+    None where fewer than `FEWEST` search trials have a finite value, or nothing is searched. A trial that diverged or broke a
+    constraint counts as no better than the worst one that did not; pruned, failed and unfinished ones say nothing. `divisors` are
+    what losses are divided by under `normalize`.
+    """
+    places = Places(definition)
+    placed = [trial for trial in searched if trial.role is Role.SEARCH and places.axes.keys() <= trial.parameters.keys()]
+    tried = [trial for trial in placed if known(trial)]
+    if len(tried) < FEWEST or not places.axes:
+        return None
+    worst = min(float(trial.value or 0.0) for trial in tried)
+    failed = _thinned([trial for trial in placed if _failed(trial)], ())
+    told = _thinned(tried, {each.number for each in repeated})
+    trainings = [
+        *_trainings(told, places.of(told), [float(trial.value or 0.0) for trial in told]),
+        *_trainings(failed, places.of(failed), [min(worst, _value(trial)) for trial in failed]),
+        *_of_baselines(places, baselines, divisors or {}),
+    ]
+    return Beliefs(places, tried, Surrogate(observations_of(places, trainings, repeated)))
+
+
+def _thinned(tried: Sequence[TrialRecord], repeated: Collection[int]) -> list[TrialRecord]:
+    """Return at most `MOST` search trials, evenly from first to last whatever they reached, and with them those that were repeated.
+
+    A model's time grows with the cube of its trainings, and choosing the best ones would show it a curve that is too high there.
+    """
+    if len(tried) <= MOST:
+        return list(tried)
+    chosen = {tried[i * (len(tried) - 1) // (MOST - 1)].number for i in range(MOST)}
+    return [trial for trial in tried if trial.number in chosen or trial.number in repeated]
+
+
+def known(trial: TrialRecord) -> bool:
+    """Tell whether a trial is COMPLETE, keeps the constraints and has a finite value."""
+    complete = trial.state is TrialState.COMPLETE and trial.feasible is not False
+    return complete and trial.value is not None and math.isfinite(trial.value)
+
+
+def _failed(trial: TrialRecord) -> bool:
+    """Tell whether a trial was trained and came to nothing: it diverged, or broke a constraint."""
+    infeasible = trial.state is TrialState.COMPLETE and trial.feasible is False
+    return infeasible or trial.state is TrialState.DIVERGED
+
+
+def _value(trial: TrialRecord) -> float:
+    return trial.value if trial.value is not None and math.isfinite(trial.value) else math.inf
+
+
+def _trainings(trials: Sequence[TrialRecord], places: Array, values: Sequence[float]) -> list[SeedTraining]:
+    return [
+        SeedTraining(trial.number, tuple(map(float, place)), trial.seed, value)
+        for trial, place, value in zip(trials, places, values, strict=True)
+    ]
+
+
+def _of_baselines(places: Places, baselines: Sequence[TrialRecord], divisors: Mapping[str, float]) -> list[SeedTraining]:
+    known_ones = [trial for trial in baselines if known(trial)]
+    placed = [(trial, places.baseline(trial, divisors)) for trial in known_ones]
+    return [
+        SeedTraining(trial.number, tuple(place), trial.seed, float(trial.value or 0.0))
+        for trial, place in placed
+        if place is not None
+    ]
+
+
+def observations_of(places: Places, trainings: Sequence[SeedTraining], repeated: Sequence[SeedTraining]) -> Observations:
+    """Return trainings as the model takes them: extremes pulled up (`observations.floored`), the noise from the repeated ones."""
+    everything = [*trainings, *repeated]
+    values = floored([each.value for each in everything])
+    again = values[len(trainings) :]
+    noise = noise_of([each.number for each in repeated], [each.seed for each in repeated], again) if again else None
+    placed = [(each, each.place, value) for each, value in zip(everything, values, strict=True) if each.place is not None]
+    return Observations(
+        np.array([place for _, place, _ in placed], dtype=float).reshape(len(placed), len(places.axes)),
+        np.array([each.seed for each, _, _ in placed], dtype=np.int64),
+        np.array([value for *_, value in placed], dtype=float),
+        places.unordered,
+        noise,
+    )

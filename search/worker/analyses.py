@@ -1,0 +1,50 @@
+"""Work out what a study waits for: read, compute outside of any lock, and keep, each on its own.
+
+No lease is held: whoever comes next does what a dead worker did not, and two at once keep the same.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from search.analysis import gain, importance, matters
+from search.worker.claim import Analysis
+from storage.database import Database
+from storage.errors import StudyNotFound
+
+log = structlog.get_logger("steelyard.worker")
+
+
+def load() -> None:
+    """Load what an analysis needs, so that a study's end need not wait for it."""
+    import scipy.linalg
+    import scipy.special  # noqa: F401
+
+    importance.load()
+
+
+def work_out(database: Database, analysis: Analysis) -> None:
+    """Work out what a study waits for, and keep it. A study that was deleted meanwhile needs nothing."""
+    try:
+        if analysis.kind == gain.KIND:
+            _gain(database, analysis)
+        else:
+            _matters(database, analysis)
+    except StudyNotFound:
+        log.info("study deleted meanwhile", study=analysis.study.name)
+
+
+def _gain(database: Database, analysis: Analysis) -> None:
+    with database.reading() as session:
+        searched = gain.read(session, analysis.study, analysis.definition)
+    document = gain.worked_out(searched)
+    with database.writing() as session:
+        gain.keep(session, searched, document, database.now(session))
+
+
+def _matters(database: Database, analysis: Analysis) -> None:
+    with database.reading() as session:
+        material = matters.read(session, analysis.study, analysis.definition)
+    document = matters.worked_out(material)
+    with database.writing() as session:
+        matters.keep(session, material, document, database.now(session))
