@@ -69,7 +69,7 @@ def profile(beliefs: Beliefs, winner: TrialRecord, path: str, delta: float) -> P
     rows = _tuned(beliefs, winner, path, values)
     rows[own] = places.at([best])[0]
     curves = beliefs.surrogate.curves(rows, CURVES)
-    answers = told(curves, own, delta, run=not axis.choices)
+    answers = findings(curves, own, delta, run=not axis.choices)
     low, high = np.quantile(curves, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     mean = beliefs.surrogate.means(rows)
     peaks = np.bincount(curves.argmax(axis=1), minlength=len(values)) / len(curves)
@@ -109,7 +109,7 @@ def _tuned(beliefs: Beliefs, winner: TrialRecord, path: str, values: Sequence[fl
     return places.at(rows)
 
 
-def told(curves: Array, winner: int, delta: float, *, run: bool) -> list[Finding]:
+def findings(curves: Array, winner: int, delta: float, *, run: bool) -> list[Finding]:
     """Return the answer at each value of curves drawn from the posterior [count, n]; `run`: as good only without a gap.
 
     The winner's own value is as good as itself whatever the curves are.

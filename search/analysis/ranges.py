@@ -149,8 +149,8 @@ def _edge(definition: StudyDefinition, axis: Axis, found: Profile, unit: _Unit) 
     Where every value is as good, both ends are.
     """
     if not axis.names and all(each is Finding.AS_GOOD for each in found.answers):
-        ends_told = f"{found.values[0] * unit.factor:.3g} to {found.values[-1] * unit.factor:.3g}"
-        return everywhere(definition, axis.path, f"{unit.name} that was searched, {ends_told},")
+        searched = f"{found.values[0] * unit.factor:.3g} to {found.values[-1] * unit.factor:.3g}"
+        return everywhere(definition, axis.path, f"{unit.name} that was searched, {searched},")
     own = found.values[found.winner]
     if (end := end_of(axis, coordinate(axis, own))) is not None:
         return edge(definition, axis.path, end, own, f"the winner's {unit.name} of {own * unit.factor:.3g}")

@@ -24,7 +24,7 @@ FEWEST = 5
 """Fewer search trials with a value say too little for a model."""
 
 MOST = 250
-"""So many search trials are told to the model at most; all of them have a mean."""
+"""The model is given so many search trials at most; all of them have a mean."""
 
 SPREAD, AROUND, NEAR = 256, 4, 24
 CURVES = 512
@@ -110,9 +110,9 @@ def beliefs(
         return None
     worst = min(float(trial.value or 0.0) for trial in tried)
     failed = _thinned([trial for trial in placed if _failed(trial)], ())
-    told = _thinned(tried, {each.number for each in repeated})
+    given = _thinned(tried, {each.number for each in repeated})
     trainings = [
-        *_trainings(told, places.of(told), [float(trial.value or 0.0) for trial in told]),
+        *_trainings(given, places.of(given), [float(trial.value or 0.0) for trial in given]),
         *_trainings(failed, places.of(failed), [min(worst, _value(trial)) for trial in failed]),
         *_of_baselines(places, baselines, divisors or {}),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from typing import Any
@@ -87,6 +88,22 @@ def test_it_is_part_of_the_best_weights(bench: Bench) -> None:
     assert told == {key: found[key] for key in told}
     assert {"importance", "ranges", "noise", "rules"} <= set(told)
     assert "sensitivity" not in bench.get(BEST, aggregate="worst")
+
+
+@on_sqlite
+def test_a_winner_at_the_edge_of_its_range_is_told_in_the_verdict(bench: Bench) -> None:
+    tasks = copy.deepcopy(definition()["tasks"])
+    tasks[1]["losses"][0]["weight"] = {"low": 0.01, "high": 9.0}
+    searched(bench, search=CONFIRMED, tasks=tasks)
+    confirm(bench)
+    come_to_its_end(bench)
+    best = bench.get(BEST)
+    edge = best["sensitivity"]["ranges"][WEIGHT]["edge"]
+    assert (edge["end"], edge["suggested"]) == ("high", {"low": 0.3, "high": 270.0, "scale": "log"})
+    assert (
+        "The winner's parity.crossentropy of 8.25 is at the high end of what was searched, so the range may be the limit: "
+        "search from 0.3 to 270 next."
+    ) in best["confirmation"]["verdict"]
 
 
 def test_without_fresh_seeds_there_are_no_ranges_and_it_says_why(bench: Bench) -> None:

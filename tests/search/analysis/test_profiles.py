@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.analysis.profiles import Finding, told
+from search.analysis.profiles import Finding, findings
 
 GOOD, WORSE, OPEN = Finding.AS_GOOD, Finding.WORSE, Finding.UNTOLD
 
@@ -17,7 +17,7 @@ def curves(*shares: float, count: int = 100) -> np.ndarray:
 
 
 def test_a_value_is_as_good_in_95_of_100_curves_and_worse_in_5() -> None:
-    found = told(curves(1.0, 0.95, 0.94, 0.06, 0.05, 0.0), 0, 0.5, run=False)
+    found = findings(curves(1.0, 0.95, 0.94, 0.06, 0.05, 0.0), 0, 0.5, run=False)
     assert found == [GOOD, GOOD, OPEN, OPEN, WORSE, WORSE]
 
 
@@ -25,19 +25,19 @@ def test_all_values_hold_together() -> None:
     """Each is good in 97 of 100 curves, but the two never fail in the same: both are good in 94."""
     both = curves(1.0, 1.0, 1.0)
     both[:3, 1], both[3:6, 2] = -1.0, -1.0
-    assert told(both, 0, 0.5, run=False) == [GOOD, GOOD, OPEN]
+    assert findings(both, 0, 0.5, run=False) == [GOOD, GOOD, OPEN]
 
 
 def test_a_range_ends_at_the_first_gap() -> None:
     shares = curves(1.0, 0.5, 1.0, 1.0, 0.0, 1.0)
-    assert told(shares, 2, 0.5, run=True) == [OPEN, OPEN, GOOD, GOOD, WORSE, OPEN]
+    assert findings(shares, 2, 0.5, run=True) == [OPEN, OPEN, GOOD, GOOD, WORSE, OPEN]
 
 
 @pytest.mark.parametrize(("delta", "answer"), [(0.5, WORSE), (1.0, GOOD)])
 def test_what_costs_delta_is_as_good(delta: float, answer: Finding) -> None:
-    assert told(curves(1.0, 0.0), 0, delta, run=True) == [GOOD, answer]
+    assert findings(curves(1.0, 0.0), 0, delta, run=True) == [GOOD, answer]
 
 
 def test_the_winners_own_value_is_as_good_though_nothing_is_known() -> None:
     drawn = np.random.default_rng(0).normal(size=(200, 5))
-    assert told(drawn, 3, 0.01, run=True)[3] is GOOD
+    assert findings(drawn, 3, 0.01, run=True)[3] is GOOD

@@ -98,11 +98,11 @@ def test_noise_is_what_trainings_of_one_setting_differ_by() -> None:
     assert found.surrogate.noise == pytest.approx(1.0)
 
 
-def test_of_a_long_search_the_model_hears_every_so_many_trials_and_the_repeated_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[int] = []
+def test_of_a_long_search_the_model_has_every_so_many_trials_and_the_repeated_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
     monkeypatch.setattr(module, "MOST", 6)
-    monkeypatch.setattr(module, "Surrogate", lambda observations: heard.append(len(observations.values)))
+    monkeypatch.setattr(module, "Surrogate", lambda observations: given.append(len(observations.values)))
     found = beliefs(ONE, searched(21), [SeedTraining(1, (0.5,), 7, 0.0)])
     assert found is not None
     assert len(found.tried) == 21
-    assert heard == [6 + 1 + 1]  # 0, 4, 8, 12, 16, 20; trial 1, and its training on a fresh seed
+    assert given == [6 + 1 + 1]  # 0, 4, 8, 12, 16, 20; trial 1, and its training on a fresh seed
