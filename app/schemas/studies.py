@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.schemas.common import AnchorBody, Body, NotFinite, ReasonBody
 from app.schemas.trials import ObjectiveBody
-from search.definition.schema import MAX_TRIALS, Stop
+from search.definition.effort import Stop
+from search.definition.schema import MAX_TRIALS
 
 
 class ProgressBody(Body):

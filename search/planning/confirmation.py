@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from itertools import groupby, takewhile
 
 from search.definition import space
+from search.definition.effort import Confirmation
 from search.definition.finite import affordable
-from search.definition.schema import Confirmation, Objective, StudyDefinition
+from search.definition.schema import Objective, StudyDefinition
 from search.planning.candidates import Candidate
 from search.planning.looks import schedule
 from search.planning.meeting import CHOOSING, RIVALS, Design, Meeting, Trained, Training, meet

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from search.definition import space
-from search.definition.schema import References, StudyDefinition
+from search.definition.effort import References
+from search.definition.schema import StudyDefinition
 from search.names import rule_for
 from search.objective import anchors
 from search.planning.confirmation import seeds_from
