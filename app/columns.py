@@ -12,8 +12,8 @@ from app.reading import definition_of
 from app.results import counted
 from app.schemas.common import NumberSplitter
 from app.schemas.trials import CurveBody, TrialTable, trial_body
-from search.definition import space
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace
 from storage import paging, study_rows
 from storage.database import Database, Session
 from storage.records import Measured, StudyRecord, TermRecord, TrialRecord
@@ -34,7 +34,7 @@ class Columns:
             "objective",
             "feasible",
             *(f"weights.{path}" for path in weighed),
-            *(f"parameters.{path}" for path in space.parameters(definition)),
+            *(f"parameters.{path}" for path in SearchSpace(definition).parameters),
             *(f"train.{path}" for path in weighed),
             *(f"validation.{term.path}" for term in terms),
             "reason",

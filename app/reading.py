@@ -11,9 +11,9 @@ from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
 from app.waiting import WorkerPlugins, reason_of
 from search.analysis.answer import best_of_search
-from search.definition import space
 from search.definition.finite import affordable
 from search.definition.schema import ObjectiveMetric, RelativeBound, StudyDefinition
+from search.definition.space import SearchSpace
 from search.export.best_weights import anchor_told
 from search.objective.anchors import resolved, wanted
 from search.objective.order import BEST_FIRST
@@ -140,7 +140,7 @@ def _seconds_left(definition: StudyDefinition, stored: StoredProgress) -> float 
         return None
     ended = sum(stored.trials[state] for state in TRIAL_ENDS)
     per_trial = definition.training.epochs
-    searches = max(affordable(definition, space.trial_budget(definition)) - pace.searched, 0)
+    searches = max(affordable(definition, SearchSpace(definition).trial_budget()) - pace.searched, 0)
     others = max(trainings(definition) - ended - searches, 0)
     per_search = pace.searched_epochs / pace.searched if pace.searched else per_trial
     left = max(searches * per_search + others * per_trial - pace.under_way, 0)

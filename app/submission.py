@@ -13,9 +13,9 @@ from app.reading import definition_of, seconds_in_all, study_body
 from app.refusals import BadParameter, OtherDefinition, parameter_fault
 from app.schemas.studies import Study, StudyPatch, Validation
 from app.settings import ApiSettings
-from search.definition import space
 from search.definition.plugins import is_grid
 from search.definition.schema import DEFINITION_VERSION, StudyDefinition
+from search.definition.space import SearchSpace
 from search.errors import Fault
 from search.objective.scoring import is_pareto
 from search.planning.phases import cost, phases
@@ -99,7 +99,7 @@ def _new(sent: Normal, name: str) -> studies.NewStudy:
         description=definition.description,
         labels=definition.labels,
         warnings=sent.warnings,
-        trial_budget=space.trial_budget(definition),
+        trial_budget=SearchSpace(definition).trial_budget(),
         terms=normalize.term_records(definition),
     )
 
@@ -116,7 +116,7 @@ def validation(session: Session, sent: Normal, now: datetime, alive_within_secon
         definition=normalize.shown(definition),
         definition_sha256=normalize.definition_sha256(definition),
         problem_sha256=problem,
-        grid_size=space.grid_size(definition) if is_grid(definition.search.sampler) else None,
+        grid_size=SearchSpace(definition).grid_size() if is_grid(definition.search.sampler) else None,
         trainings=trainings,
         phases=counts,
         epochs=epochs,
@@ -161,5 +161,5 @@ def change(session: Session, name: str, patch: StudyPatch, now: datetime) -> Stu
 
 
 def _check_budget(definition: StudyDefinition, trials: int) -> None:
-    if is_grid(definition.search.sampler) and trials != (size := space.grid_size(definition)):
+    if is_grid(definition.search.sampler) and trials != (size := SearchSpace(definition).grid_size()):
         raise BadParameter(Fault("trials", f"{size}: a grid has each of its points once", str(trials)))

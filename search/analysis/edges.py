@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from search.definition import space
 from search.definition.axes import Axis
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace
 from search.definition.weights import MAX_WEIGHT, SharedWeight, WeightChoice
 
 OUTER = 0.1
@@ -54,7 +54,7 @@ def edge(definition: StudyDefinition, path: str, end: End, drawn: float, subject
     """
     if end == "low" and drawn == 0:
         return None
-    weights = space.searched_weights(definition)
+    weights = SearchSpace(definition).weights
     suggested = _suggested(weights[path], end) if path in weights else None
     where = f"{subject} is at the {end} end of what was searched, so the range may be the limit"
     if suggested is None:
@@ -67,7 +67,7 @@ def everywhere(definition: StudyDefinition, path: str, subject: str) -> Edge | N
 
     `subject` names the weight and its values, in used units.
     """
-    weights = space.searched_weights(definition)
+    weights = SearchSpace(definition).weights
     suggested = _wider(weights[path]) if path in weights else None
     if suggested is None:
         return None
@@ -76,8 +76,7 @@ def everywhere(definition: StudyDefinition, path: str, subject: str) -> Edge | N
 
 
 def _units(definition: StudyDefinition, path: str) -> str:
-    members = space.simplex_members(definition.search.space, space.searched_weights(definition))
-    return " in the definition" if definition.search.normalize or path in members else ""
+    return " in the definition" if definition.search.normalize or path in SearchSpace(definition).members else ""
 
 
 def _wider(span: SharedWeight) -> dict[str, Any] | None:

@@ -12,9 +12,9 @@ from typing import Any
 
 from search.analysis.edges import Edge, End, edge, end_of, everywhere
 from search.analysis.profiles import LEVEL, Finding, Profile, profile
-from search.definition import space
 from search.definition.axes import Axis
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace, shared_by
 from search.sampling.beliefs import Beliefs
 from search.sampling.places import coordinate
 from storage.records import TrialRecord, Values
@@ -134,7 +134,7 @@ def _unit(definition: StudyDefinition, path: str, divisors: Values) -> _Unit:
     A shared weight is a number of its own until its readers are divided by different values: then it is told as the first's weight.
     """
     readers = {
-        term.path: shared for term in space.terms(definition) if (shared := space.shared_by(term.weight)) and shared[0] == path
+        term.path: shared for term in SearchSpace(definition).terms if (shared := shared_by(term.weight)) and shared[0] == path
     }
     divided = [term for term in readers if term in divisors]
     if divided:

@@ -9,10 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.definition import space
 from search.definition.lattice import onto_simplex
-from search.definition.plugins import is_grid
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace
 from search.definition.weights import SharedWeight, WeightChoice
 from storage.records import TrialRecord, Values
 
@@ -51,31 +50,30 @@ class Axis:
 
 def axes(definition: StudyDefinition) -> dict[str, Axis]:
     """Return the axes of what a definition searches, by parameter path."""
-    searched = space.parameters(definition)
-    members = space.simplex_members(definition.search.space, space.searched_weights(definition))
+    space = SearchSpace(definition)
     found: dict[str, Axis] = {}
-    for path, span in searched.items():
-        if path in members:
-            found[path] = _share(definition, path, [searched[other] for other in members if other != path], span)
+    for path, span in space.parameters.items():
+        if path in space.members:
+            found[path] = _share(space, path, span)
         elif isinstance(span, WeightChoice):
             choices = tuple(sorted(span.values))
-            found[path] = Axis(path, choices[0], choices[-1], choices=choices, names=_names(definition, path))
+            found[path] = Axis(path, choices[0], choices[-1], choices=choices, names=_names(space, path))
         else:
             found[path] = Axis(path, span.low, span.high, log=span.scale == "log")
     return found
 
 
-def _share(definition: StudyDefinition, path: str, others: Sequence[SharedWeight], span: SharedWeight) -> Axis:
+def _share(space: SearchSpace, path: str, span: SharedWeight) -> Axis:
     """Return the axis of a member of a simplex: the shares that can come of its own range and those of the others.
 
     A grid's lattice goes through the corners, so there a share is anything from 0 to the total.
     """
-    total = space.simplex_total(definition.search.space)
-    if is_grid(definition.search.sampler):
-        return Axis(path, 0.0, total, total=total)
+    if space.is_grid:
+        return Axis(path, 0.0, space.total, total=space.total)
     low, high = _ends(span)
-    lows, highs = zip(*map(_ends, others), strict=True)
-    return Axis(path, _part(low, sum(highs), total), _part(high, sum(lows), total), log=low > 0, total=total)
+    lows, highs = zip(*(_ends(space.parameters[other]) for other in space.members if other != path), strict=True)
+    smallest, largest = _part(low, sum(highs), space.total), _part(high, sum(lows), space.total)
+    return Axis(path, smallest, largest, log=low > 0, total=space.total)
 
 
 def _ends(span: SharedWeight) -> tuple[float, float]:
@@ -86,9 +84,9 @@ def _part(own: float, others: float, total: float) -> float:
     return total * own / (own + others) if own + others > 0 else 0.0
 
 
-def _names(definition: StudyDefinition, path: str) -> tuple[str, ...]:
+def _names(space: SearchSpace, path: str) -> tuple[str, ...]:
     """Return the shapes that the indices of a searched shape stand for; nothing for any other parameter."""
-    weight = space.searched_weights(definition).get(path.removesuffix(".schedule.shape"))
+    weight = space.weights.get(path.removesuffix(".schedule.shape"))
     named = weight is not None and path.endswith(".schedule.shape") and weight.schedule is not None
     shape = weight.schedule.shape if named else ()  # type: ignore[union-attr]
     return shape if isinstance(shape, tuple) else ()
@@ -96,9 +94,8 @@ def _names(definition: StudyDefinition, path: str) -> tuple[str, ...]:
 
 def located(definition: StudyDefinition, trials: Sequence[TrialRecord]) -> list[Values]:
     """Return where on the axes each trial lies; a parameter that a trial does not have is left out."""
-    members = space.simplex_members(definition.search.space, space.searched_weights(definition))
-    total = space.simplex_total(definition.search.space)
-    return [_place(trial.parameters, members, total) for trial in trials]
+    space = SearchSpace(definition)
+    return [_place(trial.parameters, space.members, space.total) for trial in trials]
 
 
 def _place(drawn: Values, members: Sequence[str], total: float) -> Values:

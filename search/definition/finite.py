@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from search.definition import space
 from search.definition.lattice import onto_simplex
 from search.definition.plugins import is_grid
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace
 from search.definition.weights import WeightChoice
 
 Setting = tuple[float, ...]
@@ -73,17 +73,16 @@ def _counted(finite: FiniteSpace, limit: int) -> int:
 
 def finite_space(definition: StudyDefinition) -> FiniteSpace | None:
     """Return the space of a definition, None where a parameter is drawn from a range."""
-    searched = space.parameters(definition)
-    values = [tuple(sorted(each.values)) for each in searched.values() if isinstance(each, WeightChoice)]
-    if len(values) < len(searched):
+    space = SearchSpace(definition)
+    values = [tuple(sorted(each.values)) for each in space.parameters.values() if isinstance(each, WeightChoice)]
+    if len(values) < len(space.parameters):
         return None
-    members = space.simplex_members(definition.search.space, space.searched_weights(definition))
-    return FiniteSpace(tuple(searched), tuple(values), tuple(members))
+    return FiniteSpace(tuple(space.parameters), tuple(values), space.members)
 
 
 def affordable(definition: StudyDefinition, budget: int) -> int:
     """Return how many search trials a budget pays for: no more than a grid has points, or a finite space settings."""
     if is_grid(definition.search.sampler):
-        return min(budget, space.grid_size(definition))
+        return min(budget, SearchSpace(definition).grid_size())
     finite = finite_space(definition)
     return budget if finite is None else finite.count(budget)

@@ -12,9 +12,10 @@ from importlib import metadata
 from typing import Any
 
 from search.analysis.verdict import Verdict
-from search.definition import searched_arguments, space
+from search.definition import searched_arguments
 from search.definition.schedules import AppliedSchedule
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace
 from search.export.reproduction import Published, how_to_use
 from search.planning.kept_confirmation import meeting_told
 from search.planning.looks import LEVEL
@@ -68,13 +69,15 @@ class Winner:
     def schedules(self) -> dict[str, AppliedSchedule]:
         """The schedules that the trial's weights had; a rule's weights have none."""
         trial = self.best.trial
-        return space.schedules(self.definition, trial.parameters) if trial.rule is None else {}
+        return SearchSpace(self.definition).schedules(trial.parameters) if trial.rule is None else {}
 
 
 def best_weights(winner: Winner) -> dict[str, Any]:
     """Return the best-weights document of `winner`, in the order in which it is read."""
     study, definition, trial = winner.study, winner.definition, winner.best.trial
-    shown = normalize.shown(searched_arguments.settled(definition, space.usual_arguments(definition) | dict(trial.parameters)))
+    shown = normalize.shown(
+        searched_arguments.settled(definition, SearchSpace(definition).usual_arguments() | dict(trial.parameters))
+    )
     schedules = winner.schedules
     return {
         "format": FORMAT,
@@ -98,7 +101,7 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "schedules": {path: schedule.document() for path, schedule in schedules.items()},
         **_with_arguments(
             how_to_use(definition, trial.weights, Published.of(winner.description, winner.outputs), schedules),
-            space.arguments(definition, trial.parameters),
+            SearchSpace(definition).drawn_arguments(trial.parameters),
         ),
         "terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]},
         "objective": {"aggregate": definition.objective.aggregate, **_objective(trial)},

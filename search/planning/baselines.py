@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 
 from search.catalog.baselines import BASELINES, Baseline, find_baseline
-from search.definition import space
 from search.definition.rules import CURRENT, EQUAL, INVERSE, WITHOUT, wanted_rules
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace, shared_by
 from search.names import rule_for
 from storage.records import ADAPTIVE_ORIGIN, PlannedTrial, Role, Values
 
@@ -48,9 +48,9 @@ def _fixed(baseline: Baseline, definition: StudyDefinition, initial: Values | No
 
 def current(definition: StudyDefinition, initial: Values | None) -> Iterator[PlannedTrial]:
     """Plan the user's own weights, where the definition names any."""
-    drawn = space.current_parameters(definition)
+    drawn = SearchSpace(definition).current_parameters()
     if drawn is not None:
-        yield _baseline(definition, CURRENT, space.term_weights(definition, drawn), drawn)
+        yield _baseline(definition, CURRENT, SearchSpace(definition).term_weights(drawn), drawn)
 
 
 def equal(definition: StudyDefinition, initial: Values | None) -> Iterator[PlannedTrial]:
@@ -74,7 +74,7 @@ def _left_out(definition: StudyDefinition) -> dict[str, list[str]]:
     """Return the penalties that are left out together: those of one shared weight by its name, any other by its own."""
     found: dict[str, list[str]] = {}
     for penalty in definition.penalties:
-        shared = space.shared_by(penalty.weight)
+        shared = shared_by(penalty.weight)
         found.setdefault(shared[0] if shared else penalty.name, []).append(penalty.name)
     return found
 
@@ -86,7 +86,7 @@ def inverse_weights(definition: StudyDefinition, initial: Values) -> dict[str, f
     """
     inverse = {
         term.path: 1.0 / initial[term.path]
-        for term in space.terms(definition)
+        for term in SearchSpace(definition).terms
         if term.kind == "loss" and initial.get(term.path, 0.0) > 0
     }
     scale = len(inverse) / sum(inverse.values()) if inverse else 1.0
@@ -94,13 +94,13 @@ def inverse_weights(definition: StudyDefinition, initial: Values) -> dict[str, f
 
 
 def _equal(definition: StudyDefinition) -> dict[str, float]:
-    return {term.path: 1.0 for term in space.terms(definition)}
+    return {term.path: 1.0 for term in SearchSpace(definition).terms}
 
 
 def _as_parameters(definition: StudyDefinition, weights: Mapping[str, float]) -> dict[str, float]:
     """Return fixed weights as the parameters that stand for them, with the usual value of all else that is searched."""
-    drawn = {path: weights.get(path, 1.0) for path in space.searched_weights(definition)}
-    return drawn | space.usual_arguments(definition)
+    drawn = {path: weights.get(path, 1.0) for path in SearchSpace(definition).weights}
+    return drawn | SearchSpace(definition).usual_arguments()
 
 
 def _baseline(

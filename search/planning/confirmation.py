@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
 
-from search.definition import space
 from search.definition.effort import Confirmation
 from search.definition.finite import affordable
 from search.definition.schema import Objective, StudyDefinition
+from search.definition.space import SearchSpace
 from search.planning.candidates import Candidate
 from search.planning.looks import schedule
 from search.planning.meeting import CHOOSING, RIVALS, Design, Meeting, Trained, Training, meet
@@ -56,7 +56,7 @@ def most_trainings(definition: StudyDefinition, wanted: Confirmation) -> int:
     """Return how many trainings on fresh seeds there are at most, those of baselines and references included."""
     if wanted.trainings is not None:
         return wanted.trainings
-    return max(LEAST_TRAININGS, math.ceil(SHARE_OF_SEARCH * affordable(definition, space.trial_budget(definition))))
+    return max(LEAST_TRAININGS, math.ceil(SHARE_OF_SEARCH * affordable(definition, SearchSpace(definition).trial_budget())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from search.definition import space
 from search.definition.finite import affordable
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace
 from search.planning.baselines import baselines
 from search.planning.confirmation import budget_of
 from search.planning.references import reference_seeds, referenced_tasks
@@ -13,7 +13,9 @@ from storage.records import Role
 
 def phases(definition: StudyDefinition) -> dict[Role, int]:
     """Return the number of trainings of each role in the whole plan, in the order in which they come."""
-    unlike = {term.path: i + 1.0 for i, term in enumerate(space.terms(definition))}  # so that no two rules have the same weights
+    unlike = {
+        term.path: i + 1.0 for i, term in enumerate(SearchSpace(definition).terms)
+    }  # so that no two rules have the same weights
     tasks, rules = len(referenced_tasks(definition)), len(baselines(definition, unlike))
     return {
         Role.REFERENCE: tasks * len(reference_seeds(definition)),
@@ -33,7 +35,7 @@ def _confirmations(definition: StudyDefinition, tasks: int, rules: int) -> int:
 
 
 def _searches(definition: StudyDefinition) -> int:
-    return affordable(definition, space.trial_budget(definition))
+    return affordable(definition, SearchSpace(definition).trial_budget())
 
 
 def trainings(definition: StudyDefinition) -> int:

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from search.definition import space
 from search.definition.finite import FiniteSpace, Setting, finite_space
 from search.definition.plugins import is_grid
 from search.definition.schema import Objective, StudyDefinition
+from search.definition.space import SearchSpace
 from search.objective.anchors import Measurement, anchors, is_resolved, measured_by, resolved, settled, wanted
 from search.objective.order import Place, place
 from search.planning.baselines import baselines
@@ -154,7 +154,7 @@ def _left(definition: StudyDefinition, history: History) -> int:
     """Return how many search trials may still be planned: of the budget, of a grid's points, of a finite space's settings."""
     left = history.budget - history.searched
     if is_grid(definition.search.sampler):
-        return min(left, space.grid_size(definition) - history.searched)
+        return min(left, SearchSpace(definition).grid_size() - history.searched)
     finite = finite_space(definition)
     if finite is None or left <= 0:
         return left
@@ -244,7 +244,7 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
             role=Role.SEARCH,
             rule=None,
             parameters=drawn.parameters,
-            weights=space.used_weights(definition, drawn.parameters, divisors(definition, history.initial)),
+            weights=SearchSpace(definition).used_weights(drawn.parameters, divisors(definition, history.initial)),
             seed=definition.search.seed,
             origin=definition.search.sampler.name,
             sampler_state=drawn.sampler_state,

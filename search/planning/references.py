@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from search.definition import space
 from search.definition.effort import References
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace
 from search.names import rule_for
 from search.objective import anchors
 from search.planning.confirmation import seeds_from
@@ -56,9 +56,10 @@ def one_of_each(trained: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def _reference(definition: StudyDefinition, task: str, seed: int) -> PlannedTrial:
-    drawn = {path: weight.current for path, weight in space.searched_weights(definition).items() if weight.current}
-    usual = space.term_weights(definition, {**dict.fromkeys(space.searched_weights(definition), 1.0), **drawn})
-    own = {term.path for term in space.terms(definition) if term.task is not None and term.task.name == task}
+    space = SearchSpace(definition)
+    drawn = {path: weight.current for path, weight in space.weights.items() if weight.current}
+    usual = space.term_weights({**dict.fromkeys(space.weights, 1.0), **drawn})
+    own = {term.path for term in space.terms if term.task is not None and term.task.name == task}
     weights = {path: (weight or 1.0) if path in own else 0.0 for path, weight in usual.items()}
-    parameters = {path: weights.get(path, 1.0) for path in space.searched_weights(definition)} | space.usual_arguments(definition)
+    parameters = {path: weights.get(path, 1.0) for path in space.weights} | space.usual_arguments()
     return PlannedTrial(Role.REFERENCE, rule_for(anchors.ALONE, task), parameters, weights, seed, origin="reference")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from search.definition import space
 from search.definition.plugins import sampler_of
 from search.definition.schema import Sampler, StudyDefinition
+from search.definition.space import SearchSpace
 from search.sampling.observations import told_values
 from storage.records import TrialRecord
 
@@ -31,7 +31,7 @@ def generation_size(definition: StudyDefinition) -> int:
     """Return how many results make a generation."""
     given = given_size(definition.search.sampler)
     # Hansen, "The CMA Evolution Strategy: A Tutorial", equation 48; the cmaes package does the same.
-    return 4 + math.floor(3 * math.log(len(space.parameters(definition)))) if given is None else given
+    return 4 + math.floor(3 * math.log(len(SearchSpace(definition).parameters))) if given is None else given
 
 
 def given_size(chosen: Sampler) -> int | None:

@@ -9,11 +9,11 @@ from functools import cached_property
 
 import numpy as np
 
-from search.definition import space
 from search.definition.axes import Axis, axes, located
 from search.definition.lattice import onto_simplex
 from search.definition.rules import weighting_of
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace, shared_by, simplex_members, simplex_total
 from search.definition.weights import SharedWeight, WeightChoice
 from search.sampling.quasirandom import value_at
 from search.sampling.surrogate import Array, even_points
@@ -40,7 +40,7 @@ class Places:
     @cached_property
     def members(self) -> tuple[str, ...]:
         """The parameters on a simplex; none for a box."""
-        return space.simplex_members(self.definition.search.space, space.searched_weights(self.definition))
+        return simplex_members(self.definition.search.space, SearchSpace(self.definition).weights)
 
     @property
     def unordered(self) -> list[bool]:
@@ -59,21 +59,21 @@ class Places:
         """Return drawn parameters as values on the axes."""
         if not self.members:
             return drawn
-        total = space.simplex_total(self.definition.search.space)
+        total = simplex_total(self.definition.search.space)
         return {**drawn, **onto_simplex({path: drawn[path] for path in self.members}, total)}
 
     def moved(self, located_values: Values, path: str, value: float) -> dict[str, float]:
         """Return values on the axes with one of them changed; on a simplex the other members share out what is left."""
         changed = {**located_values, path: value}
         if path in self.members:
-            total = space.simplex_total(self.definition.search.space)
+            total = simplex_total(self.definition.search.space)
             rest = onto_simplex({other: located_values[other] for other in self.members if other != path}, total - value)
             changed |= rest
         return changed
 
     def spread(self, count: int) -> list[dict[str, float]]:
         """Return parameters that fill the space evenly."""
-        spans = space.parameters(self.definition)
+        spans = SearchSpace(self.definition).parameters
         return [
             {path: value_at(span, float(share)) for (path, span), share in zip(spans.items(), row, strict=True)}
             for row in even_points(count, len(spans))
@@ -81,7 +81,7 @@ class Places:
 
     def near(self, drawn: Values, count: int, reach: float = 0.1) -> list[dict[str, float]]:
         """Return parameters around drawn ones, up to `reach` of each range away."""
-        spans = space.parameters(self.definition)
+        spans = SearchSpace(self.definition).parameters
         found = []
         for row in even_points(count, len(spans)):
             moved = [(_share(spans[path], drawn[path]) + reach * (2 * step - 1)) for path, step in zip(spans, row, strict=True)]
@@ -92,7 +92,7 @@ class Places:
 
     def rounded(self, drawn: Values) -> dict[str, float]:
         """Return parameters with `DIGITS` significant digits, values of a choice as they are; still within their ranges."""
-        spans = space.parameters(self.definition)
+        spans = SearchSpace(self.definition).parameters
         return {path: _rounded(spans[path], value) for path, value in drawn.items()}
 
     def baseline(self, trial: TrialRecord, divisors: Mapping[str, float]) -> list[float] | None:
@@ -101,12 +101,12 @@ class Places:
         Weights that a rule moves have none, nor have those that differ from the search in what it does not search: a fixed weight,
         a schedule, the sum on a simplex.
         """
-        if weighting_of(trial.rule) != "fixed" or any(span.schedule for span in space.searched_weights(self.definition).values()):
+        if weighting_of(trial.rule) != "fixed" or any(span.schedule for span in SearchSpace(self.definition).weights.values()):
             return None
         drawn = self._drawn_by(trial, divisors)
         if drawn is None:
             return None
-        total = space.simplex_total(self.definition.search.space)
+        total = simplex_total(self.definition.search.space)
         if self.members and not math.isclose(sum(drawn[path] for path in self.members), total, rel_tol=1e-6):
             return None
         known = {**trial.parameters, **drawn}
@@ -117,9 +117,9 @@ class Places:
     def _drawn_by(self, trial: TrialRecord, divisors: Mapping[str, float]) -> dict[str, float] | None:
         """Return the searched weights that give a baseline's used ones, or None where none do."""
         found: dict[str, float] = {}
-        for term in space.terms(self.definition):
+        for term in SearchSpace(self.definition).terms:
             used = trial.weights.get(term.path, math.nan) * divisors.get(term.path, 1.0)
-            shared = space.shared_by(term.weight)
+            shared = shared_by(term.weight)
             path, times = shared or (term.path, 1.0)
             if path not in self.axes:
                 wanted = term.weight

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from search.definition import space
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace
 from search.definition.weights import SharedWeight, WeightChoice
 
 SCRAMBLE = 1
@@ -19,7 +19,7 @@ SCRAMBLE = 1
 
 def quasirandom_points(definition: StudyDefinition, index: int, count: int) -> list[dict[str, float]]:
     """Return the parameters of the points `index`, `index` + 1, ... of the study's sequence."""
-    searched = space.parameters(definition)
+    searched = SearchSpace(definition).parameters
     rows = _unit_points(definition, len(searched), index, count)
     return [
         {path: value_at(weight, float(share)) for (path, weight), share in zip(searched.items(), row, strict=True)} for row in rows

@@ -21,10 +21,10 @@ from optuna.trial import TrialState as OptunaState
 
 from search.catalog import find_sampler, implementation
 from search.catalog.plugins import SAMPLER_KIND
-from search.definition import space
 from search.definition.finite import finite_space
 from search.definition.plugins import sampler_of
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace
 from search.definition.weights import SharedWeight, WeightChoice
 from search.errors import PluginFailed
 from search.sampling.generations import left_of_generation
@@ -97,7 +97,7 @@ def suggest(
 
 
 def _ask(definition: StudyDefinition, told: Sequence[TrialRecord], place: DrawIndex, count: int) -> list[Drawn]:
-    distributions = {path: _distribution(weight) for path, weight in space.parameters(definition).items()}
+    distributions = {path: _distribution(weight) for path, weight in SearchSpace(definition).parameters.items()}
     ways = directions(definition.objective)
     worth = told_values(definition.objective, told)
     if sampler_of(definition.search.sampler).models_values:
@@ -235,14 +235,14 @@ def _with_size(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 def grid_points(definition: StudyDefinition, index: int, count: int) -> list[dict[str, float]]:
     """Return the parameters of the grid's points `index`, `index` + 1, ..."""
-    return [space.grid_point(definition, index + i) for i in range(count)]
+    return [SearchSpace(definition).grid_point(index + i) for i in range(count)]
 
 
 def _checked(definition: StudyDefinition, drawn: Values) -> Values:
     """Return drawn parameters. Raises PluginFailed where a sampler from outside drew something that may not be drawn."""
     if definition.search.sampler.plugin is None:
         return drawn
-    searched = space.parameters(definition)
+    searched = SearchSpace(definition).parameters
     odd = [path for path, span in searched.items() if path not in drawn or not span.may_be(drawn[path])]
     if odd or len(drawn) > len(searched):
         path = (odd or [path for path in drawn if path not in searched])[0]
@@ -272,7 +272,7 @@ def _distribution(weight: SharedWeight) -> BaseDistribution:
 
 
 def _to_optuna(definition: StudyDefinition, drawn: Values) -> dict[str, float]:
-    searched = space.parameters(definition)
+    searched = SearchSpace(definition).parameters
     return {path: _index(searched[path], value) for path, value in drawn.items()}
 
 
@@ -281,7 +281,7 @@ def _index(weight: SharedWeight, value: float) -> float:
 
 
 def _from_optuna(definition: StudyDefinition, params: Mapping[str, Any]) -> dict[str, float]:
-    searched = space.parameters(definition)
+    searched = SearchSpace(definition).parameters
     return {path: _value(searched[path], params[path]) for path in searched}
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from search import catalog
 from search.catalog.plugins import AGGREGATE_KIND, PENALTY_KIND, PRUNER_KIND, RULE_KIND, SAMPLER_KIND, rule_of
-from search.definition import space
 from search.definition.plugins import find_penalty_of, is_grid
 from search.definition.schema import Loss, Objective, Penalty, Search
 from search.definition.searched_arguments import searched_in
+from search.definition.space import points_of_grid, shared_by, simplex_members
 from search.definition.weights import FractionRange, SharedWeight, WeightRange
 from search.errors import Fault
 from search.names import listed, nearest
@@ -285,7 +285,7 @@ def _named_twice(objective: Objective, declared: Sequence[str]) -> Iterator[Faul
 def _weights(known: ValidationContext) -> Iterator[Fault]:
     used = Counter[str]()
     for place, _, part, _ in known.parts.terms():
-        reference = space.shared_by(part.weight)
+        reference = shared_by(part.weight)
         if reference is None:
             continue
         used[reference[0]] += 1
@@ -319,8 +319,8 @@ def _grid(known: ValidationContext, search: Search) -> Iterator[Fault]:
     readable = len(arguments) == sum(len(searched_in(config)) for config in known.parts.configs().values())
     if lacking or fractions or not readable or not known.parts.whole or any(simplex_checks.faults(known)):
         return
-    members = [places[path] for path in space.simplex_members(search.space, places)]
-    size = space.points_of_grid(every, members) * math.prod(_shapes(weight) for weight in weights.values())
+    members = [places[path] for path in simplex_members(search.space, places)]
+    size = points_of_grid(every, members) * math.prod(_shapes(weight) for weight in weights.values())
     if size > MAX_GRID:
         yield Fault("search.sampler", f"a grid of at most {MAX_GRID} points", f"{size} points")
     elif search.trials is not None and search.trials != size:

@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search.definition import searched_arguments, space
+from search.definition import searched_arguments
 from search.definition.schema import Objective, StudyDefinition, Task
+from search.definition.space import SearchSpace
 from search.errors import Fault, InvalidDefinition
 from search.errors import shown as as_shown
 from search.objective.scoring import VALUE_PATH
@@ -59,7 +60,7 @@ def normalise(document: Any, *, workloads: Mapping[str, Description | None], plu
     if found := checks.faults(known):
         raise _refused(found)
     definition = searched_arguments.echoed(_echoed(definition, known))
-    trials = space.trial_budget(definition)
+    trials = SearchSpace(definition).trial_budget()
     return Normal(definition, (*cautions(known, trials), *beyond_settings(definition, trials)))
 
 
@@ -82,7 +83,7 @@ def _echoed(definition: StudyDefinition, known: ValidationContext) -> StudyDefin
             "tasks": tuple(_echoed_task(task, known) for task in definition.tasks),
             "objective": echoed_objective(definition.objective, known),
             "search": definition.search.model_copy(
-                update={"trials": space.trial_budget(definition), "space": space.spelled_out(definition)}
+                update={"trials": SearchSpace(definition).trial_budget(), "space": SearchSpace(definition).spelled_out}
             ),
         }
     )
@@ -191,7 +192,7 @@ def term_records(definition: StudyDefinition) -> tuple[TermRecord, ...]:
     """List all that a study measures: raw terms, violations, metrics and an aggregate from outside, with their directions."""
     known = ValidationContext(parts_of(definition), {})
     tasks = {task.name for task in definition.tasks}
-    kinds = {term.path: term.kind for term in space.terms(definition)}
+    kinds = {term.path: term.kind for term in SearchSpace(definition).terms}
     found = [
         TermRecord(
             path=path,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from search.definition import space
 from search.definition.plugins import is_grid
 from search.definition.schema import Search
+from search.definition.space import shared_by, simplex_members
 from search.definition.weights import SharedWeight, Simplex, WeightRange
 from search.errors import Fault
 from search.names import listed, nearest
@@ -21,7 +21,7 @@ def faults(known: ValidationContext) -> Iterator[Fault]:
     if search is None or not known.parts.whole or search.space == "box":
         return
     weights, places = known.parts.searched(), known.parts.parameters()
-    members = space.simplex_members(search.space, places)
+    members = simplex_members(search.space, places)
     unknown = list(_unsearched(known, search, members, places))
     yield from unknown
     if not unknown and len(members) < 2:
@@ -37,7 +37,7 @@ def _unsearched(known: ValidationContext, search: Search, members: Sequence[str]
             continue
         got, meant = repr(path), nearest(path, places)
         if path in terms:
-            shared = space.shared_by(terms[path].weight)
+            shared = shared_by(terms[path].weight)
             got += ", whose weight is fixed" if shared is None else f", whose weight is the shared {shared[0]!r}"
             meant = shared[0] if shared is not None and shared[0] in places else None
         yield Fault(f"{SPACE}.simplex.{i}", f"a searched weight ({listed(places)})", got, meant)

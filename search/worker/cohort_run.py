@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from search.definition import space
 from search.definition.rules import weighting_of
 from search.definition.schema import Objective, StudyDefinition
+from search.definition.space import SearchSpace
 from search.objective.outcomes import TrialCurve, judged, outcome
 from search.objective.scoring import with_value
 from search.planning.rescoring import SCORED, objective_of
@@ -134,7 +134,7 @@ def _setting(definition: StudyDefinition, trial: TrialRecord, rungs: Sequence[in
         weights=dict(trial.weights),
         test=trial.role is Role.CONFIRMATION,
         rule=weighting_of(trial.rule, definition.search.plugins),
-        schedules=space.schedules(definition, trial.parameters) if trial.rule is None else {},
-        arguments=space.arguments(definition, trial.parameters),
+        schedules=SearchSpace(definition).schedules(trial.parameters) if trial.rule is None else {},
+        arguments=SearchSpace(definition).drawn_arguments(trial.parameters),
         rungs=tuple(rungs),
     )

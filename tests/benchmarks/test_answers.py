@@ -11,7 +11,7 @@ from benchmarks.answers import EQUAL, Answer, difference_text
 from benchmarks.careful_script import delta_m as of_script
 from benchmarks.no_gain import Judged
 from benchmarks.options import Options
-from search.definition import space
+from search.definition.space import SearchSpace
 from search.objective.scoring import evaluate
 from search.planning import phases
 from search.validation import normalize
@@ -51,7 +51,7 @@ def test_a_study_has_fewer_trainings_than_a_script_that_confirms_everything_on_e
 def test_the_grid_confirms_all_of_its_points() -> None:
     definition = normalize.normalise(delta_m.on_a_grid(OVERLAY, Options(), 0, 15), workloads=UNPUBLISHED).definition
 
-    assert space.trial_budget(definition) == 15
+    assert SearchSpace(definition).trial_budget() == 15
     assert definition.search.confirmation is not None
     assert definition.search.confirmation.top == 15
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import problems, workloads
 from benchmarks.problems import Problem
-from search.definition import space
+from search.definition.space import SearchSpace
 from search.planning.baselines import baselines
 from search.validation import normalize
 
@@ -32,15 +32,15 @@ ALL = (
 def test_the_service_takes_the_definition_and_runs_as_many_trials(problem: Problem, sampler: str) -> None:
     definition = normalize.normalise(problem.definition(sampler=sampler), workloads={problem.workload: None}).definition
 
-    assert space.trial_budget(definition) == problem.trials
+    assert SearchSpace(definition).trial_budget() == problem.trials
     assert baselines(definition) == {}
-    assert {term.path for term in space.terms(definition)} == {f"{task.name}.{problems.LOSS}" for task in problem.tasks}
+    assert {term.path for term in SearchSpace(definition).terms} == {f"{task.name}.{problems.LOSS}" for task in problem.tasks}
 
 
 def test_a_grid_has_as_many_points_as_the_search_has_trials() -> None:
     definition = normalize.normalise(problems.digits_mlp().definition(sampler="grid"), workloads={"digits": None}).definition
 
-    assert space.trial_budget(definition) == 64
+    assert SearchSpace(definition).trial_budget() == 64
 
 
 def test_a_grid_over_one_weight_has_as_many_points_as_the_search_has_trials() -> None:
@@ -48,8 +48,8 @@ def test_a_grid_over_one_weight_has_as_many_points_as_the_search_has_trials() ->
         problems.balanced_overlay().definition(sampler="grid", trials=15), workloads={"digits-overlay": None}
     ).definition
 
-    assert space.trial_budget(definition) == 15
-    assert list(space.searched_weights(definition)) == ["left.term"]
+    assert SearchSpace(definition).trial_budget() == 15
+    assert list(SearchSpace(definition).weights) == ["left.term"]
 
 
 def test_random_weights_lie_in_the_ranges_and_repeat_for_a_seed() -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from search.catalog import find_loss
-from search.definition import space
 from search.definition.schema import StudyDefinition, Task
+from search.definition.space import SearchSpace
 from search.errors import PreflightError
 from search.names import listed
 from search.training.problem.batch import Batch, shape_text
@@ -24,7 +24,7 @@ WAYS_OUT = {UNLABELLED: "give it labelled rows, or leave the task out"}
 def refuse_unmeasurable(problem: TrainingProblem, definition: StudyDefinition) -> None:
     """Refuse a task that no training row is labelled for, and an objective that a split it is judged on cannot measure."""
     untrained = undefined(problem, "train")
-    weights = {term.path: term.weight for term in space.terms(definition)}
+    weights = {term.path: term.weight for term in SearchSpace(definition).terms}
     for term in problem.terms:
         if untrained.get(term.path) == UNLABELLED and weights[term.path] != 0:
             raise PreflightError(

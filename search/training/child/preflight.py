@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from search.catalog import find_loss
-from search.definition import space
 from search.definition.schema import Loss, StudyDefinition, Task
+from search.definition.space import SearchSpace
 from search.errors import PreflightError
 from search.names import listed
 from search.training.child.data_checks import cautions, refuse_unmeasurable
@@ -52,7 +52,7 @@ def preflight(problem: TrainingProblem, definition: StudyDefinition) -> list[str
     for i, task in enumerate(definition.tasks):
         for j, loss in enumerate(task.losses):
             _loss_shapes(f"tasks.{i}.losses.{j}", task, loss, problem, batch)
-    weights = {term.path: term.weight for term in space.terms(definition)}
+    weights = {term.path: term.weight for term in SearchSpace(definition).terms}
     for term in problem.terms:
         _own_shape(term, batch, problem, definition.search.seed)
         _term(term, batch, trainable, tape, used=weights[term.path] != 0)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from search.definition.schema import StudyDefinition
 from search.definition.searched_arguments import OPTIMIZER
-from search.definition.space import searched_arguments, usual_arguments
+from search.definition.space import SearchSpace
 from search.training.problem.batch import Batch, Tensor, Tensors
 from search.training.problem.metrics import CountingMetric, RowMean, metric_functions
 from search.training.problem.network import Network, Passed
@@ -39,8 +39,8 @@ class TrainingProblem:
         metrics = metric_functions(definition.tasks, opened.workload, self.terms)
         self.row_metrics = tuple(metric for metric in metrics if isinstance(metric, RowMean))
         self.counted_metrics = tuple(metric for metric in metrics if isinstance(metric, CountingMetric))
-        usual = usual_arguments(definition)
-        self.usual = {path: usual[path] for path in searched_arguments(definition)}
+        usual = SearchSpace(definition).usual_arguments()
+        self.usual = {path: usual[path] for path in SearchSpace(definition).arguments}
         self._narrow = narrow_targets(definition.tasks, opened.outputs, opened.example_rows().targets)
         self.extra_sizes = {name: points.batch_size for name, points in opened.loaded.extra.items()}
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.definition import space
 from search.definition.lattice import lattice_point, lattice_size, onto_simplex
+from search.definition.space import SearchSpace
 from search.definition.weights import Simplex
 from search.planning.baselines import baselines
 from search.planning.plan import Run, plan
@@ -74,7 +74,7 @@ def test_every_planned_setting_lies_on_the_simplex_and_keeps_what_was_drawn(seed
 
 def test_a_shared_member_is_scaled_and_then_reaches_its_terms_by_their_factors() -> None:
     document = study("w", {"of": "w", "times": 10}, log_range(), shared={"w": log_range()}, space="simplex")
-    used = space.used_weights(define(document), {"w": 1.0, "t2.error": 3.0})
+    used = SearchSpace(define(document)).used_weights({"w": 1.0, "t2.error": 3.0})
     assert used == pytest.approx({"t0.error": 0.25, "t1.error": 2.5, "t2.error": 0.75})
 
 
@@ -112,15 +112,15 @@ def test_a_great_lattice_has_its_last_point_at_once() -> None:
 
 def test_a_grid_on_a_simplex_is_its_lattice() -> None:
     definition = define(study(even(), even(), even(), sampler=GRID, space={"simplex": list(PATHS), "total": 2.0}))
-    assert space.grid_size(definition) == definition.search.trials == 15  # C(4 + 2, 2)
-    points = [tuple(space.grid_point(definition, i).values()) for i in range(15)]
+    assert SearchSpace(definition).grid_size() == definition.search.trials == 15  # C(4 + 2, 2)
+    points = [tuple(SearchSpace(definition).grid_point(i).values()) for i in range(15)]
     assert len(set(points)) == 15
     assert set(points) == {tuple(2.0 * k / 4 for k in point) for point in by_trying(4, [0, 0, 0])}
 
 
 def test_a_member_whose_low_is_above_zero_is_never_zero_on_the_lattice() -> None:
     definition = define(study(even(), even(low=0.1), sampler=GRID, space="simplex"))
-    points = [tuple(space.grid_point(definition, i).values()) for i in range(space.grid_size(definition))]
+    points = [tuple(SearchSpace(definition).grid_point(i).values()) for i in range(SearchSpace(definition).grid_size())]
     assert points == [(0.0, 1.0), (0.25, 0.75), (0.5, 0.5), (0.75, 0.25)]
 
 
@@ -137,11 +137,11 @@ def test_a_lattice_beside_other_weights_is_complete_and_used_as_it_is(
         assert set(faults_of(document)) == {"tasks.0.losses.0.weight.points"}
         return
     definition = define(document)
-    found = [space.grid_point(definition, i) for i in range(space.grid_size(definition))]
+    found = [SearchSpace(definition).grid_point(i) for i in range(SearchSpace(definition).grid_size())]
     assert len({tuple(point.values()) for point in found}) == len(found)
     assert len(found) == len(by_trying(points - 1, [int(positive) for positive in above])) * (2 if beside else 1)
     for point in found:
-        used = space.used_weights(definition, point)
+        used = SearchSpace(definition).used_weights(point)
         assert {path: used[path] for path in paths} == pytest.approx({path: point[path] for path in paths})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from search.definition import space
+from search.definition.space import SearchSpace
 from search.planning.history import recalled
 from search.validation import normalize
 from search.worker.claim import definition_of
@@ -32,7 +32,7 @@ def searched(database: Database, errors: Errors, *, aggregate: str = "pareto", a
     new = scenes.new_study(
         definition=normalize.stored(definition),
         workload="ads",
-        trial_budget=space.trial_budget(definition),
+        trial_budget=SearchSpace(definition).trial_budget(),
         terms=normalize.term_records(definition),
     )
     with database.writing() as session:

@@ -12,8 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from search.definition import space
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace
 from search.planning.baselines import baselines
 from search.planning.plan import End, Run, Step, plan
 from search.validation.normalize import restored, stored
@@ -176,7 +176,8 @@ class StudyMachine(RuleBasedStateMachine):
         assert len(ended) == self.play.budget
         if self.play.definition.search.sampler.name == "grid":
             expected = {
-                tuple(space.grid_point(self.play.definition, i).items()) for i in range(space.grid_size(self.play.definition))
+                tuple(SearchSpace(self.play.definition).grid_point(i).items())
+                for i in range(SearchSpace(self.play.definition).grid_size())
             }
             assert {tuple(record.parameters.items()) for record in ended} == expected
 

@@ -9,8 +9,8 @@ import math
 import pytest
 
 from search import catalog
-from search.definition import space
 from search.definition.schema import StudyDefinition
+from search.definition.space import SearchSpace
 from search.sampling.suggest import DrawIndex, Drawn, batch_limit, suggest
 from storage.records import TrialRecord, TrialState
 from tests.search.definitions import define, study
@@ -55,7 +55,7 @@ def test_rebuilt_from_rows_it_suggests_the_same(entry: catalog.SamplerEntry) -> 
 @every
 def test_every_suggestion_may_be_drawn(entry: catalog.SamplerEntry) -> None:
     definition = searching(entry)
-    searched = space.parameters(definition)
+    searched = SearchSpace(definition).parameters
     for drawn in after(definition, history(definition, 5), 6):
         assert drawn.parameters.keys() == searched.keys()
         assert all(searched[path].may_be(value) for path, value in drawn.parameters.items())

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from search import catalog
-from search.definition import searched_arguments, space
+from search.definition import searched_arguments
+from search.definition.space import SearchSpace
 from search.sampling.suggest import DrawIndex, suggest
 from search.validation import normalize
 from search.validation.context import ValidationContext
@@ -47,7 +48,7 @@ def own(**config: Any) -> Document:
 
 
 def test_a_learning_rate_may_be_searched() -> None:
-    assert list(space.parameters(define(changed(flagship(), {RATE: RATES})))) == [
+    assert list(SearchSpace(define(changed(flagship(), {RATE: RATES}))).parameters) == [
         "parity.crossentropy",
         "agreement",
         "optimizer.learning_rate",
@@ -56,13 +57,13 @@ def test_a_learning_rate_may_be_searched() -> None:
 
 def test_a_loss_s_argument_may_be_searched() -> None:
     definition = define(focal({"values": [0, 1, 2]}))
-    assert space.parameters(definition)["parity.focal.gamma"].grid() == (0, 1, 2)
+    assert SearchSpace(definition).parameters["parity.focal.gamma"].grid() == (0, 1, 2)
 
 
 @pytest.mark.parametrize("workloads", [PUBLISHED, UNPUBLISHED])
 def test_any_number_of_a_loss_of_the_workload_s_own_may_be_searched(workloads: Any) -> None:
     definition = define(own(temperature=log_range(0.5, 8)), workloads)
-    assert list(space.parameters(definition)) == ["click.error", "click.margin.temperature"]
+    assert list(SearchSpace(definition).parameters) == ["click.error", "click.margin.temperature"]
 
 
 def test_an_argument_that_needs_a_number_is_refused_with_those_that_may_be_searched() -> None:
@@ -173,7 +174,7 @@ def test_searched_arguments_alone_are_no_study_of_weights() -> None:
 def test_a_simplex_is_of_weights_alone() -> None:
     definition = define(changed(flagship(), {"search.space": "simplex", RATE: RATES}))
     assert definition.search.space.simplex == ("parity.crossentropy", "agreement")  # type: ignore[union-attr]
-    used = space.used_weights(definition, {"parity.crossentropy": 3.0, "agreement": 1.0, "optimizer.learning_rate": 0.001})
+    used = SearchSpace(definition).used_weights({"parity.crossentropy": 3.0, "agreement": 1.0, "optimizer.learning_rate": 0.001})
     assert used == {"digit.crossentropy": 1.0, "parity.crossentropy": 0.75, "agreement": 0.25}
 
 
@@ -214,7 +215,7 @@ def test_a_grid_needs_points_of_arguments_too() -> None:
 def test_a_grid_has_every_pair_of_weight_and_argument() -> None:
     definition = define(grid(**{RATE: {**RATES, "points": 3}}))
     assert definition.search.trials == 9
-    points = [tuple(space.grid_point(definition, i).values()) for i in range(9)]
+    points = [tuple(SearchSpace(definition).grid_point(i).values()) for i in range(9)]
     assert points == [pytest.approx((weight, rate)) for weight in (0.01, 1, 100) for rate in (1e-4, 1e-3, 1e-2)]
 
 
@@ -226,7 +227,7 @@ def test_the_lattice_of_a_simplex_is_of_weights_alone() -> None:
     weights = {"tasks.1.losses.0.weight": log_range(points=5), "penalties.0.weight": log_range(points=5)}
     definition = define(grid(**weights, **{"search.space": "simplex", RATE: {**RATES, "points": 2}}))
     assert definition.search.trials == 6  # 1/4, 2/4 or 3/4 for the one, the rest for the other, at each of two rates
-    assert {space.grid_point(definition, i)["optimizer.learning_rate"] for i in range(6)} == {1e-4, 1e-2}
+    assert {SearchSpace(definition).grid_point(i)["optimizer.learning_rate"] for i in range(6)} == {1e-4, 1e-2}
 
 
 def test_a_grid_has_no_points_of_searched_fractions() -> None:
@@ -259,7 +260,7 @@ def test_a_range_hashes_alike_however_it_is_written() -> None:
 def test_samplers_draw_arguments_within_their_ranges(sampler: str) -> None:
     definition = define(changed(focal({"values": [0, 1, 2]}), {"search.sampler.name": sampler, RATE: RATES}))
     for drawn in suggest(definition, [], DrawIndex(number=0, index=0), 8):
-        taken = space.arguments(definition, drawn.parameters)
+        taken = SearchSpace(definition).drawn_arguments(drawn.parameters)
         assert list(taken) == ["parity.focal.gamma", "optimizer.learning_rate"]
         assert taken["parity.focal.gamma"] in (0, 1, 2)
         assert 1e-4 <= taken["optimizer.learning_rate"] <= 1e-2
@@ -274,7 +275,7 @@ def test_a_learning_rate_is_drawn_on_a_log_scale() -> None:
 def test_arguments_of_a_loss_named_like_a_schedule_are_found() -> None:
     document = changed(flagship(), {"tasks.0.losses.1": {"name": "schedule", "loss": "huber", "config": {"delta": log_range()}}})
     definition = define(document)
-    assert space.arguments(definition, {"digit.schedule.delta": 0.5, "agreement": 1.0}) == {"digit.schedule.delta": 0.5}
+    assert SearchSpace(definition).drawn_arguments({"digit.schedule.delta": 0.5, "agreement": 1.0}) == {"digit.schedule.delta": 0.5}
 
 
 def test_a_settled_definition_has_numbers_in_place_of_ranges() -> None:

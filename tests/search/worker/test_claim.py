@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from search.catalog import SAMPLERS
 from search.catalog.plugins import traits_of
-from search.definition import space
+from search.definition.space import SearchSpace
 from search.sampling import suggest
 from search.validation import normalize
 from search.worker.analyses import work_out
@@ -31,7 +31,7 @@ def submitted(database: Database, sampler: str, **search: Any) -> None:
     new = scenes.new_study(
         definition=normalize.stored(definition),
         workload=definition.workload.name,
-        trial_budget=space.trial_budget(definition),
+        trial_budget=SearchSpace(definition).trial_budget(),
         terms=normalize.term_records(definition),
     )
     with database.writing() as session:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from search.definition import space
+from search.definition.space import SearchSpace
 from search.training.child.protocol import (
     ChildReady,
     CohortTrained,
@@ -94,7 +94,7 @@ class Scene:
                 description=None,
                 labels={},
                 warnings=(),
-                trial_budget=space.trial_budget(definition),
+                trial_budget=SearchSpace(definition).trial_budget(),
                 terms=normalize.term_records(definition),
             )
             studies.create_study(session, new, self.database.now(session))
