@@ -13,16 +13,17 @@ from starlette.concurrency import run_in_threadpool
 from app import errors, openapi, reference
 from app.dependencies import only_known_parameters
 from app.guard import Guard
-from app.pages import PageTokens
-from app.routes import catalog, health, problems, results, studies, trials, workers
+from app.page_tokens import PageTokens
+from app.routes import catalog, health, live, problems, results, seen, studies, trials, workers
 from app.settings import ApiSettings
+from app.stream import EventStream
 from app.sweeper import Sweeper
 from search.workloads import registry
 from storage.database import Database
 from storage.errors import SchemaOutdated
 from storage.migrations import migrate, require_current
 
-ROUTERS = (studies.router, trials.router, results.router, catalog.router, workers.router, health.router, problems.router)
+ROUTERS = tuple(each.router for each in (studies, trials, results, seen, live, catalog, workers, health, problems))
 
 
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
@@ -31,12 +32,20 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     `app.state.closing` is an Event: once set, readiness is 503 and waiting requests answer at once.
     """
     settings = settings or ApiSettings()
-    app = FastAPI(**openapi.ABOUT, docs_url=None, redoc_url=None, lifespan=_lifespan, generate_unique_id_function=_route_name)
+    app = FastAPI(
+        **openapi.ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        generate_unique_id_function=_route_name,
+        root_path=settings.root_path,
+    )
     app.state.settings = settings
     app.state.database = Database(settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds)
     app.state.page_tokens = PageTokens(settings.database_url)
     app.state.registered = registry.names()
     app.state.closing = threading.Event()
+    app.state.events = EventStream(app.state.database, app.state.closing.is_set, settings.events_seconds)
     for router in ROUTERS:
         app.include_router(router, dependencies=[Depends(only_known_parameters)], responses=openapi.PROBLEM_RESPONSES)
     app.add_middleware(Guard, settings=settings)
