@@ -71,7 +71,9 @@ def _trainings(session: Session, study: StudyRecord) -> dict[tuple[int, int], in
     return {(trial.confirms, trial.seed): trial.number for trial in found if trial.confirms is not None}
 
 
-def _setting(candidate: Candidate, objective: Objective | None, split: str, numbers: Mapping[tuple[int, int], int]) -> dict[str, Any]:
+def _setting(
+    candidate: Candidate, objective: Objective | None, split: str, numbers: Mapping[tuple[int, int], int]
+) -> dict[str, Any]:
     trial, seeds = candidate.trial, sorted(candidate.measured)
     values = {} if objective is None or candidate.is_reference else candidate.values(objective, split)
     metrics = _by_seed(candidate, split)

@@ -52,6 +52,10 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     errors.install(app)
     openapi.install(app)
     reference.install(app)
+    if settings.page:
+        from app.pages.install import install  # Jinja2 is for whoever looks
+
+        install(app)
     return app
 
 

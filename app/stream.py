@@ -25,7 +25,7 @@ Named = tuple[str, EventRecord]
 MOST_AT_ONCE = 1000
 MOST_WAITING = 5000
 LATE_SECONDS, LATE_IDS = 15.0, 1000
-"""PostgreSQL: how long, and how many ids back, the transaction of an event may be open while later ones of other studies are seen."""
+"""PostgreSQL: how long, and how many ids back, an event may not be committed while later ones of other studies are seen."""
 
 IDLE_SECONDS = 15.0
 """After so long without news a watcher makes sure that its study is still there."""
@@ -49,7 +49,7 @@ class Watcher:
         self.news.set()
 
     async def next(self) -> list[Named]:
-        """Return what has come since, waiting for it if need be; nothing once the service closes, and after a while without news."""
+        """Return what has come since, waiting for it if need be; nothing once the service closes, or after a while without news."""
         try:
             async with asyncio.timeout(IDLE_SECONDS):
                 await self.news.wait()

@@ -1,0 +1,110 @@
+// One study: the answer first, then what it rests on.
+import { find, get, isReport } from "./api.js";
+import { read, readNumbers, write } from "./address.js";
+import { add, fill, h } from "./dom.js";
+import { drawn, redraw } from "./figures.js";
+import { watch } from "./live.js";
+import { broken, ready } from "./parts.js";
+import { settingsOf } from "./settings.js";
+import { compare } from "./compare.js";
+import { curves } from "./curves.js";
+import { judged } from "./judged.js";
+import { progress } from "./progress.js";
+import { running } from "./running.js";
+import { tradeoff } from "./tradeoff.js";
+import { trials } from "./trials.js";
+import { head, verdict } from "./verdict.js";
+import { weights } from "./weights.js";
+
+const name = document.documentElement.dataset.study;
+const at = `/v1/studies/${name}`;
+const content = document.getElementById("content");
+const MOST = 800;
+
+// All that the sections show. `chosen` are the trials that are drawn out of the crowd; null means the settings' own.
+export const view = { name, at, study: null, best: null, refusal: null, confirmation: null, points: null, sensitivity: null, cohorts: null, workload: null, front: null, chosen: read("t") ? readNumbers("t") : null, choose };
+
+const SECTIONS = [
+  ["verdict", "Verdict", verdict],
+  ["compare", "Side by side", compare],
+  ["tradeoff", "Trade-off", tradeoff],
+  ["weights", "Each weight", weights],
+  ["history", "History", progress],
+  ["curves", "Curves", curves],
+  ["judged", "How it was judged", judged],
+  ["running", "What runs", running],
+  ["trials", "Trials", trials],
+];
+const made = [];
+
+async function load() {
+  view.study = await get(at);
+  view.refusal = null;
+  const described = get("/v1/workloads").then((found) => found.workloads.find((each) => each.name === view.study.definition.workload.name) ?? null).catch(() => null);
+  [view.best, view.confirmation, view.points, view.sensitivity, view.cohorts, view.workload] = await Promise.all([
+    find(`${at}/best`, (refusal) => (view.refusal = refusal)), find(`${at}/confirmation`), find(`${at}/points?most=${MOST}`), find(`${at}/sensitivity`), find(`${at}/cohorts`), described]);
+  const picks = view.refusal?.document.picks;
+  if (picks || (isReport && view.study.definition.objective.aggregate === "pareto")) await pick();
+  view.settings = settingsOf(view);
+}
+
+// Of a front, one is shown: the one asked for, else the confirmed one, else the knee.
+async function pick() {
+  view.front = await find(`${at}/pareto`);
+  const picks = view.front ? Object.keys(view.front.picks).filter((each) => view.front.picks[each] !== null) : [];
+  view.picked = picks.includes(read("pick")) ? read("pick") : picks.includes("confirmed") ? "confirmed" : picks[0];
+  if (view.picked) view.best = await find(`${at}/best?pick=${encodeURIComponent(view.picked)}`);
+}
+
+function build() {
+  const top = h("div", { class: "head" });
+  const links = h("nav", { class: "sections", "aria-label": "Sections" });
+  fill(content, top, links);
+  for (const [id, title, make] of SECTIONS) {
+    const section = h("section", { id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title` }, title));
+    const body = h("div", { class: "body" });
+    section.append(body);
+    content.append(section);
+    made.push({ id, title, section, body, update: make(view, body, section) });
+  }
+  made.top = top;
+  made.links = links;
+}
+
+export function show() {
+  fill(made.top, head(view));
+  for (const each of made) each.section.hidden = each.update() === false;
+  fill(made.links, made.filter((each) => !each.section.hidden).map((each) => h("a", { href: `#${each.id}`, "data-key": `to ${each.id}` }, each.title)));
+}
+
+// Draw these trials out of the crowd, everywhere, and keep them in the address.
+function choose(number, on = null) {
+  const chosen = new Set(view.chosen ?? defaults());
+  if (on ?? !chosen.has(number)) chosen.add(number);
+  else chosen.delete(number);
+  view.chosen = [...chosen];
+  write({ t: view.chosen.join(",") });
+  show();
+  redraw();
+}
+
+export function defaults() {
+  return view.settings.slice(0, 3).map((each) => each.trial);
+}
+
+view.defaults = defaults;
+view.reload = () => load().then(show).then(redraw);
+
+async function refresh() {
+  await load();
+  show();
+  redraw();
+}
+
+load().then(async () => {
+  build();
+  show();
+  if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+  await drawn();
+  watch(name, refresh, () => !view.study.ended);
+}).catch((error) => add(content, [broken(error)])).finally(ready);

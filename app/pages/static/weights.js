@@ -1,0 +1,142 @@
+// What each searched parameter does: value against it, the range that is as good as the best, and how much it matters.
+import { fill, h, table } from "./dom.js";
+import { clip, clippedNote, figure, plain } from "./figures.js";
+import { metricName, number } from "./numbers.js";
+import { theme } from "./palette.js";
+import { metricsOf, objectiveName } from "./settings.js";
+
+export function weights(view, body) {
+  let known = "";
+  const sentence = h("div", {});
+  return () => {
+    const paths = view.points?.parameters ?? [];
+    const scored = view.points && view.points.columns.objective.some((value) => value !== null);
+    if (!paths.length || !scored) return false;
+    const matters = view.sensitivity;
+    fill(sentence, ranges(matters), importance(view, matters, paths));
+    if (known !== paths.join()) {
+      known = paths.join();
+      const plots = paths.map((path) => slice(view, path));
+      if (paths.length > 1) plots.push(contour(view, paths));
+      fill(body, sentence, h("div", { class: "grid" }, plots.map((each) => each.element)));
+    }
+    return true;
+  };
+}
+
+function ranges(matters) {
+  const told = Object.values(matters?.ranges ?? {}).filter((range) => range.sentence);
+  if (told.length) return h("ul", { class: "plain" }, told.map((range) => h("li", {}, `${range.sentence[0].toUpperCase()}${range.sentence.slice(1)}.`)));
+  return matters?.noise?.why ? h("p", { class: "note" }, `No range is told: ${matters.noise.why}.`) : null;
+}
+
+function importance(view, matters, paths) {
+  const told = matters?.importance ?? {};
+  if (!Object.keys(told).length || paths.length < 2) return null;
+  const metrics = metricsOf(view).filter((metric) => paths.some((path) => told[path]?.metrics?.[metric] !== undefined));
+  const bar = (share) => (share === null || share === undefined ? "–" : h("span", { class: "share" }, h("span", { class: "bar", style: `width:${(share * 100).toFixed(0)}%` }), h("span", {}, `${(share * 100).toFixed(0)} %`)));
+  return table("How much each matters", [{ label: "Parameter" }, { label: "objective" }, ...metrics.map((metric) => ({ label: metricName(metric) }))], paths.filter((path) => told[path]).map((path) => [path, bar(told[path].objective), ...metrics.map((metric) => bar(told[path].metrics[metric]))]), { class: "small", caption: true });
+}
+
+// A parameter's values: as used where it is a weight, as drawn otherwise.
+function valuesOf(view, path) {
+  const { columns } = view.points;
+  return columns[`weights.${path}`] ?? columns[`parameters.${path}`] ?? [];
+}
+
+function isLog(values) {
+  const positive = values.filter((value) => typeof value === "number" && value > 0);
+  return positive.length > values.filter((value) => value !== null).length * 0.8 && Math.max(...positive) / Math.min(...positive) > 30;
+}
+
+function searchedIndices(view, path) {
+  const { columns } = view.points;
+  const values = valuesOf(view, path);
+  return columns.number.map((_, index) => index).filter((index) => columns.role[index] === "search" && columns.objective[index] !== null && typeof values[index] === "number");
+}
+
+function slice(view, path) {
+  return figure({
+    id: `weight-${path.replaceAll(/[^\w]/g, "-")}`, file: `${view.name}-${path}`, title: path, height: 300,
+    draw: () => drawSlice(view, path),
+    rows: () => ({ columns: ["Trial", path, objectiveName(view)], rows: searchedIndices(view, path).sort((a, b) => view.points.columns.objective[b] - view.points.columns.objective[a]).slice(0, 50).map((index) => [`trial ${view.points.columns.number[index]}`, number(valuesOf(view, path)[index]), number(view.points.columns.objective[index])]) }),
+    onclick: (point) => Number.isInteger(point.customdata) && view.choose(point.customdata),
+  });
+}
+
+function drawSlice(view, path) {
+  const { columns } = view.points;
+  const colors = theme();
+  const values = valuesOf(view, path);
+  const range = view.sensitivity?.ranges?.[path];
+  const log = isLog(values);
+  const indices = searchedIndices(view, path).filter((index) => !log || values[index] > 0);
+  const at = (value) => (log ? Math.log10(value) : value);
+  const data = [];
+  const shapes = [];
+  if (range && range.low !== null && range.low !== undefined && (!log || range.low > 0)) shapes.push({ type: "rect", xref: "x", x0: range.low, x1: range.high, yref: "paper", y0: 0, y1: 1, fillcolor: colors.band, line: { width: 0 }, layer: "below" });
+  const curve = (range?.curve ?? []).filter((point) => point.mean !== null && (!log || point.at > 0));
+  if (curve.length) {
+    data.push({ type: "scatter", mode: "lines", x: [...curve.map((point) => point.at), ...curve.map((point) => point.at).reverse()], y: [...curve.map((point) => point.high), ...curve.map((point) => point.low).reverse()], fill: "toself", fillcolor: colors.band2, line: { width: 0 }, hoverinfo: "skip" });
+    data.push({ type: "scatter", mode: "lines", x: curve.map((point) => point.at), y: curve.map((point) => point.mean), line: { color: view.settings[0]?.color ?? colors.ink, width: 2 }, hovertemplate: "curve: %{y:.4g}<extra></extra>" });
+  }
+  data.push({ type: "scatter", mode: "markers", x: indices.map((index) => values[index]), y: indices.map((index) => columns.objective[index]), customdata: indices.map((index) => columns.number[index]), text: indices.map((index) => `trial ${columns.number[index]}`), hovertemplate: "%{text}<br>%{x:.4g}<br>objective %{y:.4g}<extra></extra>", marker: { size: 7, color: "rgba(0,0,0,0)", line: { color: colors.muted, width: 1.3 } } });
+  const least = view.sensitivity?.noise?.least;
+  if (typeof least === "number") shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: least, y1: least, line: { color: colors.zero, width: 1, dash: "dot" } });
+  const annotations = [];
+  view.settings.filter((each) => ["tuned", "current", "equal"].includes(each.key)).forEach((each, place) => {
+    const value = each.key === "tuned" ? view.best?.weights[path] ?? view.best?.parameters[path] : each.weights?.[path];
+    if (typeof value !== "number" || (log && value <= 0)) return;
+    shapes.push({ type: "line", xref: "x", x0: value, x1: value, yref: "paper", y0: 0, y1: 1, line: { color: each.color, width: 1.6, dash: each.key === "tuned" ? "solid" : "dash" } });
+    annotations.push({ xref: "x", x: at(value), yref: "paper", y: 1, yanchor: "bottom", yshift: place === 1 ? 12 : 0, text: plain(each.title), showarrow: false, font: { size: 11, color: each.color } });
+  });
+  const clipped = clip(indices.map((index) => columns.objective[index]));
+  const notes = [range && range.low !== null && range.low !== undefined ? `Shaded: ${number(range.low, 3)} to ${number(range.high, 3)} is as good as the best.` : "", typeof least === "number" ? "Above the dotted line a trial is as good as the best within noise." : "", clippedNote("Objective", clipped), log && indices.length < searchedIndices(view, path).length ? "Zero is not on a logarithmic scale." : ""];
+  return { data, layout: { height: 300, margin: { l: 60, r: 14, t: 34, b: 44 }, shapes, annotations, xaxis: { type: log ? "log" : "linear", title: plain(path), dtick: log ? 1 : undefined, exponentformat: "power", zeroline: false }, yaxis: { title: plain(objectiveName(view)), zeroline: false, ...(clipped.range ? { range: clipped.range } : {}) } }, note: notes.filter(Boolean).join(" ") };
+}
+
+const GRID = 26;
+
+// Two parameters at once: a smooth surface through the trials, left blank where there are none near.
+function contour(view, paths) {
+  const order = [...paths].sort((a, b) => (view.sensitivity?.importance?.[b]?.objective ?? 0) - (view.sensitivity?.importance?.[a]?.objective ?? 0));
+  const [first, second] = order;
+  return figure({
+    id: "weight-contour", file: `${view.name}-contour`, title: `${first} and ${second}`, height: 300,
+    draw: () => {
+      const { columns } = view.points;
+      const [xs, ys] = [valuesOf(view, first), valuesOf(view, second)];
+      const logs = [isLog(xs), isLog(ys)];
+      const indices = searchedIndices(view, first).filter((index) => typeof ys[index] === "number" && (!logs[0] || xs[index] > 0) && (!logs[1] || ys[index] > 0)).slice(-600);
+      const place = indices.map((index) => [logs[0] ? Math.log10(xs[index]) : xs[index], logs[1] ? Math.log10(ys[index]) : ys[index], columns.objective[index]]);
+      const ends = [0, 1].map((axis) => [Math.min(...place.map((point) => point[axis])), Math.max(...place.map((point) => point[axis]))]);
+      const width = ends.map(([low, high]) => (high - low || 1));
+      const grid = ends.map(([low], axis) => Array.from({ length: GRID }, (_, step) => low + (width[axis] * step) / (GRID - 1)));
+      const bandwidth = Math.max(0.06, 0.45 / Math.sqrt(Math.max(place.length, 1)));
+      const z = grid[1].map((gy) => grid[0].map((gx) => {
+        let [sum, weight] = [0, 0];
+        for (const [x, y, value] of place) {
+          const near = Math.exp(-(((x - gx) / width[0]) ** 2 + ((y - gy) / width[1]) ** 2) / (2 * bandwidth ** 2));
+          sum += near * value;
+          weight += near;
+        }
+        return weight > 0.25 ? sum / weight : null;
+      }));
+      const shown = ([low, high]) => ({ range: [low, high] });
+      const back = (values, log) => (log ? values.map((value) => 10 ** value) : values);
+      const colors = theme();
+      const clipped = clip(place.map((point) => point[2]));
+      return {
+        data: [
+          { type: "contour", x: back(grid[0], logs[0]), y: back(grid[1], logs[1]), z, connectgaps: false, colorscale: "Cividis", contours: { coloring: "heatmap", showlines: true }, line: { width: 0.4 }, ...(clipped.range ? { zmin: clipped.range[0], zmax: clipped.range[1] } : {}), colorbar: { thickness: 10, outlinewidth: 0, tickfont: { size: 10 } }, hovertemplate: "%{x:.3g}, %{y:.3g}: %{z:.4g}<extra></extra>" },
+          { type: "scatter", mode: "markers", x: indices.map((index) => xs[index]), y: indices.map((index) => ys[index]), customdata: indices.map((index) => columns.number[index]), text: indices.map((index) => `trial ${columns.number[index]}: ${number(columns.objective[index])}`), hovertemplate: "%{text}<extra></extra>", marker: { size: 5, color: "rgba(255,255,255,0.55)", line: { color: "#111", width: 0.8 } } },
+          ...view.settings.filter((each) => ["tuned", "current", "equal"].includes(each.key) && typeof each.weights?.[first] === "number" && typeof each.weights?.[second] === "number" && (!logs[0] || each.weights[first] > 0) && (!logs[1] || each.weights[second] > 0)).map((each) => ({ type: "scatter", mode: "markers", x: [each.weights[first]], y: [each.weights[second]], marker: { size: 12, symbol: each.symbol, color: each.color, line: { color: "#fff", width: 1.5 } }, hovertemplate: `${plain(each.title)}<extra></extra>` })),
+        ],
+        layout: { height: 300, margin: { l: 60, r: 10, t: 12, b: 44 }, xaxis: { type: logs[0] ? "log" : "linear", title: plain(first), dtick: logs[0] ? 1 : undefined, ...shown(ends[0]) }, yaxis: { type: logs[1] ? "log" : "linear", title: plain(second), dtick: logs[1] ? 1 : undefined, ...shown(ends[1]) } },
+        note: `${objectiveName(view)[0].toUpperCase()}${objectiveName(view).slice(1)}, smoothed over the trials (dots); blank where none is near.`,
+      };
+    },
+    rows: () => ({ columns: ["Trial", first, second, "objective"], rows: searchedIndices(view, first).sort((a, b) => view.points.columns.objective[b] - view.points.columns.objective[a]).slice(0, 50).map((index) => [`trial ${view.points.columns.number[index]}`, number(valuesOf(view, first)[index]), number(valuesOf(view, second)[index]), number(view.points.columns.objective[index])]) }),
+    onclick: (point) => Number.isInteger(point.customdata) && view.choose(point.customdata),
+  });
+}
