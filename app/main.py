@@ -75,6 +75,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         app.state.closing.set()
+        await app.state.events.close()
         await run_in_threadpool(sweeper.close)
         database.close()
 

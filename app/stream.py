@@ -70,8 +70,7 @@ class EventStream:
         self._every_seconds = every_seconds
         self._watchers: set[Watcher] = set()
         self._task: asyncio.Task[None] | None = None
-        # Where looks begin, by time. On PostgreSQL some way back: what was seen there comes again, and a late one with it.
-        self._seen: deque[tuple[float, int]] = deque()
+        self._starting = asyncio.Lock()
         late = database.dialect != "sqlite"
         self._late_seconds, self._late_ids = (LATE_SECONDS, LATE_IDS) if late else (0.0, 0)
 
@@ -79,51 +78,62 @@ class EventStream:
     async def watching(self) -> AsyncIterator[Watcher]:
         """Register a watcher for the length of a block: every event from now on comes to it, some of them twice."""
         watcher = Watcher()
-        if not self._watchers:
-            self._seen.clear()
         self._watchers.add(watcher)
         try:
-            if not self._seen:
-                begin = await run_in_threadpool(self._begin)
-                self._seen.append((time.monotonic(), begin))
-            if self._task is None or self._task.done():
-                self._task = asyncio.get_running_loop().create_task(self._look())
+            async with self._starting:
+                if self._task is None or self._task.done():
+                    begin = await run_in_threadpool(self._begin)
+                    self._task = asyncio.get_running_loop().create_task(self._look(begin))
             yield watcher
         finally:
             self._watchers.discard(watcher)
+            if not self._watchers:
+                self._stop()
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def close(self) -> None:
+        """Stop looking; whoever still watches is told that it has ended."""
+        task = self._task
+        self._stop()
+        if task is not None:
+            await asyncio.gather(task, return_exceptions=True)
 
     def _begin(self) -> int:
         with self._database.reading() as session:
             return max(events.latest_event_id(session) - self._late_ids, 0)
 
-    async def _look(self) -> None:
+    async def _look(self, begin: int) -> None:
+        # Where looks begin, by time. On PostgreSQL some way back: what was seen there comes again, and a late one with it.
+        seen = deque([(time.monotonic(), begin)])
         try:
-            while self._watchers and not self._closing():
+            while not self._closing():
                 try:
-                    found = await run_in_threadpool(self._new)
+                    found = await run_in_threadpool(self._new, seen[0][1])
                 except StorageError as error:
                     log.warning("events could not be read: %s", error)
-                    found = []
-                for watcher in self._watchers if found else ():
-                    watcher.add(found)
+                else:
+                    now = time.monotonic()
+                    seen.append((now, max(found[-1][1].id if found else 0, seen[-1][1])))
+                    while len(seen) > 1 and seen[1][0] <= now - self._late_seconds:
+                        seen.popleft()
+                    for watcher in self._watchers if found else ():
+                        watcher.add(found)
                 await asyncio.sleep(self._every_seconds)
         finally:
             for watcher in self._watchers:
                 watcher.ended = True
                 watcher.news.set()
 
-    def _new(self) -> list[Named]:
-        """Return what has been written since the last look, and on PostgreSQL for some seconds before it."""
-        now = time.monotonic()
-        while len(self._seen) > 1 and self._seen[1][0] <= now - self._late_seconds:
-            self._seen.popleft()
+    def _new(self, after: int) -> list[Named]:
         found: list[Named] = []
-        after = self._seen[0][1]
         with self._database.reading() as session:
             while page := events.events_of_all(session, after, MOST_AT_ONCE):
                 found += page
                 after = page[-1][1].id
-        self._seen.append((now, max(after, self._seen[-1][1])))
         return found
 
 

@@ -103,9 +103,11 @@ def submit(
         for warning in study["warnings"]:
             note(f"warning: {warning}")
         if watch:
-            note(f"Submitted {study['name']}.")
+            note(f"Submitted {study['name']}: {client.page(study)}")
             follow(client, study["name"], timeout=timeout, as_json=as_json)
             return
+        address = client.page(study)
     answer(study, as_json, lambda: study_table(study))
     if not wants_document(as_json):
+        note(f"See it: {address}")
         note(f"Watch it: steelyard watch {study['name']}")

@@ -3,7 +3,7 @@ import { fill, h } from "./dom.js";
 import { figure, plain } from "./figures.js";
 import { metricName, metricValue, number, signed, unitOf } from "./numbers.js";
 import { theme } from "./palette.js";
-import { ARROWS, directionOf, metricsOf, objectiveName } from "./settings.js";
+import { ARROWS, directionOf, metricsOf, objectiveInFull, objectiveName } from "./settings.js";
 
 const ROW = 30;
 
@@ -20,8 +20,8 @@ export function compare(view, body) {
     if (confirmation.winner) panels.unshift(valueFigure(view));
     const leads = confirmation.winner && Object.keys(confirmation.against).length ? leadFigure(view) : null;
     fill(body,
-      h("p", { class: "note" }, `Dots are seeds, the mark is their mean, the bar its ${(confirmation.level * 100).toFixed(0)} % interval. ${confirmation.split} split.`),
-      h("div", { class: "grid" }, leads ? leads.element : null, panels.map((each) => each.element)));
+      h("p", { class: "note" }, `Dots are seeds, the mark is their mean, the bar its ${(confirmation.level * 100).toFixed(0)} % interval. ${confirmation.split[0].toUpperCase()}${confirmation.split.slice(1)} split.`),
+      h("div", { class: panels.length + (leads ? 1 : 0) === 4 ? "grid two" : "grid" }, leads ? leads.element : null, panels.map((each) => each.element)));
     return true;
   };
 }
@@ -67,7 +67,7 @@ function metricFigure(view, path) {
     id: `compare-${path.replaceAll(".", "-")}`, file: `${view.name}-${path}`, title: `${metricName(path)} ${ARROWS[direction]}`, height: 70 + ROW * shown(view).length,
     draw: () => {
       const { data, yaxis, height } = dots(view, of, estimate, unit.factor);
-      return { data, layout: { height, margin: { l: 90, r: 14, t: 6, b: 40 }, yaxis, xaxis: { title: `${plain(path)}${unit.suffix ? ", %" : ""}, ${direction === "maximize" ? "higher" : "lower"} is better` } } };
+      return { data, layout: { height, margin: { l: 90, r: 14, t: 6, b: 40 }, yaxis, xaxis: { title: `${unit.suffix ? "%, " : ""}${direction === "maximize" ? "higher" : "lower"} is better` } } };
     },
     rows: () => rowsOf(view, of, estimate, (value) => metricValue(path, value)),
   });
@@ -81,7 +81,7 @@ function valueFigure(view) {
     id: "compare-objective", file: `${view.name}-objective`, title: "The objective ↑", height: 70 + ROW * shown(view).length,
     draw: () => {
       const { data, yaxis, height } = dots(view, of, estimate, 1);
-      return { data, layout: { height, margin: { l: 90, r: 14, t: 6, b: 40 }, yaxis, xaxis: { title: `${plain(objectiveName(view))}, higher is better` } } };
+      return { data, layout: { height, margin: { l: 90, r: 14, t: 6, b: 40 }, yaxis, xaxis: { title: `${plain(objectiveName(view))}, higher is better` } }, note: objectiveInFull(view) === objectiveName(view) ? "" : `The ${objectiveInFull(view)}.` };
     },
     rows: () => rowsOf(view, of, estimate, (value) => number(value)),
   });
@@ -102,7 +102,7 @@ function leadFigure(view) {
       const ends = rows.flatMap((each) => [view.confirmation.against[each.name].value.low, view.confirmation.against[each.name].value.high, 0]);
       const pad = (Math.max(...ends) - Math.min(...ends)) * 0.06;
       return { data, layout: { height: 70 + ROW * rows.length, margin: { l: 90, r: 14, t: 6, b: 40 }, shapes: [{ type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: colors.zero, width: 1.5, dash: "dot" } }],
-        xaxis: { title: `${plain(objectiveName(view))}: tuned minus …`, range: [Math.min(...ends) - pad, Math.max(...ends) + pad] },
+        xaxis: { title: `${plain(objectiveName(view))}: tuned minus it`, range: [Math.min(...ends) - pad, Math.max(...ends) + pad] },
         yaxis: { tickmode: "array", tickvals: rows.map((_, index) => rows.length - 1 - index), ticktext: rows.map((each) => plain(each.title)), range: [-0.6, rows.length - 0.4], showgrid: false, zeroline: false, fixedrange: true, ticks: "" } },
       note: "Right of the dotted line the tuned weights are better. An interval that crosses it is within noise." };
     },

@@ -116,12 +116,12 @@ addEventListener("beforeprint", () => {
 });
 matchMedia("print").addEventListener("change", redraw);
 
-// Limits for an axis that one far point does not spoil: beyond three times the middle half's width points are left out, and counted.
+// Limits for an axis that one far point does not spoil: beyond twice the middle half's width points are left out, and counted.
 export function clip(values) {
   const finite = values.filter((value) => typeof value === "number" && Number.isFinite(value)).sort((a, b) => a - b);
   if (finite.length < 8) return { range: null, below: 0, above: 0 };
   const at = (share) => finite[Math.floor(share * (finite.length - 1))];
-  const reach = 3 * (at(0.75) - at(0.25) || (finite.at(-1) - finite[0]) / 4 || 1);
+  const reach = 2 * (at(0.75) - at(0.25) || (finite.at(-1) - finite[0]) / 4 || 1);
   const low = Math.max(finite[0], at(0.25) - reach);
   const high = Math.min(finite.at(-1), at(0.75) + reach);
   const below = finite.filter((value) => value < low).length;

@@ -1,7 +1,7 @@
 // How this was judged: rows, epochs, optimizer, seeds, versions, and the command that gives the number again.
 import { fill, h } from "./dom.js";
 import { duration, moment, number } from "./numbers.js";
-import { directionOf, objectiveName } from "./settings.js";
+import { directionOf, objectiveInFull } from "./settings.js";
 
 export function judged(view, body) {
   return () => {
@@ -19,7 +19,7 @@ function facts(view) {
   const versions = best?.versions ?? {};
   const tuned = confirmation?.settings?.[confirmation.winner];
   return [
-    ["Objective", `${objectiveName(view)} of ${objective.metrics.map((entry) => `${entry.metric} (${entry.strategy === "constraint" ? bounds(entry) : entry.strategy === "store" ? "stored only" : directionOf(view, entry.metric)})`).join(", ")}; never of weighted losses`],
+    ["Objective", `${objectiveInFull(view)} of ${objective.metrics.map((entry) => `${entry.metric} (${entry.strategy === "constraint" ? bounds(entry) : entry.strategy === "store" ? "stored only" : directionOf(view, entry.metric)})`).join(", ")}; never of weighted losses`],
     ["Rows", rows ? Object.entries(rows).map(([split, count]) => `${count.toLocaleString("en")} ${split}`).join(", ") : null],
     ["Training", `${training.epochs} epochs, batches of ${training.batch_size}, ${optimizer.name}${optimizer.config && Object.keys(optimizer.config).length ? ` (${setting(optimizer.config)})` : ""}; the numbers of the ${objective.epoch} epoch count`],
     ["Same recipe", "every setting is trained on the same rows, epochs, optimizer and seeds; only the weights differ"],

@@ -75,7 +75,7 @@ function bias(view) {
       const titles = found.map(([name, each]) => plain(name === view.confirmation.winner ? `tuned (${name})` : view.settings.find((setting) => setting.name === name)?.title ?? each.told_as));
       const data = found.map(([name, each], y) => {
         const color = view.settings.find((setting) => setting.name === name)?.color ?? colors.muted;
-        return { type: "scatter", mode: "lines", x: [each.searched, each.value.mean], y: [y, y], line: { color, width: 2 }, hoverinfo: "skip" };
+        return { type: "scatter", mode: "lines", x: [each.searched, each.value.mean], y: [y, y], line: { color, width: 2 }, hoverinfo: "skip", showlegend: false };
       });
       data.push({ type: "scatter", mode: "markers", name: "search: one seed, validation", x: found.map(([, each]) => each.searched), y: found.map((_, y) => y), marker: { size: 10, color: colors.panel, line: { color: colors.ink, width: 1.6 } }, hovertemplate: "search %{x:.4g}<extra></extra>" });
       data.push({ type: "scatter", mode: "markers", name: `fresh seeds, ${view.confirmation.split}`, x: found.map(([, each]) => each.value.mean), y: found.map((_, y) => y), error_x: { type: "data", array: found.map(([, each]) => (each.value.low === null ? 0 : (each.value.high - each.value.low) / 2)), color: colors.muted, thickness: 1.3, width: 4 }, marker: { size: 10, color: colors.ink }, hovertemplate: "fresh seeds %{x:.4g}<extra></extra>" });

@@ -13,7 +13,8 @@ export function ruleTitle(rule) {
 export function settingsOf(view) {
   const { best, confirmation } = view;
   const found = [];
-  const winner = confirmation?.winner ?? (best ? `trial ${best.trial}` : null);
+  const told = confirmation?.winner;
+  const winner = best && confirmation?.settings?.[told]?.trial !== best.trial ? `trial ${best.trial}` : told;
   const tuned = confirmation?.settings?.[winner];
   if (best || tuned) found.push({ key: "tuned", name: winner, title: "tuned", trial: best?.trial ?? tuned.trial, weights: best?.weights ?? tuned.weights });
   const baselines = best?.baselines ?? {};
@@ -39,6 +40,12 @@ export function yardstick(settings) {
   return settings.find((each) => each.key === "current") ?? settings.find((each) => each.key === "equal") ?? settings.find((each) => each.key !== "tuned") ?? null;
 }
 
+// Whether the tuned setting that is shown is the one that fresh seeds confirm.
+export function isConfirmed(view) {
+  const tuned = view.settings.find((each) => each.key === "tuned");
+  return Boolean(tuned && view.confirmation?.winner === tuned.name);
+}
+
 // The metrics that the objective looks at, the optimised ones first.
 export function metricsOf(view) {
   const optimized = view.points?.optimized ?? [];
@@ -54,7 +61,12 @@ export const ARROWS = { maximize: "↑", minimize: "↓" };
 export function objectiveName(view) {
   const aggregate = view.study.definition.objective.aggregate;
   if (aggregate === "pareto") return "compromise";
-  return { delta_m: "mean change against tasks alone, %", mean: "mean of the metrics", worst: "worst metric" }[aggregate] ?? aggregate;
+  return { delta_m: "mean change, %", mean: "mean of the metrics", worst: "worst metric" }[aggregate] ?? aggregate;
+}
+
+// The same with what a mean change is held against.
+export function objectiveInFull(view) {
+  return view.study.definition.objective.aggregate === "delta_m" ? "mean change against each task trained alone, %" : objectiveName(view);
 }
 
 export function importantPaths(view) {

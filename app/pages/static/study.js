@@ -1,5 +1,5 @@
 // One study: the answer first, then what it rests on.
-import { find, get, isReport } from "./api.js";
+import { find, get } from "./api.js";
 import { read, readNumbers, write } from "./address.js";
 import { add, fill, h } from "./dom.js";
 import { drawn, redraw } from "./figures.js";
@@ -40,20 +40,24 @@ const made = [];
 async function load() {
   view.study = await get(at);
   view.refusal = null;
-  const described = get("/v1/workloads").then((found) => found.workloads.find((each) => each.name === view.study.definition.workload.name) ?? null).catch(() => null);
+  const { study } = view;
+  const front = study.definition.objective.aggregate === "pareto";
+  const described = get("/v1/workloads").then((found) => found.workloads.find((each) => each.name === study.definition.workload.name) ?? null).catch(() => null);
+  const hopeless = !study.best && !(study.ended && study.progress.trials.COMPLETE > 0);
+  const best = front || hopeless ? null : find(`${at}/best`, (refusal) => (view.refusal = refusal));
+  const matters = front && study.state === "COMPLETE" ? find(`${at}/sensitivity`) : null;
   [view.best, view.confirmation, view.points, view.sensitivity, view.cohorts, view.workload] = await Promise.all([
-    find(`${at}/best`, (refusal) => (view.refusal = refusal)), find(`${at}/confirmation`), find(`${at}/points?most=${MOST}`), find(`${at}/sensitivity`), find(`${at}/cohorts`), described]);
-  const picks = view.refusal?.document.picks;
-  if (picks || (isReport && view.study.definition.objective.aggregate === "pareto")) await pick();
+    front ? pick() : best, find(`${at}/confirmation`), find(`${at}/points?most=${MOST}`), matters, find(`${at}/cohorts`), described]);
+  view.sensitivity ??= view.best?.sensitivity ?? null;
   view.settings = settingsOf(view);
 }
 
 // Of a front, one is shown: the one asked for, else the confirmed one, else the knee.
 async function pick() {
   view.front = await find(`${at}/pareto`);
-  const picks = view.front ? Object.keys(view.front.picks).filter((each) => view.front.picks[each] !== null) : [];
+  const picks = view.front?.trials.length ? Object.keys(view.front.picks).filter((each) => view.front.picks[each] !== null) : [];
   view.picked = picks.includes(read("pick")) ? read("pick") : picks.includes("confirmed") ? "confirmed" : picks[0];
-  if (view.picked) view.best = await find(`${at}/best?pick=${encodeURIComponent(view.picked)}`);
+  return view.picked ? find(`${at}/best?pick=${encodeURIComponent(view.picked)}`) : null;
 }
 
 function build() {

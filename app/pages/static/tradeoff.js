@@ -58,7 +58,7 @@ function scatter(view, axes, open) {
 function axisOf(view, path, values) {
   const unit = unitOf(path);
   const better = directionOf(view, path) === "maximize" ? "higher is better" : "lower is better";
-  return { title: `${plain(path)}${unit.suffix ? ", %" : ""} (${better})`, ...(values.range ? { range: values.range } : {}), zeroline: false };
+  return { title: `${plain(metricName(path))}${unit.suffix ? ", %" : ""} (${better})`, ...(values.range ? { range: values.range } : {}), zeroline: false };
 }
 
 function drawScatter(view, { x, y }) {

@@ -57,7 +57,7 @@ function curve() {
       const path = chosen();
       const unit = unitOf(path);
       const line = (split, color, dash) => ({ type: "scatter", mode: "lines", name: split, x: held.trial.intermediate_values.map((epoch) => epoch.epoch), y: held.trial.intermediate_values.map((epoch) => (typeof epoch[split][path] === "number" ? epoch[split][path] * unit.factor : null)), line: { color, dash, width: 2 }, hovertemplate: `${split}, epoch %{x}: %{y:.4g}<extra></extra>` });
-      return { data: [line("validation", settingStyle("tuned").color, "solid"), line("train", theme().muted, "dot")].filter((each) => each.y.some((value) => value !== null)), layout: { height: 320, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: { title: "epoch", zeroline: false }, yaxis: { title: `${plain(path)}${unit.suffix ? ", %" : ""}`, zeroline: false }, uirevision: path } };
+      return { data: [line("validation", settingStyle("tuned").color, "solid"), line("train", theme().muted, "dot")].filter((each) => each.y.some((value) => value !== null)), layout: { height: 320, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: { title: "epoch", zeroline: false }, yaxis: { title: `${plain(metricName(path))}${unit.suffix ? ", %" : ""}`, zeroline: false }, uirevision: path } };
     },
     rows: () => ({ columns: ["Epoch", "validation", "train"], rows: held.trial.intermediate_values.map((epoch) => [epoch.epoch, epoch.not_finite[`validation.${chosen()}`] ?? metricValue(chosen(), epoch.validation[chosen()]), epoch.not_finite[`train.${chosen()}`] ?? metricValue(chosen(), epoch.train[chosen()])]) }),
   });

@@ -72,17 +72,22 @@ function rows(view, shown, order, sortBy) {
   const count = columns.number.length;
   const weights = Object.keys(columns).filter((key) => key.startsWith("weights.") && (differ(columns[key]) || count === 1));
   const beside = Object.keys(columns).filter((key) => key.startsWith("parameters.") && !(`weights.${key.slice(11)}` in columns) && differ(columns[key]));
-  const measured = Object.keys(columns).filter((key) => key.startsWith("validation."));
+  const all = Object.keys(columns).filter((key) => key.startsWith("validation."));
+  const counting = all.filter((key) => key.slice(11) in (view.points?.metrics ?? {}));
+  const terms = all.filter((key) => !counting.includes(key) && differ(columns[key]));
   const sorted = (column) => (order === column ? "ascending" : order === `-${column}` ? "descending" : null);
   const plain = ["role", "state", "epochs", "seed"].filter((key) => key === "role" || key === "state" || differ(columns[key]));
   const chosen = new Set(view.chosen ?? view.defaults());
+  const measuredHead = (key) => ({ label: metricName(key.slice(11)), title: `${key.slice(11)} on validation`, sort: () => sortBy(key.slice(11)), sorted: sorted(key.slice(11)), right: true });
+  const measuredCell = (index) => (key) => odd[key]?.[index] ?? metricValue(key.slice(11), columns[key][index]);
   const heads = [
     { label: "Draw", title: "Draw its curves" }, { label: "Trial", sort: () => sortBy("number"), sorted: sorted("number"), right: true },
     ...plain.map((key) => ({ label: { role: "Phase", state: "State", epochs: "Epochs", seed: "Seed" }[key], right: key === "epochs" || key === "seed" })),
     { label: "Objective", sort: () => sortBy("objective"), sorted: sorted("objective"), right: true },
-    ...measured.map((key) => ({ label: metricName(key.slice(11)), title: `${key.slice(11)} on validation`, sort: () => sortBy(key.slice(11)), sorted: sorted(key.slice(11)), right: true })),
+    ...counting.map(measuredHead),
     ...weights.map((key) => ({ label: `× ${key.slice(8)}`, title: "weight", right: true })),
     ...beside.map((key) => ({ label: key.slice(11), right: true })),
+    ...terms.map(measuredHead),
     ...(columns.reason.some(Boolean) ? [{ label: "Why" }] : []),
   ];
   const cells = (index) => {
@@ -93,9 +98,10 @@ function rows(view, shown, order, sortBy) {
       trialLink(view.name, trial, trial),
       ...plain.map((key) => (key === "role" ? (columns.rule[index] ? ruleTitle(columns.rule[index]) : columns.role[index]) : key === "state" ? badge(columns.state[index]) : columns[key][index])),
       show("objective", (value) => number(value)),
-      ...measured.map((key) => show(key, (value) => metricValue(key.slice(11), value))),
+      ...counting.map(measuredCell(index)),
       ...weights.map((key) => number(columns[key][index])),
       ...beside.map((key) => number(columns[key][index])),
+      ...terms.map(measuredCell(index)),
       ...(columns.reason.some(Boolean) ? [columns.reason[index] ?? ""] : []),
     ];
   };

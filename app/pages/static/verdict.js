@@ -4,7 +4,7 @@ import { write } from "./address.js";
 import { copyButton, fill, h, table } from "./dom.js";
 import { duration, metricChange, metricName, metricRange, metricValue, number, shortNames, signed } from "./numbers.js";
 import { badge, progressBar, reasonText, standing, trialLink } from "./parts.js";
-import { ADAPTIVE, ARROWS, directionOf, metricsOf, objectiveName, yardstick } from "./settings.js";
+import { ADAPTIVE, ARROWS, directionOf, isConfirmed, metricsOf, objectiveName, yardstick } from "./settings.js";
 
 export function head(view) {
   const { study } = view;
@@ -42,15 +42,16 @@ function none(view) {
 function headline(view, against) {
   const { best, confirmation, study } = view;
   const words = against?.key === "current" ? "yours" : against ? against.title : "";
-  if (!confirmation?.winner || !against) {
-    if (view.front) return { tone: "", text: "A trade-off: no single setting is best." };
+  if (view.front) return { tone: "", text: isConfirmed(view) ? `A trade-off: trial ${best.trial} is the compromise that fresh seeds confirm.` : `A trade-off: no setting is best in all; this is the ${(view.picked ?? "").replaceAll("_", " ")}.` };
+  if (!isConfirmed(view) || !against) {
     return study.ended ? { tone: "", text: `Trial ${best.trial} leads on one seed; nothing is confirmed.` } : { tone: "", text: `So far trial ${best.trial} leads, on one seed.` };
   }
   const gain = confirmation.against[against.name]?.value;
   if (!gain) return { tone: "", text: `Trial ${best.trial} won on fresh seeds.` };
-  if (gain.low > 0) return { tone: "good", text: "Change the weights: the tuned ones are better." };
-  if (gain.high < 0) return { tone: "bad", text: `Keep your weights: the tuned ones are worse than ${words}.` };
-  return { tone: "", text: `Keep your weights: nothing is gained beyond noise against ${words}.` };
+  const yours = against.key === "current";
+  if (gain.low > 0) return { tone: "good", text: yours ? "Change the weights: the tuned ones are better." : `The tuned weights are better than ${words}.` };
+  if (gain.high < 0) return { tone: "bad", text: yours ? "Keep your weights: the tuned ones are worse." : `The tuned weights are worse than ${words}.` };
+  return { tone: "", text: against.key === "current" ? "Keep your weights: nothing is gained beyond noise." : `Nothing is gained beyond noise against ${words}.` };
 }
 
 function answer(view) {
@@ -62,12 +63,12 @@ function answer(view) {
     h("div", { class: `card answer ${said.tone}` },
       h("p", { class: "headline" }, said.text),
       recommended?.sentence ? h("p", { class: "sentence recommended" }, recommended.sentence) : null,
-      confirmation?.verdict ? h("p", { class: "sentence" }, confirmation.verdict) : null,
+      confirmation?.verdict && isConfirmed(view) ? h("p", { class: "sentence" }, confirmation.verdict[0].toUpperCase() + confirmation.verdict.slice(1)) : null,
       changes(view, against),
       pays(view, against),
       picker(view)),
     weightsCard(view, against, recommended),
-    view.front && !confirmation?.winner ? null : time(study, view),
+    time(study, view),
   ];
 }
 
@@ -75,22 +76,22 @@ function answer(view) {
 function changes(view, against) {
   const { best, confirmation } = view;
   const paths = metricsOf(view).filter((path) => path in best.objective.values || view.points.optimized.includes(path));
-  const tuned = confirmation?.settings?.[confirmation.winner];
+  const tuned = isConfirmed(view) ? confirmation.settings[confirmation.winner] : null;
   const other = against && confirmation?.settings?.[against.name];
   const cards = paths.map((path) => {
     const confirmed = tuned?.means[path] && (!against || other?.means[path]);
     const now = confirmed ? tuned.means[path].mean : best.objective.values[path] ?? best.metrics.validation[path];
     const before = confirmed ? other?.means[path].mean : best.baselines[against?.key]?.metrics.validation[path];
-    const gain = against && confirmation?.winner ? confirmation.against[against.name]?.metrics[path] : null;
+    const gain = against && tuned ? confirmation.against[against.name]?.metrics[path] : null;
     return change(path, directionOf(view, path), before, now, gain);
   });
-  const where = confirmation?.winner ? `Means over ${tuned?.seeds.length} fresh seeds, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences.` : "One seed, validation split: whether it is really better is not known.";
+  const where = tuned ? `Means over ${tuned?.seeds.length} fresh seeds, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences.` : "One seed, validation split: whether it is really better is not known.";
   return [h("div", { class: "changes" }, cards), h("p", { class: "note" }, against ? `Against ${against.key === "current" ? "your weights" : against.title}. ${where}` : where)];
 }
 
 function change(path, direction, before, now, gain) {
   const tone = gain ? (gain.better === true ? "good" : gain.better === false ? "bad" : "") : "";
-  const word = gain ? (gain.better === true ? "gains" : gain.better === false ? "pays" : "same within noise") : "";
+  const word = gain ? (gain.better === true ? "gains" : gain.better === false ? "pays" : "within noise") : "";
   return h("div", { class: `change ${tone}`, "data-metric": path },
     h("span", { class: "metric", title: `${path}, ${direction === "maximize" ? "higher" : "lower"} is better` }, metricName(path), " ", h("span", { "aria-hidden": "true" }, ARROWS[direction])),
     h("span", { class: "values" }, before === undefined || before === null ? null : [h("span", { class: "muted" }, metricValue(path, before)), h("span", { class: "to", "aria-label": "to" }, " → ")], h("strong", {}, metricValue(path, now))),
@@ -98,13 +99,18 @@ function change(path, direction, before, now, gain) {
     word ? h("span", { class: "word" }, word) : null);
 }
 
+// Which task pays: surely, where its interval says so; perhaps, where it lost on average.
 function pays(view, against) {
-  const gains = against && view.confirmation?.winner ? view.confirmation.against[against.name]?.metrics : null;
+  const gains = against && isConfirmed(view) ? view.confirmation.against[against.name]?.metrics : null;
   if (!gains) return null;
-  const paths = metricsOf(view).filter((path) => gains[path]);
+  const paths = metricsOf(view).filter((path) => gains[path] && view.points.optimized.includes(path));
   const losing = paths.filter((path) => gains[path].better === false);
-  const text = losing.length ? `${losing.map(metricName).join(" and ")} ${losing.length === 1 ? "pays" : "pay"} for it.` : "No task pays beyond noise.";
-  return h("p", { class: "sentence pays" }, text);
+  const perhaps = paths.filter((path) => gains[path].better === null && (directionOf(view, path) === "maximize") === gains[path].difference < 0 && gains[path].difference !== 0);
+  const names = (list) => list.map(metricName).join(" and ");
+  const sure = losing.length ? `${names(losing)} ${losing.length === 1 ? "pays" : "pay"} for it` : "No loss is certain";
+  const open = perhaps.length ? `; ${names(perhaps)} may pay (${perhaps.map((path) => metricChange(path, gains[path].difference)).join(", ")}, within noise)` : "";
+  const text = losing.length || perhaps.length ? `${sure}${open}.` : "No task pays: none is worse.";
+  return h("p", { class: "sentence pays" }, text[0].toUpperCase() + text.slice(1));
 }
 
 function picker(view) {
