@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Any
 
@@ -96,7 +96,7 @@ def _setting(
 def _by_seed(candidate: Candidate, split: str) -> dict[str, dict[int, float]]:
     """Return each number that every seed has, by path, then by seed."""
     told = {seed: getattr(measured, split) for seed, measured in sorted(candidate.measured.items())}
-    paths = next(iter(told.values()), {})
+    paths: Iterable[str] = next(iter(told.values()), {})
     return {path: {seed: values[path] for seed, values in told.items() if path in values} for path in paths}
 
 

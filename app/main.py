@@ -14,6 +14,7 @@ from app import errors, openapi, reference
 from app.dependencies import only_known_parameters
 from app.guard import Guard
 from app.page_tokens import PageTokens
+from app.prefix import PathPrefix
 from app.routes import catalog, health, live, problems, results, seen, studies, trials, workers
 from app.settings import ApiSettings
 from app.stream import EventStream
@@ -32,14 +33,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     `app.state.closing` is an Event: once set, readiness is 503 and waiting requests answer at once.
     """
     settings = settings or ApiSettings()
-    app = FastAPI(
-        **openapi.ABOUT,
-        docs_url=None,
-        redoc_url=None,
-        lifespan=_lifespan,
-        generate_unique_id_function=_route_name,
-        root_path=settings.root_path,
-    )
+    app = FastAPI(**openapi.ABOUT, docs_url=None, redoc_url=None, lifespan=_lifespan, generate_unique_id_function=_route_name)
     app.state.settings = settings
     app.state.database = Database(settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds)
     app.state.page_tokens = PageTokens(settings.database_url)
@@ -49,6 +43,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, dependencies=[Depends(only_known_parameters)], responses=openapi.PROBLEM_RESPONSES)
     app.add_middleware(Guard, settings=settings)
+    if settings.root_path:
+        app.add_middleware(PathPrefix, prefix=settings.root_path)
     errors.install(app)
     openapi.install(app)
     reference.install(app)

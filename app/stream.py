@@ -74,16 +74,21 @@ class EventStream:
         late = database.dialect != "sqlite"
         self._late_seconds, self._late_ids = (LATE_SECONDS, LATE_IDS) if late else (0.0, 0)
 
+    @property
+    def watchers(self) -> int:
+        """How many watch now."""
+        return len(self._watchers)
+
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[Watcher]:
         """Register a watcher for the length of a block: every event from now on comes to it, some of them twice."""
         watcher = Watcher()
-        self._watchers.add(watcher)
+        async with self._starting:
+            if self._task is None or self._task.done():
+                begin = await run_in_threadpool(self._begin)
+                self._task = asyncio.get_running_loop().create_task(self._look(begin))
+            self._watchers.add(watcher)
         try:
-            async with self._starting:
-                if self._task is None or self._task.done():
-                    begin = await run_in_threadpool(self._begin)
-                    self._task = asyncio.get_running_loop().create_task(self._look(begin))
             yield watcher
         finally:
             self._watchers.discard(watcher)
@@ -101,6 +106,7 @@ class EventStream:
         self._stop()
         if task is not None:
             await asyncio.gather(task, return_exceptions=True)
+        self._end()
 
     def _begin(self) -> int:
         with self._database.reading() as session:
@@ -124,9 +130,13 @@ class EventStream:
                         watcher.add(found)
                 await asyncio.sleep(self._every_seconds)
         finally:
-            for watcher in self._watchers:
-                watcher.ended = True
-                watcher.news.set()
+            if self._task is asyncio.current_task():  # otherwise nobody watched, and another look may have begun
+                self._end()
+
+    def _end(self) -> None:
+        for watcher in self._watchers:
+            watcher.ended = True
+            watcher.news.set()
 
     def _new(self, after: int) -> list[Named]:
         found: list[Named] = []
