@@ -105,7 +105,7 @@ function rows(view, shown, order, sortBy) {
       ...(columns.reason.some(Boolean) ? [columns.reason[index] ?? ""] : []),
     ];
   };
-  return table("Trials", heads, columns.number.map((_, index) => ({ cells: cells(index), class: chosen.has(columns.number[index]) ? "chosen" : "" })), { class: "list small", headed: false });
+  return table("Table of trials", heads, columns.number.map((_, index) => ({ cells: cells(index), class: chosen.has(columns.number[index]) ? "chosen" : "" })), { class: "list small", headed: false });
 }
 
 const differ = (values) => new Set(values).size > 1;
