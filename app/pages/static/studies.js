@@ -65,9 +65,11 @@ async function judge(study) {
 function inShort(found) {
   const against = found.against.current ?? found.against.equal ?? Object.values(found.against)[0];
   const words = found.against.current ? "yours" : found.against.equal ? "equal weights" : "the baseline";
-  if (!against?.value) return { text: "confirmed", tone: "" };
-  if (against.value.low > 0) return { text: `better than ${words}`, tone: "good" };
-  return against.value.high < 0 ? { text: `worse than ${words}`, tone: "bad" } : { text: `no better than ${words}`, tone: "" };
+  const { trial, value } = found.settings[found.winner];
+  const known = { trial, value: value?.mean, seeds: value?.n };
+  if (!against?.value) return { text: "confirmed", tone: "", ...known };
+  if (against.value.low > 0) return { text: `better than ${words}`, tone: "good", ...known };
+  return against.value.high < 0 ? { text: `worse than ${words}`, tone: "bad", ...known } : { text: `no better than ${words}`, tone: "", ...known };
 }
 
 function draw() {
@@ -101,8 +103,8 @@ function studies() {
       badge(study.state),
       h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),
       { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "one seed" : "–"), class: verdict?.tone ?? "muted" },
-      study.best ? `trial ${study.best.number}` : "–",
-      number(study.best?.objective.value),
+      verdict ? `trial ${verdict.trial}` : study.best ? `trial ${study.best.number}` : "–",
+      verdict ? { cell: number(verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: number(study.best?.objective.value), title: "one seed, validation" },
       study.definition.workload.name,
       Object.entries(study.definition.labels).map(([key, value]) => h("span", { class: "label" }, value ? `${key}: ${value}` : key)),
       { cell: ago(study.times.created_at), title: moment(study.times.created_at) },

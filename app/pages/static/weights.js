@@ -124,7 +124,7 @@ function drawSlice(view, path) {
   });
   const clipped = clip(indices.map((index) => drawn[index]));
   const notes = [range && range.low !== null && range.low !== undefined ? `Shaded: ${number(range.low, 3)} to ${number(range.high, 3)} is as good as the best.` : "", scored && typeof least === "number" ? "Above the dotted line a trial is as good as the best within noise." : "", clippedNote(titleOf(view), clipped), log && indices.length < searchedIndices(view, path).length ? "Zero is not on a logarithmic scale." : ""];
-  return { data, layout: { height: 300, margin: { l: 60, r: 14, t: 46, b: 44 }, shapes, annotations, xaxis: { type: log ? "log" : "linear", title: plain(path), dtick: log ? 1 : undefined, exponentformat: "power", zeroline: false }, uirevision: chosen(view), yaxis: { title: plain(titleOf(view)), zeroline: false, ...(clipped.range ? { range: clipped.range } : {}) } }, note: notes.filter(Boolean).join(" ") };
+  return { data, layout: { height: 300, margin: { l: 60, r: 14, t: 46, b: 44 }, shapes, annotations, xaxis: { type: log ? "log" : "linear", title: plain(path), dtick: log ? 1 : undefined, exponentformat: "power", tickfont: { size: log ? 10.5 : 12 }, zeroline: false }, uirevision: chosen(view), yaxis: { title: plain(titleOf(view)), zeroline: false, ...(clipped.range ? { range: clipped.range } : {}) } }, note: notes.filter(Boolean).join(" ") };
 }
 
 const GRID = 26;
