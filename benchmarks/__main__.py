@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import delta_m, fit, memory, no_gain, problems, pruning
+from benchmarks import delta_m, fit, memory, no_gain, page, problems, pruning
 from benchmarks.options import PEERS, Options
 from benchmarks.searches import Search
 from benchmarks.table import Table
@@ -49,6 +49,8 @@ BENCHMARKS: Mapping[str, Callable[[Options], Table]] = {
     "delta-m": delta_m.overlay,
     "multi-mnist-delta": delta_m.multi_mnist,
     "no-gain": no_gain.table,
+    "page": page.table,
+    "watchers": page.watchers,
 }
 
 
@@ -70,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mnist=str(Path(given.mnist).resolve()) if given.mnist else None,
         sentences=str(Path(given.sentences).resolve()) if given.sentences else None,
         seeds=given.seeds,
+        trials=given.trials,
+        minutes=given.minutes,
     )
     for name in given.names or BENCHMARKS:
         sys.stderr.write(f"{name}\n")
@@ -104,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
         help="text files of examples/sentiment_topic (default: sentences in STEELYARD_DATA, or that study is left out)",
     )
     parser.add_argument("--seeds", type=_seeds, metavar="N", help="fresh seeds of a confirmation (default 8)")
+    parser.add_argument("--trials", type=_positive, default=10_000, metavar="N", help="trials of the page's study (default 10,000)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="keep the page's tab open so long, and weigh its heap")
     parser.add_argument("--save", action="store_true", help="write each result to benchmarks/results/ as JSON")
     return parser
 

@@ -15,6 +15,7 @@ class Options:
     `runs` None is the benchmark's own number. `peer_trials` None is the problem's own; `same_trials` has peers do as many trials as
     Steelyard. `workers` are the numbers of workers that the service is measured with. `rows` and `mnist` are Multi-MNIST's.
     `sentences` is the folder of the sentences of examples/sentiment_topic; `seeds` the number of fresh seeds of a confirmation.
+    `trials` are those of the page's study, `minutes` how long its tab is kept open.
     """
 
     runs: int | None = None
@@ -27,6 +28,8 @@ class Options:
     mnist: str | None = None
     sentences: str | None = None
     seeds: int | None = None
+    trials: int = 10_000
+    minutes: float | None = None
 
     def runs_or(self, default: int) -> int:
         """Return how often everything is measured: once where it shall be quick."""
