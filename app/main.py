@@ -14,6 +14,7 @@ from app import errors, openapi, reference
 from app.dependencies import only_known_parameters
 from app.guard import Guard
 from app.page_tokens import PageTokens
+from app.points import PointsCache
 from app.prefix import PathPrefix
 from app.routes import catalog, health, live, problems, results, seen, studies, trials, workers
 from app.settings import ApiSettings
@@ -38,6 +39,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.state.database = Database(settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds)
     app.state.page_tokens = PageTokens(settings.database_url)
     app.state.registered = registry.names()
+    app.state.points = PointsCache()
     app.state.closing = threading.Event()
     app.state.events = EventStream(app.state.database, app.state.closing.is_set, settings.events_seconds)
     for router in ROUTERS:

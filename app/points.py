@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from threading import Lock
 from typing import Any
 
 from app import judging
@@ -13,7 +15,7 @@ from app.results import counted
 from app.schemas.points import ImprovementBody, PhaseBody, Points
 from search.definition import space
 from search.objective.scoring import optimized
-from storage import study_rows
+from storage import events, progress, study_rows
 from storage.curves import measured_of
 from storage.database import Session
 from storage.outlines import TrialOutline, outlines
@@ -22,7 +24,32 @@ from storage.standings import trials_numbered
 from storage.study_rows import counted_moment
 
 SHOWN = ("number", "role", "rule", "state", "seed", "objective", "feasible", "ended_at")
+MOST_KEPT = 16
 GROUPS = ("weights.", "parameters.", "validation.")
+
+
+class PointsCache:
+    """Keeps what was drawn lately: it changes with a study's latest event, or when trials are planned."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[int, ...], Points] = OrderedDict()
+        self._lock = Lock()
+
+    def points(self, session: Session, study: StudyRecord, most: int) -> Points:
+        """Return what `points` does."""
+        latest = events.last_events(session, study.id, 1)
+        planned = sum(progress.progress_counts(session, study.id)[0].values())
+        key = (study.id, latest[-1].id if latest else 0, planned, most)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        found = points(session, study, most)
+        with self._lock:
+            self._kept[key] = found
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return found
 
 
 def points(session: Session, study: StudyRecord, most: int) -> Points:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app import confirmation, points
+from app import confirmation
 from app.answers import tagged
 from app.dependencies import Storage, StudyName
 from app.schemas.confirmation import Confirmation
@@ -37,5 +37,5 @@ def show_points(
 ) -> Response:
     """Show search trials, baselines and references as columns to draw; of many trials a sample, front and best always in it."""
     with storage.reading() as session:
-        found = points.points(session, study_rows.get_study(session, name), most)
+        found = request.app.state.points.points(session, study_rows.get_study(session, name), most)
     return tagged(request, found)

@@ -47,6 +47,14 @@ def test_a_sample_keeps_baselines_bests_and_the_front(bench: Bench) -> None:
     assert found["phases"] == [{"role": "baseline", "first": 0, "last": 0}, {"role": "search", "first": 1, "last": 53}]
 
 
+def test_points_are_drawn_anew_when_something_happens(bench: Bench) -> None:
+    bench.submit()
+    bench.trained([0.5])
+    assert bench.get(PATH)["columns"]["objective"] == [0.5]
+    bench.trained([0.75])
+    assert bench.get(PATH)["columns"]["objective"] == [0.5, 0.75]
+
+
 @on_sqlite
 def test_trainings_on_fresh_seeds_are_no_points_but_a_phase(bench: Bench) -> None:
     bench.submit()

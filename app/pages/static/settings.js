@@ -81,7 +81,7 @@ export function doneOf(study) {
 }
 
 export function shareOf(study) {
-  if (study.ended) return 1;
+  if (study.state === "COMPLETE") return 1;
   const progress = study.progress;
   return Math.min(1, Math.max(doneOf(study) / Math.max(progress.planned, 1), Math.min(progress.epochs / Math.max(progress.epochs_planned, 1), 0.99)));
 }

@@ -74,7 +74,7 @@ function drawScatter(view, { x, y }) {
   const front = place((index) => columns.front[index]).sort((a, b) => xs[a] - xs[b]);
   const chosen = new Set(view.chosen ?? []);
   const data = [
-    cloud("search trials", searched, { size: 7, color: "rgba(0,0,0,0)", line: { color: colors.faint, width: 1.3 } }),
+    cloud("search trials", searched, { size: searched.length > 300 ? 5 : 7, color: "rgba(0,0,0,0)", line: { color: colors.faint, width: 1.3 } }),
     { ...cloud("front", front, {}), mode: "lines", line: { color: colors.muted, width: 1.2, dash: "dot", shape: "linear" }, hoverinfo: "skip", hovertemplate: null },
   ];
   for (const each of view.settings) {

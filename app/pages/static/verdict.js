@@ -130,7 +130,7 @@ function weightsCard(view, against, recommended) {
   for (const path of beside) rows.push([path.replace(/^optimizer\./, ""), ...(against ? ["–"] : []), h("strong", {}, number(best.parameters[path]))]);
   const recommendedOther = recommended && recommended.pick && recommended.loss_weights && JSON.stringify(recommended.loss_weights) !== JSON.stringify(best.loss_weights);
   return h("div", { class: "card take" },
-    h("h3", {}, "The tuned weights", h("span", { class: "muted" }, ` trial ${best.trial}`)),
+    h("h3", {}, isConfirmed(view) || view.study.ended ? "The tuned weights" : "The best weights so far", h("span", { class: "muted" }, ` trial ${best.trial}`)),
     table("Weights", [{ label: "Weight of" }, ...(against ? [{ label: against.key === "current" ? "yours" : against.title, right: true }] : []), { label: "tuned", right: true }], rows, { class: "small" }),
     h("p", { class: "buttons" }, copyButton("Copy as Python", copied.python), copyButton("Copy as JSON", copied.json),
       recommendedOther ? copyButton(`Copy the recommended (${recommended.pick})`, `loss_weights = ${python(recommended.loss_weights)}\n`) : null),
@@ -170,7 +170,7 @@ function time(study, view) {
 function moreTrials(view) {
   const searched = view.points?.phases.filter((phase) => phase.role === "search") ?? [];
   const improvements = view.points?.best_so_far ?? [];
-  if (!searched.length || improvements.length < 1 || view.points.trials < 8) return "";
+  if (!searched.length || improvements.length < 1 || (!view.study.ended && view.points.trials < 32)) return "";
   const numbers = view.points.columns.number.filter((_, index) => view.points.columns.role[index] === "search");
   const half = numbers[Math.floor(numbers.length / 2)];
   const before = improvements.filter((each) => each.number < half).at(-1);

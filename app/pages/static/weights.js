@@ -10,7 +10,7 @@ export function weights(view, body) {
   let known = "";
   const sentence = h("div", {});
   return () => {
-    const paths = view.points?.parameters ?? [];
+    const paths = (view.points?.parameters ?? []).filter((path) => new Set(searchedIndices(view, path).map((index) => valuesOf(view, path)[index])).size > 1);
     if (!paths.length || !choices(view).some((choice) => valued(view, choice).some((value) => value !== null))) return false;
     const matters = view.sensitivity;
     fill(sentence, ranges(matters), importance(view, matters, paths));
@@ -112,7 +112,7 @@ function drawSlice(view, path) {
     data.push({ type: "scatter", mode: "lines", x: [...curve.map((point) => point.at), ...curve.map((point) => point.at).reverse()], y: [...curve.map((point) => point.high), ...curve.map((point) => point.low).reverse()], fill: "toself", fillcolor: colors.band2, line: { width: 0 }, hoverinfo: "skip" });
     data.push({ type: "scatter", mode: "lines", x: curve.map((point) => point.at), y: curve.map((point) => point.mean), line: { color: view.settings[0]?.color ?? colors.ink, width: 2 }, hovertemplate: "curve: %{y:.4g}<extra></extra>" });
   }
-  data.push({ type: "scatter", mode: "markers", x: indices.map((index) => values[index]), y: indices.map((index) => drawn[index]), customdata: indices.map((index) => columns.number[index]), text: indices.map((index) => `trial ${columns.number[index]}`), hovertemplate: "%{text}<br>%{x:.4g}<br>%{y:.4g}<extra></extra>", marker: { size: 7, color: "rgba(0,0,0,0)", line: { color: colors.muted, width: 1.3 } } });
+  data.push({ type: "scatter", mode: "markers", x: indices.map((index) => values[index]), y: indices.map((index) => drawn[index]), customdata: indices.map((index) => columns.number[index]), text: indices.map((index) => `trial ${columns.number[index]}`), hovertemplate: "%{text}<br>%{x:.4g}<br>%{y:.4g}<extra></extra>", marker: { size: indices.length > 300 ? 5 : 7, opacity: indices.length > 300 ? 0.6 : 1, color: "rgba(0,0,0,0)", line: { color: colors.muted, width: 1.2 } } });
   const least = view.sensitivity?.noise?.least;
   if (scored && typeof least === "number") shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: least, y1: least, line: { color: colors.zero, width: 1, dash: "dot" } });
   const annotations = [];
