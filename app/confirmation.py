@@ -3,36 +3,69 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from statistics import fmean
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
 from typing import Any
 
-from app.confirmed import candidates_of, verdict_of
+from app import judging
 from app.reading import definition_of
+from app.refusals import Refusal
 from app.results import finite_document
-from search.analysis.verdict import LEVEL, Candidate, Verdict, half_width, spread
+from search.analysis.intervals import LEVEL, mean_half_width
 from search.definition.schema import Objective
 from search.objective.anchors import resolved
-from search.objective.scoring import is_pareto
+from search.objective.scoring import evaluate, is_pareto
 from search.planning.compromise import scored_objective
 from search.planning.history import recalled
-from storage import study_rows, trial_rows
+from storage import paging, study_rows
 from storage.database import Session
-from storage.records import STUDY_ENDS, Role, StudyRecord, TrialState
+from storage.records import STUDY_ENDS, AnchorRecord, Measured, Role, StudyRecord, StudyState, TrialRecord, TrialState
+from storage.standings import trials_numbered
+from storage.study_rows import counted_moment
+
+MOST = 10_000
 
 Series = Mapping[int, float]
 """Numbers by seed."""
 
 
+@dataclass
+class RepeatedSetting:
+    """A trial that was trained again on fresh seeds: what that measured, and the numbers of those trainings, by seed."""
+
+    trial: TrialRecord
+    measured: dict[int, Measured] = field(default_factory=dict)
+    numbers: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.trial.rule or f"trial {self.trial.number}"
+
+    def values(self, objective: Objective, split: str) -> dict[int, float]:
+        """Return the objective's value by seed."""
+        return {seed: evaluate(objective, getattr(each, split)).value for seed, each in sorted(self.measured.items())}
+
+    def metrics(self, split: str) -> dict[str, dict[int, float]]:
+        """Return every number by path, then by seed."""
+        told = {seed: getattr(each, split) for seed, each in sorted(self.measured.items())}
+        paths: Iterable[str] = next(iter(told.values()), {})
+        return {path: {seed: values[path] for seed, values in told.items() if path in values} for path in paths}
+
+
 def confirmation_document(session: Session, study: StudyRecord) -> dict[str, Any]:
-    """Return all repeated settings, numbers as JSON can say them; none before the first training on a fresh seed is complete."""
-    candidates, verdict = candidates_of(session, study), verdict_of(session, study)
-    finalists = [each for each in candidates if not each.is_baseline and not each.is_reference]
-    split = verdict.split if verdict is not None else _split(candidates)
-    objective = None if verdict is None else _judged_by(session, study, verdict)
-    numbers = _trainings(session, study)
+    """Return all repeated settings, numbers as JSON can say them; none before the first training on a fresh seed is complete.
+
+    Verdict, split and the winner's lead in the objective are those of the best-weights document.
+    """
+    settings = _repeated(session, study)
+    best = _best(session, study) if settings else None
+    told = (best or {}).get("confirmation")
+    split = told["split"] if told else _split(settings)
+    objective = _judged_by(session, study, told) if told else None
     ways = {term.path: term.direction for term in study_rows.terms_of(session, study.id)}
-    comparisons = max(len(finalists), 1)
+    finalists = sum(each.trial.role is Role.SEARCH for each in settings)
+    winner = next((each for each in settings if told and best and each.trial.number == best["trial"]), None)
     return finite_document(
         {
             "study": study.name,
@@ -40,51 +73,72 @@ def confirmation_document(session: Session, study: StudyRecord) -> dict[str, Any
             "final": study.state in STUDY_ENDS,
             "split": split,
             "level": LEVEL,
-            "comparisons": comparisons,
-            "winner": None if verdict is None else verdict.winner.name,
-            "verdict": None if verdict is None else verdict.sentence,
+            "comparisons": max(finalists, 1),
+            "winner": None if winner is None else winner.name,
+            "verdict": told["verdict"] if told else None,
             "directions": ways,
-            "settings": {each.name: _setting(each, objective, split or "validation", numbers) for each in candidates},
-            "against": {} if verdict is None or objective is None else _against(verdict, candidates, objective, ways, comparisons),
+            "settings": {each.name: _setting(each, objective, split or "validation", told) for each in settings},
+            "against": {} if winner is None or told is None else _against(winner, settings, told, ways, max(finalists, 1)),
         }
     )
 
 
-def _split(candidates: list[Candidate]) -> str | None:
-    if not candidates:
+def _repeated(session: Session, study: StudyRecord) -> list[RepeatedSetting]:
+    """Return what was trained again, by number."""
+    moment = counted_moment(study)
+    found, _ = paging.page_trials(
+        session, study.id, state=TrialState.COMPLETE, role=Role.CONFIRMATION, page_size=MOST, moments=[moment]
+    )
+    confirmed = trials_numbered(session, study.id, {trial.confirms for trial, _ in found if trial.confirms is not None})
+    settings: dict[int, RepeatedSetting] = {}
+    for trial, measured in found:
+        if trial.confirms is not None:
+            setting = settings.setdefault(trial.confirms, RepeatedSetting(confirmed[trial.confirms]))
+            setting.measured[trial.seed] = measured[moment]
+            setting.numbers[trial.seed] = trial.number
+    return [settings[number] for number in sorted(settings)]
+
+
+def _best(session: Session, study: StudyRecord) -> dict[str, Any] | None:
+    """Return the best-weights document of a study whose plan came to its end, None where there is none."""
+    if study.state is not StudyState.COMPLETE:
         return None
-    return "test" if all(each.test for candidate in candidates for each in candidate.measured.values()) else "validation"
+    try:
+        if is_pareto(definition_of(study).objective):
+            return judging.best_picked(session, study, "confirmed")
+        return judging.best(session, study)
+    except Refusal:
+        return None
 
 
-def _judged_by(session: Session, study: StudyRecord, verdict: Verdict) -> Objective:
+def _split(settings: Sequence[RepeatedSetting]) -> str | None:
+    if not settings:
+        return None
+    return "test" if all(each.test for setting in settings for each in setting.measured.values()) else "validation"
+
+
+def _judged_by(session: Session, study: StudyRecord, told: Mapping[str, Any]) -> Objective:
     """Return the objective that the verdict's values are of: measured anchors in it, and for a front its compromise."""
     definition = definition_of(study)
     objective = definition.objective
     if is_pareto(objective):
         objective = scored_objective(objective, recalled(session, study, definition))
-    return resolved(objective, verdict.anchors)
+    anchors = [AnchorRecord(a["of"], a["metric"], a["value"], a["std"], tuple(a["seeds"])) for a in told["anchors"]]
+    return resolved(objective, anchors)
 
 
-def _trainings(session: Session, study: StudyRecord) -> dict[tuple[int, int], int]:
-    """Return the number of the training by the trial it repeats and its seed."""
-    found = trial_rows.trials_of(session, study.id, roles=[Role.CONFIRMATION], states=[TrialState.COMPLETE])
-    return {(trial.confirms, trial.seed): trial.number for trial in found if trial.confirms is not None}
-
-
-def _setting(
-    candidate: Candidate, objective: Objective | None, split: str, numbers: Mapping[tuple[int, int], int]
-) -> dict[str, Any]:
-    trial, seeds = candidate.trial, sorted(candidate.measured)
-    values = {} if objective is None or candidate.is_reference else candidate.values(objective, split)
-    metrics = _by_seed(candidate, split)
+def _setting(setting: RepeatedSetting, objective: Objective | None, split: str, told: Mapping[str, Any] | None) -> dict[str, Any]:
+    trial, metrics = setting.trial, setting.metrics(split)
+    values = {} if objective is None or trial.role is Role.REFERENCE else setting.values(objective, split)
+    named = ((told or {}).get("against") or {}).get(setting.name) or {}
     return {
         "trial": trial.number,
         "role": trial.role.value,
         "rule": trial.rule,
-        "told_as": candidate.told_as,
+        "told_as": named.get("told_as") or setting.name,
         "weights": dict(trial.weights),
-        "seeds": seeds,
-        "trials": {str(seed): numbers[trial.number, seed] for seed in seeds},
+        "seeds": sorted(setting.measured),
+        "trials": _named(setting.numbers),
         "searched": trial.value,
         "values": _named(values),
         "metrics": {path: _named(series) for path, series in metrics.items()},
@@ -93,45 +147,44 @@ def _setting(
     }
 
 
-def _by_seed(candidate: Candidate, split: str) -> dict[str, dict[int, float]]:
-    """Return each number that every seed has, by path, then by seed."""
-    told = {seed: getattr(measured, split) for seed, measured in sorted(candidate.measured.items())}
-    paths: Iterable[str] = next(iter(told.values()), {})
-    return {path: {seed: values[path] for seed, values in told.items() if path in values} for path in paths}
-
-
-def _named(series: Series) -> dict[str, float]:
+def _named(series: Mapping[int, Any]) -> dict[str, Any]:
     return {str(seed): value for seed, value in sorted(series.items())}
 
 
 def _estimate(series: Series) -> dict[str, Any]:
     """Return mean, deviation and interval of the finite numbers."""
     finite = [value for value in series.values() if math.isfinite(value)]
-    found = spread(finite)
-    half = half_width(finite, 1) if len(finite) > 1 else math.nan
-    known = {"mean": found.mean, "std": found.std, "low": found.mean - half, "high": found.mean + half}
-    return {**{name: value if math.isfinite(value) else None for name, value in known.items()}, "n": found.n}
+    mean = fmean(finite) if finite else None
+    std = stdev(finite) if len(finite) > 1 else None
+    half = mean_half_width(finite) if std is not None else None
+    low, high = (None, None) if mean is None or half is None else (mean - half, mean + half)
+    return {"mean": mean, "std": std, "low": low, "high": high, "n": len(finite)}
 
 
 def _against(
-    verdict: Verdict, candidates: list[Candidate], objective: Objective, ways: Mapping[str, str], comparisons: int
+    winner: RepeatedSetting, settings: Sequence[RepeatedSetting], told: Mapping[str, Any], ways: Mapping[str, str], comparisons: int
 ) -> dict[str, Any]:
-    winner = verdict.winner
-    mine = _by_seed(winner, verdict.split)
+    mine = winner.metrics(told["split"])
     return {
         other.name: {
-            "value": _gain(
-                winner.values(objective, verdict.split), other.values(objective, verdict.split), "maximize", comparisons
-            ),
+            "value": _lead(told["against"].get(other.name)),
             "metrics": {
                 path: gain
-                for path, series in _by_seed(other, verdict.split).items()
+                for path, series in other.metrics(told["split"]).items()
                 if path in mine and (gain := _gain(mine[path], series, ways.get(path, "minimize"), comparisons)) is not None
             },
         }
-        for other in candidates
-        if other.is_baseline and other.name != winner.name
+        for other in settings
+        if other.trial.role is Role.BASELINE and other.name != winner.name
     }
+
+
+def _lead(interval: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the winner's lead in the objective, as the verdict has it; None where it has none that is finite."""
+    if interval is None or any(interval[key] is None for key in ("difference", "low", "high")):
+        return None
+    known = {key: interval[key] for key in ("difference", "low", "high", "n")}
+    return {**known, "better": _better(known["low"], known["high"], "maximize")}
 
 
 def _gain(mine: Series, theirs: Series, way: str, comparisons: int) -> dict[str, Any] | None:
@@ -139,8 +192,13 @@ def _gain(mine: Series, theirs: Series, way: str, comparisons: int) -> dict[str,
     differences = [mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())]
     if len(differences) < 2 or not all(map(math.isfinite, differences)):
         return None
-    mean, half = fmean(differences), half_width(differences, comparisons)
+    mean, half = fmean(differences), mean_half_width(differences, comparisons)
     low, high = mean - half, mean + half
-    above, below = (True, False) if way == "maximize" else (False, True)
-    better = above if low > 0 else below if high < 0 else None
-    return {"difference": mean, "low": low, "high": high, "n": len(differences), "better": better}
+    return {"difference": mean, "low": low, "high": high, "n": len(differences), "better": _better(low, high, way)}
+
+
+def _better(low: float, high: float, way: str) -> bool | None:
+    """Return whether an interval of differences is of a gain (true) or a loss (false); None where it has 0 in it."""
+    if low <= 0 <= high:
+        return None
+    return (low > 0) == (way == "maximize")

@@ -38,7 +38,7 @@ def table(options: Options) -> Table:
         filled_study.fill(database, NAME, trials)
         database.close()
         page = browser.new_page()
-        views = {
+        views: dict[str, Callable[[], float]] = {
             "study view": lambda: _opened(page, client.page(NAME)),
             "a page of its trials (REST)": lambda: _asked(
                 f"{client.base_url}/v1/studies/{NAME}/trials?view=table&page_size=25&order_by=-objective"

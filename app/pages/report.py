@@ -7,12 +7,12 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request
 
 from app import confirmation, judging, points, results, running
 from app.columns import curve
-from app.confirmed import verdict_of
 from app.pages.assets import plotly_file
 from app.pages.views import Views
 from app.reading import study_body
@@ -24,7 +24,7 @@ from app.schemas.fleet import WorkloadBody, WorkloadList
 from app.schemas.results import BestWeights, ParetoFront
 from app.schemas.sensitivity import Sensitivity
 from app.schemas.trials import CurvesBody, TrialWithEpochs, epoch_body, trial_fields
-from storage import curves, progress, study_rows, trial_rows, workers
+from storage import curves, study_rows, trial_rows, workers
 from storage.database import Database, Session
 from storage.records import Role, Split, StudyRecord, TrialState
 
@@ -60,32 +60,37 @@ def _documents(session: Session, study: StudyRecord) -> Iterator[tuple[str, Body
     at = f"/v1/studies/{study.name}"
     yield f"{at}/points?most={MOST}", points.points(session, study, MOST)
     yield f"{at}/confirmation", Confirmation.model_validate(confirmation.confirmation_document(session, study))
-    yield from _drawn(session, study)
     described = workers.find_workload(session, study.workload)
     if described is not None:
         yield "/v1/workloads", WorkloadList(workloads=[WorkloadBody.of(study.workload, 0, described)])
+    winner = None
     try:
-        yield f"{at}/best", BestWeights.model_validate(judging.best(session, study))
+        best = judging.best(session, study)
+        winner = best["trial"]
+        yield f"{at}/best", BestWeights.model_validate(best)
     except Refusal as refusal:
         if picks := refusal.members.get("picks"):
             front = judging.front_document(session, study, judging.front(session, study))
             yield f"{at}/pareto", ParetoFront.model_validate(front)
+            winner = next(iter(picks.values()))
             for pick in picks:
-                yield f"{at}/best?pick={pick}", BestWeights.model_validate(judging.best_picked(session, study, pick))
+                yield (
+                    f"{at}/best?pick={quote(pick, safe='')}",
+                    BestWeights.model_validate(judging.best_picked(session, study, pick)),
+                )
+    yield from _drawn(session, study, winner)
     try:
         yield f"{at}/sensitivity", Sensitivity.model_validate(results.sensitivity_document(session, study))
     except Refusal:
         return
 
 
-def _drawn(session: Session, study: StudyRecord) -> Iterator[tuple[str, Body]]:
+def _drawn(session: Session, study: StudyRecord, winner: int | None) -> Iterator[tuple[str, Body]]:
     """Yield the curves of the winner and the baselines, and their weights in force."""
     at = f"/v1/studies/{study.name}"
     trials = trial_rows.trials_of(session, study.id, roles=[Role.BASELINE], states=[TrialState.COMPLETE])[:MOST_DRAWN]
-    verdict = verdict_of(session, study)
-    winner = progress.best_trial(session, study.id) if verdict is None else verdict.winner.trial
-    if winner is not None and winner.number not in {trial.number for trial in trials}:
-        trials.append(winner)
+    if winner is not None and winner not in {trial.number for trial in trials}:
+        trials.append(trial_rows.get_trial(session, study.id, winner))
     found = curves.curves(session, study.id, [trial.number for trial in trials])
     drawn = [curve(number, points_) for number, points_ in found.items()]
     yield f"{at}/curves", CurvesBody(split=Split.VALIDATION.value, curves=drawn)

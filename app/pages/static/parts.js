@@ -1,5 +1,5 @@
 // Small parts that several pages show.
-import { base } from "./api.js";
+import { base, isReport } from "./api.js";
 import { h } from "./dom.js";
 import { duration } from "./numbers.js";
 import { doneOf, shareOf, STATES } from "./settings.js";
@@ -24,11 +24,11 @@ export function standing(study) {
 }
 
 export function studyLink(name, text = name) {
-  return h("a", { href: `${base}/studies/${encodeURIComponent(name)}` }, text);
+  return isReport ? text : h("a", { href: `${base}/studies/${encodeURIComponent(name)}` }, text);
 }
 
 export function trialLink(name, number, text = `trial ${number}`) {
-  return h("a", { href: `${base}/studies/${encodeURIComponent(name)}/trials/${number}` }, text);
+  return isReport ? text : h("a", { href: `${base}/studies/${encodeURIComponent(name)}/trials/${number}` }, text);
 }
 
 export function reasonText(reason) {

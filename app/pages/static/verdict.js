@@ -107,8 +107,8 @@ function pays(view, against) {
   const losing = paths.filter((path) => gains[path].better === false);
   const perhaps = paths.filter((path) => gains[path].better === null && (directionOf(view, path) === "maximize") === gains[path].difference < 0 && gains[path].difference !== 0);
   const names = (list) => list.map(metricName).join(" and ");
-  const sure = losing.length ? `${names(losing)} ${losing.length === 1 ? "pays" : "pay"} for it` : "No loss is certain";
-  const open = perhaps.length ? `; ${names(perhaps)} may pay (${perhaps.map((path) => metricChange(path, gains[path].difference)).join(", ")}, within noise)` : "";
+  const sure = losing.length ? `${names(losing)} ${losing.length === 1 ? "pays" : "pay"} for it` : "No task surely pays";
+  const open = perhaps.length ? `; ${names(perhaps)} may (${perhaps.map((path) => metricChange(path, gains[path].difference)).join(", ")}, within noise)` : "";
   const text = losing.length || perhaps.length ? `${sure}${open}.` : "No task pays: none is worse.";
   return h("p", { class: "sentence pays" }, text[0].toUpperCase() + text.slice(1));
 }
