@@ -44,7 +44,7 @@ export function figure(options) {
   const element = h("figure", { class: `figure ${options.class ?? ""}`, id: options.id },
     h("figcaption", {}, h("span", { class: "name" }, options.title), options.controls, h("span", { class: "tools" }, toggle, save("svg"), save("png"))),
     h("div", { class: "canvas", role: "img", "aria-label": `${options.title}. The button Table shows it as a table.` }, plot), note, tables);
-  const self = { element, options, drawn: false, visible: false, update };
+  const self = { element, plot, options, drawn: false, visible: false, update };
   toggle.addEventListener("click", () => {
     tables.hidden = !tables.hidden;
     toggle.setAttribute("aria-expanded", String(!tables.hidden));
@@ -102,10 +102,17 @@ export async function drawn() {
   await Promise.all(near.map(show));
 }
 
+// Let go of a figure that is no longer on the page, with what plotly.js keeps of it.
+function forget(each) {
+  figures.delete(each);
+  observer.unobserve(each.element);
+  if (each.drawn) window.Plotly.purge(each.plot);
+}
+
 export function redraw() {
   for (const each of figures) {
-    if (!each.element.isConnected) figures.delete(each);
-    else each.update();
+    if (each.element.isConnected) each.update();
+    else forget(each);
   }
 }
 

@@ -70,7 +70,7 @@ function tick() {
   if (document.hidden) return;
   const streaming = state === "live";
   for (const watcher of watchers) {
-    const wait = watcher.busy() ? POLL_MS / (streaming ? 2 : 1) : streaming ? SLOW_MS : POLL_MS;
+    const wait = streaming && !watcher.busy() ? SLOW_MS : POLL_MS;
     if (!watcher.running && watcher.due === null && Date.now() - watcher.asked > wait) run(watcher);
   }
 }

@@ -99,7 +99,18 @@ export function defaults() {
 view.defaults = defaults;
 view.reload = () => load().then(show).then(redraw);
 
+// What tells that a trial or the study has changed; between such changes only the epochs move.
+const marks = (study) => JSON.stringify([study.state, study.times, study.progress.trials, study.progress.planned, study.best, study.reason]);
+
 async function refresh() {
+  const study = await get(at);
+  if (marks(study) === marks(view.study)) {
+    view.study = study;
+    if (!study.ended) view.cohorts = await find(`${at}/cohorts`);
+    fill(made.top, head(view));
+    made.find((each) => each.id === "running").update();
+    return;
+  }
   await load();
   show();
   redraw();
