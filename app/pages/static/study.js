@@ -93,7 +93,7 @@ function choose(number, on = null) {
 }
 
 export function defaults() {
-  return view.settings.slice(0, 3).map((each) => each.trial);
+  return view.settings.length ? view.settings.slice(0, 3).map((each) => each.trial) : view.points.columns.number.slice(0, 5);
 }
 
 view.defaults = defaults;
@@ -108,7 +108,7 @@ async function refresh() {
     view.study = study;
     if (!study.ended) view.cohorts = await find(`${at}/cohorts`);
     fill(made.top, head(view));
-    made.find((each) => each.id === "running").update();
+    for (const each of made) if (["curves", "running"].includes(each.id)) each.update();
     return;
   }
   await load();

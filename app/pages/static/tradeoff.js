@@ -25,7 +25,7 @@ export function tradeoff(view, body) {
   };
   return () => {
     const { paths } = axes();
-    if (paths.length < 2 || !view.points.columns.number.length) return false;
+    if (paths.length < 2 || paths.slice(0, 2).some((path) => !column(view, path).some((value) => value !== null))) return false;
     if (known !== paths.join()) {
       known = paths.join();
       plot = scatter(view, axes, open);

@@ -32,7 +32,7 @@ function none(view) {
   const { study, refusal } = view;
   const closest = refusal?.document.closest;
   const text = study.state === "FAILED" ? "No answer: the study failed." : study.ended ? "No answer: no training is complete and keeps the constraints."
-    : study.progress.trials.RUNNING || study.progress.trials.COMPLETE ? "No answer yet: no training is complete and feasible." : "No answer yet: nothing has been trained.";
+    : study.progress.trials.COMPLETE ? "No answer yet: nothing that is complete has a value so far." : study.progress.trials.RUNNING ? "No answer yet: the first trainings run." : "No answer yet: nothing has been trained.";
   return h("div", { class: "card answer" }, h("p", { class: "headline" }, text),
     closest ? h("p", {}, "Closest to the constraints: ", trialLink(study.name, closest.trial), `, which misses ${Object.entries(closest.violations).map(([path, by]) => `${path} by ${number(by)}`).join(", ")}.`) : null,
     study.ended ? null : h("p", { class: "muted" }, "This page follows by itself."));
