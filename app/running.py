@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.reading import definition_of
 from app.schemas.running import CohortBody, CohortList, CohortTrialBody
-from storage import cohorts, progress
+from storage import cohorts
 from storage.cohorts import RunningCohort
 from storage.database import Session
 from storage.records import StudyRecord
@@ -14,13 +14,13 @@ from storage.records import StudyRecord
 
 def cohort_list(session: Session, study: StudyRecord, now: datetime) -> CohortList:
     """Return the live cohorts and preflights of a study, and the seconds trained so far."""
-    pace = progress.trial_durations(session, study.id)
-    an_epoch = pace.seconds / pace.epochs if pace.epochs else None
+    trained, seconds = cohorts.trained(session, study.id)
+    an_epoch = seconds / trained if trained else None
     epochs = definition_of(study).training.epochs
     return CohortList(
         study=study.name,
         state=study.state.value,
-        trained_seconds=cohorts.seconds_trained(session, study.id),
+        trained_seconds=seconds,
         cohorts=[_body(each, epochs, an_epoch, now) for each in cohorts.running_cohorts(session, study.id)],
     )
 

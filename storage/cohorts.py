@@ -76,6 +76,8 @@ def _in_training(session: Session, cohorts: list[int]) -> dict[int, list[CohortT
     return found
 
 
-def seconds_trained(session: Session, study_id: int) -> float:
-    """Return the seconds that workers trained a study's trials, in their latest attempts."""
-    return float(session.scalar(select(func.coalesce(func.sum(TRIALS.c.seconds), 0.0)).where(TRIALS.c.study_id == study_id)) or 0.0)
+def trained(session: Session, study_id: int) -> tuple[int, float]:
+    """Return the epochs that were trained of a study's trials, and the seconds they took, in their latest attempts."""
+    sums = select(func.coalesce(func.sum(TRIALS.c.epochs), 0), func.coalesce(func.sum(TRIALS.c.seconds), 0.0))
+    epochs, seconds = session.execute(sums.where(TRIALS.c.study_id == study_id)).one()
+    return int(epochs), float(seconds)

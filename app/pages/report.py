@@ -24,9 +24,10 @@ from app.schemas.fleet import WorkloadBody, WorkloadList
 from app.schemas.results import BestWeights, ParetoFront
 from app.schemas.sensitivity import Sensitivity
 from app.schemas.trials import CurvesBody, TrialWithEpochs, epoch_body, trial_fields
-from storage import curves, study_rows, trial_rows, workers
+from storage import curves, paging, study_rows, trial_rows, workers
 from storage.database import Database, Session
 from storage.records import Role, Split, StudyRecord, TrialState
+from storage.study_rows import counted_moment
 
 MOST, MOST_DRAWN = 800, 12
 MODULE = re.compile(r'(from|import) "\./([\w-]+\.js)"')
@@ -88,7 +89,10 @@ def _documents(session: Session, study: StudyRecord) -> Iterator[tuple[str, Body
 def _drawn(session: Session, study: StudyRecord, winner: int | None) -> Iterator[tuple[str, Body]]:
     """Yield the curves of the winner and the baselines, and their weights in force."""
     at = f"/v1/studies/{study.name}"
-    trials = trial_rows.trials_of(session, study.id, roles=[Role.BASELINE], states=[TrialState.COMPLETE])[:MOST_DRAWN]
+    complete, _ = paging.page_trials(
+        session, study.id, state=TrialState.COMPLETE, role=Role.BASELINE, page_size=MOST_DRAWN, moments=[counted_moment(study)]
+    )
+    trials = [trial for trial, _ in complete]
     if winner is not None and winner not in {trial.number for trial in trials}:
         trials.append(trial_rows.get_trial(session, study.id, winner))
     found = curves.curves(session, study.id, [trial.number for trial in trials])
