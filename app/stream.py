@@ -7,7 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from starlette.concurrency import run_in_threadpool
@@ -70,6 +70,8 @@ class EventStream:
         self._every_seconds = every_seconds
         self._watchers: set[Watcher] = set()
         self._task: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()  # of the present task
+        self._ending: set[asyncio.Task[None]] = set()  # tasks that nobody needs any more: what they read is read to its end
         self._starting = asyncio.Lock()
         late = database.dialect != "sqlite"
         self._late_seconds, self._late_ids = (LATE_SECONDS, LATE_IDS) if late else (0.0, 0)
@@ -86,7 +88,8 @@ class EventStream:
         async with self._starting:
             if self._task is None or self._task.done():
                 begin = await run_in_threadpool(self._begin)
-                self._task = asyncio.get_running_loop().create_task(self._look(begin))
+                self._stopped = asyncio.Event()
+                self._task = asyncio.get_running_loop().create_task(self._look(begin, self._stopped))
             self._watchers.add(watcher)
         try:
             yield watcher
@@ -97,26 +100,26 @@ class EventStream:
 
     def _stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
+            self._stopped.set()
+            self._ending.add(self._task)
+            self._task.add_done_callback(self._ending.discard)
             self._task = None
 
     async def close(self) -> None:
         """Stop looking; whoever still watches is told that it has ended."""
-        task = self._task
         self._stop()
-        if task is not None:
-            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.gather(*self._ending, return_exceptions=True)
         self._end()
 
     def _begin(self) -> int:
         with self._database.reading() as session:
             return max(events.latest_event_id(session) - self._late_ids, 0)
 
-    async def _look(self, begin: int) -> None:
+    async def _look(self, begin: int, stopped: asyncio.Event) -> None:
         # Where looks begin, by time. On PostgreSQL some way back: what was seen there comes again, and a late one with it.
         seen = deque([(time.monotonic(), begin)])
         try:
-            while not self._closing():
+            while not stopped.is_set() and not self._closing():
                 try:
                     found = await run_in_threadpool(self._new, seen[0][1])
                 except StorageError as error:
@@ -128,7 +131,9 @@ class EventStream:
                         seen.popleft()
                     for watcher in self._watchers if found else ():
                         watcher.add(found)
-                await asyncio.sleep(self._every_seconds)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._every_seconds):
+                        await stopped.wait()
         finally:
             if self._task is asyncio.current_task():  # otherwise nobody watched, and another look may have begun
                 self._end()
