@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class PathPrefix:
-    """Tell the application which prefix its addresses have from outside; the proxy may strip it from requests or keep it."""
+    """Give requests the prefix that addresses have from outside; the proxy may strip it from their paths or keep it."""
 
     def __init__(self, app: ASGIApp, *, prefix: str) -> None:
         self._app = app

@@ -106,7 +106,7 @@ class EventStream:
             self._task = None
 
     async def close(self) -> None:
-        """Stop looking; whoever still watches is told that it has ended."""
+        """Stop looking; the streams of whoever still watches end."""
         self._stop()
         await asyncio.gather(*self._ending, return_exceptions=True)
         self._end()

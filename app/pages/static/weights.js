@@ -51,7 +51,7 @@ function titleOf(view) {
 function ranges(matters) {
   const told = Object.values(matters?.ranges ?? {}).filter((range) => range.sentence);
   if (told.length) return h("ul", { class: "plain" }, told.map((range) => h("li", {}, `${range.sentence[0].toUpperCase()}${range.sentence.slice(1)}.`)));
-  return matters?.noise?.why ? h("p", { class: "note" }, `No range is told: ${matters.noise.why}.`) : null;
+  return matters?.noise?.why ? h("p", { class: "note" }, `No range is known: ${matters.noise.why}.`) : null;
 }
 
 function importance(view, matters, paths) {
