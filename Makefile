@@ -11,7 +11,7 @@ CHECK := $(VENV)/.check
 TEST := $(VENV)/.test
 BENCHED := $(VENV)/.bench
 
-.PHONY: install demo check format test soak bench clean
+.PHONY: install demo check format test soak bench clean browser
 
 # $(call extras,what it is for,names): one line to read; all that pip says goes into the log, shown where it fails.
 define extras
@@ -51,10 +51,16 @@ format: $(CHECK)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: $(TEST)
+# The page is tested in the system's Chromium; where there is none and apt cannot install it, those tests are skipped and say so.
+browser:
+	@command -v chromium >/dev/null || { echo "Installing Chromium by apt"; \
+	  { timeout 300 apt-get update -qq && timeout 600 apt-get install -y -qq chromium; } >>$(LOG) 2>&1 \
+	  || echo "There is no Chromium here and apt cannot install it: the tests of the page in a browser are skipped"; }
+
+test: $(TEST) browser
 	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-soak: $(TEST)
+soak: $(TEST) browser
 	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m soak
 
 bench: $(BENCHED)

@@ -59,13 +59,19 @@ def columns_of(session: Session, study: StudyRecord) -> Columns:
 
 def table(columns: Columns, rows: Sequence[Sequence[Any]], next_page_token: str) -> TrialTable:
     """Return rows as columns."""
+    shown, not_finite = column_values(columns, rows)
+    return TrialTable(columns=shown, not_finite=not_finite, next_page_token=next_page_token)
+
+
+def column_values(columns: Columns, rows: Sequence[Sequence[Any]]) -> tuple[dict[str, list[Any]], dict[str, dict[str, str]]]:
+    """Return rows as columns of what JSON can say, and what it cannot by column and index."""
     shown: dict[str, list[Any]] = {}
     not_finite: dict[str, dict[str, str]] = {}
     for name, values in zip(columns.names, zip(*rows, strict=True) if rows else [()] * len(columns.names), strict=True):
         shown[name], odd = _list(values)
         if odd:
             not_finite[name] = odd
-    return TrialTable(columns=shown, not_finite=not_finite, next_page_token=next_page_token)
+    return shown, not_finite
 
 
 def _list(values: Sequence[Any]) -> tuple[list[Any], dict[str, str]]:

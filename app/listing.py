@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.columns import columns_of, table
-from app.pages import PageTokens
+from app.page_tokens import PageTokens
 from app.reading import definition_of
 from app.refusals import BadParameter
 from app.results import counted

@@ -13,16 +13,19 @@ from starlette.concurrency import run_in_threadpool
 from app import errors, openapi, reference
 from app.dependencies import only_known_parameters
 from app.guard import Guard
-from app.pages import PageTokens
-from app.routes import catalog, health, problems, results, studies, trials, workers
+from app.page_tokens import PageTokens
+from app.points import PointsCache
+from app.prefix import PathPrefix
+from app.routes import catalog, health, live, problems, results, seen, studies, trials, workers
 from app.settings import ApiSettings
+from app.stream import EventStream
 from app.sweeper import Sweeper
 from search.workloads import registry
 from storage.database import Database
 from storage.errors import SchemaOutdated
 from storage.migrations import migrate, require_current
 
-ROUTERS = (studies.router, trials.router, results.router, catalog.router, workers.router, health.router, problems.router)
+ROUTERS = tuple(each.router for each in (studies, trials, results, seen, live, catalog, workers, health, problems))
 
 
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
@@ -36,13 +39,21 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.state.database = Database(settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds)
     app.state.page_tokens = PageTokens(settings.database_url)
     app.state.registered = registry.names()
+    app.state.points = PointsCache()
     app.state.closing = threading.Event()
+    app.state.events = EventStream(app.state.database, app.state.closing.is_set, settings.events_seconds)
     for router in ROUTERS:
         app.include_router(router, dependencies=[Depends(only_known_parameters)], responses=openapi.PROBLEM_RESPONSES)
     app.add_middleware(Guard, settings=settings)
+    if settings.root_path:
+        app.add_middleware(PathPrefix, prefix=settings.root_path)
     errors.install(app)
     openapi.install(app)
     reference.install(app)
+    if settings.page:
+        from app.pages.install import install  # Jinja2 is for whoever looks
+
+        install(app)
     return app
 
 
@@ -62,6 +73,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         app.state.closing.set()
+        await app.state.events.close()
         await run_in_threadpool(sweeper.close)
         database.close()
 

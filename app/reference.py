@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
@@ -19,12 +19,13 @@ def install(app: FastAPI) -> None:
     app.mount(ASSETS, StaticFiles(directory=Path(str(files("fastapi_offline"))) / "static"), name="assets")
 
     @app.get(PAGE, include_in_schema=False)
-    def page() -> HTMLResponse:
+    def page(request: Request) -> HTMLResponse:
+        base = str(request.scope.get("root_path", "")).rstrip("/")
         return get_swagger_ui_html(
-            openapi_url=app.openapi_url or "",
+            openapi_url=f"{base}{app.openapi_url}",
             title=f"{app.title}: reference",
-            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
-            swagger_css_url=f"{ASSETS}/swagger-ui.css",
-            swagger_favicon_url=f"{ASSETS}/favicon.png",
+            swagger_js_url=f"{base}{ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{base}{ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{base}{ASSETS}/favicon.png",
             swagger_ui_parameters={"defaultModelsExpandDepth": 2, "docExpansion": "list", "tryItOutEnabled": True},
         )

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import delta_m, fit, memory, no_gain, problems, pruning, ranges, regret
+from benchmarks import delta_m, fit, memory, no_gain, page, problems, pruning, ranges, regret
 from benchmarks.options import PEERS, Options
 from benchmarks.searches import Search
 from benchmarks.table import Table
@@ -51,6 +51,8 @@ BENCHMARKS: Mapping[str, Callable[[Options], Table]] = {
     "no-gain": no_gain.table,
     "ranges": ranges.table,
     "regret": regret.table,
+    "page": page.table,
+    "watchers": page.watchers,
 }
 
 
@@ -73,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentences=str(Path(given.sentences).resolve()) if given.sentences else None,
         seeds=given.seeds if isinstance(given.seeds, int) else None,
         search_seeds=tuple(given.seeds) if isinstance(given.seeds, range) else (),
+        trials=given.trials,
+        minutes=given.minutes,
     )
     for name in given.names or BENCHMARKS:
         sys.stderr.write(f"{name}\n")
@@ -112,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="fresh seeds of a confirmation (default 8); search seeds of regret: 100..109",
     )
+    parser.add_argument("--trials", type=_positive, default=10_000, metavar="N", help="trials of the page's study (default 10,000)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="keep the page's tab open so long, and weigh its heap")
     parser.add_argument("--save", action="store_true", help="write each result to benchmarks/results/ as JSON")
     return parser
 

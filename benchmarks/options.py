@@ -16,6 +16,7 @@ class Options:
     Steelyard. `workers` are the numbers of workers that the service is measured with. `rows` and `mnist` are Multi-MNIST's.
     `sentences` is the folder of the sentences of examples/sentiment_topic; `seeds` the number of fresh seeds of a confirmation;
     `search_seeds` are the seeds of searches that are played, where they are named.
+    `trials` are those of the page's study, `minutes` how long its tab is kept open.
     """
 
     runs: int | None = None
@@ -29,6 +30,8 @@ class Options:
     sentences: str | None = None
     seeds: int | None = None
     search_seeds: tuple[int, ...] = ()
+    trials: int = 10_000
+    minutes: float | None = None
 
     def runs_or(self, default: int) -> int:
         """Return how often everything is measured: once where it shall be quick."""

@@ -35,8 +35,9 @@ QUIET_SHARE = 0.1
 class Service:
     """One running service as its user sees it, and as the machine does."""
 
-    def __init__(self, url: str, process: subprocess.Popen[str], workers: int) -> None:
+    def __init__(self, url: str, process: subprocess.Popen[str], workers: int, folder: str = "") -> None:
         self.client = Client(url)
+        self.folder = folder  # of its database
         self._process = psutil.Process(process.pid)
         self._workers = workers
 
@@ -56,6 +57,11 @@ class Service:
     def _busy_seconds(self) -> float:
         times = [process.cpu_times() for process in self._process.children(recursive=True)]
         return float(sum(one.user + one.system for one in times))
+
+    @property
+    def process(self) -> psutil.Process:
+        """The process that serves the API."""
+        return self._process
 
     def worker_processes(self) -> list[psutil.Process]:
         """Return the workers: the direct children of the service."""
@@ -82,9 +88,10 @@ def serving(problem: Problem, workers: int) -> Iterator[Service]:
             start_new_session=True,
         )
         try:
-            service = Service(_announced_url(process), process, workers)
+            service = Service(_announced_url(process), process, workers, folder)
             with service.client:
-                service.wait_until_warm(problem.workload)
+                if workers:
+                    service.wait_until_warm(problem.workload)
                 yield service
         except Exception as error:
             log.seek(0)

@@ -175,6 +175,15 @@ class Client:
         with self._connection.stream(f"{_at(study)}/export", {"format": format}) as chunks:
             yield from chunks
 
+    def page(self, study: StudyOrName | None = None) -> str:
+        """Return the address of the service's page, or of one study on it, for a browser."""
+        return self.base_url + ("/" if study is None else _at(study).removeprefix("/v1"))
+
+    def report(self, study: StudyOrName) -> Iterator[bytes]:
+        """Iterate over the bytes of an HTML file that shows the study without the service, figures included."""
+        with self._connection.stream(f"{_at(study).removeprefix('/v1')}/report.html", {}) as chunks:
+            yield from chunks
+
     def catalog(self) -> dict[str, Any]:
         """Return the losses, metrics, penalties, optimizers and samplers that a definition may name."""
         return cast(dict[str, Any], self._connection.call("GET", "/v1/catalog"))

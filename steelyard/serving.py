@@ -39,6 +39,8 @@ class ServeSettings:
     workers: int
     database_url: str
     allow_remote: bool
+    page: bool = True
+    root_path: str = ""
 
 
 def is_loopback(host: str) -> bool:
@@ -177,6 +179,10 @@ def give_back(database_url: str, pid: int, *, lost: bool) -> None:
 
 def _api_settings(settings: ServeSettings) -> ApiSettings:
     chosen: dict[str, object] = {"database_url": settings.database_url, "migrate_at_start": False}
+    if not settings.page:
+        chosen["page"] = False
+    if settings.root_path:
+        chosen["root_path"] = settings.root_path
     if "STEELYARD_ALLOWED_HOSTS" not in os.environ:
         chosen["allowed_hosts"] = ("*",) if settings.allow_remote else (*LOOPBACK, settings.host)
     return ApiSettings(**chosen)  # type: ignore[arg-type]

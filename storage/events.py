@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Select, func, insert, select
 from sqlalchemy.orm import Session
 
 from storage.models import EVENTS, STUDIES
@@ -37,15 +37,41 @@ def write_events(session: Session, study_id: int, events: Iterable[tuple[str, Ma
 
 def events_after(session: Session, study_id: int, after_id: int, limit: int) -> list[EventRecord]:
     """List at most `limit` events of a study with an id above `after_id`, oldest first."""
-    rows = session.execute(
-        select(EVENTS.c.id, EVENTS.c.study_id, EVENTS.c.kind, EVENTS.c.body, EVENTS.c.created_at)
-        .where(EVENTS.c.study_id == study_id, EVENTS.c.id > after_id)
-        .order_by(EVENTS.c.id)
-        .limit(limit)
-    )
+    after = _events().where(EVENTS.c.study_id == study_id, EVENTS.c.id > after_id)
+    rows = session.execute(after.order_by(EVENTS.c.id).limit(limit))
     return [EventRecord(*row) for row in rows]
 
 
 def reason_body(reason: Reason | None) -> dict[str, Any] | None:
     """Put a reason as JSON, as events carry it."""
     return None if reason is None else {"code": reason.code, "message": reason.message, "at": reason.at}
+
+
+def last_events(session: Session, study_id: int, count: int) -> list[EventRecord]:
+    """List the latest `count` events of a study, oldest first."""
+    rows = session.execute(_events().where(EVENTS.c.study_id == study_id).order_by(EVENTS.c.id.desc()).limit(count)).all()
+    return [EventRecord(*row) for row in reversed(rows)]
+
+
+def latest_event_id(session: Session) -> int:
+    """Return the highest id of an event of any study; 0 before there is one."""
+    return session.scalar(select(func.max(EVENTS.c.id))) or 0
+
+
+def events_of_all(session: Session, after_id: int, limit: int) -> list[tuple[str, EventRecord]]:
+    """List at most `limit` events of all studies with an id above `after_id`, by id, each with its study's name.
+
+    Ids become visible in their order within a study; on PostgreSQL an event of one study may appear after a later one of another.
+    """
+    rows = session.execute(
+        select(STUDIES.c.name, EVENTS.c.id, EVENTS.c.study_id, EVENTS.c.kind, EVENTS.c.body, EVENTS.c.created_at)
+        .join(STUDIES, STUDIES.c.id == EVENTS.c.study_id)
+        .where(EVENTS.c.id > after_id)
+        .order_by(EVENTS.c.id)
+        .limit(limit)
+    )
+    return [(name, EventRecord(*event)) for name, *event in rows]
+
+
+def _events() -> Select[Any]:
+    return select(EVENTS.c.id, EVENTS.c.study_id, EVENTS.c.kind, EVENTS.c.body, EVENTS.c.created_at)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Select, String, and_, bindparam, cast, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -93,22 +94,58 @@ def _term_columns(study_id: int, position: int, term: TermRecord) -> dict[str, A
 
 
 def list_studies(
-    session: Session, *, page_size: int, after: int | None = None, state: StudyState | None = None
+    session: Session,
+    *,
+    page_size: int,
+    after: int | None = None,
+    state: StudyState | None = None,
+    search: str = "",
+    order_by: str = "-created",
 ) -> tuple[list[StudyRecord], int | None]:
     """List studies, the newest first, and the id after which the next page goes on (None after the last).
 
-    Raises BadPageToken for an `after` that is no id.
+    `search` is a text in the name, the workload or the labels; `order_by` one of `ORDERS`, with `-` in front for descending.
+    Raises BadPageToken for an `after` that is no id of a study that is there.
     """
-    if after is not None and not 0 < after < 2**63:
-        raise BadPageToken(str(after))
-    newest = select(STUDIES).order_by(STUDIES.c.id.desc()).limit(page_size + 1)
+    key, descending = ORDERS[order_by.removeprefix("-")], order_by.startswith("-")
+    listed = (
+        select(STUDIES).order_by(*(column.desc() if descending else column for column in (key, STUDIES.c.id))).limit(page_size + 1)
+    )
     if after is not None:
-        newest = newest.where(STUDIES.c.id < after)
+        listed = listed.where(_beyond(session, after, key, descending))
     if state is not None:
-        newest = newest.where(STUDIES.c.state == state.value)
-    found = [study_record(row) for row in session.execute(newest)]
+        listed = listed.where(STUDIES.c.state == state.value)
+    if search:
+        listed = listed.where(_has(search))
+    found = [study_record(row) for row in session.execute(listed)]
     page = found[:page_size]
     return page, page[-1].id if len(found) > page_size else None
+
+
+ORDERS: Mapping[str, Column[Any]] = {"created": STUDIES.c.id, "updated": STUDIES.c.updated_at, "name": STUDIES.c.name}
+
+
+def _beyond(session: Session, after: int, key: Column[Any], descending: bool) -> ColumnElement[bool]:
+    """Select what comes after the study `after` in an order; of the newest first it may have been deleted since."""
+    if not 0 < after < 2**63:
+        raise BadPageToken(str(after))
+    number = STUDIES.c.id
+    if key is number:
+        return number < after if descending else number > after
+    last = session.scalar(select(key).where(number == after))
+    if last is None:
+        raise BadPageToken(str(after))
+    further = key < last if descending else key > last
+    return or_(further, (key == last) & (number < after if descending else number > after))
+
+
+def _has(text: str) -> ColumnElement[bool]:
+    written = json.dumps(text)[1:-1]  # as labels are stored
+    labels = cast(STUDIES.c.labels, String)
+    return or_(
+        *(STUDIES.c[name].icontains(text, autoescape=True) for name in ("name", "workload")),
+        labels.icontains(written, autoescape=True),
+    )
 
 
 def lock_next_study(session: Session, workloads: Collection[str], *, skip: Collection[int] = ()) -> StudyRecord | None:

@@ -12,7 +12,7 @@ from app.answers import tagged
 from app.columns import columns_of, export_csv, export_jsonl
 from app.dependencies import Document, Storage, StudyName
 from app.openapi import RANK_BODY
-from app.refusals import BadParameter, NotYet
+from app.refusals import BadParameter
 from app.schemas.results import BestWeights, ParetoFront, Ranking
 from app.schemas.sensitivity import Sensitivity
 from search.errors import Fault, shown
@@ -119,8 +119,3 @@ def export_trials(
     if form == "csv":
         return StreamingResponse(export_csv(storage, study, columns), headers=headers, media_type="text/csv; charset=utf-8")
     return StreamingResponse(export_jsonl(storage, study), headers=headers, media_type="application/jsonl")
-
-
-@router.get("/events", include_in_schema=False)
-def stream_events(name: StudyName) -> None:
-    raise NotYet("the stream of events")

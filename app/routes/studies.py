@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -26,6 +26,7 @@ from storage.records import STUDY_ENDS, StudyRecord, StudyState
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
 ValidateOnly = Annotated[bool, Query(description="Store nothing; say what the definition would do.")]
+Order = Literal["created", "-created", "updated", "-updated", "name", "-name"]
 Wait = Annotated[int, Query(ge=0, description="Answer at the study's end, or after so many seconds, whichever comes first.")]
 
 
@@ -68,14 +69,19 @@ def list_studies(
     storage: Storage,
     settings: Settings,
     state: Annotated[StudyState | None, Query(description="Only studies in this state.")] = None,
+    search: Annotated[str, Query(max_length=200, description="Only studies whose name, workload or labels have this text.")] = "",
+    order_by: Annotated[Order, Query(description="`-` before it for descending.")] = "-created",
     page_size: PageSize = 50,
     page_token: PageToken = "",
 ) -> StudyList:
-    """List the studies, the newest first."""
-    tokens, of = request.app.state.page_tokens, f"studies {state}"
+    """List the studies, the newest first unless `order_by` says otherwise."""
+    tokens, of = request.app.state.page_tokens, f"studies {state} {order_by} {search}"
     after = tokens.open(page_token, of)
+    at = int(after) if after else None
     with storage.reading() as session:
-        found, following = studies.list_studies(session, page_size=page_size, after=int(after) if after else None, state=state)
+        found, following = studies.list_studies(
+            session, page_size=page_size, after=at, state=state, search=search.strip(), order_by=order_by
+        )
         bodies = study_bodies(session, found, storage.now(session), settings.alive_within_seconds)
     return StudyList(studies=bodies, next_page_token=tokens.seal(following, of))
 

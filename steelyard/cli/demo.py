@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,18 +49,29 @@ def demo(
         str | None, typer.Option("--data-dir", metavar="DIR", help="Keep the database there (default: a temporary directory).")
     ] = None,
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where the best weights go.")] = "best-weights.json",
+    open_: Annotated[bool, typer.Option("--open", help="Open its page in a browser, and keep it until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:
     """Start a service of its own, search the weights of a small study over real HTTP, and end it again."""
     with _directory(data_dir) as directory, _service(directory) as url:
         note(f"A service runs at {url}, for this demo alone.")
-        found = _search(url, _definition(definition), output, as_json)
-    if as_json:
-        print_document(found)
+        found = _search(url, _definition(definition), output, as_json, open_)
+        if as_json:
+            print_document(found)
+        if open_:
+            _kept(f"{url}/studies/{found['study']['name']}")
     note(NEXT.format(output=output))
 
 
-def _search(url: str, definition: Any, output: str, as_json: bool) -> dict[str, Any]:
+def _kept(address: str) -> None:
+    """Keep the service until Ctrl-C."""
+    note(f"Its page stays at {address} until Ctrl-C.")
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+def _search(url: str, definition: Any, output: str, as_json: bool, shown_in_browser: bool) -> dict[str, Any]:
+    from steelyard.cli.page import in_browser
     from steelyard.cli.waiting import show_outcome
     from steelyard.client import Client
     from steelyard.progress import shown_on
@@ -66,6 +79,9 @@ def _search(url: str, definition: Any, output: str, as_json: bool) -> dict[str, 
     with Client(url) as client:
         study = client.submit(definition)
         note(f"Submitted {study['name']}: {study['cost']}. {study['definition'].get('description') or ''}")
+        note(f"See it: {client.page(study)}")
+        if shown_in_browser:
+            in_browser(client.page(study))
         with shown_on(notes()) as shown:
             *_, study = map(shown.seen, client.watch(study))
         show_outcome(client, study, notes() if as_json else terminal())

@@ -55,10 +55,14 @@ def serve(
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Listen on an address that others can reach: whoever does may do everything.")
     ] = False,
+    page: Annotated[bool, typer.Option("--page/--no-page", help="Serve the page at / beside the API.")] = True,
+    root_path: Annotated[
+        str, typer.Option("--root-path", metavar="PATH", help="Path prefix of a proxy in front, such as /user/ada/proxy/8765.")
+    ] = "",
     as_json: Json = False,
     end_with: EndWith = None,
 ) -> None:
-    """Run the service: the API and its workers. SQLite in the data directory, unless STEELYARD_DATABASE_URL names a database."""
+    """Run the service: the API, its page and its workers. SQLite in the data directory, or STEELYARD_DATABASE_URL."""
     _end_with(end_with)
     from steelyard import serving
     from steelyard.logs import configure_logs
@@ -71,7 +75,7 @@ def serve(
         configure_logs()
         url = _database_url(data_dir)
         migrate_database(url)
-        settings = serving.ServeSettings(host, port, workers, url, allow_remote)
+        settings = serving.ServeSettings(host, port, workers, url, allow_remote, page, root_path)
         try:
             serving.serve(settings, opened, lambda at: _announce(at, as_json))
         except serving.NotStarted as error:

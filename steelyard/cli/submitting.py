@@ -102,9 +102,11 @@ def submit(
         for warning in study["warnings"]:
             note(f"warning: {warning}")
         if watch:
-            note(f"Submitted {study['name']}: {study['cost']}.")
+            note(f"Submitted {study['name']}: {study['cost']}. See it: {client.page(study)}")
             follow(client, study["name"], timeout=timeout, as_json=as_json)
             return
+        address = client.page(study)
     answer(study, as_json, lambda: study_table(study))
     if not wants_document(as_json):
         note(f"{study['name']}: {study['cost']}. Watch it: steelyard watch {study['name']}")
+        note(f"See it: {address}")

@@ -97,3 +97,25 @@ def test_a_reader_that_goes_on_from_its_last_event_misses_none(database: Databas
             if over and not found:
                 break
     assert seen == 1 + 4 * 20
+
+
+def test_the_latest_events_come_oldest_first(database: Database) -> None:
+    running = scenes.running(database, 2)
+    with database.reading() as session:
+        found = events.last_events(session, running.study.id, 2)
+    assert [each.body["number"] for each in found] == [0, 1]
+
+
+def test_events_of_all_studies_are_read_in_one_order_with_their_names(database: Database) -> None:
+    scenes.running(database, 1, "one")
+    with database.reading() as session:
+        at = events.latest_event_id(session)
+    scenes.running(database, 1, "other")
+    with database.reading() as session:
+        found = events.events_of_all(session, at, 100)
+        assert events.events_of_all(session, found[-1][1].id, 100) == []
+    assert [(name, each.kind) for name, each in found] == [
+        ("other", "study.created"),
+        ("other", "study.state"),
+        ("other", "trial.state"),
+    ]

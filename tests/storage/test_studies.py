@@ -266,3 +266,43 @@ def test_waiting_does_not_touch_the_reason_of_an_end(database: Database) -> None
         ended = studies.end_study(session, study.id, StudyState.FAILED, Reason("shapes", "no"), NOW)
         studies.note_waiting(session, study.id, None)
         assert study_rows.get_study(session, "study") == ended
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("ALPHA", ["alpha"]),
+        ("mask", ["beta"]),
+        ("grün", ["gamma"]),
+        ("100%", ["gamma"]),
+        ("a%a", []),
+        ("", ["gamma", "beta", "alpha"]),
+    ],
+)
+def test_studies_are_found_by_a_text_in_name_workload_or_labels(database: Database, search: str, found: list[str]) -> None:
+    with database.writing() as session:
+        scenes.create(session, "alpha")
+        scenes.create(session, "beta", workload="digits-mask")
+        scenes.create(session, "gamma", labels={"farbe": "grün", "share": "100%"})
+        listed, _ = studies.list_studies(session, page_size=9, search=search)
+    assert [study.name for study in listed] == found
+
+
+@pytest.mark.parametrize(("order", "names"), [("name", ["a", "b", "c"]), ("-name", ["c", "b", "a"]), ("created", ["b", "c", "a"])])
+def test_studies_are_paged_in_any_order(database: Database, order: str, names: list[str]) -> None:
+    with database.writing() as session:
+        for name in ("b", "c", "a"):
+            scenes.create(session, name)
+        first, after = studies.list_studies(session, page_size=2, order_by=order)
+        second, end = studies.list_studies(session, page_size=2, order_by=order, after=after)
+    assert [study.name for study in (*first, *second)] == names
+    assert end is None
+
+
+def test_studies_with_the_same_time_of_change_are_each_listed_once(database: Database) -> None:
+    with database.writing() as session:
+        for name in ("b", "c", "a"):
+            scenes.create(session, name)
+        first, after = studies.list_studies(session, page_size=2, order_by="-updated")
+        second, _ = studies.list_studies(session, page_size=2, order_by="-updated", after=after)
+    assert [study.name for study in (*first, *second)] == ["a", "c", "b"]

@@ -1,0 +1,205 @@
+"""Every setting that was trained on fresh seeds, by seed, with the intervals of its means and of the winner's lead over it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
+from typing import Any
+
+from app import ranking_service
+from app.reading import definition_of
+from app.refusals import Refusal
+from app.schemas.common import finite_document
+from search.analysis.answer import NoAnswer
+from search.analysis.intervals import LEVEL, mean_half_width
+from search.definition.schema import Objective
+from search.objective.anchors import resolved
+from search.objective.scoring import evaluate, is_pareto
+from search.planning.compromise import scored_objective
+from search.planning.history import recalled
+from storage import paging, study_rows
+from storage.database import Session
+from storage.records import STUDY_ENDS, AnchorRecord, Measured, Role, StudyRecord, StudyState, TrialRecord, TrialState
+from storage.standings import trials_numbered
+from storage.study_rows import counted_moment
+
+MOST = 10_000
+
+Series = Mapping[int, float]
+"""Numbers by seed."""
+
+
+@dataclass
+class RepeatedSetting:
+    """A trial that was trained again on fresh seeds: what that measured, and the numbers of those trainings, by seed."""
+
+    trial: TrialRecord
+    measured: dict[int, Measured] = field(default_factory=dict)
+    numbers: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.trial.rule or f"trial {self.trial.number}"
+
+    def values(self, objective: Objective, split: str) -> dict[int, float]:
+        """Return the objective's value by seed."""
+        return {seed: evaluate(objective, getattr(each, split)).value for seed, each in sorted(self.measured.items())}
+
+    def metrics(self, split: str) -> dict[str, dict[int, float]]:
+        """Return every number by path, then by seed."""
+        told = {seed: getattr(each, split) for seed, each in sorted(self.measured.items())}
+        paths: Iterable[str] = next(iter(told.values()), {})
+        return {path: {seed: values[path] for seed, values in told.items() if path in values} for path in paths}
+
+
+def confirmation_document(session: Session, study: StudyRecord) -> dict[str, Any]:
+    """Return all repeated settings, numbers as JSON can say them; none before the first training on a fresh seed is complete.
+
+    Verdict, split and the winner's lead in the objective are those of the best-weights document.
+    """
+    settings = _repeated(session, study)
+    best = _best(session, study) if settings else None
+    told = (best or {}).get("confirmation")
+    split = told["split"] if told else _split(settings)
+    objective = _judged_by(session, study, told) if told else None
+    ways = {term.path: term.direction for term in study_rows.terms_of(session, study.id)}
+    finalists = sum(each.trial.role is Role.SEARCH for each in settings)
+    winner = next((each for each in settings if told and best and each.trial.number == best["trial"]), None)
+    return finite_document(
+        {
+            "study": study.name,
+            "state": study.state.value,
+            "final": study.state in STUDY_ENDS,
+            "split": split,
+            "level": LEVEL,
+            "comparisons": max(finalists, 1),
+            "winner": None if winner is None else winner.name,
+            "verdict": told["verdict"] if told else None,
+            "directions": ways,
+            "settings": {each.name: _setting(each, objective, split or "validation", told) for each in settings},
+            "against": {} if winner is None or told is None else _against(winner, settings, told, ways, max(finalists, 1)),
+        }
+    )
+
+
+def _repeated(session: Session, study: StudyRecord) -> list[RepeatedSetting]:
+    """Return what was trained again, by number."""
+    moment = counted_moment(study)
+    found, _ = paging.page_trials(
+        session, study.id, state=TrialState.COMPLETE, role=Role.CONFIRMATION, page_size=MOST, moments=[moment]
+    )
+    confirmed = trials_numbered(session, study.id, {trial.confirms for trial, _ in found if trial.confirms is not None})
+    settings: dict[int, RepeatedSetting] = {}
+    for trial, measured in found:
+        if trial.confirms is not None:
+            setting = settings.setdefault(trial.confirms, RepeatedSetting(confirmed[trial.confirms]))
+            setting.measured[trial.seed] = measured[moment]
+            setting.numbers[trial.seed] = trial.number
+    return [settings[number] for number in sorted(settings)]
+
+
+def _best(session: Session, study: StudyRecord) -> dict[str, Any] | None:
+    """Return the best-weights document of a study whose plan came to its end, None where there is none."""
+    if study.state is not StudyState.COMPLETE:
+        return None
+    try:
+        if is_pareto(definition_of(study).objective):
+            return ranking_service.best_picked(session, study, "confirmed")
+        return ranking_service.best(session, study)
+    except (Refusal, NoAnswer):
+        return None
+
+
+def _split(settings: Sequence[RepeatedSetting]) -> str | None:
+    if not settings:
+        return None
+    return "test" if all(each.test for setting in settings for each in setting.measured.values()) else "validation"
+
+
+def _judged_by(session: Session, study: StudyRecord, told: Mapping[str, Any]) -> Objective:
+    """Return the objective that the verdict's values are of: measured anchors in it, and for a front its compromise."""
+    definition = definition_of(study)
+    objective = definition.objective
+    if is_pareto(objective):
+        objective = scored_objective(objective, recalled(session, study, definition))
+    anchors = [AnchorRecord(a["of"], a["metric"], a["value"], a["std"], tuple(a["seeds"])) for a in told["anchors"]]
+    return resolved(objective, anchors)
+
+
+def _setting(setting: RepeatedSetting, objective: Objective | None, split: str, told: Mapping[str, Any] | None) -> dict[str, Any]:
+    trial, metrics = setting.trial, setting.metrics(split)
+    values = {} if objective is None or trial.role is Role.REFERENCE else setting.values(objective, split)
+    named = ((told or {}).get("against") or {}).get(setting.name) or {}
+    return {
+        "trial": trial.number,
+        "role": trial.role.value,
+        "rule": trial.rule,
+        "told_as": named.get("told_as") or setting.name,
+        "weights": dict(trial.weights),
+        "seeds": sorted(setting.measured),
+        "trials": _named(setting.numbers),
+        "searched": trial.value,
+        "values": _named(values),
+        "metrics": {path: _named(series) for path, series in metrics.items()},
+        "value": _estimate(values) if values else None,
+        "means": {path: _estimate(series) for path, series in metrics.items()},
+    }
+
+
+def _named(series: Mapping[int, Any]) -> dict[str, Any]:
+    return {str(seed): value for seed, value in sorted(series.items())}
+
+
+def _estimate(series: Series) -> dict[str, Any]:
+    """Return mean, deviation and interval of the finite numbers."""
+    finite = [value for value in series.values() if math.isfinite(value)]
+    mean = fmean(finite) if finite else None
+    std = stdev(finite) if len(finite) > 1 else None
+    half = mean_half_width(finite) if std is not None else None
+    low, high = (None, None) if mean is None or half is None else (mean - half, mean + half)
+    return {"mean": mean, "std": std, "low": low, "high": high, "n": len(finite)}
+
+
+def _against(
+    winner: RepeatedSetting, settings: Sequence[RepeatedSetting], told: Mapping[str, Any], ways: Mapping[str, str], comparisons: int
+) -> dict[str, Any]:
+    mine = winner.metrics(told["split"])
+    return {
+        other.name: {
+            "value": _lead(told["against"].get(other.name)),
+            "metrics": {
+                path: gain
+                for path, series in other.metrics(told["split"]).items()
+                if path in mine and (gain := _gain(mine[path], series, ways.get(path, "minimize"), comparisons)) is not None
+            },
+        }
+        for other in settings
+        if other.trial.role is Role.BASELINE and other.name != winner.name
+    }
+
+
+def _lead(interval: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the winner's lead in the objective, as the verdict has it; None where it has none that is finite."""
+    if interval is None or any(interval[key] is None for key in ("difference", "low", "high")):
+        return None
+    known = {key: interval[key] for key in ("difference", "low", "high", "n")}
+    return {**known, "better": _better(known["low"], known["high"], "maximize")}
+
+
+def _gain(mine: Series, theirs: Series, way: str, comparisons: int) -> dict[str, Any] | None:
+    """Return the paired t interval of mine minus theirs; None for fewer than two common seeds, or a number that is not finite."""
+    differences = [mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())]
+    if len(differences) < 2 or not all(map(math.isfinite, differences)):
+        return None
+    mean, half = fmean(differences), mean_half_width(differences, comparisons)
+    low, high = mean - half, mean + half
+    return {"difference": mean, "low": low, "high": high, "n": len(differences), "better": _better(low, high, way)}
+
+
+def _better(low: float, high: float, way: str) -> bool | None:
+    """Return whether an interval of differences is of a gain (true) or a loss (false); None where it has 0 in it."""
+    if low <= 0 <= high:
+        return None
+    return (low > 0) == (way == "maximize")

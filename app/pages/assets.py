@@ -1,0 +1,85 @@
+"""The page's static files: found once, served under a name that changes with their content, compressed, kept for ever."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import mimetypes
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+
+from fastapi import Request
+from starlette.responses import Response
+
+STATIC = Path(__file__).parent / "static"
+PLOTLY = "plotly.min.js"
+DIGITS = 12
+FOR_EVER = "public, max-age=31536000, immutable"
+TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+
+
+def plotly_file() -> Path:
+    """Return the file of plotly.js in the wheel `plotly`, which is not imported. Raises FileNotFoundError."""
+    spec = find_spec("plotly")
+    for place in spec.submodule_search_locations or () if spec is not None else ():
+        if (file := Path(place) / "package_data" / PLOTLY).is_file():
+            return file
+    raise FileNotFoundError("the package plotly has no plotly.min.js")
+
+
+@dataclass(slots=True)
+class Asset:
+    """A static file. `address` is its place below the service's root."""
+
+    file: Path
+    address: str
+    _packed: bytes | None = None
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def media_type(self) -> str:
+        return TYPES.get(self.file.suffix) or mimetypes.guess_type(self.file.name)[0] or "application/octet-stream"
+
+    def packed(self) -> bytes:
+        """Return the compressed file, which is made once."""
+        with self._lock:
+            if self._packed is None:
+                self._packed = gzip.compress(self.file.read_bytes(), 9, mtime=0)
+            return self._packed
+
+
+class Assets:
+    """All static files by address. Our own share one digest, so that modules find each other by relative names."""
+
+    def __init__(self) -> None:
+        own = sorted(STATIC.iterdir())
+        folder = _digest(file.name.encode() + file.read_bytes() for file in own)
+        self._by_address = {address: Asset(file, address) for file in own for address in [f"assets/{folder}/{file.name}"]}
+        self.folder = f"assets/{folder}"
+        plotly = plotly_file()
+        self.plotly = f"assets/{_digest([plotly.read_bytes()])}/{PLOTLY}"
+        self._by_address[self.plotly] = Asset(plotly, self.plotly)
+
+    def own(self) -> dict[str, str]:
+        """Return the text of our own files by name."""
+        return {file.name: file.read_text(encoding="utf-8") for file in sorted(STATIC.iterdir())}
+
+    def answer(self, request: Request, address: str) -> Response:
+        """Return the file at an address below the root, compressed where the client takes that; 404 where there is none."""
+        asset = self._by_address.get(address)
+        if asset is None:
+            return Response("there is no such file", 404, media_type="text/plain")
+        headers = {"Cache-Control": FOR_EVER, "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return Response(asset.file.read_bytes(), headers=headers, media_type=asset.media_type)
+        return Response(asset.packed(), headers={**headers, "Content-Encoding": "gzip"}, media_type=asset.media_type)
+
+
+def _digest(contents: Iterable[bytes]) -> str:
+    found = hashlib.sha256()
+    for content in contents:
+        found.update(content)
+    return found.hexdigest()[:DIGITS]

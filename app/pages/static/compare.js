@@ -1,0 +1,111 @@
+// Equal, yours, tuned: each metric and the objective over fresh seeds, and what the tuned setting leads by.
+import { fill, h } from "./dom.js";
+import { figure, plain } from "./figures.js";
+import { metricName, metricValue, number, signed, unitOf } from "./numbers.js";
+import { theme } from "./palette.js";
+import { ARROWS, directionOf, metricsOf, objectiveInFull, objectiveName } from "./settings.js";
+
+const ROW = 30;
+
+export function compare(view, body) {
+  let known = "";
+  return () => {
+    const confirmation = view.confirmation;
+    if (!confirmation || !Object.keys(confirmation.settings).length || !view.settings.length) return false;
+    const paths = metricsOf(view);
+    const key = `${paths} ${Boolean(confirmation.winner)} ${Object.keys(confirmation.settings)}`;
+    if (key === known) return true;
+    known = key;
+    const panels = paths.map((path) => metricFigure(view, path));
+    if (confirmation.winner) panels.unshift(valueFigure(view));
+    const leads = confirmation.winner && Object.keys(confirmation.against).length ? leadFigure(view) : null;
+    fill(body,
+      h("p", { class: "note" }, `Dots are seeds, the mark is their mean, the bar its ${(confirmation.level * 100).toFixed(0)} % interval. ${confirmation.split[0].toUpperCase()}${confirmation.split.slice(1)} split.`),
+      h("div", { class: panels.length + (leads ? 1 : 0) === 4 ? "grid two" : "grid" }, leads ? leads.element : null, panels.map((each) => each.element)));
+    return true;
+  };
+}
+
+const shown = (view) => view.settings.filter((each) => view.confirmation.settings[each.name]);
+
+// Rows of settings, the first on top; seeds as dots, mean and interval above them.
+function dots(view, of, estimate, factor) {
+  const rows = shown(view);
+  const data = [];
+  rows.forEach((each, index) => {
+    const y = rows.length - 1 - index;
+    const series = Object.entries(of(each) ?? {}).filter(([, value]) => value !== null);
+    const told = estimate(each);
+    data.push({ type: "scatter", mode: "markers", x: series.map(([, value]) => value * factor), y: series.map((_, place) => y + (place % 2 ? 0.16 : -0.16)), text: series.map(([seed]) => `${plain(each.title)}, seed ${seed}`), hovertemplate: "%{text}<br>%{x:.4g}<extra></extra>", marker: { color: each.color, size: 6, opacity: 0.42 } });
+    if (told?.mean !== null && told !== null && told !== undefined) {
+      const half = told.low === null ? 0 : (told.high - told.low) / 2 * factor;
+      data.push({ type: "scatter", mode: "markers", x: [told.mean * factor], y: [y], error_x: { type: "data", array: [half], color: each.color, thickness: 2, width: 5 }, hovertemplate: `${plain(each.title)}: %{x:.4g} ± ${number(half, 3)}<extra></extra>`, marker: { color: each.color, size: 11, symbol: each.symbol, line: { color: theme().panel, width: 1.5 } } });
+    }
+  });
+  const labels = { tickmode: "array", tickvals: rows.map((_, index) => rows.length - 1 - index), ticktext: rows.map((each) => plain(each.title)), range: [-0.6, rows.length - 0.4], showgrid: false, zeroline: false, fixedrange: true, ticks: "" };
+  return { data, yaxis: labels, height: 70 + ROW * rows.length };
+}
+
+function rowsOf(view, of, estimate, show) {
+  const seeds = [...new Set(shown(view).flatMap((each) => view.confirmation.settings[each.name].seeds))];
+  return {
+    columns: ["Setting", "mean", "low", "high", ...seeds.map((seed) => `seed ${seed}`)],
+    rows: shown(view).map((each) => {
+      const told = estimate(each);
+      return [each.title, show(told?.mean), show(told?.low), show(told?.high), ...seeds.map((seed) => show((of(each) ?? {})[seed]))];
+    }),
+  };
+}
+
+function metricFigure(view, path) {
+  const direction = directionOf(view, path);
+  const unit = unitOf(path);
+  const from = (each) => view.confirmation.settings[each.name];
+  const of = (each) => from(each)?.metrics[path];
+  const estimate = (each) => from(each)?.means[path];
+  return figure({
+    id: `compare-${path.replaceAll(".", "-")}`, file: `${view.name}-${path}`, title: `${metricName(path)} ${ARROWS[direction]}`, height: 70 + ROW * shown(view).length,
+    draw: () => {
+      const { data, yaxis, height } = dots(view, of, estimate, unit.factor);
+      return { data, layout: { height, margin: { l: 90, r: 14, t: 6, b: 40 }, yaxis, xaxis: { title: `${unit.suffix ? "%, " : ""}${direction === "maximize" ? "higher" : "lower"} is better` } } };
+    },
+    rows: () => rowsOf(view, of, estimate, (value) => metricValue(path, value)),
+  });
+}
+
+function valueFigure(view) {
+  const from = (each) => view.confirmation.settings[each.name];
+  const of = (each) => from(each)?.values;
+  const estimate = (each) => from(each)?.value;
+  return figure({
+    id: "compare-objective", file: `${view.name}-objective`, title: "The objective ↑", height: 70 + ROW * shown(view).length,
+    draw: () => {
+      const { data, yaxis, height } = dots(view, of, estimate, 1);
+      return { data, layout: { height, margin: { l: 90, r: 14, t: 6, b: 40 }, yaxis, xaxis: { title: `${plain(objectiveName(view))}, higher is better` } }, note: objectiveInFull(view) === objectiveName(view) ? "" : `The ${objectiveInFull(view)}.` };
+    },
+    rows: () => rowsOf(view, of, estimate, (value) => number(value)),
+  });
+}
+
+function leadFigure(view) {
+  const settings = () => shown(view).filter((each) => view.confirmation.against[each.name]?.value);
+  return figure({
+    id: "compare-leads", file: `${view.name}-leads`, title: "What the tuned weights lead by", height: 70 + ROW * settings().length,
+    draw: () => {
+      const rows = settings();
+      const colors = theme();
+      const data = rows.map((each, index) => {
+        const gain = view.confirmation.against[each.name].value;
+        const color = gain.low > 0 ? colors.good : gain.high < 0 ? colors.bad : colors.muted;
+        return { type: "scatter", mode: "markers", x: [gain.difference], y: [rows.length - 1 - index], error_x: { type: "data", symmetric: false, array: [gain.high - gain.difference], arrayminus: [gain.difference - gain.low], color, thickness: 2.5, width: 6 }, marker: { color, size: 10, symbol: each.symbol }, hovertemplate: `against ${plain(each.title)}: %{x:.4g} (${signed(gain.low)} to ${signed(gain.high)})<extra></extra>` };
+      });
+      const ends = rows.flatMap((each) => [view.confirmation.against[each.name].value.low, view.confirmation.against[each.name].value.high, 0]);
+      const pad = (Math.max(...ends) - Math.min(...ends)) * 0.06;
+      return { data, layout: { height: 70 + ROW * rows.length, margin: { l: 90, r: 14, t: 6, b: 40 }, shapes: [{ type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: colors.zero, width: 1.5, dash: "dot" } }],
+        xaxis: { title: `${plain(objectiveName(view))}: tuned minus it`, range: [Math.min(...ends) - pad, Math.max(...ends) + pad] },
+        yaxis: { tickmode: "array", tickvals: rows.map((_, index) => rows.length - 1 - index), ticktext: rows.map((each) => plain(each.title)), range: [-0.6, rows.length - 0.4], showgrid: false, zeroline: false, fixedrange: true, ticks: "" } },
+      note: "Right of the dotted line the tuned weights are better. An interval that crosses it is within noise." };
+    },
+    rows: () => ({ columns: ["Against", "difference", "low", "high", "seeds"], rows: settings().map((each) => { const gain = view.confirmation.against[each.name].value; return [each.title, signed(gain.difference), signed(gain.low), signed(gain.high), gain.n]; }) }),
+  });
+}

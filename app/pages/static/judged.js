@@ -1,0 +1,40 @@
+// How this was judged: rows, epochs, optimizer, seeds, versions, and the command that gives the number again.
+import { fill, h } from "./dom.js";
+import { duration, moment, number } from "./numbers.js";
+import { directionOf, objectiveInFull } from "./settings.js";
+
+export function judged(view, body) {
+  return () => {
+    fill(body, h("dl", { class: "facts" }, facts(view).filter(([, value]) => value).map(([label, value]) => [h("dt", {}, label), h("dd", {}, value)])));
+  };
+}
+
+function facts(view) {
+  const { study, best, confirmation, workload, cohorts } = view;
+  const { definition } = study;
+  const { training, search, objective } = definition;
+  const rows = workload?.description?.rows;
+  const optimizer = training.optimizer;
+  const setting = (config) => Object.entries(config ?? {}).map(([key, value]) => `${key.replaceAll("_", " ")} ${typeof value === "object" ? JSON.stringify(value) : number(value)}`).join(", ");
+  const versions = best?.versions ?? {};
+  const tuned = confirmation?.settings?.[confirmation.winner];
+  return [
+    ["Objective", `${objectiveInFull(view)} of ${objective.metrics.map((entry) => `${entry.metric} (${entry.strategy === "constraint" ? bounds(entry) : entry.strategy === "store" ? "stored only" : directionOf(view, entry.metric)})`).join(", ")}; never of weighted losses`],
+    ["Rows", rows ? Object.entries(rows).map(([split, count]) => `${count.toLocaleString("en")} ${split}`).join(", ") : null],
+    ["Training", `${training.epochs} epochs, batches of ${training.batch_size}, ${optimizer.name}${optimizer.config && Object.keys(optimizer.config).length ? ` (${setting(optimizer.config)})` : ""}; the numbers of the ${objective.epoch} epoch count`],
+    ["Same recipe", "every setting is trained on the same rows, epochs, optimizer and seeds; only the weights differ"],
+    ["Search", `${search.sampler.name}, ${search.trials} trials on seed ${search.seed}, judged on validation`],
+    ["Fresh seeds", tuned ? `${tuned.seeds.length} (${tuned.seeds.join(", ")}), judged on ${confirmation.split}; the winner was chosen on validation` : search.confirmation ? "not trained yet" : "none: the study has no confirmation"],
+    ["Confidence", confirmation?.winner ? `${(confirmation.level * 100).toFixed(0)} % throughout: paired t intervals, differences Bonferroni-corrected over ${confirmation.comparisons} finalists` : null],
+    ["Workload", workload ? `${workload.name}${Object.keys(definition.workload.options).length ? ` ${JSON.stringify(definition.workload.options)}` : ""}${workload.digest ? `, description ${workload.digest.slice(0, 12)}` : ""}${workload.version ? `, version ${workload.version}` : ""}` : definition.workload.name],
+    ["Versions", Object.entries(versions).filter(([, version]) => version).map(([name, version]) => `${name} ${version}`).join(", ")],
+    ["Problem", `${study.problem_sha256.slice(0, 12)}: studies with the same one may be compared`],
+    ["Time", [study.times.started_at ? `started ${moment(study.times.started_at)}` : "not started", study.times.ended_at ? `ended ${moment(study.times.ended_at)}` : "", cohorts ? `${duration(cohorts.trained_seconds)} of training` : "", !study.ended && study.progress.seconds_left !== null ? `about ${duration(study.progress.seconds_left)} left` : ""].filter(Boolean).join(", ")],
+    ["Again", best ? [h("code", {}, `steelyard best ${study.name} --script train.py`), " writes the Keras file that trains it again and compares the numbers."] : null],
+  ];
+}
+
+function bounds(entry) {
+  const shown = (bound) => (typeof bound === "object" ? JSON.stringify(bound) : number(bound));
+  return [entry.at_least !== null ? `at least ${shown(entry.at_least)}` : "", entry.at_most !== null ? `at most ${shown(entry.at_most)}` : ""].filter(Boolean).join(", ");
+}

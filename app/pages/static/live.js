@@ -1,0 +1,86 @@
+// Say when something has changed: by the stream that all tabs share, by polling where there is none.
+import { isReport } from "./api.js";
+
+const POLL_MS = 5000;
+const SLOW_MS = 30000;
+const TOGETHER_MS = 700;
+const watchers = new Set();
+let state = "waiting";
+let timer = null;
+
+// `changed` is called at most every 0.7 s after a hint for `study` (null: any), and now and then while `busy()` says so.
+export function watch(study, changed, busy = () => false) {
+  if (isReport) return;
+  const watcher = { study, changed, busy, due: null, asked: Date.now(), running: false };
+  watchers.add(watcher);
+  if (timer === null) begin();
+}
+
+function begin() {
+  timer = setInterval(tick, 1000);
+  addEventListener("online", () => all());
+  document.addEventListener("visibilitychange", () => document.hidden || all());
+  try {
+    const worker = new SharedWorker(document.body.dataset.stream, { name: "steelyard" });
+    worker.onerror = () => show("polling");
+    worker.port.onmessage = (event) => hear(event.data);
+    worker.port.start();
+    addEventListener("pagehide", () => worker.port.postMessage("leave"));
+    addEventListener("pageshow", (event) => event.persisted && location.reload());
+  } catch {
+    show("polling");
+  }
+}
+
+function hear(message) {
+  if (message.state) {
+    if (message.state === "live" && state === "lost") all();
+    show(message.state);
+  }
+  if (message.study) for (const watcher of watchers) if (watcher.study === null || watcher.study === message.study) hint(watcher);
+}
+
+function all() {
+  for (const watcher of watchers) hint(watcher);
+}
+
+function hint(watcher) {
+  watcher.due ??= setTimeout(() => run(watcher), Math.max(TOGETHER_MS - (Date.now() - watcher.asked), 60));
+}
+
+async function run(watcher) {
+  if (watcher.running) {
+    watcher.due = setTimeout(() => run(watcher), TOGETHER_MS);
+    return;
+  }
+  watcher.due = null;
+  watcher.running = true;
+  try {
+    await watcher.changed();
+    if (state === "unreachable") show("polling");
+  } catch {
+    show("unreachable");
+  } finally {
+    watcher.asked = Date.now();
+    watcher.running = false;
+  }
+}
+
+function tick() {
+  if (document.hidden) return;
+  const streaming = state === "live";
+  for (const watcher of watchers) {
+    const wait = streaming && !watcher.busy() ? SLOW_MS : POLL_MS;
+    if (!watcher.running && watcher.due === null && Date.now() - watcher.asked > wait) run(watcher);
+  }
+}
+
+const SHOWN = { live: "live", waiting: "", lost: "reconnecting", polling: "every 5 s", unreachable: "service unreachable" };
+
+function show(now) {
+  state = now;
+  const place = document.getElementById("live");
+  if (!place) return;
+  place.dataset.state = now;
+  if (place.textContent !== SHOWN[now]) place.textContent = SHOWN[now];
+}

@@ -1,0 +1,78 @@
+// Put numbers into words: the one place where the page rounds. Four significant digits, as the command line prints.
+
+const DIGITS = 4;
+export const DASH = "–";
+
+export function number(value, digits = DIGITS) {
+  if (value === null || value === undefined) return DASH;
+  if (typeof value !== "number") return String(value);
+  if (!Number.isFinite(value)) return String(value);
+  if (value === 0) return "0";
+  const exponent = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(digits)))));
+  if (exponent < -4 || exponent >= digits + 2) {
+    const [mantissa, power] = value.toExponential(digits - 1).split("e");
+    return `${minus(trimmed(mantissa))}e${minus(String(Number(power)))}`;
+  }
+  return minus(trimmed(value.toFixed(Math.max(0, digits - 1 - exponent))));
+}
+
+export function signed(value, digits = 3) {
+  const text = number(value, digits);
+  return typeof value === "number" && value > 0 ? `+${text}` : text;
+}
+
+function trimmed(text) {
+  return text.includes(".") ? text.replace(/0+$/, "").replace(/\.$/, "") : text;
+}
+
+function minus(text) {
+  return text.replace("-", "−");
+}
+
+// How a metric is read: an accuracy in percent, all else as it is.
+export function unitOf(path) {
+  return /accuracy/.test(path) ? { factor: 100, suffix: " %", point: " points" } : { factor: 1, suffix: "", point: "" };
+}
+
+export function metricValue(path, value) {
+  const unit = unitOf(path);
+  return typeof value === "number" ? number(value * unit.factor) + unit.suffix : number(value);
+}
+
+export function metricChange(path, value) {
+  const unit = unitOf(path);
+  return signed(value * unit.factor) + unit.point;
+}
+
+export function metricRange(path, low, high) {
+  const unit = unitOf(path);
+  return `${signed(low * unit.factor)} to ${signed(high * unit.factor)}${unit.point}`;
+}
+
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  const parts = [[Math.floor(whole / 86400), "d"], [Math.floor(whole / 3600) % 24, "h"], [Math.floor(whole / 60) % 60, "min"], [whole % 60, "s"]];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first < 0) return "0 s";
+  return parts.slice(first, first + 2).filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}`).join(" ");
+}
+
+export function ago(time) {
+  return time ? `${duration((Date.now() - Date.parse(time)) / 1000)} ago` : DASH;
+}
+
+export function moment(time) {
+  return time ? new Date(time).toISOString().slice(0, 19).replace("T", " ") + " UTC" : DASH;
+}
+
+// Names without what all of a task's have in common: the task alone where it has one.
+export function shortNames(paths) {
+  const count = {};
+  for (const path of paths) count[path.split(".")[0]] = (count[path.split(".")[0]] ?? 0) + 1;
+  return Object.fromEntries(paths.map((path) => [path, count[path.split(".")[0]] === 1 ? path.split(".")[0] : path]));
+}
+
+export function metricName(path) {
+  const [task, ...rest] = path.split(".");
+  return rest.length ? `${task} ${rest.join(".").replace(/^(sparse_|categorical_|binary_)+/, "")}` : task;
+}

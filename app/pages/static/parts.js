@@ -1,0 +1,45 @@
+// Small parts that several pages show.
+import { base, isReport } from "./api.js";
+import { h } from "./dom.js";
+import { duration } from "./numbers.js";
+import { doneOf, shareOf, STATES } from "./settings.js";
+
+export function badge(state) {
+  return h("span", { class: `badge ${state}` }, STATES[state] ?? state.toLowerCase());
+}
+
+export function progressBar(study) {
+  const { progress } = study;
+  const text = `${doneOf(study)} of ${progress.planned} trainings`;
+  return h("span", { class: "progress", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(shareOf(study) * 100), "aria-label": text, title: text },
+    h("span", { class: `bar ${study.state}`, style: `width:${(shareOf(study) * 100).toFixed(1)}%` }));
+}
+
+export function standing(study) {
+  const { progress } = study;
+  const parts = [`${doneOf(study)} of ${progress.planned} trainings`];
+  if (progress.trials.RUNNING) parts.push(`${progress.trials.RUNNING} running`);
+  if (!study.ended && progress.seconds_left !== null) parts.push(`about ${duration(progress.seconds_left)} left`);
+  return parts.join(" · ");
+}
+
+export function studyLink(name, text = name) {
+  return isReport ? text : h("a", { href: `${base}/studies/${encodeURIComponent(name)}` }, text);
+}
+
+export function trialLink(name, number, text = `trial ${number}`) {
+  return isReport ? text : h("a", { href: `${base}/studies/${encodeURIComponent(name)}/trials/${number}` }, text);
+}
+
+export function reasonText(reason) {
+  return reason ? `${reason.message || reason.code}${reason.at ? ` (at ${reason.at})` : ""}` : "";
+}
+
+export function broken(error) {
+  return h("p", { class: "problem", role: "alert" }, `This could not be shown: ${error.message}`);
+}
+
+// The page is there: what waits for it (a test, a benchmark) may look.
+export function ready() {
+  document.body.dataset.ready = "";
+}

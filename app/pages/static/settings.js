@@ -1,0 +1,87 @@
+// Settings side by side: equal weights, yours, the tuned ones, and what else was trained for comparison.
+import { settingStyle } from "./palette.js";
+
+const TITLES = { current: "yours", equal: "equal", inverse_initial_loss: "inverse loss", uncertainty: "uncertainty", dwa: "DWA", random: "random", gradnorm: "GradNorm", famo: "FAMO", imtl_l: "IMTL-L" };
+const FIRST = ["equal", "current", "tuned"];
+export const ADAPTIVE = ["uncertainty", "dwa", "random", "gradnorm", "famo", "imtl_l"];
+
+export function ruleTitle(rule) {
+  return TITLES[rule] ?? rule.replaceAll("_", " ").replace(":", " ");
+}
+
+// Every setting to compare, in reading order: {key, name, title, trial, weights, color, symbol}. `name` is its key in the confirmation.
+export function settingsOf(view) {
+  const { best, confirmation } = view;
+  const found = [];
+  const told = confirmation?.winner;
+  const winner = best && confirmation?.settings?.[told]?.trial !== best.trial ? `trial ${best.trial}` : told;
+  const tuned = confirmation?.settings?.[winner];
+  if (best || tuned) found.push({ key: "tuned", name: winner, title: "tuned", trial: best?.trial ?? tuned.trial, weights: best?.weights ?? tuned.weights });
+  const baselines = best?.baselines ?? {};
+  const names = new Set([...Object.keys(baselines), ...Object.keys(confirmation?.settings ?? {}).filter((name) => confirmation.settings[name].role === "baseline")]);
+  for (const name of names) {
+    if (name === winner) continue;
+    const from = baselines[name] ?? confirmation.settings[name];
+    found.push({ key: name, name, title: name === "current" && sameAsEqual(from.weights, names) ? "yours (equal)" : ruleTitle(name), trial: from.trial, weights: from.weights });
+  }
+  const worth = (each) => confirmation?.settings?.[each.name]?.value?.mean ?? baselines[each.name]?.objective?.value ?? -Infinity;
+  const place = (each) => (FIRST.includes(each.key) ? FIRST.indexOf(each.key) : FIRST.length);
+  found.sort((a, b) => place(a) - place(b) || worth(b) - worth(a));
+  let other = 0;
+  return found.map((each) => ({ ...each, ...settingStyle(each.key, FIRST.includes(each.key) ? 0 : other++) }));
+}
+
+function sameAsEqual(weights, names) {
+  return !names.has("equal") && Object.values(weights ?? {}).length > 0 && Object.values(weights).every((value) => value === 1);
+}
+
+// What the tuned setting is held against: what the user has today, else equal weights, else the best baseline.
+export function yardstick(settings) {
+  return settings.find((each) => each.key === "current") ?? settings.find((each) => each.key === "equal") ?? settings.find((each) => each.key !== "tuned") ?? null;
+}
+
+// Whether the tuned setting that is shown is the one that fresh seeds confirm.
+export function isConfirmed(view) {
+  const tuned = view.settings.find((each) => each.key === "tuned");
+  return Boolean(tuned && view.confirmation?.winner === tuned.name);
+}
+
+// The metrics that the objective looks at, the optimised ones first.
+export function metricsOf(view) {
+  const optimized = view.points?.optimized ?? [];
+  return [...optimized, ...Object.keys(view.points?.metrics ?? {}).filter((path) => !optimized.includes(path))];
+}
+
+export function directionOf(view, path) {
+  return view.points?.metrics?.[path] ?? view.confirmation?.directions?.[path] ?? "minimize";
+}
+
+export const ARROWS = { maximize: "↑", minimize: "↓" };
+
+export function objectiveName(view) {
+  const aggregate = view.study.definition.objective.aggregate;
+  if (aggregate === "pareto") return "compromise";
+  return { delta_m: "mean change, %", mean: "mean of the metrics", worst: "worst metric" }[aggregate] ?? aggregate;
+}
+
+// The same with what a mean change is held against.
+export function objectiveInFull(view) {
+  return view.study.definition.objective.aggregate === "delta_m" ? "mean change against each task trained alone, %" : objectiveName(view);
+}
+
+export function importantPaths(view) {
+  return view.points?.parameters ?? [];
+}
+
+export const STATES = { QUEUED: "queued", RUNNING: "running", PAUSED: "paused", STOPPING: "stopping", COMPLETE: "complete", STOPPED: "stopped", CANCELLED: "cancelled", FAILED: "failed" };
+export const ENDS = ["COMPLETE", "PRUNED", "FAILED", "DIVERGED", "CANCELLED"];
+
+export function doneOf(study) {
+  return ENDS.reduce((sum, state) => sum + (study.progress.trials[state] ?? 0), 0);
+}
+
+export function shareOf(study) {
+  if (study.state === "COMPLETE") return 1;
+  const progress = study.progress;
+  return Math.min(1, Math.max(doneOf(study) / Math.max(progress.planned, 1), Math.min(progress.epochs / Math.max(progress.epochs_planned, 1), 0.99)));
+}

@@ -1,0 +1,138 @@
+// All studies: filtered, sorted and paged by the service.
+import { base, find, get, send } from "./api.js";
+import { read, write } from "./address.js";
+import { add, fill, h, say, table } from "./dom.js";
+import { watch } from "./live.js";
+import { ago, moment, number } from "./numbers.js";
+import { badge, broken, progressBar, ready, reasonText, standing, studyLink } from "./parts.js";
+import { STATES } from "./settings.js";
+
+const content = document.getElementById("content");
+const PAGE = 25;
+const tokens = [""];
+const verdicts = new Map();
+let page = 0;
+let shown = null;
+const SORTS = { "-created": "newest first", created: "oldest first", "-updated": "latest change first", name: "by name" };
+
+const search = h("input", { type: "search", placeholder: "name, workload or label", "aria-label": "Find studies", value: read("q") });
+const state = select("State", { "": "all states", ...STATES }, read("state"), "state");
+const order = select("Order", SORTS, read("sort", "-created"), "sort");
+const list = h("div", { id: "studies" });
+const pager = h("div", { class: "pager" });
+
+function select(label, choices, chosen, key) {
+  return h("select", { "aria-label": label, "data-key": label, onchange: (event) => anew({ [key]: event.target.value }) },
+    Object.entries(choices).map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+}
+
+function anew(changes) {
+  write(changes);
+  tokens.length = 1;
+  page = 0;
+  return load();
+}
+
+let typed = null;
+search.addEventListener("input", () => {
+  clearTimeout(typed);
+  typed = setTimeout(() => anew({ q: search.value.trim() }), 250);
+});
+
+function query() {
+  const wanted = new URLSearchParams({ page_size: PAGE, order_by: read("sort", "-created") });
+  if (read("q")) wanted.set("search", read("q"));
+  if (read("state")) wanted.set("state", read("state"));
+  if (tokens[page]) wanted.set("page_token", tokens[page]);
+  return `/v1/studies?${wanted}`;
+}
+
+async function load() {
+  shown = await get(query());
+  draw();
+  await Promise.all(shown.studies.map(judge));
+  draw();
+}
+
+// The verdict in short, of what is confirmed; it changes only with the study.
+async function judge(study) {
+  const key = `${study.name} ${study.times.updated_at}`;
+  if (verdicts.has(key) || study.state !== "COMPLETE" || !study.definition.search.confirmation) return;
+  const found = await find(`/v1/studies/${study.name}/confirmation`);
+  if (found?.winner) verdicts.set(key, inShort(found));
+}
+
+function inShort(found) {
+  const against = found.against.current ?? found.against.equal ?? Object.values(found.against)[0];
+  const words = found.against.current ? "yours" : found.against.equal ? "equal weights" : "the baseline";
+  const { trial, value } = found.settings[found.winner];
+  const known = { trial, value: value?.mean, seeds: value?.n };
+  if (!against?.value) return { text: "confirmed", tone: "", ...known };
+  if (against.value.low > 0) return { text: `better than ${words}`, tone: "good", ...known };
+  return against.value.high < 0 ? { text: `worse than ${words}`, tone: "bad", ...known } : { text: `no better than ${words}`, tone: "", ...known };
+}
+
+function draw() {
+  const filtered = Boolean(read("q") || read("state"));
+  if (!shown.studies.length && !filtered && page === 0) {
+    fill(content, empty());
+    return;
+  }
+  if (!content.contains(list)) fill(content, h("div", { class: "filters", role: "search" }, search, state, order), list, pager);
+  fill(list, shown.studies.length ? studies() : h("p", { class: "empty" }, "No study matches."));
+  fill(pager, tokens.length > 1 || shown.next_page_token ? [
+    h("button", { type: "button", "data-key": "previous", disabled: page === 0, onclick: () => turn(-1) }, "← Previous"),
+    h("span", { class: "muted" }, `Page ${page + 1}`),
+    h("button", { type: "button", "data-key": "next", disabled: !shown.next_page_token, onclick: () => turn(1) }, "Next →"),
+  ] : []);
+}
+
+function turn(by) {
+  if (by > 0) tokens[page + 1] = shown.next_page_token;
+  page += by;
+  return load();
+}
+
+function studies() {
+  const columns = [{ label: "Study" }, { label: "State" }, { label: "Progress" }, { label: "Verdict" }, { label: "Winner", right: true }, { label: "Value", right: true }, { label: "Workload" }, { label: "Labels" }, { label: "Age", right: true }];
+  const rows = shown.studies.map((study) => {
+    const verdict = verdicts.get(`${study.name} ${study.times.updated_at}`);
+    const waits = !study.ended || study.state === "FAILED" ? reasonText(study.reason) : "";
+    return [
+      studyLink(study.name),
+      badge(study.state),
+      h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),
+      { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "one seed" : "–"), class: verdict?.tone ?? "muted" },
+      verdict ? `trial ${verdict.trial}` : study.best ? `trial ${study.best.number}` : "–",
+      verdict ? { cell: number(verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: number(study.best?.objective.value), title: "one seed, validation" },
+      study.definition.workload.name,
+      Object.entries(study.definition.labels).map(([key, value]) => h("span", { class: "label" }, value ? `${key}: ${value}` : key)),
+      { cell: ago(study.times.created_at), title: moment(study.times.created_at) },
+    ];
+  });
+  return table("Studies", columns, rows, { class: "list" });
+}
+
+function empty() {
+  const submit = h("button", { type: "button", class: "primary", onclick: () => example(submit) }, "Submit the example");
+  return h("section", { class: "first" },
+    h("h2", {}, "No study yet"),
+    h("ol", {},
+      h("li", {}, "Write a definition to start from: ", h("code", {}, "steelyard init")),
+      h("li", {}, "Name your model's outputs, their losses and the metrics that count in ", h("code", {}, "study.json")),
+      h("li", {}, "Search its weights: ", h("code", {}, "steelyard submit study.json"))),
+    h("p", {}, submit, " the digit and its parity on 1,797 small images: about a minute on two cores."));
+}
+
+async function example(button) {
+  button.disabled = true;
+  try {
+    const study = await send("POST", "/v1/studies", await get("/example.json"));
+    location.href = `${base}/studies/${study.name}`;
+  } catch (error) {
+    say(error.message);
+    button.disabled = false;
+  }
+}
+
+load().then(() => watch(null, load, () => shown.studies.some((study) => !study.ended))).catch((error) => add(content, [broken(error)])).finally(ready);

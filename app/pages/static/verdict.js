@@ -1,0 +1,182 @@
+// The answer: change the weights or not, what is gained in the user's units, which task pays, and the weights to copy.
+import { base, isReport } from "./api.js";
+import { write } from "./address.js";
+import { copyButton, fill, h, table } from "./dom.js";
+import { duration, metricChange, metricName, metricRange, metricValue, number, shortNames, signed } from "./numbers.js";
+import { badge, progressBar, reasonText, standing, trialLink } from "./parts.js";
+import { ADAPTIVE, ARROWS, directionOf, isConfirmed, metricsOf, objectiveName, yardstick } from "./settings.js";
+
+export function head(view) {
+  const { study } = view;
+  const labels = Object.entries(study.definition.labels);
+  const waits = reasonText(study.reason);
+  return [
+    h("div", { class: "title" }, h("h1", {}, study.name), badge(study.state), labels.map(([key, value]) => h("span", { class: "label" }, value ? `${key}: ${value}` : key)), h("span", { class: "grow" }),
+      isReport ? null : h("span", { class: "downloads" },
+        h("a", { href: `${base}/v1/studies/${study.name}/export?format=csv`, download: `${study.name}.csv` }, "CSV"),
+        h("a", { href: `${base}/studies/${study.name}/report.html`, download: `${study.name}.html` }, "Report"))),
+    study.definition.description ? h("p", { class: "muted" }, study.definition.description) : null,
+    study.ended && study.state === "COMPLETE" ? null : h("div", { class: "standing" }, progressBar(study), h("span", {}, standing(study))),
+    waits ? h("p", { class: study.state === "FAILED" ? "problem" : "note", role: study.state === "FAILED" ? "alert" : null }, waits) : null,
+    study.warnings.length ? h("details", { class: "warnings" }, h("summary", {}, study.warnings.length === 1 ? "1 warning" : `${study.warnings.length} warnings`), h("ul", {}, study.warnings.map((text) => h("li", {}, text)))) : null,
+  ];
+}
+
+export function verdict(view, body) {
+  return () => {
+    fill(body, view.best ? answer(view) : none(view));
+  };
+}
+
+function none(view) {
+  const { study, refusal } = view;
+  const closest = refusal?.document.closest;
+  const text = study.state === "FAILED" ? "No answer: the study failed." : study.ended ? "No answer: no training is complete and keeps the constraints."
+    : study.progress.trials.COMPLETE ? "No answer yet: nothing that is complete has a value so far." : study.progress.trials.RUNNING ? "No answer yet: the first trainings run." : "No answer yet: nothing has been trained.";
+  return h("div", { class: "card answer" }, h("p", { class: "headline" }, text),
+    closest ? h("p", {}, "Closest to the constraints: ", trialLink(study.name, closest.trial), `, which misses ${Object.entries(closest.violations).map(([path, by]) => `${path} by ${number(by)}`).join(", ")}.`) : null,
+    study.ended ? null : h("p", { class: "muted" }, "This page follows by itself."));
+}
+
+// The headline and whether it is good news, from the interval of the objective against what the user has.
+function headline(view, against) {
+  const { best, confirmation, study } = view;
+  const words = against?.key === "current" ? "yours" : against ? against.title : "";
+  if (view.front) return { tone: "", text: isConfirmed(view) ? `A trade-off: trial ${best.trial} is the compromise that fresh seeds confirm.` : `A trade-off: no setting is best in all; this is the ${(view.picked ?? "").replaceAll("_", " ")}.` };
+  if (!isConfirmed(view) || !against) {
+    return study.ended ? { tone: "", text: `Trial ${best.trial} leads on one seed; nothing is confirmed.` } : { tone: "", text: `So far trial ${best.trial} leads, on one seed.` };
+  }
+  const gain = confirmation.against[against.name]?.value;
+  if (!gain) return { tone: "", text: `Trial ${best.trial} won on fresh seeds.` };
+  const yours = against.key === "current";
+  if (gain.low > 0) return { tone: "good", text: yours ? "Change the weights: the tuned ones are better." : `The tuned weights are better than ${words}.` };
+  if (gain.high < 0) return { tone: "bad", text: yours ? "Keep your weights: the tuned ones are worse." : `The tuned weights are worse than ${words}.` };
+  return { tone: "", text: against.key === "current" ? "Keep your weights: nothing is gained beyond noise." : `Nothing is gained beyond noise against ${words}.` };
+}
+
+function answer(view) {
+  const { best, confirmation, study } = view;
+  const against = yardstick(view.settings);
+  const said = headline(view, against);
+  const recommended = best.recommended;
+  return [
+    h("div", { class: `card answer ${said.tone}` },
+      h("p", { class: "headline" }, said.text),
+      recommended?.sentence ? h("p", { class: "sentence recommended" }, recommended.sentence) : null,
+      confirmation?.verdict && isConfirmed(view) ? h("p", { class: "sentence" }, confirmation.verdict[0].toUpperCase() + confirmation.verdict.slice(1)) : null,
+      changes(view, against),
+      pays(view, against),
+      picker(view)),
+    weightsCard(view, against, recommended),
+    time(study, view),
+  ];
+}
+
+// Each metric from what the user has to the tuned setting, with the paired interval where it is confirmed.
+function changes(view, against) {
+  const { best, confirmation } = view;
+  const paths = metricsOf(view).filter((path) => path in best.objective.values || view.points.optimized.includes(path));
+  const tuned = isConfirmed(view) ? confirmation.settings[confirmation.winner] : null;
+  const other = against && confirmation?.settings?.[against.name];
+  const cards = paths.map((path) => {
+    const confirmed = tuned?.means[path] && (!against || other?.means[path]);
+    const now = confirmed ? tuned.means[path].mean : best.objective.values[path] ?? best.metrics.validation[path];
+    const before = confirmed ? other?.means[path].mean : best.baselines[against?.key]?.metrics.validation[path];
+    const gain = against && tuned ? confirmation.against[against.name]?.metrics[path] : null;
+    return change(path, directionOf(view, path), before, now, gain);
+  });
+  const where = tuned ? `Means over ${tuned?.seeds.length} fresh seeds, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences.` : "One seed, validation split: whether it is really better is not known.";
+  return [h("div", { class: "changes" }, cards), h("p", { class: "note" }, against ? `Against ${against.key === "current" ? "your weights" : against.title}. ${where}` : where)];
+}
+
+function change(path, direction, before, now, gain) {
+  const tone = gain ? (gain.better === true ? "good" : gain.better === false ? "bad" : "") : "";
+  const word = gain ? (gain.better === true ? "gains" : gain.better === false ? "pays" : "within noise") : "";
+  return h("div", { class: `change ${tone}`, "data-metric": path },
+    h("span", { class: "metric", title: `${path}, ${direction === "maximize" ? "higher" : "lower"} is better` }, metricName(path), " ", h("span", { "aria-hidden": "true" }, ARROWS[direction])),
+    h("span", { class: "values" }, before === undefined || before === null ? null : [h("span", { class: "muted" }, metricValue(path, before)), h("span", { class: "to", "aria-label": "to" }, " → ")], h("strong", {}, metricValue(path, now))),
+    gain ? h("span", { class: "by" }, `${metricChange(path, gain.difference)} (${metricRange(path, gain.low, gain.high)})`) : null,
+    word ? h("span", { class: "word" }, word) : null);
+}
+
+// Which task pays: surely, where its interval says so; perhaps, where it lost on average.
+function pays(view, against) {
+  const gains = against && isConfirmed(view) ? view.confirmation.against[against.name]?.metrics : null;
+  if (!gains) return null;
+  const paths = metricsOf(view).filter((path) => gains[path] && view.points.optimized.includes(path));
+  const losing = paths.filter((path) => gains[path].better === false);
+  const perhaps = paths.filter((path) => gains[path].better === null && (directionOf(view, path) === "maximize") === gains[path].difference < 0 && gains[path].difference !== 0);
+  const names = (list) => list.map(metricName).join(" and ");
+  const sure = losing.length ? `${names(losing)} ${losing.length === 1 ? "pays" : "pay"} for it` : "No task surely pays";
+  const open = perhaps.length ? `; ${names(perhaps)} may (${perhaps.map((path) => metricChange(path, gains[path].difference)).join(", ")}, within noise)` : "";
+  const text = losing.length || perhaps.length ? `${sure}${open}.` : "No task pays: none is worse.";
+  return h("p", { class: "sentence pays" }, text[0].toUpperCase() + text.slice(1));
+}
+
+function picker(view) {
+  if (!view.front) return null;
+  const picks = Object.entries(view.front.picks).filter(([, number_]) => number_ !== null);
+  return h("p", {}, "Shown: ", h("select", { "aria-label": "Which of the front", "data-key": "pick", onchange: (event) => { write({ pick: event.target.value }); view.reload(); } },
+    picks.map(([pick, trial]) => h("option", { value: pick, selected: pick === view.picked }, `${pick.replaceAll("_", " ")} (trial ${trial})`))));
+}
+
+function weightsCard(view, against, recommended) {
+  const { best } = view;
+  const copied = copies(best);
+  const names = shortNames(Object.keys(best.weights));
+  const cell = (each, path) => (each && ADAPTIVE.includes(each.key) ? "moves" : number(each?.weights?.[path]));
+  const rows = Object.keys(best.weights).map((path) => [h("span", { title: path }, names[path]), ...(against ? [cell(against, path)] : []), { cell: h("strong", {}, number(best.weights[path]) + (path in best.schedules ? " (scheduled)" : "")), class: "" }]);
+  const beside = Object.keys(best.parameters).filter((path) => !(path in best.weights) && !(path in best.shared) && !path.includes(".schedule."));
+  for (const path of beside) rows.push([path.replace(/^optimizer\./, ""), ...(against ? ["–"] : []), h("strong", {}, number(best.parameters[path]))]);
+  const recommendedOther = recommended && recommended.pick && recommended.loss_weights && JSON.stringify(recommended.loss_weights) !== JSON.stringify(best.loss_weights);
+  return h("div", { class: "card take" },
+    h("h3", {}, isConfirmed(view) || view.study.ended ? "The tuned weights" : "The best weights so far", h("span", { class: "muted" }, ` trial ${best.trial}`)),
+    table("Weights", [{ label: "Weight of" }, ...(against ? [{ label: against.key === "current" ? "yours" : against.title, right: true }] : []), { label: "tuned", right: true }], rows, { class: "small" }),
+    h("p", { class: "buttons" }, copyButton("Copy as Python", copied.python), copyButton("Copy as JSON", copied.json),
+      recommendedOther ? copyButton(`Copy the recommended (${recommended.pick})`, `loss_weights = ${python(recommended.loss_weights)}\n`) : null),
+    h("p", { class: "note" }, best.note),
+    isReport ? null : h("p", { class: "downloads" },
+      h("a", { href: `${base}/v1/studies/${best.study.name}/best${pickQuery(view)}`, download: "best-weights.json" }, "best-weights.json"),
+      h("a", { href: `${base}/studies/${best.study.name}/train.py${pickQuery(view)}`, download: "train.py" }, "train.py")));
+}
+
+const pickQuery = (view) => (view.picked ? `?pick=${encodeURIComponent(view.picked)}` : "");
+
+// What the copy buttons give: numbers as REST gives them, not as they are shown.
+export function copies(best) {
+  if (best.loss_weights) return { json: JSON.stringify(best.loss_weights, null, 2), python: `loss_weights = ${python(best.loss_weights)}\n` + (Object.keys(best.penalty_weights).length ? `penalty_weights = ${python(best.penalty_weights)}\n` : "") };
+  return { json: JSON.stringify(best.weights, null, 2), python: `weights = ${python(best.weights)}\n` };
+}
+
+export function python(value) {
+  if (value === null || value === undefined) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (typeof value === "number") return String(value);
+  if (typeof value === "string") return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
+  return `{${Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${python(item)}`).join(", ")}}`;
+}
+
+// What has been spent, what is left, and what more trials may still gain: by what the last half of them gained.
+function time(study, view) {
+  const parts = [];
+  if (view.cohorts) parts.push(`${duration(view.cohorts.trained_seconds)} of training spent`);
+  if (!study.ended && study.progress.seconds_left !== null) parts.push(`about ${duration(study.progress.seconds_left)} left`);
+  const more = moreTrials(view);
+  if (more) parts.push(more);
+  return parts.length ? h("p", { class: "muted spent" }, parts.join(" · ")) : null;
+}
+
+function moreTrials(view) {
+  const searched = view.points?.phases.filter((phase) => phase.role === "search") ?? [];
+  const improvements = view.points?.best_so_far ?? [];
+  if (!searched.length || improvements.length < 1 || (!view.study.ended && view.points.trials < 32)) return "";
+  const numbers = view.points.columns.number.filter((_, index) => view.points.columns.role[index] === "search");
+  const half = numbers[Math.floor(numbers.length / 2)];
+  const before = improvements.filter((each) => each.number < half).at(-1);
+  if (!before) return "";
+  const gained = improvements.at(-1).value - before.value;
+  const noise = view.sensitivity?.noise?.std ?? view.best?.sensitivity?.noise?.std;
+  const beside = noise ? `, where one seed differs from another by ${number(noise, 3)}` : "";
+  return gained > 0 ? `the last half of the search raised the ${objectiveName(view)} by ${signed(gained).replace("+", "")}${beside}` : `the last half of the search found nothing better${beside}: more trials promise little`;
+}

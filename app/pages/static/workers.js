@@ -1,0 +1,45 @@
+// Who is alive, and what it does.
+import { get } from "./api.js";
+import { add, fill, h, table } from "./dom.js";
+import { watch } from "./live.js";
+import { ago, duration, moment } from "./numbers.js";
+import { broken, ready, studyLink } from "./parts.js";
+
+const content = document.getElementById("content");
+
+async function load() {
+  const { workers } = await get("/v1/workers");
+  const busy = [...new Set(workers.filter((worker) => worker.alive && worker.study).map((worker) => worker.study))];
+  const running = Object.fromEntries(await Promise.all(busy.map(async (name) => [name, await get(`/v1/studies/${name}/cohorts`)])));
+  const order = (worker) => (worker.alive ? 0 : 1);
+  workers.sort((a, b) => order(a) - order(b) || b.heartbeat_at.localeCompare(a.heartbeat_at));
+  fill(content, workers.length ? shown(workers, running) : h("p", { class: "empty" }, "No worker was heard of within a day. Start one: ", h("code", {}, "steelyard worker")));
+}
+
+function doing(worker, running) {
+  const cohort = running[worker.study]?.cohorts.find((each) => each.worker === worker.name);
+  if (!worker.study) return "–";
+  if (!cohort) return studyLink(worker.study);
+  const trials = cohort.trials.map((trial) => trial.number);
+  const epoch = Math.max(0, ...cohort.trials.map((trial) => trial.epochs));
+  const what = cohort.purpose === "preflight" ? "preparing it" : `${trials.length} trials (${trials[0]}–${trials.at(-1)}), epoch ${epoch} of ${cohort.epochs_planned}, ${cohort.engine}`;
+  const left = cohort.seconds_left === null ? "" : `, ${duration(cohort.seconds_left)} left`;
+  return [studyLink(worker.study), h("small", { class: "muted", title: cohort.engine_why }, ` ${what}${left}`)];
+}
+
+const MORE = { memory_bytes: "Memory", traces: "Traces", labels: "Labels" };
+
+function shown(workers, running) {
+  const more = Object.entries(MORE).filter(([key]) => workers.some((worker) => worker[key] !== undefined));
+  const columns = [{ label: "Worker" }, { label: "State" }, { label: "Does" }, { label: "Host" }, { label: "Process", right: true }, { label: "Version" }, { label: "Workloads" }, ...more.map(([, label]) => ({ label, right: true })), { label: "Started", right: true }, { label: "Heard of", right: true }];
+  const rows = workers.map((worker) => ({
+    class: worker.alive ? "" : "gone",
+    cells: [worker.name, h("span", { class: `badge ${worker.alive ? (worker.state === "busy" ? "RUNNING" : "COMPLETE") : "CANCELLED"}` }, worker.alive ? worker.state : worker.state === "stopped" ? "stopped" : "lost"),
+      doing(worker, running), worker.host, worker.pid, worker.version, worker.workloads.map((name) => h("span", { class: "label" }, name)),
+      ...more.map(([key]) => (typeof worker[key] === "object" ? JSON.stringify(worker[key]) : worker[key] ?? "–")),
+      { cell: ago(worker.started_at), title: moment(worker.started_at) }, { cell: ago(worker.heartbeat_at), title: moment(worker.heartbeat_at) }],
+  }));
+  return table("Workers", columns, rows, { class: "list" });
+}
+
+load().then(() => watch(null, load, () => true)).catch((error) => add(content, [broken(error)])).finally(ready);

@@ -1,0 +1,71 @@
+"""Every setting that was trained on fresh seeds, by seed."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from app.schemas.common import Body, NotFinite, Numbers
+
+BySeed = dict[str, float | None]
+"""Numbers by seed."""
+
+
+class EstimateBody(Body):
+    """A mean over fresh seeds with its t interval at the document's level."""
+
+    mean: float | None
+    std: float | None = Field(description="Standard deviation of the sample.")
+    low: float | None = Field(description="Lower end of the interval of the mean; null for fewer than two seeds.")
+    high: float | None
+    n: int
+
+
+class GainBody(Body):
+    """The winner minus another setting, in pairs of equal seeds. Of a metric it is in the metric's unit, not turned."""
+
+    difference: float
+    low: float
+    high: float
+    n: int
+    better: bool | None = Field(description="Whether the winner is better (true) or worse (false) beyond noise; null within it.")
+
+
+class SettingBody(Body):
+    """A finalist, baseline or reference with what its trainings on fresh seeds measured."""
+
+    trial: int
+    role: str
+    rule: str | None
+    told_as: str = Field(description="The setting in words.", examples=["equal weights"])
+    weights: Numbers
+    seeds: list[int]
+    trials: dict[str, int] = Field(description="The number of the training on each seed.")
+    searched: float | None = Field(description="The objective's value in the search: one seed, validation.")
+    values: BySeed = Field(description="The objective's value by seed; empty for a reference, and before the study is COMPLETE.")
+    metrics: dict[str, BySeed] = Field(description="Each term and metric by seed.")
+    value: EstimateBody | None
+    means: dict[str, EstimateBody] = Field(description="Each term and metric over the seeds.")
+
+
+class AgainstBody(Body):
+    """The winner against one baseline."""
+
+    value: GainBody | None
+    metrics: dict[str, GainBody]
+
+
+class RepeatedSettings(Body):
+    """All settings that were trained on fresh seeds; grows while the confirmation runs."""
+
+    study: str
+    state: str
+    final: bool
+    split: str | None = Field(description="What the numbers are of: test where the workload has it; null before the first one.")
+    level: float = Field(description="Confidence of every interval in this document.")
+    comparisons: int = Field(description="Number of finalists: differences are Bonferroni-corrected for so many.")
+    winner: str | None = Field(description="The key of the setting that won; null before the study is COMPLETE.")
+    verdict: str | None
+    directions: dict[str, str] = Field(description="minimize or maximize, by the path of a term or metric.")
+    settings: dict[str, SettingBody] = Field(description="By rule, or `trial 18`.")
+    against: dict[str, AgainstBody] = Field(description="By the baseline's rule; empty without a winner.")
+    not_finite: NotFinite = Field(default_factory=dict)

@@ -1,0 +1,215 @@
+"""Streams of events: one query a second for everybody who watches, however many they are."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from starlette.concurrency import run_in_threadpool
+
+from storage import events, study_rows
+from storage.database import Database
+from storage.errors import StorageError, StudyNotFound
+from storage.records import EventRecord
+
+log = logging.getLogger("steelyard.api")
+
+Named = tuple[str, EventRecord]
+"""An event with its study's name."""
+
+MOST_AT_ONCE = 1000
+MOST_WAITING = 5000
+LATE_SECONDS, LATE_IDS = 15.0, 1000
+"""PostgreSQL: how long, and how many ids back, an event may not be committed while later ones of other studies are seen."""
+
+IDLE_SECONDS = 15.0
+"""After so long without news a watcher makes sure that its study is still there."""
+
+
+@dataclass(eq=False)
+class Watcher:
+    """Somebody who is sent what is new. `lagging` where more has gathered than is kept: it must begin anew."""
+
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: deque[Named] = field(default_factory=deque)
+    lagging: bool = False
+    ended: bool = False
+
+    def add(self, found: list[Named]) -> None:
+        if len(self.waiting) + len(found) > MOST_WAITING:
+            self.waiting.clear()
+            self.lagging = True
+        else:
+            self.waiting.extend(found)
+        self.news.set()
+
+    async def next(self) -> list[Named]:
+        """Return what has come since, waiting for it if need be; nothing once the service closes, or after a while without news."""
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self.news.wait()
+        except TimeoutError:
+            return []
+        self.news.clear()
+        found = list(self.waiting)
+        self.waiting.clear()
+        return found
+
+
+class EventStream:
+    """Looks for new events every `every_seconds` while somebody watches, and hands them to all watchers."""
+
+    def __init__(self, database: Database, closing: Callable[[], bool], every_seconds: float) -> None:
+        self._database = database
+        self._closing = closing
+        self._every_seconds = every_seconds
+        self._watchers: set[Watcher] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()  # of the present task
+        self._ending: set[asyncio.Task[None]] = set()  # tasks that nobody needs any more: what they read is read to its end
+        self._starting = asyncio.Lock()
+        late = database.dialect != "sqlite"
+        self._late_seconds, self._late_ids = (LATE_SECONDS, LATE_IDS) if late else (0.0, 0)
+
+    @property
+    def watchers(self) -> int:
+        """How many watch now."""
+        return len(self._watchers)
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[Watcher]:
+        """Register a watcher for the length of a block: every event from now on comes to it, some of them twice."""
+        watcher = Watcher()
+        async with self._starting:
+            if self._task is None or self._task.done():
+                begin = await run_in_threadpool(self._begin)
+                self._stopped = asyncio.Event()
+                self._task = asyncio.get_running_loop().create_task(self._look(begin, self._stopped))
+            self._watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
+            if not self._watchers:
+                self._stop()
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._stopped.set()
+            self._ending.add(self._task)
+            self._task.add_done_callback(self._ending.discard)
+            self._task = None
+
+    async def close(self) -> None:
+        """Stop looking; the streams of whoever still watches end."""
+        self._stop()
+        await asyncio.gather(*self._ending, return_exceptions=True)
+        self._end()
+
+    def _begin(self) -> int:
+        with self._database.reading() as session:
+            return max(events.latest_event_id(session) - self._late_ids, 0)
+
+    async def _look(self, begin: int, stopped: asyncio.Event) -> None:
+        # Where looks begin, by time. On PostgreSQL some way back: what was seen there comes again, and a late one with it.
+        seen = deque([(time.monotonic(), begin)])
+        try:
+            while not stopped.is_set() and not self._closing():
+                try:
+                    found = await run_in_threadpool(self._new, seen[0][1])
+                except StorageError as error:
+                    log.warning("events could not be read: %s", error)
+                else:
+                    now = time.monotonic()
+                    seen.append((now, max(found[-1][1].id if found else 0, seen[-1][1])))
+                    while len(seen) > 1 and seen[1][0] <= now - self._late_seconds:
+                        seen.popleft()
+                    for watcher in self._watchers if found else ():
+                        watcher.add(found)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._every_seconds):
+                        await stopped.wait()
+        finally:
+            if self._task is asyncio.current_task():  # otherwise nobody watched, and another look may have begun
+                self._end()
+
+    def _end(self) -> None:
+        for watcher in self._watchers:
+            watcher.ended = True
+            watcher.news.set()
+
+    def _new(self, after: int) -> list[Named]:
+        found: list[Named] = []
+        with self._database.reading() as session:
+            while page := events.events_of_all(session, after, MOST_AT_ONCE):
+                found += page
+                after = page[-1][1].id
+        return found
+
+
+async def study_events(
+    stream: EventStream, database: Database, study_id: int, *, last: int = 0, after: int | None = None, follow: bool = True
+) -> AsyncIterator[EventRecord]:
+    """Yield the events of one study, each once and in order: those after id `after`, else the `last` latest, then every new one.
+
+    Without `follow` it ends after those that are there; else with the service, or when the study is deleted.
+    """
+    async with stream.watching() as watcher:
+        at, known = await run_in_threadpool(_known, database, study_id, last, after)
+        while known:
+            for event in known:
+                yield event
+                at = event.id
+            known = await run_in_threadpool(_after, database, study_id, at)
+        while follow and not watcher.ended:
+            found = [event for _, event in await watcher.next()]
+            if watcher.lagging:
+                watcher.lagging, found = False, await run_in_threadpool(_after, database, study_id, at)
+            elif not found and not await run_in_threadpool(_is_there, database, study_id):
+                return
+            for event in found:
+                if event.study_id == study_id and event.id > at:
+                    yield event
+                    at = event.id
+
+
+def _known(database: Database, study_id: int, last: int, after: int | None) -> tuple[int, list[EventRecord]]:
+    """Return the id to go on from, and what is to be sent first."""
+    with database.reading() as session:
+        if after is not None:
+            return after, events.events_after(session, study_id, after, MOST_AT_ONCE)
+        found = events.last_events(session, study_id, max(last, 1))
+        return (found[-1].id if found else 0), (found if last else [])
+
+
+def _after(database: Database, study_id: int, at: int) -> list[EventRecord]:
+    with database.reading() as session:
+        return events.events_after(session, study_id, at, MOST_AT_ONCE)
+
+
+def _is_there(database: Database, study_id: int) -> bool:
+    try:
+        with database.reading() as session:
+            study_rows.get_study_by_id(session, study_id)
+    except StudyNotFound:
+        return False
+    except StorageError as error:
+        log.warning("whether a watched study is there could not be read: %s", error)
+    return True
+
+
+async def changed_studies(stream: EventStream) -> AsyncIterator[str]:
+    """Yield the name of every study to which something happens, once for all that is found in one look. Ends with the service."""
+    seen: dict[str, int] = {}
+    async with stream.watching() as watcher:
+        while not watcher.ended:
+            latest = {name: event.id for name, event in await watcher.next()}
+            for name, event_id in latest.items():
+                if event_id > seen.get(name, 0):
+                    seen[name] = event_id
+                    yield name

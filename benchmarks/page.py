@@ -1,0 +1,149 @@
+"""How long the page takes on a study of many trials, what a tab weighs after a while, and what watchers cost a training."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from benchmarks import filled_study
+from benchmarks.options import Options
+from benchmarks.problems import digits_mlp
+from benchmarks.table import Ratio, Table
+from benchmarks.through_the_service import serving, timed_study
+from steelyard.places import database_url_in
+from storage.database import Database
+
+NAME = "many"
+READY = "body[data-ready]"
+QUIET = ("--no-sandbox", "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
+WATCHERS = 50
+MEBIBYTE = 1024 * 1024
+
+
+def table(options: Options) -> Table:
+    """Open a study of `--trials` trials; with `--minutes`, keep its tab open and weigh its heap."""
+    trials = 500 if options.quick else options.trials
+    runs = options.runs_or(5)
+    with serving(digits_mlp(quick=True), 0) as service, _browser() as browser:
+        client = service.client
+        client.submit(filled_study.definition(NAME, trials))
+        database = Database(database_url_in(str(service.folder)))
+        filled_study.fill(database, NAME, trials)
+        database.close()
+        page = browser.new_page()
+        views: dict[str, Callable[[], float]] = {
+            "study view": lambda: _opened(page, client.page(NAME)),
+            "a page of its trials (REST)": lambda: _asked(
+                f"{client.base_url}/v1/studies/{NAME}/trials?view=table&page_size=25&order_by=-objective"
+            ),
+            "points to draw (REST)": lambda: _asked(f"{client.base_url}/v1/studies/{NAME}/points?most=800"),
+            "list of studies": lambda: _opened(page, client.page()),
+        }
+        lines = [_line(name, [view() for _ in range(runs)]) for name, view in views.items()]
+        memory = service.process.memory_info().rss / MEBIBYTE
+        ratios = [Ratio("service", memory, f"the API process has {memory:.0f} MiB resident")]
+        if options.minutes:
+            _opened(page, client.page(NAME))
+            ratios.append(_heap(page, options.minutes))
+    caption = f"A study of {trials:,} complete trials, Chromium without a GPU; seconds until what is in view is drawn."
+    return Table("page", caption, ("view", "seconds of each run", "median"), tuple(lines), tuple(ratios))
+
+
+def _line(name: str, seconds: Sequence[float]) -> tuple[str, ...]:
+    return name, " ".join(f"{each:.2f}" for each in seconds), f"{statistics.median(seconds):.2f}"
+
+
+def _opened(page: Any, address: str) -> float:
+    began = time.perf_counter()
+    page.goto(address)
+    page.wait_for_selector(READY, timeout=120_000)
+    return time.perf_counter() - began
+
+
+def _asked(address: str) -> float:
+    began = time.perf_counter()
+    httpx.get(address, timeout=60).raise_for_status()
+    return time.perf_counter() - began
+
+
+@contextmanager
+def _browser() -> Iterator[Any]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise SystemExit("the benchmark page needs a browser's driver: pip install -e '.[test-heavy]'") from None
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        raise SystemExit("the benchmark page needs Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=[*QUIET, "--js-flags=--expose-gc"])
+        yield browser
+        browser.close()
+
+
+def _heap(page: Any, minutes: float) -> Ratio:
+    """Return the growth of the tab's heap after collection: the mean of the last sixth of the time by that of the first."""
+    session = page.context.new_cdp_session(page)
+    samples: list[float] = []
+    end = time.monotonic() + 60 * minutes
+    while time.monotonic() < end:
+        page.wait_for_timeout(min(15_000, 60_000 * minutes / 12))
+        session.send("HeapProfiler.collectGarbage")
+        samples.append(session.send("Runtime.getHeapUsage")["usedSize"] / MEBIBYTE)
+    part = max(len(samples) // 6, 1)
+    first, last = statistics.fmean(samples[:part]), statistics.fmean(samples[-part:])
+    return Ratio(
+        "heap",
+        last / first,
+        f"heap of the tab after collection: {first:.1f} MiB at first, {last:.1f} MiB after {minutes:g} minutes",
+    )
+
+
+def watchers(options: Options) -> Table:
+    """Time the same study with nobody and with many streams watching, in turn."""
+    runs = options.runs_or(7)
+    problem = digits_mlp(quick=options.quick)
+    rows: dict[str, list[float]] = {"nobody watches": [], f"{WATCHERS} streams": []}
+    with serving(problem, 1) as service:
+        timed_study(service, problem.definition(sampler="random", seed=1000))  # traces
+        for run in range(runs):
+            for count, seconds in zip((0, WATCHERS), rows.values(), strict=True):
+                with _watching(service.client.base_url, count):
+                    seconds.append(timed_study(service, problem.definition(sampler="random", seed=2 * run + bool(count))).seconds)
+    alone, watched = (statistics.median(each) for each in rows.values())
+    text = f"watched by {WATCHERS} streams a study takes {watched / alone:.3f}x its time"
+    lines = tuple(_line(name, seconds) for name, seconds in rows.items())
+    caption = "Digits under two hidden layers, random search, one warm worker; streams of /v1/events, in turn."
+    return Table(
+        "watchers", caption, ("", "seconds of each run", "median"), lines, (Ratio("watched / alone", watched / alone, text),)
+    )
+
+
+@contextmanager
+def _watching(url: str, count: int) -> Iterator[None]:
+    """Hold so many streams open for the length of a block."""
+    ended = threading.Event()
+    threads = [threading.Thread(target=_stream, args=(url, ended.is_set), daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _stream(url: str, ended: Callable[[], bool]) -> None:
+    try:
+        with httpx.stream("GET", f"{url}/v1/events", timeout=60) as response:
+            for _ in response.iter_lines():
+                if ended():
+                    return
+    except httpx.HTTPError:
+        return  # the service has ended before the stream

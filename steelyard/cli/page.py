@@ -1,0 +1,58 @@
+"""Commands for the page: open it in a browser, and keep a study as one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steelyard.cli.getting import write_whole
+from steelyard.cli.options import Json, StudyName, Url, connect
+from steelyard.cli.output import answer, note
+from steelyard.wording import plain
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("open", rich_help_panel="Looking")(open_page)
+    app.command(rich_help_panel="Results")(report)
+
+
+def open_page(
+    name: Annotated[str | None, typer.Argument(metavar="[STUDY]", help="Name of the study (default: all studies).")] = None,
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Open the service's page in a browser, and print its address."""
+    with connect(url) as client:
+        if name is None:
+            next(iter(client.studies()), None)  # whether the service is there
+        else:
+            client.get(name)
+        address = client.page(name)
+    in_browser(address)
+    answer({"url": address}, as_json, lambda: plain(address))
+
+
+def in_browser(address: str) -> None:
+    """Open an address in a browser, where this machine has one."""
+    import webbrowser
+
+    webbrowser.open(address)
+
+
+def report(
+    name: StudyName,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Where it goes (STUDY.html).")] = None,
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Write a study as one HTML file that needs no service: verdict, figures, weights."""
+    path = Path(output or f"{name}.html")
+    with connect(url) as client:
+        client.get(name)
+        write_whole(path, client.report(name))
+    note(f"Wrote {path}.")
+    if as_json:
+        answer({"written": str(path)}, as_json, lambda: str(path))

@@ -1,0 +1,271 @@
+"""The page in a real browser: what it shows, what it asks for, and what it does when studies change."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from storage.database import Database
+from storage.records import StudyState
+from tests.app.pages import scenes
+from tests.app.pages.browser import Seen, browsing, skip_where_missing
+from tests.app.scenes import Bench, outcome
+from tests.app.test_process import Running
+
+PHONE = {"width": 390, "height": 800}
+
+
+class Served:
+    """A service on a real socket with studies to look at, and a browser."""
+
+    def __init__(self, server: Running, bench: Bench, browser: Any) -> None:
+        self.server, self.bench, self.browser = server, bench, browser
+        self.origin = f"http://127.0.0.1:{server.port}"
+        self._contexts: list[Any] = []
+
+    def tab(self, **context: Any) -> Seen:
+        """Open a tab in a new profile."""
+        opened = self.browser.new_context(**context)
+        self._contexts.append(opened)
+        return Seen(opened.new_page(), self.origin)
+
+    def close_tabs(self) -> None:
+        for context in self._contexts:
+            context.close()
+        self._contexts.clear()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    skip_where_missing()
+    with browsing() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def serving(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Give a service with a finished, a running, a failed, a queued and a hostile study."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('page')}/x.db"
+    server = Running(url, sweep_seconds=3600, events_seconds=0.05)
+    database = Database(url)
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client:
+        bench = Bench(client, database)
+        bench.publish()
+        scenes.finished(bench)
+        scenes.running(bench)
+        scenes.failed(bench)
+        scenes.hostile(bench)
+        bench.submit(name=scenes.QUEUED)
+        yield Served(server, bench, browser)
+    server.close()
+    database.close()
+
+
+@pytest.fixture
+def served(serving: Served) -> Iterator[Served]:
+    yield serving
+    serving.close_tabs()
+
+
+STUDIES = (scenes.FINISHED, scenes.RUNNING, scenes.FAILED, scenes.QUEUED)
+VIEWS = ("/", "/workers", "/workloads", f"/studies/{scenes.RUNNING}/trials/5", *(f"/studies/{name}" for name in STUDIES))
+
+
+@pytest.mark.parametrize("path", VIEWS)
+def test_a_view_is_shown_without_complaint_and_asks_no_other_server(served: Served, path: str) -> None:
+    seen = served.tab().open(path).drawn()
+    assert seen.wrong == []
+    assert "could not be shown" not in seen.text("main")
+
+
+def test_the_answer_comes_first_in_the_units_of_the_metrics(served: Served) -> None:
+    seen = served.tab().open(f"/studies/{scenes.FINISHED}")
+    assert seen.text(".headline") == "Change the weights: the tuned ones are better."
+    best = served.bench.get(f"/v1/studies/{scenes.FINISHED}/best")
+    means = best["confirmation"]["candidates"]
+    path = "parity.binary_accuracy"
+    card = seen.text(f'.change[data-metric="{path}"]')
+    for setting in ("current", f"trial {best['trial']}"):
+        mean = 100 * means[setting]["metrics"][path]["mean"]
+        assert f"{mean:.4g} %" in card
+    assert "gains" in card
+
+
+def test_a_study_that_failed_says_why(served: Served) -> None:
+    seen = served.tab().open(f"/studies/{scenes.FAILED}")
+    assert seen.text(".headline") == "No answer: the study failed."
+    assert "no rows.npz (at workload.options.path)" in seen.text("main")
+
+
+def test_what_is_copied_is_what_rest_gives(served: Served) -> None:
+    seen = served.tab(permissions=["clipboard-read", "clipboard-write"]).open(f"/studies/{scenes.FINISHED}")
+    best = served.bench.get(f"/v1/studies/{scenes.FINISHED}/best")
+    seen.page.get_by_role("button", name="Copy as JSON").click()
+    seen.page.get_by_text("Copied").wait_for()
+    assert json.loads(seen.page.evaluate("navigator.clipboard.readText()")) == best["loss_weights"]
+    seen.page.get_by_role("button", name="Copy as Python").click()
+    text = seen.page.evaluate("navigator.clipboard.readText()")
+    assigned = {line.split(" = ")[0]: ast.literal_eval(line.split(" = ")[1]) for line in text.splitlines()}
+    assert assigned == {"loss_weights": best["loss_weights"], "penalty_weights": best["penalty_weights"]}
+
+
+def test_progress_is_shown_without_reloading(served: Served) -> None:
+    name = "followed"
+    served.bench.submit(name=name)
+    served.bench.plan(2, name)
+    token = served.bench.start(name=name)
+    seen = served.tab().open(f"/studies/{name}")
+    seen.page.evaluate("document.body.dataset.mark = 'kept'")
+    assert "2 running" in seen.text(".standing")
+    served.bench.end(token, [outcome(0, 0.5), outcome(1, 0.75)])
+    seen.page.get_by_text("So far trial 1 leads, on one seed.").wait_for(timeout=30_000)
+    served.bench.ended(StudyState.STOPPED, name)
+    seen.page.locator(".badge.STOPPED").first.wait_for(timeout=30_000)
+    assert seen.page.evaluate("document.body.dataset.mark") == "kept"
+    assert seen.wrong == []
+
+
+def test_ten_tabs_share_one_stream_and_all_are_live(served: Served) -> None:
+    first = served.tab().open("/")
+    tabs = [first, *(Seen(first.page.context.new_page(), served.origin).open("/workers") for _ in range(9))]
+    for tab in tabs:
+        tab.page.locator('#live[data-state="live"]').wait_for(timeout=30_000)
+    assert served.server.app.state.events.watchers == 1
+    served.bench.submit(name="seen-by-all")
+    first.page.bring_to_front()
+    first.page.get_by_role("link", name="seen-by-all").wait_for(timeout=30_000)
+
+
+@pytest.mark.parametrize("path", ["/", f"/studies/{scenes.HOSTILE}"])
+def test_markup_in_a_users_texts_is_shown_as_text(served: Served, path: str) -> None:
+    seen = served.tab().open(path).drawn()
+    assert "<script>document.title='taken'</script>" in seen.text("main")
+    assert "taken" not in seen.page.title()
+    assert seen.page.locator("main img, main b").count() == 0
+    assert seen.wrong == []
+
+
+def test_a_link_shows_the_same_view_again(served: Served) -> None:
+    path = f"/studies/{scenes.FINISHED}"
+    seen = served.tab().open(path)
+    row = seen.page.locator("#trial-table tbody tr").nth(4).locator("input")
+    row.check()
+    seen.page.get_by_label("Phase").select_option("search")
+    seen.page.get_by_label("Term or metric").select_option("agreement")
+    address = seen.page.url.removeprefix(served.origin)
+    assert len(address) < 200
+    again = served.tab().open(address)
+    assert again.page.get_by_label("Phase").input_value() == "search"
+    assert again.page.get_by_label("Term or metric").input_value() == "agreement"
+    assert again.page.get_by_label("Draw trial 4").is_checked()
+
+
+def test_trials_are_sorted_and_paged_by_the_service(served: Served) -> None:
+    seen = served.tab().open(f"/studies/{scenes.FINISHED}")
+    table = seen.page.locator("#trial-table")
+    table.get_by_role("button", name="Objective").click()
+    found = served.bench.get(f"/v1/studies/{scenes.FINISHED}/trials", order_by="-objective", page_size=25)["trials"]
+    table.locator("tbody tr").first.get_by_role("link", name=str(found[0]["number"]), exact=True).wait_for()
+    seen.page.locator("#trials .pager").get_by_role("button", name="Next").click()
+    seen.page.get_by_text("Page 2").wait_for()
+    assert seen.wrong == []
+
+
+def test_everything_is_reached_by_the_keyboard(served: Served) -> None:
+    seen = served.tab().open(f"/studies/{scenes.FINISHED}")
+    seen.page.keyboard.press("Tab")
+    assert seen.page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    seen.page.keyboard.press("Enter")
+    reached = []
+    for _ in range(60):
+        seen.page.keyboard.press("Tab")
+        reached.append(seen.page.evaluate("document.activeElement.textContent"))
+    assert {"Copy as Python", "Copy as JSON", "Table", "Trade-off"} <= set(reached)
+    seen.page.locator("#compare-objective").get_by_role("button", name="Table").focus()
+    seen.page.keyboard.press("Enter")
+    assert seen.page.locator("#compare-objective .data table").is_visible()
+
+
+def test_what_cannot_be_undone_asks_once(served: Served) -> None:
+    name = "to-be-cancelled"
+    served.bench.submit(name=name)
+    seen = served.tab().open(f"/studies/{name}")
+    seen.page.get_by_text("Cohorts, log, pause and stop").click()
+    seen.page.get_by_role("button", name="Cancel", exact=True).click()
+    assert served.bench.study(name).state is StudyState.QUEUED
+    seen.page.get_by_role("button", name="Yes, cancel").click()
+    seen.page.locator(".badge.CANCELLED").first.wait_for(timeout=30_000)
+    assert served.bench.study(name).state is StudyState.CANCELLED
+
+
+@pytest.mark.parametrize("path", ["/", f"/studies/{scenes.FINISHED}", f"/studies/{scenes.RUNNING}"])
+def test_a_phone_shows_it_without_scrolling_sideways(served: Served, path: str) -> None:
+    seen = served.tab(viewport=PHONE).open(path).drawn()
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+@pytest.mark.parametrize(
+    ("path", "scheme"),
+    [
+        ("/", "light"),
+        (f"/studies/{scenes.FINISHED}", "light"),
+        (f"/studies/{scenes.FINISHED}", "dark"),
+        *(
+            pytest.param(path, scheme, marks=pytest.mark.soak)
+            for path in (*VIEWS[1:4], f"/studies/{scenes.RUNNING}", f"/studies/{scenes.FAILED}")
+            for scheme in ("light", "dark")
+        ),
+    ],
+)
+def test_a_view_can_be_used_by_everybody(served: Served, path: str, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    seen = served.tab(color_scheme=scheme, bypass_csp=True).open(path).drawn()
+    found = Axe().run(seen.page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_report_shows_the_same_without_the_service(served: Served, tmp_path: Path) -> None:
+    live = served.tab().open(f"/studies/{scenes.FINISHED}")
+    file = tmp_path / "report.html"
+    file.write_bytes(served.bench.client.get(f"/studies/{scenes.FINISHED}/report.html").content)
+    seen = Seen(served.browser.new_context(offline=True).new_page(), served.origin)
+    seen.page.goto(file.as_uri())
+    seen.page.wait_for_selector("body[data-ready]", timeout=60_000)
+    seen.drawn()
+    assert seen.wrong == []
+    for place in (".headline", ".changes", ".take table", "#judged .facts"):
+        assert seen.text(place) == live.text(place)
+    assert seen.page.locator("figure[data-drawn]").count() >= 8
+    seen.page.context.close()
+
+
+def test_an_empty_service_says_how_to_begin_and_submits_the_example(served: Served, tmp_path: Path) -> None:
+    server = Running(f"sqlite:///{tmp_path}/empty.db", sweep_seconds=3600)
+    try:
+        seen = Seen(served.browser.new_context().new_page(), f"http://127.0.0.1:{server.port}").open("/")
+        assert "steelyard submit study.json" in seen.text("main")
+        seen.page.get_by_role("button", name="Submit the example").click()
+        seen.page.wait_for_url(re.compile("/studies/digit-and-parity"))
+        seen.page.wait_for_selector("body[data-ready]")
+        assert seen.wrong == []
+        seen.page.context.close()
+    finally:
+        server.close()
+
+
+def test_ten_thousand_trials_are_shown_with_the_best_among_them(served: Served) -> None:
+    scenes.large(served.bench, 10_000)
+    best = served.bench.get(f"/v1/studies/{scenes.LARGE}")["best"]["number"]
+    seen = served.tab().open(f"/studies/{scenes.LARGE}").drawn()
+    assert seen.wrong == []
+    assert f"trial {best}" in seen.text("#verdict")
+    assert "of 10000 trials are drawn" in seen.text("#tradeoff .note")
+    assert seen.page.locator("#tradeoff-plot .points path").count() < 1200

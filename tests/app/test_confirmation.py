@@ -1,0 +1,116 @@
+"""Every repeated setting by seed, over HTTP."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from scipy import stats
+
+from storage import study_rows, trials
+from storage.records import Measured, Moment, Outcome, Role, StudyState
+from tests.app.scenes import DIGIT, NAME, PARITY, Bench, definition, outcome, planned
+
+PATH, BEST = f"/v1/studies/{NAME}/confirmation", f"/v1/studies/{NAME}/best"
+TUNED, YOURS = {1: (0.8, 0.9), 2: (0.7, 0.9), 3: (0.75, 0.8)}, {1: (0.7, 0.8), 2: (0.5, 0.95), 3: (0.6, 0.85)}
+"""Accuracies of digit and parity by seed."""
+
+
+def ended(number: int, digit: float, parity: float) -> Outcome:
+    values = {DIGIT: digit, PARITY: parity}
+    measured = {Moment.LAST: Measured(validation=values, test=values)}
+    return outcome(number, (digit + parity) / 2, values=values, measured=measured)
+
+
+def confirmed(bench: Bench, *, end: bool = True) -> None:
+    """Train a baseline of today's weights and a search trial, and both again on three fresh seeds."""
+    bench.submit(search={**definition()["search"], "confirmation": {"top": 1, "seeds": 3}, "trials": 1})
+    bench.plan(1, role=Role.BASELINE, rule="current")
+    bench.plan(1)
+    bench.end(bench.start(), [ended(0, 0.5, 0.5), ended(1, 0.9, 0.9)])
+    for confirms, measured in ((0, YOURS), (1, TUNED)):
+        rule = "current" if confirms == 0 else None
+        again = [replace(planned(0, Role.CONFIRMATION, rule), confirms=confirms, seed=seed) for seed in measured]
+        with bench.database.writing() as session:
+            study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
+            added = trials.add_trials(session, study, again, beside=(), now=bench.database.now(session))
+        bench.end(bench.start(), [ended(trial.number, *measured[trial.seed]) for trial in added])
+    if end:
+        bench.ended(StudyState.COMPLETE)
+
+
+def half_width(values: list[float]) -> float:
+    """Return half the 99 % t interval of the mean, by scipy."""
+    low, high = stats.t.interval(0.99, len(values) - 1, loc=0, scale=stats.sem(values))
+    return float(high - low) / 2
+
+
+def test_a_study_without_fresh_seeds_has_no_settings(bench: Bench) -> None:
+    bench.submit()
+    found = bench.get(PATH)
+    assert (found["settings"], found["split"], found["winner"], found["verdict"]) == ({}, None, None, None)
+
+
+def test_every_setting_is_there_by_seed_with_the_number_of_its_training(bench: Bench) -> None:
+    confirmed(bench)
+    found = bench.get(PATH)
+    assert (found["split"], found["level"], found["winner"]) == ("test", 0.99, "trial 1")
+    tuned, yours = found["settings"]["trial 1"], found["settings"]["current"]
+    assert tuned["metrics"][DIGIT] == {"1": 0.8, "2": 0.7, "3": 0.75}
+    assert yours["metrics"][PARITY] == {"1": 0.8, "2": 0.95, "3": 0.85}
+    assert tuned["trials"] == {"1": 5, "2": 6, "3": 7}
+    assert (tuned["seeds"], tuned["searched"], yours["role"]) == ([1, 2, 3], 0.9, "baseline")
+
+
+def test_values_and_verdict_are_those_of_the_best_weights(bench: Bench) -> None:
+    confirmed(bench)
+    found, best = bench.get(PATH), bench.get(BEST)["confirmation"]
+    assert found["verdict"] == best["verdict"]
+    for name, setting in found["settings"].items():
+        assert setting["value"]["mean"] == pytest.approx(best["candidates"][name]["value"]["mean"])
+        assert setting["values"] == pytest.approx(
+            {str(s): (v[0] + v[1]) / 2 for s, v in (TUNED if name != "current" else YOURS).items()}
+        )
+    gain = found["against"]["current"]["value"]
+    assert {key: gain[key] for key in ("difference", "low", "high", "n")} == pytest.approx(
+        {key: best["against"]["current"][key] for key in ("difference", "low", "high", "n")}
+    )
+
+
+def test_means_have_t_intervals_and_differences_are_paired_by_seed(bench: Bench) -> None:
+    confirmed(bench)
+    found = bench.get(PATH)
+    mean = found["settings"]["trial 1"]["means"][DIGIT]
+    assert (mean["mean"], mean["n"]) == (pytest.approx(0.75), 3)
+    assert mean["high"] - mean["mean"] == pytest.approx(half_width([0.8, 0.7, 0.75]))
+    gain = found["against"]["current"]["metrics"][DIGIT]
+    differences = [0.1, 0.2, 0.15]
+    assert gain["difference"] == pytest.approx(0.15)
+    assert gain["high"] - gain["difference"] == pytest.approx(half_width(differences))
+    assert gain["better"] == (half_width(differences) < 0.15 or None)
+
+
+def test_while_the_confirmation_runs_there_are_seeds_but_no_winner(bench: Bench) -> None:
+    confirmed(bench, end=False)
+    found = bench.get(PATH)
+    assert (found["winner"], found["against"], found["final"]) == (None, {}, False)
+    assert found["settings"]["trial 1"]["values"] == {}
+    assert found["settings"]["trial 1"]["means"][PARITY]["mean"] == pytest.approx((0.9 + 0.9 + 0.8) / 3)
+
+
+def test_a_number_that_is_not_finite_is_named_and_left_out_of_the_mean(bench: Bench) -> None:
+    bench.submit(search={**definition()["search"], "confirmation": {"top": 1, "seeds": 2}, "trials": 1})
+    bench.plan(1)
+    bench.end(bench.start(), [ended(0, 0.9, 0.9)])
+    again = [replace(planned(0, Role.CONFIRMATION), confirms=0, seed=seed) for seed in (1, 2)]
+    with bench.database.writing() as session:
+        study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
+        trials.add_trials(session, study, again, beside=(), now=bench.database.now(session))
+    odd = Measured(validation={DIGIT: math.inf, PARITY: 0.5})
+    bench.end(bench.start(), [outcome(1, 0.5, measured={Moment.LAST: odd}), ended(2, 0.75, 0.5)])
+    found = bench.get(PATH)
+    setting = found["settings"]["trial 0"]
+    assert setting["metrics"][DIGIT] == {"1": None, "2": 0.75}
+    assert found["not_finite"][f"settings.trial 0.metrics.{DIGIT}.1"] == "inf"
+    assert (setting["means"][DIGIT]["mean"], setting["means"][DIGIT]["n"]) == (0.75, 1)
