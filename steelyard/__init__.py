@@ -38,7 +38,9 @@ from steelyard.errors import (
     SteelyardError,
     TooLarge,
     TooManyRequests,
+    TrainingError,
     UnexpectedAnswer,
+    ValidationError,
     WaitTimeout,
 )
 
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
     from steelyard.client import Client
     from steelyard.connection import Retries
+    from steelyard.door.result import Result
+    from steelyard.searching import Plan, load, search, studies
 
     __version__: str
 
@@ -67,7 +71,9 @@ __all__ = [
     "NoTrialYet",
     "NotFound",
     "NotYet",
+    "Plan",
     "ProblemError",
+    "Result",
     "Retries",
     "ServiceFailed",
     "ServiceUnreachable",
@@ -75,11 +81,16 @@ __all__ = [
     "SteelyardError",
     "TooLarge",
     "TooManyRequests",
+    "TrainingError",
     "UnexpectedAnswer",
+    "ValidationError",
     "WaitTimeout",
     "__version__",
     "apply",
+    "load",
     "measure",
+    "search",
+    "studies",
 ]
 
 
@@ -138,6 +149,14 @@ def __getattr__(name: str) -> Any:
         from steelyard.connection import Retries
 
         return Retries
+    if name == "Result":
+        from steelyard.door.result import Result
+
+        return Result
+    if name in ("Plan", "load", "search", "studies"):
+        from steelyard import searching
+
+        return getattr(searching, name)
     if name == "__version__":
         from steelyard.program import version
 

@@ -56,6 +56,10 @@ def serve(
         bool, typer.Option("--allow-remote", help="Listen on an address that others can reach: whoever does may do everything.")
     ] = False,
     as_json: Json = False,
+    until_idle: Annotated[
+        float | None,
+        typer.Option("--until-idle", min=0.1, metavar="SECONDS", help="End after so long without a request (default: never)."),
+    ] = None,
     end_with: EndWith = None,
 ) -> None:
     """Run the service: the API and its workers. SQLite in the data directory, unless STEELYARD_DATABASE_URL names a database."""
@@ -71,7 +75,7 @@ def serve(
         configure_logs()
         url = _database_url(data_dir)
         migrate_database(url)
-        settings = serving.ServeSettings(host, port, workers, url, allow_remote)
+        settings = serving.ServeSettings(host, port, workers, url, allow_remote, until_idle)
         try:
             serving.serve(settings, opened, lambda at: _announce(at, as_json))
         except serving.NotStarted as error:
