@@ -55,7 +55,7 @@ def of_setting(best: Best, pick: str, published: Published) -> dict[str, Any]:
     rule = rule_of(pick)
     if rule in ADAPTIVE:
         raise ValueError(f"{pick} moves the weights in training, so there are no fixed loss weights to compile with")
-    baseline = best["baselines"].get(rule)
+    baseline = _baseline(best, rule)
     if baseline is None:
         known = ["tuned", *(name for name, own in RULES.items() if own in best["baselines"]), *best["baselines"]]
         raise ValueError(f"the study has no setting {pick!r}; it has {', '.join(dict.fromkeys(known))}")
@@ -65,7 +65,21 @@ def of_setting(best: Best, pick: str, published: Published) -> dict[str, Any]:
     used = how_to_use(definition_of(best), baseline["weights"], published)
     fixed = {"weights": dict(baseline["weights"]), "schedules": {}, "parameters": {}, "shared": {}}
     numbers = {"objective": {**found["objective"], **baseline["objective"]}, "metrics": baseline["metrics"]}
-    return {**found, **used, **fixed, **numbers, "trial": baseline["trial"], "picked_by": f"baseline:{rule}"}
+    return {**found, **used, **fixed, **numbers, "trial": _number(baseline), "picked_by": f"baseline:{rule}"}
+
+
+def _baseline(best: Best, rule: str) -> Mapping[str, Any] | None:
+    """Return a baseline; of equal weights and yours one stands for both where they are the same."""
+    found: Mapping[str, Any] | None = best["baselines"].get(rule)
+    yours = best["baselines"].get(RULES[YOURS])
+    if found is None and rule == RULES[EQUAL] and yours is not None and set(yours["weights"].values()) == {1.0}:
+        return yours  # type: ignore[no-any-return]
+    return found
+
+
+def _number(setting: Mapping[str, Any]) -> int:
+    """Return the number of a baseline in a document, or of a trial."""
+    return int(setting["trial"] if "trial" in setting else setting["number"])
 
 
 def definition_of(best: Best) -> StudyDefinition:

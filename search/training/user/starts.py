@@ -6,9 +6,11 @@ constructor without `get_config`. So every start is the saved model, and fresh v
 
 from __future__ import annotations
 
+import contextlib
 import json
+import warnings
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,7 @@ def save_start(model: Any, folder: Path, kept: Collection[str] | None, example: 
     _require_layers(model, kept or ())
     layers = layers_of(model)
     try:
-        with uncompiled(model):
+        with uncompiled(model), _quiet():
             model.save(folder / MODEL)
     except Exception as error:
         raise unsaveable(
@@ -85,6 +87,14 @@ def started(folder: Path) -> Any:
         for layer, other, variables, seeds in zip(layers, layers_of(fresh), roles["fresh"], roles["seeds"], strict=True):
             _assign(layer, other, variables, seeds)
     return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what NumPy says of how Keras reads and writes its own files."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def custom_objects(model: Any, folder: Path) -> dict[str, Any]:
@@ -164,7 +174,8 @@ def _from_config(folder: Path, objects: Mapping[str, Any]) -> Any:
 
 
 def _loaded(folder: Path, objects: Mapping[str, Any]) -> Any:
-    return keras.saving.load_model(folder / MODEL, custom_objects=dict(objects), compile=False, safe_mode=False)
+    with _quiet():
+        return keras.saving.load_model(folder / MODEL, custom_objects=dict(objects), compile=False, safe_mode=False)
 
 
 def _compare(model: Any, folder: Path, example: Any) -> Any:
