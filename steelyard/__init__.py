@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from steelyard.client import Client
     from steelyard.connection import Retries
     from steelyard.door.result import Result
-    from steelyard.searching import Plan, load, search, studies
+    from steelyard.door.run import Plan
+    from steelyard.searching import load, search, studies
 
     __version__: str
 
@@ -153,7 +154,11 @@ def __getattr__(name: str) -> Any:
         from steelyard.door.result import Result
 
         return Result
-    if name in ("Plan", "load", "search", "studies"):
+    if name == "Plan":
+        from steelyard.door.run import Plan
+
+        return Plan
+    if name in ("load", "search", "studies"):
         from steelyard import searching
 
         return getattr(searching, name)

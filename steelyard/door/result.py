@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.export.reproduction import Published
 from steelyard.door import answer
+from steelyard.door.figures import Figures
 from steelyard.door.rows import NamedRows, Names
 from steelyard.errors import SteelyardError
 
@@ -35,7 +36,7 @@ class Source:
     own: Mapping[str, Mapping[str, Any]]
 
 
-class Result:
+class Result(Figures):
     """A study of `steelyard.search`. Its numbers are read from the service when they are first asked for.
 
     memory: what was written down of the call. documents: those of a saved result, which needs no service.
@@ -365,40 +366,6 @@ class Result:
         """Repeat the winner on fresh seeds: call `steelyard.search` with `confirmation=` for that."""
         raise SteelyardError('call steelyard.search with confirmation="auto": a result has no worker of its own')
 
-    def plot_comparison(self) -> Any:
-        """Return a figure of the settings by the objective's value. Needs plotly."""
-        from steelyard.door.plots import comparison_figure
-
-        return comparison_figure(self.comparison)
-
-    def plot_slice(self) -> Any:
-        """Return a figure of the objective's value by each searched weight. Needs plotly."""
-        from steelyard.door.plots import slice_figure
-
-        return slice_figure(self.trials)
-
-    def plot_history(self) -> Any:
-        """Return a figure of the objective's value by trial number. Needs plotly."""
-        from steelyard.door.plots import history_figure
-
-        return history_figure(self.trials)
-
-    def plot_pareto_front(self) -> Any:
-        """Return a figure of the first two metrics of all search trials. Needs plotly."""
-        from steelyard.door.plots import front_figure
-
-        return front_figure(self.trials)
-
-    def plot_curves(self, trials: list[int] | None = None) -> Any:
-        """Return a figure of the objective's metrics by epoch, of the best trial or of those given. Needs plotly."""
-        from steelyard.door.plots import curves_figure
-
-        numbers = [int(self._tuned["trial"])] if trials is None else trials
-        with self._client() as client:
-            return curves_figure(
-                [dict(client.trial(self.study, number)) for number in numbers], list(self._tuned["objective"]["values"])
-            )
-
 
 class _Terms:
     """The user's own terms in the form of a workload."""
@@ -430,31 +397,3 @@ def _flat(trial: Mapping[str, Any]) -> dict[str, Any]:
     weights = {f"weight {path}": value for path, value in trial["weights"].items()}
     metrics = {f"{split} {path}": value for split, values in trial["metrics"].items() for path, value in values.items()}
     return {**plain, "value": trial["objective"]["value"], **weights, **metrics}
-
-
-def from_file(path: Path) -> Result:
-    """Return a saved result. Raises ValueError for any other file."""
-    try:
-        found = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is no saved result: {error}") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise ValueError(f"{path} is no saved result: result.save(path) writes one")
-    return Result(found["documents"]["study"]["name"], None, found["memory"], None, found["documents"], found["pick"])
-
-
-def from_study(name: str) -> Result:
-    """Return the result of a study of the local service. Raises NotFound."""
-    from steelyard.client import Client
-    from steelyard.door.cache import cache_folder, remembered
-    from steelyard.door.local import local_service
-
-    folder = cache_folder()
-    url = local_service(folder)
-    with Client(url) as client:
-        study = client.get(name)
-    memory = remembered(folder, name)
-    if memory is None:
-        outputs = [task.get("output") or task["name"] for task in study["definition"]["tasks"]]
-        memory = {"outputs": outputs, "compile_outputs": outputs, "own_losses": [], "weighted": []}
-    return Result(name, url, memory)

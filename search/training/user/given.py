@@ -17,7 +17,7 @@ from search.names import listed
 from search.training.problem.keras_private import compile_arguments, graph_of, layers_of, own_variables, trainables_of
 from search.training.problem.keras_settings import KerasSettings
 from search.training.user.brought import FUNCTION
-from search.training.user.starts import SAY, save_start
+from search.training.user.starts import SAY, outputs_of, save_start
 from search.workloads.blame import place_of, told
 
 FEW = 4
@@ -70,7 +70,7 @@ def few_rows(model: Any, inputs: Mapping[str, Any], names: tuple[str, ...] | Non
 def predict_few(model: Any, x: Any) -> Any:
     """Return the model's outputs for a few rows, not training. Raises PreflightError for what the user's code raises."""
     try:
-        return model(x, training=False)
+        return outputs_of(model, x)
     except Exception as error:
         raise PreflightError(
             "workload_failed", f"the model fails on the first rows: {told(error)}", place_of(error) or "x"

@@ -193,7 +193,7 @@ def _compare(model: Any, folder: Path, example: Any) -> Any:
     except Exception as error:
         raise _unloadable(error) from error
     _same_form(model, copy)
-    expected, got = (keras.tree.flatten(each(example, training=False)) for each in (model, copy))
+    expected, got = (keras.tree.flatten(outputs_of(each, example)) for each in (model, copy))
     for one, other in zip(expected, got, strict=True):
         one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
         near = TOLERANCE * float(np.max(np.abs(one), initial=0))
@@ -213,6 +213,20 @@ def _require_untrained(model: Any, plain: Any, fresh: list[list[bool]]) -> None:
             if anew and constant and not np.allclose(np.asarray(variable), start, equal_nan=True):
                 text = f"the weights of layer {layer.name!r} are not those of a new model"
                 raise PreflightError("bad_call", f"{text}: {SAY}", "initial_weights")
+
+
+def outputs_of(model: Any, example: Any) -> Any:
+    """Return a model's outputs, not training, with the same random numbers for every model; its own generators stay as they are."""
+    generators = [generator for layer in layers_of(model) for generator in seed_generators(layer)]
+    before = [np.array(generator.state) for generator in generators]
+    keras.utils.set_random_seed(0)
+    try:
+        for number, generator in enumerate(generators):
+            generator.state.assign(np.array([number, 0], before[number].dtype))
+        return model(example, training=False)
+    finally:
+        for generator, state in zip(generators, before, strict=True):
+            generator.state.assign(state)
 
 
 def _unloadable(error: Exception) -> PreflightError:
