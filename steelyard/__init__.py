@@ -43,6 +43,7 @@ from steelyard.errors import (
     ValidationError,
     WaitTimeout,
 )
+from steelyard.shadowed import require_own_packages
 
 if TYPE_CHECKING:
     import keras
@@ -93,6 +94,9 @@ __all__ = [
     "search",
     "studies",
 ]
+
+
+require_own_packages()
 
 
 def apply(

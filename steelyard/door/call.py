@@ -272,7 +272,7 @@ def _parts(call: Call, config: Any, kinds: list[str], state: list[Any], classes:
         "objective": identity.digest_of(asked["objective"], call.epoch),
         "ranges": identity.digest_of(asked["weight_ranges"], asked["shared_weights"]),
         "training": identity.digest_of(asked["epochs"], call.batch_size, dict(call.optimizer)),
-        "search": identity.digest_of(asked["trials"], asked["confirmation"], asked["seed"], asked["timeout"], asked["definition"]),
+        "search": identity.digest_of(asked["confirmation"], asked["seed"], asked["timeout"], asked["definition"]),
     }
 
 

@@ -82,9 +82,16 @@ class CallRun:
         url = self._service()
         with Client(url) as client:
             name, found = self._place(client)
-            if found is not None and found["ended"] and found["state"] == "COMPLETE":
+            if found is not None and self._wants_more(found):
+                found = client.extend(name, self._arguments["trials"])
+                self._say(f"goes on to {self._arguments['trials']} search trials")
+            if found is not None and found["state"] == "COMPLETE":
                 return self._result(client, name)
             return self._train(client, url, name, found)
+
+    def _wants_more(self, found: Mapping[str, Any]) -> bool:
+        """Tell whether the call asks for more search trials than the study has."""
+        return (self._arguments["trials"] or 0) > found["definition"]["search"]["trials"]
 
     # Which study it is
 

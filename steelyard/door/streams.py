@@ -59,7 +59,7 @@ def read_stream(given: Any, at: str) -> ReadStream:
     batches = _first_pass(made(), at, limit)
     if not batches:
         raise refused(at, "the dataset is empty")
-    first, second = (np.concatenate(each) for each in (_row_hashes(batches), _row_hashes(_first_pass(made(), at, limit))))
+    first, second = (np.concatenate(list(each)) for each in (_row_hashes(batches), _row_hashes(_first_pass(made(), at, limit))))
     order = None
     if len(first) != len(second) or (first != second).any():
         if len(first) != len(second) or (np.sort(first) != np.sort(second)).any():
@@ -85,7 +85,7 @@ def _batches_of(given: Any, at: str) -> Callable[[], Iterable[Any]] | None:
     if any(kind.startswith("tensorflow.") and kind.endswith("Dataset") for kind in kinds) or hasattr(given, "as_numpy_iterator"):
         if int(given.cardinality()) == -1:
             raise refused(at, f"the dataset never ends. {LATER}")
-        return lambda: given.as_numpy_iterator()  # type: ignore[no-any-return]
+        return lambda: given.as_numpy_iterator()
     if "keras.PyDataset" in kinds or "keras.Sequence" in kinds:
         count = given.num_batches if hasattr(given, "num_batches") else len(given)
         if count is None:
