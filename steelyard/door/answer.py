@@ -26,6 +26,8 @@ def recommended(best: Best) -> str:
     said = (best.get("recommended") or {}).get("pick")
     if said is not None:
         rule = str(said).removeprefix("baseline:")
+        if rule in ("objective", "confirmation"):
+            return TUNED
         return next((name for name, own in RULES.items() if own == rule), rule)
     compared = against(best)
     if compared is None:
@@ -84,12 +86,13 @@ def _number(setting: Mapping[str, Any]) -> int:
 
 def definition_of(best: Best) -> StudyDefinition:
     """Return the part of the definition that a document has: enough to say how weights are used."""
-    objective = [{"metric": path} for path in best["objective"]["values"]]
-    return StudyDefinition.model_construct(
-        tasks=tuple(Task.model_validate(task) for task in best["terms"]["tasks"]),
-        penalties=tuple(Penalty.model_validate(penalty) for penalty in best["terms"]["penalties"]),
-        objective=objective, training=_training(best), weights={},
-    )  # fmt: skip
+    parts: dict[str, Any] = {
+        "tasks": tuple(Task.model_validate(task) for task in best["terms"]["tasks"]),
+        "penalties": tuple(Penalty.model_validate(penalty) for penalty in best["terms"]["penalties"]),
+        "training": _training(best),
+        "weights": {},
+    }
+    return StudyDefinition.model_construct(**parts)
 
 
 def _training(best: Best) -> Any:

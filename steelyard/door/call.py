@@ -283,12 +283,13 @@ def write_folder(call: Call, folder: Path) -> None:
     """Write what the training process loads: the model or function, rows, and the user's terms. Raises PreflightError."""
     import cloudpickle
 
+    from search.training.problem.keras_private import graph_of
     from search.training.user import brought, given
 
     with given.untouched():
         said = call.arguments["initial_weights"] is not None
         made_by = given.write_model(call.given, call.model, folder, call.kept, call.example, said)
-    graph = brought.graph_of(call.model) is not None
+    graph = graph_of(call.model) is not None
     arrays = folder / brought.ARRAYS
     arrays.mkdir(mode=0o700)
     numbers = iter(range(1_000_000))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,12 +85,13 @@ class Result(Figures):
             return self._documents[name]
         with self._client() as client:
             study = client.get(self.study)
-            found = {
+            reads: dict[str, Callable[[], Any]] = {
                 "study": lambda: study,
                 "best": lambda: client.best(self.study),
                 "trials": lambda: list(client.trials(self.study)),
                 "sensitivity": lambda: client.sensitivity(self.study),
-            }[name]()
+            }
+            found = reads[name]()
         if study["ended"]:
             self._documents[name] = found
         return found

@@ -157,7 +157,7 @@ def with_missing(rows: NamedRows, missing: Any, names: Names, at: str = "") -> N
             text = f"row {int(np.argmax(partly))} of {at}y[{key!r}] lacks a part of its labels, and a row weight is for a whole row"
             raise refused(f"missing[{key!r}]", f"{text}: give each label its own output, or a loss that leaves {mark} out")
         rows = _weighed(replace(rows, targets={**rows.targets, key: np.where(gone, 0, target).astype(target.dtype)}), key,
-                        1.0 - flat.all(axis=1))  # fmt: skip
+                        np.asarray(1.0 - flat.all(axis=1)))  # fmt: skip
     return rows
 
 

@@ -91,7 +91,7 @@ class CallRun:
 
     def _wants_more(self, found: Mapping[str, Any]) -> bool:
         """Tell whether the call asks for more search trials than the study has."""
-        return (self._arguments["trials"] or 0) > found["definition"]["search"]["trials"]
+        return int(self._arguments["trials"] or 0) > int(found["definition"]["search"]["trials"])
 
     # Which study it is
 
@@ -193,7 +193,8 @@ class CallRun:
         owned: OwnWorkers | None = None
         keeps = False
         try:
-            document, default = None, ()
+            document: dict[str, Any] | None = None
+            default: tuple[str, ...] = ()
             if found is None:
                 document, notes, default = self._definition(name)
                 for note in (*self._call.notes, *notes):

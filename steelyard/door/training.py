@@ -19,6 +19,7 @@ def fresh_model(source: Source, seed: int) -> Any:
     """Return a new model of the call with the start of a seed, its outputs by name."""
     import keras
 
+    from search.training.problem.keras_private import graph_of
     from search.training.user import brought, given, starts
 
     with given.untouched(), tempfile.TemporaryDirectory() as folder:
@@ -29,7 +30,7 @@ def fresh_model(source: Source, seed: int) -> Any:
             starts.save_start(source.model, Path(folder), source.kept, _few(source))
             keras.utils.set_random_seed(seed)
             model = starts.started(Path(folder))
-        graph = brought.graph_of(model)
+        graph = graph_of(model)
         names = None if source.names.inputs is None else list(source.names.inputs)
         return brought.named(model, names, None if graph is None else list(source.names.outputs))
 

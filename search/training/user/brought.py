@@ -147,7 +147,7 @@ class KeptObject:
         """Return the object."""
         if self.state is None:
             return self.kind.from_config(dict(self.config or {}))  # type: ignore[attr-defined]
-        found = object.__new__(self.kind)
+        found: Any = object.__new__(self.kind)
         vars(found).update(self.state)
         return found
 
