@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -120,7 +121,9 @@ def named(model: Any, inputs: list[str] | None, outputs: list[str] | None) -> An
     if len(given) != len(outputs):
         text = f"the model has {len(given)} outputs when it is built again, and had {len(outputs)}"
         raise PreflightError("bad_model", text, "model")
-    return keras.Model(taken, dict(zip(outputs, given, strict=True)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras wants the keys to be the tensors' names; it takes inputs by the keys all the same
+        return keras.Model(taken, dict(zip(outputs, given, strict=True)))
 
 
 class TwoSided:
