@@ -7,7 +7,9 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,3 +99,43 @@ def remembered_calls(folder: Path) -> list[dict[str, Any]]:
     files = sorted((folder / CALLS).glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     found = (remembered(folder, path.stem) for path in files)
     return [each for each in found if each is not None]
+
+
+def running_calls(folder: Path) -> list[int]:
+    """Return the processes whose calls have a private folder, and live."""
+    pids = {int(each.name.partition("-")[0]) for each in (folder / RUNS).iterdir() if each.name.partition("-")[0].isdigit()}
+    return sorted(pid for pid in pids if is_alive(pid))
+
+
+def clear(folder: Path) -> None:
+    """End the local service, and delete its database, log and all that is known of calls."""
+    with locked(folder):
+        service = _service(folder)
+        if service is not None:
+            os.kill(int(service["pid"]), signal.SIGTERM)
+            _until_gone(int(service["pid"]))
+        for path in (*folder.glob(f"{DATABASE}*"), folder / SERVICE, folder / "service.log", *(folder / CALLS).glob("*.json")):
+            path.unlink(missing_ok=True)
+    sweep(folder)
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Return the folder's place and size, how many calls are known, and the URL of the service that runs."""
+    service = _service(folder)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    calls = len(list((folder / CALLS).glob("*.json")))
+    return {"folder": str(folder), "bytes": size, "calls": calls, "service": service["url"] if service else None}
+
+
+def _service(folder: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads((folder / SERVICE).read_text())
+        return found if is_alive(int(found["pid"])) else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _until_gone(pid: int, seconds: float = 40.0) -> None:
+    deadline = time.monotonic() + seconds
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
