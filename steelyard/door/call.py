@@ -16,7 +16,18 @@ import numpy as np
 from steelyard.door import definition as wording
 from steelyard.door import habits, identity
 from steelyard.door.refusals import refused
-from steelyard.door.rows import UNUSED, NamedRows, Names, megabytes, named_inputs, named_rows, split_off, with_classes, with_missing
+from steelyard.door.rows import (
+    UNUSED,
+    NamedRows,
+    Names,
+    megabytes,
+    named_inputs,
+    named_rows,
+    require_labels,
+    split_off,
+    with_classes,
+    with_missing,
+)
 from steelyard.door.streams import EachPass, is_stream, read_stream
 
 DEFAULT_SHARE = 0.2
@@ -204,6 +215,7 @@ def _splits(read: Mapping[str, Any], arguments: Arguments, names: Names) -> tupl
 
 def _with_target(rows: NamedRows) -> NamedRows:
     """Return the rows with a target that nothing reads where y is None: a study's rows have one."""
+    require_labels(rows)
     return rows if rows.targets else replace(rows, targets={UNUSED: np.zeros(rows.count, np.float32)})
 
 

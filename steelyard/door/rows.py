@@ -161,6 +161,15 @@ def with_missing(rows: NamedRows, missing: Any, names: Names, at: str = "") -> N
     return rows
 
 
+def require_labels(rows: NamedRows, at: str = "") -> None:
+    """Refuse labels that are NaN and were not called missing."""
+    for key, target in rows.targets.items():
+        gone = np.isnan(target).reshape(len(target), -1).any(axis=1) if target.dtype.kind == "f" else np.zeros(1, bool)
+        if gone.any():
+            text = f"{at}y[{key!r}] has NaN in {int(gone.sum())} of {len(gone)} rows"
+            raise refused("missing", f'{text}: pass missing={{{key!r}: "nan"}} where these have no label')
+
+
 def with_classes(rows: NamedRows, class_weight: Any, names: Names) -> NamedRows:
     """Return training rows with the weights of their classes: a dict by class, "balanced", or either by output."""
     if class_weight is None:

@@ -68,6 +68,7 @@ CALLS: dict[str, tuple[Callable[[], tuple[Any, ...]], dict[str, Any], str]] = {
     "labels of one output": (lambda: (model(), X, {"a": Y["a"]}), {}, "output 'b' has a loss, and y has no labels for it"),
     "too few labels": (lambda: (model(), X, {**Y, "b": Y["b"][:9]}), {}, "should have one row an example"),
     "text": (lambda: (model(), X, {**Y, "b": np.array(["yes"] * 40)}), {}, "encode text as numbers before"),
+    "labels that are NaN": (lambda: (model(), X, {**Y, "a": Y["a"] * np.nan}), {}, r'pass missing=\{\'a\': "nan"\}'),
     "a loss of no output": (lambda: (model(), X, Y), {"loss": {"c": "mse"}}, "Keras cannot compile this"),
     "a sum": (
         lambda: (model(), X, Y),
