@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -113,7 +114,7 @@ def test_a_script_that_is_killed_goes_on_and_leaves_no_worker(cache: Path, tmp_p
 
     until(some_have_ended, "some trials have ended")
     children = psutil.Process(process.pid).children(recursive=True)
-    workers = [child for child in children if "worker" in " ".join(child.cmdline())]
+    workers = [child for child in children if "worker" in child.cmdline()]
     assert workers
     process.kill()
     process.wait()
@@ -175,3 +176,22 @@ def test_calls_that_cannot_be_trained_are_refused_before_a_service_starts(cache:
     script.write_text("\n".join(lines))
     assert "a keras.Model, or a function that returns one, got a int" in run(script, tmp_path / "other").stdout
     assert _service_pids(tmp_path / "other") == []
+
+
+@pytest.mark.soak
+def test_an_interrupt_raises_and_the_service_stays(cache: Path, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(shorter(readme_script(), trials="60", seed="4"))
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(script)], cwd=tmp_path, env=environment(cache), stdout=log, stderr=log, start_new_session=True
+        )
+    until(lambda: "running" in (tmp_path / "log").read_text(), "the training runs")
+    workers = [child for child in psutil.Process(process.pid).children() if "worker" in child.cmdline()]
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(timeout=PATIENCE)
+    told = (tmp_path / "log").read_text()
+    assert "interrupted; the same call goes on" in told
+    assert told.rstrip().endswith("KeyboardInterrupt")
+    assert not any(worker.is_running() and worker.status() != "zombie" for worker in workers)
+    assert all(psutil.pid_exists(pid) for pid in _service_pids(cache))
