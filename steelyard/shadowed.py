@@ -16,6 +16,8 @@ def require_own_packages() -> None:
             found = importlib.util.find_spec(name)
         except ValueError:  # a module that was made by hand has no spec
             continue
-        origin = found.origin if found is not None else None
-        if origin is not None and Path(origin).resolve().parent != ours / name:
+        if found is None:
+            continue
+        origin = found.origin or next(iter(found.submodule_search_locations or ()), None)  # a folder without __init__ has no origin
+        if origin is not None and ours / name not in (Path(origin).resolve(), Path(origin).resolve().parent):
             raise ImportError(f"{origin} hides Steelyard's own package {name!r}: rename that file or folder")

@@ -162,7 +162,7 @@ def at_edge(best: Best, definition: Mapping[str, Any], default: Sequence[str]) -
         return []
     found = []
     for path, weight in weights_of(definition).items():
-        place = _place(weight, best["weights"].get(path))
+        place = place_in_range(weight, best["weights"].get(path))
         if place is not None and not 0.1 <= place <= 0.9:
             kind = "the default range" if path in default else "the range"
             span = f"{weight['low']:g} to {weight['high']:g}"
@@ -170,7 +170,7 @@ def at_edge(best: Best, definition: Mapping[str, Any], default: Sequence[str]) -
     return found
 
 
-def _place(weight: Any, value: float | None) -> float | None:
+def place_in_range(weight: Any, value: float | None) -> float | None:
     """Return where a value lies in a range on a log scale, from 0 to 1; None where it has no place in one."""
     if not isinstance(weight, Mapping) or not weight.get("low") or not weight.get("high") or not value:
         return None

@@ -75,4 +75,4 @@ def _has_stop() -> bool:
 
 def stop_after(seconds: float) -> dict[str, Any]:
     """Return the part of a definition that ends the search after so many seconds."""
-    return {"stop": {"after_seconds": seconds}}
+    return {"stop": {"after_seconds": float(seconds)}}

@@ -337,7 +337,10 @@ class Result(Figures):
         """Open the study in a browser."""
         import webbrowser
 
-        webbrowser.open(f"{self.url}/v1/studies/{self.study}")
+        import httpx
+
+        page = f"{self.url}/studies/{self.study}"
+        webbrowser.open(page if httpx.get(page).status_code == 200 else f"{self.url}/v1/studies/{self.study}")
 
     # Go on
 

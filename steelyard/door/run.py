@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steelyard.door.refusals import all_refused, refused
-from steelyard.errors import DefinitionRefused, Fault, NotFound, TrainingError, ValidationError, WaitTimeout
+from steelyard.errors import DefinitionRefused, Fault, NotFound, ProblemError, TrainingError, ValidationError, WaitTimeout
 
 if TYPE_CHECKING:
     from steelyard.client import Client
     from steelyard.door.call import Call
+    from steelyard.door.local import OwnWorkers
     from steelyard.door.result import Result
 
 POLL_SECONDS = 5.0
@@ -85,7 +86,7 @@ class CallRun:
             if found is not None and self._wants_more(found):
                 found = client.extend(name, self._arguments["trials"])
                 self._say(f"goes on to {self._arguments['trials']} search trials")
-            if found is not None and found["state"] == "COMPLETE":
+            if found is not None and found["state"] == "COMPLETE" and self._wider(client, name)[0] is None:
                 return self._result(client, name)
             return self._train(client, url, name, found)
 
@@ -129,6 +130,8 @@ class CallRun:
                 raise refused("name", f"there is a study {wanted!r} already, and if_exists is 'error'")
             wanted, found = f"{wanted[:50]}-{identity.digest_of(dict(parts))[:8]}", None
             found, known = _find(client, wanted), cache.remembered(self._cache, wanted) or known
+        if found is not None and known is not None and (wider := _find(client, known.get("widened", ""))) is not None:
+            wanted, found = known["widened"], wider
         if found is None:
             self._say(self._why_new(known))
             return wanted, None
@@ -208,14 +211,14 @@ class CallRun:
                 self._announce(study)
             elif found is not None and found["state"] == "PAUSED":
                 client.resume(name)
-            elif found is not None and found["ended"]:
+            elif found is not None and found["ended"] and found["state"] != "COMPLETE":
                 client.retry(name)
             if not self._arguments["wait"]:
                 keeps = True
                 _running.append((owned, folder))
                 return self._result(client, name)
             self._wait(client, name, owned)
-            return self._result(client, name)
+            return self._result(client, self._widen(client, name, owned))
         except KeyboardInterrupt:
             self._say(f"interrupted; the same call goes on with {name}")
             raise
@@ -224,6 +227,38 @@ class CallRun:
                 if owned is not None:
                     owned.end()
                 self._sweep()
+
+    def _wider(self, client: Client, name: str) -> tuple[dict[str, Any] | None, list[str]]:
+        """Return the study's definition with wider default ranges, and why; None where the winner does not ask for it."""
+        from steelyard.door import cache
+        from steelyard.door.widening import widened
+
+        default = (cache.remembered(self._cache, name) or {}).get("default_ranges")
+        if not default:
+            return None, []
+        try:
+            best = client.best(name)
+        except ProblemError:  # no trial keeps the constraints, or a front has no one winner
+            return None, []
+        return widened(client.get(name)["definition"], best, default)
+
+    def _widen(self, client: Client, name: str, owned: OwnWorkers) -> str:
+        """Search once more in wider default ranges where the winner lies at an edge; return the name of the study that counts."""
+        from steelyard.door import cache
+
+        document, why = self._wider(client, name)
+        if document is None:
+            return name
+        for sentence in why:
+            self._say(sentence)
+        wide = f"{name[:59]}-wide"
+        study = self._submitted(client, {**document, "name": wide}, owned)
+        cache.remember(self._cache, wide, self._memory(wide, ()))
+        before = cache.remembered(self._cache, name) or {}
+        cache.remember(self._cache, name, {**before, "default_ranges": [], "widened": wide})
+        self._announce(study)
+        self._wait(client, wide, owned)
+        return wide
 
     def _sweep(self) -> None:
         if self._folder is not None:

@@ -195,3 +195,15 @@ def test_an_interrupt_raises_and_the_service_stays(cache: Path, tmp_path: Path) 
     assert told.rstrip().endswith("KeyboardInterrupt")
     assert not any(worker.is_running() and worker.status() != "zombie" for worker in workers)
     assert all(psutil.pid_exists(pid) for pid in _service_pids(cache))
+
+
+@pytest.mark.soak
+def test_a_default_range_widens_once_where_the_only_trial_lies_at_its_edge(cache: Path, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    text = shorter(readme_script(), trials="1", seed="24")  # whose first draw is in the lowest fiftieth of a range
+    script.write_text(text + "\nprint('STUDY', result.study)\n")
+    first, second = run(script, cache), run(script, cache)
+    assert "is at the edge of its range: searched again from" in first.stderr
+    assert re.search(r"STUDY \S+-wide\n", first.stdout)
+    assert re.search(r"resumed \S+-wide, (\d+) of \1\n", second.stderr)
+    assert second.stdout == first.stdout
