@@ -62,6 +62,7 @@ class Call:
     example: Any
     extra: Mapping[str, tuple[Any, int | None]]
     epoch: str
+    loss_form: str
     parts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -113,7 +114,9 @@ def understood(arguments: Arguments) -> Call:
         arguments=arguments, given=arguments["model"], model=model, names=names, splits=splits, tasks=tasks, penalties=penalties,
         terms=terms, own={**tasks.own, "penalties": own_penalties}, aliases=wording.keras_names(tasks.documents, heads),
         optimizer=optimizer, batch_size=batch_size, kept=kept, example=example, extra=_extra(arguments["extra"]),
-        epoch=kept_epoch.epoch, notes=(*notes, *said, *kept_epoch.notes, *tasks.notes, *more),
+        epoch=kept_epoch.epoch,
+        loss_form="list" if isinstance(compile_arguments["loss"], list | tuple) else "dict",
+        notes=(*notes, *said, *kept_epoch.notes, *tasks.notes, *more),
     )  # fmt: skip
     return replace(call, parts=_parts(call, config, kinds, state, classes))
 
@@ -269,6 +272,8 @@ def _one_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 def _parts(call: Call, config: Any, kinds: list[str], state: list[Any], classes: list[type]) -> dict[str, str]:
     snake = [re.sub(r"(?<!^)(?=[A-Z][a-z0-9])|(?<=[a-z])(?=[A-Z])", "_", kind).lower() for kind in kinds]
     asked = call.arguments
+    from search.training.user.brought import process_settings
+
     by_function = call.model is not call.given
     model = [call.given] if by_function else [identity.without_counts(config, snake), state, classes]
     rows = {name: [dict(part.inputs), dict(part.targets), dict(part.weights)] for name, part in call.splits.items()}
@@ -283,7 +288,7 @@ def _parts(call: Call, config: Any, kinds: list[str], state: list[Any], classes:
         "terms": identity.digest_of({kind: dict(found) for kind, found in call.own.items()}),
         "objective": identity.digest_of(asked["objective"], call.epoch),
         "ranges": identity.digest_of(asked["weight_ranges"], asked["shared_weights"]),
-        "training": identity.digest_of(asked["epochs"], call.batch_size, dict(call.optimizer)),
+        "training": identity.digest_of(asked["epochs"], call.batch_size, dict(call.optimizer), process_settings()),
         "search": identity.digest_of(asked["confirmation"], asked["seed"], asked["timeout"], asked["definition"]),
     }
 
@@ -325,6 +330,7 @@ def write_folder(call: Call, folder: Path) -> None:
         "outputs": list(call.names.outputs) if graph else None,
         "splits": splits,
         "extra": {name: [kept(points), size or len(points)] for name, (points, size) in call.extra.items()},
+        "keras": brought.process_settings(),
         "paths": [path for path in sys.path if path],
     }
     (folder / brought.FORM).write_text(json.dumps(form))

@@ -157,11 +157,15 @@ class Result(Figures):
 
     @property
     def loss_weights(self) -> Any:
-        """The weights in `compile`'s form, by output. Raises ValueError with the reason where `compile` cannot say them."""
+        """The weights in `compile`'s form: a list where your losses are one, else by output. Raises ValueError where it has none.
+
+        Keras sorts the keys of a dict beside a list of losses, and would swap weights in silence.
+        """
         document = self.best
         if "loss_weights" not in document:
             raise ValueError(f"{document['note']} (result.apply() returns a model that trains it)")
-        return answer.renamed(document, self._renames)["loss_weights"]
+        found = answer.renamed(document, self._renames)["loss_weights"]
+        return [found[output] for output in self._memory["compile_outputs"]] if self._memory.get("loss_form") == "list" else found
 
     @property
     def _renames(self) -> dict[str, str]:

@@ -164,7 +164,9 @@ def with_missing(rows: NamedRows, missing: Any, names: Names, at: str = "") -> N
 def require_labels(rows: NamedRows, at: str = "") -> None:
     """Refuse labels that are NaN and were not called missing."""
     for key, target in rows.targets.items():
-        gone = np.isnan(target).reshape(len(target), -1).any(axis=1) if target.dtype.kind == "f" else np.zeros(1, bool)
+        if target.dtype.kind != "f":
+            continue
+        gone = np.asarray(np.isnan(target).reshape(len(target), -1).any(axis=1))
         if gone.any():
             text = f"{at}y[{key!r}] has NaN in {int(gone.sum())} of {len(gone)} rows"
             raise refused("missing", f'{text}: pass missing={{{key!r}: "nan"}} where these have no label')

@@ -284,6 +284,7 @@ class CallRun:
             "parts": dict(self._call.parts),
             "outputs": list(self._call.names.outputs),
             "compile_outputs": list(self._call.names.compile_outputs),
+            "loss_form": self._call.loss_form,
             "own_losses": sorted(self._call.own["losses"]),
             "weighted": sorted({key for part in rows.values() for key in part.weights}),
             "default_ranges": list(default),
@@ -339,7 +340,7 @@ class CallRun:
         from steelyard.door import cache
 
         known = cache.remembered(self._cache, name) or self._memory(name, ())
-        return {**known, "compile_outputs": list(self._call.names.compile_outputs)}
+        return {**known, "compile_outputs": list(self._call.names.compile_outputs), "loss_form": self._call.loss_form}
 
 
 def _find(client: Client, name: str) -> Any:

@@ -89,7 +89,8 @@ class Brought:
         return named(model, self.form["inputs"], self.form["outputs"])
 
     def load_data(self) -> Data:
-        """Return the rows as they were written."""
+        """Return the rows as they were written, under the float type and the like that the caller's process has."""
+        set_process(self.form["keras"])
         splits = {name: self._split(name, part) for name, part in self.form["splits"].items()}
         extra = {name: (self._array(place), size) for name, (place, size) in self.form["extra"].items()}
         return Data(splits["train"], splits["validation"], splits.get("test"), extra)
@@ -104,6 +105,19 @@ class Brought:
 
     def _array(self, place: str) -> Any:
         return np.load(self._folder / ARRAYS / place, mmap_mode="r")
+
+
+def process_settings() -> dict[str, Any]:
+    """Return what this process sets of Keras and a model's numbers depend on."""
+    config = keras.config
+    return {"floatx": config.floatx(), "epsilon": config.epsilon(), "image_data_format": config.image_data_format()}
+
+
+def set_process(settings: Mapping[str, Any]) -> None:
+    """Set what `process_settings` returned; a workload's settings are its own."""
+    keras.config.set_floatx(settings["floatx"])
+    keras.config.set_epsilon(settings["epsilon"])
+    keras.config.set_image_data_format(settings["image_data_format"])
 
 
 def named(model: Any, inputs: list[str] | None, outputs: list[str] | None) -> Any:

@@ -8,6 +8,7 @@ import pytest
 
 from search.export.reproduction import Published
 from steelyard.door.answer import against, at_edge, comparison, of_setting, ranges, recommended, renamed
+from steelyard.door.result import Result
 
 PUBLISHED = Published(("a", "b"))
 
@@ -110,3 +111,12 @@ def test_a_best_value_in_the_outer_tenth_of_its_range_is_named(weight: float, sa
     found = at_edge(document(weights={"b.mse": weight}), definition, ["b.mse"])
     assert len(found) == said
     assert all("at the edge of the default range (0.01 to 100)" in sentence for sentence in found)
+
+
+def test_weights_beside_a_list_of_losses_are_a_list_in_the_order_of_the_outputs() -> None:
+    memory = {"outputs": ["a", "b"], "compile_outputs": ["dense_9", "dense_10"], "own_losses": [], "weighted": []}
+    documents = {"study": {"name": "s", "ended": True}, "best": document(low=1.0), "trials": []}
+    by_name = Result("s", None, memory, None, documents)
+    assert by_name.loss_weights == {"dense_9": 1.0, "dense_10": 0.3}
+    in_order = Result("s", None, {**memory, "loss_form": "list"}, None, documents)
+    assert in_order.loss_weights == [1.0, 0.3]

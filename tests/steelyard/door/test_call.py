@@ -173,3 +173,27 @@ def test_a_built_in_penalty_and_early_stopping_are_translated() -> None:
     assert plan.definition["objective"]["epoch"] == "best"
     assert plan.definition["penalties"][0]["between"] == between
     assert any("its best one by the objective counts" in warning for warning in plan.warnings)
+
+
+def test_the_float_type_of_the_callers_process_is_that_of_the_training(tmp_path: Path) -> None:
+    from search.training.problem.workload import LoadedWorkload
+    from search.training.user.brought import Brought
+    from search.workloads.base import bind
+
+    keras.config.set_floatx("float64")
+    try:
+        found = call(two_heads())
+        folder = tmp_path / "written"
+        folder.mkdir()
+        write_folder(found, folder)
+    finally:
+        keras.config.set_floatx("float32")
+    opened = LoadedWorkload(bind("written", Brought(folder), {}))
+    assert opened.rows("train").inputs["input"].dtype.name == "float64"
+    assert keras.config.floatx() == "float32"
+    assert changed_parts(found.parts, call(two_heads()).parts) != []
+
+
+def test_losses_in_a_list_are_answered_with_weights_in_a_list() -> None:
+    assert call(unnamed(), y=[Y["a"], Y["b"]]).loss_form == "list"
+    assert call(two_heads()).loss_form == "dict"
