@@ -38,15 +38,21 @@ from steelyard.errors import (
     SteelyardError,
     TooLarge,
     TooManyRequests,
+    TrainingError,
     UnexpectedAnswer,
+    ValidationError,
     WaitTimeout,
 )
+from steelyard.shadowed import require_own_packages
 
 if TYPE_CHECKING:
     import keras
 
     from steelyard.client import Client
     from steelyard.connection import Retries
+    from steelyard.door.result import Result
+    from steelyard.door.run import Plan
+    from steelyard.searching import load, search, studies
 
     __version__: str
 
@@ -67,7 +73,9 @@ __all__ = [
     "NoTrialYet",
     "NotFound",
     "NotYet",
+    "Plan",
     "ProblemError",
+    "Result",
     "Retries",
     "ServiceFailed",
     "ServiceUnreachable",
@@ -75,12 +83,20 @@ __all__ = [
     "SteelyardError",
     "TooLarge",
     "TooManyRequests",
+    "TrainingError",
     "UnexpectedAnswer",
+    "ValidationError",
     "WaitTimeout",
     "__version__",
     "apply",
+    "load",
     "measure",
+    "search",
+    "studies",
 ]
+
+
+require_own_packages()
 
 
 def apply(
@@ -138,6 +154,18 @@ def __getattr__(name: str) -> Any:
         from steelyard.connection import Retries
 
         return Retries
+    if name == "Result":
+        from steelyard.door.result import Result
+
+        return Result
+    if name == "Plan":
+        from steelyard.door.run import Plan
+
+        return Plan
+    if name in ("load", "search", "studies"):
+        from steelyard import searching
+
+        return getattr(searching, name)
     if name == "__version__":
         from steelyard.program import version
 

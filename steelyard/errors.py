@@ -7,6 +7,8 @@ SteelyardError
 +-- DefinitionUnreadable    the definition is no file, no JSON, or no JSON object
 +-- NoScript                a study's winner cannot be written as a file that trains it
 +-- WaitTimeout             the study has not ended in the time given (also a TimeoutError)
++-- ValidationError         `steelyard.search` cannot be called so: `errors` lists every fault (also a ValueError)
++-- TrainingError           a study of `steelyard.search` ended without a result
 +-- ProblemError            the service answered with a problem+json
     +-- DefinitionRefused   the study cannot be run as it is: `errors` lists every fault with its path
     +-- BadRequest          any other 4xx: 400, 405, 422 for a parameter, ...
@@ -85,6 +87,15 @@ class WaitTimeout(SteelyardError, TimeoutError):
         super().__init__(f"study {study!r} is still {state} after {seconds:g} s; it goes on")
 
 
+class TrainingError(SteelyardError):
+    """A study ended without a result. The text says why, with the file and line of the user's code where it raised."""
+
+    def __init__(self, study: str, state: str, why: str) -> None:
+        self.study = study
+        self.state = state
+        super().__init__(f"study {study!r} ended {state}: {why}")
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing wrong in what was sent: where, what was expected, what came, and the nearest right name."""
@@ -97,6 +108,18 @@ class Fault:
     def __str__(self) -> str:
         hint = f" (did you mean {self.did_you_mean!r}?)" if self.did_you_mean else ""
         return f"{self.path or 'the definition'}: expected {self.expected}, got {self.got}{hint}"
+
+
+class ValidationError(SteelyardError, ValueError):
+    """`steelyard.search` cannot do what it is called with. `errors` has every fault with its place."""
+
+    def __init__(self, errors: Sequence[Fault]) -> None:
+        self.errors: tuple[Fault, ...] = tuple(errors)
+        super().__init__("\n".join(_sentence(fault) for fault in self.errors))
+
+
+def _sentence(fault: Fault) -> str:
+    return str(fault) if fault.got else f"{fault.path}: {fault.expected}"
 
 
 class ProblemError(SteelyardError):

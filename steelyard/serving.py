@@ -41,6 +41,7 @@ class ServeSettings:
     allow_remote: bool
     page: bool = True
     root_path: str = ""
+    until_idle_seconds: float | None = None  # end after so long without a request; None: never
 
 
 def is_loopback(host: str) -> bool:
@@ -96,6 +97,19 @@ class Server(uvicorn.Server):
         if self.started and not self.should_exit:
             self._ready()
 
+    async def end_when_idle(self, seconds: float) -> None:
+        """End when nobody has asked for anything for so long; a request that waits for its answer counts."""
+        loop = asyncio.get_running_loop()
+        asked, since = -1, loop.time()
+        while not self.should_exit:
+            total = self.server_state.total_requests
+            if total != asked or self.server_state.tasks:
+                asked, since = total, loop.time()
+            elif loop.time() - since >= seconds:
+                log.info("ends: no request for %g s", seconds)
+                self.end()
+            await asyncio.sleep(min(1.0, seconds / 4))
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -134,11 +148,15 @@ async def _run(server: Server, opened: socket.socket, settings: ServeSettings) -
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
     supervisor.start()
+    idle = settings.until_idle_seconds
+    watch = None if idle is None else asyncio.create_task(server.end_when_idle(idle))
     try:
         await server.serve(sockets=[opened])
     except SystemExit as error:  # uvicorn's way to say it
         raise NotStarted from error
     finally:
+        if watch is not None:
+            watch.cancel()
         supervisor.terminate()
         await supervisor.ended(SHUTDOWN_SECONDS)
 

@@ -19,7 +19,7 @@ from search import processes
 from search.training.child.protocol import Answer, Order, encode, read_answer
 
 PASSED = ("PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
-PASSED_OURS = ("STEELYARD_WORKLOADS", "STEELYARD_DATA")
+PASSED_OURS = ("STEELYARD_WORKLOADS", "STEELYARD_PRIVATE_WORKLOAD", "STEELYARD_DATA")
 PASSED_PREFIXES = ("TF_", "KERAS_", "OMP_", "STEELYARD_TRAINING_", "XLA_", "CUDA_", "NVIDIA_")
 """Environment that the child gets. Everything else stays here, above all what opens the database."""
 

@@ -19,6 +19,10 @@ from search.workloads.blame import place_of, told
 
 GROUP = "steelyard.workloads"
 VARIABLE = "STEELYARD_WORKLOADS"
+PRIVATE = "STEELYARD_PRIVATE_WORKLOAD"
+"""`name=folder`: this process serves the workload that lies in a folder, and no other."""
+PRIVATE_PLACE = "search.training.user.brought:BROUGHT"
+"""Reads the folder that PRIVATE names."""
 
 BUILT_IN: Mapping[str, str] = {
     "digits": "search.workloads.digits:Digits",
@@ -39,9 +43,18 @@ def names(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
 
 def places(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return every registered workload's `module:attribute` (or `module`) by name."""
+    private = private_workload(environment)
+    if private is not None:
+        return {private[0]: PRIVATE_PLACE}
     installed = {point.name: point.value for point in entry_points(group=GROUP)}
     named = _named((os.environ if environment is None else environment).get(VARIABLE, ""))
     return {**BUILT_IN, **{name: place for name, place in {**installed, **named}.items() if name not in BUILT_IN}}
+
+
+def private_workload(environment: Mapping[str, str] | None = None) -> tuple[str, str] | None:
+    """Return the name and folder of the only workload that this process serves, None where it serves all that are registered."""
+    name, equals, folder = (os.environ if environment is None else environment).get(PRIVATE, "").partition("=")
+    return (name, folder) if equals else None
 
 
 def _named(text: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
-from steelyard.cli import changing, demo, getting, looking, page, service, submitting, waiting
+from steelyard.cli import caching, changing, demo, getting, looking, page, service, submitting, waiting
 from steelyard.cli.exits import CommandFailed, Exit, code_of, told
 from steelyard.cli.output import note
 from steelyard.errors import SteelyardError
@@ -87,7 +87,7 @@ def _top(
         typer.echo(context.get_help())
 
 
-for _group in (service, demo, submitting, looking, page, waiting, getting, changing):
+for _group in (service, demo, submitting, looking, page, waiting, getting, changing, caching):
     _group.register(app)
 
 

@@ -60,6 +60,10 @@ def serve(
         str, typer.Option("--root-path", metavar="PATH", help="Path prefix of a proxy in front, such as /user/ada/proxy/8765.")
     ] = "",
     as_json: Json = False,
+    until_idle: Annotated[
+        float | None,
+        typer.Option("--until-idle", min=0.1, metavar="SECONDS", help="End after so long without a request (default: never)."),
+    ] = None,
     end_with: EndWith = None,
 ) -> None:
     """Run the service: the API, its page and its workers. SQLite in the data directory, or STEELYARD_DATABASE_URL."""
@@ -75,7 +79,7 @@ def serve(
         configure_logs()
         url = _database_url(data_dir)
         migrate_database(url)
-        settings = serving.ServeSettings(host, port, workers, url, allow_remote, page, root_path)
+        settings = serving.ServeSettings(host, port, workers, url, allow_remote, page, root_path, until_idle)
         try:
             serving.serve(settings, opened, lambda at: _announce(at, as_json))
         except serving.NotStarted as error:

@@ -15,6 +15,7 @@ from keras.src import backend
 from keras.src.backend.common import global_state
 from keras.src.losses.losses import LossFunctionWrapper
 from keras.src.random import seed_generator
+from keras.src.trainers.compile_utils import CompileLoss, CompileMetrics
 
 Tensor = Any
 
@@ -45,6 +46,18 @@ def inputs_structure(model: Any) -> Any:
 def outputs_structure(model: Any) -> Any | None:
     """Return the outputs of a functional model as it was made from them; None for a model that shows them only when called."""
     return getattr(model, "_outputs_struct", None)
+
+
+def graph_of(model: Any) -> tuple[Any, Any] | None:
+    """Return the inputs and outputs that a built graph of layers was made from, a Sequential's too; None for any other model."""
+    if type(model).__name__ == "Sequential" and _is_keras(type(model)) and model.built:
+        return model.inputs[0], model.outputs[0]
+    outputs = outputs_structure(model)
+    return None if outputs is None else (inputs_structure(model), outputs)
+
+
+def _is_keras(kind: type) -> bool:
+    return kind.__module__.split(".")[0] == "keras"
 
 
 def make_variables(model: Any, inputs: Mapping[str, Any], single: str | None) -> None:
@@ -158,3 +171,78 @@ class OptimizerHooks:
 
     def _get_current_learning_rate(self) -> Any:
         return self.current_rate(super()._get_current_learning_rate)  # type: ignore[misc]
+
+
+# What `compile` made of its arguments
+
+
+def compile_arguments(model: Any) -> dict[str, Any]:
+    """Return what `compile` was called with: optimizer, loss, loss_weights, metrics, weighted_metrics, jit_compile, run_eagerly."""
+    loss, metrics = model._compile_loss, model._compile_metrics
+    return {
+        "optimizer": model.optimizer,
+        "loss": None if loss is None else loss._user_loss,
+        "loss_weights": None if loss is None else loss._user_loss_weights,
+        "metrics": None if metrics is None else metrics._user_metrics,
+        "weighted_metrics": None if metrics is None else metrics._user_weighted_metrics,
+    }
+
+
+def resolved_losses(
+    loss: Any, loss_weights: Any, output_names: Any, y_true: Any, y_pred: Any
+) -> list[tuple[tuple[Any, ...], Any, float | None]]:
+    """Return each loss that `compile` makes of its arguments: its place in the outputs, the loss object, its weight.
+
+    y_true has the structure of y_pred. Raises what Keras raises for arguments that do not fit the outputs.
+    """
+    made = CompileLoss(loss, loss_weights, output_names=output_names)
+    made.build(y_true, y_pred)
+    return [(tuple(each.path), each.loss, each.loss_weights) for each in made._flat_losses]
+
+
+def resolved_metrics(
+    metrics: Any, weighted: Any, output_names: Any, y_true: Any, y_pred: Any
+) -> list[tuple[str | None, list[Any]]]:
+    """Return the metrics that `compile` makes of its arguments: for each list of them the output's name, None for the only one."""
+    made = CompileMetrics(metrics, weighted, output_names=output_names)
+    made.build(y_true, y_pred)
+    lists = [each for each in (*made._flat_metrics, *made._flat_weighted_metrics) if each is not None]
+    return [(each.output_name, list(each.metrics)) for each in lists]
+
+
+@contextmanager
+def uncompiled(model: Any) -> Iterator[None]:
+    """Let a model count as never compiled, so that saving it leaves out losses, metrics and the optimizer's state."""
+    kept = {name: vars(model)[name] for name in ("compiled", "optimizer") if name in vars(model)}
+    try:
+        for name in kept:
+            object.__setattr__(model, name, None if name == "optimizer" else False)
+        yield
+    finally:
+        for name, value in kept.items():
+            object.__setattr__(model, name, value)
+
+
+def names_of_inputs(model: Any) -> list[str]:
+    """Return the names of a functional model's inputs, in the order in which Keras flattens them."""
+    return [tensor._keras_history.operation.name for tensor in model.inputs]
+
+
+def function_of_loss(loss: Any) -> Callable[..., Tensor] | None:
+    """Return the function that `compile` wrapped into a loss object, None for an object of another class."""
+    return loss.fn if type(loss) is LossFunctionWrapper else None
+
+
+def function_of_mean(metric: Any) -> Callable[..., Tensor]:
+    """Return the function of a MeanMetricWrapper as it was given."""
+    return metric._fn  # type: ignore[no-any-return]
+
+
+def seed_generators(layer: Any) -> list[Any]:
+    """Return the generators of random numbers that a layer holds itself."""
+    return list(layer._seed_generators)
+
+
+def own_variables(layer: Any) -> list[Any]:
+    """Return the variables that a layer holds itself: trainable ones, then all others but seeds."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]

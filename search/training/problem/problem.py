@@ -120,7 +120,7 @@ class TrainingProblem:
         weights = dict(rows.sample_weight)
         every = weights.pop(EVERY_OUTPUT, None)
         if every is not None:
-            weights |= dict.fromkeys(passed.outputs, every)
+            weights = dict.fromkeys(passed.outputs, every) | weights  # an output's own come first
         searched = self.term_arguments(arguments)
         targets = widened(rows.targets, self._narrow)
         return Batch(rows.inputs, targets, passed.outputs, weights, rows.extra, forward, searched=searched, row_weight=every)

@@ -1,0 +1,350 @@
+"""One call of `steelyard.search`, understood: its model, rows, tasks and terms by name, and the digests that identify it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steelyard.door import definition as wording
+from steelyard.door import habits, identity
+from steelyard.door.refusals import refused
+from steelyard.door.rows import (
+    UNUSED,
+    NamedRows,
+    Names,
+    megabytes,
+    named_inputs,
+    named_rows,
+    require_labels,
+    split_off,
+    with_classes,
+    with_missing,
+)
+from steelyard.door.streams import EachPass, is_stream, read_stream
+
+DEFAULT_SHARE = 0.2
+BATCH_SIZE = 32
+LARGE_FUNCTION = 50 * 2**20
+
+Arguments = Mapping[str, Any]
+"""The arguments of `search` by name."""
+
+
+@dataclass(frozen=True)
+class SearchCall:
+    """What a call asks for.
+
+    tasks: see `definition.Tasks`. penalties: documents without weights. own: the user's terms by kind and name. splits: rows by
+    split. kept: layers that keep their weights, None for all. example: a few rows as the model takes them.
+    """
+
+    arguments: Arguments
+    given: Any
+    model: Any
+    names: Names
+    splits: Mapping[str, NamedRows]
+    tasks: wording.Tasks
+    penalties: tuple[dict[str, Any], ...]
+    terms: tuple[wording.WeightedTerm, ...]
+    own: Mapping[str, Mapping[str, Any]]
+    aliases: Mapping[str, str]
+    optimizer: Mapping[str, Any]
+    batch_size: int
+    kept: Any
+    example: Any
+    extra: Mapping[str, tuple[Any, int | None]]
+    epoch: str
+    loss_form: str
+    parts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def megabytes(self) -> float:
+        return megabytes(list(self.splits.values()))
+
+    @property
+    def workload(self) -> str:
+        """Return the name of the private workload: the same for the same model, rows and terms of the user's."""
+        return f"call-{identity.digest_of([self.parts[name] for name in ('model', 'data', 'terms')])[:12]}"
+
+
+def understood(arguments: Arguments) -> SearchCall:
+    """Return what a call asks for. Raises ValidationError, and PreflightError for what the model is refused for."""
+    from search.training.user import compiled, given
+
+    said = [*habits.require_supported(arguments)]
+    kept_epoch = habits.translated(arguments["callbacks"])
+    with given.untouched():
+        model = given.example_model(arguments["model"])
+        inputs, keras_inputs = compiled.input_names(model)
+        read, batch_size, notes = _read(arguments)
+        known = Names(inputs, keras_inputs, (), ())
+        example = given.few_rows(model, named_inputs(read["x"], known, "x"), inputs, keras_inputs)
+        predicted = given.predict_few(model, example)
+        _require_own_steps(model)
+        kept = given.kept_layers(model, arguments["initial_weights"], model is not arguments["model"])
+        names = Names(inputs, keras_inputs, *compiled.output_names(model, predicted))
+        splits, more = _splits(read, arguments, names)
+        few = {key: target[: len(np.asarray(_leaf(predicted)))] for key, target in splits["train"].targets.items()}
+        compile_arguments = _compile_arguments(given.arguments_of(model), arguments)
+        heads = compiled.heads(model, compiled.Ports(names.outputs, names.compile_outputs), few, predicted, compile_arguments)
+        optimizer = compiled.optimizer_config(compile_arguments["optimizer"])
+        penalties, own_penalties = _penalties(arguments["penalties"])
+        tasks = wording.tasks_of(heads, set(splits["train"].targets), [each["name"] for each in penalties], bool(penalties))
+        if not tasks.documents:
+            raise refused("loss", "nothing is trained: compile the model with a loss, or pass loss=")
+        config, kinds = given.identity_config(model)
+        state, classes = given.identity_state(model, kept), given.own_classes(model)
+    terms = (*tasks.terms, *(wording.WeightedTerm(each["name"], (each["name"],), None) for each in penalties))
+    if len(terms) < 2:
+        raise refused(
+            "loss", "the model has one loss and no penalty, so there is nothing to weigh; a second loss or a penalty is needed"
+        )
+    if arguments["metrics"] is not None or any(task["metrics"] for task in tasks.documents):
+        more += ["metrics are measured under row weights, as weighted_metrics"] if _weighted(splits) else []
+    call = SearchCall(
+        arguments=arguments, given=arguments["model"], model=model, names=names, splits=splits, tasks=tasks, penalties=penalties,
+        terms=terms, own={**tasks.own, "penalties": own_penalties}, aliases=wording.keras_names(tasks.documents, heads),
+        optimizer=optimizer, batch_size=batch_size, kept=kept, example=example, extra=_extra(arguments["extra"]),
+        epoch=kept_epoch.epoch,
+        loss_form="list" if isinstance(compile_arguments["loss"], list | tuple) else "dict",
+        notes=(*notes, *said, *kept_epoch.notes, *tasks.notes, *more),
+    )  # fmt: skip
+    return replace(call, parts=_parts(call, config, kinds, state, classes))
+
+
+def _leaf(predicted: Any) -> Any:
+    while isinstance(predicted, Mapping | list | tuple):
+        predicted = next(iter(predicted.values())) if isinstance(predicted, Mapping) else predicted[0]
+    return predicted
+
+
+def _require_own_steps(model: Any) -> None:
+    from search.training.child.preflight import require_trainable_as_fit
+
+    require_trainable_as_fit(model)
+
+
+def _weighted(splits: Mapping[str, NamedRows]) -> bool:
+    return any(rows.weights for rows in splits.values())
+
+
+def _compile_arguments(compiled: Mapping[str, Any], arguments: Arguments) -> dict[str, Any]:
+    """Return compile's arguments: those of the call, else those that the model was compiled with, else Keras's defaults."""
+    found = {name: compiled[name] if arguments[name] is None else arguments[name] for name in compiled}
+    if arguments["loss"] is not None and arguments["loss_weights"] is None:
+        found["loss_weights"] = None  # those of the model belong to its own losses
+    if found["optimizer"] is None:
+        found["optimizer"] = "rmsprop"
+    return found
+
+
+# Rows
+
+
+def _read(arguments: Arguments) -> tuple[dict[str, Any], int, list[str]]:
+    """Return x, y and sample_weight as arrays, the batch size, and what should be said."""
+    x, y, weight = arguments["x"], arguments["y"], arguments["sample_weight"]
+    if callable(x) and not is_stream_object(x) and not hasattr(x, "__array__"):
+        x = x()
+        if isinstance(x, tuple) and y is None:
+            x, y, weight = (*x, None, None)[:3]
+        elif hasattr(x, "__next__"):
+            function = arguments["x"]
+            x = EachPass(function)
+    if x is None:
+        raise refused("x", "the rows to train on: arrays, a dict of arrays, a dataset, or a function that returns one")
+    size = arguments["batch_size"]
+    if not is_stream(x):
+        return {"x": x, "y": y, "sample_weight": weight}, size or BATCH_SIZE, []
+    for name, value in (("y", y), ("sample_weight", weight)):
+        if value is not None:
+            raise refused(name, "a dataset has its own: leave it out, as in fit")
+    found = read_stream(x, "x")
+    note = f"read the dataset once: {found.megabytes:.1f} MB in batches of {found.batch_size}"
+    return {"x": found.x, "y": found.y, "sample_weight": found.sample_weight}, size or found.batch_size, [note]
+
+
+def is_stream_object(x: Any) -> bool:
+    """Tell whether something callable is a dataset or loader rather than a function that returns rows."""
+    return not inspect.isfunction(x) and not inspect.ismethod(x) and is_stream(x)
+
+
+def _split_given(given: Any, names: Names, arguments: Arguments, at: str) -> NamedRows:
+    if is_stream(given):
+        found = read_stream(given, at)
+        x, y, weight = found.x, found.y, found.sample_weight
+    elif isinstance(given, tuple | list) and len(given) in (2, 3):
+        x, y, weight = (*given, None)[:3]
+    else:
+        raise refused(at, f"(x, y) or (x, y, sample_weight), or a dataset, got a {type(given).__name__}")
+    return _with_target(with_missing(named_rows(x, y, weight, names, f"{at} "), arguments["missing"], names, f"{at} "))
+
+
+def _splits(read: Mapping[str, Any], arguments: Arguments, names: Names) -> tuple[dict[str, NamedRows], list[str]]:
+    """Return the rows by split, and what should be said of how they were split."""
+    rows = _with_target(with_missing(named_rows(read["x"], read["y"], read["sample_weight"], names), arguments["missing"], names))
+    found: dict[str, NamedRows] = {}
+    notes = []
+    if arguments["test_data"] is not None:
+        found["test"] = _split_given(arguments["test_data"], names, arguments, "test_data")
+    elif arguments["test_split"]:
+        rows, found["test"] = split_off(rows, arguments["test_split"], "test_split", said=True)
+    if arguments["validation_data"] is not None:
+        if arguments["validation_split"]:
+            raise refused("validation_split", "validation_data is given too; one of them")
+        found["validation"] = _split_given(arguments["validation_data"], names, arguments, "validation_data")
+    else:
+        share = arguments["validation_split"]
+        rows, found["validation"] = split_off(
+            rows, DEFAULT_SHARE if share is None else share, "validation_split", said=share is not None
+        )
+        if share is None:
+            notes.append(f"validation: the last {found['validation'].count} rows (20 %)")
+    if "test" not in found:
+        notes.append("no test_data: the validation rows choose the weights and judge them too, so the gain looks larger than it is")
+    found = {"train": with_classes(rows, arguments["class_weight"], names), **found}
+    _same_columns(found)
+    return found, notes
+
+
+def _with_target(rows: NamedRows) -> NamedRows:
+    """Return the rows with a target that nothing reads where y is None: a study's rows have one."""
+    require_labels(rows)
+    return rows if rows.targets else replace(rows, targets={UNUSED: np.zeros(rows.count, np.float32)})
+
+
+def _same_columns(splits: Mapping[str, NamedRows]) -> None:
+    train = splits["train"]
+    for name, rows in splits.items():
+        for kind in ("inputs", "targets"):
+            expected = {key: each.shape[1:] for key, each in getattr(train, kind).items()}
+            got = {key: each.shape[1:] for key, each in getattr(rows, kind).items()}
+            if expected != got:
+                raise refused(f"{name} rows", f"their {kind} have the shapes {got}, those to train on {expected}")
+
+
+def _extra(given: Any) -> dict[str, tuple[Any, int | None]]:
+    found = {}
+    for name, points in (given or {}).items():
+        array, size = points if isinstance(points, tuple) and len(points) == 2 and isinstance(points[1], int) else (points, None)
+        found[str(name)] = (np.asarray(array), size)
+    return found
+
+
+# Penalties
+
+
+def _penalties(given: Any) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
+    """Return the penalties as a definition has them, without weights of functions, and the user's own functions by name."""
+    if isinstance(given, list | tuple):
+        return tuple(dict(each) for each in given), {}
+    documents, own = [], {}
+    for name, penalty in (given or {}).items():
+        if callable(penalty):
+            own[str(name)] = _one_argument(penalty)
+            documents.append({"name": str(name), "penalty": str(name)})
+        elif isinstance(penalty, Mapping):
+            documents.append({"name": str(name), **penalty})
+        else:
+            raise refused(f"penalties[{name!r}]", f"a function, or a dict as in a study definition, got a {type(penalty).__name__}")
+    return tuple(documents), own
+
+
+def _one_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    from search.training.problem.own_forms import takes_batch
+    from search.training.user.brought import TwoSided
+
+    return function if takes_batch("loss", getattr(function, "__name__", "penalty"), function, ()) else TwoSided(function)
+
+
+# Identity
+
+
+def _parts(call: SearchCall, config: Any, kinds: list[str], state: list[Any], classes: list[type]) -> dict[str, str]:
+    snake = [re.sub(r"(?<!^)(?=[A-Z][a-z0-9])|(?<=[a-z])(?=[A-Z])", "_", kind).lower() for kind in kinds]
+    asked = call.arguments
+    from search.training.user.brought import process_settings
+
+    by_function = call.model is not call.given
+    model = [call.given] if by_function else [identity.without_counts(config, snake), state, classes]
+    rows = {name: [dict(part.inputs), dict(part.targets), dict(part.weights)] for name, part in call.splits.items()}
+    tasks = [dict(task) for task in call.tasks.documents]
+    return {
+        "model": identity.digest_of(model, list(call.names.outputs), asked["initial_weights"]),
+        "data": identity.digest_of(rows, {name: list(points) for name, points in call.extra.items()}),
+        "losses": identity.digest_of([[task["name"], task["losses"]] for task in tasks], dict(call.own["losses"])),
+        "loss_weights": identity.digest_of([[term.path, term.yours] for term in call.terms]),
+        "metrics": identity.digest_of([[task["name"], task["metrics"]] for task in tasks], dict(call.own["metrics"])),
+        "penalties": identity.digest_of(list(call.penalties), dict(call.own["penalties"])),
+        "terms": identity.digest_of({kind: dict(found) for kind, found in call.own.items()}),
+        "objective": identity.digest_of(asked["objective"], call.epoch),
+        "ranges": identity.digest_of(asked["weight_ranges"], asked["shared_weights"]),
+        "training": identity.digest_of(asked["epochs"], call.batch_size, dict(call.optimizer), process_settings()),
+        "search": identity.digest_of(asked["confirmation"], asked["seed"], asked["timeout"], asked["definition"]),
+    }
+
+
+# The private folder
+
+
+def write_folder(call: SearchCall, folder: Path) -> None:
+    """Write what the training process loads: the model or function, rows, and the user's terms. Raises PreflightError."""
+    import cloudpickle
+
+    from search.training.problem.keras_private import graph_of
+    from search.training.user import brought, given
+
+    with given.untouched():
+        said = call.arguments["initial_weights"] is not None
+        made_by = given.write_model(call.given, call.model, folder, call.kept, call.example, said)
+    graph = graph_of(call.model) is not None
+    arrays = folder / brought.ARRAYS
+    arrays.mkdir(mode=0o700)
+    numbers = iter(range(1_000_000))
+
+    def kept(array: Any) -> str:
+        place = f"{next(numbers)}.npy"
+        np.save(arrays / place, np.asarray(array))
+        return place
+
+    def placed(found: Mapping[str, Any]) -> dict[str, str]:
+        return {key: kept(array) for key, array in found.items()}
+
+    splits = {
+        name: {"inputs": placed(rows.inputs), "targets": placed(rows.targets), "sample_weight": placed(rows.weights)}
+        for name, rows in call.splits.items()
+    }
+    single = call.names.inputs is None and list(call.splits["train"].inputs) == ["input"]
+    form = {
+        "made_by": made_by,
+        "inputs": None if single else list(call.splits["train"].inputs),
+        "outputs": list(call.names.outputs) if graph else None,
+        "splits": splits,
+        "extra": {name: [kept(points), size or len(points)] for name, (points, size) in call.extra.items()},
+        "keras": brought.process_settings(),
+        "paths": [path for path in sys.path if path],
+    }
+    (folder / brought.FORM).write_text(json.dumps(form))
+    pickled = cloudpickle.dumps({kind: dict(found) for kind, found in call.own.items()})
+    (folder / brought.TERMS).write_bytes(pickled)
+
+
+def large_functions(folder: Path) -> list[str]:
+    """Return a warning for each pickled function that captures more than 50 MB."""
+    from search.training.user import brought
+
+    sizes = {name: (folder / name).stat().st_size for name in (brought.TERMS, brought.FUNCTION) if (folder / name).exists()}
+    return [
+        f"a function captures {size / 2**20:.0f} MB of data, which is copied to each worker: pass arrays as x, y or extra"
+        for size in sizes.values()
+        if size > LARGE_FUNCTION
+    ]

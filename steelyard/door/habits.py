@@ -1,0 +1,78 @@
+"""What else `fit` and `compile` take: translated where a study has the same, refused by name where it has not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from steelyard.door.refusals import not_yet, refused
+
+HARMLESS = ("History", "ProgbarLogger", "TerminateOnNaN")
+"""Callbacks that change nothing of a training here: one that diverges ends by itself."""
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What callbacks mean for a study: which epoch of a training counts, and what should be said aloud."""
+
+    epoch: str = "last"
+    notes: tuple[str, ...] = ()
+
+
+def translated(callbacks: Iterable[Any]) -> Habits:
+    """Return what callbacks of Keras mean in a study. Raises ValidationError for those that it does not have."""
+    found = Habits()
+    for callback in callbacks or ():
+        name = type(callback).__name__
+        ours = type(callback).__module__.split(".")[0] == "keras"
+        if ours and name in HARMLESS:
+            continue
+        if ours and name == "EarlyStopping":
+            found = _early_stopping(callback)
+        elif ours and name in ("ReduceLROnPlateau", "LearningRateScheduler"):
+            raise not_yet("callbacks", f"{name}: schedules of the learning rate")
+        else:
+            raise refused("callbacks", f"{name} is not supported in a search: leave it out, and use it when you fit the result")
+    return found
+
+
+def _early_stopping(callback: Any) -> Habits:
+    if not callback.restore_best_weights:
+        text = "EarlyStopping without restore_best_weights ends with the weights of a later epoch than the best"
+        raise refused("callbacks", f"{text}: set restore_best_weights=True")
+    text = f"EarlyStopping(monitor={callback.monitor!r}): each training runs all epochs, and its best one by the objective counts"
+    return Habits("best", (text,))
+
+
+def require_supported(arguments: Mapping[str, Any]) -> list[str]:
+    """Refuse arguments that a study does not have yet; return what should be said of the others."""
+    for name in ("steps_per_epoch", "validation_steps"):
+        if arguments[name] is not None:
+            raise not_yet(name, "a part of the rows in each epoch")
+    if arguments["shuffle"] is not True:
+        raise not_yet("shuffle", f"shuffle={arguments['shuffle']!r}, rows in a fixed order")
+    if arguments["timeout"] is not None and not _has_stop():
+        raise not_yet("timeout", "a limit of seconds")
+    if arguments["jit_compile"] not in ("auto", False, None, True):
+        raise refused("jit_compile", f'"auto", True or False, got {arguments["jit_compile"]!r}')
+    for name in ("epochs", "trials", "workers", "batch_size"):
+        value = arguments[name]
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise refused(name, f"a whole number of 1 or more, got {value!r}")
+    if arguments["if_exists"] not in ("resume", "new", "error"):
+        raise refused("if_exists", f'"resume", "new" or "error", got {arguments["if_exists"]!r}')
+    if arguments["api_key"] is not None:
+        raise not_yet("api_key", "keys of a service")
+    return ["jit_compile=True: the engine compiles graphs of its own"] if arguments["jit_compile"] is True else []
+
+
+def _has_stop() -> bool:
+    from search.definition.schema import Search
+
+    return "stop" in Search.model_fields
+
+
+def stop_after(seconds: float) -> dict[str, Any]:
+    """Return the part of a definition that ends the search after so many seconds."""
+    return {"stop": {"after_seconds": float(seconds)}}

@@ -1,0 +1,376 @@
+"""What a search found: the answer, the numbers behind it, and the model that trains it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.export.reproduction import Published
+from steelyard.door import answer
+from steelyard.door.applying import OwnTerms, apply_document, flat, returns_names
+from steelyard.door.figures import Figures
+from steelyard.door.rows import NamedRows, Names
+from steelyard.errors import SteelyardError
+
+if TYPE_CHECKING:
+    from steelyard.client import Client
+
+FORMAT = "steelyard/result"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class ResultSource:
+    """What the call that made a result had: its model or function, rows by split, and the user's own terms."""
+
+    given: Any
+    model: Any
+    names: Names
+    splits: Mapping[str, NamedRows]
+    batch_size: int
+    kept: Any
+    own: Mapping[str, Mapping[str, Any]]
+
+
+class Result(Figures):
+    """A study of `steelyard.search`. Its numbers are read from the service when they are first asked for.
+
+    memory: what was written down of the call. documents: those of a saved result, which needs no service.
+    """
+
+    def __init__(
+        self,
+        study: str,
+        url: str | None,
+        memory: Mapping[str, Any],
+        source: ResultSource | None = None,
+        documents: Mapping[str, Any] | None = None,
+        pick: str | int | None = None,
+    ) -> None:
+        self.study = study
+        self._url, self._memory, self._source, self._pick = url, memory, source, pick
+        self._documents: dict[str, Any] = dict(documents or {})
+        self._saved = documents is not None
+
+    # Documents
+
+    @contextlib.contextmanager
+    def _client(self) -> Iterator[Client]:
+        if self._saved:
+            raise SteelyardError(f"this result was read from a file; steelyard.load({self.study!r}) asks the service")
+        from steelyard.client import Client
+
+        with Client(self.url) as client:
+            yield client
+
+    @property
+    def url(self) -> str:
+        """Where the service is; the local one is started again where it has ended."""
+        from steelyard.door.cache import cache_folder
+        from steelyard.door.local import find_service, local_service
+
+        if self._saved:
+            return self._url or ""
+        if self._url is None or (self._memory.get("local", True) and find_service(cache_folder()) != self._url):
+            self._url = local_service(cache_folder())
+        return self._url
+
+    def _document(self, name: str) -> Any:
+        """Return a document of the study, kept once the study has ended."""
+        if name in self._documents:
+            return self._documents[name]
+        with self._client() as client:
+            study = client.get(self.study)
+            reads: dict[str, Callable[[], Any]] = {
+                "study": lambda: study,
+                "best": lambda: client.best(self.study),
+                "trials": lambda: list(client.trials(self.study)),
+                "sensitivity": lambda: client.sensitivity(self.study),
+            }
+            found = reads[name]()
+        if study["ended"]:
+            self._documents[name] = found
+        return found
+
+    @property
+    def state(self) -> str:
+        """The study's state: RUNNING, COMPLETE, ..."""
+        return str(self._document("study")["state"])
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """The study's definition."""
+        return dict(self._document("study")["definition"])
+
+    @property
+    def trials(self) -> list[dict[str, Any]]:
+        """All trials with their weights and metrics."""
+        return list(self._document("trials"))
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """The trials that failed or diverged, each with its reason."""
+        return [trial for trial in self.trials if trial["state"] in ("FAILED", "DIVERGED")]
+
+    @property
+    def _tuned(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._document("best")
+        return found
+
+    @cached_property
+    def _published(self) -> Published:
+        own, weighted = frozenset(self._memory["own_losses"]), frozenset(self._memory["weighted"])
+        return Published(tuple(self._memory["outputs"]), own, weighted)
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The best-weights document of this result's setting: the recommended one, or the one that was picked."""
+        pick = self.recommended if self._pick is None else self._pick
+        if isinstance(pick, int):
+            return self._of_trial(pick)
+        if pick == answer.TUNED:
+            return dict(self._tuned)
+        if pick in ("knee", "nearest_ideal") or pick.startswith("metric:"):
+            with self._client() as client:
+                return dict(client.best(self.study, pick=pick))
+        return answer.of_setting(self._tuned, pick, self._published)
+
+    def _of_trial(self, number: int) -> dict[str, Any]:
+        trial = next((each for each in self.trials if each["number"] == number), None)
+        if trial is None:
+            raise ValueError(f"study {self.study} has no trial {number}")
+        given = {f"trial {number}": trial}
+        return answer.of_setting(
+            {**self._tuned, "baselines": {**self._tuned["baselines"], **given}}, f"trial {number}", self._published
+        )
+
+    # The answer
+
+    @property
+    def recommended(self) -> str:
+        """What to use: "tuned", "yours", "equal" or a baseline's name."""
+        return answer.recommended(self._tuned)
+
+    @property
+    def loss_weights(self) -> Any:
+        """The weights in `compile`'s form: a list where your losses are one, else by output. Raises ValueError where it has none.
+
+        Keras sorts the keys of a dict beside a list of losses, and would swap weights in silence.
+        """
+        document = self.best
+        if "loss_weights" not in document:
+            raise ValueError(f"{document['note']} (result.apply() returns a model that trains it)")
+        found = answer.renamed(document, self._renames)["loss_weights"]
+        return [found[output] for output in self._memory["compile_outputs"]] if self._memory.get("loss_form") == "list" else found
+
+    @property
+    def _renames(self) -> dict[str, str]:
+        return dict(zip(self._memory["outputs"], self._memory["compile_outputs"], strict=True))
+
+    @property
+    def penalty_weights(self) -> dict[str, float]:
+        """The weights of the penalties by name."""
+        return dict(self.best["penalty_weights"])
+
+    @property
+    def verdict(self) -> str:
+        """What fresh seeds say, in a sentence; without a confirmation, that nothing was confirmed."""
+        confirmation = self._tuned.get("confirmation")
+        if confirmation is None:
+            return f"trial {self._tuned['trial']} scored best in the search; nothing was confirmed on fresh seeds."
+        return str(confirmation["verdict"])
+
+    @property
+    def better(self) -> bool | None:
+        """Whether the tuned weights are better than yours on fresh seeds; None where nothing was confirmed."""
+        found = answer.against(self._tuned)
+        return None if found is None or found[1]["low"] is None else bool(found[1]["low"] > 0)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval of the tuned weights' lead over yours (equal weights where you have none), paired over fresh seeds."""
+        found = answer.against(self._tuned)
+        return None if found is None else (found[1]["low"], found[1]["high"])
+
+    @property
+    def judged_on(self) -> str:
+        """The split that the verdict is of: "test" or "validation"."""
+        return str((self._tuned.get("confirmation") or {}).get("split", "validation"))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What should be known beside the answer."""
+        found = [each for each in self._document("study")["warnings"] if not each.startswith("no worker has published")]
+        found += answer.at_edge(self._tuned, self.definition, self._memory.get("default_ranges", ()))
+        if self.judged_on == "validation":
+            found.append("the validation rows chose the weights and judge them too; pass test_data to judge on other rows")
+        return found
+
+    @property
+    def selection_bias(self) -> float | None:
+        """By how much the search scored the winner higher than fresh seeds do; None where nothing was confirmed."""
+        return (self._tuned.get("confirmation") or {}).get("optimism")
+
+    @property
+    def comparison(self) -> list[dict[str, Any]]:
+        """A row for each setting and metric: mean, std, n, and the interval of the tuned setting's lead."""
+        return answer.comparison(self._tuned)
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """For each searched weight, the values that are as good as the best within noise, in `compile`'s units."""
+        return answer.ranges(self._tuned)
+
+    def sensitivity(self) -> dict[str, Any]:
+        """Return how much each weight matters."""
+        return dict(self._document("sensitivity"))
+
+    # Use it
+
+    def pick(self, rule: str | int) -> Result:
+        """Return the result for another setting: "tuned", "yours", "equal", "baseline:NAME", "knee", or a trial's number."""
+        found = Result(self.study, self._url, self._memory, self._source, self._documents if self._saved else None, rule)
+        assert found.best  # refuses what there is not
+        return found
+
+    def apply(self, model: Any = None, optimizer: Any = None) -> Any:
+        """Return a compiled model that trains this setting; by default a new model of the call, as each training began."""
+        from search.training.user.apply import apply
+
+        own = None if self._source is None else OwnTerms(self._source.own)
+        return apply(self._fresh(0) if model is None else model, self._for(model), optimizer, workload=own)
+
+    def _for(self, model: Any) -> dict[str, Any]:
+        """Return the document with the names that the model's outputs have."""
+        if model is None:
+            return self.best
+        names = tuple(getattr(model, "output_names", None) or ())
+        renames = self._renames
+        if len(names) == len(renames) and not set(renames) <= set(names):
+            renames = dict(zip(self._memory["outputs"], names, strict=True))
+        return answer.renamed(self.best, renames if returns_names(model) else {})
+
+    def fit(self, model: Any = None, *, seed: int | None = None) -> Any:
+        """Train this setting as the study does, and return the model: the call's rows, epochs and order of rows under the seed."""
+        if self._source is None:
+            raise SteelyardError("the rows are not here any more: call steelyard.search again, or use result.apply() and fit")
+        from steelyard.door.training import trained
+
+        used = int(self._tuned["seeds"][0]) if seed is None else seed
+        fresh = self._fresh(used) if model is None else model
+        compiled = apply_document(fresh, self.best if model is None else self._for(model), self._source.own)
+        names = self._renames if model is not None and returns_names(model) else {}
+        return trained(compiled, self._source, self.best["training"], used, names)
+
+    def _fresh(self, seed: int) -> Any:
+        if self._source is None:
+            raise SteelyardError("the model is not here any more: pass one, result.apply(model)")
+        from steelyard.door.training import fresh_model
+
+        return fresh_model(self._source, seed)
+
+    def to_python(self) -> str:
+        """Return Python text that compiles a model with this setting. Raises ValueError where `compile` cannot say it."""
+        from steelyard.door.python_text import compile_text
+
+        return compile_text(answer.renamed(self.best, self._renames))
+
+    def save(self, path: str | Path) -> None:
+        """Write the result to a file that `steelyard.load` reads without a service."""
+        documents = {name: self._document(name) for name in ("study", "best", "trials")}
+        with contextlib.suppress(SteelyardError):
+            documents["sensitivity"] = self._document("sensitivity")
+        text = json.dumps(
+            {"format": FORMAT, "version": VERSION, "memory": dict(self._memory), "pick": self._pick, "documents": documents}
+        )
+        Path(path).write_text(text)
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the answer as a page of its own."""
+        style = "<style>body{font-family:sans-serif;margin:2em}</style>"
+        head = f"<!doctype html><meta charset='utf-8'><title>{self.study}</title>{style}"
+        Path(path).write_text(head + self._repr_html_())
+
+    # Look at it
+
+    def summary(self) -> str:
+        """Return the answer in a few sentences."""
+        from steelyard.cli.answer import conclusion
+
+        confirmed = "confirmation" in self._tuned
+        lines = list(conclusion(self._tuned)) if confirmed else [f"Verdict: {self.verdict}"]
+        return "\n".join([*lines, f"Use: {self.recommended}.", *(f"Warning: {each}" for each in self.warnings)])
+
+    def table(self) -> str:
+        """Return equal weights, yours and the tuned ones side by side, as text of 80 columns."""
+        from rich.console import Console
+
+        from steelyard.cli.answer import AnswerTable
+
+        console = Console(width=80, color_system=None)
+        with console.capture() as text:
+            console.print(AnswerTable(self._tuned))
+        return text.get()
+
+    def trials_dataframe(self) -> Any:
+        """Return one row a trial: number, role, state, value, weights and metrics. Needs pandas."""
+        try:
+            import pandas
+        except ImportError:
+            raise SteelyardError("trials_dataframe() needs pandas; result.trials has the same as a list") from None
+        return pandas.DataFrame([flat(trial) for trial in self.trials])
+
+    def __repr__(self) -> str:
+        return f"<Result of {self.study}>"
+
+    def __str__(self) -> str:
+        return f"{self.summary()}\n{self.table()}"
+
+    def _repr_html_(self) -> str:
+        from steelyard.door.html import answer_html
+
+        if not self._document("study")["best"]:
+            return f"<p>{self.study}: {self.state}</p>"
+        return answer_html(self.study, self.summary(), self.comparison)
+
+    def open(self) -> None:
+        """Open the study in a browser."""
+        import webbrowser
+
+        import httpx
+
+        page = f"{self.url}/studies/{self.study}"
+        webbrowser.open(page if httpx.get(page).status_code == 200 else f"{self.url}/v1/studies/{self.study}")
+
+    # Go on
+
+    def rank(self, objective: Any) -> Any:
+        """Return the trials under another objective, from what is stored; the ranking is not confirmed."""
+        with self._client() as client:
+            return {**client.rank(self.study, objective), "confirmed": False}
+
+    def stop(self) -> None:
+        """Let what runs finish, then end the study."""
+        with self._client() as client:
+            client.stop(self.study)
+
+    def wait(self, timeout: float | None = None) -> Result:
+        """Wait for the study's end. Raises WaitTimeout after `timeout` seconds."""
+        with self._client() as client:
+            client.wait(self.study, timeout=timeout)
+        return self
+
+    def extend(self, trials: int) -> Result:
+        """Raise the budget to so many search trials in all. Call `steelyard.search` again with `trials=` to have them trained."""
+        raise SteelyardError(
+            f"call steelyard.search with the same arguments and trials={int(trials)}: a result has no worker of its own"
+        )
+
+    def confirm(self) -> Result:
+        """Repeat the winner on fresh seeds: call `steelyard.search` with `confirmation=` for that."""
+        raise SteelyardError('call steelyard.search with confirmation="auto": a result has no worker of its own')

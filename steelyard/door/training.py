@@ -1,0 +1,74 @@
+"""Train a result's setting in the caller's process, as the study trained it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from steelyard.door.rows import INPUT, NamedRows
+
+if TYPE_CHECKING:
+    from steelyard.door.result import ResultSource
+
+
+def fresh_model(source: ResultSource, seed: int) -> Any:
+    """Return a new model of the call with the start of a seed, its outputs by name."""
+    import keras
+
+    from search.training.problem.keras_private import graph_of
+    from search.training.user import brought, given, starts
+
+    with given.untouched(), tempfile.TemporaryDirectory() as folder:
+        if source.model is not source.given:
+            keras.utils.set_random_seed(seed)
+            model = source.given()
+        else:
+            starts.save_start(source.model, Path(folder), source.kept, _few(source))
+            keras.utils.set_random_seed(seed)
+            model = starts.started(Path(folder))
+        graph = graph_of(model)
+        names = None if source.names.inputs is None else list(source.names.inputs)
+        return brought.named(model, names, None if graph is None else list(source.names.outputs))
+
+
+def _few(source: ResultSource) -> Any:
+    from search.training.user import given
+
+    return given.few_rows(source.model, source.splits["train"].inputs, source.names.inputs, source.names.given_inputs)
+
+
+def trained(model: Any, source: ResultSource, training: Mapping[str, Any], seed: int, names: Mapping[str, str]) -> Any:
+    """Fit a compiled model on the call's training rows: the study's epochs and batch size, and its order of rows under the seed.
+
+    names: what the model calls the study's outputs, where it does so differently.
+    """
+    from search.training.problem.seeding import epoch_order
+
+    rows = source.splits["train"]
+    for epoch in range(int(training["epochs"])):
+        taken = _taken(rows, epoch_order(seed, epoch, rows.count))
+        weight = _weights(taken, list(source.names.outputs))
+        y = {names.get(key, key): value for key, value in taken.targets.items()}
+        w = weight if not isinstance(weight, dict) else {names.get(key, key): value for key, value in weight.items()}
+        x = taken.inputs[INPUT] if list(taken.inputs) == [INPUT] else dict(taken.inputs)
+        model.fit(x, y, sample_weight=w, batch_size=int(training["batch_size"]), epochs=1, shuffle=False, verbose=0)
+    return model
+
+
+def _taken(rows: NamedRows, order: Any) -> NamedRows:
+    parts = ({name: np.asarray(array)[order] for name, array in part.items()} for part in (rows.inputs, rows.targets, rows.weights))
+    return NamedRows(*parts)
+
+
+def _weights(rows: NamedRows, outputs: list[str]) -> Any:
+    """Return the row weights as `fit` takes them: one array, a dict with every output, or None."""
+    if not rows.weights:
+        return None
+    every = rows.weights.get("", np.ones(rows.count, np.float32))
+    if list(rows.weights) == [""]:
+        return every
+    return {output: rows.weights.get(output, every) for output in outputs}

@@ -1,0 +1,107 @@
+"""Losses, weights and metrics of `compile` are those that Keras itself gives each output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from search.errors import PreflightError
+from search.training.problem.keras_private import compile_arguments
+from search.training.user.compiled import Head, Ports, heads, optimizer_config, output_names, without_numbers
+
+X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+TARGETS = {"topic": np.array([0, 1, 2, 0]), "sentiment": np.zeros((4, 1))}
+
+
+def two_heads() -> keras.Model:
+    """Return a model whose output dict has another order than Keras flattens it in."""
+    inputs = keras.Input((3,))
+    topic = keras.layers.Dense(3, activation="softmax")(inputs)
+    return keras.Model(inputs, {"topic": topic, "sentiment": keras.layers.Dense(1, activation="sigmoid")(inputs)})
+
+
+def read(model: keras.Model, targets: Any = None, **arguments: Any) -> dict[str, Head]:
+    model.compile("adam", **arguments)
+    predicted = model(X)
+    names = Ports(*output_names(model, predicted))
+    found = heads(model, names, TARGETS if targets is None else targets, predicted, compile_arguments(model))
+    return {head.key: head for head in found}
+
+
+def test_a_list_of_losses_has_the_order_in_which_keras_flattens_the_output_dict() -> None:
+    model, losses = two_heads(), ["binary_crossentropy", "sparse_categorical_crossentropy"]
+    found = read(model, loss=losses, loss_weights=[0.25, 4.0])
+    assert [(found[key].losses[0].loss, found[key].losses[0].weight) for key in ("sentiment", "topic")] == [
+        ("binary_crossentropy", 0.25),
+        ("sparse_categorical_crossentropy", 4.0),
+    ]
+    values = model.evaluate(X, TARGETS, verbose=0, return_dict=True)  # Keras agrees: its total is 0.25 and 4 times these
+    assert values["loss"] == pytest.approx(0.25 * values["sentiment_loss"] + 4 * values["topic_loss"], rel=1e-5)
+
+
+def test_several_losses_of_an_output_keep_their_weights() -> None:
+    losses = {"topic": "sparse_categorical_crossentropy", "sentiment": ["mse", keras.losses.BinaryFocalCrossentropy(gamma=3.0)]}
+    found = read(two_heads(), loss=losses, loss_weights={"topic": 0.3, "sentiment": [1.0, 0.5]})
+    assert [(each.loss, each.weight, dict(each.config)) for each in found["sentiment"].losses] == [
+        ("mean_squared_error", 1.0, {}),
+        ("binary_focal_crossentropy", 0.5, {"gamma": 3.0}),
+    ]
+
+
+def test_accuracy_is_what_keras_makes_of_it_by_shapes() -> None:
+    found = read(two_heads(), loss={"topic": "sparse_categorical_crossentropy", "sentiment": "mse"},
+                 metrics={"topic": ["accuracy"], "sentiment": ["acc", keras.metrics.AUC(num_thresholds=50)]})  # fmt: skip
+    assert [(each.name, each.metric) for each in found["topic"].metrics] == [("accuracy", "sparse_categorical_accuracy")]
+    assert [(each.name, each.metric, dict(each.config)) for each in found["sentiment"].metrics] == [
+        ("acc", "binary_accuracy", {}),
+        ("auc", "auc", {"num_thresholds": 50}),
+    ]
+
+
+def test_the_names_of_outputs_do_not_depend_on_how_often_a_cell_ran() -> None:
+    inputs = keras.Input((3,))
+    keras.layers.Dense(1)
+    model = keras.Model(inputs, [keras.layers.Dense(1)(inputs), keras.layers.Dense(1)(inputs)])
+    names, compiled = output_names(model, model(X))
+    assert names == ("dense", "dense_1")
+    assert compiled == tuple(model.output_names) != names
+    assert without_numbers(["mine_7"], model) == ("mine_7",)
+
+
+def own_loss(y_true: Any, y_pred: Any) -> Any:
+    return keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
+
+
+def test_a_function_of_the_users_stays_what_it_is() -> None:
+    found = read(
+        two_heads(), loss={"topic": "sparse_categorical_crossentropy", "sentiment": own_loss}, metrics={"sentiment": [own_loss]}
+    )
+    assert (found["sentiment"].losses[0].name, found["sentiment"].losses[0].own) == ("own_loss", own_loss)
+    assert found["sentiment"].metrics[0].own is own_loss
+
+
+def test_a_loss_that_grows_with_the_batch_is_refused() -> None:
+    with pytest.raises(PreflightError, match="reduction 'sum'"):
+        read(two_heads(), loss={"topic": None, "sentiment": keras.losses.MeanSquaredError(reduction="sum")})
+
+
+def test_what_keras_cannot_compile_is_refused_in_its_words() -> None:
+    with pytest.raises(PreflightError, match="Keras cannot compile this"):
+        read(two_heads(), loss={"topik": "mse"})
+
+
+def test_an_optimizer_is_its_name_and_what_differs_from_the_defaults() -> None:
+    assert optimizer_config("adam") == {"name": "adam", "config": {}}
+    assert optimizer_config(keras.optimizers.SGD(0.1, momentum=0.9, clipnorm=1.0)) == {
+        "name": "sgd",
+        "config": {"learning_rate": 0.1, "momentum": 0.9, "clipnorm": 1.0},
+    }
+
+
+def test_a_schedule_of_the_learning_rate_is_refused_by_name() -> None:
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    with pytest.raises(PreflightError, match="ExponentialDecay"):
+        optimizer_config(keras.optimizers.Adam(schedule))

@@ -1,0 +1,199 @@
+"""What a call asks for: forms of models and rows, and when two calls are the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import steelyard
+from steelyard.door.call import SearchCall, understood, write_folder
+from steelyard.door.identity import changed_parts
+from steelyard.searching import search
+
+DRAW = np.random.default_rng(0)
+X = DRAW.normal(size=(40, 3)).astype("float32")
+Y = {"a": X[:, :1] * 2, "b": (X[:, 1:2] > 0).astype("float32")}
+DEFAULTS = {**search.__kwdefaults__, "x": None, "y": None}
+
+
+def call(model: Any, x: Any = X, y: Any = Y, **more: Any) -> SearchCall:
+    return understood({**DEFAULTS, "model": model, "x": x, "y": y, **more})
+
+
+def two_heads(**arguments: Any) -> keras.Model:
+    inputs = keras.Input((3,))
+    outputs = {"a": keras.layers.Dense(1)(inputs), "b": keras.layers.Dense(1, activation="sigmoid")(inputs)}
+    made = keras.Model(inputs, outputs)
+    made.compile("adam", **{"loss": {"a": "mse", "b": "binary_crossentropy"}, **arguments})
+    return made
+
+
+def unnamed() -> keras.Model:
+    inputs = keras.Input((3,))
+    made = keras.Model(inputs, [keras.layers.Dense(1)(inputs), keras.layers.Dense(1)(inputs)])
+    made.compile("adam", ["mse", "mse"])
+    return made
+
+
+def test_the_same_cell_run_twice_is_the_same_call() -> None:
+    first, second = (call(unnamed(), y=[Y["a"], Y["b"]]) for _ in range(2))
+    assert first.model.output_names != second.model.output_names
+    assert first.parts == second.parts
+    assert first.workload == second.workload
+
+
+@pytest.mark.parametrize(
+    ("more", "changed"),
+    [
+        ({"metrics": {"a": ["mae"]}}, ["metrics"]),
+        ({"loss_weights": {"a": 1.0, "b": 2.0}}, ["loss_weights"]),
+        ({"epochs": 3}, ["training"]),
+        ({"trials": 50}, []),
+        ({"x": X + 1}, ["data"]),
+        ({"optimizer": "sgd"}, ["training"]),
+    ],
+)
+def test_what_a_call_changed_is_named(more: dict[str, Any], changed: list[str]) -> None:
+    assert changed_parts(call(two_heads()).parts, call(two_heads(), **more).parts) == changed
+
+
+def test_a_dataset_is_read_once_with_its_batch_size() -> None:
+    import tensorflow as tf
+
+    found = call(two_heads(), tf.data.Dataset.from_tensor_slices((X, Y)).batch(8), None)
+    assert found.batch_size == 8
+    assert found.splits["train"].count == 32
+    assert found.notes[0].startswith("read the dataset once: 0.0 MB")
+
+
+def test_a_py_dataset_and_a_function_that_returns_a_generator_are_read_like_arrays() -> None:
+    class Halves(keras.utils.PyDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, number: int) -> Any:
+            rows = slice(20 * number, 20 * number + 20)
+            return X[rows], {name: target[rows] for name, target in Y.items()}
+
+    def halves() -> Any:
+        yield from (Halves()[number] for number in range(2))
+
+    arrays = call(two_heads(), batch_size=20)
+    for x in (Halves(), halves):
+        assert changed_parts(arrays.parts, call(two_heads(), x, None).parts) == []
+
+
+def test_inputs_in_a_list_are_named_for_the_study(tmp_path: Path) -> None:
+    inputs = [keras.Input((3,)), keras.Input((3,))]
+    hidden = keras.layers.Concatenate()(inputs)
+    model = keras.Model(inputs, {"a": keras.layers.Dense(1)(hidden), "b": keras.layers.Dense(1)(hidden)})
+    model.compile("adam", "mse")
+    found = call(model, [X, X + 1])
+    assert list(found.splits["train"].inputs) == ["input_layer", "input_layer_1"]
+    write_folder(found, tmp_path)
+    from search.training.user.brought import Brought
+
+    rebuilt = Brought(tmp_path).build_model()
+    outputs = rebuilt({"input_layer_1": X + 1, "input_layer": X})
+    assert set(outputs) == {"a", "b"}
+    again = found.model([X, X + 1])
+    rebuilt.set_weights(found.model.get_weights())
+    np.testing.assert_allclose(rebuilt({"input_layer_1": X + 1, "input_layer": X})["a"], again["a"], rtol=1e-5, atol=1e-6)
+
+
+def test_a_subclassed_model_with_named_outputs_is_taken(tmp_path: Path) -> None:
+    plan = steelyard.search(subclassed, X, Y, loss={"a": "mse", "b": "mse"}, dry_run=True, verbose=0)
+    assert isinstance(plan, steelyard.Plan)
+    assert [task["name"] for task in plan.definition["tasks"]] == ["a", "b"]
+    assert plan.definition["training"]["optimizer"]["name"] == "rmsprop"  # compile's own default
+
+
+def subclassed() -> keras.Model:
+    class Two(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = keras.layers.Dense(1), keras.layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            return {"a": self.a(x), "b": self.b(x)}
+
+    return Two()
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEELYARD_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def test_half_the_labels_missing_is_row_weights_of_zero() -> None:
+    gone = np.arange(40) % 2 == 0
+    labels = np.where(gone[:, None], np.nan, Y["a"])
+    missing = call(two_heads(), y={**Y, "a": labels}, missing={"a": "nan"})
+    weighted = call(two_heads(), y={**Y, "a": np.where(gone[:, None], 0, Y["a"])}, sample_weight={"a": (~gone).astype("float32")})
+    for split in ("train", "validation"):
+        one, other = missing.splits[split], weighted.splits[split]
+        np.testing.assert_array_equal(one.targets["a"], other.targets["a"])
+        np.testing.assert_array_equal(one.weights["a"], other.weights["a"])
+
+
+def test_one_shared_weight_counts_for_several_terms() -> None:
+    plan = steelyard.search(
+        two_heads(),
+        X,
+        Y,
+        penalties={"near": lambda batch: batch.outputs["a"] ** 2},
+        weight_ranges={"b": "both", "near": {"of": "both", "times": 0.5}},
+        shared_weights={"both": (0.01, 100)},
+        dry_run=True,
+        verbose=0,
+    )
+    assert isinstance(plan, steelyard.Plan)
+    assert plan.definition["weights"] == {"both": {"low": 0.01, "high": 100.0}}
+    assert plan.definition["tasks"][1]["losses"][0]["weight"] == "both"
+    assert plan.definition["penalties"][0]["weight"] == {"of": "both", "times": 0.5}
+
+
+def test_a_built_in_penalty_and_early_stopping_are_translated() -> None:
+    stop = keras.callbacks.EarlyStopping(restore_best_weights=True)
+    between = [{"task": "a"}, {"task": "b"}]
+    plan = steelyard.search(
+        two_heads(),
+        X,
+        Y,
+        penalties={"agree": {"penalty": "consistency", "between": between}},
+        callbacks=[stop],
+        dry_run=True,
+        verbose=0,
+    )
+    assert isinstance(plan, steelyard.Plan)
+    assert plan.definition["objective"]["epoch"] == "best"
+    assert plan.definition["penalties"][0]["between"] == between
+    assert any("its best one by the objective counts" in warning for warning in plan.warnings)
+
+
+def test_the_float_type_of_the_callers_process_is_that_of_the_training(tmp_path: Path) -> None:
+    from search.training.problem.workload import LoadedWorkload
+    from search.training.user.brought import Brought
+    from search.workloads.base import bind
+
+    keras.config.set_floatx("float64")
+    try:
+        found = call(two_heads())
+        folder = tmp_path / "written"
+        folder.mkdir()
+        write_folder(found, folder)
+    finally:
+        keras.config.set_floatx("float32")
+    opened = LoadedWorkload(bind("written", Brought(folder), {}))
+    assert opened.rows("train").inputs["input"].dtype.name == "float64"
+    assert keras.config.floatx() == "float32"
+    assert changed_parts(found.parts, call(two_heads()).parts) != []
+
+
+def test_losses_in_a_list_are_answered_with_weights_in_a_list() -> None:
+    assert call(unnamed(), y=[Y["a"], Y["b"]]).loss_form == "list"
+    assert call(two_heads()).loss_form == "dict"

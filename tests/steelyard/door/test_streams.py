@@ -1,0 +1,63 @@
+"""A dataset is read once where two passes give the same rows, and refused where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from steelyard.door import streams
+from steelyard.door.streams import EachPass, is_stream, read_stream
+from steelyard.errors import ValidationError
+
+X = np.arange(10.0).reshape(5, 2)
+
+
+def batches() -> Iterator[Any]:
+    for rows in (slice(0, 2), slice(2, 4), slice(4, 5)):
+        yield X[rows], {"a": X[rows, 0]}
+
+
+def test_a_loader_is_read_into_arrays_in_its_order() -> None:
+    found = read_stream(EachPass(batches), "x")
+    np.testing.assert_array_equal(found.x, X)
+    np.testing.assert_array_equal(found.y["a"], X[:, 0])
+    assert (found.batch_size, found.sample_weight) == (2, None)
+
+
+def test_a_loader_that_shuffles_gives_the_same_rows_each_time() -> None:
+    random = np.random.default_rng(0)
+
+    def shuffled() -> Iterator[Any]:
+        order = random.permutation(5)
+        yield X[order], X[order, 0]
+
+    first, second = (read_stream(EachPass(shuffled), "x") for _ in range(2))
+    np.testing.assert_array_equal(first.x, second.x)
+    np.testing.assert_array_equal(np.sort(first.x[:, 0]), X[:, 0])
+    np.testing.assert_array_equal(first.y, first.x[:, 0])
+
+
+def test_rows_that_change_from_pass_to_pass_are_refused() -> None:
+    random = np.random.default_rng(0)
+    with pytest.raises(ValidationError, match="streams come later"):
+        read_stream(EachPass(lambda: iter([(X + random.normal(size=X.shape), X)])), "x")
+
+
+def test_more_than_memory_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "free_memory", lambda: 200.0)
+    with pytest.raises(ValidationError, match="a quarter of the free memory"):
+        read_stream(EachPass(batches), "x")
+
+
+def test_a_generator_is_refused_since_it_can_be_read_once() -> None:
+    with pytest.raises(ValidationError, match="pass the function that makes it"):
+        is_stream(batches())
+
+
+def test_arrays_are_no_stream() -> None:
+    assert not is_stream(X)
+    assert not is_stream({"a": X})
+    assert not is_stream(None)
