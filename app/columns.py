@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from app.reading import definition_of
 from app.results import counted
 from app.schemas.common import NumberSplitter
 from app.schemas.trials import CurveBody, TrialTable, trial_body
+from app.study_views import definition_of
 from search.definition.schema import StudyDefinition
 from search.definition.space import SearchSpace
 from storage import paging, study_rows

@@ -9,20 +9,20 @@ from statistics import fmean, stdev
 from typing import Any
 
 from app import ranking_service
-from app.reading import definition_of
 from app.refusals import Refusal
 from app.schemas.common import finite_document
+from app.study_views import definition_of
 from search.analysis.answer import NoAnswer
 from search.analysis.intervals import LEVEL, mean_half_width
 from search.definition.schema import Objective
-from search.objective.anchors import resolved
+from search.objective.anchors import resolve_anchors
 from search.objective.scoring import evaluate, is_pareto
 from search.planning.compromise import scored_objective
 from search.planning.history import recalled
 from storage import paging, study_rows
+from storage.competing_trials import trials_numbered
 from storage.database import Session
 from storage.records import STUDY_ENDS, AnchorRecord, Measured, Role, StudyRecord, StudyState, TrialRecord, TrialState
-from storage.standings import trials_numbered
 from storage.study_rows import counted_moment
 
 MOST = 10_000
@@ -49,9 +49,9 @@ class RepeatedSetting:
 
     def metrics(self, split: str) -> dict[str, dict[int, float]]:
         """Return every number by path, then by seed."""
-        told = {seed: getattr(each, split) for seed, each in sorted(self.measured.items())}
-        paths: Iterable[str] = next(iter(told.values()), {})
-        return {path: {seed: values[path] for seed, values in told.items() if path in values} for path in paths}
+        confirmed = {seed: getattr(each, split) for seed, each in sorted(self.measured.items())}
+        paths: Iterable[str] = next(iter(confirmed.values()), {})
+        return {path: {seed: values[path] for seed, values in confirmed.items() if path in values} for path in paths}
 
 
 def confirmation_document(session: Session, study: StudyRecord) -> dict[str, Any]:
@@ -61,12 +61,12 @@ def confirmation_document(session: Session, study: StudyRecord) -> dict[str, Any
     """
     settings = _repeated(session, study)
     best = _best(session, study) if settings else None
-    told = (best or {}).get("confirmation")
-    split = told["split"] if told else _split(settings)
-    objective = _judged_by(session, study, told) if told else None
+    confirmed = (best or {}).get("confirmation")
+    split = confirmed["split"] if confirmed else _split(settings)
+    objective = _judged_by(session, study, confirmed) if confirmed else None
     ways = {term.path: term.direction for term in study_rows.terms_of(session, study.id)}
     finalists = sum(each.trial.role is Role.SEARCH for each in settings)
-    winner = next((each for each in settings if told and best and each.trial.number == best["trial"]), None)
+    winner = next((each for each in settings if confirmed and best and each.trial.number == best["trial"]), None)
     return finite_document(
         {
             "study": study.name,
@@ -76,10 +76,12 @@ def confirmation_document(session: Session, study: StudyRecord) -> dict[str, Any
             "level": LEVEL,
             "comparisons": max(finalists, 1),
             "winner": None if winner is None else winner.name,
-            "verdict": told["verdict"] if told else None,
+            "verdict": confirmed["verdict"] if confirmed else None,
             "directions": ways,
-            "settings": {each.name: _setting(each, objective, split or "validation", told) for each in settings},
-            "against": {} if winner is None or told is None else _against(winner, settings, told, ways, max(finalists, 1)),
+            "settings": {each.name: _setting(each, objective, split or "validation", confirmed) for each in settings},
+            "against": {}
+            if winner is None or confirmed is None
+            else _against(winner, settings, confirmed, ways, max(finalists, 1)),
         }
     )
 
@@ -118,20 +120,22 @@ def _split(settings: Sequence[RepeatedSetting]) -> str | None:
     return "test" if all(each.test for setting in settings for each in setting.measured.values()) else "validation"
 
 
-def _judged_by(session: Session, study: StudyRecord, told: Mapping[str, Any]) -> Objective:
+def _judged_by(session: Session, study: StudyRecord, confirmed: Mapping[str, Any]) -> Objective:
     """Return the objective that the verdict's values are of: measured anchors in it, and for a front its compromise."""
     definition = definition_of(study)
     objective = definition.objective
     if is_pareto(objective):
         objective = scored_objective(objective, recalled(session, study, definition))
-    anchors = [AnchorRecord(a["of"], a["metric"], a["value"], a["std"], tuple(a["seeds"])) for a in told["anchors"]]
-    return resolved(objective, anchors)
+    anchors = [AnchorRecord(a["of"], a["metric"], a["value"], a["std"], tuple(a["seeds"])) for a in confirmed["anchors"]]
+    return resolve_anchors(objective, anchors)
 
 
-def _setting(setting: RepeatedSetting, objective: Objective | None, split: str, told: Mapping[str, Any] | None) -> dict[str, Any]:
+def _setting(
+    setting: RepeatedSetting, objective: Objective | None, split: str, confirmed: Mapping[str, Any] | None
+) -> dict[str, Any]:
     trial, metrics = setting.trial, setting.metrics(split)
     values = {} if objective is None or trial.role is Role.REFERENCE else setting.values(objective, split)
-    named = ((told or {}).get("against") or {}).get(setting.name) or {}
+    named = ((confirmed or {}).get("against") or {}).get(setting.name) or {}
     return {
         "trial": trial.number,
         "role": trial.role.value,
@@ -163,15 +167,19 @@ def _estimate(series: Series) -> dict[str, Any]:
 
 
 def _against(
-    winner: RepeatedSetting, settings: Sequence[RepeatedSetting], told: Mapping[str, Any], ways: Mapping[str, str], comparisons: int
+    winner: RepeatedSetting,
+    settings: Sequence[RepeatedSetting],
+    confirmed: Mapping[str, Any],
+    ways: Mapping[str, str],
+    comparisons: int,
 ) -> dict[str, Any]:
-    mine = winner.metrics(told["split"])
+    mine = winner.metrics(confirmed["split"])
     return {
         other.name: {
-            "value": _lead(told["against"].get(other.name)),
+            "value": _lead(confirmed["against"].get(other.name)),
             "metrics": {
                 path: gain
-                for path, series in other.metrics(told["split"]).items()
+                for path, series in other.metrics(confirmed["split"]).items()
                 if path in mine and (gain := _gain(mine[path], series, ways.get(path, "minimize"), comparisons)) is not None
             },
         }

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request
 from fastapi.dependencies.models import Dependant
 
-from app import body
+from app import strict_json
 from app.refusals import BadParameter
 from app.settings import ApiSettings
 from search.errors import Fault, shown
@@ -42,8 +42,8 @@ async def _trial_number(number: Annotated[str, Path(description="Number of the t
     return int(number)
 
 
-def _document(read: Annotated[bytes, Depends(body.read_body)]) -> Any:
-    return body.parse(read)
+def _document(read: Annotated[bytes, Depends(strict_json.read_body)]) -> Any:
+    return strict_json.parse(read)
 
 
 async def only_known_parameters(request: Request) -> None:

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from app import errors, openapi, reference
+from app import docs_page, errors, openapi
 from app.dependencies import only_known_parameters
 from app.guard import Guard
 from app.page_tokens import PageTokens
@@ -49,7 +49,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         app.add_middleware(PathPrefix, prefix=settings.root_path)
     errors.install(app)
     openapi.install(app)
-    reference.install(app)
+    docs_page.install(app)
     if settings.page:
         from app.pages.install import install  # Jinja2 is for whoever looks
 

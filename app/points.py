@@ -10,17 +10,17 @@ from typing import Any
 
 from app import ranking_service
 from app.columns import Columns, column_values
-from app.reading import definition_of
 from app.results import counted
 from app.schemas.points import ImprovementBody, PhaseBody, Points
+from app.study_views import definition_of
 from search.definition.space import SearchSpace
 from search.objective.scoring import optimized
 from storage import events, progress, study_rows
+from storage.competing_trials import trials_numbered
 from storage.curves import measured_of
 from storage.database import Session
 from storage.outlines import TrialOutline, outlines
 from storage.records import Role, StudyRecord, TrialRecord
-from storage.standings import trials_numbered
 from storage.study_rows import counted_moment
 
 SHOWN = ("number", "role", "rule", "state", "seed", "objective", "feasible", "ended_at")

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.reading import definition_of
 from app.refusals import BadParameter, NoFixedWeights
 from app.results import best_document, winner_document
 from app.schemas.common import finite_document
 from app.schemas.results import RankRequest
+from app.study_views import definition_of
 from search.analysis import answer, reranking
 from search.analysis.answer import CONFIRMED, Answer
 from search.analysis.evidence import gather
@@ -26,9 +26,9 @@ from search.objective.scoring import Score, is_pareto, optimized, score_paths
 from search.planning import rescoring
 from search.validation.schema_errors import form_faults
 from storage import trial_rows, workers
+from storage.competing_trials import standings, trials_numbered
 from storage.database import Session
 from storage.records import ADAPTIVE_ORIGIN, STUDY_ENDS, Moment, Role, StudyRecord, TrialState, Values
-from storage.standings import standings, trials_numbered
 from storage.study_rows import counted_moment
 
 MAX_COMPARED = 200
@@ -141,7 +141,7 @@ def _unanswered(session: Session, study: StudyRecord, asked: Fault) -> Exception
 def _resolved(session: Session, study: StudyRecord, objective: Objective, at: str) -> Objective:
     """Return the objective with numbers for what it is relative to. Raises BadParameter where the study has not measured that."""
     found = rescoring.judged_anew(session, study, objective)
-    for of, path in anchors.wanted(found):
+    for of, path in anchors.required_anchors(found):
         what = "trained no task alone" if of == anchors.REFERENCE else f"has no complete baseline {of}"
         hint = "give `config.references`" if anchors.needs_references(found) and of == anchors.REFERENCE else "give a number"
         raise BadParameter(

@@ -105,14 +105,16 @@ class NoSensitivityYet(Refusal):
     """What matters is worked out when the plan comes to the study's end."""
 
     def __init__(self, name: str, state: str) -> None:
-        super().__init__(f"study {name!r} ({state}) has not come to its end: what matters is told then", members={"state": state})
+        super().__init__(
+            f"study {name!r} ({state}) has not come to its end: what matters is computed then", members={"state": state}
+        )
 
 
 class NoSensitivity(Refusal):
     """The study ended before its plan did, so nobody worked out what matters."""
 
     def __init__(self, name: str, state: str) -> None:
-        super().__init__(f"study {name!r} ended {state}: what matters is told of a COMPLETE study", members={"state": state})
+        super().__init__(f"study {name!r} ended {state}: what matters is computed for a COMPLETE study", members={"state": state})
 
 
 class Closing(Refusal):

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from app import sensitivity
-from app.reading import definition_of
 from app.refusals import NoSensitivity, NoSensitivityYet
 from app.schemas.common import finite_document
+from app.study_views import definition_of
 from search.analysis import answer
 from search.analysis.answer import Answer
 from search.analysis.evidence import Evidence, gather
@@ -17,7 +17,7 @@ from search.definition.schema import Objective
 from search.export import best_weights
 from search.objective.scoring import evaluate
 from search.planning.initial_values import divisors
-from storage import answers, workers
+from storage import derived, workers
 from storage.database import Session
 from storage.records import STUDY_ENDS, Measured, Moment, StudyRecord, StudyState, TrialRecord
 from storage.study_rows import counted_moment
@@ -27,17 +27,17 @@ def best_document(session: Session, study: StudyRecord) -> dict[str, Any]:
     """Return the best-weights document, numbers as JSON can say them. Raises NoTrialYet, NoTrialEver, NoFeasibleTrial."""
     found = gather(session, study, definition_of(study), sensitivity=study.state is StudyState.COMPLETE)
     best = answer.best(found)
-    return winner_document(session, found, best, matters=sensitivity.told(found, best.verdict))
+    return winner_document(session, found, best, matters=sensitivity.document(found, best.verdict))
 
 
 def sensitivity_document(session: Session, study: StudyRecord) -> dict[str, Any]:
     """Return how much each parameter matters and what range is as good as the best. Raises NoSensitivityYet, NoSensitivity."""
     found = gather(session, study, definition_of(study), sensitivity=True)
-    told = sensitivity.told(found, answer.verdict_of(found))
-    if told is None:
+    document = sensitivity.document(found, answer.verdict_of(found))
+    if document is None:
         refusal = NoSensitivity if study.state in STUDY_ENDS else NoSensitivityYet
         raise refusal(study.name, study.state.value)
-    return finite_document({"study": study.name, "state": study.state.value, "final": study.state in STUDY_ENDS, **told})
+    return finite_document({"study": study.name, "state": study.state.value, "final": study.state in STUDY_ENDS, **document})
 
 
 def winner_document(
@@ -53,7 +53,7 @@ def winner_document(
     described = workers.find_workload(session, study.workload)
     if objective is not None:
         definition = definition.model_copy(update={"objective": objective})
-    initial = answers.initial_values(session, study.id) if definition.search.normalize is not None else {}
+    initial = derived.initial_values(session, study.id) if definition.search.normalize is not None else {}
     return finite_document(
         best_weights.best_weights(
             best_weights.Winner(

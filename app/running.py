@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.reading import definition_of
 from app.schemas.running import CohortBody, CohortList, CohortTrialBody
+from app.study_views import definition_of
 from storage import cohorts
 from storage.cohorts import RunningCohort
 from storage.database import Session

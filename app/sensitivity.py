@@ -10,7 +10,7 @@ from search.analysis.verdict import Verdict
 from search.objective.scoring import is_pareto
 
 
-def told(evidence: Evidence, verdict: Verdict | None) -> dict[str, Any] | None:
+def document(evidence: Evidence, verdict: Verdict | None) -> dict[str, Any] | None:
     """Return what matters in a study, numbers as they are; None where no worker has worked it out."""
     analysis, definition = evidence.analysis, evidence.definition
     if analysis is None:
@@ -19,7 +19,7 @@ def told(evidence: Evidence, verdict: Verdict | None) -> dict[str, Any] | None:
     return {
         "sequence": analysis.sequence,
         "trial": kept["trial"] if "trial" in kept else _winner(evidence, verdict),
-        **sensitivity.importance_told(definition, kept),
+        **sensitivity.importance_document(definition, kept),
         "ranges": kept.get("ranges", {}),
         "noise": kept.get("noise") or sensitivity.no_noise(sensitivity.EARLIER),
         "rules": sensitivity.rules(definition),

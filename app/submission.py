@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.reading import definition_of, seconds_in_all, study_body
 from app.refusals import BadParameter, OtherDefinition, parameter_fault
 from app.schemas.studies import Study, StudyPatch, Validation
 from app.settings import ApiSettings
+from app.study_views import definition_of, seconds_in_all, study_body
 from search.definition.plugins import is_grid
 from search.definition.schema import DEFINITION_VERSION, StudyDefinition
 from search.definition.space import SearchSpace
@@ -58,7 +58,7 @@ def known_workloads(
 
 
 def submit(session: Session, sent: Normal, now: datetime) -> tuple[StudyRecord, bool]:
-    """Store a study, or find the one of the same name and definition; tells whether it is new.
+    """Store a study, or find the one of the same name and definition; returns whether it is new.
 
     Raises OtherDefinition where the name's study has another definition.
     """
@@ -91,7 +91,7 @@ def _new(sent: Normal, name: str) -> studies.NewStudy:
     definition = sent.definition
     return studies.NewStudy(
         name=name,
-        definition=normalize.stored(definition),
+        definition=normalize.to_storage(definition),
         definition_version=DEFINITION_VERSION,
         definition_sha256=normalize.definition_sha256(definition),
         problem_sha256=normalize.problem_sha256(definition),
@@ -113,7 +113,7 @@ def validation(session: Session, sent: Normal, now: datetime, alive_within_secon
     problem = normalize.problem_sha256(definition)
     seconds = seconds_in_all(session, definition, problem, now, alive_within_seconds)
     return Validation(
-        definition=normalize.shown(definition),
+        definition=normalize.to_api(definition),
         definition_sha256=normalize.definition_sha256(definition),
         problem_sha256=problem,
         grid_size=SearchSpace(definition).grid_size() if is_grid(definition.search.sampler) else None,

@@ -23,7 +23,7 @@ def reason_of(
 ) -> Reason | None:
     """Return why the study is as it is, or None where it simply goes on.
 
-    `counts` are its trials by state, `preparing` tells whether a worker is at its preflight, `live` are the live workers, `runs`
+    `counts` are its trials by state, `preparing` says whether a worker is at its preflight, `live` are the live workers, `runs`
     the plug-ins that they can run.
     """
     running = counts[TrialState.RUNNING]

@@ -34,14 +34,14 @@ class Answer:
     seconds: float
 
     @property
-    def told(self) -> Document:
+    def confirmation(self) -> Document:
         """What the confirmation says."""
         confirmation: Document = self.best["confirmation"]
         return confirmation
 
     @property
     def sentence(self) -> str:
-        return str(self.told["verdict"])
+        return str(self.confirmation["verdict"])
 
     @property
     def winner(self) -> Confirmed:
@@ -49,7 +49,7 @@ class Answer:
 
     def candidate(self, name: str) -> Confirmed:
         """Return a candidate by its name: a baseline's rule, or `trial 7`."""
-        found, (trial,) = self.told["candidates"][name], [each for each in self.trials if self._is(each, name)]
+        found, (trial,) = self.confirmation["candidates"][name], [each for each in self.trials if self._is(each, name)]
         value = found["value"]
         means = {path: spread["mean"] for path, spread in found["metrics"].items()}
         return Confirmed(name, trial["weights"], value["mean"], value["std"], value["n"], means)
@@ -59,11 +59,11 @@ class Answer:
         return name == (trial["rule"] if trial["role"] == "baseline" else f"trial {trial['number']}")
 
     def baselines(self) -> list[Confirmed]:
-        return [self.candidate(name) for name in self.told["against"]]
+        return [self.candidate(name) for name in self.confirmation["against"]]
 
     def against(self, name: str) -> tuple[float, float, float]:
         """Return by how much the winner is better than a baseline, and the interval's ends."""
-        interval = self.told["against"][name]
+        interval = self.confirmation["against"][name]
         return interval["difference"], interval["low"], interval["high"]
 
 

@@ -94,7 +94,7 @@ def _candidates(answer: Answer) -> list[Confirmed]:
 
 def _answers(problem: Problem, answer: Answer) -> Iterator[Ratio]:
     """Yield what one study says: its verdict, the gain over each baseline, and how much the search flattered its winner."""
-    optimism = float(answer.told["optimism"])
+    optimism = float(answer.confirmation["optimism"])
     yield Ratio("verdict", answer.against(EQUAL)[0], answer.sentence)
     yield Ratio("optimism", optimism, f"optimism (search score minus confirmed score): {optimism:+.1f} points")
     for baseline in answer.baselines():

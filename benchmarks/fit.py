@@ -48,11 +48,11 @@ def table(problem: Problem, options: Options) -> Table:
 
 
 def _epoch(row: Row) -> Row:
-    """Return the row of one epoch of all settings, from what the programs told."""
-    return replace(row, name=f"{row.name}, an epoch", seconds=tuple(float(told["seconds_an_epoch"]) for told in row.details))
+    """Return the row of one epoch of all settings, from what the programs reported."""
+    return replace(row, name=f"{row.name}, an epoch", seconds=tuple(float(text["seconds_an_epoch"]) for text in row.details))
 
 
 def _prepared(row: Row) -> Row:
     """Return the engine's row without what it does once a study."""
     pairs = zip(row.seconds, row.details, strict=True)
-    return replace(row, name=f"{row.name}, once prepared", seconds=tuple(whole - told["prepare_seconds"] for whole, told in pairs))
+    return replace(row, name=f"{row.name}, once prepared", seconds=tuple(whole - text["prepare_seconds"] for whole, text in pairs))

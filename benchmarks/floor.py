@@ -78,7 +78,7 @@ def last_of(answers: Iterable[Answer], kind: type[A]) -> A:
 def train_cohorts(child: Child, definition: StudyDefinition, job: Job) -> Mapping[str, Any]:
     """Prepare the study, then train random settings in cohorts of the given sizes; traces are made on the way."""
     began = time.perf_counter()
-    defined = DefineStudy(STUDY, normalize.shown(definition))
+    defined = DefineStudy(STUDY, normalize.to_api(definition))
     child.send(defined)
     prepared = last_of(talk(child, PrepareStudy(STUDY), StudyPrepared), StudyPrepared)
     prepare_seconds = time.perf_counter() - began
@@ -104,7 +104,7 @@ def train_cohorts(child: Child, definition: StudyDefinition, job: Job) -> Mappin
 
 
 class EpochTimes:
-    """How long each epoch of settings that are trained together took, as the engine tells it."""
+    """How long each epoch of settings that are trained together took, as the engine reports it."""
 
     def __init__(self) -> None:
         self._seconds: dict[tuple[int, ...], list[float]] = {}

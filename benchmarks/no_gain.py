@@ -39,7 +39,7 @@ class Judged:
     @property
     def as_it_is(self) -> bool:
         """Whether the verdict claims no gain."""
-        return bool(self.answer.told["call"] != BETTER)
+        return bool(self.answer.confirmation["call"] != BETTER)
 
 
 def table(options: Options) -> Table:
@@ -52,7 +52,7 @@ def table(options: Options) -> Table:
     where = "on the sentences of a folder" if options.sentences else "left out: no --sentences FOLDER"
     caption = CAPTION.format(seeds=_seeds(options), twins=f"{twins.epochs} epochs, {twins.trials} trials", where=where)
     lines = tuple(_line(each) for each in found)
-    record = [{"study": each.study, "seed": each.seed, "told": each.answer.told} for each in found]
+    record = [{"study": each.study, "seed": each.seed, "confirmation": each.answer.confirmation} for each in found]
     return Table("no-gain", caption, HEADER, lines, tuple(_counts(found)), record=record)
 
 
@@ -103,10 +103,10 @@ def _example(problem: Problem, options: Options, seed: int) -> dict[str, Any]:
 
 def _line(judged: Judged) -> tuple[str, ...]:
     answer = judged.answer
-    equal = EQUAL if EQUAL in answer.told["against"] else "current"
+    equal = EQUAL if EQUAL in answer.confirmation["against"] else "current"
     weight = next(value for value in answer.winner.weights.values() if value != 1.0)
     gain = difference_text(answer.against(equal), SPLIT_DIGITS)
-    return (judged.study, str(judged.seed), f"{weight:.3g}", gain, str(answer.told["call"]), f"{answer.seconds:.0f}")
+    return (judged.study, str(judged.seed), f"{weight:.3g}", gain, str(answer.confirmation["call"]), f"{answer.seconds:.0f}")
 
 
 def _counts(found: list[Judged]) -> Iterator[Ratio]:

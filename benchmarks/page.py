@@ -17,7 +17,7 @@ from benchmarks.options import Options
 from benchmarks.problems import digits_mlp
 from benchmarks.table import Ratio, Table
 from benchmarks.through_the_service import serving, timed_study
-from steelyard.places import database_url_in
+from steelyard.database_location import database_url_in
 from storage.database import Database
 
 NAME = "many"

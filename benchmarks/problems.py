@@ -72,8 +72,8 @@ class Problem(Written):
     @property
     def title(self) -> str:
         """Return what is trained, without the path of any file."""
-        told = (f"{name} {Path(str(value)).name if name == 'file' else value}" for name, value in self.options.items())
-        return f"{self.workload} ({', '.join(told)})" if self.options else self.workload
+        options = (f"{name} {Path(str(value)).name if name == 'file' else value}" for name, value in self.options.items())
+        return f"{self.workload} ({', '.join(options)})" if self.options else self.workload
 
     @property
     def environment(self) -> dict[str, str]:

@@ -68,13 +68,13 @@ def _way(document: Mapping[str, Any], name: str) -> Way:
     def measure(run: int) -> Measured:
         with serving(problem, workers=1) as service:
             search = {**document["search"], "pruner": pruner, "seed": run}
-            return _told(service, {**document, "name": f"pruning-{run}", "search": search})
+            return _run(service, {**document, "name": f"pruning-{run}", "search": search})
 
     return Way(name, trials, measure)
 
 
-def _told(service: Service, document: Mapping[str, Any]) -> Measured:
-    """Run a study; tell its search trials' epochs and ends, and what was confirmed."""
+def _run(service: Service, document: Mapping[str, Any]) -> Measured:
+    """Run a study; return its search trials' epochs and ends, and what was confirmed."""
     client, began = service.client, time.perf_counter()
     study = client.wait(client.submit(document), progress=False)
     best = client.best(study)
@@ -82,7 +82,7 @@ def _told(service: Service, document: Mapping[str, Any]) -> Measured:
     searched = list(client.trials(study, role="search"))
     confirmation = best["confirmation"]
     value = confirmation["candidates"][f"trial {best['trial']}"]["value"]
-    told = {
+    shown = {
         "epochs": sum(trial["epochs"] for trial in searched),
         "ends": dict(Counter(trial["state"] for trial in searched)),
         "confirmed": value["mean"],
@@ -92,7 +92,7 @@ def _told(service: Service, document: Mapping[str, Any]) -> Measured:
         "verdict": confirmation["verdict"],
         "weights": best["weights"],
     }
-    return Measured(seconds, told)
+    return Measured(seconds, shown)
 
 
 def _line(row: Row) -> tuple[str, ...]:

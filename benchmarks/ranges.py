@@ -115,13 +115,13 @@ def _places(believed: Beliefs, drawn: Sequence[Values]) -> Array:
 
 
 def _search(definition: StudyDefinition, world: World, trials: int) -> list[TrialRecord]:
-    told: list[TrialRecord] = []
-    while len(told) < trials:
-        count = min(batch_limit(definition, told), trials - len(told))
-        for drawn in suggest(definition, told, DrawIndex(len(told), len(told)), count):
+    observed: list[TrialRecord] = []
+    while len(observed) < trials:
+        count = min(batch_limit(definition, observed), trials - len(observed))
+        for drawn in suggest(definition, observed, DrawIndex(len(observed), len(observed)), count):
             place = np.array([(np.log10(value) + 2) / 3 for value in drawn.parameters.values()])
-            told.append(_trained(len(told), drawn.parameters, world.train(place, 0)))
-    return told
+            observed.append(_trained(len(observed), drawn.parameters, world.train(place, 0)))
+    return observed
 
 
 def _met(definition: StudyDefinition, world: World, searched: Sequence[TrialRecord]) -> tuple[Beliefs, TrialRecord, float]:

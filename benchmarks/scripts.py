@@ -1,4 +1,4 @@
-"""Programs that are timed: each gets ready in a process of its own, is told to go, and says when it is done.
+"""Programs that are timed: each gets ready in a process of its own, is started, and reports when it is done.
 
 A program is a module of this package that calls `serve`. It imports what it needs and loads its data before it says that it is
 ready, so neither is timed. Both ends of that talk are in this file.

@@ -167,7 +167,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(searching, name)
     if name == "__version__":
-        from steelyard.program import version
+        from steelyard.version import version
 
         return version()
     raise AttributeError(f"module 'steelyard' has no attribute {name!r}")

@@ -19,7 +19,7 @@ from steelyard.connection import Clock, Connection, Retries
 from steelyard.definitions import Definition, named, read_definition
 from steelyard.documents import BestWeights, ParetoFront, Ranking, Sensitivity, Study, Trial, Validation
 from steelyard.errors import NoScript, NotFound, UnexpectedAnswer, WaitTimeout
-from steelyard.program import version
+from steelyard.version import version
 
 if TYPE_CHECKING:
     import httpx

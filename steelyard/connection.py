@@ -31,8 +31,8 @@ class Retries:
     """How patient a client is.
 
     A call is sent at most `attempts` times (about half a minute in all), but only `attempts_at_first` times to a service that has
-    never answered: one that was not started should be told at once. Pauses double from `first_seconds` to `longest_seconds`, each
-    drawn from its upper half, so that many clients do not come back together. A Retry-After is kept where it is at most
+    never answered: one that was not started should be reported at once. Pauses double from `first_seconds` to `longest_seconds`,
+    each drawn from its upper half, so that many clients do not come back together. A Retry-After is kept where it is at most
     `longest_wait_seconds`; where it is more, the call ends.
     """
 

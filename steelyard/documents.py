@@ -179,7 +179,7 @@ class ParetoFront(TypedDict):
 
 
 class Importance(TypedDict):
-    """A parameter's shares of what matters, for the objective's value and for each metric; None where nothing can be told."""
+    """A parameter's shares of what matters, for the objective's value and for each metric; None where nothing can be said."""
 
     objective: float | None
     metrics: Numbers

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Column
 
 from steelyard.documents import Study
-from steelyard.wording import plain, share_done, standing
+from steelyard.formatting import plain, share_done, standing
 
 BAR_WIDTH = 16
 LINES_IN_ALL = 20
@@ -29,7 +29,7 @@ class Shown(Protocol):
 
 
 class StudyProgress:
-    """A live bar in a terminal or a notebook (rich tells them apart)."""
+    """A live bar in a terminal or a notebook (rich recognises which)."""
 
     def __init__(self, console: Console) -> None:
         self._bar = Progress(

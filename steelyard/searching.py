@@ -94,7 +94,7 @@ def studies() -> list[dict[str, Any]]:
     from steelyard.client import Client
     from steelyard.door.cache import cache_folder
     from steelyard.door.local import local_service
-    from steelyard.wording import done
+    from steelyard.formatting import done
 
     with Client(local_service(cache_folder())) as client:
         return [

@@ -18,8 +18,8 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import LOOPBACK, ApiSettings
-from steelyard.program import COMMAND
 from steelyard.supervision import Supervisor
+from steelyard.version import COMMAND
 from storage import leases, workers
 from storage.database import Database
 from storage.errors import LeaseLost, StorageError, WorkerNotFound
@@ -32,7 +32,7 @@ CONNECTION_SECONDS = 5  # for answers that are under way when the end is asked f
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """What `steelyard serve` is told. `port` 0 takes any free one."""
+    """The settings of `steelyard serve`. `port` 0 takes any free one."""
 
     host: str
     port: int
@@ -45,7 +45,7 @@ class ServeSettings:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach the host."""
+    """Return whether only this machine can reach the host."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -77,7 +77,7 @@ class NotStarted(Exception):
 
 
 class Server(uvicorn.Server):
-    """Uvicorn without signal handlers of its own, telling when it is ready."""
+    """Uvicorn without signal handlers of its own, reporting when it is ready."""
 
     def __init__(self, app: FastAPI, ready: Callable[[], None]) -> None:
         config = uvicorn.Config(
@@ -136,7 +136,7 @@ async def _run(server: Server, opened: socket.socket, settings: ServeSettings) -
     def end() -> None:
         if server.should_exit:
             log.warning("asked twice: ends at once")
-            logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # what it drops now, it would tell as faults
+            logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # what it drops now, it would log as faults
             server.force_exit = True
             supervisor.kill()
         else:

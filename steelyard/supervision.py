@@ -41,7 +41,7 @@ class Restarts:
 
 
 class Supervisor:
-    """Keeps `count` workers alive until it is told to end them.
+    """Keeps `count` workers alive until it is stopped.
 
     `start` starts the worker of a slot; `release(pid, lost)` gives back what a dead worker held, charged if it was `lost`.
     """

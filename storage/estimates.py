@@ -1,4 +1,4 @@
-"""What earlier studies tell about one that is not there yet."""
+"""What earlier studies say about one that is not there yet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from storage.models import STUDIES, TRIALS
 
 
 def seconds_an_epoch(session: Session, problem_sha256: str, workload: str) -> float | None:
-    """Tell how long one epoch of one trial took, on average, in all studies of the same problem.
+    """Return how long one epoch of one trial took, on average, in all studies of the same problem.
 
     Where there is none, in all studies of the same workload; None where that was never trained either.
     """

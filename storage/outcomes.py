@@ -232,7 +232,7 @@ def reopen_failed(session: Session, study: StudyRecord, now: datetime) -> list[i
 
 
 def has_running(session: Session, study_id: int) -> bool:
-    """Tell whether any trial of a study is in training."""
+    """Return whether any trial of a study is in training."""
     running = select(TRIALS.c.id).where(TRIALS.c.study_id == study_id, TRIALS.c.state == TrialState.RUNNING.value).limit(1)
     return session.scalar(running) is not None
 

@@ -36,7 +36,7 @@ def progress_counts_of(session: Session, study_ids: Sequence[int]) -> Mapping[in
 
 
 def trained_seconds(session: Session, study_id: int, now: datetime) -> float:
-    """Tell how long a study has trained so far: the time in which one of its cohorts or more did, until `now` for those that do."""
+    """Return the seconds that a study has trained so far: those in which any of its cohorts did, until `now` for those that do."""
     rows = session.execute(
         select(COHORTS.c.started_at, COHORTS.c.ended_at).where(COHORTS.c.study_id == study_id).order_by(COHORTS.c.started_at)
     )
@@ -50,7 +50,7 @@ def trained_seconds(session: Session, study_id: int, now: datetime) -> float:
 
 
 def trial_durations(session: Session, study_ids: Sequence[int]) -> Mapping[int, Throughput]:
-    """Tell how fast studies go, by id: epochs to do, times seconds an epoch, over the cohorts in training is the time left."""
+    """Return how fast studies go, by id: epochs to do, times seconds an epoch, over the cohorts in training is the time left."""
     live = (
         select(func.count())
         .where(LEASES.c.study_id == STUDIES.c.id, LEASES.c.purpose == "cohort")

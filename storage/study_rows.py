@@ -124,12 +124,12 @@ class TermIds:
 
 
 def counted_moment(study: StudyRecord) -> Moment:
-    """Tell which moment of a trial is its result: the objective's `epoch`, the last one by default."""
+    """Return which moment of a trial is its result: the objective's `epoch`, the last one by default."""
     objective = study.definition.get("objective") or {}
     return Moment(objective.get("epoch", Moment.LAST))
 
 
 def max_attempts(study: StudyRecord) -> int:
-    """Tell how many lost processes a trial may cost before it is FAILED: the search's `max_attempts`, 3 by default."""
+    """Return how many lost processes a trial may cost before it is FAILED: the search's `max_attempts`, 3 by default."""
     search = study.definition.get("search") or {}
     return int(search.get("max_attempts", MAX_ATTEMPTS))

@@ -161,10 +161,10 @@ def running_trials(session: Session, study_id: int) -> list[TrialRecord]:
 
 
 def search_history(session: Session, study_id: int, order: Ordering, *, best: int = 100, latest: int = 400) -> list[TrialRecord]:
-    """List what a sampler is told, by number: the best and the latest ended search trials, and all unfinished ones.
+    """List what a sampler observes, by number: the best and the latest ended search trials, and all unfinished ones.
 
     `best` are COMPLETE with a finite value, the first in `order`; `latest` are of any end, by `sequence`.
-    Bounded, because a sampler's time grows with what it is told (SQL picks them by index: 10,000 trials cost what 500 cost).
+    Bounded, because a sampler's time grows with what it observes (SQL picks them by index: 10,000 trials cost what 500 cost).
     """
     return load_picked(session, history_ids(study_id, order, best=best, latest=latest))
 

@@ -76,7 +76,7 @@ class OpaqueJson(TypeDecorator[Any]):
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether PostgreSQL can compare with this text: it takes neither NUL nor lone surrogates."""
+    """Return whether PostgreSQL can compare with this text: it takes neither NUL nor lone surrogates."""
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 

@@ -15,7 +15,6 @@ from app import confirmation, points, ranking_service, results, running
 from app.columns import curve
 from app.pages.assets import plotly_file
 from app.pages.views import Views
-from app.reading import study_body
 from app.refusals import Refusal
 from app.results import counted
 from app.schemas.common import Body
@@ -24,6 +23,7 @@ from app.schemas.fleet import WorkloadBody, WorkloadList
 from app.schemas.results import BestWeights, ParetoFront
 from app.schemas.sensitivity import Sensitivity
 from app.schemas.trials import CurvesBody, TrialWithEpochs, epoch_body, trial_fields
+from app.study_views import study_body
 from search.analysis.answer import NoAnswer
 from storage import curves, paging, study_rows, trial_rows, workers
 from storage.database import Database, Session

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.answers import tagged
 from app.dependencies import Settings, Storage
+from app.etag import tagged
 from app.schemas.fleet import Catalog, WorkloadBody, WorkloadList
 from app.submission import known_workloads, published_plugins
 from search import catalog

@@ -10,8 +10,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from app import running, stream
-from app.answers import tagged
 from app.dependencies import Storage, StudyName
+from app.etag import tagged
 from app.schemas.running import CohortList
 from storage import study_rows
 

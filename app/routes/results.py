@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from app import ranking_service, results
-from app.answers import tagged
 from app.columns import columns_of, export_csv, export_jsonl
 from app.dependencies import Document, Storage, StudyName
+from app.etag import tagged
 from app.openapi import RANK_BODY
 from app.refusals import BadParameter
 from app.schemas.results import BestWeights, ParetoFront, Ranking
@@ -41,7 +41,7 @@ def show_best(
         str | None, Query(max_length=64, description="Judge by the same metrics under another aggregate, such as `worst`.")
     ] = None,
 ) -> Response:
-    """Show the best weights so far; `final` tells whether the study has ended.
+    """Show the best weights so far; `final` says whether the study has ended.
 
     409 of five types: `no-trial-yet` (with Retry-After), `no-trial` (it ended without one), `no-feasible-trial` (with `closest`),
     and of a study with aggregate `pareto` that is asked without `pick`: `several-best` (with `picks`). A baseline that moves

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app import confirmation
-from app.answers import tagged
 from app.dependencies import Storage, StudyName
+from app.etag import tagged
 from app.schemas.confirmation import RepeatedSettings
 from app.schemas.points import Points
 from storage import study_rows

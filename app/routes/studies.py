@@ -12,12 +12,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app import submission
-from app.answers import tagged
 from app.dependencies import Document, PageSize, PageToken, Settings, Storage, StudyName
+from app.etag import tagged
 from app.openapi import DEFINITION_BODY, PATCH_BODY
-from app.reading import study_bodies, study_body
 from app.schemas.studies import Study, StudyList, Validation
 from app.settings import ApiSettings
+from app.study_views import study_bodies, study_body
 from search.validation.normalize import Normal
 from storage import lifecycle, studies, study_rows
 from storage.database import Database, Session

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app.answers import tagged
 from app.columns import curve
 from app.dependencies import PageSize, PageToken, Storage, StudyName, TrialNumber
-from app.listing import TrialQuery, curve_query, trial_page
+from app.etag import tagged
 from app.refusals import NotYet
 from app.results import counted
 from app.schemas.trials import CurvesBody, TrialList, TrialTable, TrialWithEpochs, epoch_body, trial_fields
+from app.trial_listing import TrialQuery, curve_query, trial_page
 from storage import curves, study_rows, trial_rows
 from storage.records import Role, Split, TrialState
 

@@ -108,7 +108,7 @@ class ConfirmationBody(Body):
     )
     call: str | None = Field(description="The verdict in a word: better, worse, as_good or not_enough; null without a baseline.")
     story: str = Field(
-        description="Metric by metric, from the baseline that the verdict is told of to the tuned weights.",
+        description="Metric by metric, from the baseline of the verdict to the tuned weights.",
         examples=["price MAE 69.0 -> 64.3, sold accuracy 82.4 -> 86.0 %"],
     )
     level: float = Field(description="Level of confidence of all intervals.")

@@ -10,7 +10,7 @@ from app.schemas.common import Body, NotFinite, Numbers
 
 
 class ImportanceBody(Body):
-    """How much one parameter matters: its shares among all parameters, null where nothing can be told."""
+    """How much one parameter matters: its shares among all parameters, null where nothing can be said."""
 
     objective: float | None = Field(description="For the objective's value.")
     metrics: Numbers = Field(description="For each optimised metric.")
@@ -80,7 +80,7 @@ class Matters(Body):
     """How much each searched parameter matters, and which range of it is as good as the winner."""
 
     sequence: int = Field(description="How many outcomes the study had when this was worked out.")
-    trial: int | None = Field(description="The winner that ranges are told around.")
+    trial: int | None = Field(description="The winner that ranges are stated around.")
     trials: int = Field(description="How many complete search trials the importances come from.")
     importance: dict[str, ImportanceBody] = Field(description="By parameter.")
     untold: dict[str, str] = Field(description="Why no importance is told, by `objective` or metric.")

@@ -13,7 +13,7 @@ from search.objective.scoring import is_pareto
 from search.planning.candidates import Candidate
 from search.planning.history import recalled
 from search.planning.meeting import Trained
-from storage import answers, contenders, curves, trial_rows
+from storage import contenders, curves, derived, trial_rows
 from storage.database import Session
 from storage.records import AnalysisRecord, AnchorRecord, Measured, Moment, Role, StudyRecord, StudyState, TrialRecord, TrialState
 from storage.study_rows import counted_moment
@@ -75,7 +75,7 @@ def gather(
 
     `sensitivity`: what a worker analysed.
     """
-    analysis = answers.find_analysis(session, study.id, KIND) if sensitivity else None
+    analysis = derived.find_analysis(session, study.id, KIND) if sensitivity else None
     fresh = fresh and study.state is StudyState.COMPLETE
     front = is_pareto(definition.objective)
     found = contenders.answer_trials(session, study.id, BEST_FIRST, valued=not front, fresh=fresh, numbers=numbers)
@@ -92,7 +92,7 @@ def gather(
         measured=measured,
         leader=first,
         closest=None if first is None or first.feasible else _closest(session, study),
-        anchors=answers.anchors_of(session, study.id) if again or analysis is not None else (),
+        anchors=derived.anchors_of(session, study.id) if again or analysis is not None else (),
         candidates=candidates(trials, again, measured),
         again=again,
         recalled=recalled(session, study, definition) if front and again else (),

@@ -14,7 +14,7 @@ from search.definition.schema import StudyDefinition
 from search.objective.order import BEST_FIRST
 from search.planning.initial_values import divisors
 from search.sampling.beliefs import beliefs
-from storage import answers, study_rows, trial_rows
+from storage import derived, study_rows, trial_rows
 from storage.database import Session
 from storage.records import TRIAL_ENDS, Role, StudyRecord, TrialRecord, TrialState, Values
 
@@ -39,7 +39,7 @@ class Searched:
 
 def find(session: Session, study: StudyRecord, counts: Mapping[tuple[Role, TrialState], int]) -> float | None:
     """Return the expected gain after all search trials that have ended, infinite where it is not known; None if not worked out."""
-    kept = answers.find_analysis(session, study.id, KIND)
+    kept = derived.find_analysis(session, study.id, KIND)
     if kept is None or kept.document[ENDED] != _ended(counts):
         return None
     gain = kept.document[GAIN]
@@ -57,7 +57,7 @@ def read(session: Session, study: StudyRecord, definition: StudyDefinition) -> S
         definition=definition,
         trials=trial_rows.search_history(session, study.id, BEST_FIRST, best=0, latest=LATEST),
         baselines=trial_rows.trials_of(session, study.id, roles=[Role.BASELINE]),
-        divisors=divisors(definition, answers.initial_values(session, study.id)),
+        divisors=divisors(definition, derived.initial_values(session, study.id)),
         ended=_ended(trial_rows.count_by_role(session, study.id)),
     )
 
@@ -76,4 +76,4 @@ def worked_out(searched: Searched) -> dict[str, Any]:
 def keep(session: Session, searched: Searched, document: Mapping[str, Any], now: datetime) -> None:
     """Keep what was worked out; where more search trials have ended meanwhile, it is out of date at once, and worked out anew."""
     study = study_rows.lock_study(session, searched.study.id)
-    answers.keep_analysis(session, study.id, KIND, document, study.sequence, now)
+    derived.keep_analysis(session, study.id, KIND, document, study.sequence, now)

@@ -7,10 +7,10 @@ of them along a parameter, in Pearson divergence. Measured on noisy functions of
 200 trials of random search and TPE: it names that one in 273 of 280 studies with the better half as target, in 239 with the default
 tenth, which is three trials of 30. It takes milliseconds; fANOVA names it as often, but takes 0.2 s for 30 trials and 8 s for 500.
 And fANOVA and the mean decrease of impurity explain variance: one cliff, such as a corner of the space where nothing is learned,
-then counts for all. What tells the better half from the rest depends neither on how bad the bad ones are nor on a metric's unit.
+then counts for all. What separates the better half depends neither on how bad the bad ones are nor on a metric's unit.
 
-Importances are shares: they sum to 1 even where nothing matters. So they are told only where some parameter's effect is told from
-chance, by a Kruskal-Wallis test.
+Importances are shares: they sum to 1 even where nothing matters. So they are stated only where
+a Kruskal-Wallis test distinguishes some parameter's effect from chance.
 """
 
 from __future__ import annotations
@@ -93,14 +93,14 @@ def targets(definition: StudyDefinition, complete: Sequence[TrialRecord] = ()) -
 
 
 def _why_not(along: Mapping[str, Axis], at: Mapping[int, Values], values: Mapping[int, float]) -> str | None:
-    """Return why nothing can be told of these values, or None."""
+    """Return why nothing can be said of these values, or None."""
     if len(values) < FEWEST:
         return f"{len(values)} complete search trials have a finite value; at least {FEWEST} are needed"
     if len(set(values.values())) == 1:
         return f"all {len(values)} complete search trials have the same value"
     least = min(_by_chance([at[number][path] for number in values], list(values.values())) for path in along)
     if least * len(along) >= CHANCE:
-        return f"no parameter's effect can be told from chance in {len(values)} trials"
+        return f"no parameter's effect can be distinguished from chance in {len(values)} trials"
     return None
 
 
@@ -122,7 +122,7 @@ def _by_chance(along: Sequence[float], values: Sequence[float]) -> float:
 
 
 def _study(along: Mapping[str, Axis], at: Mapping[int, Values]) -> optuna.Study:
-    """Return a study in memory with trials at these places, which know their numbers; what they reached is told apart."""
+    """Return a study in memory with trials at these places, which know their numbers; what they reached is given apart."""
     import optuna
 
     distributions = {path: _distribution(axis) for path, axis in along.items()}

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 import structlog
 
 from search.analysis import importance, noise, sensitivity
-from search.analysis.ranges import ranges, ranges_told
+from search.analysis.ranges import ranges, ranges_document
 from search.analysis.verdict import judge
 from search.definition.schema import StudyDefinition
-from search.objective.anchors import resolved
+from search.objective.anchors import resolve_anchors
 from search.objective.order import BEST_FIRST
 from search.objective.scoring import evaluate, is_pareto
 from search.planning.candidates import Candidate
@@ -29,7 +29,7 @@ from search.planning.initial_values import divisors
 from search.planning.meeting import Trained
 from search.sampling.beliefs import FEWEST, Beliefs, SeedTraining, beliefs
 from search.sampling.places import Places
-from storage import answers, study_rows, trial_rows
+from storage import derived, study_rows, trial_rows
 from storage.database import Session
 from storage.records import AnchorRecord, Role, StudyRecord, TrialRecord, Values
 
@@ -57,8 +57,8 @@ class Material:
 
 
 def is_kept(session: Session, study: StudyRecord) -> bool:
-    """Tell whether what matters is worked out from all outcomes that the study has."""
-    found = answers.find_analysis(session, study.id, sensitivity.KIND)
+    """Return whether what matters is worked out from all outcomes that the study has."""
+    found = derived.find_analysis(session, study.id, sensitivity.KIND)
     return found is not None and found.sequence == study.sequence and "ranges" in found.document
 
 
@@ -74,8 +74,8 @@ def read(session: Session, study: StudyRecord, definition: StudyDefinition) -> M
         baselines=trial_rows.trials_of(session, study.id, roles=[Role.BASELINE]),
         candidates=[each for each in trained.candidates if each.measured],
         planned=trained.planned,
-        anchors=answers.anchors_of(session, study.id),
-        divisors=divisors(definition, answers.initial_values(session, study.id)),
+        anchors=derived.anchors_of(session, study.id),
+        divisors=divisors(definition, derived.initial_values(session, study.id)),
         best=sensitivity.winner_of(trial_rows.search_history(session, study.id, BEST_FIRST, best=1, latest=0)),
     )
 
@@ -84,16 +84,16 @@ def keep(session: Session, material: Material, document: Mapping[str, Any], now:
     """Keep what was worked out, unless the study has got further meanwhile: then it is worked out anew."""
     study = study_rows.lock_study(session, material.study.id)
     if study.sequence == material.study.sequence:
-        answers.keep_analysis(session, study.id, sensitivity.KIND, document, study.sequence, now)
+        derived.keep_analysis(session, study.id, sensitivity.KIND, document, study.sequence, now)
 
 
 def worked_out(material: Material) -> dict[str, Any]:
-    """Return what matters, as it is kept. A failure is logged, and kept as why nothing is told: the study has its result."""
+    """Return what matters, as it is kept. A failure is logged, and kept as the reason for no result: the study has its result."""
     found = _guarded(material, "importances", lambda: importance.importances(material.definition, material.searched))
     if isinstance(found, str):
         found = importance.Importances(0, untold=dict.fromkeys(importance.targets(material.definition), found))
-    told = _guarded(material, "ranges", lambda: _storable(_ranges(material)))
-    return {**asdict(found), **(_without(told) if isinstance(told, str) else told)}
+    ranges = _guarded(material, "ranges", lambda: _storable(_ranges(material)))
+    return {**asdict(found), **(_without(ranges) if isinstance(ranges, str) else ranges)}
 
 
 def _guarded(material: Material, what: str, work: Callable[[], Worked]) -> Worked | str:
@@ -111,7 +111,7 @@ def _storable(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ranges(material: Material) -> dict[str, Any]:
-    """Return the winner, the ranges around it and the noise that they are told by, or why there are none."""
+    """Return the winner, the ranges around it and the noise that they are measured by, or why there are none."""
     if is_pareto(material.definition.objective):
         return _without(sensitivity.FRONT)
     winner = _winner(material)
@@ -130,8 +130,8 @@ def _ranges(material: Material) -> dict[str, Any]:
     mean = float(believed.surrogate.means(believed.places.of([winner]))[0])
     return {
         "trial": winner.number,
-        "ranges": ranges_told(ranges(believed, winner, spread[0], material.divisors)),
-        "noise": sensitivity.noise_told(*spread, mean),
+        "ranges": ranges_document(ranges(believed, winner, spread[0], material.divisors)),
+        "noise": sensitivity.noise_document(*spread, mean),
     }
 
 
@@ -140,7 +140,7 @@ def _spread(material: Material, believed: Beliefs, winner: TrialRecord) -> tuple
     if (measured := believed.surrogate.measured) is not None:
         settings = sum(len(each.measured) > 1 and not each.is_reference for each in material.candidates)
         return measured.total, f"{settings} setting{'s' if settings > 1 else ''} on fresh seeds"
-    objective = resolved(material.definition.objective, material.anchors)
+    objective = resolve_anchors(material.definition.objective, material.anchors)
     found = noise.propagated(objective, winner.values, material.anchors)
     return None if found is None else (found.std, found.of)
 
@@ -168,7 +168,7 @@ def _trainings(material: Material) -> Iterator[SeedTraining]:
 
     A setting whose means break a constraint counts as no better than the worst search trial that keeps all.
     """
-    objective = resolved(material.definition.objective, material.anchors)
+    objective = resolve_anchors(material.definition.objective, material.anchors)
     places = Places(material.definition)
     worst = min((trial.value for trial in material.searched if trial.feasible and trial.value is not None), default=math.inf)
     for candidate in material.candidates:

@@ -25,7 +25,7 @@ from storage.records import TrialRecord
 LEVEL = 0.95
 CURVES = 1000
 POINTS = 101
-"""Values of a range that its profile is told at, both ends included, even on the scale."""
+"""Values of a range at which its profile is computed, both ends included, even on the scale."""
 
 TUNED_AT = 5
 """The other parameters are tuned at every so many of the values."""
@@ -39,7 +39,7 @@ class Finding(StrEnum):
 
     AS_GOOD = "as good"
     WORSE = "worse"
-    UNTOLD = "not enough trials to tell"
+    TOO_FEW = "not enough trials to tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _floats(numbers: Array) -> tuple[float, ...]:
 
 
 def _values(axis: Axis, own: float) -> tuple[list[float], int]:
-    """Return the values that a profile is told at, and the place of the winner's own among them."""
+    """Return the values at which a profile is computed, and the place of the winner's own among them."""
     if axis.choices:
         return list(axis.choices), axis.choices.index(own)
     evenly = [value_on(axis, i / (POINTS - 1)) for i in range(POINTS)]
@@ -118,7 +118,9 @@ def findings(curves: Array, winner: int, delta: float, *, run: bool) -> list[Fin
     as_good, worse = _joint(good), _joint(~good)
     if run:
         as_good = _around(as_good, winner)
-    return [Finding.AS_GOOD if fine else Finding.WORSE if bad else Finding.UNTOLD for fine, bad in zip(as_good, worse, strict=True)]
+    return [
+        Finding.AS_GOOD if fine else Finding.WORSE if bad else Finding.TOO_FEW for fine, bad in zip(as_good, worse, strict=True)
+    ]
 
 
 def _joint(holds: NDArray[np.bool_]) -> NDArray[np.bool_]:

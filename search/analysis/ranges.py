@@ -83,7 +83,7 @@ def ranges(beliefs: Beliefs, winner: TrialRecord, delta: float, divisors: Values
     return {path: _range(beliefs, winner, axis, delta, divisors) for path, axis in beliefs.places.axes.items()}
 
 
-def ranges_told(found: Mapping[str, Range]) -> dict[str, Any]:
+def ranges_document(found: Mapping[str, Range]) -> dict[str, Any]:
     """Return the ranges as JSON has them; `values` only of a choice."""
     return {
         path: {key: value for key, value in asdict(each).items() if (key, value) != ("values", None)}
@@ -131,7 +131,7 @@ def _parts(found: Profile, values: Sequence[Any], answer: Finding, axis: Axis) -
 def _unit(definition: StudyDefinition, path: str, divisors: Values) -> _Unit:
     """Return how values along a parameter's axis become the weights that trials have.
 
-    A shared weight is a number of its own until its readers are divided by different values: then it is told as the first's weight.
+    A shared weight is a number of its own until its readers are divided by different values: then it is the first's weight.
     """
     readers = {
         term.path: shared for term in SearchSpace(definition).terms if (shared := shared_by(term.weight)) and shared[0] == path
@@ -195,7 +195,7 @@ class _Sentence:
         return f"costs at most {self.delta:.3g} against the winner, {sure}{tuned}"
 
     def _joined(self, *parts: str) -> str:
-        few = f"{self.trials} trials do not tell how far the winner is from the best" if self.trials <= FEW else ""
+        few = f"{self.trials} trials do not show how far the winner is from the best" if self.trials <= FEW else ""
         return "; ".join(part for part in (*parts, few) if part)
 
 

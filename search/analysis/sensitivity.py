@@ -28,7 +28,7 @@ EARLIER = "an earlier version worked out what matters; it knew no ranges of this
 
 IMPORTANCE = (
     "importance: how far the better half of the complete search trials lies from all of them along each parameter (PED-ANOVA), as "
-    "shares that sum to 1; null where no parameter's effect can be told from chance (Kruskal-Wallis, 5 %)"
+    "shares that sum to 1; null where no parameter's effect can be distinguished from chance (Kruskal-Wallis, 5 %)"
 )
 MODEL = (
     "model: a Gaussian process over the searched parameters, of all trainings, with each seed's offset and luck as effects and its "
@@ -46,33 +46,33 @@ OTHERS = "with several parameters, a trial stands for its value of each, whateve
 
 
 def winner_of(searched: Sequence[TrialRecord]) -> TrialRecord | None:
-    """Return the search trial that ranges are told around, the best; None where none is feasible and has a finite value."""
+    """Return the search The winner that ranges are stated around, the best; None where none is feasible and has a finite value."""
     return next(iter(winners(trial for trial in searched if trial.role is Role.SEARCH)), None)
 
 
-def importance_told(definition: StudyDefinition, analysis: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the importances by parameter from what a worker kept (`importance.Importances`); None for what is not told."""
+def importance_document(definition: StudyDefinition, analysis: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the importances by parameter from what a worker kept (`importance.Importances`); None for what is left out."""
     shares, untold = analysis["shares"], dict(analysis["untold"])
     metrics = [entry.metric for entry in optimized(definition.objective)]
     if is_pareto(definition.objective):
         untold[OBJECTIVE] = "the objective is a front: it has no value"
-    told = {
+    compared = {
         path: {
             OBJECTIVE: shares.get(OBJECTIVE, {}).get(path),
             "metrics": {metric: shares.get(metric, {}).get(path) for metric in metrics},
         }
         for path in axes(definition)
     }
-    return {"trials": analysis["trials"], "importance": told, "untold": untold}
+    return {"trials": analysis["trials"], "importance": compared, "untold": untold}
 
 
-def noise_told(delta: float, of: str, best: float) -> dict[str, Any]:
+def noise_document(delta: float, of: str, best: float) -> dict[str, Any]:
     """Return the noise as JSON has it: `delta` is the standard deviation of one training, `best` what the winner is worth."""
     return {"std": delta, "of": of, "level": LEVEL, "best": best, "margin": delta, "least": best - delta, "why": None}
 
 
 def no_noise(why: str) -> dict[str, Any]:
-    """Return why there are no ranges in the form of `noise_told`."""
+    """Return why there are no ranges in the form of `noise_document`."""
     return {"std": None, "of": None, "level": LEVEL, "best": None, "margin": None, "least": None, "why": why}
 
 

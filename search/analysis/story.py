@@ -29,9 +29,9 @@ MOST = 6
 
 def story(metrics: Sequence[str], before: Mapping[str, float], after: Mapping[str, float]) -> str:
     """Return "price MAE 69.0 -> 64.3, sold accuracy 82.4 -> 86.0 %" for metrics by path, as far as both have a number."""
-    told = [change(path, before[path], after[path]) for path in metrics if path in before and path in after]
-    more = f" and {len(told) - MOST} more" if len(told) > MOST else ""
-    return ", ".join(told[:MOST]) + more
+    changes = [change(path, before[path], after[path]) for path in metrics if path in before and path in after]
+    more = f" and {len(changes) - MOST} more" if len(changes) > MOST else ""
+    return ", ".join(changes[:MOST]) + more
 
 
 def change(path: str, before: float, after: float) -> str:

@@ -2,7 +2,7 @@
 
 The winner met the two best baselines on fresh seeds that chose nothing (`search.planning.meeting`), and is compared with each in
 pairs of equal seeds. Four verdicts: *better*, where both intervals lie above zero; *worse*, where one lies below; *as good*, where
-one lies within one training's luck of zero; else there are *not enough trainings* to tell. What it is worth is told on the test
+one lies within one training's luck of zero; else there are *not enough trainings* to tell. Its worth is measured on the test
 split where there is one, which nothing was chosen by.
 """
 
@@ -15,7 +15,7 @@ from statistics import fmean, stdev
 
 from search.analysis.story import story
 from search.definition.schema import Objective, ObjectiveMetric
-from search.objective.anchors import resolved
+from search.objective.anchors import resolve_anchors
 from search.objective.scoring import evaluate
 from search.planning.candidates import Candidate
 from search.planning.looks import LEVEL, Judgement, Look
@@ -64,7 +64,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class ConstraintRate:
-    """In how many of `n` trainings on fresh seeds the winner kept a constraint; the bound is that of the split told of."""
+    """In how many of `n` trainings on fresh seeds the winner kept a constraint; the bound is that of the named split."""
 
     metric: str
     at_least: float | None
@@ -94,7 +94,7 @@ class Verdict:
 
     `seeds` are those that the winner's numbers are of. `call` is None where there is no baseline. `margin` is one training's luck;
     `detectable` the smallest lead that the seeds could have shown, None where nothing was compared. `story` has what the tuned
-    weights change metric by metric, from the baseline that it is told of.
+    weights change metric by metric, from the baseline it is against.
     """
 
     winner: Candidate
@@ -127,16 +127,16 @@ def judge(objective: Objective, meeting: Meeting | None, trained: Trained, *, fi
     seeds = tuple(seed for seed in meeting.design.meeting if seed in winner.measured) or tuple(sorted(winner.measured))
     if len(seeds) < 2:
         return None
-    judged = resolved(objective, meeting.anchors)
-    told = _Told(judged, meeting, seeds)
-    values = {each.name: spread(list(told.here(each).values(judged, split).values())) for each in _competing(trained)}
+    judged = resolve_anchors(objective, meeting.anchors)
+    subject = _Subject(judged, meeting, seeds)
+    values = {each.name: spread(list(subject.here(each).values(judged, split).values())) for each in _competing(trained)}
     intervals = tuple(_interval(rival, look) for rival in meeting.rivals if (look := _last(meeting, rival)) is not None)
     held = _held(judged, winner.on(seeds), split)
     broken = _broken(judged, winner.on(seeds), meeting.rivals, split)
     call, rival = _call(meeting, intervals, broken)
     detectable = max((each.half for each in intervals), default=None)
-    changes = told.story(rival)
-    sentence = _sentence(told, call, rival, intervals, values, changes, detectable)
+    changes = subject.story(rival)
+    sentence = _sentence(subject, call, rival, intervals, values, changes, detectable)
     notes = [
         *map(str, held),
         *(f"{name} break a constraint" for name in broken.values()),
@@ -148,7 +148,7 @@ def judge(objective: Objective, meeting: Meeting | None, trained: Trained, *, fi
         split=split,
         seeds=seeds,
         values=values,
-        metrics={each.name: _metrics(told.here(each), split) for each in trained.candidates},
+        metrics={each.name: _metrics(subject.here(each), split) for each in trained.candidates},
         intervals=intervals,
         constraints=held,
         anchors=meeting.anchors,
@@ -169,7 +169,7 @@ def _competing(trained: Trained) -> list[Candidate]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Subject:
     """What sentences are made of: the objective with its anchors, the meeting, and the winner's seeds."""
 
     objective: Objective
@@ -186,7 +186,7 @@ class _Told:
         return f"the tuned weights ({self.winner.name})"
 
     def here(self, candidate: Candidate) -> Candidate:
-        """Return a candidate on the seeds that it is told of: those that compare if it met them, else those that chose."""
+        """Return a candidate on the seeds it is judged by: those that compare if it met them, else those that chose."""
         met = candidate.on(self.seeds)
         return met if met.measured and candidate in (self.winner, *self.meeting.rivals) else candidate
 
@@ -218,7 +218,7 @@ def _broken(objective: Objective, winner: Candidate, rivals: Sequence[Candidate]
 
 
 def _call(meeting: Meeting, intervals: Sequence[Interval], broken: Mapping[str, str]) -> tuple[Judgement | None, Interval | None]:
-    """Return the verdict in a word, and the baseline that it is told of: one that breaks a constraint can only be beaten."""
+    """Return the verdict in a word, and the baseline it is against: one that breaks a constraint can only be beaten."""
     if not meeting.rivals:
         return None, None
     for call in (Judgement.WORSE, Judgement.AS_GOOD):
@@ -231,10 +231,10 @@ def _call(meeting: Meeting, intervals: Sequence[Interval], broken: Mapping[str, 
 
 
 def _recommended(
-    winner: Candidate, rivals: Sequence[Candidate], call: Judgement | None, told_of: Interval | None
+    winner: Candidate, rivals: Sequence[Candidate], call: Judgement | None, rival_of: Interval | None
 ) -> Recommendation:
     """Return what to train with: weights that need no search are good news, so a baseline that is as good goes first."""
-    other = next((each for each in rivals if told_of is not None and each.name == told_of.against), None)
+    other = next((each for each in rivals if rival_of is not None and each.name == rival_of.against), None)
     adaptive = other is not None and other.trial.origin == ADAPTIVE_ORIGIN
     if other is None or call not in (Judgement.WORSE, Judgement.AS_GOOD) or (adaptive and call is Judgement.AS_GOOD):
         unsure = "" if call in (Judgement.BETTER, Judgement.AS_GOOD) else "; it is not certain that they are better"
@@ -267,15 +267,15 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def _metrics(candidate: Candidate, split: str) -> dict[str, Spread]:
-    told: list[Values] = [getattr(measured, split) for measured in candidate.measured.values()]
-    return {path: spread([values[path] for values in told if path in values]) for path in (told[0] if told else {})}
+    subject: list[Values] = [getattr(measured, split) for measured in candidate.measured.values()]
+    return {path: spread([values[path] for values in subject if path in values]) for path in (subject[0] if subject else {})}
 
 
 # What is said
 
 
 def _sentence(
-    told: _Told,
+    subject: _Subject,
     call: Judgement | None,
     rival: Interval | None,
     intervals: Sequence[Interval],
@@ -284,27 +284,31 @@ def _sentence(
     detectable: float | None,
 ) -> str:
     """Return the verdict as a sentence without its end."""
-    subject = told.name[0].upper() + told.name[1:]
+    they = subject.name[0].upper() + subject.name[1:]
     if call is None:
-        worth = f"{values[told.winner.name].mean:.4g} on {len(told.seeds)} fresh seeds ({told.meeting.split} split)"
-        return f"{subject} are worth {worth}; there is no baseline to hold them against"
+        worth = f"{values[subject.winner.name].mean:.4g} on {len(subject.seeds)} fresh seeds ({subject.meeting.split} split)"
+        return f"{they} are worth {worth}; there is no baseline to hold them against"
     if rival is None:
-        return f"There are not enough trainings to tell whether {told.name} are better than a baseline: none finished on two seeds"
-    seeds = f"{rival.n} fresh seeds that chose nothing, {told.meeting.split} split"
+        return (
+            f"There are not enough trainings to tell whether {subject.name} are better than a baseline: none finished on two seeds"
+        )
+    seeds = f"{rival.n} fresh seeds that chose nothing, {subject.meeting.split} split"
     ends = f"; {changes}" if changes else ""
     ends += _could_detect(call, rival, detectable)
     if call is Judgement.BETTER:
         by = " and ".join(f"by {each.difference:.3g} over {each.told_as} ({_ends(each)})" for each in intervals)
-        return f"{subject} are better than the best baselines: {by}, {seeds}{ends}"
-    first = "".join(f"better than {each.told_as} ({_told(each)}), but " for each in intervals if each.call is Judgement.BETTER)
+        return f"{they} are better than the best baselines: {by}, {seeds}{ends}"
+    first = "".join(
+        f"better than {each.told_as} ({_difference(each)}), but " for each in intervals if each.call is Judgement.BETTER
+    )
     if call is Judgement.WORSE:
-        return f"{subject} are {first}worse than {rival.told_as}: by {-rival.difference:.3g} ({_ends(rival)}), {seeds}{ends}"
+        return f"{they} are {first}worse than {rival.told_as}: by {-rival.difference:.3g} ({_ends(rival)}), {seeds}{ends}"
     if call is Judgement.AS_GOOD:
-        within = f"within one training's luck ({told.meeting.looks[-1].margin or 0.0:.3g})"
-        return f"{subject} are {first}as good as {rival.told_as}: {_told(rival)}, {within}, {seeds}{ends}"
-    lead, who = (f"{subject} are {first}there", "they") if first else ("There", told.name)
-    tell = f"are not enough trainings to tell whether {who} are better than {rival.told_as}"
-    return f"{lead} {tell} ({_told(rival)}, {seeds}){ends}"
+        within = f"within one training's luck ({subject.meeting.looks[-1].margin or 0.0:.3g})"
+        return f"{they} are {first}as good as {rival.told_as}: {_difference(rival)}, {within}, {seeds}{ends}"
+    lead, who = (f"{they} are {first}there", "they") if first else ("There", subject.name)
+    undecided = f"are not enough trainings to tell whether {who} are better than {rival.told_as}"
+    return f"{lead} {undecided} ({_difference(rival)}, {seeds}){ends}"
 
 
 def _could_detect(call: Judgement, rival: Interval, detectable: float | None) -> str:
@@ -314,7 +318,7 @@ def _could_detect(call: Judgement, rival: Interval, detectable: float | None) ->
     return f"; a lead of less than {detectable:.3g} could not have been detected"
 
 
-def _told(interval: Interval) -> str:
+def _difference(interval: Interval) -> str:
     return f"{interval.difference:+.3g}, {_ends(interval)}"
 
 

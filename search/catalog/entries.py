@@ -220,7 +220,7 @@ class AggregateEntry(PluginEntry):
     metric's best value by its path, filled in where it is known.
     """
 
-    is_front: bool = False  # no one value: trials are told apart by dominance
+    is_front: bool = False  # no one value: trials are compared by dominance
     needs_references: bool = False  # relative to what each task reaches alone: the parameter `references`, measured where not given
     positive: bool = False  # for metrics to maximise that are never negative
 

@@ -38,7 +38,7 @@ def find_penalty_of(penalty: Penalty) -> catalog.PenaltyEntry | None:
 
 
 def is_grid(chosen: Sampler) -> bool:
-    """Tell whether a sampler takes every point of the grid, each once; False for a name that nobody knows."""
+    """Return whether a sampler takes every point of the grid, each once; False for a name that nobody knows."""
     found = catalog.find_sampler(chosen.name, chosen.plugin)
     return found is not None and found.is_grid
 

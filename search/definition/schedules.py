@@ -31,7 +31,7 @@ class AppliedSchedule:
         return self.start + (1 - self.start) * SHAPES[self.shape](progress)
 
     def moves(self, epochs: int) -> bool:
-        """Tell whether the weight is not its final one in some epoch of a training of `epochs`."""
+        """Return whether the weight is not its final one in some epoch of a training of `epochs`."""
         return any(self.factor(epoch, epochs) != 1 for epoch in range(math.ceil(self.fraction * epochs)))
 
     def document(self) -> dict[str, str | float]:

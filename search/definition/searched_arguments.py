@@ -22,7 +22,7 @@ RANGE_FIELDS = frozenset({"low", "high", "values", "scale", "points", "current"}
 
 
 def is_range(value: Any) -> bool:
-    """Tell whether an argument has the look of what is to be searched, and not of a number."""
+    """Return whether an argument has the look of what is to be searched, and not of a number."""
     return isinstance(value, dict) and bool(value.keys() & RANGE_FIELDS)
 
 
@@ -43,12 +43,12 @@ def searched_in(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name, value in config.items() if is_range(value))
 
 
-def echoed(definition: StudyDefinition) -> StudyDefinition:
+def with_defaults(definition: StudyDefinition) -> StudyDefinition:
     """Return the definition with its arguments' ranges spelled out (`scale`): one text for one meaning."""
     return _with_configs(definition, lambda head, config: {name: _echoed(value) for name, value in config.items()})
 
 
-def settled(definition: StudyDefinition, values: Mapping[str, float]) -> StudyDefinition:
+def substitute(definition: StudyDefinition, values: Mapping[str, float]) -> StudyDefinition:
     """Return the definition with numbers in place of its arguments' ranges; `values` has them by parameter path."""
 
     def put(head: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class WeightRange(Strict):
         return self
 
     def may_be(self, value: float) -> bool:
-        """Tell whether `value` may be drawn."""
+        """Return whether `value` may be drawn."""
         return self.low <= value <= self.high
 
     def grid(self) -> tuple[float, ...]:
@@ -155,7 +155,7 @@ class WeightChoice(Strict):
         return self
 
     def may_be(self, value: float) -> bool:
-        """Tell whether `value` may be drawn."""
+        """Return whether `value` may be drawn."""
         return value in self.values
 
     def grid(self) -> tuple[float, ...]:
@@ -177,7 +177,7 @@ _NUMERAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def _kind(value: Any) -> str | None:
-    """Tell which form of weight `value` has the look of, so that a typo gives one message, not five."""
+    """Return which form of weight `value` has the look of, so that a typo gives one message, not five."""
     if isinstance(value, WeightRange | WeightChoice | WeightOf):
         return {WeightRange: "range", WeightChoice: "values", WeightOf: "of"}[type(value)]
     if isinstance(value, bool):

@@ -17,7 +17,7 @@ from search.definition.schedules import AppliedSchedule
 from search.definition.schema import StudyDefinition
 from search.definition.space import SearchSpace
 from search.export.reproduction import Published, how_to_use
-from search.planning.kept_confirmation import meeting_told
+from search.planning.kept_confirmation import meeting_document
 from search.planning.looks import LEVEL
 from search.validation import normalize
 from search.workloads.registry import BUILT_IN
@@ -75,8 +75,8 @@ class Winner:
 def best_weights(winner: Winner) -> dict[str, Any]:
     """Return the best-weights document of `winner`, in the order in which it is read."""
     study, definition, trial = winner.study, winner.definition, winner.best.trial
-    shown = normalize.shown(
-        searched_arguments.settled(definition, SearchSpace(definition).usual_arguments() | dict(trial.parameters))
+    shown = normalize.to_api(
+        searched_arguments.substitute(definition, SearchSpace(definition).usual_arguments() | dict(trial.parameters))
     )
     schedules = winner.schedules
     return {
@@ -111,7 +111,7 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         **({"sensitivity": dict(winner.sensitivity)} if winner.sensitivity is not None else {}),
         "baselines": {tried.trial.rule or f"trial {tried.trial.number}": _baseline(tried) for tried in reversed(winner.baselines)},
         "training": shown["training"],
-        "workload": workload_told(definition, winner.description),
+        "workload": workload_document(definition, winner.description),
         "versions": dict(winner.versions),
     }
 
@@ -120,14 +120,14 @@ def _with_arguments(used: Mapping[str, Any], tuned: Mapping[str, float]) -> dict
     """Return how weights are used, with a word on what was tuned beside them: compile's weights alone do not have it."""
     if not tuned:
         return dict(used)
-    told = ", ".join(f"{path} = {value:.4g}" for path, value in tuned.items())
-    return {**used, "note": f"{used['note']} Tuned beside the weights, and set in `terms` and `training`: {told}."}
+    beside = ", ".join(f"{path} = {value:.4g}" for path, value in tuned.items())
+    return {**used, "note": f"{used['note']} Tuned beside the weights, and set in `terms` and `training`: {beside}."}
 
 
-def workload_told(definition: StudyDefinition, description: Mapping[str, Any] | None) -> dict[str, Any]:
+def workload_document(definition: StudyDefinition, description: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the workload's name and options, and what a script must know of its code: see `search.training.child.describe`.
 
-    Where no worker has told, that is the `place` of a built-in workload, None for any other.
+    Where no worker has published, that is the `place` of a built-in workload, None for any other.
     """
     name = definition.workload.name
     code = (description or {}).get("code") or {"place": BUILT_IN.get(name)}
@@ -136,8 +136,8 @@ def workload_told(definition: StudyDefinition, description: Mapping[str, Any] | 
 
 def _epochs(winner: Winner) -> dict[str, Any]:
     seeds = winner.verdict.seeds if winner.verdict else ()
-    told = {str(seed): winner.confirmed_epochs[seed] for seed in seeds if seed in winner.confirmed_epochs}
-    return {"epochs": told} if told else {}
+    beside = {str(seed): winner.confirmed_epochs[seed] for seed in seeds if seed in winner.confirmed_epochs}
+    return {"epochs": beside} if beside else {}
 
 
 def _recommended(winner: Winner, verdict: Verdict) -> dict[str, Any]:
@@ -145,25 +145,25 @@ def _recommended(winner: Winner, verdict: Verdict) -> dict[str, Any]:
     chosen = verdict.recommended
     baseline = next((tried.trial for tried in winner.baselines if tried.trial.number == chosen.trial), None)
     trial = verdict.winner.trial if chosen.rule is None or baseline is None else baseline
-    told: dict[str, Any] = {"pick": "objective" if chosen.rule is None else f"{BASELINE}{chosen.rule}"}
+    beside: dict[str, Any] = {"pick": "objective" if chosen.rule is None else f"{BASELINE}{chosen.rule}"}
     if chosen.adaptive:
-        return {**told, "weights": None, "sentence": chosen.sentence}
+        return {**beside, "weights": None, "sentence": chosen.sentence}
     schedules = winner.schedules if chosen.rule is None else {}
     used = how_to_use(winner.definition, trial.weights, Published.of(winner.description, winner.outputs), schedules)
     compiled = {"loss_weights": used["loss_weights"]} if "loss_weights" in used else {}
-    return {**told, "weights": dict(trial.weights), **compiled, "sentence": chosen.sentence}
+    return {**beside, "weights": dict(trial.weights), **compiled, "sentence": chosen.sentence}
 
 
 def _judged(verdict: Verdict, sensitivity: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what the confirmation says, its verdict with where a range may have been the limit."""
-    found = confirmation_told(verdict)
+    found = confirmation_document(verdict)
     edges = [each["edge"]["sentence"] for each in (sensitivity or {}).get("ranges", {}).values() if each.get("edge")]
     return {**found, "verdict": " ".join([found["verdict"], *(f"{edge[:1].upper()}{edge[1:]}." for edge in edges)])}
 
 
-def confirmation_told(verdict: Verdict) -> dict[str, Any]:
+def confirmation_document(verdict: Verdict) -> dict[str, Any]:
     """Return what the confirmation says: means over fresh seeds, paired intervals against the baselines, and the sentence."""
-    told = meeting_told(verdict.meeting)
+    beside = meeting_document(verdict.meeting)
     return {
         "verdict": verdict.sentence,
         "call": None if verdict.call is None else verdict.call.value,
@@ -173,14 +173,14 @@ def confirmation_told(verdict: Verdict) -> dict[str, Any]:
         "detectable": verdict.detectable,
         "split": verdict.split,
         "seeds": sorted(verdict.seeds),
-        "chosen_on": told["choosing"],
+        "chosen_on": beside["choosing"],
         "trainings": verdict.trainings,
-        "most_trainings": told["most"],
-        "stop": told["stop"],
-        "looks": told["looks"],
+        "most_trainings": beside["most"],
+        "stop": beside["stop"],
+        "looks": beside["looks"],
         "optimism": verdict.optimism,
         "constraints": [asdict(held) for held in verdict.constraints],
-        "anchors": [anchor_told(anchor) for anchor in verdict.anchors],
+        "anchors": [anchor_document(anchor) for anchor in verdict.anchors],
         "candidates": {
             name: {
                 "value": asdict(verdict.values[name]) if name in verdict.values else None,
@@ -192,7 +192,7 @@ def confirmation_told(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def anchor_told(anchor: AnchorRecord) -> dict[str, Any]:
+def anchor_document(anchor: AnchorRecord) -> dict[str, Any]:
     """Return a measured number that trials are held against."""
     return {
         "of": anchor.of,

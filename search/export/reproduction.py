@@ -43,18 +43,18 @@ class Published:
     @classmethod
     def of(cls, description: Mapping[str, Any] | None, outputs: Sequence[str]) -> Published:
         """Read a published description; where there is none, nothing is known to stand in the way."""
-        told = description or {}
-        code = told.get("code") or {}
-        shapes = {name: len(spec["shape"]) for name, spec in (told.get("outputs") or {}).items() if "shape" in spec}
+        sentences = description or {}
+        code = sentences.get("code") or {}
+        shapes = {name: len(spec["shape"]) for name, spec in (sentences.get("outputs") or {}).items() if "shape" in spec}
         return cls(
             outputs=outputs,
-            own=frozenset(told.get("losses") or ()),
+            own=frozenset(sentences.get("losses") or ()),
             weighted=frozenset(code.get("weighted") or ([""] if code.get("row_weights") else [])),
             axes=shapes | dict.fromkeys(code.get("rank_one") or (), 1),
         )
 
     def weighs(self, task: Task, loss: Loss) -> bool:
-        """Tell whether a loss has row weights."""
+        """Return whether a loss has row weights."""
         return bool(self.weighted & {"", task.used_output, loss.target or task.used_target})
 
 
@@ -68,8 +68,8 @@ def how_to_use(
     """
     penalties = {penalty.name: weights[penalty.name] for penalty in definition.penalties}
     moving = moving_of(schedules, weights, definition.training.epochs)
-    told = {path: _schedule_told(path, schedule) for path, schedule in moving.items()}
-    obstacles = [*beyond_compile(definition, workload), *(text for path, text in told.items() if path not in penalties)]
+    sentences = {path: _schedule_sentence(path, schedule) for path, schedule in moving.items()}
+    obstacles = [*beyond_compile(definition, workload), *(text for path, text in sentences.items() if path not in penalties)]
     needs = [] if obstacles else list(beyond_names(definition, workload))
     left_out = [name for name, weight in penalties.items() if weight != 0]
     return {
@@ -77,7 +77,7 @@ def how_to_use(
         **({"losses": loss_configs(definition, workload.outputs)} if needs else {}),
         "penalty_weights": penalties,
         "reproduced_by": _reproduced_by(obstacles, needs, left_out),
-        "note": _note(obstacles, needs, left_out, [told[path] for path in penalties if path in told]),
+        "note": _note(obstacles, needs, left_out, [sentences[path] for path in penalties if path in sentences]),
     }
 
 
@@ -89,7 +89,7 @@ def _reproduced_by(obstacles: Sequence[str], needs: Sequence[str], left_out: Seq
     return "compile_with_losses" if needs else "compile"
 
 
-def _schedule_told(path: str, schedule: AppliedSchedule) -> str:
+def _schedule_sentence(path: str, schedule: AppliedSchedule) -> str:
     share = f"{schedule.fraction:.3g} of the epochs"
     return f"the schedule of {path} ({schedule.shape}, from {schedule.start:g} to 1 times its weight over {share})"
 

@@ -31,7 +31,7 @@ WIDTH = 128
 """Characters of a line of comment."""
 
 OWN_NAMES = re.compile(
-    r"argparse|bind|keras|main|measured|np|probabilities|scored|split|started|steelyard|taken|told|train|weights|workload|[A-Z_]+"
+    r"argparse|bind|keras|main|measured|np|probabilities|scored|split|started|steelyard|taken|stated_as|train|weights|workload|[A-Z_]+"
 )
 """Names of the file's own, which an import may not take."""
 
@@ -113,8 +113,8 @@ def _study(best: Mapping[str, Any]) -> list[str]:
     stated = _stated(best)
     if stated is not None:
         split = confirmation["split"]
-        told = f"# Mean over {len(seeds)} seeds on the {split} split, and its {100 * LEVEL:g} % interval (t over seeds)."
-        return [*lines, f"STATED_SPLIT = {literal(split)}", told, assigned("STATED", stated)]
+        stated_as = f"# Mean over {len(seeds)} seeds on the {split} split, and its {100 * LEVEL:g} % interval (t over seeds)."
+        return [*lines, f"STATED_SPLIT = {literal(split)}", stated_as, assigned("STATED", stated)]
     metrics = {path: best["metrics"]["validation"].get(path) for path in best["objective"]["values"]}
     known = {path: value for path, value in metrics.items() if value is not None}
     return [*lines, "# What the study measured on the validation split.", assigned("STATED", known)]
@@ -253,6 +253,6 @@ def _short_task(task: Task, measured: set[str]) -> dict[str, Any]:
     metrics: list[Any] = []
     for metric in task.metrics:
         if f"{task.name}.{metric.name}" in measured:
-            told = metric.model_dump(mode="json", exclude={"direction"}, exclude_defaults=True)
-            metrics.append(metric.name if told == {"name": metric.name, "metric": metric.name} else told)
+            stated_as = metric.model_dump(mode="json", exclude={"direction"}, exclude_defaults=True)
+            metrics.append(metric.name if stated_as == {"name": metric.name, "metric": metric.name} else stated_as)
     return {**shown, **({"metrics": metrics} if metrics else {})}

@@ -92,7 +92,7 @@ def measured(model, name):
     return {path: values[path] for path in MEASURED}'''
 
 MAIN = """\
-def told(values):
+def shown(values):
     return ", ".join(f"{path} {value:.6g}" for path, value in values.items())
 
 
@@ -108,10 +108,10 @@ def main():
             model.save(asked.save)
         for name, values in found.items():
             values.append(measured(model, name))
-            print(f"seed {seed}, {name}: {told(values[-1])}", flush=True)
+            print(f"seed {seed}, {name}: {shown(values[-1])}", flush=True)
     means = {name: {path: float(np.mean([each[path] for each in values])) for path in values[0]} for name, values in found.items()}
     for name, mean in means.items():
-        print(f"mean of {len(found[name])}, {name}: {told(mean)}")
+        print(f"mean of {len(found[name])}, {name}: {shown(mean)}")
     for path, $unpacked in STATED.items():
         $compared"""
 

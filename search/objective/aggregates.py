@@ -98,5 +98,5 @@ def delta_m(counted: Sequence[OptimizedMetric], config: Config) -> float:
 
 
 def pareto(counted: Sequence[OptimizedMetric], config: Config) -> float:
-    """Return NaN: there is no one value. Trials are told apart by dominance (`search.objective.pareto`)."""
+    """Return NaN: there is no one value. Trials are compared by dominance (`search.objective.pareto`)."""
     return math.nan

@@ -26,7 +26,7 @@ Wanted = tuple[str, str]
 """What an anchor is of (`reference`, `equal`, `current`), and the metric's path."""
 
 
-def wanted(objective: Objective) -> list[Wanted]:
+def required_anchors(objective: Objective) -> list[Wanted]:
     """Return the anchors that an objective needs and does not have yet, each once."""
     found: dict[Wanted, None] = {}
     if needs_references(objective):
@@ -45,7 +45,7 @@ def wanted(objective: Objective) -> list[Wanted]:
 
 
 def needs_references(objective: Objective) -> bool:
-    """Tell whether an objective's aggregate is relative to what each task reaches alone."""
+    """Return whether an objective's aggregate is relative to what each task reaches alone."""
     found = find_aggregate(objective.aggregate or "mean", objective.plugin)
     return found is not None and found.needs_references
 
@@ -68,8 +68,8 @@ class Measurement:
 
 
 def settled(definition: StudyDefinition, trials: Sequence[TrialRecord]) -> bool:
-    """Tell whether every trial that an anchor of the study is measured by has ended."""
-    needed = {measured_by(*each) for each in wanted(definition.objective)}
+    """Return whether every trial that an anchor of the study is measured by has ended."""
+    needed = {measured_by(*each) for each in required_anchors(definition.objective)}
     ended = {(trial.role, trial.rule) for trial in trials if trial.ended}
     running = {(trial.role, trial.rule) for trial in trials if not trial.ended}
     return needed <= ended and not needed & running
@@ -82,7 +82,7 @@ def anchors(objective: Objective, measurements: Iterable[Measurement]) -> list[A
     """
     known = list(measurements)
     found = []
-    for of, path in wanted(objective):
+    for of, path in required_anchors(objective):
         role, rule = measured_by(of, path)
         by_seed = {each.seed: each.values[path] for each in known if (each.role, each.rule) == (role, rule) and path in each.values}
         finite = {seed: value for seed, value in sorted(by_seed.items()) if math.isfinite(value)}
@@ -93,7 +93,7 @@ def anchors(objective: Objective, measurements: Iterable[Measurement]) -> list[A
     return found
 
 
-def resolved(objective: Objective, known: Iterable[AnchorRecord]) -> Objective:
+def resolve_anchors(objective: Objective, known: Iterable[AnchorRecord]) -> Objective:
     """Return the objective with numbers in place of what is relative, as far as the anchors are known."""
     values: Mapping[Wanted, float] = {(anchor.of, anchor.path): anchor.value for anchor in known}
     metrics = tuple(
@@ -117,5 +117,5 @@ def _number(bound: Bound | None, path: str, values: Mapping[Wanted, float]) -> B
 
 
 def is_resolved(objective: Objective) -> bool:
-    """Tell whether a trial can be scored: nothing relative is left."""
-    return not wanted(objective)
+    """Return whether a trial can be scored: nothing relative is left."""
+    return not required_anchors(objective)

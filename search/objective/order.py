@@ -30,7 +30,7 @@ def place(feasible: bool | None, value: float | None, number: int) -> Place:
 
 
 def has_won(feasible: bool | None, value: float | None) -> bool:
-    """Tell whether the first may be handed over: it keeps all constraints and has a finite value."""
+    """Return whether the first may be handed over: it keeps all constraints and has a finite value."""
     return rank(feasible, value)[:2] == (True, True)
 
 

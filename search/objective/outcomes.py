@@ -33,7 +33,7 @@ def outcome(
     A trial that was pruned has the objective of its last epoch: what it was judged by, and what a sampler learns from. Only one
     that completed can win. A trial that ended otherwise keeps its numbers, but has no objective value. Nor has one that cannot be
     scored: one of no `objective` (a reference), or of one that is relative to what is not measured yet; its best epoch is its last.
-    Under `pareto` a trial has the metrics that it is told apart by, and no value: not NaN, for nothing is wrong with it.
+    Under `pareto` a trial has the metrics that it is compared by, and no value: not NaN, for nothing is wrong with it.
     """
     if not curve.reports:
         return Outcome(number, state, epochs, reason=reason)

@@ -31,7 +31,7 @@ def oriented(points: Sequence[Sequence[float]], directions: Sequence[str]) -> li
 
 
 def dominates(one: Point, other: Point) -> bool:
-    """Tell whether `one`, oriented, is nowhere worse than `other` and somewhere better."""
+    """Return whether `one`, oriented, is nowhere worse than `other` and somewhere better."""
     return one != other and all(map(ge, one, other))
 
 

@@ -89,7 +89,7 @@ def score_paths(objective: Objective) -> list[str]:
 
 
 def is_pareto(objective: Objective) -> bool:
-    """Tell whether trials have no one value, and are told apart by dominance."""
+    """Return whether trials have no one value, and are compared by dominance."""
     found = find_aggregate(objective.aggregate or "mean", objective.plugin)
     return found is not None and found.is_front
 

@@ -13,13 +13,13 @@ from search.objective.scoring import evaluate
 from storage.records import Measured, Role, TrialRecord, Values
 
 
-def told_rule(rule: str) -> str:
+def rule_in_words(rule: str) -> str:
     """Return a baseline's rule in words."""
     baseline = find_baseline(rule)
     return rule if baseline is None else baseline.titled(rule.partition(":")[2])
 
 
-EQUALLY = told_rule(EQUAL)
+EQUALLY = rule_in_words(EQUAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Candidate:
             return self.name
         if self.trial.rule in (EQUAL, CURRENT) and set(self.trial.weights.values()) == {1.0}:
             return EQUALLY
-        return told_rule(self.name)
+        return rule_in_words(self.name)
 
     @property
     def is_baseline(self) -> bool:
@@ -68,5 +68,9 @@ class Candidate:
 
     def means(self, split: str) -> dict[str, float]:
         """Return the mean over seeds of every number on a split, by path."""
-        told: list[Values] = [getattr(measured, split) for measured in self.measured.values()]
-        return {path: fmean(values[path] for values in told) for path in (told[0] if told else {}) if all(path in v for v in told)}
+        by_seed: list[Values] = [getattr(measured, split) for measured in self.measured.values()]
+        return {
+            path: fmean(values[path] for values in by_seed)
+            for path in (by_seed[0] if by_seed else {})
+            if all(path in v for v in by_seed)
+        }

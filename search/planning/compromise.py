@@ -15,7 +15,7 @@ from dataclasses import replace
 from search.definition.schema import Objective
 from search.objective import pareto
 from search.objective.scoring import evaluate, is_pareto, optimized
-from search.sampling.observations import directions, told_values
+from search.sampling.observations import directions, observed_values
 from storage.records import Role, TrialRecord
 
 
@@ -26,7 +26,7 @@ def scored_objective(objective: Objective, trials: Sequence[TrialRecord]) -> Obj
     """
     if not is_pareto(objective):
         return objective
-    points = list(told_values(objective, [trial for trial in trials if trial.role is Role.SEARCH and trial.feasible]).values())
+    points = list(observed_values(objective, [trial for trial in trials if trial.role is Role.SEARCH and trial.feasible]).values())
     return compromise(objective, points)
 
 
@@ -35,7 +35,7 @@ def scored(objective: Objective, trials: Sequence[TrialRecord]) -> list[TrialRec
     judged = scored_objective(objective, trials)
     if judged is objective:
         return list(trials)
-    known = told_values(objective, trials)
+    known = observed_values(objective, trials)
     return [valued(judged, trial) if trial.number in known else trial for trial in trials]
 
 

@@ -1,6 +1,6 @@
 """How finalists, baselines and references are trained once more on fresh seeds, and within which budget. Pure functions.
 
-The winner's curse: of 30 single-seed trials the best is partly the luckiest. Only seeds that no choice was made on tell what it is
+The winner's curse: of 30 single-seed trials the best is partly the luckiest. Only seeds that no choice was made on show what it is
 worth; a held-out split alone does not. What happens on them is `search.planning.meeting`; here is how many of what there may be.
 """
 

@@ -12,9 +12,9 @@ from search.planning.candidates import Candidate
 from search.planning.meeting import Trained, Training
 from search.planning.rescoring import objective_of
 from storage import curves, trial_rows
+from storage.competing_trials import standings, trials_numbered
 from storage.database import Session
 from storage.records import Measured, Role, StudyRecord, TrialRecord, TrialState
-from storage.standings import standings, trials_numbered
 from storage.study_rows import counted_moment
 
 LATEST = 400
@@ -24,7 +24,7 @@ FRONT = 100
 def recalled(session: Session, study: StudyRecord, definition: StudyDefinition) -> list[TrialRecord]:
     """Return the unfinished search trials, the 400 latest ended ones, and the 100 best; under `pareto` the front in place of those.
 
-    A front of more than 100 trials is told by the latest of them.
+    A front of more than 100 trials is observed by the latest of them.
     """
     latest = trial_rows.search_history(session, study.id, BEST_FIRST, latest=LATEST)
     if not is_pareto(definition.objective) or sum(trial.ended for trial in latest) < LATEST:

@@ -7,7 +7,7 @@ from search.definition.space import SearchSpace
 from storage.records import Reason, Values
 
 
-def unfit(definition: StudyDefinition, initial: Values) -> Reason | None:
+def normalization_error(definition: StudyDefinition, initial: Values) -> Reason | None:
     """Return why losses cannot be divided by these values, or None where they can, or need not be."""
     if definition.search.normalize is None:
         return None

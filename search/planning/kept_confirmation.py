@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from search.planning.meeting import Meeting
-from storage import answers
+from storage import derived
 from storage.database import Session
 from storage.records import StudyRecord, TrialRecord
 
@@ -26,17 +26,17 @@ def searched_until(searched: Sequence[TrialRecord]) -> int:
 
 def kept_finalists(session: Session, study_id: int, searched: Sequence[TrialRecord]) -> tuple[int, ...]:
     """Return the finalists that were chosen for this very search, the best first; none where the choice is still to be made."""
-    kept = answers.find_analysis(session, study_id, KIND)
+    kept = derived.find_analysis(session, study_id, KIND)
     return tuple(kept.document["finalists"]) if kept is not None and kept.document["until"] == searched_until(searched) else ()
 
 
 def keep(session: Session, study: StudyRecord, found: Meeting, finalists: Sequence[int], until: int, now: datetime) -> None:
     """Keep the confirmation as far as it is. The study is locked."""
-    document = {"until": until, "finalists": list(finalists), **meeting_told(found)}
-    answers.keep_analysis(session, study.id, KIND, document, study.sequence, now)
+    document = {"until": until, "finalists": list(finalists), **meeting_document(found)}
+    derived.keep_analysis(session, study.id, KIND, document, study.sequence, now)
 
 
-def meeting_told(found: Meeting) -> dict[str, Any]:
+def meeting_document(found: Meeting) -> dict[str, Any]:
     """Return a confirmation as a document: the design's seeds, the winner and its rivals, every look, and the stop."""
     return {
         "choosing": list(found.design.choosing),

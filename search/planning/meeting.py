@@ -18,7 +18,7 @@ from enum import StrEnum
 from statistics import fmean
 
 from search.definition.schema import Objective
-from search.objective.anchors import Measurement, anchors, resolved
+from search.objective.anchors import Measurement, anchors, resolve_anchors
 from search.objective.order import Place, place
 from search.objective.scoring import VALUE_PATH, evaluate
 from search.planning.candidates import Candidate
@@ -134,7 +134,7 @@ def _chosen(
 
     Baselines were not picked among many by their value in the search, so that counts for them as one more seed.
     """
-    judged = resolved(objective, anchors_on(objective, candidates, design.choosing, "validation", known))
+    judged = resolve_anchors(objective, anchors_on(objective, candidates, design.choosing, "validation", known))
 
     def mean_place(candidate: Candidate) -> Place:
         here = candidate.on(design.choosing)
@@ -167,7 +167,7 @@ def _met(objective: Objective, design: Design, trained: Trained, chosen: Meeting
     seeds, looks, still, before = len(design.meeting), list[Look](), list(chosen.rivals), 0
     split = _split(chosen.winner)
     found = anchors_on(objective, trained.candidates, design.referenced, split, known)
-    judged = resolved(objective, found)
+    judged = resolve_anchors(objective, found)
     stop: MeetingEnd | None = None
 
     def so_far(due: tuple[Training, ...] = ()) -> Meeting:

@@ -1,4 +1,4 @@
-"""How many trainings each phase of a study has at most: told before anything runs. Pure functions."""
+"""How many trainings each phase of a study has at most, known before anything runs. Pure functions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def cost(definition: StudyDefinition, seconds: float | None = None) -> str:
 
 
 def _about(seconds: float) -> str:
-    """Return a duration in its greatest unit, as an estimate is told."""
+    """Return a duration in its greatest unit, as an estimate."""
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 1.5 * length:
             return f"{round(seconds / length)} {unit}"

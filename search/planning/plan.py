@@ -14,7 +14,7 @@ from search.definition.finite import FiniteSpace, Setting, finite_space
 from search.definition.plugins import is_grid
 from search.definition.schema import Objective, StudyDefinition
 from search.definition.space import SearchSpace
-from search.objective.anchors import Measurement, anchors, is_resolved, measured_by, resolved, settled, wanted
+from search.objective.anchors import Measurement, anchors, is_resolved, measured_by, required_anchors, resolve_anchors, settled
 from search.objective.order import Place, place
 from search.planning.baselines import baselines
 from search.planning.candidates import Candidate
@@ -47,7 +47,7 @@ MOST_MODELLED = 128
 class History:
     """What the plan may know of a study.
 
-    `counts` has the number of trials by (role, state); `trials` the search trials that the sampler is told of (all that run, and a
+    `counts` has the number of trials by (role, state); `trials` the search trials that the sampler observes (all that run, and a
     bounded choice of the finished); `references` and `baselines` all of those roles; `confirmed` the (trial, seed) of the
     confirmations there are, `repeating` of those that are not finished, `repeated` what the complete ones measured; `finalists` the
     search trials that were chosen for them, if the choice was made on this search; `next_number` the number that the next trial
@@ -178,7 +178,7 @@ def stopped(definition: StudyDefinition, history: History) -> Reason | None:
 
 
 def wants_gain(definition: StudyDefinition, history: History) -> bool:
-    """Tell whether the plan must know what is still to be gained, and does not."""
+    """Return whether the plan must know what is still to be gained, and does not."""
     stop = definition.search.stop
     asked = stop is not None and stop.no_gain is not None and _left(definition, history) > 0
     return asked and history.expected_gain is None and history.searches_ended >= FEWEST_ENDED
@@ -186,13 +186,13 @@ def wants_gain(definition: StudyDefinition, history: History) -> bool:
 
 def _tried(finite: FiniteSpace, history: History) -> set[Setting]:
     """Return the settings of all search trials but those that were cancelled: these may have been trained to nothing."""
-    told = [trial.parameters for trial in history.trials if trial.state is not TrialState.CANCELLED]
-    return {finite.setting(parameters) for parameters in (*history.settings, *told)}
+    observed = [trial.parameters for trial in history.trials if trial.state is not TrialState.CANCELLED]
+    return {finite.setting(parameters) for parameters in (*history.settings, *observed)}
 
 
 def is_scored(definition: StudyDefinition, history: History) -> bool:
-    """Tell whether trials can be scored: nothing that the objective is relative to is still to be measured."""
-    return is_resolved(resolved(definition.objective, history.anchors))
+    """Return whether trials can be scored: nothing that the objective is relative to is still to be measured."""
+    return is_resolved(resolve_anchors(definition.objective, history.anchors))
 
 
 def _scored(definition: StudyDefinition, history: History) -> Step | None:
@@ -202,7 +202,7 @@ def _scored(definition: StudyDefinition, history: History) -> Step | None:
     if is_scored(definition, history) or unplanned or not settled(definition, measured):
         return None
     found = anchors(definition.objective, history.measurements)
-    lacking = wanted(resolved(definition.objective, found))
+    lacking = required_anchors(resolve_anchors(definition.objective, found))
     if not lacking:
         return ScoreStudy(tuple(found))
     of, path = lacking[0]
@@ -231,8 +231,8 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
     """
     if stopped(definition, history) is not None:
         return []
-    told = history.trials
-    room = min(room, suggest.batch_limit(definition, told) - len(planned))
+    observed = history.trials
+    room = min(room, suggest.batch_limit(definition, observed) - len(planned))
     count = min(room, _left(definition, history))
     if not is_scored(definition, history):
         count = min(count, suggest.batch_limit(definition, ()) - history.searched)
@@ -249,7 +249,7 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
             origin=definition.search.sampler.name,
             sampler_state=drawn.sampler_state,
         )
-        for drawn in suggest.suggest(definition, told, place, count, history.settings)
+        for drawn in suggest.suggest(definition, observed, place, count, history.settings)
     ]
 
 
@@ -286,7 +286,7 @@ def choose_finalists(definition: StudyDefinition, history: History) -> History:
 
 
 def _searched(definition: StudyDefinition, history: History) -> bool:
-    """Tell whether the search is over, of a study that confirms what it found: all is planned, and all has ended."""
+    """Return whether the search is over, of a study that confirms what it found: all is planned, and all has ended."""
     before = [Role.REFERENCE, Role.BASELINE, Role.SEARCH]
     if definition.search.confirmation is None or history.count(roles=before, states=[TrialState.WAITING, TrialState.RUNNING]):
         return False
@@ -315,12 +315,12 @@ def _finalists(definition: StudyDefinition, history: History, searched: Sequence
     if history.finalists:
         places = {number: place for place, number in enumerate(history.finalists)}
         return sorted((trial for trial in searched if trial.number in places), key=lambda trial: places[trial.number])
-    told = told_to_model(definition, searched)
-    found = beliefs(definition, told, divisors=divisors(definition, history.initial), baselines=history.baselines)
+    observed = modelled_trials(definition, searched)
+    found = beliefs(definition, observed, divisors=divisors(definition, history.initial), baselines=history.baselines)
     return finalists(definition, searched, found.means if found else None)
 
 
-def told_to_model(definition: StudyDefinition, searched: Sequence[TrialRecord], most: int = MOST_MODELLED) -> list[TrialRecord]:
+def modelled_trials(definition: StudyDefinition, searched: Sequence[TrialRecord], most: int = MOST_MODELLED) -> list[TrialRecord]:
     """Return the search trials that a model is made of: all, or of many the best and the latest."""
     if len(searched) <= most:
         return list(searched)
@@ -351,8 +351,8 @@ def _end(definition: StudyDefinition, history: History) -> End:
     if complete:
         return End(StudyState.COMPLETE, stopped(definition, history) if history.searched < history.budget else None)
     ends = {state: history.count(roles=[Role.SEARCH], states=[state]) for state in TrialState}
-    told = ", ".join(f"{count} {state}" for state, count in ends.items() if count)
-    text = "; ".join([f"not one of {history.searched} search trials is complete: {told}", *_causes(history)])
+    observed = ", ".join(f"{count} {state}" for state, count in ends.items() if count)
+    text = "; ".join([f"not one of {history.searched} search trials is complete: {observed}", *_causes(history)])
     return End(StudyState.FAILED, Reason("no_trial_complete", text))
 
 

@@ -18,7 +18,7 @@ STREAM = 2
 
 def wanted_references(definition: StudyDefinition) -> References | None:
     """Return the references that the definition asks for: its own word, else the usual ones where the objective needs them."""
-    needed = any(of == anchors.REFERENCE for of, _ in anchors.wanted(definition.objective))
+    needed = any(of == anchors.REFERENCE for of, _ in anchors.required_anchors(definition.objective))
     return definition.search.references or (References() if needed else None)
 
 

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from search.definition.schema import Objective, StudyDefinition
-from search.objective.anchors import Measurement, anchors, is_resolved, resolved
+from search.objective.anchors import Measurement, anchors, is_resolved, resolve_anchors
 from search.objective.outcomes import TrialCurve, judged, outcome
-from storage import answers, curves, outcomes, trial_rows
+from storage import curves, derived, outcomes, trial_rows
 from storage.database import Session
 from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, StudyRecord, TrialRecord, TrialState
 from storage.study_rows import counted_moment
 
 SCORED = (Role.BASELINE, Role.SEARCH)
-"""Roles of the trials that may win. A reference has no objective, and what a confirmation is worth is told over all its seeds."""
+"""Roles of the trials that may win. A reference has no objective, and what a confirmation is worth is judged over all its seeds."""
 
 
 def objective_of(session: Session, study_id: int, definition: StudyDefinition) -> Objective:
     """Return the study's objective with the anchors that are known; it is the definition's own where nothing is relative."""
     if is_resolved(definition.objective):
         return definition.objective
-    return resolved(definition.objective, answers.anchors_of(session, study_id))
+    return resolve_anchors(definition.objective, derived.anchors_of(session, study_id))
 
 
 def judged_anew(session: Session, study: StudyRecord, objective: Objective) -> Objective:
@@ -31,17 +31,17 @@ def judged_anew(session: Session, study: StudyRecord, objective: Objective) -> O
     """
     if is_resolved(objective):
         return objective
-    kept = resolved(objective, answers.anchors_of(session, study.id))
+    kept = resolve_anchors(objective, derived.anchors_of(session, study.id))
     if is_resolved(kept):
         return kept
     fixed = trial_rows.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
-    return resolved(kept, anchors(kept, measurements(session, study, fixed)))
+    return resolve_anchors(kept, anchors(kept, measurements(session, study, fixed)))
 
 
 def measurements(session: Session, study: StudyRecord, measured: Sequence[TrialRecord]) -> list[Measurement]:
     """Return what references and baselines that have ended measured on validation, at the epoch that counts.
 
-    A reference's is its last: the study's objective, which tells a best epoch, is not defined for it.
+    A reference's is its last: the study's objective, which names a best epoch, is not defined for it.
     """
     return [
         Measurement(trial.role, trial.rule, trial.seed, _at(session, study, trial).validation)
@@ -57,8 +57,8 @@ def _at(session: Session, study: StudyRecord, trial: TrialRecord) -> Measured:
 
 def score(session: Session, study: StudyRecord, definition: StudyDefinition, found: Sequence[AnchorRecord], now: datetime) -> None:
     """Keep anchors, and score by them every trial that has ended. The study is locked."""
-    answers.keep_anchors(session, study.id, found)
-    objective = resolved(definition.objective, found)
+    derived.keep_anchors(session, study.id, found)
+    objective = resolve_anchors(definition.objective, found)
     ended = trial_rows.trials_of(session, study.id, roles=SCORED, states=[TrialState.COMPLETE])
     outcomes.rescore(session, study, {trial.id: _rescored(session, trial, objective) for trial in ended}, now)
 

@@ -32,7 +32,7 @@ CURVES = 512
 
 @dataclass(frozen=True, slots=True)
 class SeedTraining:
-    """One training of a setting, by the number of the trial that had it first; without a place it tells the noise alone."""
+    """One training of a setting, by the number of the trial that had it first; without a place it informs the noise alone."""
 
     number: int
     place: tuple[float, ...] | None
@@ -131,13 +131,13 @@ def _thinned(tried: Sequence[TrialRecord], repeated: Collection[int]) -> list[Tr
 
 
 def known(trial: TrialRecord) -> bool:
-    """Tell whether a trial is COMPLETE, keeps the constraints and has a finite value."""
+    """Return whether a trial is COMPLETE, keeps the constraints and has a finite value."""
     complete = trial.state is TrialState.COMPLETE and trial.feasible is not False
     return complete and trial.value is not None and math.isfinite(trial.value)
 
 
 def _failed(trial: TrialRecord) -> bool:
-    """Tell whether a trial was trained and came to nothing: it diverged, or broke a constraint."""
+    """Return whether a trial was trained and came to nothing: it diverged, or broke a constraint."""
     infeasible = trial.state is TrialState.COMPLETE and trial.feasible is False
     return infeasible or trial.state is TrialState.DIVERGED
 

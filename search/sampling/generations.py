@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from search.definition.plugins import sampler_of
 from search.definition.schema import Sampler, StudyDefinition
 from search.definition.space import SearchSpace
-from search.sampling.observations import told_values
+from search.sampling.observations import observed_values
 from storage.records import TrialRecord
 
 
-def left_of_generation(definition: StudyDefinition, told: Sequence[TrialRecord]) -> int:
+def left_of_generation(definition: StudyDefinition, observed: Sequence[TrialRecord]) -> int:
     """Return how many trials the latest generation still lacks; 0 while one that is fully planned is being trained.
 
     The sampler learns from whole generations alone: the first `size` results of one make the next, and any more of them are wasted.
@@ -20,9 +20,9 @@ def left_of_generation(definition: StudyDefinition, told: Sequence[TrialRecord])
     A trial without a value (diverged, pruned, failed) is no part of its generation, and is drawn again.
     """
     size = generation_size(definition)
-    latest = max(map(generation, told), default=0)
-    members = [record for record in told if generation(record) == latest]
-    results = len(told_values(definition.objective, members))
+    latest = max(map(generation, observed), default=0)
+    members = [record for record in observed if generation(record) == latest]
+    results = len(observed_values(definition.objective, members))
     unfinished = sum(not record.ended for record in members)
     return size if results >= size else max(size - results - unfinished, 0)
 

@@ -1,4 +1,4 @@
-"""What a sampler is told that trials are worth: pure functions of numbers."""
+"""The values by which a sampler observes trials: pure functions of numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from search.definition.schema import Objective
 from search.objective.scoring import is_pareto, optimized
 from storage.records import TrialRecord, TrialState
 
-Told = Mapping[int, tuple[float, ...]]
+Observations = Mapping[int, tuple[float, ...]]
 """By trial number: the objective's value, or of `pareto` each optimised metric in the order of the definition."""
 
 Way = Literal["maximize", "minimize"]
@@ -22,12 +22,12 @@ Analysis", 1977)."""
 
 
 def directions(objective: Objective) -> list[Way]:
-    """Return which way each number that is told is better: an aggregate's value is always maximised."""
+    """Return which way each observed number is better: an aggregate's value is always maximised."""
     return [entry.direction or "maximize" for entry in optimized(objective)] if is_pareto(objective) else ["maximize"]
 
 
-def told_values(objective: Objective, records: Sequence[TrialRecord]) -> dict[int, tuple[float, ...]]:
-    """Return what complete trials are told with; one without a finite number of each is left out."""
+def observed_values(objective: Objective, records: Sequence[TrialRecord]) -> dict[int, tuple[float, ...]]:
+    """Return the values by which complete trials are observed; one without a finite number of each is left out."""
     paths = [entry.metric for entry in optimized(objective)] if is_pareto(objective) else []
     numbers = {
         record.number: tuple(record.values.get(path, math.nan) for path in paths) if paths else (_value(record),)
@@ -41,11 +41,11 @@ def _value(record: TrialRecord) -> float:
     return math.nan if record.value is None else float(record.value)
 
 
-def without_extremes(told: Told, ways: Sequence[Way]) -> dict[int, tuple[float, ...]]:
-    """Return what is told with every number that is far worse than the others pulled up to a bound: see `floored`."""
-    columns = zip(*told.values(), strict=True)
-    raised = [_raised(column, way) for column, way in zip(columns, ways, strict=True)] if told else []
-    return dict(zip(told, zip(*raised, strict=True), strict=True))
+def without_extremes(observed: Observations, ways: Sequence[Way]) -> dict[int, tuple[float, ...]]:
+    """Return the observations with every number that is far worse than the others pulled up to a bound: see `floored`."""
+    columns = zip(*observed.values(), strict=True)
+    raised = [_raised(column, way) for column, way in zip(columns, ways, strict=True)] if observed else []
+    return dict(zip(observed, zip(*raised, strict=True), strict=True))
 
 
 def _raised(column: Sequence[float], way: Way) -> list[float]:

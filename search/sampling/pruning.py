@@ -110,7 +110,7 @@ class RungScore:
         return all(map(math.isfinite, self.point))
 
 
-def hopeless(
+def trials_to_prune(
     definition: StudyDefinition, objective: Objective, epoch: int, judged: Sequence[Rival], others: Sequence[Rival]
 ) -> dict[int, str]:
     """Return which of the `judged` trials shall end at a rung, by number, each with the reason.
@@ -143,7 +143,7 @@ def _standing(objective: Objective, rival: Rival) -> RungScore:
 
 
 def below_median(config: Config, mine: RungScore, known: Sequence[RungScore]) -> str | None:
-    """Tell whether a trial is worse than the median of the others; of an even number, the worse of the two in the middle."""
+    """Return whether a trial is worse than the median of the others; of an even number, the worse of the two in the middle."""
     ranks = [other.score.rank for other in known if other is not mine]
     if len(ranks) < _whole_of(config, "n_startup_trials") or mine.score.rank >= median_low(ranks):
         return None
@@ -151,7 +151,7 @@ def below_median(config: Config, mine: RungScore, known: Sequence[RungScore]) ->
 
 
 def not_kept(config: Config, mine: RungScore, known: Sequence[RungScore], which: str = "there") -> str | None:
-    """Tell whether a trial is not among the best n // eta of the n at a rung; at least the best one goes on, and its equals."""
+    """Return whether a trial is not among the best n // eta of the n at a rung; at least the best one goes on, and its equals."""
     kept = max(len(known) // _whole_of(config, "reduction_factor"), 1)
     if sum(other.score.rank > mine.score.rank for other in known) < kept:
         return None
@@ -159,12 +159,12 @@ def not_kept(config: Config, mine: RungScore, known: Sequence[RungScore], which:
 
 
 def not_kept_in_bracket(config: Config, mine: RungScore, known: Sequence[RungScore]) -> str | None:
-    """Tell the same as `not_kept` where the n are those of the trial's bracket."""
+    """Judge as `not_kept` where the n are those of the trial's bracket."""
     return not_kept(config, mine, known, "in its bracket")
 
 
 def dominated(config: Config, mine: RungScore, known: Sequence[RungScore]) -> str | None:
-    """Tell whether another trial is better in every optimised metric by `margin` times the metric's range among all.
+    """Return whether another trial is better in every optimised metric by `margin` times the metric's range among all.
 
     A metric that is the same for all takes no part. A feasible trial is only held against feasible ones. One with a metric that is
     not finite is beaten by any without.

@@ -28,7 +28,7 @@ from search.definition.space import SearchSpace
 from search.definition.weights import SharedWeight, WeightChoice
 from search.errors import PluginFailed
 from search.sampling.generations import left_of_generation
-from search.sampling.observations import directions, told_values, without_extremes
+from search.sampling.observations import directions, observed_values, without_extremes
 from search.sampling.unique import without_known
 from storage.records import Reason, TrialRecord, TrialState, Values
 
@@ -51,15 +51,15 @@ class DrawIndex:
     index: int
 
 
-def batch_limit(definition: StudyDefinition, told: Sequence[TrialRecord]) -> int:
+def batch_limit(definition: StudyDefinition, observed: Sequence[TrialRecord]) -> int:
     """Return how many trials the sampler should suggest at once: any number for those that do not learn."""
     chosen = definition.search.sampler
     entry = sampler_of(chosen)
     if not entry.learns:
         return definition.search.cohort_size or 1024
     if entry.generation:
-        return left_of_generation(definition, told)
-    if told:
+        return left_of_generation(definition, observed)
+    if observed:
         return entry.next_batch
     first = entry.first_batch
     return first if isinstance(first, int) else max(int(entry.arguments(chosen.config)[first]), 1)
@@ -75,11 +75,11 @@ def unavailable(definition: StudyDefinition) -> Reason | None:
 
 
 def suggest(
-    definition: StudyDefinition, told: Sequence[TrialRecord], place: DrawIndex, count: int, known: Collection[Values] = ()
+    definition: StudyDefinition, observed: Sequence[TrialRecord], place: DrawIndex, count: int, known: Collection[Values] = ()
 ) -> list[Drawn]:
-    """Return `count` suggestions, from the search trials that the sampler is told of.
+    """Return `count` suggestions, from the search trials that the sampler observes.
 
-    Of a finite space no setting is suggested twice: neither one of those told, nor of `known`, the parameters of all that has been
+    Of a finite space no setting is suggested twice: none of those observed, nor of `known`, the parameters of all that has been
     planned and not cancelled. There are fewer suggestions where all settings are known.
     """
     entry = sampler_of(definition.search.sampler)
@@ -87,23 +87,23 @@ def suggest(
         points = implementation(SAMPLER_KIND, entry)(definition, place.index, count)
         drawn = [Drawn(_checked(definition, point)) for point in points]
     else:
-        drawn = _ask(definition, told, place, count)
+        drawn = _ask(definition, observed, place, count)
     finite = None if entry.is_grid else finite_space(definition)
     if finite is None:
         return drawn
-    before = [*known, *(trial.parameters for trial in told if trial.state is not TrialState.CANCELLED)]
+    before = [*known, *(trial.parameters for trial in observed if trial.state is not TrialState.CANCELLED)]
     chosen = without_known(finite, [one.parameters for one in drawn], before, definition.search.seed, place.number)
     return [Drawn(parameters, drawn[index].sampler_state) for index, parameters in chosen]
 
 
-def _ask(definition: StudyDefinition, told: Sequence[TrialRecord], place: DrawIndex, count: int) -> list[Drawn]:
+def _ask(definition: StudyDefinition, observed: Sequence[TrialRecord], place: DrawIndex, count: int) -> list[Drawn]:
     distributions = {path: _distribution(weight) for path, weight in SearchSpace(definition).parameters.items()}
     ways = directions(definition.objective)
-    worth = told_values(definition.objective, told)
+    worth = observed_values(definition.objective, observed)
     if sampler_of(definition.search.sampler).models_values:
         worth = without_extremes(worth, ways)
     study = optuna.create_study(directions=ways, sampler=optuna.samplers.RandomSampler(seed=0))
-    by_number = sorted(told, key=lambda record: record.number)
+    by_number = sorted(observed, key=lambda record: record.number)
     frozen = [_frozen(record, definition, distributions, worth.get(record.number)) for record in by_number]
     study.add_trials([trial for trial in frozen if trial is not None])
     drawn = []
@@ -145,7 +145,7 @@ def make_cmaes(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSamp
 
 
 class _Spaced(optuna.samplers.BaseSampler):
-    """A sampler that is told its space. Optuna's learn it from complete trials, at every call anew."""
+    """A sampler that knows its space. Optuna's learn it from complete trials, at every call anew."""
 
     whole: Mapping[str, BaseDistribution] = {}
 
@@ -167,8 +167,8 @@ class _Genetic(_Spaced, optuna.samplers.BaseGASampler):
     """NSGA rebuilt from rows. Its class names the attribute that has a trial's generation, so it may never be renamed.
 
     Optuna's keeps each generation's parents in the study, and goes back to the first generation where they are lost, as they are
-    here. This one works them out anew, the oldest first, through the generations that are told, and draws the same however often
-    it is rebuilt.
+    here. This one works them out anew, the oldest first, through the observed generations, and draws the same however often it is
+    rebuilt.
     """
 
     generations: Sequence[int] = ()
@@ -289,10 +289,10 @@ def _value(weight: SharedWeight, param: float) -> float:
     return sorted(weight.values)[int(param)] if isinstance(weight, WeightChoice) else float(param)
 
 
-TOLD_AS = {
+STATE_OF = {
     TrialState.COMPLETE: OptunaState.COMPLETE,
     TrialState.PRUNED: OptunaState.PRUNED,
-    TrialState.DIVERGED: OptunaState.PRUNED,  # told as failed, it would be forgotten and tried again nearby
+    TrialState.DIVERGED: OptunaState.PRUNED,  # observed as failed, it would be forgotten and tried again nearby
     TrialState.RUNNING: OptunaState.RUNNING,
     TrialState.WAITING: OptunaState.RUNNING,
 }
@@ -304,11 +304,11 @@ def _frozen(
     distributions: dict[str, BaseDistribution],
     values: tuple[float, ...] | None,
 ) -> FrozenTrial | None:
-    """Return the stored trial as Optuna's, or None for one that tells the sampler nothing (failed, cancelled).
+    """Return the stored trial as Optuna's, or None for one that the sampler does not observe (failed, cancelled).
 
-    `values` are what it is worth; a complete trial without them is told as pruned.
+    `values` are what it is worth; a complete trial without them is observed as pruned.
     """
-    state = TOLD_AS.get(record.state)
+    state = STATE_OF.get(record.state)
     if state is None and record.trained:  # without an objective: as one that diverged
         state = OptunaState.PRUNED
     if state is OptunaState.COMPLETE and values is None:

@@ -3,7 +3,7 @@
     value of a training = constant + curve(place) + offset(seed) + luck(seed, place) + its own noise
 
 `curve` is a Gaussian process with a length for each coordinate. All settings that train under one seed share its offset, and near
-settings share its luck. So a search on one shared seed and trainings on fresh seeds enter one model, each for what it tells.
+settings share its luck. So a search on one shared seed and trainings on fresh seeds enter one model, each for what it shows.
 
 Nothing is fitted: hyperparameters are drawn from broad priors and weighted by their marginal likelihood (Rasmussen and Williams,
 "Gaussian Processes for Machine Learning", 2006, sections 2.2 and 5.2). One best guess of them, from 40 noisy values, is too sure of

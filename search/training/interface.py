@@ -88,7 +88,7 @@ class Ended:
 
 
 class Observer(Protocol):
-    """Who is told of a training as it goes on, and may cancel settings."""
+    """Who observes a training as it goes on, and may cancel settings."""
 
     def progress(self, steps: int) -> None:
         """Hear that `steps` steps have been done since training began; called between graph calls, every 2 seconds or oftener."""
@@ -100,10 +100,10 @@ class Observer(Protocol):
         """Hear that a setting has ended; called once for each."""
 
     def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
-        """Tell which of these settings shall end, now that they have come to a rung, and why; training waits for it."""
+        """Return which of these settings shall end, now that they have come to a rung, and why; training waits for it."""
 
     def cancelled(self, number: int) -> bool:
-        """Tell whether a setting shall end now; asked between graph calls."""
+        """Return whether a setting shall end now; asked between graph calls."""
 
 
 class Engine(Protocol):
@@ -121,12 +121,12 @@ class Engine(Protocol):
         """
 
     def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
-        """Train all settings to the last epoch or their own ends, and tell the observer of each.
+        """Train all settings to the last epoch or their own ends, and report each to the observer.
 
         Settings of one seed share initial weights and the order of rows, so they differ by their weights alone.
         """
 
 
 def is_report_epoch(epoch: int, training: Training) -> bool:
-    """Tell whether epoch `epoch` is validated and reported: every `report_every` ones, and the last."""
+    """Return whether epoch `epoch` is validated and reported: every `report_every` ones, and the last."""
     return epoch % training.report_every == 0 or epoch == training.epochs

@@ -112,12 +112,12 @@ def _optimized(objective: Objective, known: ValidationContext) -> Iterator[tuple
 
 
 def _not_positive(objective: Objective, known: ValidationContext) -> Iterator[Fault]:
-    told: set[int] = set()
+    reported: set[int] = set()
     for i, path, direction in _optimized(objective, known):
         span = range_of(known, path)
         wrong = "is minimised" if direction == "minimize" else "can be negative" if span is not None and span[0] != 0 else None
-        if wrong is not None and i not in told:
-            told.add(i)
+        if wrong is not None and i not in reported:
+            reported.add(i)
             expected = "a metric to maximise that is never negative: that alone has a geometric mean in which more is better"
             yield Fault(f"objective.metrics.{i}.metric", expected, f"{path}, which {wrong}")
 
@@ -162,11 +162,11 @@ def _reference_faults(objective: Objective, known: ValidationContext, name: str)
 
 def _unrelatable(objective: Objective, known: ValidationContext, name: str) -> Iterator[Fault]:
     """Yield the metrics that no task trained alone can be a reference of; one that is given needs no training."""
-    given, told = _given(objective, known, REFERENCES), set[int]()
+    given, reported = _given(objective, known, REFERENCES), set[int]()
     for i, path, _ in _optimized(objective, known):
         obstacle = without_reference(known, path)
-        if obstacle and i not in told and not (path in given and task_of(known, path)):
-            told.add(i)
+        if obstacle and i not in reported and not (path in given and task_of(known, path)):
+            reported.add(i)
             yield Fault(f"objective.metrics.{i}.metric", f"{ALONE} ({name})", obstacle)
 
 
@@ -176,7 +176,7 @@ def _front_faults(objective: Objective, known: ValidationContext, name: str) -> 
     if known.parts.named and len(paths) == 1:
         yield Fault("objective.metrics", f"at least two optimised metrics with {name}: one has no trade-offs", f"{paths[0]} alone")
     if objective.epoch == "best":
-        yield Fault("objective.epoch", f"last with {name}: no one value tells which epoch is the best", "'best'")
+        yield Fault("objective.epoch", f"last with {name}: no one value says which epoch is the best", "'best'")
 
 
 def _numbers(objective: Objective, name: str) -> Mapping[str, Any]:

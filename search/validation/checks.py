@@ -1,6 +1,6 @@
 """What must hold between the parts of a definition. Each check is one short function that yields faults; all of them run.
 
-What only a loaded model can tell (outputs, widths, targets) is in `search.validation.workload_checks`.
+What only a loaded model can show (outputs, widths, targets) is in `search.validation.workload_checks`.
 """
 
 from __future__ import annotations

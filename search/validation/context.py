@@ -63,7 +63,7 @@ def resolve(known: ValidationContext, task: Task, metric: Metric) -> tuple[catal
 
 
 def is_weighted(path: str, parts: Parts) -> bool:
-    """Tell whether `path` names a number that depends on the weights: `loss`, `val_loss`, `total_loss`, Keras's `digit_loss`."""
+    """Return whether `path` names a number that depends on the weights: `loss`, `val_loss`, `total_loss`, Keras's `digit_loss`."""
     bare = path.rpartition(".")[2].removeprefix("val_")
     if bare in ("loss", "total", "objective"):  # reserved: no metric or term can bear these names
         return True

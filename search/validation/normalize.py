@@ -53,13 +53,13 @@ def normalise(document: Any, *, workloads: Mapping[str, Description | None], plu
         definition = StudyDefinition.model_validate(document)
     except ValidationError as error:
         found = form_faults(error, document)
-        told = {fault.path for fault in found}
+        reported = {fault.path for fault in found}
         between = checks.faults(ValidationContext(salvaged(document, error), workloads, plugins))
-        raise _refused([*found, *(fault for fault in between if fault.path not in told)]) from None
+        raise _refused([*found, *(fault for fault in between if fault.path not in reported)]) from None
     known = ValidationContext(parts_of(definition), workloads, plugins)
     if found := checks.faults(known):
         raise _refused(found)
-    definition = searched_arguments.echoed(_echoed(definition, known))
+    definition = searched_arguments.with_defaults(_echoed(definition, known))
     trials = SearchSpace(definition).trial_budget()
     return Normal(definition, (*cautions(known, trials), *beyond_settings(definition, trials)))
 
@@ -119,19 +119,19 @@ def _unless(key: str | None, usual: str) -> str | None:
     return None if key == usual else key
 
 
-def shown(definition: StudyDefinition) -> dict[str, Any]:
+def to_api(definition: StudyDefinition) -> dict[str, Any]:
     """Return the normalised document as the API shows it: every field, defaults too."""
     return definition.model_dump(mode="json", exclude={"schema_"})
 
 
-def stored(definition: StudyDefinition) -> dict[str, Any]:
+def to_storage(definition: StudyDefinition) -> dict[str, Any]:
     """Return the document that SQL keeps: every field but those with columns of their own (name, texts, the budget)."""
     document = definition.model_dump(mode="json", exclude=set(UNHASHED))
     document["search"].pop("trials")
     return document
 
 
-def restored(
+def from_storage(
     document: Mapping[str, Any],
     *,
     trials: int,
@@ -168,7 +168,7 @@ def changes(stored_definition: StudyDefinition, sent: StudyDefinition) -> list[d
 
 
 def _hashed(definition: StudyDefinition) -> dict[str, Any]:
-    document = stored(definition)
+    document = to_storage(definition)
     document["search"].pop("stop")
     return document
 

@@ -1,4 +1,4 @@
-"""The parts of a definition that have the right form, even where others have not, so that all errors are told at once."""
+"""The parts of a definition that have the right form, even where others have not, so that all errors are reported at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Parts:
     """What could be read of a definition, by place.
 
     `named`: every task and penalty could be read, so that all names of terms and metrics are there. `whole`: and every weight too.
-    `shared` are the names of the shared weights, of faulty ones too; None where they cannot be told.
+    `shared` are the names of the shared weights, of faulty ones too; None where they are unknown.
     """
 
     workload: str | None

@@ -14,19 +14,19 @@ from search.errors import Fault, shown
 from search.names import nearest
 
 MAX_FAULTS = 100
-"""More are not told: nobody reads them, and a document of a hundred thousand unknown fields has as many."""
+"""More are left out: nobody reads them, and a document of a hundred thousand unknown fields has as many."""
 
 
 def form_faults(error: ValidationError, document: Any) -> list[Fault]:
     """Return pydantic's errors as faults: where, what was expected, what came."""
     details = error.errors(include_url=False)
     broken = [detail["loc"] for detail in details[: MAX_FAULTS + 1]]
-    told = [detail for detail in details if detail["type"] != "default_factory_not_called"][:MAX_FAULTS]
-    return [_fault(detail, document) for detail in told if not _only_follows(detail, broken)]
+    counted = [detail for detail in details if detail["type"] != "default_factory_not_called"][:MAX_FAULTS]
+    return [_fault(detail, document) for detail in counted if not _only_follows(detail, broken)]
 
 
 def _only_follows(detail: Any, broken: list[tuple[Any, ...]]) -> bool:
-    """Tell whether a list only seems too short because an item of it is faulty, which is told by itself."""
+    """Return whether a list only seems too short because an item of it is faulty, which is reported by itself."""
     own = detail["loc"]
     return detail["type"] == "too_short" and any(len(other) > len(own) and other[: len(own)] == own for other in broken)
 
@@ -98,7 +98,7 @@ MAX_STEP = 64
 
 
 def _is_form(location: tuple[Any, ...], i: int) -> bool:
-    """Tell whether step `i` is the name of a weight's form, which pydantic puts after `weight` and after a shared weight's name."""
+    """Return whether step `i` names a weight's form, which pydantic puts after `weight` and after a shared weight's name."""
     return location[i] in _WEIGHT_FORMS and (location[i - 1 : i] == ("weight",) or (i == 2 and location[0] == "weights"))
 
 
@@ -112,12 +112,12 @@ _TAGS = {
 
 
 def _is_tag(location: tuple[Any, ...], i: int) -> bool:
-    """Tell whether step `i` is the name of a form of the field before it."""
+    """Return whether step `i` is the name of a form of the field before it."""
     return i > 0 and location[i] in _TAGS.get(location[i - 1], ())
 
 
 def _is_space_form(location: tuple[Any, ...], i: int) -> bool:
-    """Tell whether step `i` is the name of a space's form, which pydantic puts after `search.space`."""
+    """Return whether step `i` is the name of a space's form, which pydantic puts after `search.space`."""
     return i == 2 and location[:2] == ("search", "space") and location[2] in ("named", "members")
 
 

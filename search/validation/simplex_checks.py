@@ -44,7 +44,7 @@ def _unsearched(known: ValidationContext, search: Search, members: Sequence[str]
 
 
 def _lattice(members: Mapping[str, SharedWeight]) -> Iterator[Fault]:
-    """Yield why the members (by JSON path) have no lattice. Points that lack are told as for every grid."""
+    """Yield why the members (by JSON path) have no lattice. Missing points are reported as for every grid."""
     ranges = {place: weight for place, weight in members.items() if isinstance(weight, WeightRange)}
     for place in members.keys() - ranges.keys():
         yield Fault(f"{place}.values", 'a range with "points": on a simplex a grid shares the total out in equal steps', "values")

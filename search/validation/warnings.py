@@ -1,4 +1,4 @@
-"""What a definition may say but probably does not mean: told as warnings, never refused."""
+"""What a definition may say but probably does not mean: reported as warnings, never refused."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ PASSED_PREFIXES = ("TF_", "KERAS_", "OMP_", "STEELYARD_TRAINING_", "XLA_", "CUDA
 
 
 class ChildLost(Exception):
-    """The child ended without being asked to. `message` says how, as far as it can be told; `killed`: by SIGKILL."""
+    """The child ended without being asked to. `message` says how, as far as it is known; `killed`: by SIGKILL."""
 
     def __init__(self, message: str, *, killed: bool = False) -> None:
         self.message, self.killed = message, killed
@@ -104,5 +104,5 @@ def _environment(folder: str, threads: int) -> dict[str, str]:
         name: value for name, value in os.environ.items() if name in (*PASSED, *PASSED_OURS) or name.startswith(PASSED_PREFIXES)
     }
     within = str(threads)
-    told = {"TF_NUM_INTEROP_THREADS": str(processes.cores()), "TF_NUM_INTRAOP_THREADS": within, "OMP_NUM_THREADS": within}
-    return passed | told | {"TMPDIR": folder, "PYTHONUNBUFFERED": "1"}
+    of_tensorflow = {"TF_NUM_INTEROP_THREADS": str(processes.cores()), "TF_NUM_INTRAOP_THREADS": within, "OMP_NUM_THREADS": within}
+    return passed | of_tensorflow | {"TMPDIR": folder, "PYTHONUNBUFFERED": "1"}

@@ -78,7 +78,7 @@ class ChildSession:
     def _define(self, study: int, definition: StudyDefinition) -> None:
         self._defined.pop(study, None)
         replaces = next(iter(self._defined)) if len(self._defined) >= DEFINITIONS_KEPT else None
-        self._child.send(DefineStudy(study, normalize.shown(definition), replaces))
+        self._child.send(DefineStudy(study, normalize.to_api(definition), replaces))
         if replaces is not None:
             del self._defined[replaces]
         self._defined[study] = definition

@@ -11,7 +11,7 @@ import structlog
 from search.analysis import gain, matters, sensitivity
 from search.definition.finite import finite_space
 from search.definition.schema import Objective, StudyDefinition
-from search.objective.anchors import resolved, wanted
+from search.objective.anchors import required_anchors, resolve_anchors
 from search.planning import kept_confirmation
 from search.planning.history import recalled, repeated
 from search.planning.plan import End, History, Run, ScoreStudy, choose_finalists, confirmation, plan, wants_gain
@@ -19,11 +19,11 @@ from search.planning.rescoring import measurements, objective_of, score
 from search.sampling import suggest
 from search.validation import normalize
 from search.validation.published import Named, named_plugins
-from storage import answers, leases, progress, studies, trial_rows, trials
+from storage import derived, leases, progress, studies, trial_rows, trials
 from storage.database import Database, Session
 from storage.errors import StorageError
 from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
-from storage.rivals import search_indices
+from storage.rung_history import search_indices
 
 log = structlog.get_logger("steelyard.worker")
 
@@ -116,7 +116,7 @@ def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: d
     definition = definition_of(study)
     if study.prepared:
         return _claim_cohort(session, study, definition, claimant, now)
-    if reason := suggest.unavailable(definition):  # told before a preflight loads TensorFlow for nothing
+    if reason := suggest.unavailable(definition):  # known before a preflight loads TensorFlow for nothing
         studies.end_study(session, study.id, StudyState.FAILED, reason, now)
         return None
     lease = leases.acquire(session, study.id, claimant.worker_id, leases.PREFLIGHT, claimant.lease_seconds, now)
@@ -125,7 +125,7 @@ def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: d
 
 def definition_of(study: StudyRecord) -> StudyDefinition:
     """Return the stored study's definition, with its budget."""
-    return normalize.restored(study.definition, trials=study.trial_budget, name=study.name)
+    return normalize.from_storage(study.definition, trials=study.trial_budget, name=study.name)
 
 
 def _claim_cohort(
@@ -188,7 +188,7 @@ def history_of(session: Session, study: StudyRecord, definition: StudyDefinition
     counts = trial_rows.count_by_role(session, study.id)
     fixed = trial_rows.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
     confirmations = trial_rows.trials_of(session, study.id, roles=[Role.CONFIRMATION])
-    anchors, searched = answers.anchors_of(session, study.id), recalled(session, study, definition)
+    anchors, searched = derived.anchors_of(session, study.id), recalled(session, study, definition)
     confirming = {(trial.confirms, trial.seed): trial for trial in confirmations if trial.confirms is not None}
     stop = definition.search.stop
     return History(
@@ -202,10 +202,12 @@ def history_of(session: Session, study: StudyRecord, definition: StudyDefinition
         repeated=repeated(session, study, confirmations),
         finalists=kept_confirmation.kept_finalists(session, study.id, searched),
         next_number=sum(counts.values()),
-        initial=answers.initial_values(session, study.id),
+        initial=derived.initial_values(session, study.id),
         anchors=anchors,
         settings=trial_rows.search_parameters(session, study.id) if finite_space(definition) is not None else (),
-        measurements=measurements(session, study, fixed) if wanted(resolved(definition.objective, anchors)) else (),
+        measurements=measurements(session, study, fixed)
+        if required_anchors(resolve_anchors(definition.objective, anchors))
+        else (),
         seconds=progress.trained_seconds(session, study.id, now) if stop is not None and stop.after_seconds is not None else 0.0,
         expected_gain=gain.find(session, study, counts) if stop is not None and stop.no_gain is not None else None,
     )

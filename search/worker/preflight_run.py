@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from search.planning.initial_values import unfit
+from search.planning.initial_values import normalization_error
 from search.training.child.protocol import Answer, PrepareStudy, StudyPrepared, StudyRefused
 from search.worker.claim import Claim
 from search.worker.lease_keeper import Holding
-from storage import answers, leases, studies
+from storage import derived, leases, studies
 from storage.database import Database, Session
 from storage.records import StudyState
 
@@ -62,14 +62,14 @@ class PreflightRun:
             case StudyRefused(reason):
                 studies.end_study(session, study.id, StudyState.FAILED, reason, now)
             case StudyPrepared() as answer:
-                if fault := unfit(self._claim.definition, answer.initial):
+                if fault := normalization_error(self._claim.definition, answer.initial):
                     studies.end_study(session, study.id, StudyState.FAILED, fault, now)
                 else:
                     self._prepared(session, answer)
 
     def _prepared(self, session: Session, answer: StudyPrepared) -> None:
         study = self._claim.study
-        answers.keep_initial_values(session, study.id, answer.initial)
+        derived.keep_initial_values(session, study.id, answer.initial)
         studies.prepared(
             session,
             study.id,

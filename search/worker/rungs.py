@@ -1,4 +1,4 @@
-"""The rungs of one cohort as its worker sees them: when the child asks who shall end, and what it is told."""
+"""The rungs of one cohort as its worker sees them: when the child asks who shall end, and what it is sent."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import structlog
 
 from search.objective.outcomes import TrialCurve
 from search.objective.scoring import score_paths
-from search.sampling.pruning import hopeless, rungs
+from search.sampling.pruning import rungs, trials_to_prune
 from search.training.child.protocol import GoOn, RungReached
 from search.worker.claim import Claim
 from storage.database import Database
 from storage.errors import StorageBusy, StorageUnavailable
 from storage.records import Rival
-from storage.rivals import rivals
+from storage.rung_history import rivals
 
 log = structlog.get_logger("steelyard.worker")
 
@@ -59,7 +59,7 @@ class Rungs:
         judged = [rival for rival in cohort if rival.number in numbers]
         others = [rival for rival in cohort if rival.number not in numbers]
         objective = self._claim.objective or self._claim.definition.objective
-        ended = hopeless(self._claim.definition, objective, epoch, judged, [*others, *before])
+        ended = trials_to_prune(self._claim.definition, objective, epoch, judged, [*others, *before])
         self._asked = None
         return GoOn(epoch, dict(ended))
 

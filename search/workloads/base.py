@@ -28,7 +28,7 @@ from pydantic import BaseModel, ValidationError
 
 from search.errors import PreflightError, shown
 from search.names import listed
-from search.workloads.blame import place_of, told
+from search.workloads.blame import one_line, place_of
 
 TERM_KINDS = ("losses", "penalties", "metrics")
 
@@ -125,7 +125,9 @@ def _instance(name: str, source: Any, given: BaseModel | None) -> Any:
     try:
         return source() if given is None else source(given)
     except Exception as error:
-        raise PreflightError("workload_failed", f"workload {name!r} could not be made: {told(error)}", place_of(error)) from error
+        raise PreflightError(
+            "workload_failed", f"workload {name!r} could not be made: {one_line(error)}", place_of(error)
+        ) from error
 
 
 def _method(name: str, workload: Any, method: str, given: BaseModel | None) -> Callable[[], Any]:

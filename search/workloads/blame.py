@@ -36,7 +36,7 @@ def place_of(error: BaseException) -> str | None:
     return f"{Path(own[-1][0]).name}:{own[-1][1]}" if own else None
 
 
-def told(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """Return the exception in one line: its type, and its message up to the first blank line."""
     text = " ".join(_essence(_COLOURS.sub("", str(error))).split())
     text = text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"

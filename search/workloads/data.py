@@ -107,12 +107,12 @@ def _split(name: str, given: Any) -> Rows:
     x, y, weight = (*given, None)[:3]
     inputs, targets = _arrays(f"{name}.x", x, INPUT), _arrays(f"{name}.y", y, TARGET)
     weights = {} if weight is None else _arrays(f"{name}.sample_weight", weight, EVERY_OUTPUT)
-    labels = _told(f"{name}.y", y, targets)
-    others = _told(f"{name}.x", x, inputs) | _told(f"{name}.sample_weight", weight, weights)
+    labels = _checked(f"{name}.y", y, targets)
+    others = _checked(f"{name}.x", x, inputs) | _checked(f"{name}.sample_weight", weight, weights)
     count = _same_length(name, others | labels)
     for place, array in (others | labels).items():
         _finite(place, array, labels=place in labels)
-    for place, array in _told(f"{name}.sample_weight", weight, weights).items():
+    for place, array in _checked(f"{name}.sample_weight", weight, weights).items():
         if (array < 0).any():
             raise _bad(place, f"{place} has negative numbers")
     return Rows(count, inputs, targets, weights, not isinstance(x, Mapping), not isinstance(y, Mapping))
@@ -157,7 +157,7 @@ def _refuse_other_forms(place: str, given: Any) -> None:
         raise _bad(place, f"{place} should be arrays, got {_kind(given)}: streams of batches are not yet supported")
 
 
-def _told(place: str, given: Any, arrays: Mapping[str, Array]) -> dict[str, Array]:
+def _checked(place: str, given: Any, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the arrays by what they are called in an error: `train.y['digit']`, or `train.y` where they have no names."""
     return {f"{place}[{key!r}]" if isinstance(given, Mapping) else place: array for key, array in arrays.items()}
 
@@ -165,8 +165,8 @@ def _told(place: str, given: Any, arrays: Mapping[str, Array]) -> dict[str, Arra
 def _same_length(name: str, places: Mapping[str, Array]) -> int:
     lengths = {place: len(array) for place, array in places.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{place} has {length}" for place, length in lengths.items())
-        raise _bad(name, f"arrays of one split should have the same number of rows: {told}")
+        rows = ", ".join(f"{place} has {length}" for place, length in lengths.items())
+        raise _bad(name, f"arrays of one split should have the same number of rows: {rows}")
     count = next(iter(lengths.values()))
     if count == 0:
         raise _bad(name, f"{name} has no rows")

@@ -15,7 +15,7 @@ from typing import Any
 
 from search.errors import PreflightError
 from search.names import NAME_PATTERN, listed, nearest
-from search.workloads.blame import place_of, told
+from search.workloads.blame import one_line, place_of
 
 GROUP = "steelyard.workloads"
 VARIABLE = "STEELYARD_WORKLOADS"
@@ -101,5 +101,5 @@ def _module(name: str, module_name: str) -> Any:
     except Exception as error:
         at = place_of(error) or module_name
         raise PreflightError(
-            "workload_import_failed", f"workload {name!r}: importing {module_name} failed: {told(error)}", at
+            "workload_import_failed", f"workload {name!r}: importing {module_name} failed: {one_line(error)}", at
         ) from error

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from steelyard.cli.exits import CommandFailed
+from steelyard.cli.exit_codes import CommandFailed
 from steelyard.cli.options import Json
 from steelyard.cli.output import answer
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from steelyard.wording import figure, number, plain, worth
+from steelyard.formatting import figure, number, plain, worth
 
 if TYPE_CHECKING:
     from steelyard.client import Client

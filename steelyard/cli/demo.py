@@ -16,11 +16,11 @@ from typing import Annotated, Any
 
 import typer
 
-from steelyard.cli.exits import OF_STATE, CommandFailed
-from steelyard.cli.getting import write_whole
+from steelyard.cli.exit_codes import OF_STATE, CommandFailed
 from steelyard.cli.options import Json
 from steelyard.cli.output import note, notes, print_document, terminal
-from steelyard.program import COMMAND
+from steelyard.cli.results import write_whole
+from steelyard.version import COMMAND
 
 SERVE = (*COMMAND, "serve", "--port", "0", "--workers", "1", "--json")
 END_SECONDS = 35.0
@@ -95,9 +95,9 @@ def _search(url: str, definition: Any, output: str, as_json: bool, shown_in_brow
 
 def _definition(given: str | None) -> Any:
     """Return what is to be searched: the file given, else a study on which the weights matter."""
-    from steelyard import starters
+    from steelyard import study_templates
 
-    return given or starters.overlay()
+    return given or study_templates.overlay()
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steelyard.cli.answer import AnswerTable, conclusion
+from steelyard.cli.best_table import AnswerTable, conclusion
 from steelyard.cli.tables import front_table
-from steelyard.wording import figure, plain
+from steelyard.formatting import figure, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,8 +23,8 @@ def front_shown(client: Client, study: Study, console: Console) -> bool:
     if not front["trials"]:
         return False
     console.print(front_table(front))
-    told = f"{len(front['trials'])} trials that no other beats in every metric; hypervolume {figure(front, 'hypervolume')}."
-    console.print(told, soft_wrap=True)
+    summary = f"{len(front['trials'])} trials that no other beats in every metric; hypervolume {figure(front, 'hypervolume')}."
+    console.print(summary, soft_wrap=True)
     if front["picks"].get(CONFIRMED) is not None:
         found = client.best(study, pick=CONFIRMED)
         console.print("\n".join(map(plain, conclusion(found))), soft_wrap=True)

@@ -11,8 +11,8 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
-from steelyard.cli import caching, changing, demo, getting, looking, page, service, submitting, waiting
-from steelyard.cli.exits import CommandFailed, Exit, code_of, told
+from steelyard.cli import caching, control, demo, inspect, page, results, service, submitting, waiting
+from steelyard.cli.exit_codes import CommandFailed, Exit, code_of, to_text
 from steelyard.cli.output import note
 from steelyard.errors import SteelyardError
 
@@ -44,7 +44,7 @@ class OneSentence(TyperGroup):
         except CommandFailed as error:
             return _failed(str(error), error.code)
         except SteelyardError as error:
-            return _failed(told(error), code_of(error))
+            return _failed(to_text(error), code_of(error))
         except OSError as error:
             return _failed(f"{error.filename or 'a file'}: {error.strerror or error}", Exit.REFUSED)
         except Exception as error:
@@ -79,7 +79,7 @@ def _top(
     context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False
 ) -> None:
     if version:
-        from steelyard.program import version as installed
+        from steelyard.version import version as installed
 
         typer.echo(installed())
         raise typer.Exit(Exit.COMPLETE)
@@ -87,7 +87,7 @@ def _top(
         typer.echo(context.get_help())
 
 
-for _group in (service, demo, submitting, looking, page, waiting, getting, changing, caching):
+for _group in (service, demo, submitting, inspect, page, waiting, results, control, caching):
     _group.register(app)
 
 

@@ -12,11 +12,11 @@ from typing import IO, Any
 
 from rich.console import Console, RenderableType
 
-from steelyard.wording import plain
+from steelyard.formatting import plain
 
 
 def wants_document(as_json: bool) -> bool:
-    """Tell whether standard output is to be the JSON document."""
+    """Return whether standard output is to be the JSON document."""
     return as_json or not sys.stdout.isatty()
 
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli.getting import write_whole
 from steelyard.cli.options import Json, StudyName, Url, connect
 from steelyard.cli.output import answer, note
-from steelyard.wording import plain
+from steelyard.cli.results import write_whole
+from steelyard.formatting import plain
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli.exits import CommandFailed, Exit
+from steelyard.cli.exit_codes import CommandFailed, Exit
 from steelyard.cli.options import DEFAULT_DATA_DIR, DataDir, Json
 from steelyard.cli.output import answer
 
@@ -69,8 +69,8 @@ def serve(
     """Run the service: the API, its page and its workers. SQLite in the data directory, or STEELYARD_DATABASE_URL."""
     _end_with(end_with)
     from steelyard import serving
+    from steelyard.database_location import migrate_database
     from steelyard.logs import configure_logs
-    from steelyard.places import migrate_database
 
     if not allow_remote and not serving.is_loopback(host):
         raise CommandFailed(f"{host} can be reached from other machines and there are no keys yet: --allow-remote if that is meant")
@@ -132,7 +132,7 @@ def worker(
 
 def migrate(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: Json = False) -> None:
     """Bring the database to this version's schema; several at once are as good as one."""
-    from steelyard.places import migrate_database
+    from steelyard.database_location import migrate_database
 
     with _database_trouble():
         revision = migrate_database(_database_url(data_dir))
@@ -147,7 +147,7 @@ def _end_with(parent: int | None) -> None:
 
 
 def _database_url(data_dir: str) -> str:
-    from steelyard.places import database_url_in
+    from steelyard.database_location import database_url_in
     from storage.database import Database
 
     url = database_url_in(data_dir)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from steelyard.cli.exits import CommandFailed
+from steelyard.cli.exit_codes import CommandFailed
 from steelyard.cli.options import DefinitionFile, Json, Timeout, Url, connect
 from steelyard.cli.output import answer, note, print_document, wants_document
 from steelyard.errors import DefinitionRefused
@@ -47,17 +47,17 @@ def init(
 
 
 def _starter(workload: str, url: str | None) -> dict[str, Any]:
-    from steelyard import starters
+    from steelyard import study_templates
 
     if workload == "digits":
-        return starters.digits()
+        return study_templates.digits()
     with connect(url) as client:
         published: dict[str, Any] = {entry["name"]: entry.get("description") for entry in client.workloads()}
     if workload not in published:
         raise CommandFailed(f"the service has no workload {workload!r}, only: {', '.join(sorted(published))}")
     if not published[workload]:
         raise CommandFailed(f"no worker has published what the workload {workload!r} is yet; try again in a moment")
-    return starters.for_workload(workload, published[workload])
+    return study_templates.for_workload(workload, published[workload])
 
 
 def validate(file: DefinitionFile, as_json: Json = False, url: Url = None) -> None:

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from steelyard.documents import ParetoFront, Study, Trial
-from steelyard.wording import because, done, duration, figure, has_front, number, plain, worth
+from steelyard.formatting import because, done, duration, figure, has_front, number, plain, worth
 
 MOST_COLUMNS = 6
 

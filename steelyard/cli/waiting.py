@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from steelyard.cli.exits import OF_STATE, Exit
+from steelyard.cli.exit_codes import OF_STATE, Exit
 from steelyard.cli.options import Json, StudyName, Timeout, Url, connect
 from steelyard.cli.output import beside_document, note, notes, print_document, wants_document
-from steelyard.wording import because, has_front, plain
+from steelyard.formatting import because, has_front, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +63,7 @@ def follow(client: Client, name: str, *, timeout: float | None, as_json: bool) -
 
 def show_outcome(client: Client, study: Study, console: Console) -> None:
     """Print the answer of a confirmed study, the best trial beside the others of any other, a front, or why there is none."""
-    from steelyard.cli.answer import AnswerTable, conclusion
+    from steelyard.cli.best_table import AnswerTable, conclusion
     from steelyard.cli.comparison import compare, comparison_table
     from steelyard.cli.front import front_shown
 
@@ -84,7 +84,7 @@ def show_outcome(client: Client, study: Study, console: Console) -> None:
 
 
 def _lacking(study: Study) -> str:
-    """Return which trials there are none of; that the complete ones break constraints is told by `best`."""
+    """Return which trials there are none of; that the complete ones break constraints is reported by `best`."""
     return "a feasible" if study["progress"]["trials"].get("COMPLETE") else "a complete"
 
 

@@ -24,7 +24,7 @@ def apply_document(model: Any, best: Mapping[str, Any], own: Mapping[str, Mappin
 
 
 def returns_names(model: Any) -> bool:
-    """Tell whether a model's outputs are named by its layers, and not by the keys of a dict."""
+    """Return whether a model's outputs are named by its layers, and not by the keys of a dict."""
     from search.training.problem.keras_private import graph_of
 
     graph = graph_of(model)

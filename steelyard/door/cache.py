@@ -57,7 +57,7 @@ def sweep(folder: Path) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process of this machine lives."""
+    """Return whether a process of this machine lives."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -174,7 +174,7 @@ def _read(arguments: Arguments) -> tuple[dict[str, Any], int, list[str]]:
 
 
 def is_stream_object(x: Any) -> bool:
-    """Tell whether something callable is a dataset or loader rather than a function that returns rows."""
+    """Return whether something callable is a dataset or loader rather than a function that returns rows."""
     return not inspect.isfunction(x) and not inspect.ismethod(x) and is_stream(x)
 
 

@@ -85,12 +85,12 @@ def _unique(name: str, names: set[str]) -> str:
 
 
 def _logits(head: Head) -> bool:
-    """Tell whether the output gives logits. Refuses losses of one output that read it in different ways."""
-    told = {loss.from_logits for loss in head.losses if loss.from_logits is not None}
-    if len(told) > 1:
+    """Return whether the output gives logits. Refuses losses of one output that read it in different ways."""
+    given = {loss.from_logits for loss in head.losses if loss.from_logits is not None}
+    if len(given) > 1:
         text = f"its losses disagree: {listed(loss.name for loss in head.losses)} do not have the same from_logits"
         raise refused(f"output {head.key!r}", text)
-    if told != {True}:
+    if given != {True}:
         return False
     from search.catalog import find_loss
 
@@ -195,9 +195,9 @@ def chosen_weights(
             continue
         found[term.path] = _default(term, anchor or _unit(losses), initial)
         default.append(term.path)
-    told = ", ".join(f"{path} {found[path]['low']:g} to {found[path]['high']:g}" for path in default)
-    if told:
-        notes.append(f"default ranges: {told}")
+    if default:
+        ranges = ", ".join(f"{path} {found[path]['low']:g} to {found[path]['high']:g}" for path in default)
+        notes.append(f"default ranges: {ranges}")
     return Weights(found, "box", tuple(notes), tuple(default))
 
 

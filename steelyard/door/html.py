@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from steelyard.wording import number
+from steelyard.formatting import number
 
 
 def answer_html(study: str, summary: str, comparison: Sequence[Mapping[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Tell whether a call asks for the same study as an earlier one: by what is trained and how, not by names that Keras counts."""
+"""Return whether a call asks for the same study as an earlier one: by what is trained and how, not by names that Keras counts."""
 
 from __future__ import annotations
 

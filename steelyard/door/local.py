@@ -13,7 +13,7 @@ from typing import Any
 
 from steelyard.door import cache
 from steelyard.errors import ServiceUnreachable
-from steelyard.program import COMMAND, version
+from steelyard.version import COMMAND, version
 
 IDLE_SECONDS = 900.0
 """How long the local service stays without a request."""

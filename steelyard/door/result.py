@@ -300,7 +300,7 @@ class Result(Figures):
 
     def summary(self) -> str:
         """Return the answer in a few sentences."""
-        from steelyard.cli.answer import conclusion
+        from steelyard.cli.best_table import conclusion
 
         confirmed = "confirmation" in self._tuned
         lines = list(conclusion(self._tuned)) if confirmed else [f"Verdict: {self.verdict}"]
@@ -310,7 +310,7 @@ class Result(Figures):
         """Return equal weights, yours and the tuned ones side by side, as text of 80 columns."""
         from rich.console import Console
 
-        from steelyard.cli.answer import AnswerTable
+        from steelyard.cli.best_table import AnswerTable
 
         console = Console(width=80, color_system=None)
         with console.capture() as text:

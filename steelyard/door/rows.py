@@ -112,8 +112,8 @@ def named_rows(x: Any, y: Any, sample_weight: Any, names: Names, at: str = "") -
     lengths = {f"{at}{kind}": len(each) for kind, part in (("x", inputs), ("y", targets), ("sample_weight", weights))
                for each in part.values()}  # fmt: skip
     if len({len(each) for part in (inputs, targets, weights) for each in part.values()}) > 1:
-        told = ", ".join(f"{place} has {length} rows" for place, length in lengths.items())
-        raise refused(f"{at}y", f"x, y and sample_weight should have one row an example: {told}")
+        counted = ", ".join(f"{place} has {length} rows" for place, length in lengths.items())
+        raise refused(f"{at}y", f"x, y and sample_weight should have one row an example: {counted}")
     return NamedRows(inputs, targets, weights)
 
 
@@ -244,7 +244,7 @@ def split_off(rows: NamedRows, share: float, at: str, said: bool) -> tuple[Named
 
 
 def sorted_away(target: Array, begins: int, weight: Array | None) -> bool:
-    """Tell whether the labels from `begins` on are of classes that those before do not have, since the rows are sorted by them."""
+    """Return whether the labels from `begins` on have classes that those before lack, since the rows are sorted by them."""
     try:
         classes = class_ids(target, "")
     except ValueError:

@@ -91,7 +91,7 @@ class CallRun:
             return self._train(client, url, name, found)
 
     def _wants_more(self, found: Mapping[str, Any]) -> bool:
-        """Tell whether the call asks for more search trials than the study has."""
+        """Return whether the call asks for more search trials than the study has."""
         return int(self._arguments["trials"] or 0) > int(found["definition"]["search"]["trials"])
 
     # Which study it is
@@ -118,7 +118,7 @@ class CallRun:
     def _place(self, client: Client) -> tuple[str, Any]:
         """Return the name of the call's study, and the study where it is there already. Says which, and why."""
         from steelyard.door import cache, identity
-        from steelyard.wording import done
+        from steelyard.formatting import done
 
         parts, asked = self._call.parts, self._arguments["if_exists"]
         usual = identity.study_name(self._call.names.outputs, parts)
@@ -295,17 +295,17 @@ class CallRun:
         """Say how many trainings there will be, by phase."""
         from search.planning.phases import phases
         from search.validation import normalize
-        from steelyard.wording import duration
+        from steelyard.formatting import duration
 
         with contextlib.suppress(ValueError):
             counts = phases(
-                normalize.restored(study["definition"], trials=study["definition"]["search"]["trials"], name=study["name"])
+                normalize.from_storage(study["definition"], trials=study["definition"]["search"]["trials"], name=study["name"])
             )
             words = {"reference": "single-task", "baseline": "baseline", "search": "to search", "confirmation": "to confirm"}
-            told = " + ".join(f"{count} {words[role.value]}" for role, count in counts.items() if count)
+            parts = " + ".join(f"{count} {words[role.value]}" for role, count in counts.items() if count)
             left = study["progress"]["seconds_left"]
             about = f", about {duration(left)}" if left else ""
-            self._say(f"{told} = {sum(counts.values())} trainings{about}")
+            self._say(f"{parts} = {sum(counts.values())} trainings{about}")
         for warning in study["warnings"]:
             if not warning.startswith("no worker has published"):
                 self._say(f"warning: {warning}")
@@ -352,7 +352,7 @@ def _find(client: Client, name: str) -> Any:
 
 def _failure(study: Mapping[str, Any]) -> Exception:
     """Return the error of a study that ended without a result: what its preflight refused was wrong in the call."""
-    from steelyard.wording import because
+    from steelyard.formatting import because
 
     reason = study["reason"] or {}
     if reason.get("at") and not any(study["progress"]["trials"].values()):

@@ -44,7 +44,7 @@ class EachPass:
 
 
 def is_stream(given: Any) -> bool:
-    """Tell whether something is read batch by batch: a Dataset, PyDataset or loader, a generator, or a function."""
+    """Return whether something is read batch by batch: a Dataset, PyDataset or loader, a generator, or a function."""
     return given is not None and _batches_of(given, "x") is not None
 
 

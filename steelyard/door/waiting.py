@@ -26,7 +26,7 @@ def progress_shown(verbose: Any) -> Iterator[Callable[[Study], object]]:
 
 
 def _in_notebook() -> bool:
-    """Tell whether a notebook's kernel runs this process; asks nothing that is not loaded."""
+    """Return whether a notebook's kernel runs this process; asks nothing that is not loaded."""
     import sys
 
     module = sys.modules.get("IPython")

@@ -52,7 +52,7 @@ def problem(response: Any, status: int, slug: str) -> dict[str, Any]:
 
 
 def planned(place: int, role: Role = Role.SEARCH, rule: str | None = None) -> PlannedTrial:
-    """Plan a trial of the flagship whose weights tell which one it is."""
+    """Plan a trial of the flagship whose weights show which one it is."""
     drawn = {"parity.crossentropy": 0.25 + place, "agreement": 0.5}
     return PlannedTrial(role, rule, drawn, {"digit.crossentropy": 1.0, **drawn}, seed=0, origin="tpe")
 

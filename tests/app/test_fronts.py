@@ -33,7 +33,7 @@ def trained(bench: Bench, accuracies: list[tuple[float, float]] = TRADE, **chang
     bench.end(bench.start(), [ended(number, *each) for number, each in zip(numbers, accuracies, strict=True)])
 
 
-def test_no_one_trial_is_the_best_but_what_may_be_picked_is_told(bench: Bench) -> None:
+def test_no_one_trial_is_the_best_but_what_may_be_picked_is_reported(bench: Bench) -> None:
     trained(bench)
     found = problem(bench.client.get(BEST), 409, "several-best")
     assert found["picks"] == PICKS
@@ -58,7 +58,7 @@ def test_a_trial_of_a_front_has_its_metrics_and_no_value(bench: Bench) -> None:
     assert trial["not_finite"] == {}
 
 
-def test_the_study_tells_of_no_best_trial(bench: Bench) -> None:
+def test_the_study_has_no_best_trial(bench: Bench) -> None:
     trained(bench)
     assert bench.get(STUDY)["best"] is None
 
@@ -106,7 +106,7 @@ def test_a_study_that_ended_without_a_complete_trial_says_so(bench: Bench) -> No
 
 
 @pytest.mark.parametrize("query", ["", "?pick=knee"])
-def test_where_no_trial_keeps_the_constraints_the_closest_is_told(bench: Bench, query: str) -> None:
+def test_where_no_trial_keeps_the_constraints_the_closest_is_named(bench: Bench, query: str) -> None:
     objective = {"aggregate": "pareto", "metrics": [{"metric": DIGIT}, {"metric": "agreement"}, BOUND]}
     bench.submit(objective=objective)
     bench.plan(2)
@@ -151,7 +151,7 @@ def test_the_finalist_that_fresh_seeds_confirm_may_be_picked(bench: Bench) -> No
     best = bench.get(BEST, pick="confirmed")
     assert (best["trial"], best["picked_by"], best["confirmed"]) == (3, "confirmed", True)
     assert best["objective"]["value"] is None
-    told = best["confirmation"]
-    assert told["candidates"]["trial 3"]["value"]["mean"] == pytest.approx((0.8 + 0.725) / 2)
-    assert told["optimism"] == pytest.approx((0.1 + 0.9) / 2 - (0.8 + 0.725) / 2)
-    assert told["against"]["equal"]["difference"] == pytest.approx(0.3 / 2)
+    confirmation = best["confirmation"]
+    assert confirmation["candidates"]["trial 3"]["value"]["mean"] == pytest.approx((0.8 + 0.725) / 2)
+    assert confirmation["optimism"] == pytest.approx((0.1 + 0.9) / 2 - (0.8 + 0.725) / 2)
+    assert confirmation["against"]["equal"]["difference"] == pytest.approx(0.3 / 2)

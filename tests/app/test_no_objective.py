@@ -150,8 +150,8 @@ def test_trials_that_ended_before_the_references_are_judged_once_those_are_in(be
     assert [state_of(bench, number)[0] for number in range(4)] == ["FAILED", "COMPLETE", "COMPLETE", "FAILED"]
     assert state_of(bench, 3)[1] == "no_objective"
     with scene.database.reading() as session:
-        told = [event.body for event in events_after(session, scene.study().id, 0, 100)]
-    assert [body["state"] for body in told if body.get("number") == 3] == ["RUNNING", "COMPLETE", "FAILED"]
+        states = [event.body for event in events_after(session, scene.study().id, 0, 100)]
+    assert [body["state"] for body in states if body.get("number") == 3] == ["RUNNING", "COMPLETE", "FAILED"]
     scene.do(late, [epoch({4: 0.8}), ended(4), TRAINED])
     assert scene.claim() is None
     assert (bench.get(STUDY)["state"], bench.get(BEST)["trial"]) == ("COMPLETE", 4)

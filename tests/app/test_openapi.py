@@ -86,7 +86,7 @@ def test_the_examples_are_definitions_that_may_run(example: dict[str, Any]) -> N
     assert normalise(example, workloads={"digits": None}).definition.workload.name == "digits"
 
 
-def test_every_word_for_a_number_that_is_not_finite_is_told(document: dict[str, Any]) -> None:
+def test_every_word_for_a_number_that_is_not_finite_is_reported(document: dict[str, Any]) -> None:
     field = document["components"]["schemas"]["Trial"]["properties"]["not_finite"]
     assert set(field["additionalProperties"]["enum"]) == set(NOT_FINITE)
     assert "`undefined`: the rows" in field["description"]

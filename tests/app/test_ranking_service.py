@@ -155,7 +155,7 @@ def test_where_no_trial_keeps_the_constraints_there_is_nothing_to_pick(bench: Be
 
 
 @on_sqlite
-def test_a_front_of_nothing_finite_is_told(bench: Bench) -> None:
+def test_a_front_of_nothing_finite_is_reported(bench: Bench) -> None:
     bench.submit(objective=WORST)
     numbers = bench.plan(1)
     infinite = {Moment.LAST: Measured(validation={DIGIT: 0.5, PARITY: math.inf})}
@@ -274,7 +274,7 @@ def test_the_best_epoch_may_be_ranked_by_in_place_of_the_last(bench: Bench) -> N
     assert rank(bench, {**MEAN, "epoch": "best"})["best"] == 0
 
 
-def test_numbers_that_are_not_finite_come_last_and_are_told(bench: Bench) -> None:
+def test_numbers_that_are_not_finite_come_last_and_are_listed(bench: Bench) -> None:
     trained(bench, [(math.nan, 0.5), (0.5, 0.5)])
     found = rank(bench, MEAN)
     assert [trial["number"] for trial in found["trials"]] == [1, 0]
@@ -316,7 +316,7 @@ def test_a_metric_that_is_not_stored_is_refused_with_the_one_that_was_meant(benc
 
 
 @on_sqlite
-def test_a_weighted_loss_is_refused_and_told_why(bench: Bench) -> None:
+def test_a_weighted_loss_is_refused_and_the_reason_given(bench: Bench) -> None:
     bench.submit()
     error = refused(bench, {"objective": {"metrics": [{"metric": "val_loss"}]}})["objective.metrics.0.metric"]
     assert "depends on the searched weights" in error["expected"]
@@ -344,7 +344,7 @@ def test_a_weighted_loss_is_refused_and_told_why(bench: Bench) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told_with_its_path(bench: Bench, body: Any, path: str) -> None:
+def test_what_is_wrong_is_observed_with_its_path(bench: Bench, body: Any, path: str) -> None:
     bench.submit()
     error = refused(bench, body)[path]
     assert error["expected"]

@@ -8,7 +8,7 @@ import pytest
 
 from search.names import rule_for
 from search.objective import anchors
-from storage import answers, study_rows
+from storage import derived, study_rows
 from storage.records import AnchorRecord, Measured, Moment, PlannedTrial, Role
 from storage.trials import add_trials
 from tests.app.scenes import DIGIT, NAME, PARITY, Bench, definition, on_sqlite, outcome, problem
@@ -21,7 +21,7 @@ RELATIVE = {"metric": PARITY, "strategy": "constraint", "at_least": {"of": "refe
 
 def keep(bench: Bench, *found: AnchorRecord) -> None:
     with bench.database.writing() as session:
-        answers.keep_anchors(session, study_rows.get_study(session, NAME).id, found)
+        derived.keep_anchors(session, study_rows.get_study(session, NAME).id, found)
 
 
 def alone(bench: Bench, digit: float, parity: float) -> None:

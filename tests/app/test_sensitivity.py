@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from storage import answers, study_rows, trials
+from storage import derived, study_rows, trials
 from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, StudyState, TrialState
 from tests.app.scenes import DIGIT, NAME, PARITY, Bench, definition, on_sqlite, planned, problem
 from tests.search.analysed import complete
@@ -57,7 +57,7 @@ def come_to_its_end(bench: Bench) -> None:
         complete(session, NAME, bench.database.now(session))
 
 
-def test_a_confirmed_study_tells_what_matters_and_within_what_range_nothing_does(bench: Bench) -> None:
+def test_a_confirmed_study_says_what_matters_and_within_what_range_nothing_does(bench: Bench) -> None:
     searched(bench, search=CONFIRMED)
     confirm(bench)
     come_to_its_end(bench)
@@ -70,12 +70,14 @@ def test_a_confirmed_study_tells_what_matters_and_within_what_range_nothing_does
     # the standard deviation of .86, .90, .94, .90
     assert (noise["std"], noise["margin"]) == (pytest.approx(0.0326599, abs=1e-6), pytest.approx(0.0326599, abs=1e-6))
     assert noise["of"] == "1 setting on fresh seeds"
-    told = found["ranges"][WEIGHT]
-    assert (told["best"], told["searched"], told["delta"]) == (8.25, [0.01, 100.0], noise["margin"])
-    assert 4 < told["low"] < 8.25 < told["high"] < 16
-    assert len(told["curve"]) == 101
-    assert (told["curve"][0]["at"], told["curve"][100]["at"]) == (0.01, 100.0)
-    assert told["sentence"].startswith(f"any parity.crossentropy from {told['low']:.3g} to {told['high']:.3g} costs at most 0.0327")
+    shown = found["ranges"][WEIGHT]
+    assert (shown["best"], shown["searched"], shown["delta"]) == (8.25, [0.01, 100.0], noise["margin"])
+    assert 4 < shown["low"] < 8.25 < shown["high"] < 16
+    assert len(shown["curve"]) == 101
+    assert (shown["curve"][0]["at"], shown["curve"][100]["at"]) == (0.01, 100.0)
+    assert shown["sentence"].startswith(
+        f"any parity.crossentropy from {shown['low']:.3g} to {shown['high']:.3g} costs at most 0.0327"
+    )
     assert any(rule.startswith("range: ") for rule in found["rules"])
 
 
@@ -84,14 +86,14 @@ def test_it_is_part_of_the_best_weights(bench: Bench) -> None:
     confirm(bench)
     assert "sensitivity" not in bench.get(BEST)
     come_to_its_end(bench)
-    told, found = bench.get(BEST)["sensitivity"], bench.get(PATH)
-    assert told == {key: found[key] for key in told}
-    assert {"importance", "ranges", "noise", "rules"} <= set(told)
+    shown, found = bench.get(BEST)["sensitivity"], bench.get(PATH)
+    assert shown == {key: found[key] for key in shown}
+    assert {"importance", "ranges", "noise", "rules"} <= set(shown)
     assert "sensitivity" not in bench.get(BEST, aggregate="worst")
 
 
 @on_sqlite
-def test_a_winner_at_the_edge_of_its_range_is_told_in_the_verdict(bench: Bench) -> None:
+def test_a_winner_at_the_edge_of_its_range_is_reported_in_the_verdict(bench: Bench) -> None:
     tasks = copy.deepcopy(definition()["tasks"])
     tasks[1]["losses"][0]["weight"] = {"low": 0.01, "high": 9.0}
     searched(bench, search=CONFIRMED, tasks=tasks)
@@ -125,12 +127,12 @@ def test_a_front_has_importances_alone(bench: Bench) -> None:
     assert found["noise"]["why"] == "the objective is a front: there is no one best"
 
 
-def test_references_tell_the_noise_of_a_study_that_confirms_nothing(bench: Bench) -> None:
+def test_references_give_the_noise_of_a_study_that_confirms_nothing(bench: Bench) -> None:
     searched(bench)
     with bench.database.writing() as session:
         study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
         spreads = [AnchorRecord("reference", path, 0.9, 0.01, (1, 2, 3)) for path in (DIGIT, PARITY)]
-        answers.keep_anchors(session, study.id, spreads)
+        derived.keep_anchors(session, study.id, spreads)
     come_to_its_end(bench)
     noise = bench.get(PATH)["noise"]
     # the mean of two metrics with standard deviation .01 each

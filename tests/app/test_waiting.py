@@ -66,8 +66,8 @@ def test_without_any_worker_it_says_so(state: StudyState) -> None:
 
 
 def test_it_names_what_the_live_workers_have() -> None:
-    told = message(study(), counts(), False, [worker("digits"), worker("digits", "digits-mask")])
-    assert told == "no live worker has workload 'ads'; 2 workers have: digits, digits-mask"
+    text = message(study(), counts(), False, [worker("digits"), worker("digits", "digits-mask")])
+    assert text == "no live worker has workload 'ads'; 2 workers have: digits, digits-mask"
 
 
 def named(**parts: object) -> StudyRecord:
@@ -82,17 +82,17 @@ def named(**parts: object) -> StudyRecord:
     ],
 )
 def test_it_names_the_plug_in_that_no_live_worker_has(waiting: StudyRecord, noun: str) -> None:
-    told = message(waiting, counts(), False, [worker("ads")], {1: {("samplers", "other")}})
-    assert told == f"no live worker with workload 'ads' has the {noun} 'outside'; their plug-ins: other"
+    text = message(waiting, counts(), False, [worker("ads")], {1: {("samplers", "other")}})
+    assert text == f"no live worker with workload 'ads' has the {noun} 'outside'; their plug-ins: other"
 
 
 def test_a_worker_that_has_the_plug_in_is_waited_for() -> None:
     waiting = named(search={"sampler": {"name": "outside", "plugin": {}}})
-    told = message(waiting, counts(), False, [worker("ads")], {1: {("samplers", "outside")}})
-    assert told.startswith("waits for a free worker")
+    text = message(waiting, counts(), False, [worker("ads")], {1: {("samplers", "outside")}})
+    assert text.startswith("waits for a free worker")
 
 
-def test_one_worker_is_told_in_the_singular() -> None:
+def test_one_worker_is_named_in_the_singular() -> None:
     assert message(study(), counts(), False, [worker("digits")]).endswith("; 1 worker has: digits")
 
 

@@ -22,13 +22,13 @@ UNPUBLISHED = {OVERLAY.workload: None}
 
 def _answer(verdict: str, call: str = "better") -> Answer:
     spread = {"mean": -20.0, "std": 2.0, "n": 8}
-    told = {"value": spread, "metrics": {"left.accuracy": spread}}
+    candidate = {"value": spread, "metrics": {"left.accuracy": spread}}
     best: dict[str, Any] = {
         "trial": 3,
         "confirmation": {
             "verdict": verdict,
             "call": call,
-            "candidates": {"trial 3": told, EQUAL: {**told, "value": {**spread, "mean": -50.0}}, "alone:left": told},
+            "candidates": {"trial 3": candidate, EQUAL: {**candidate, "value": {**spread, "mean": -50.0}}, "alone:left": candidate},
             "against": {EQUAL: {"difference": 30.0, "low": 12.0, "high": 48.0}},
         },
     }

@@ -36,16 +36,16 @@ def test_a_study_that_says_nothing_of_it_ends_with_a_verdict_on_fresh_seeds_that
     study = answering.finished(name)
     assert study["state"] == "COMPLETE", study["reason"]
     best = answering.get(f"/v1/studies/{name}/best")
-    told = best["confirmation"]
+    confirmation = best["confirmation"]
     assert best["confirmed"]
     assert best["picked_by"] == "confirmation"
     # of 24 trainings: two finalists and three baselines choose on two seeds, then the winner and two of them meet on four more
-    assert (len(told["chosen_on"]), len(told["seeds"]), told["split"]) == (2, 4, "test")
-    assert not set(told["chosen_on"]) & set(told["seeds"])
-    assert f"the tuned weights (trial {best['trial']})" in told["verdict"].lower()
-    assert len(told["against"]) == 2
-    assert set(told["against"]) < {"current", "equal", "inverse_initial_loss", "uncertainty"}
-    assert told["candidates"][f"trial {best['trial']}"]["value"]["n"] == 4
+    assert (len(confirmation["chosen_on"]), len(confirmation["seeds"]), confirmation["split"]) == (2, 4, "test")
+    assert not set(confirmation["chosen_on"]) & set(confirmation["seeds"])
+    assert f"the tuned weights (trial {best['trial']})" in confirmation["verdict"].lower()
+    assert len(confirmation["against"]) == 2
+    assert set(confirmation["against"]) < {"current", "equal", "inverse_initial_loss", "uncertainty"}
+    assert confirmation["candidates"][f"trial {best['trial']}"]["value"]["n"] == 4
     assert best["recommended"]["weights"] is not None
     for trial in answering.trials(name):  # the test split is read for confirmations alone
         assert bool(trial["metrics"]["test"]) is (trial["role"] == "confirmation")

@@ -15,7 +15,7 @@ def short(**search: Any) -> dict[str, Any]:
     return definition
 
 
-def _told(service: Service, name: str) -> list[tuple]:
+def _trained(service: Service, name: str) -> list[tuple]:
     return [(t["number"], t["weights"], t["metrics"], t["objective"]["value"]) for t in service.trials(name)]
 
 
@@ -23,7 +23,7 @@ def test_the_same_study_twice_gives_identical_trials(one_worker: Service) -> Non
     first, second = (one_worker.submit(short(trials=12)) for _ in range(2))
     for name in (first, second):
         assert one_worker.finished(name)["state"] == "COMPLETE"
-    assert _told(one_worker, first) == _told(one_worker, second)
+    assert _trained(one_worker, first) == _trained(one_worker, second)
 
 
 def test_a_service_that_is_killed_in_the_middle_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def _run(service: Service, *command: str) -> str:
     return ran.stdout
 
 
-def _told(line: str) -> dict[str, float]:
+def _printed(line: str) -> dict[str, float]:
     return {path: float(value) for path, value in re.findall(r"(\S+) ([\d.e+-]+)", line.partition(": ")[2])}
 
 
@@ -80,7 +80,7 @@ def test_the_file_reaches_what_every_confirmation_measured_and_lies_in_the_state
     assert imports in text
     assert ("steelyard.apply" in text) == (imports == "import steelyard")
     lines = _run(one_worker, "train.py", "--save", "model.keras").splitlines()
-    seeds = {int(line.split()[1].rstrip(",")): _told(line) for line in lines if line.startswith("seed") and ", test:" in line}
+    seeds = {int(line.split()[1].rstrip(",")): _printed(line) for line in lines if line.startswith("seed") and ", test:" in line}
     confirmed = [trial for trial in one_worker.trials(name) if trial["role"] == "confirmation" and trial["rule"] is None]
     best = one_worker.get(f"/v1/studies/{name}/best")
     paths = list(best["objective"]["values"])

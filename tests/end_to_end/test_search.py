@@ -108,9 +108,9 @@ def test_a_script_that_is_killed_goes_on_and_leaves_no_worker(cache: Path, tmp_p
         process = subprocess.Popen([sys.executable, str(script)], cwd=tmp_path, env=environment(cache), stdout=log, stderr=log)
 
     def some_have_ended() -> bool:
-        told = (tmp_path / "log").read_text()
-        assert process.poll() is None, told
-        return bool(re.search(r"\s[1-9]\d*/\d+ trials", told))
+        log = (tmp_path / "log").read_text()
+        assert process.poll() is None, log
+        return bool(re.search(r"\s[1-9]\d*/\d+ trials", log))
 
     until(some_have_ended, "some trials have ended")
     children = psutil.Process(process.pid).children(recursive=True)
@@ -190,9 +190,9 @@ def test_an_interrupt_raises_and_the_service_stays(cache: Path, tmp_path: Path) 
     workers = [child for child in psutil.Process(process.pid).children() if "worker" in child.cmdline()]
     os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=PATIENCE)
-    told = (tmp_path / "log").read_text()
-    assert "interrupted; the same call goes on" in told
-    assert told.rstrip().endswith("KeyboardInterrupt")
+    log = (tmp_path / "log").read_text()
+    assert "interrupted; the same call goes on" in log
+    assert log.rstrip().endswith("KeyboardInterrupt")
     assert not any(worker.is_running() and worker.status() != "zombie" for worker in workers)
     assert all(psutil.pid_exists(pid) for pid in _service_pids(cache))
 

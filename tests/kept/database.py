@@ -30,7 +30,7 @@ def answers() -> dict[str, Any]:
 
 SENTENCES = frozenset({"rules", "ranges", "noise"})
 """Fields that explain an answer in words, which a new version may word otherwise, and judgements that a better rule replaced: the
-ranges that versions before 0.2 told held a truly worse value in four of ten simulated studies, so they are not told again."""
+ranges that versions before 0.2 stated held a truly worse value in four of ten simulated studies, so they are not stated again."""
 
 JUDGED_ANEW = re.compile(r"\.confirmation\.(verdict|against\.\w+\.(low|high))$")
 """What a new version says of the same trainings by its own rules: at 95 %, where 0.1.0 had 99 % divided by the finalists."""

@@ -14,7 +14,7 @@ from storage.records import StudyState
 def complete(session: Session, name: str, now: datetime) -> None:
     """Work out what matters in a study, and end it."""
     study = study_rows.lock_study(session, study_rows.get_study(session, name).id)
-    definition = normalize.restored(study.definition, trials=study.trial_budget, name=name)
+    definition = normalize.from_storage(study.definition, trials=study.trial_budget, name=name)
     material = matters.read(session, study, definition)
     matters.keep(session, material, matters.worked_out(material), now)
     studies.end_study(session, study.id, StudyState.COMPLETE, None, now)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from search.analysis.verdict import Verdict, judge
 from search.definition.schema import StudyDefinition
-from search.objective.anchors import Measurement, resolved
+from search.objective.anchors import Measurement, resolve_anchors
 from search.objective.scoring import evaluate
 from search.planning.plan import End, History, Run, ScoreStudy, choose_finalists, confirmation, plan
 from storage.records import AnchorRecord, Measured, PlannedTrial, Role, StudyState, TrialRecord, TrialState
@@ -42,7 +42,7 @@ class Played:
         return max(self.of(Role.SEARCH), key=lambda record: (record.value or 0.0, -record.number))
 
     def history(self) -> History:
-        """Return what storage would tell the plan."""
+        """Return what storage would give the plan."""
         history = History(
             budget=self.definition.search.trials or 0,
             counts=Counter((record.role, record.state) for record in self.trials),
@@ -75,7 +75,7 @@ class Played:
     def _scored(self, record: TrialRecord) -> TrialRecord:
         if record.role not in (Role.BASELINE, Role.SEARCH):
             return record
-        score = evaluate(resolved(self.definition.objective, self.anchors), self.measured[record.number].validation)
+        score = evaluate(resolve_anchors(self.definition.objective, self.anchors), self.measured[record.number].validation)
         return replace(record, value=score.value, values=score.values, feasible=score.feasible, violations=score.violations)
 
     def anchor(self, found: Sequence[AnchorRecord]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from steelyard import starters
+from steelyard import study_templates
 from steelyard.client import Client
 from storage import leases, outcomes, studies, study_rows, trials, workers
 from storage.records import Measured, Moment, Outcome, PlannedTrial, Reason, Role, StudyRecord, StudyState, TrialState
@@ -20,7 +20,7 @@ ACCURACIES = ("digit.sparse_categorical_accuracy", "parity.binary_accuracy")
 
 def definition(name: str, **changes: Any) -> dict[str, Any]:
     """Return the flagship under this name; nothing of it is confirmed unless `changes` say so."""
-    digits = starters.digits()
+    digits = study_templates.digits()
     return {**digits, "search": {**digits["search"], "confirmation": None}, "name": name, **changes}
 
 
@@ -40,7 +40,7 @@ def filled_front(
     service: Service, client: Client, name: str, accuracies: Sequence[tuple[float, float]], end: StudyState | None = None
 ) -> str:
     """Give a study with aggregate pareto trials of these two accuracies, number 0 today's weights."""
-    submitted(client, name, objective={**starters.digits()["objective"], "aggregate": "pareto"})
+    submitted(client, name, objective={**study_templates.digits()["objective"], "aggregate": "pareto"})
     _fill(service, name, [_of_front(number, each) for number, each in enumerate(accuracies)], end)
     return name
 

@@ -47,7 +47,7 @@ def typed(
     os.close(theirs)
     shown = more = b""
     try:
-        with contextlib.suppress(OSError):  # Linux tells the end of a terminal so
+        with contextlib.suppress(OSError):  # Linux reports the end of a terminal so
             while not select.select([ours], [], [], again)[0] or (more := os.read(ours, 65536)):
                 shown, more = shown + more, b""
                 if meanwhile is not None:

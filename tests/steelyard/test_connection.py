@@ -95,7 +95,7 @@ def test_retry_after_is_waited_for():
     assert time.slept == [17.0]
 
 
-def test_a_retry_after_that_is_too_long_ends_the_call_and_is_told():
+def test_a_retry_after_that_is_too_long_ends_the_call_and_is_reported():
     time = FakeTime()
     with pytest.raises(steelyard.ServiceUnreachable) as caught:
         client_of(Script([problem(503, "storage-busy", "busy", headers={"retry-after": "3600"})]), time).get("s")

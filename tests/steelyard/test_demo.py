@@ -6,11 +6,11 @@ import json
 import subprocess
 import sys
 
-from steelyard import starters
+from steelyard import study_templates
 
 
 def test_the_demo_trains_writes_the_weights_and_ends_its_service(tmp_path):
-    definition = starters.digits()
+    definition = study_templates.digits()
     definition["search"] |= {"trials": 2, "confirmation": {"top": 1, "seeds": 2}, "baselines": []}
     definition["training"]["epochs"] = 1
     (tmp_path / "small.json").write_text(json.dumps(definition))

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from steelyard.cli.matters import drawn
+from steelyard.cli.sensitivity import drawn
 
 RANGE: dict[str, Any] = {"low": 0.3, "high": 3.0, "best": 1.0, "to_lowest": False, "to_highest": False, "searched": [0.01, 100]}
 FOUND: dict[str, Any] = {

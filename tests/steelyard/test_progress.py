@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
+from steelyard.formatting import because, duration, figure, number, plain, share_done, standing, worth
 from steelyard.progress import ProgressLines, StudyProgress, shown_on
-from steelyard.wording import because, duration, figure, number, plain, share_done, standing, worth
 from tests.steelyard.fakes import study
 
 BEST = {"number": 7, "objective": {"value": 0.95714, "values": {}, "feasible": True, "violations": {}}}

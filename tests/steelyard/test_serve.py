@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from steelyard.client import Client
-from steelyard.places import DATABASE_FILE, migrate_database
-from steelyard.program import COMMAND
+from steelyard.database_location import DATABASE_FILE, migrate_database
 from steelyard.serving import give_back, is_loopback
+from steelyard.version import COMMAND
 from storage import leases, study_rows, trial_rows, trials, workers
 from storage.database import Database
 from storage.records import TrialState

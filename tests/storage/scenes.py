@@ -60,7 +60,7 @@ def new_study(name: str = "study", *, definition: Mapping[str, Any] | None = Non
 
 
 def planned(place: int = 0, role: Role = Role.SEARCH, rule: str | None = None) -> PlannedTrial:
-    """Plan a trial whose numbers tell which one it is."""
+    """Plan a trial whose numbers show which one it is."""
     weight = 0.5 + place
     return PlannedTrial(
         role=role,

@@ -7,7 +7,7 @@ import pytest
 from storage import errors
 from storage.records import StudyState
 
-TOLD = [
+MESSAGES = [
     (errors.StudyNotFound("digits"), "there is no study 'digits'"),
     (errors.TrialNotFound("digits", 7), "study 'digits' has no trial 7"),
     (errors.TermNotFound("digits", "a.b"), "study 'digits' measures no 'a.b'"),
@@ -35,12 +35,12 @@ TOLD = [
 ]
 
 
-@pytest.mark.parametrize(("error", "message"), TOLD)
-def test_an_error_tells_its_ids(error: errors.StorageError, message: str) -> None:
+@pytest.mark.parametrize(("error", "message"), MESSAGES)
+def test_an_error_names_its_ids(error: errors.StorageError, message: str) -> None:
     assert str(error) == message
 
 
-def test_every_error_is_told_above() -> None:
-    told = {type(error) for error, _ in TOLD}
+def test_every_error_is_reported_above() -> None:
+    covered = {type(error) for error, _ in MESSAGES}
     tree = {each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.StorageError)}
-    assert tree - told == {errors.StorageError}
+    assert tree - covered == {errors.StorageError}

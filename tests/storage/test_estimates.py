@@ -1,4 +1,4 @@
-"""What earlier studies tell about one that is not there yet."""
+"""What earlier studies say about one that is not there yet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_pace_is_that_of_all_studies_of_the_problem(database: Database) -> N
         assert seconds_an_epoch(session, "p" * 64, "digits") == pytest.approx((2 * 3 * 1.0 + 2 * 3 * 3.0) / (4 * 2))
 
 
-def test_another_problem_of_the_workload_tells_where_there_is_none_of_the_problem(database: Database) -> None:
+def test_another_problem_of_the_workload_answers_where_there_is_none_of_the_problem(database: Database) -> None:
     scene = running(database, 1)
     with database.writing() as session:
         epochs.record_epoch(session, scene.token, scene.cohort, {0: (1, {}, {}, 1.0)}, NOW)
@@ -30,7 +30,7 @@ def test_another_problem_of_the_workload_tells_where_there_is_none_of_the_proble
         assert seconds_an_epoch(session, "q" * 64, "digits") == pytest.approx(1.0)
 
 
-def test_another_workload_tells_nothing(database: Database) -> None:
+def test_another_workload_says_nothing(database: Database) -> None:
     scene = running(database, 1)
     with database.writing() as session:
         epochs.record_epoch(session, scene.token, scene.cohort, {0: (1, {}, {}, 1.0)}, NOW)
@@ -38,7 +38,7 @@ def test_another_workload_tells_nothing(database: Database) -> None:
         assert seconds_an_epoch(session, "q" * 64, "ads") is None
 
 
-def test_trials_that_have_not_begun_tell_nothing(database: Database) -> None:
+def test_trials_that_have_not_begun_count_for_nothing(database: Database) -> None:
     running(database, 1)
     with database.reading() as session:
         assert seconds_an_epoch(session, "p" * 64, "digits") is None

@@ -13,18 +13,18 @@ from tests.storage import scenes
 from tests.storage.scenes import NOW, later
 
 
-def told(database: Database, study_id: int, after: int = 0) -> list[tuple[str, object]]:
+def logged(database: Database, study_id: int, after: int = 0) -> list[tuple[str, object]]:
     with database.reading() as session:
         return [(each.kind, each.body) for each in events.events_after(session, study_id, after, 100)]
 
 
-def test_a_study_tells_its_story(database: Database) -> None:
+def test_a_study_logs_its_story(database: Database) -> None:
     running = scenes.running(database, 1)
     with database.writing() as session:
         outcomes.record_outcomes(session, running.token, [scenes.outcome(0)], NOW)
         leases.complete(session, running.token, NOW)
         studies.end_study(session, running.study.id, StudyState.COMPLETE, None, NOW)
-    assert told(database, running.study.id) == [
+    assert logged(database, running.study.id) == [
         ("study.created", {"name": "study"}),
         ("study.state", {"state": "RUNNING", "reason": None}),
         ("trial.state", {"number": 0, "state": "RUNNING", "attempt": 1}),
@@ -33,20 +33,20 @@ def test_a_study_tells_its_story(database: Database) -> None:
     ]
 
 
-def test_a_lost_trial_tells_why_it_waits_again(database: Database) -> None:
+def test_a_lost_trial_says_why_it_waits_again(database: Database) -> None:
     running = scenes.running(database, 1)
     with database.writing() as session:
         leases.release(session, running.token, charge=True, now=NOW, reason=Reason("out_of_memory", "killed"))
     reason = {"code": "out_of_memory", "message": "killed", "at": None}
-    assert told(database, running.study.id)[-1] == ("trial.state", {"number": 0, "state": "WAITING", "reason": reason})
+    assert logged(database, running.study.id)[-1] == ("trial.state", {"number": 0, "state": "WAITING", "reason": reason})
 
 
-def test_what_changes_nothing_tells_nothing(database: Database) -> None:
+def test_what_changes_nothing_says_nothing(database: Database) -> None:
     with database.writing() as session:
         study = scenes.create(session)
         for _ in range(2):
             lifecycle.pause(session, "study", NOW)
-    assert len(told(database, study.id)) == 2
+    assert len(logged(database, study.id)) == 2
 
 
 def test_events_are_read_from_where_one_left_off(database: Database) -> None:
@@ -61,7 +61,7 @@ def test_events_are_read_from_where_one_left_off(database: Database) -> None:
     assert [each.body for each in rest] == [{"number": 1}, {"number": 2}]
 
 
-def test_an_event_that_was_not_committed_is_not_told(database: Database) -> None:
+def test_an_event_that_was_not_committed_is_not_logged(database: Database) -> None:
     with database.writing() as session:
         study = scenes.create(session)
 
@@ -72,7 +72,7 @@ def test_an_event_that_was_not_committed_is_not_told(database: Database) -> None
 
     with pytest.raises(KeyError):
         fail()
-    assert told(database, study.id) == [("study.created", {"name": "study"})]
+    assert logged(database, study.id) == [("study.created", {"name": "study"})]
 
 
 def test_a_reader_that_goes_on_from_its_last_event_misses_none(database: Database) -> None:

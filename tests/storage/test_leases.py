@@ -160,7 +160,7 @@ def test_max_attempts_are_the_definitions(database: Database) -> None:
     assert set(scenes.states(database, running.study)) == {"FAILED"}
 
 
-def test_a_released_lease_charges_only_when_told(database: Database) -> None:
+def test_a_released_lease_charges_only_when_asked(database: Database) -> None:
     calm, lost = scenes.running(database, 4, "calm"), scenes.running(database, 4, "lost")
     with database.writing() as session:
         leases.release(session, calm.token, charge=False, now=later(1))
@@ -188,7 +188,7 @@ def test_a_completed_lease_leaves_no_trial_running(database: Database) -> None:
     assert get(database, running, 1).charged == 1
 
 
-def test_an_ended_lease_tells_how_it_ended(database: Database) -> None:
+def test_an_ended_lease_says_how_it_ended(database: Database) -> None:
     running = scenes.running(database)
     with database.writing() as session:
         leases.release(session, running.token, charge=False, now=later(2))

@@ -158,7 +158,7 @@ def fill(database: Database, name: str, numbers: dict[str, float]) -> Running:
     return running
 
 
-def told(database: Database, running: Running) -> str:
+def everything(database: Database, running: Running) -> str:
     """Read all of a study's numbers back, as text, since no NaN equals another."""
     with database.reading() as session:
         trial = trial_rows.get_trial(session, running.study.id, 0)
@@ -169,14 +169,14 @@ def test_a_filled_database_of_version_0002_keeps_its_numbers_and_takes_undefined
     database = Database(empty_url)
     upgrade(database, "0002")
     old = fill(database, "old", ODD)
-    before = told(database, old)
+    before = everything(database, old)
     assert before.count("nan") == 7  # the value; in `values` and `violations`; twice at the moment and in the epoch
     with pytest.raises(DBAPIError, match=r"CHECK constraint|too long"):
         fill(database, "early", {**ODD, "agreement.violations": UNDEFINED})
     migrate(database)
-    assert told(database, old) == before
+    assert everything(database, old) == before
     new = fill(database, "new", {**ODD, "agreement.violations": UNDEFINED})
-    assert told(database, new).count("undefined") == 6
+    assert everything(database, new).count("undefined") == 6
     database.close()
 
 
@@ -185,7 +185,7 @@ def test_the_migration_touches_no_word_that_was_refused_before(database: Databas
     for table, column in (("epoch_values", "not_finite"), ("trial_values", "not_finite"), ("trials", "value_not_finite")):
         with pytest.raises(IntegrityError), database.writing() as session:
             session.execute(text(f"UPDATE {table} SET {column} = 'odd', value = NULL"))
-    assert "undefined" not in told(database, running)
+    assert "undefined" not in everything(database, running)
 
 
 def test_a_sqlite_file_is_sound_after_the_migration(migrated_sqlite_file: Path) -> None:

@@ -12,7 +12,7 @@ from tests.storage import scenes
 from tests.storage.scenes import NOW
 
 
-def test_trials_are_listed_by_number_and_those_that_may_be_the_best_are_told(database: Database) -> None:
+def test_trials_are_listed_by_number_and_those_that_may_be_the_best_are_reported(database: Database) -> None:
     running = scenes.running(database, 4)
     ends = [scenes.outcome(0, 0.5), scenes.outcome(1, None, TrialState.DIVERGED), replace(scenes.outcome(2, 0.75), feasible=False)]
     with database.writing() as session:

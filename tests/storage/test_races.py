@@ -21,7 +21,7 @@ ROUNDS = 60
 
 
 def finish_each_at_the_same_instant(url: str, token: int, place: int, together: ProcessBarrier | Barrier) -> None:
-    """Try to end every trial with a value that tells who did."""
+    """Try to end every trial with a value that shows who did."""
     database = Database(url)
     for number in range(ROUNDS):
         together.wait(timeout=60)

@@ -206,7 +206,7 @@ def test_trials_are_picked_by_role_and_state(database: Database) -> None:
     }
 
 
-def test_a_sampler_is_told_the_best_the_latest_and_the_unfinished(database: Database) -> None:
+def test_a_sampler_observes_the_best_the_latest_and_the_unfinished(database: Database) -> None:
     with database.writing() as session:
         study = scenes.prepare(session, scenes.create(session))
         scenes.add(session, study, 1, Role.BASELINE)
@@ -215,18 +215,18 @@ def test_a_sampler_is_told_the_best_the_latest_and_the_unfinished(database: Data
         values = [9.0, 0.8, 0.1, 0.9, 0.2, 0.3, 0.4, 0.5, math.nan]
         ends = [scenes.outcome(number, value) for number, value in enumerate(values)]
         outcomes.record_outcomes(session, lease.token, ends, NOW)
-        told = trial_rows.search_history(session, study.id, BEST_FIRST, best=2, latest=3)
-    assert [trial.number for trial in told] == [1, 3, 6, 7, 8, 9, 10]
+        found = trial_rows.search_history(session, study.id, BEST_FIRST, best=2, latest=3)
+    assert [trial.number for trial in found] == [1, 3, 6, 7, 8, 9, 10]
 
 
-def test_a_sampler_is_told_feasible_trials_before_better_ones(database: Database) -> None:
+def test_a_sampler_observes_feasible_trials_before_better_ones(database: Database) -> None:
     running = scenes.running(database, 3)
     values = [(0.1, True), (0.9, False), (0.5, False)]
     ends = [scenes.outcome(number, value, feasible=feasible) for number, (value, feasible) in enumerate(values)]
     with database.writing() as session:
         outcomes.record_outcomes(session, running.token, ends, NOW)
-        told = trial_rows.search_history(session, running.study.id, BEST_FIRST, best=2, latest=0)
-    assert [trial.number for trial in told] == [0, 1]
+        found = trial_rows.search_history(session, running.study.id, BEST_FIRST, best=2, latest=0)
+    assert [trial.number for trial in found] == [0, 1]
 
 
 def test_loading_many_trials_takes_as_few_statements_as_loading_one(database: Database) -> None:
@@ -240,7 +240,7 @@ def test_loading_many_trials_takes_as_few_statements_as_loading_one(database: Da
     assert many == len(seen) - many == 2
 
 
-def test_a_cohort_tells_its_seconds(database: Database) -> None:
+def test_a_cohort_logs_its_seconds(database: Database) -> None:
     running = scenes.running(database, 1)
     with database.writing() as session:
         outcomes.record_outcomes(session, running.token, [scenes.outcome(0)], later(7))
@@ -282,7 +282,7 @@ def test_a_complete_trial_without_an_objective_fails_when_it_is_judged_at_last(d
         ids = [trial_rows.get_trial(session, study.id, number).id for number in (0, 1)]
         outcomes.rescore(session, study, dict(zip(ids, [lost, scenes.outcome(1, 0.5)], strict=True)), NOW)
         first, second = (trial_rows.get_trial(session, study.id, number) for number in (0, 1))
-        told = events.events_after(session, study.id, 0, 100)
+        found = events.events_after(session, study.id, 0, 100)
     assert (first.state, first.reason, first.value) == (TrialState.FAILED, Reason("no_objective", "b.auc is undefined"), None)
     assert (second.state, second.reason, second.value) == (TrialState.COMPLETE, None, 0.5)
-    assert told[-1].body["reason"]["code"] == "no_objective"
+    assert found[-1].body["reason"]["code"] == "no_objective"

@@ -26,7 +26,7 @@ def described(name: str, opened: Opener) -> dict[str, Any]:
 
     Raises PreflightError where it cannot be imported or opened. Of a workload whose options have no defaults, only its terms and
     the
-    schema of its options are told.
+    schema of its options are published.
     """
     source = load(name)
     terms = {kind: sorted(getattr(source, kind, None) or {}) for kind in base.TERM_KINDS}

@@ -1,7 +1,7 @@
 """Which strategy trains a study, and how many settings at once.
 
 Chosen from the model, the optimizer, this machine's memory and the sampler's use. Only for models of middling size, where nobody
-can tell beforehand, a few steps are timed; all workers then use what came of it.
+can know beforehand, a few steps are timed; all workers then use what came of it.
 """
 
 from __future__ import annotations
@@ -121,10 +121,10 @@ def fitting(cost: Cost) -> int:
 def _measured(problem: TrainingProblem, network: Network, form: GradientLayout, strategy: str, size: int, cost: Cost) -> Choice:
     """Time a few steps of one setting alone and of the stack, and take what is quicker a setting."""
     seconds = {name: _seconds_a_setting(problem, network, form, name, k) for name, k in (("serial", 1), (strategy, size))}
-    told = ", ".join(f"{name} {value * 1e3:.2f} ms" for name, value in seconds.items())
+    timings = ", ".join(f"{name} {value * 1e3:.2f} ms" for name, value in seconds.items())
     name = min(seconds, key=lambda each: seconds[each])
     size = 1 if name == "serial" else size
-    return Choice(name, size, threads(name, cost, size), f"measured a setting and step: {told} ({cost})")
+    return Choice(name, size, threads(name, cost, size), f"measured a setting and step: {timings} ({cost})")
 
 
 def _seconds_a_setting(problem: TrainingProblem, network: Network, form: GradientLayout, name: str, size: int) -> float:

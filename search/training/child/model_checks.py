@@ -27,7 +27,7 @@ WAY_OUT = 'build new layers in build_model() and do not seed there, or set train
 def require_new_model(opened: LoadedWorkload) -> None:
     """Refuse a `build_model()` whose models share trained weights, or begin alike under every seed.
 
-    A variable whose elements are all one number, such as a bias of zeros, begins alike in any case and tells nothing. Only where
+    A variable whose elements are all one number, such as a bias of zeros, begins alike in any case and says nothing. Only where
     nothing else is trained, as in a model that begins at 0, no seed could change the start, and it passes.
     """
     first, second = opened.example, opened.network(OTHER_SEED)

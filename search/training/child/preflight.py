@@ -1,4 +1,4 @@
-"""Check with the loaded model what a definition alone cannot tell, before anything is trained.
+"""Check with the loaded model what a definition alone cannot show, before anything is trained.
 
 Everything here raises PreflightError with the place in the definition, or the user's file and line.
 """
@@ -30,7 +30,7 @@ from search.training.problem.step import training_batch
 from search.training.problem.terms import TermFunction, own_values
 from search.training.problem.views import TaskView
 from search.validation.workload_checks import UnfitShape, WorkloadShapes, side_faults, task_faults
-from search.workloads.blame import place_of, told
+from search.workloads.blame import one_line, place_of
 
 OWN_STEPS = ("train_step", "test_step", "compute_loss")
 
@@ -129,7 +129,7 @@ def _loss_shapes(at: str, task: Task, loss: Loss, problem: TrainingProblem, batc
         return
     view = TaskView(task)
     target, prediction = view.target(batch, loss.target), view.raw(batch)
-    told_shapes = f"the target is {shape_text(target)}, the output {shape_text(prediction)}"
+    shapes_text = f"the target is {shape_text(target)}, the output {shape_text(prediction)}"
     if entry.labels == "integer":
         _class_ids(at, task, loss, problem, target, prediction)
         return
@@ -138,7 +138,7 @@ def _loss_shapes(at: str, task: Task, loss: Loss, problem: TrainingProblem, batc
     if not (equal or (fewer and target.shape[1:] == prediction.shape[1:-1])):
         meant = "sparse_" + entry.name if has_class_ids(target, prediction) and find_loss("sparse_" + entry.name) else None
         hint = f" (did you mean {meant!r}, for class ids?)" if meant else ""
-        raise PreflightError("bad_shape", f"{loss.loss} wants target and output of equal shape; {told_shapes}{hint}", at)
+        raise PreflightError("bad_shape", f"{loss.loss} wants target and output of equal shape; {shapes_text}{hint}", at)
 
 
 def _class_ids(at: str, task: Task, loss: Loss, problem: TrainingProblem, target: Tensor, prediction: Tensor) -> None:
@@ -220,4 +220,4 @@ def _named_errors(at: str, code: str, name: str) -> Iterator[None]:
     except PreflightError:
         raise
     except Exception as error:
-        raise PreflightError(code, f"{name}: {told(error)}", place_of(error) or at) from error
+        raise PreflightError(code, f"{name}: {one_line(error)}", place_of(error) or at) from error

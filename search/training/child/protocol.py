@@ -191,11 +191,11 @@ def _sent(value: Any) -> dict[str, Any]:
     raise TypeError(f"a message cannot hold {value!r}")
 
 
-def _nulls(told: Any) -> Any:
+def _nulls(reported: Any) -> Any:
     """Return an epoch's numbers with null for those that are undefined; JSON would write them as NaN."""
-    if not isinstance(told, Mapping):
-        return told
-    return {path: [None if isinstance(value, Undefined) else value for value in values] for path, values in told.items()}
+    if not isinstance(reported, Mapping):
+        return reported
+    return {path: [None if isinstance(value, Undefined) else value for value in values] for path, values in reported.items()}
 
 
 def read_order(sent: bytes) -> Order:

@@ -18,7 +18,7 @@ from search.processes import die_with_parent
 
 
 def main(arguments: list[str]) -> int:
-    """Serve orders until told to exit, or until the parent is gone."""
+    """Serve orders until `exit`, or until the parent is gone."""
     die_with_parent()
     _prepare_environment()
     with quiet_stderr():

@@ -51,7 +51,7 @@ from search.training.engine.stack import traces_made
 from search.training.interface import Ended, Engine, EpochReport
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.workload import LoadedWorkload
-from search.workloads.blame import place_of, told
+from search.workloads.blame import one_line, place_of
 from storage.records import Reason, TrialState
 
 log = logging.getLogger("steelyard.training")
@@ -167,7 +167,7 @@ class TrainingChild:
             except (PreflightError, *ENDS_CHILD):
                 raise
             except Exception as error:
-                simpler = simpler_choice(choice, told(error))
+                simpler = simpler_choice(choice, one_line(error))
                 if simpler is None:
                     raise
                 log.warning("%s cannot be traced, trying %s", choice.engine, simpler.engine, exc_info=error)
@@ -224,8 +224,8 @@ def reason_of(error: Exception) -> Reason:
     at = place_of(error)
     log.error("training failed", exc_info=error)
     if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
-        return Reason("out_of_memory", told(error), at)
-    return Reason("workload_failed" if at else "internal_error", told(error), at)
+        return Reason("out_of_memory", one_line(error), at)
+    return Reason("workload_failed" if at else "internal_error", one_line(error), at)
 
 
 class Report:

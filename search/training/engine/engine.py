@@ -253,7 +253,7 @@ class CohortEngine:
         return {path: each for path, each in values.items() if path not in self._undefined(split)}
 
     def _undefined(self, split: str) -> Mapping[str, str]:
-        """Return the paths that the labels of a split cannot tell."""
+        """Return the paths that the labels of a split cannot measure."""
         if split not in self._lost:
             self._lost[split] = undefined(self._problem, split)
         return self._lost[split]
@@ -268,7 +268,7 @@ class CohortEngine:
         observer: Observer,
         test: Values | None = None,
     ) -> None:
-        """Tell the observer an epoch's numbers; what a split cannot tell is undefined."""
+        """Send the observer an epoch's numbers; what a split cannot measure is undefined."""
         running = list(group.running())
         if not running:
             return
@@ -292,7 +292,7 @@ class CohortEngine:
         return any(setting.test for setting in group.settings) and "test" in self._problem.opened.loaded.splits
 
     def _calls(self, kind: str, steps: int, group: Group, observer: Observer) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (first, stop) of graph calls of a bounded time; between them progress is told and cancelling heard.
+        """Yield (first, stop) of graph calls of a bounded time; between them progress is reported and cancellation read.
 
         Ends early when no setting of the group goes on.
         """

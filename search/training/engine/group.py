@@ -54,7 +54,7 @@ class Group:
             yield self.settings[place], where
 
     def counts(self, setting: Setting, path: str) -> bool:
-        """Tell whether a term counts in this epoch: its weight is not 0."""
+        """Return whether a term counts in this epoch: its weight is not 0."""
         return self.in_force.counts(self.settings.index(setting), path)
 
     def drop(self, setting: Setting) -> None:

@@ -64,7 +64,7 @@ def _changed(before: Sequence[Tensor], after: Sequence[Tensor]) -> tuple[int, ..
 
 
 def _has_own_gradients(problem: TrainingProblem, network: Network, values: Sequence[Tensor], knobs: SettingInputs) -> bool:
-    """Tell whether an operation of the training step's graph has another gradient than its kind's."""
+    """Return whether an operation of the training step's graph has another gradient than its kind's."""
 
     def total(values: Sequence[Tensor]) -> Tensor:
         trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]

@@ -38,7 +38,7 @@ def heeded(read: Callable[[], Settings], write: Callable[[Settings], None]) -> I
             found = plain(name, *place, **named)
             changed = {key: value for key, value in read().items() if value != before[key]}
             for each in list(sys.modules)[known:]:
-                _set_by.setdefault(each, changed)  # those that it imported in turn have been told apart by now
+                _set_by.setdefault(each, changed)  # those that it imported in turn have been identified by now
                 done.add(each)
         for each in names:
             _apply(each, write, done)
@@ -76,5 +76,5 @@ def _named(name: str, scope: Any, wanted: Sequence[str], level: int) -> list[str
 
 
 def _has(module: Any, wanted: Sequence[str]) -> bool:
-    """Tell whether all that is wanted from a module is there without running anything."""
+    """Return whether all that is wanted from a module is there without running anything."""
     return all(each != "*" and hasattr(module, each) for each in wanted)

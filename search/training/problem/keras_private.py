@@ -34,7 +34,7 @@ def trainables_of(layer: Any) -> list[Any]:
 
 
 def takes_training(model: Any) -> bool:
-    """Tell whether the model's `call` has the argument `training`."""
+    """Return whether the model's `call` has the argument `training`."""
     return bool(model._call_has_training_arg)
 
 

@@ -13,7 +13,7 @@ MATRIX = frozenset({"f1_score", "f_beta_score", "r2_score"})
 
 
 def has_class_ids(target: Tensor, prediction: Tensor) -> bool:
-    """Tell whether `target` holds class indices: one axis less than the prediction, or width 1 against a wider one."""
+    """Return whether `target` holds class indices: one axis less than the prediction, or width 1 against a wider one."""
     fewer = len(target.shape) == len(prediction.shape) - 1
     return fewer or (len(target.shape) == len(prediction.shape) and target.shape[-1] == 1 and prediction.shape[-1] != 1)
 

@@ -1,4 +1,4 @@
-"""Which terms and metrics the labels of a split cannot tell: Keras gives a number there, and it measures nothing.
+"""Which terms and metrics the labels of a split cannot measure: Keras gives a number there, and it measures nothing.
 
 Precision without a positive label, the area under a curve of one class, R2 of a constant, any metric without a labelled row: Keras
 says 0. Here they are undefined, with the reason.
@@ -51,7 +51,7 @@ def row_weights(rows: Rows, task: Task, target: str | None = None) -> Array | No
 
 
 def _without(metric: CountingMetric, rows: Rows, weights: Array | None, problem: TrainingProblem) -> str | None:
-    """Return why the labels cannot tell a metric of Keras that counts; None where they can."""
+    """Return why the labels cannot measure a metric of Keras that counts; None where they can."""
     rule = RULES.get(metric.entry.name) if metric.entry is not None else None
     if rule is None or metric.task is None or metric.task.used_target not in rows.targets:
         return None
@@ -125,4 +125,4 @@ RULES: Mapping[str, Callable[[Array, Mapping[str, Any]], str | None]] = {
     "binary_io_u": _a_target_class,
     "one_hot_io_u": _a_target_class,
 }
-"""By metric of Keras: why labels [positions, columns] cannot tell it under its config; None where they can."""
+"""By metric of Keras: why labels [positions, columns] cannot measure it under its config; None where they can."""

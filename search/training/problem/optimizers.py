@@ -13,7 +13,7 @@ from search.definition.schema import Optimizer
 from search.definition.searched_arguments import fixed, searched_in
 from search.errors import PreflightError
 from search.training.problem.per_setting_optimizer import per_setting
-from search.workloads.blame import told
+from search.workloads.blame import one_line
 
 AT = "training.optimizer"
 NORMS = ("clipnorm", "global_clipnorm")
@@ -39,7 +39,7 @@ def made_optimizer(choice: Optimizer) -> keras.optimizers.Optimizer:
     try:
         return kind(**keras_arguments(entry, fixed(choice.config)))
     except (TypeError, ValueError) as error:
-        raise PreflightError("bad_optimizer", f"{choice.name}: {told(error)}", f"{AT}.config") from None
+        raise PreflightError("bad_optimizer", f"{choice.name}: {one_line(error)}", f"{AT}.config") from None
 
 
 def stacked_optimizer(choice: Optimizer, *, stacks: bool) -> tuple[Clip, keras.optimizers.Optimizer]:
@@ -68,7 +68,7 @@ def rule_optimizer(choice: Optimizer, variable: Any) -> keras.optimizers.Optimiz
 
 
 def stacks_exactly(choice: Optimizer, *, by_rows: bool) -> bool:
-    """Tell whether the optimizer trains stacked settings as it would train them alone; `by_rows`: some gradients come as rows."""
+    """Return whether the optimizer trains stacked settings as it would train them alone; `by_rows`: some gradients come as rows."""
     entry = find_optimizer(choice.name)
     norms = {name for name in NORMS if choice.config.get(name)}
     rest = {name: value for name, value in choice.config.items() if name not in norms}

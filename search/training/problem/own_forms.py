@@ -24,7 +24,7 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 def is_keras_object(given: Any) -> bool:
-    """Tell whether a term is a Keras loss or metric, or a class of them."""
+    """Return whether a term is a Keras loss or metric, or a class of them."""
     kinds = (keras.losses.Loss, keras.metrics.Metric)
     return issubclass(given, kinds) if inspect.isclass(given) else isinstance(given, kinds)
 
@@ -73,13 +73,13 @@ def require_batch(kind: str, name: str, given: Any, filled: Collection[str]) -> 
 
 
 def takes_batch(kind: str, name: str, given: Any, filled: Collection[str]) -> bool:
-    """Tell f(batch) from Keras's f(y_true, y_pred), by the arguments that neither a default nor the config (`filled`) gives.
+    """Distinguish f(batch) from Keras's f(y_true, y_pred), by the arguments that neither a default nor the config (`filled`) gives.
 
     Raises PreflightError for a function that is neither, with its file and line.
     """
     try:
         parameters = inspect.signature(given).parameters.values()
-    except (TypeError, ValueError):  # of a builtin: its call will tell
+    except (TypeError, ValueError):  # of a builtin: its call will raise
         return True
     open_ones = [each for each in parameters if each.kind in _POSITIONAL and each.name not in filled]
     wanted = [each.name for each in open_ones if each.default is inspect.Parameter.empty]
@@ -111,6 +111,6 @@ def _no_config(kind: str, name: str, at: str, config: Collection[str]) -> None:
 
 
 def _place(function: Any) -> str | None:
-    """Return `file.py:12`, where a function is defined, if that can be told."""
+    """Return `file.py:12`, where a function is defined, if that is known."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code is not None else None

@@ -112,7 +112,7 @@ def _keras_loss(
 
 
 def one_a_batch(entry: LossEntry | None, config: Mapping[str, Any]) -> bool:
-    """Tell whether a loss of Keras has one value for a batch, or one a class: `dice` and `tversky`, unless told to keep the rows.
+    """Return whether a loss of Keras has one value for a batch, or one a class: `dice` and `tversky`, unless `axis` keeps the rows.
 
     `circle` couples the rows of a batch too, but has a value for each, and a mask of those that have a partner.
     """

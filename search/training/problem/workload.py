@@ -18,7 +18,7 @@ from search.training.problem.network import Network
 from search.training.problem.own_forms import is_keras_object
 from search.training.problem.seeding import build_under
 from search.workloads.base import TERM_KINDS, ResolvedWorkload
-from search.workloads.blame import place_of, told
+from search.workloads.blame import one_line, place_of
 from search.workloads.data import INPUT, Loaded, Rows, read
 
 EXAMPLE_ROWS = 2
@@ -129,4 +129,4 @@ def called(what: str, function: Callable[[], Any]) -> Any:
     except PreflightError:
         raise
     except Exception as error:
-        raise PreflightError("workload_failed", f"{what}() failed: {told(error)}", place_of(error) or what) from error
+        raise PreflightError("workload_failed", f"{what}() failed: {one_line(error)}", place_of(error) or what) from error

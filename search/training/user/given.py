@@ -18,7 +18,7 @@ from search.training.problem.keras_private import compile_arguments, graph_of, l
 from search.training.problem.keras_settings import KerasSettings
 from search.training.user.brought import FUNCTION
 from search.training.user.starts import SAY, outputs_of, save_start
-from search.workloads.blame import place_of, told
+from search.workloads.blame import one_line, place_of
 
 FEW = 4
 MODEL_ARGUMENTS = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
@@ -43,7 +43,7 @@ def example_model(given: Any) -> Any:
     try:
         model = given()
     except Exception as error:
-        raise PreflightError("workload_failed", f"the function failed: {told(error)}", place_of(error) or "model") from error
+        raise PreflightError("workload_failed", f"the function failed: {one_line(error)}", place_of(error) or "model") from error
     if not isinstance(model, keras.Model):
         raise PreflightError("bad_model", f"the function should return a keras.Model, got a {type(model).__name__}", "model")
     return model
@@ -73,7 +73,7 @@ def predict_few(model: Any, x: Any) -> Any:
         return outputs_of(model, x)
     except Exception as error:
         raise PreflightError(
-            "workload_failed", f"the model fails on the first rows: {told(error)}", place_of(error) or "x"
+            "workload_failed", f"the model fails on the first rows: {one_line(error)}", place_of(error) or "x"
         ) from error
 
 
@@ -106,7 +106,7 @@ def _require_plain_start(model: Any) -> None:
 
 
 def _is_drawn(layer: Any, variable: Any) -> bool:
-    """Tell whether a layer would train the variable if it were not frozen."""
+    """Return whether a layer would train the variable if it were not frozen."""
     return any(variable is each for each in trainables_of(layer))
 
 

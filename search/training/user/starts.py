@@ -139,7 +139,7 @@ def _require_layers(model: Any, kept: Collection[str]) -> None:
 
 
 def _stays(layer: Any, kept: Collection[str] | None, layers: list[Any]) -> bool:
-    """Tell whether the weights of a layer stay as they are: all do, it is kept by name, or it lies in a layer that is."""
+    """Return whether the weights of a layer stay as they are: all do, it is kept by name, or it lies in a layer that is."""
     if kept is None:
         return True
     holders = [other for other in layers if other.name in kept]
@@ -147,7 +147,7 @@ def _stays(layer: Any, kept: Collection[str] | None, layers: list[Any]) -> bool:
 
 
 def _fresh(layer: Any, stays: bool) -> list[bool]:
-    """Tell which of a layer's own variables are made anew: trained ones, and the running statistics that `fit` moves."""
+    """Return which of a layer's own variables are made anew: trained ones, and the running statistics that `fit` moves."""
     moves = isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
     return [not stays and bool(variable.trainable or moves) for variable in own_variables(layer)]
 

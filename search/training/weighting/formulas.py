@@ -30,7 +30,7 @@ def dwa_weights(latest: Numbers, earlier: Numbers, counts: NDArray[np.bool_]) ->
 
     w_i(t) = m * softmax_i(r / T) with r_i = L_i(t-1) / L_i(t-2): a term that falls more slowly counts more (Liu, Johns, Davison,
     End-to-end multi-task learning with attention, CVPR 2019, equation 7). L_i are means over rows, as they were met in training.
-    r_i = 1 where L_i(t-2) is not positive or L_i(t-1) is negative: there the quotient tells no pace.
+    r_i = 1 where L_i(t-2) is not positive or L_i(t-1) is negative: there the quotient says nothing of pace.
     """
     if not counts.any():
         return np.zeros_like(latest)

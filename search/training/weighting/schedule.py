@@ -17,7 +17,7 @@ from search.training.weighting.protocol import Start, State, StepView
 
 
 def moves(setting: Setting) -> bool:
-    """Tell whether a setting's weights move in its training."""
+    """Return whether a setting's weights move in its training."""
     return setting.rule != FIXED or bool(setting.schedules)
 
 
@@ -43,7 +43,7 @@ class WeightSchedule:
         return self._paths
 
     def begin(self, initial: Mapping[str, float]) -> None:
-        """Set the terms' values before training; 0 for one that nothing counted for, which tells a rule nothing."""
+        """Set the terms' values before training; 0 for one that nothing counted for, which a rule ignores."""
         self._initial = np.array([initial.get(path, 0.0) for path in self._paths])
         self._states = {}
         self.begin_epoch(1)
@@ -90,7 +90,7 @@ class WeightSchedule:
         return StepView(counts, counts, np.int64(self._settings[place].seed), np.int64(step))
 
     def counts(self, place: int, path: str) -> bool:
-        """Tell whether a term counts in this epoch."""
+        """Return whether a term counts in this epoch."""
         return bool(self.given[place, self._paths.index(path)] != 0)
 
     # Within an epoch
@@ -102,7 +102,7 @@ class WeightSchedule:
 
     @property
     def needs_shared_layer(self) -> bool:
-        """Tell whether the settings, all of them, follow rules that read gradients by a layer that the losses share."""
+        """Return whether the settings, all of them, follow rules that read gradients by a layer that the losses share."""
         return any(rule_named(name).needs_shared_layer for name in self._names)
 
     def rules(self, places: Sequence[int], epoch: int) -> StepRules | None:

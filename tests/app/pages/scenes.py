@@ -71,7 +71,7 @@ def finished(bench: Bench, name: str = FINISHED) -> None:
     bench.ended(StudyState.COMPLETE, name)
     with bench.database.writing() as session:
         study = study_rows.lock_study(session, study_rows.get_study(session, name).id)
-        restored = normalize.restored(study.definition, trials=study.trial_budget, name=study.name)
+        restored = normalize.from_storage(study.definition, trials=study.trial_budget, name=study.name)
         importance.analyse(session, study, restored, bench.database.now(session))
 
 

@@ -54,18 +54,18 @@ def scenes_record() -> Any:
 
 def test_the_range_lies_around_the_confirmed_winner() -> None:
     found = worked_out(material())
-    told = found["ranges"][PATH]
+    found_range = found["ranges"][PATH]
     assert (found["trial"], found["noise"]["of"]) == (10, "1 setting on fresh seeds")
-    assert told["low"] < 1.0 < told["high"]
-    assert told["worse"], "a cost of ten times the noise is told"
+    assert found_range["low"] < 1.0 < found_range["high"]
+    assert found_range["worse"], "a cost of ten times the noise is stated"
 
 
 def test_more_evidence_on_fresh_seeds_makes_the_range_surer() -> None:
     """Trainings of a second setting, half a decade away, that cost .25: five times the noise."""
     beside = SEARCHED[13]
     candidates = [again(BEST, 0.0, 12), again(beside, hill(PLACES[13]), 12)]
-    told = worked_out(material(candidates=candidates))["ranges"][PATH]
-    assert told["high"] < PLACES[13]
+    found_range = worked_out(material(candidates=candidates))["ranges"][PATH]
+    assert found_range["high"] < PLACES[13]
 
 
 def test_a_baseline_whose_means_break_a_constraint_is_not_as_good() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from search.analysis.profiles import Finding, findings
 
-GOOD, WORSE, OPEN = Finding.AS_GOOD, Finding.WORSE, Finding.UNTOLD
+GOOD, WORSE, OPEN = Finding.AS_GOOD, Finding.WORSE, Finding.TOO_FEW
 
 
 def curves(*shares: float, count: int = 100) -> np.ndarray:

@@ -8,14 +8,14 @@ import pytest
 
 from search.analysis import ranges as module
 from search.analysis.profiles import Finding, Profile
-from search.analysis.ranges import Range, ranges, ranges_told
+from search.analysis.ranges import Range, ranges, ranges_document
 from search.definition.schema import StudyDefinition
 from search.sampling.beliefs import beliefs
 from storage.records import TrialRecord
 from tests.search.definitions import define, log_range, study
 from tests.search.histories import trial
 
-GOOD, WORSE, OPEN = Finding.AS_GOOD, Finding.WORSE, Finding.UNTOLD
+GOOD, WORSE, OPEN = Finding.AS_GOOD, Finding.WORSE, Finding.TOO_FEW
 DELTA = 0.5
 
 
@@ -56,7 +56,7 @@ def test_after_twelve_trials_it_is_said_that_they_are_few(monkeypatch: pytest.Mo
     found = range_of(define(study(log_range())), ONE, "t0.error", {}, trials=12)
     assert found.sentence == (
         "any t0.error from 0.01 to 100 costs at most 0.5 against the winner, 95 % sure; "
-        "12 trials do not tell how far the winner is from the best"
+        "12 trials do not show how far the winner is from the best"
     )
     assert (found.to_lowest, found.to_highest) == (True, True)
 
@@ -69,7 +69,7 @@ def test_a_winner_alone_is_said_to_be_alone(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
-def test_normalised_weights_are_told_as_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_normalised_weights_are_reported_as_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     profiled(monkeypatch, VALUES, [WORSE, GOOD, GOOD, GOOD, WORSE], 2)
     definition = define(study(log_range(), 1.0, normalize="initial_loss"))
     found = range_of(definition, ONE, "t0.error", {"t0.error": 10.0, "t1.error": 2.0})
@@ -83,7 +83,7 @@ def test_normalised_weights_are_told_as_they_are_used(monkeypatch: pytest.Monkey
     assert found.sentence.startswith("any t0.error from 0.01 to 1 costs")
 
 
-def test_a_shared_weight_is_told_as_its_own_until_its_losses_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shared_weight_is_reported_as_its_own_until_its_losses_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
     profiled(monkeypatch, VALUES, [GOOD] * 5, 2)
     both: list[Any] = ["both", {"of": "both", "times": 3.0}]
     plain = define(study(*both, shared={"both": log_range()}))
@@ -94,7 +94,7 @@ def test_a_shared_weight_is_told_as_its_own_until_its_losses_are_divided(monkeyp
     assert found.sentence.startswith("any t0.error (by both) from 0.0025 to 25 costs")
 
 
-def test_a_member_of_a_simplex_is_told_by_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_member_of_a_simplex_is_reported_by_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     profiled(monkeypatch, [0.1, 0.5, 0.9], [WORSE, GOOD, GOOD], 1)
     definition = define(study(log_range(0.1, 0.9), log_range(0.1, 0.9), space="simplex"))
     found = range_of(definition, {"t0.error": 0.4, "t1.error": 0.4}, "t0.error", {})
@@ -158,6 +158,6 @@ def test_a_parameter_that_is_as_good_everywhere_may_be_limited_at_both_ends(monk
 def test_the_curve_has_even_values_alone_and_json_no_values_of_a_range(monkeypatch: pytest.MonkeyPatch) -> None:
     profiled(monkeypatch, VALUES, [GOOD] * 5, 2, beside=True)
     found = range_of(define(study(log_range())), ONE, "t0.error", {})
-    document = ranges_told({"t0.error": found})["t0.error"]
+    document = ranges_document({"t0.error": found})["t0.error"]
     assert [point["at"] for point in document["curve"]] == [0.01, 0.1, 10.0, 100.0]
     assert "values" not in document

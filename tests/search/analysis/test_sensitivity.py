@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from search.analysis.sensitivity import importance_told, no_noise, noise_told, rules, winner_of
+from search.analysis.sensitivity import importance_document, no_noise, noise_document, rules, winner_of
 from storage.records import Role
 from tests.search.definitions import define, log_range, study
 from tests.search.histories import trial
@@ -29,26 +29,26 @@ def test_the_best_search_trial_is_feasible_and_the_first_of_equals() -> None:
     assert winner_of(searched[1:2]) is None
 
 
-def told(shares: Mapping[str, Mapping[str, float]], untold: Mapping[str, str]) -> Mapping[str, object]:
+def analysed(shares: Mapping[str, Mapping[str, float]], untold: Mapping[str, str]) -> Mapping[str, object]:
     return {"trials": 20, "shares": shares, "untold": untold}
 
 
-def test_importances_are_told_by_parameter() -> None:
+def test_importances_are_reported_by_parameter() -> None:
     shares = {"objective": {"t0.error": 0.75, "t1.error": 0.25}, "t0.mse": {"t0.error": 1.0, "t1.error": 0.0}}
-    found = importance_told(TWO, told(shares, {"t1.mse": "why"}))
+    found = importance_document(TWO, analysed(shares, {"t1.mse": "why"}))
     assert found["importance"]["t1.error"] == {"objective": 0.25, "metrics": {"t0.mse": 0.0, "t1.mse": None}}
     assert (found["untold"], found["trials"]) == ({"t1.mse": "why"}, 20)
 
 
 def test_a_front_has_importances_for_its_metrics_alone() -> None:
     front = TWO.model_copy(update={"objective": TWO.objective.model_copy(update={"aggregate": "pareto"})})
-    found = importance_told(front, told({"t0.mse": {"t0.error": 1.0, "t1.error": 0.0}}, {}))
+    found = importance_document(front, analysed({"t0.mse": {"t0.error": 1.0, "t1.error": 0.0}}, {}))
     assert found["importance"]["t0.error"]["objective"] is None
     assert found["untold"] == {"objective": "the objective is a front: it has no value"}
 
 
-def test_noise_is_told_or_why_not() -> None:
-    assert noise_told(0.5, "4 settings on fresh seeds", 1.0)["least"] == 0.5
+def test_noise_is_reported_or_why_not() -> None:
+    assert noise_document(0.5, "4 settings on fresh seeds", 1.0)["least"] == 0.5
     unknown = no_noise("no seeds")
     assert (unknown["std"], unknown["why"]) == (None, "no seeds")
 

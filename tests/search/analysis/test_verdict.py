@@ -11,7 +11,7 @@ import pytest
 
 from search.analysis.verdict import judge, spread
 from search.definition.schema import Objective
-from search.planning.candidates import Candidate, told_rule
+from search.planning.candidates import Candidate, rule_in_words
 from search.planning.looks import Judgement
 from storage.records import ADAPTIVE_ORIGIN, AnchorRecord, Measured, Role
 from tests.search.histories import trial
@@ -30,67 +30,67 @@ def equal(mean: float) -> Candidate:
 
 
 def test_the_interval_is_the_paired_t_interval_of_95_percent() -> None:
-    told = verdict([candidate(1, [0.9, 0.8, 0.95, 0.85]), candidate(0, [0.5, 0.5, 0.55, 0.45], rule="equal")], 4)
-    (interval,) = told.intervals
+    three = verdict([candidate(1, [0.9, 0.8, 0.95, 0.85]), candidate(0, [0.5, 0.5, 0.55, 0.45], rule="equal")], 4)
+    (interval,) = three.intervals
     # differences .4 .3 .4 .4: mean .375, standard deviation .05; t(3) at .975 is 3.1824
     assert interval.difference == pytest.approx(0.375)
     assert interval.high - interval.difference == pytest.approx(3.1824 * 0.05 / 2, rel=1e-4)
     assert interval.n == 4
 
 
-def test_the_winner_is_chosen_on_validation_and_told_on_test() -> None:
+def test_the_winner_is_chosen_on_validation_and_reported_on_test() -> None:
     chosen = candidate(1, [0.9, 0.9, 0.9, 0.9], [0.1, 0.1, 0.6, 0.7])
     luckier = candidate(2, [0.8, 0.8, 0.8, 0.8], [0.9, 0.9, 0.9, 0.9])
-    told = verdict([chosen, luckier], 4, choosing=2)
-    assert (told.winner.trial.number, told.split, told.seeds) == (1, "test", (2, 3))
-    assert told.values["trial 1"].mean == pytest.approx(0.65)
-    assert told.optimism == pytest.approx(0.35)
+    three = verdict([chosen, luckier], 4, choosing=2)
+    assert (three.winner.trial.number, three.split, three.seeds) == (1, "test", (2, 3))
+    assert three.values["trial 1"].mean == pytest.approx(0.65)
+    assert three.optimism == pytest.approx(0.35)
 
 
 def test_a_clear_gain_over_the_best_baselines_is_called_better() -> None:
-    told = verdict([candidate(3, around(0.9)), equal(0.7), candidate(1, around(0.8), rule="current")], 4)
-    assert told.call is Judgement.BETTER
+    three = verdict([candidate(3, around(0.9)), equal(0.7), candidate(1, around(0.8), rule="current")], 4)
+    assert three.call is Judgement.BETTER
     begin = "The tuned weights (trial 3) are better than the best baselines: by 0.2 over equal weights (95 % interval"
-    assert told.sentence.startswith(begin)
-    assert "and by 0.1 over your weights of today (95 % interval" in told.sentence
-    assert "4 fresh seeds that chose nothing, validation split; a accuracy 80.0 -> 90.0 %" in told.sentence
-    assert (told.recommended.rule, told.recommended.trial) == (None, 3)
+    assert three.sentence.startswith(begin)
+    assert "and by 0.1 over your weights of today (95 % interval" in three.sentence
+    assert "4 fresh seeds that chose nothing, validation split; a accuracy 80.0 -> 90.0 %" in three.sentence
+    assert (three.recommended.rule, three.recommended.trial) == (None, 3)
 
 
 def test_an_interval_below_zero_is_called_worse_and_the_baseline_recommended() -> None:
-    told = verdict([candidate(3, around(0.7)), equal(0.9)], 4)
-    assert told.call is Judgement.WORSE
-    assert told.sentence.startswith("The tuned weights (trial 3) are worse than equal weights: by 0.2 (95 % interval -0.2")
-    assert told.recommended.rule == "equal"
-    assert told.recommended.sentence == "Use equal weights: better than the tuned weights. They need no search."
+    three = verdict([candidate(3, around(0.7)), equal(0.9)], 4)
+    assert three.call is Judgement.WORSE
+    assert three.sentence.startswith("The tuned weights (trial 3) are worse than equal weights: by 0.2 (95 % interval -0.2")
+    assert three.recommended.rule == "equal"
+    assert three.recommended.sentence == "Use equal weights: better than the tuned weights. They need no search."
 
 
 def test_an_interval_within_one_trainings_luck_of_zero_is_called_as_good() -> None:
     moves = [0.1, -0.1, 0.2, -0.2]
     both = [candidate(3, [0.5 + each for each in moves]), candidate(0, [0.51 + each for each in moves], rule="equal")]
-    told = verdict([both[0], Candidate(both[1].trial, {**both[1].measured, 0: Measured(validation={"a.accuracy": 0.6})})], 4)
-    assert told.call is Judgement.AS_GOOD
-    assert told.sentence.startswith("The tuned weights (trial 3) are as good as equal weights: -0.0075")
-    assert told.recommended.rule == "equal"
+    three = verdict([both[0], Candidate(both[1].trial, {**both[1].measured, 0: Measured(validation={"a.accuracy": 0.6})})], 4)
+    assert three.call is Judgement.AS_GOOD
+    assert three.sentence.startswith("The tuned weights (trial 3) are as good as equal weights: -0.0075")
+    assert three.recommended.rule == "equal"
 
 
-def test_what_cannot_be_told_says_what_could_have_been_detected() -> None:
-    told = verdict([candidate(3, [0.90, 0.70, 0.92, 0.75]), candidate(0, [0.80, 0.81, 0.79, 0.80], rule="equal")], 4)
-    assert told.call is Judgement.NOT_ENOUGH
+def test_what_cannot_be_reported_says_what_could_have_been_detected() -> None:
+    three = verdict([candidate(3, [0.90, 0.70, 0.92, 0.75]), candidate(0, [0.80, 0.81, 0.79, 0.80], rule="equal")], 4)
+    assert three.call is Judgement.NOT_ENOUGH
     begin = "There are not enough trainings to tell whether the tuned weights (trial 3) are better than equal weights"
-    assert told.sentence.startswith(begin)
+    assert three.sentence.startswith(begin)
     # differences .1 -.11 .13 -.05: standard deviation .11587; 3.1824 x .11587 / 2
-    assert told.detectable == pytest.approx(0.18437, rel=1e-4)
-    assert "; a lead of less than 0.184 could not have been detected" in told.sentence
-    assert told.recommended.rule is None
+    assert three.detectable == pytest.approx(0.18437, rel=1e-4)
+    assert "; a lead of less than 0.184 could not have been detected" in three.sentence
+    assert three.recommended.rule is None
 
 
-def test_a_gain_over_one_baseline_alone_is_told_so() -> None:
+def test_a_gain_over_one_baseline_alone_is_reported_so() -> None:
     other = candidate(1, [0.89, 0.93, 0.90, 0.92], rule="dwa")
-    told = verdict([candidate(3, around(0.9)), equal(0.7), other], 4)
-    assert told.call is not Judgement.BETTER
-    assert "better than equal weights (+0.2, " in told.sentence
-    assert "dynamic weight averaging" in told.sentence
+    three = verdict([candidate(3, around(0.9)), equal(0.7), other], 4)
+    assert three.call is not Judgement.BETTER
+    assert "better than equal weights (+0.2, " in three.sentence
+    assert "dynamic weight averaging" in three.sentence
 
 
 def test_a_rule_that_moves_weights_is_recommended_only_where_it_is_better() -> None:
@@ -106,42 +106,42 @@ def test_a_rule_that_moves_weights_is_recommended_only_where_it_is_better() -> N
     assert verdict(alike, 4).recommended.rule is None
 
 
-def test_stopping_early_is_told() -> None:
-    told = verdict(
+def test_stopping_early_is_reported() -> None:
+    three = verdict(
         [candidate(3, [5 + each for each in STEADY * 3]), candidate(0, [0.5 - each for each in STEADY], rule="equal")], 12
     )
-    assert told.sentence.endswith(" Stopped after 16 of at most 1000 trainings.")
+    assert three.sentence.endswith(" Stopped after 16 of at most 1000 trainings.")
 
 
 def test_the_seeds_that_choose_are_no_part_of_the_comparison() -> None:
     finalists = [candidate(3, [0.99, 0.99, *around(0.5)]), candidate(4, [0.1] * 6)]
-    told = verdict([*finalists, candidate(0, [0.1, 0.1, *around(0.9)[::-1]], rule="equal")], 6, choosing=2)
-    assert (told.call, told.seeds) == (Judgement.WORSE, (2, 3, 4, 5))
-    assert told.values["trial 3"].mean == pytest.approx(0.5)
-    assert told.values["trial 4"].n == 6
+    three = verdict([*finalists, candidate(0, [0.1, 0.1, *around(0.9)[::-1]], rule="equal")], 6, choosing=2)
+    assert (three.call, three.seeds) == (Judgement.WORSE, (2, 3, 4, 5))
+    assert three.values["trial 3"].mean == pytest.approx(0.5)
+    assert three.values["trial 4"].n == 6
 
 
 def test_a_winner_that_failed_on_fresh_seeds_says_so() -> None:
-    told = verdict([candidate(1, [0.9, None, 0.8, 0.9]), candidate(0, around(0.5), rule="equal")], 4, failed=[(1, 1)])
-    assert "1 of its 4 trainings on fresh seeds did not finish" in told.sentence
+    three = verdict([candidate(1, [0.9, None, 0.8, 0.9]), candidate(0, around(0.5), rule="equal")], 4, failed=[(1, 1)])
+    assert "1 of its 4 trainings on fresh seeds did not finish" in three.sentence
 
 
 def test_what_trainings_from_the_same_weights_cover_is_said() -> None:
     candidates = [candidate(1, [0.9, 0.8]), candidate(0, [0.7, 0.9], rule="equal")]
     free, fixed = verdict(candidates, 2), verdict(candidates, 2, fixed_start=True)
-    told = "; every training started from the same weights, so this covers the order of rows alone."
-    assert fixed.sentence == free.sentence.removesuffix(".") + told
+    three = "; every training started from the same weights, so this covers the order of rows alone."
+    assert fixed.sentence == free.sentence.removesuffix(".") + three
     assert fixed.intervals == free.intervals
 
 
 def test_seeds_that_only_one_of_two_has_are_left_out_of_their_comparison() -> None:
-    told = verdict([candidate(1, [0.9, 0.8, 0.7]), candidate(0, [0.5, 0.5, None], rule="equal")], 3, failed=[(0, 2)])
-    assert told.intervals[0].n == 2
+    three = verdict([candidate(1, [0.9, 0.8, 0.7]), candidate(0, [0.5, 0.5, None], rule="equal")], 3, failed=[(0, 2)])
+    assert three.intervals[0].n == 2
 
 
 def test_a_winner_without_a_number_on_a_seed_is_compared_with_nothing() -> None:
-    told = verdict([candidate(1, [0.9, math.nan, 0.9]), candidate(0, [0.5, 0.5, 0.5], rule="equal")], 3)
-    assert (told.call, told.intervals) == (Judgement.NOT_ENOUGH, ())
+    three = verdict([candidate(1, [0.9, math.nan, 0.9]), candidate(0, [0.5, 0.5, 0.5], rule="equal")], 3)
+    assert (three.call, three.intervals) == (Judgement.NOT_ENOUGH, ())
 
 
 def test_without_a_finalist_there_is_no_verdict() -> None:
@@ -150,8 +150,8 @@ def test_without_a_finalist_there_is_no_verdict() -> None:
 
 
 def test_a_spread_is_of_the_sample() -> None:
-    told = spread([1.0, 2.0, 3.0])
-    assert (told.mean, told.std, told.n) == (2.0, 1.0, 3)
+    three = spread([1.0, 2.0, 3.0])
+    assert (three.mean, three.std, three.n) == (2.0, 1.0, 3)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_spread_is_of_the_sample() -> None:
     ],
 )
 def test_a_sentence_names_a_baseline_in_words(rule: str, words: str) -> None:
-    assert told_rule(rule) == words
+    assert rule_in_words(rule) == words
 
 
 def test_your_own_weights_are_called_equal_where_they_are() -> None:
@@ -197,11 +197,11 @@ def both(number: int, a: Sequence[float], b: Sequence[float], **fields: Any) -> 
 
 def test_a_relative_constraint_is_judged_again_on_the_fresh_seeds() -> None:
     reference = both(0, [0.1, 0.1, 0.1], [0.8, 0.9, 0.7], role=Role.REFERENCE, rule="alone:b")
-    told = verdict([both(3, [0.9, 0.9, 0.9], [0.5, 0.39, 0.6]), reference], 3, objective=RELATIVE)
+    three = verdict([both(3, [0.9, 0.9, 0.9], [0.5, 0.39, 0.6]), reference], 3, objective=RELATIVE)
     # half of the reference's mean .8 is .4: kept on two of three seeds
-    (held,) = told.constraints
+    (held,) = three.constraints
     assert (held.at_least, held.held, held.n) == (pytest.approx(0.4), 2, 3)
-    assert told.sentence.endswith("; b.accuracy at least 0.4 holds in 2 of 3.")
+    assert three.sentence.endswith("; b.accuracy at least 0.4 holds in 2 of 3.")
 
 
 def test_a_finalist_whose_mean_keeps_the_constraints_goes_before_a_better_one() -> None:
@@ -213,21 +213,21 @@ def test_a_finalist_whose_mean_keeps_the_constraints_goes_before_a_better_one() 
 def test_a_better_baseline_that_breaks_a_constraint_is_not_recommended() -> None:
     reference = both(1, [0.1] * 4, [0.8] * 4, role=Role.REFERENCE, rule="alone:b")
     equal = both(0, [0.95] * 4, [0.1] * 4, role=Role.BASELINE, rule="equal")
-    told = verdict([both(2, [0.9] * 4, [0.5] * 4), equal, reference], 4, objective=RELATIVE)
-    assert (told.call, told.recommended.rule) == (Judgement.NOT_ENOUGH, None)
-    assert "; equal weights break a constraint" in told.sentence
+    three = verdict([both(2, [0.9] * 4, [0.5] * 4), equal, reference], 4, objective=RELATIVE)
+    assert (three.call, three.recommended.rule) == (Judgement.NOT_ENOUGH, None)
+    assert "; equal weights break a constraint" in three.sentence
 
 
 def test_a_reference_is_no_candidate_and_has_no_value() -> None:
     reference = both(0, [0.1, 0.1], [0.8, 0.8], role=Role.REFERENCE, rule="alone:b")
-    told = verdict([both(2, [0.9, 0.9], [0.5, 0.5]), reference], 2, objective=RELATIVE)
-    assert set(told.values) == {"trial 2"}
-    assert set(told.metrics) == {"trial 2", "alone:b"}
-    assert [anchor.value for anchor in told.anchors] == [pytest.approx(0.8)]
+    three = verdict([both(2, [0.9, 0.9], [0.5, 0.5]), reference], 2, objective=RELATIVE)
+    assert set(three.values) == {"trial 2"}
+    assert set(three.metrics) == {"trial 2", "alone:b"}
+    assert [anchor.value for anchor in three.anchors] == [pytest.approx(0.8)]
 
 
 def test_what_was_not_confirmed_is_held_against_what_the_search_knew() -> None:
     known = [AnchorRecord("reference", "b.accuracy", 0.6, None, (0,))]
-    told = verdict([both(2, [0.9, 0.9], [0.31, 0.5])], 2, objective=RELATIVE, known=known)
-    assert told.constraints[0].at_least == pytest.approx(0.3)
-    assert told.constraints[0].held == 2
+    three = verdict([both(2, [0.9, 0.9], [0.31, 0.5])], 2, objective=RELATIVE, known=known)
+    assert three.constraints[0].at_least == pytest.approx(0.3)
+    assert three.constraints[0].held == 2

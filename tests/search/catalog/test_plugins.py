@@ -16,7 +16,7 @@ from search.catalog.plugins import FIXED_BASELINES, KINDS, Plugin, entry_of, imp
 from search.definition.rules import weighting_of
 from search.errors import InvalidDefinition, PluginMissing
 from search.planning.baselines import baselines
-from search.validation.normalize import normalise, restored, stored
+from search.validation.normalize import from_storage, normalise, to_storage
 from search.validation.published import PublishedPlugins
 from tests.search.definitions import UNPUBLISHED, flagship
 
@@ -165,7 +165,7 @@ def test_a_rule_from_outside_is_a_baseline_that_trains_by_it(install: Install) -
     sent = {**flagship(), "search": {"baselines": ["equal", "outside"], "trials": 4}}
     known = PublishedPlugins({("weighting_rules", "outside"): published["traits"]})
     definition = normalise(sent, workloads=UNPUBLISHED, plugins=known).definition
-    assert restored(stored(definition), trials=4).search.plugins == {"outside": published["traits"]}
+    assert from_storage(to_storage(definition), trials=4).search.plugins == {"outside": published["traits"]}
     assert "outside" in baselines(definition)
     assert weighting_of("outside", definition.search.plugins) == "outside"
     with pytest.raises(InvalidDefinition, match="baselines"):

@@ -245,7 +245,7 @@ def test_a_penalty_has_two_sides(sides: list[Document]) -> None:
     assert "2 items" in fault_at({"penalties.0.between": sides}, "penalties.0.between").expected
 
 
-def test_a_faulty_side_is_told_without_the_list_s_length() -> None:
+def test_a_faulty_side_is_observed_without_the_list_s_length() -> None:
     assert set(faults_of(changed(flagship(), {"penalties.0.between.0": {}}))) == {"penalties.0.between.0"}
 
 
@@ -289,7 +289,7 @@ def test_deep_nesting_is_refused_in_few_words(path: str) -> None:
     assert all(len(fault.got) <= 80 for fault in faults.values())
 
 
-def test_of_thousands_of_faults_the_first_hundred_are_told() -> None:
+def test_of_thousands_of_faults_the_first_hundred_are_reported() -> None:
     document = {**flagship(), **{f"x{i}": 1 for i in range(3000)}}
     assert len(faults_of(document)) == MAX_FAULTS
 

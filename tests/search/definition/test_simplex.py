@@ -15,7 +15,7 @@ from search.definition.space import SearchSpace
 from search.definition.weights import Simplex
 from search.planning.baselines import baselines
 from search.planning.plan import Run, plan
-from search.validation.normalize import definition_sha256, normalise, problem_sha256, restored, stored
+from search.validation.normalize import definition_sha256, from_storage, normalise, problem_sha256, to_storage
 from tests.search.definitions import UNPUBLISHED, Document, changed, define, faults_of, log_range, only, study
 from tests.search.histories import history
 
@@ -174,7 +174,7 @@ def test_another_space_is_another_search_of_the_same_problem() -> None:
 @pytest.mark.parametrize("written", ["box", "simplex", on("t1.error", "t0.error", total=0.5)])
 def test_a_stored_space_comes_back(written: Any) -> None:
     definition = define(study(log_range(), log_range(), space=written))
-    assert restored(stored(definition), trials=32) == definition
+    assert from_storage(to_storage(definition), trials=32) == definition
     assert define(definition.model_dump(mode="json", by_alias=True)) == definition
 
 

@@ -197,7 +197,7 @@ def study(definition: StudyDefinition, state: StudyState = StudyState.RUNNING) -
         "id": 1,
         "name": "s",
         "state": state,
-        "definition": normalize.stored(definition),
+        "definition": normalize.to_storage(definition),
         "definition_sha256": "d",
         "problem_sha256": "p",
     }
@@ -263,7 +263,7 @@ def test_the_document_is_that_of_the_trial() -> None:
 def test_the_terms_are_enough_to_read_the_definition_again() -> None:
     definition = define(A, B, penalties=[penalty("agree", "a", "b")])
     terms = document(definition, trial(0, {**WEIGHTS, "agree": 1.0}))["terms"]
-    assert normalize.shown(define(*terms["tasks"], penalties=terms["penalties"]))["tasks"] == terms["tasks"]
+    assert normalize.to_api(define(*terms["tasks"], penalties=terms["penalties"]))["tasks"] == terms["tasks"]
     assert terms["penalties"][0]["between"][0]["task"] == "a"
 
 

@@ -211,9 +211,9 @@ def test_a_confirmed_winner_is_trained_on_its_seeds_and_held_against_its_interva
 
 
 def test_a_number_that_is_none_is_not_stated() -> None:
-    told = confirmation()
-    told["candidates"]["trial 3"]["metrics"] = {"digit.accuracy": {"mean": None, "std": None, "n": 0}}
-    assert constants(script(best(confirmation=told)))["STATED"] == {}
+    confirmed = confirmation()
+    confirmed["candidates"]["trial 3"]["metrics"] = {"digit.accuracy": {"mean": None, "std": None, "n": 0}}
+    assert constants(script(best(confirmation=confirmed)))["STATED"] == {}
 
 
 def test_where_each_trainings_best_epoch_counts_each_seed_has_its_own() -> None:
@@ -223,9 +223,9 @@ def test_where_each_trainings_best_epoch_counts_each_seed_has_its_own() -> None:
 
 
 def test_a_baseline_that_won_is_held_against_its_own_interval() -> None:
-    told = confirmation()
-    told["candidates"].pop("trial 3")
-    won = best(confirmation=told, baselines={"current": {"trial": 3}})
+    confirmed = confirmation()
+    confirmed["candidates"].pop("trial 3")
+    won = best(confirmation=confirmed, baselines={"current": {"trial": 3}})
     assert set(constants(script(won))["STATED"]) == set(VALUES)
 
 

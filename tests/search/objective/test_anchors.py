@@ -7,7 +7,7 @@ import math
 import pytest
 
 from search.definition.schema import Objective, RelativeBound
-from search.objective.anchors import Measurement, anchors, is_resolved, resolved, settled, wanted
+from search.objective.anchors import Measurement, anchors, is_resolved, required_anchors, resolve_anchors, settled
 from search.objective.scoring import evaluate
 from storage.records import AnchorRecord, Role, TrialState
 from tests.search.definitions import changed, define, study
@@ -36,43 +36,45 @@ def measured(role: Role, rule: str, seed: int, **values: float) -> Measurement:
 
 
 def test_delta_m_needs_the_reference_of_every_optimised_metric() -> None:
-    assert wanted(DELTA) == [("reference", "a.accuracy"), ("reference", "b.mse")]
+    assert required_anchors(DELTA) == [("reference", "a.accuracy"), ("reference", "b.mse")]
 
 
 def test_references_that_the_definition_gives_are_not_measured() -> None:
     given = DELTA.model_copy(update={"config": {"references": {"a.accuracy": 0.9}}})
-    assert wanted(given) == [("reference", "b.mse")]
+    assert required_anchors(given) == [("reference", "b.mse")]
 
 
 def test_a_relative_bound_needs_its_own_anchor_alone() -> None:
-    assert wanted(bounded(of="equal")) == [("equal", "b.accuracy")]
+    assert required_anchors(bounded(of="equal")) == [("equal", "b.accuracy")]
 
 
 def test_delta_m_is_the_mean_relative_change_in_percent_with_each_metrics_direction() -> None:
-    score = evaluate(resolved(DELTA, REFERENCES), {"a.accuracy": 0.84, "b.mse": 0.6})
+    score = evaluate(resolve_anchors(DELTA, REFERENCES), {"a.accuracy": 0.84, "b.mse": 0.6})
     # accuracy: (.84 - .8) / .8 = +5 %; error: (.6 - .5) / .5 = 20 % worse; the mean is -7.5 %
     assert score.value == pytest.approx(-7.5)
 
 
 def test_delta_m_counts_utilities() -> None:
     heavy = DELTA.model_copy(update={"metrics": (DELTA.metrics[0].model_copy(update={"utility": 3.0}), DELTA.metrics[1])})
-    score = evaluate(resolved(heavy, REFERENCES), {"a.accuracy": 0.84, "b.mse": 0.6})
+    score = evaluate(resolve_anchors(heavy, REFERENCES), {"a.accuracy": 0.84, "b.mse": 0.6})
     assert score.value == pytest.approx((3 * 5 - 20) / 4)
 
 
 def test_a_reference_of_zero_has_no_relative_change() -> None:
     nothing = AnchorRecord("reference", "b.mse", 0.0, None, (0,))
-    assert math.isnan(evaluate(resolved(DELTA, [REFERENCES[0], nothing]), {"a.accuracy": 0.8, "b.mse": 0.1}).value)
+    assert math.isnan(evaluate(resolve_anchors(DELTA, [REFERENCES[0], nothing]), {"a.accuracy": 0.8, "b.mse": 0.1}).value)
 
 
 def test_a_relative_bound_becomes_its_number() -> None:
-    found = resolved(bounded(of="reference", times=0.5, plus=0.1), [AnchorRecord("reference", "b.accuracy", 0.8, None, (0,))])
+    found = resolve_anchors(
+        bounded(of="reference", times=0.5, plus=0.1), [AnchorRecord("reference", "b.accuracy", 0.8, None, (0,))]
+    )
     assert found.metrics[1].at_least == pytest.approx(0.5)
     assert is_resolved(found)
 
 
 def test_an_unresolved_bound_is_kept_by_nobody() -> None:
-    open_ = resolved(bounded(of="reference"), [])
+    open_ = resolve_anchors(bounded(of="reference"), [])
     assert isinstance(open_.metrics[1].at_least, RelativeBound)
     assert not evaluate(open_, {"a.accuracy": 1.0, "b.accuracy": 1.0}).feasible
 

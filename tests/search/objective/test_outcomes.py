@@ -163,8 +163,8 @@ def test_every_metric_that_is_not_finite_is_named_for_what_it_is() -> None:
 
 def test_an_aggregate_that_finite_metrics_do_not_have_is_named() -> None:
     ended = complete("geometric_mean", a=-0.5, b=0.5)
-    told = "the geometric_mean of t.a and t.b is not a number on validation, though each is finite"
-    assert (ended.state, ended.reason) == (TrialState.FAILED, Reason("no_objective", told))
+    message = "the geometric_mean of t.a and t.b is not a number on validation, though each is finite"
+    assert (ended.state, ended.reason) == (TrialState.FAILED, Reason("no_objective", message))
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_a_hypervolume_is_the_number_of_cells_that_a_point_covers(cloud: tuple[l
 
 
 def _reaches(point: tuple[int, ...], corner: tuple[int, ...], directions: list[str]) -> bool:
-    """Tell whether a cell, by its corner that is hardest to reach, lies between the reference and the point."""
+    """Return whether a cell, by its corner that is hardest to reach, lies between the reference and the point."""
     return all(
         (value >= least) if way == UP else (value <= least) for value, least, way in zip(point, corner, directions, strict=True)
     )

@@ -97,7 +97,7 @@ def test_a_grid_still_trains_every_point() -> None:
     assert play.end.reason is None
 
 
-def test_what_was_planned_beyond_the_told_trials_is_known_too() -> None:
+def test_what_was_planned_beyond_the_observed_trials_is_known_too() -> None:
     definition = define(study(THREE, THREE, trials=30))
     planned = [{"t0.error": a, "t1.error": b} for a in (0.1, 1.0, 10.0) for b in (0.1, 1.0)]
     drawn = suggest(definition, [], DrawIndex(6, 6), 4, planned)
@@ -106,9 +106,9 @@ def test_what_was_planned_beyond_the_told_trials_is_known_too() -> None:
 
 def test_suggestions_of_a_space_with_a_range_are_left_alone() -> None:
     definition = define(study(THREE, log_range(), trials=30))
-    told = [trial(0, {"t0.error": 1.0, "t1.error": 1.0})]
-    known = [each.parameters for each in suggest(definition, told, DrawIndex(1, 1), 4)]
-    assert [each.parameters for each in suggest(definition, told, DrawIndex(1, 1), 4, known)] == known
+    observed = [trial(0, {"t0.error": 1.0, "t1.error": 1.0})]
+    known = [each.parameters for each in suggest(definition, observed, DrawIndex(1, 1), 4)]
+    assert [each.parameters for each in suggest(definition, observed, DrawIndex(1, 1), 4, known)] == known
 
 
 def test_the_plan_counts_no_more_searches_than_there_are_settings() -> None:

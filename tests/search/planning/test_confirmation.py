@@ -10,7 +10,7 @@ import pytest
 from search.catalog import WEIGHTING_RULES, WeightingRule
 from search.definition.rules import weighting_of
 from search.planning.baselines import baselines
-from search.planning.candidates import told_rule
+from search.planning.candidates import rule_in_words
 from search.planning.confirmation import budget_of, design, fresh_seeds
 from search.planning.plan import End, Run, Wait, choose_finalists, plan
 from storage.records import ADAPTIVE_ORIGIN, Measured, PlannedTrial, Role, StudyState, TrialRecord, TrialState
@@ -63,7 +63,7 @@ def test_a_rule_that_adapts_weights_cannot_be_handed_over() -> None:
 def test_every_weighting_rule_is_a_baseline_from_equal_weights_that_moves_them(rule: WeightingRule) -> None:
     planned = baselines(define(changed(confirmed(), {"search.baselines": [rule.name]})), INITIAL)[rule.name]
     assert (planned.origin, weighting_of(planned.rule), set(planned.weights.values())) == (ADAPTIVE_ORIGIN, rule.name, {1.0})
-    assert told_rule(rule.name) == rule.title
+    assert rule_in_words(rule.name) == rule.title
 
 
 @pytest.mark.parametrize("rule", [None, "current", "equal", "without:agreement", "alone:digit"])

@@ -1,4 +1,4 @@
-"""What of a long search a front's sampler and finalists are told."""
+"""What of a long search a front's sampler and finalists observe."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def searched(database: Database, errors: Errors, *, aggregate: str = "pareto", a
     document = changed(study(log_range(), 1.0, trials=20_000), {"objective": {"aggregate": aggregate, "metrics": metrics}})
     definition = define({**document, "name": "study"})
     new = scenes.new_study(
-        definition=normalize.stored(definition),
+        definition=normalize.to_storage(definition),
         workload="ads",
         trial_budget=SearchSpace(definition).trial_budget(),
         terms=normalize.term_records(definition),
@@ -64,12 +64,12 @@ def numbers(database: Database, found: StudyRecord) -> list[int]:
 WORSE = [(2.0, 2.0)] * 400
 
 
-def test_of_a_long_search_the_latest_and_the_front_are_told(database: Database) -> None:
+def test_of_a_long_search_the_latest_and_the_front_are_observed(database: Database) -> None:
     found = searched(database, [(1.0, 0.0), (0.0, 1.0), (1.0, 1.5), *WORSE])
     assert numbers(database, found) == [0, 1, *range(3, 403)]
 
 
-def test_of_a_short_search_all_is_told(database: Database) -> None:
+def test_of_a_short_search_all_is_observed(database: Database) -> None:
     assert numbers(database, searched(database, [(1.0, 0.0), (3.0, 3.0), (0.0, 1.0)])) == [0, 1, 2]
 
 
@@ -78,12 +78,12 @@ def test_an_infeasible_trial_is_no_part_of_the_front(database: Database) -> None
     assert numbers(database, found) == [1, *range(2, 402)]
 
 
-def test_of_a_great_front_the_latest_are_told(database: Database) -> None:
+def test_of_a_great_front_the_latest_are_observed(database: Database) -> None:
     front = [(float(i), -float(i)) for i in range(150)]
     found = searched(database, [*front, *[(900.0, 900.0)] * 400])
     assert numbers(database, found) == [*range(50, 150), *range(150, 550)]
 
 
-def test_another_aggregate_is_told_its_best_by_value(database: Database) -> None:
+def test_another_aggregate_observes_its_best_by_value(database: Database) -> None:
     found = searched(database, [(1.0, 0.0), *WORSE], aggregate="mean")
     assert numbers(database, found) == [*range(1, 401)]  # without a value, none is the best

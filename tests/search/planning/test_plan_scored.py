@@ -56,18 +56,18 @@ def test_a_sampler_that_does_not_learn_waits_for_nothing() -> None:
 
 def test_once_the_references_are_in_what_ended_is_scored() -> None:
     document = delta()
-    told = history(define(document), trained(document))
+    past = history(define(document), trained(document))
     measurements = [
         Measurement(Role.REFERENCE, "alone:t0", 0, {"t0.mse": 0.5, "t1.mse": 9.0}),
         Measurement(Role.REFERENCE, "alone:t1", 0, {"t0.mse": 9.0, "t1.mse": 0.4}),
     ]
-    assert plan(define(document), replace(told, measurements=measurements), 16) == ScoreStudy(ANCHORS)
+    assert plan(define(document), replace(past, measurements=measurements), 16) == ScoreStudy(ANCHORS)
 
 
 def test_with_the_anchors_the_search_goes_on() -> None:
     document = delta()
-    told = replace(history(define(document), trained(document)), anchors=ANCHORS)
-    step = plan(define(document), told, 8)
+    past = replace(history(define(document), trained(document)), anchors=ANCHORS)
+    step = plan(define(document), past, 8)
     assert isinstance(step, Run)
     assert {each.role for each in step.trials} == {Role.SEARCH}
 
@@ -86,6 +86,6 @@ def test_a_study_whose_reference_diverged_on_every_seed_fails_and_says_why() -> 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_nothing_is_scored_before_every_reference_is_planned(seeds: int) -> None:
     document = delta(references={"seeds": seeds}, trials=1)
-    told = history(define(document), trained(delta()))  # those of one seed
-    step = plan(define(document), told, 2)
+    past = history(define(document), trained(delta()))  # those of one seed
+    step = plan(define(document), past, 2)
     assert isinstance(step, Run if seeds == 3 else End)

@@ -11,7 +11,7 @@ from search.training.interface import EpochReport
 from search.worker.claim import Claim
 from search.worker.cohort_run import CohortRun
 from search.worker.lease_keeper import Holding
-from storage import answers
+from storage import derived
 from storage.curves import measured
 from storage.records import Moment, Role, StudyState
 from tests.search.worker.test_worker import PREPARED, TRAINED, Scene, ended
@@ -60,7 +60,7 @@ def test_anchors_are_kept_with_their_seeds(scene: Scene) -> None:
     play_cohort(scene, {0: 0.6, 1: 0.4, 2: 0.8, 3: 0.5})
     scene.claim()
     with scene.database.reading() as session:
-        found = answers.anchors_of(session, scene.study().id)
+        found = derived.anchors_of(session, scene.study().id)
     assert [(each.of, each.path, each.value, each.std, each.seeds) for each in found] == [
         ("reference", DIGIT, 0.8, None, (0,)),
         ("reference", PARITY, 0.5, None, (0,)),

@@ -57,8 +57,8 @@ def _verdict(worth: Worth, seed: int) -> Verdict:
 def _measured(worth: float, seed: int, random: np.random.Generator) -> Measured:
     """Return one training's numbers, the same on all splits: that a split is of few rows is another matter."""
     of_seed = np.random.default_rng([seed, 2]).normal(0.0, NOISE)
-    told = {METRIC: float(worth + of_seed + random.normal(0.0, NOISE))}
-    return Measured(told, told, told)
+    values = {METRIC: float(worth + of_seed + random.normal(0.0, NOISE))}
+    return Measured(values, values, values)
 
 
 def _nothing(weight: float) -> float:

@@ -16,7 +16,7 @@ from search.definition.schema import StudyDefinition
 from search.definition.space import SearchSpace
 from search.planning.baselines import baselines
 from search.planning.plan import End, Run, Step, plan
-from search.validation.normalize import restored, stored
+from search.validation.normalize import from_storage, to_storage
 from search.worker.claim import again
 from storage.records import Role, StudyState, TrialRecord, TrialState
 from tests.search.definitions import Document, define, log_range, study
@@ -65,7 +65,7 @@ class Play:
 
     def step(self) -> Step:
         """Ask the plan, with nothing but what SQL holds."""
-        definition = restored(json.loads(json.dumps(stored(self.definition))), trials=self.budget)
+        definition = from_storage(json.loads(json.dumps(to_storage(self.definition))), trials=self.budget)
         return plan(definition, history(definition, list(self.trials), budget=self.budget), self.size)
 
     def finish(self, worker: str, states: list[TrialState]) -> None:

@@ -197,13 +197,13 @@ def test_more_generations_than_python_recurses_into_are_taken(name: str) -> None
 
 
 def test_generations_that_are_forgotten_hand_their_best_on() -> None:
-    """Of a long study the latest are told, and what is left of the front: it goes on from those, without the gaps."""
+    """Of a long study the latest are observed, and what is left of the front: it goes on from those, without the gaps."""
     definition = searching("nsga2")
     records = searched(definition, 6 * GENERATION)
     points = [tuple(record.values.values()) for record in records]
     best = set(pareto.front(points, ["minimize"] * 2))
-    told = [record for record in records if record.number in best or record.number >= 4 * GENERATION]
-    (child,) = suggest(definition, told, DrawIndex(96, 96), 1)
+    observed = [record for record in records if record.number in best or record.number >= 4 * GENERATION]
+    (child,) = suggest(definition, observed, DrawIndex(96, 96), 1)
     assert child.sampler_state == {"Nsga2:generation": 6}
 
 
@@ -276,17 +276,17 @@ def test_who_survives_a_crowded_niche_is_drawn_alike_in_every_rebuilding() -> No
 
 
 def feasible_late(name: str, *, heeded: bool) -> int:
-    """Return how many of the last 32 of 80 trials keep a constraint that breaks where both errors are least; or is not told."""
+    """Return how many of the last 32 of 80 trials keep a constraint that breaks where both errors are least; or is not observed."""
     definition = searching(name)
     records: list[TrialRecord] = []
     while len(records) < 80:
         drawn = suggest(definition, records, DrawIndex(len(records), len(records)), min(16, batch_limit(definition, records)))
         for one in drawn:
             first = math.log10(next(iter(one.parameters.values())))
-            told = {"violations": {"digit.kept": max(0.0, first)}} if heeded else {}
+            observed = {"violations": {"digit.kept": max(0.0, first)}} if heeded else {}
             values = {"t0.mse": 5 - first, "t1.mse": 9 - first}
             state = one.sampler_state
-            records.append(trial(len(records), one.parameters, value=None, values=values, sampler_state=state, **told))
+            records.append(trial(len(records), one.parameters, value=None, values=values, sampler_state=state, **observed))
     return sum(next(iter(record.parameters.values())) <= 1 for record in records[48:])
 
 
@@ -301,7 +301,7 @@ def test_tpe_finds_a_better_front_than_random_draws(config: Document) -> None:
     assert median(lambda seed: covered_by("tpe", seed, trials=48, at_once=8, **config)) > random
 
 
-def test_tpe_models_the_weights_of_a_front_jointly_unless_told_otherwise() -> None:
+def test_tpe_models_the_weights_of_a_front_jointly_unless_configured() -> None:
     records = searched(searching("tpe"), 24)
     unsaid, jointly, apart = (
         suggest(searching("tpe", **config), records, DrawIndex(24, 24), 4)
@@ -312,7 +312,7 @@ def test_tpe_models_the_weights_of_a_front_jointly_unless_told_otherwise() -> No
 
 @pytest.mark.parametrize("name", [*NSGA, "tpe"])
 def test_trials_of_a_front_that_ended_early_are_taken(name: str) -> None:
-    """They have no one value, so Optuna may not be told one: it could not say which way it is better."""
+    """They have no one value, so Optuna may not be given one: it could not say which way it is better."""
     definition = searching(name)
     early = [replace(record, state=TrialState.PRUNED, epochs=3) for record in searched(definition, 12)]
     records = [*early, *searched(definition, 32)[12:]]

@@ -1,4 +1,4 @@
-"""What samplers are told that trials are worth, and that no extreme score spoils it."""
+"""The values by which samplers observe trials, and that no extreme score spoils it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.definition.schema import Objective
-from search.sampling.observations import directions, floored, told_values, without_extremes
+from search.sampling.observations import directions, floored, observed_values, without_extremes
 from search.sampling.suggest import DrawIndex, suggest
 from storage.records import TrialRecord, TrialState
 from tests.search.definitions import changed, define, study
@@ -32,34 +32,34 @@ PARETO = Objective.model_validate(
 MEAN = PARETO.model_copy(update={"aggregate": "mean"})
 
 
-# What is told
+# What is observed
 
 
-def test_a_front_s_trial_is_told_with_its_optimised_metrics_in_their_order() -> None:
+def test_a_front_s_trial_is_observed_with_its_optimised_metrics_in_their_order() -> None:
     record = trial(3, value=None, values={"b": 2.0, "kept": 1.0, "a": 0.5})
-    assert told_values(PARETO, [record]) == {3: (0.5, 2.0)}
+    assert observed_values(PARETO, [record]) == {3: (0.5, 2.0)}
     assert directions(PARETO) == ["maximize", "minimize"]
 
 
-def test_any_other_trial_is_told_with_its_one_value_that_is_maximised() -> None:
-    assert told_values(MEAN, [trial(3, value=0.25, values={"a": 1.0, "b": 2.0})]) == {3: (0.25,)}
+def test_any_other_trial_is_observed_with_its_one_value_that_is_maximised() -> None:
+    assert observed_values(MEAN, [trial(3, value=0.25, values={"a": 1.0, "b": 2.0})]) == {3: (0.25,)}
     assert directions(MEAN) == ["maximize"]
 
 
 @pytest.mark.parametrize("values", [{"a": math.nan, "b": 1.0}, {"a": 1.0, "b": math.inf}, {"a": 1.0}, {}])
-def test_a_trial_that_lacks_a_finite_number_is_not_told(values: dict[str, float]) -> None:
-    assert told_values(PARETO, [trial(0, value=None, values=values)]) == {}
+def test_a_trial_that_lacks_a_finite_number_is_not_observed(values: dict[str, float]) -> None:
+    assert observed_values(PARETO, [trial(0, value=None, values=values)]) == {}
 
 
 @pytest.mark.parametrize("state", [state for state in TrialState if state is not TrialState.COMPLETE])
 def test_only_a_complete_trial_is_worth_anything(state: TrialState) -> None:
-    assert told_values(MEAN, [trial(0, state=state, value=1.0)]) == {}
+    assert observed_values(MEAN, [trial(0, state=state, value=1.0)]) == {}
 
 
 # Extreme scores
 
 
-def test_a_value_far_below_the_others_is_told_as_three_interquartile_ranges_below_the_first_quartile() -> None:
+def test_a_value_far_below_the_others_is_observed_as_three_interquartile_ranges_below_the_first_quartile() -> None:
     values = [-44_575.0, 1.0, 2.0, 3.0, 4.0]  # Q1 = 1, Q3 = 3
     assert floored(values) == [1 - 3 * (3 - 1), 1.0, 2.0, 3.0, 4.0]
 
@@ -84,11 +84,11 @@ def test_values_are_raised_to_numpy_s_bound_and_otherwise_kept(values: list[floa
 
 
 def test_each_metric_of_a_front_is_bounded_on_its_worse_side() -> None:
-    told = {i: (float(i), float(i)) for i in range(1, 5)} | {9: (-1e5, 1e5)}
-    assert without_extremes(told, ["maximize", "minimize"])[9] == (1 - 3 * 2, 4 + 3 * 2)
+    observed = {i: (float(i), float(i)) for i in range(1, 5)} | {9: (-1e5, 1e5)}
+    assert without_extremes(observed, ["maximize", "minimize"])[9] == (1 - 3 * 2, 4 + 3 * 2)
 
 
-def test_nobody_told_is_nobody_bounded() -> None:
+def test_without_observations_nothing_is_bounded() -> None:
     assert without_extremes({}, ["maximize", "minimize"]) == {}
 
 
@@ -104,7 +104,7 @@ def test_samplers_that_model_values_never_hear_an_extreme_one(
     numbers = [*range(1, 9), 44_575]
     records = [_record(i, float(number)) for i, number in enumerate(numbers)]
     suggest(definition.model_copy(update={"search": search}), records, DrawIndex(len(records), len(records)), 1)
-    worst = [max(map(abs, told.values)) for told in heard()]
+    worst = [max(map(abs, observed.values)) for observed in heard()]
     assert worst == pytest.approx([*range(1, 9), 7 + 3 * (7 - 3)])  # Q1 = 3, Q3 = 7 of what is minimised
 
 
@@ -113,7 +113,7 @@ def _record(number: int, error: float) -> TrialRecord:
 
 
 def hearing(sampler: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Sequence[optuna.trial.FrozenTrial]]:
-    """Put a listener in a sampler's place; gives what returns the trials that it was told of."""
+    """Put a listener in a sampler's place; gives what returns the trials that it observed."""
     heard: list[optuna.trial.FrozenTrial] = []
 
     class Listener(optuna.samplers.RandomSampler):

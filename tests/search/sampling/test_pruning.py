@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from search.catalog import PRUNERS
 from search.definition.schema import Pruner, RelativeBound, StudyDefinition, Training
-from search.sampling.pruning import Brackets, hopeless, ladder, rungs
+from search.sampling.pruning import Brackets, ladder, rungs, trials_to_prune
 from search.validation.normalize import normalise
 from storage.records import Rival
 from tests.search.definitions import PUBLISHED, UNPUBLISHED, changed, define, flagship, only
@@ -42,7 +42,7 @@ def rivals(*values: float, first: int = 100) -> list[Rival]:
 
 
 def ended(definition: StudyDefinition, judged: Sequence[Rival], others: Sequence[Rival] = ()) -> dict[int, str]:
-    return hopeless(definition, definition.objective, 3, judged, others)
+    return trials_to_prune(definition, definition.objective, 3, judged, others)
 
 
 # Rungs
@@ -102,7 +102,7 @@ def test_once_the_references_are_known_trials_are_judged_by_them() -> None:
     measured = definition.objective.model_copy(update={"config": {"references": alone}})
     judged = [rival(0, 0.9, 0.05), rival(1, 0.6, 0.09), rival(2, 0.3, 0.1)]  # -25, -21.7 and -33.3 percent
     assert ended(definition, judged) == {}
-    assert set(hopeless(definition, measured, 3, judged, ())) == {0, 2}
+    assert set(trials_to_prune(definition, measured, 3, judged, ())) == {0, 2}
 
 
 def test_other_pruners_treat_all_trials_alike() -> None:
@@ -162,7 +162,7 @@ def test_under_hyperband_a_trial_is_compared_within_its_bracket_alone() -> None:
     definition = pruned_by(HYPERBAND)
     judged = [rival(10, 0.5, index=0), rival(11, 0.4, index=1), rival(13, 0.1, index=3)]
     others = [rival(20, 0.9, index=5), rival(21, 0.9, index=7)]
-    found = hopeless(definition, definition.objective, 9, judged, others)
+    found = trials_to_prune(definition, definition.objective, 9, judged, others)
     assert found == {
         11: "epoch 9: not among the best 1 of 2 trials in its bracket",
         13: "epoch 9: not among the best 1 of 2 trials in its bracket",

@@ -69,11 +69,11 @@ def test_one_that_does_not_learn_suggests_the_same_whatever_results_are(entry: c
 
 @every
 def test_it_plans_as_many_as_its_traits_say(entry: catalog.SamplerEntry) -> None:
-    definition, told = searching(entry), [trial(0, {"t0.error": 1.0, "t1.error": 1.0}, state=TrialState.RUNNING)]
+    definition, observed = searching(entry), [trial(0, {"t0.error": 1.0, "t1.error": 1.0}, state=TrialState.RUNNING)]
     if not entry.learns:
-        assert batch_limit(definition, []) == batch_limit(definition, told) == 1024
+        assert batch_limit(definition, []) == batch_limit(definition, observed) == 1024
     elif not entry.generation:
-        assert batch_limit(definition, told) == entry.next_batch
+        assert batch_limit(definition, observed) == entry.next_batch
 
 
 @every

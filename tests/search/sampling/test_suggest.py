@@ -1,4 +1,4 @@
-"""Suggestions: what they depend on, what the sampler is told, and that TPE rebuilt from rows is as good as a live one."""
+"""Suggestions: what they depend on, what the sampler observes, and that TPE rebuilt from rows is as good as a live one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def hill(parameters: Values) -> float:
     return -((math.log10(first) - 0.7) ** 2 + (math.log10(second) + 1.2) ** 2)
 
 
-def told(definition: StudyDefinition, count: int, value: Callable[[Values], float] = hill) -> list[TrialRecord]:
+def observed(definition: StudyDefinition, count: int, value: Callable[[Values], float] = hill) -> list[TrialRecord]:
     """Return the first `count` trials of a study, suggested one after another; fewer where there are fewer settings."""
     records: list[TrialRecord] = []
     for number in range(count):
@@ -47,7 +47,7 @@ def told(definition: StudyDefinition, count: int, value: Callable[[Values], floa
 
 
 class Listener(optuna.samplers.RandomSampler):
-    """A sampler that keeps what it was told."""
+    """A sampler that keeps what it observed."""
 
     heard: Sequence[optuna.trial.FrozenTrial] = ()
 
@@ -64,7 +64,7 @@ class Second(optuna.samplers.RandomSampler):
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sequence[optuna.trial.FrozenTrial]]:
-    """Give a function that returns what Optuna is told of a study's trials."""
+    """Give a function that returns what Optuna observes of a study's trials."""
     monkeypatch.setattr("search.sampling.suggest.implementation", lambda kind, entry: lambda config, seed: Listener(seed))
 
     def hear(definition: StudyDefinition, records: Sequence[TrialRecord]) -> Sequence[optuna.trial.FrozenTrial]:
@@ -80,14 +80,14 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sequence[optuna.tria
 @pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES, QMC])
 def test_the_same_seed_number_and_history_give_the_same_suggestion(sampler: Document) -> None:
     definition = two_weights(sampler)
-    records = told(definition, 12)
+    records = observed(definition, 12)
     assert suggest(definition, records, DrawIndex(12, 12), 8) == suggest(definition, list(records), DrawIndex(12, 12), 8)
 
 
 @pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES, QMC])
 def test_the_order_in_which_history_is_read_does_not_matter(sampler: Document) -> None:
     definition = two_weights(sampler)
-    records = told(definition, 14)
+    records = observed(definition, 14)
     assert suggest(definition, records[::-1], DrawIndex(14, 14), 4) == suggest(definition, records, DrawIndex(14, 14), 4)
 
 
@@ -95,7 +95,7 @@ def test_the_order_in_which_history_is_read_does_not_matter(sampler: Document) -
 @pytest.mark.parametrize("finished", [0, 14])
 def test_another_trial_number_gives_another_suggestion(sampler: Document, finished: int) -> None:
     definition = two_weights(sampler)
-    records = told(definition, finished)
+    records = observed(definition, finished)
     drawn = [suggest(definition, records, DrawIndex(number, finished), 1)[0].parameters["t0.error"] for number in range(20, 40)]
     assert len(set(drawn)) == 20
 
@@ -108,18 +108,18 @@ def test_another_study_seed_gives_another_suggestion(sampler: Document) -> None:
 
 def test_a_random_suggestion_depends_on_no_history() -> None:
     definition = two_weights(RANDOM)
-    assert suggest(definition, told(definition, 12), DrawIndex(12, 12), 3) == suggest(definition, [], DrawIndex(12, 12), 3)
+    assert suggest(definition, observed(definition, 12), DrawIndex(12, 12), 3) == suggest(definition, [], DrawIndex(12, 12), 3)
 
 
 def test_tpe_learns_from_history() -> None:
     definition = two_weights()
-    assert suggest(definition, told(definition, 12), DrawIndex(12, 12), 1) != suggest(definition, [], DrawIndex(12, 12), 1)
+    assert suggest(definition, observed(definition, 12), DrawIndex(12, 12), 1) != suggest(definition, [], DrawIndex(12, 12), 1)
 
 
 @pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES, QMC])
 def test_a_batch_goes_on_as_if_it_had_been_asked_for_in_parts(sampler: Document) -> None:
     definition = two_weights(sampler)
-    records = told(definition, 12)
+    records = observed(definition, 12)
     whole = suggest(definition, records, DrawIndex(12, 12), 6)
     running = [
         trial(12 + i, drawn.parameters, state=TrialState.WAITING, sampler_state=drawn.sampler_state)
@@ -130,7 +130,10 @@ def test_a_batch_goes_on_as_if_it_had_been_asked_for_in_parts(sampler: Document)
 
 def test_suggestions_of_a_batch_differ() -> None:
     definition = two_weights()
-    assert len({tuple(drawn.parameters.values()) for drawn in suggest(definition, told(definition, 12), DrawIndex(12, 12), 8)}) == 8
+    assert (
+        len({tuple(drawn.parameters.values()) for drawn in suggest(definition, observed(definition, 12), DrawIndex(12, 12), 8)})
+        == 8
+    )
 
 
 # Where suggestions lie
@@ -154,7 +157,7 @@ def searched_weights(draw: st.DrawFn) -> Document:
 @settings(deadline=None, derandomize=True, max_examples=120)
 def test_every_suggestion_lies_in_its_range_or_among_its_values(weights: list[Document], seed: int, name: str) -> None:
     definition = define(study(*weights, seed=seed, sampler={"name": name}))
-    records = told(definition, 14, value=lambda parameters: sum(parameters.values()) % 7)
+    records = observed(definition, 14, value=lambda parameters: sum(parameters.values()) % 7)
     for record in records:
         for weight, value in zip(weights, record.parameters.values(), strict=True):
             assert value in weight["values"] if "values" in weight else weight["low"] <= value <= weight["high"]
@@ -186,18 +189,18 @@ def test_a_grid_goes_on_at_the_index_among_search_trials() -> None:
 @pytest.mark.parametrize("sampler", [TPE, CMAES, {"name": "cmaes", "config": {"with_margin": True}}])
 def test_a_sampler_s_state_is_json(sampler: Document) -> None:
     definition = two_weights(sampler)
-    for drawn in suggest(definition, told(definition, 12), DrawIndex(12, 12), 3):
+    for drawn in suggest(definition, observed(definition, 12), DrawIndex(12, 12), 3):
         assert json.loads(json.dumps(drawn.sampler_state)) == drawn.sampler_state
 
 
-# What the sampler is told
+# What the sampler observes
 
 
 PARAMETERS = {"t0.error": 1.5, "t1.error": 20.0}
 Hear = Callable[..., Sequence[optuna.trial.FrozenTrial]]
 
 
-def test_a_complete_trial_is_told_with_its_value_and_state(heard: Hear) -> None:
+def test_a_complete_trial_is_observed_with_its_value_and_state(heard: Hear) -> None:
     record = trial(0, PARAMETERS, value=0.25, sampler_state={"key": [1, 2]})
     (frozen,) = heard(two_weights(), [record])
     assert (frozen.state, frozen.value, frozen.params) == (OptunaState.COMPLETE, 0.25, PARAMETERS)
@@ -205,46 +208,46 @@ def test_a_complete_trial_is_told_with_its_value_and_state(heard: Hear) -> None:
 
 
 @pytest.mark.parametrize("state", [TrialState.DIVERGED, TrialState.PRUNED])
-def test_a_diverged_or_pruned_trial_without_a_value_is_told_as_pruned(heard: Hear, state: TrialState) -> None:
+def test_a_diverged_or_pruned_trial_without_a_value_is_observed_as_pruned(heard: Hear, state: TrialState) -> None:
     (frozen,) = heard(two_weights(), [trial(0, PARAMETERS, state=state)])
     assert (frozen.state, frozen.intermediate_values, frozen.params) == (OptunaState.PRUNED, {}, PARAMETERS)
 
 
-def test_a_pruned_trial_is_told_with_its_value_at_its_last_epoch(heard: Hear) -> None:
+def test_a_pruned_trial_is_observed_with_its_value_at_its_last_epoch(heard: Hear) -> None:
     record = trial(0, PARAMETERS, state=TrialState.PRUNED, value=0.25, epochs=3, feasible=False, violations={"t0.mse": 0.5})
     (frozen,) = heard(two_weights(), [record])
     assert (frozen.state, frozen.intermediate_values) == (OptunaState.PRUNED, {3: 0.25})
     assert frozen.constraints == {"t0.mse": 0.5}
 
 
-def test_a_pruned_trial_whose_value_is_not_finite_is_told_without_it(heard: Hear) -> None:
+def test_a_pruned_trial_whose_value_is_not_finite_is_observed_without_it(heard: Hear) -> None:
     (frozen,) = heard(two_weights(), [trial(0, PARAMETERS, state=TrialState.PRUNED, value=math.nan, epochs=3)])
     assert frozen.intermediate_values == {}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
-def test_a_complete_trial_without_a_finite_value_is_told_as_pruned(heard: Hear, value: float | None) -> None:
+def test_a_complete_trial_without_a_finite_value_is_observed_as_pruned(heard: Hear, value: float | None) -> None:
     (frozen,) = heard(two_weights(), [trial(0, PARAMETERS, value=value)])
     assert frozen.state is OptunaState.PRUNED
 
 
 @pytest.mark.parametrize("state", [TrialState.FAILED, TrialState.CANCELLED])
-def test_a_failed_or_cancelled_trial_is_not_told(heard: Hear, state: TrialState) -> None:
+def test_a_failed_or_cancelled_trial_is_not_observed(heard: Hear, state: TrialState) -> None:
     assert list(heard(two_weights(), [trial(0, PARAMETERS, state=state)])) == []
 
 
 @pytest.mark.parametrize("state", [TrialState.RUNNING, TrialState.WAITING])
-def test_an_unfinished_trial_is_told_as_running(heard: Hear, state: TrialState) -> None:
+def test_an_unfinished_trial_is_observed_as_running(heard: Hear, state: TrialState) -> None:
     (frozen,) = heard(two_weights(), [trial(0, PARAMETERS, state=state)])
     assert (frozen.state, frozen.params) == (OptunaState.RUNNING, PARAMETERS)
 
 
-def test_trials_are_told_in_the_order_of_their_numbers(heard: Hear) -> None:
+def test_trials_are_observed_in_the_order_of_their_numbers(heard: Hear) -> None:
     records = [trial(number, PARAMETERS, value=float(number)) for number in (3, 1, 2)]
     assert [frozen.value for frozen in heard(two_weights(), records)] == [1.0, 2.0, 3.0]
 
 
-def test_values_are_told_as_an_ordered_index(heard: Hear) -> None:
+def test_values_are_observed_as_an_ordered_index(heard: Hear) -> None:
     definition = define(study({"values": [0.3, 0.1, 2.0]}))
     records = [trial(i, {"t0.error": value}) for i, value in enumerate([0.1, 0.3, 2.0])]
     assert [frozen.params["t0.error"] for frozen in heard(definition, records)] == [0, 1, 2]
@@ -260,11 +263,11 @@ def test_an_index_that_is_drawn_is_the_value_at_that_place_of_the_order(monkeypa
 def test_values_come_back_exactly(sampler: Document) -> None:
     values = [0.1 + 0.2, 1e-12, 1 / 3, 7.0]
     definition = define(study({"values": values}, sampler=sampler))
-    drawn = {record.parameters["t0.error"] for record in told(definition, 30, value=lambda parameters: 1.0)}
+    drawn = {record.parameters["t0.error"] for record in observed(definition, 30, value=lambda parameters: 1.0)}
     assert drawn == set(values)
 
 
-def test_violations_are_told_as_constraints(heard: Hear) -> None:
+def test_violations_are_observed_as_constraints(heard: Hear) -> None:
     record = trial(0, PARAMETERS, feasible=False, violations={"t0.mse": 0.5, "t1.mse": 0.0})
     (frozen,) = heard(two_weights(), [record])
     assert frozen.constraints == {"t0.mse": 0.5, "t1.mse": 0.0}
@@ -274,11 +277,11 @@ def test_tpe_keeps_away_from_what_breaks_a_constraint() -> None:
     """The value grows with the weight, but above 1 a constraint is broken."""
     definition = define(study(LOG, sampler=TPE))
 
-    def told_of(weight: float, number: int) -> TrialRecord:
+    def rival_of(weight: float, number: int) -> TrialRecord:
         broken = max(0.0, math.log10(weight))
         return trial(number, {"t0.error": weight}, value=weight, feasible=broken == 0, violations={"t1.mse": broken})
 
-    records = [told_of(10 ** (-3 + 6 * i / 29), i) for i in range(30)]
+    records = [rival_of(10 ** (-3 + 6 * i / 29), i) for i in range(30)]
     drawn = [suggest(definition, records, DrawIndex(number, 30), 1)[0].parameters["t0.error"] for number in range(30, 60)]
     free = [replace(record, feasible=True, violations={}) for record in records]
     unbound = [suggest(definition, free, DrawIndex(number, 30), 1)[0].parameters["t0.error"] for number in range(30, 60)]
@@ -324,7 +327,7 @@ def test_tpe_gets_eight_trials_once_there_are_some_so_that_a_second_worker_leave
 )
 def test_every_tpe_option_works_without_a_warning(config: Document, caplog: pytest.LogCaptureFixture) -> None:
     definition = two_weights({"name": "tpe", "config": config})
-    records = [*told(definition, 12), trial(12, PARAMETERS, state=TrialState.RUNNING)]
+    records = [*observed(definition, 12), trial(12, PARAMETERS, state=TrialState.RUNNING)]
     assert len(suggest(definition, records, DrawIndex(13, 13), 3)) == 3
     assert not [record for record in caplog.records if record.name.startswith("optuna")]
 
@@ -333,7 +336,7 @@ def test_every_tpe_option_works_without_a_warning(config: Document, caplog: pyte
 
 
 def best_of_rebuilt(seed: int, trials: int) -> float:
-    return max(record.value or -math.inf for record in told(two_weights(seed=seed), trials))
+    return max(record.value or -math.inf for record in observed(two_weights(seed=seed), trials))
 
 
 def best_of_cohorts(seed: int, trials: int) -> float:

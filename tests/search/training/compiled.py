@@ -40,7 +40,7 @@ def fitted(
 
 
 def few_steps(rows: int, batch_size: int, epochs: int) -> bool:
-    """Tell whether a training is so short that Keras does best without a graph."""
+    """Return whether a training is so short that Keras does best without a graph."""
     return -(-rows // batch_size) * epochs <= FEW_STEPS
 
 

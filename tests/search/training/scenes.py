@@ -82,7 +82,7 @@ def task(name: str, loss: str | None = "mean_squared_error", metrics: Sequence[A
 
 
 def workload(build_model: Callable[[], Any], train: Any, validation: Any = None, **more: Any) -> ResolvedWorkload:
-    """Return a workload of one's own, validated on its training rows unless told otherwise."""
+    """Return a workload of one's own, validated on its training rows unless configured otherwise."""
     extra = more.pop("extra", {})
     data = {"train": train, "validation": train if validation is None else validation, "extra": extra}
     return bind("mine", SimpleNamespace(build_model=build_model, load_data=lambda: data, **more), {})

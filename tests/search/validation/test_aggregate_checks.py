@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from search.objective.scoring import evaluate
-from search.validation.normalize import definition_sha256, restored, stored
+from search.validation.normalize import definition_sha256, from_storage, to_storage
 from tests.search.definitions import PUBLISHED, UNPUBLISHED, Document, changed, define, faults_of, flagship, only, study
 
 DIGIT, PARITY = "digit.sparse_categorical_accuracy", "parity.binary_accuracy"
@@ -138,7 +138,7 @@ def test_a_geometric_mean_does_not_mind_what_is_no_part_of_it() -> None:
 @pytest.mark.parametrize("aggregate", [*TCHEBYCHEFF, "geometric_mean"])
 def test_a_stored_study_is_judged_as_the_sent_one(aggregate: str) -> None:
     sent = define(judged(DIGIT, PARITY, aggregate=aggregate))
-    kept = restored(stored(sent), trials=32)
+    kept = from_storage(to_storage(sent), trials=32)
     measured = {DIGIT: 0.9, PARITY: 0.5}
     assert kept.objective == sent.objective
     assert evaluate(kept.objective, measured).value == evaluate(sent.objective, measured).value

@@ -96,7 +96,7 @@ def test_only_what_is_optimised_needs_a_reference() -> None:
     assert define(judged("delta_m", DIGIT, PARITY, kept, {"metric": "agreement", "strategy": "store"}))
 
 
-def test_of_a_star_without_references_one_fault_is_told() -> None:
+def test_of_a_star_without_references_one_fault_is_reported() -> None:
     document = changed(study(log_range(), 1.0), {"objective.aggregate": "delta_m"})
     for task in document["tasks"]:
         task["losses"] = []
@@ -184,6 +184,6 @@ def test_a_smaller_generation_leaves_room_for_more_of_them() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 201])
-def test_a_generation_fits_into_what_a_sampler_is_told(size: int) -> None:
+def test_a_generation_fits_into_what_a_sampler_observes(size: int) -> None:
     sampler = {"name": "nsga2", "config": {"population_size": size}}
     assert only(front(DIGIT, PARITY, **{"search.sampler": sampler}), "search.sampler.config.population_size")

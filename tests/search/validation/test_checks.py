@@ -1,4 +1,4 @@
-"""What must hold between the parts of a definition: every refusal, and that all are told at once."""
+"""What must hold between the parts of a definition: every refusal, and that all are reported at once."""
 
 from __future__ import annotations
 
@@ -308,7 +308,7 @@ def test_the_two_sides_of_a_penalty_differ() -> None:
 # All at once
 
 
-def test_faults_of_form_and_between_parts_are_told_together() -> None:
+def test_faults_of_form_and_between_parts_are_reported_together() -> None:
     document = changed(
         flagship(),
         {
@@ -359,7 +359,7 @@ def test_a_faulty_weight_does_not_leave_a_study_without_searched_weights() -> No
     assert set(faults_of(document)) == {"tasks.0.losses.0.weight"}
 
 
-def test_what_is_faulty_in_form_is_not_told_again_as_unknown() -> None:
+def test_what_is_faulty_in_form_is_not_reported_again_as_unknown() -> None:
     with pytest.raises(InvalidDefinition) as refused:
         normalise(changed(flagship(), {"workload.name": "two words"}), workloads=UNPUBLISHED)
     assert [fault.path for fault in refused.value.faults] == ["workload.name"]

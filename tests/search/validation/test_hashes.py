@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.validation.normalize import changes, definition_sha256, problem_sha256, shown
+from search.validation.normalize import changes, definition_sha256, problem_sha256, to_api
 from tests.search.definitions import Document, any_weight, changed, define, flagship, log_range, study
 
 PARITY = "tasks.1.losses.0.weight"
@@ -39,7 +39,7 @@ def both(document: Document) -> tuple[str, str]:
         {**flagship(), "description": "words", "labels": {"team": "a"}, "$schema": "s"},
         changed(flagship(), {"search.trials": 64}),
         changed(flagship(), {"search.stop": {"after_seconds": 60.0}}),
-        shown(define(flagship())),
+        to_api(define(flagship())),
     ],
     ids=["reordered", "nameless", "renamed", "relabelled", "other budget", "other stop", "spelled out"],
 )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from search.definition.schema import StudyDefinition
 from search.errors import Fault, InvalidDefinition
-from search.validation.normalize import definition_sha256, normalise, restored, shown, stored, term_records
+from search.validation.normalize import definition_sha256, from_storage, normalise, term_records, to_api, to_storage
 from tests.search.definitions import PUBLISHED, UNPUBLISHED, Document, any_weight, changed, define, flagship, log_range, study, task
 
 PARITY = "tasks.1.losses.0.weight"
@@ -21,8 +21,8 @@ PARITY = "tasks.1.losses.0.weight"
 
 def from_sql(definition: StudyDefinition) -> StudyDefinition:
     """Return the definition after a way through SQL."""
-    document = json.loads(json.dumps(stored(definition), allow_nan=False))
-    return restored(
+    document = json.loads(json.dumps(to_storage(definition), allow_nan=False))
+    return from_storage(
         document,
         trials=definition.search.trials or 0,
         name=definition.name,
@@ -41,7 +41,7 @@ def test_the_flagship_normalises_without_a_warning() -> None:
 
 
 def test_the_scale_of_a_range_is_echoed() -> None:
-    document = shown(define(flagship()))
+    document = to_api(define(flagship()))
     assert document["tasks"][1]["losses"][0]["weight"]["scale"] == "log"
     assert document["penalties"][0]["weight"]["scale"] == "linear"
 
@@ -111,18 +111,18 @@ def test_the_number_of_trials_is_echoed(trials: int | None, budget: int) -> None
 
 def test_normalising_twice_changes_nothing() -> None:
     definition = define(flagship())
-    assert define(shown(definition)) == definition
+    assert define(to_api(definition)) == definition
 
 
 def test_what_is_shown_is_json() -> None:
-    assert json.loads(json.dumps(shown(define(flagship())), allow_nan=False))["name"] == "digit-and-parity"
+    assert json.loads(json.dumps(to_api(define(flagship())), allow_nan=False))["name"] == "digit-and-parity"
 
 
 # The stored form
 
 
 def test_the_stored_form_lacks_what_has_columns_of_its_own() -> None:
-    document = stored(define({**flagship(), "description": "ours", "labels": {"a": "b"}, "$schema": "s"}))
+    document = to_storage(define({**flagship(), "description": "ours", "labels": {"a": "b"}, "$schema": "s"}))
     assert not {"name", "description", "labels", "$schema", "schema_"} & set(document)
     assert "trials" not in document["search"]
 
@@ -152,7 +152,7 @@ def test_any_definition_comes_back_from_sql_as_it_was(drawn: list[Any], seed: in
 
 
 def test_a_raised_budget_is_restored_with_the_definition() -> None:
-    assert restored(stored(define(flagship())), trials=64).search.trials == 64
+    assert from_storage(to_storage(define(flagship())), trials=64).search.trials == 64
 
 
 # What a study measures
@@ -196,13 +196,13 @@ def places_of(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [place for step, item in items for place in [(*here, step), *places_of(item, (*here, step))]]
 
 
-PLACES = [".".join(map(str, place)) for place in places_of(shown(define(flagship())))]
+PLACES = [".".join(map(str, place)) for place in places_of(to_api(define(flagship())))]
 
 
 @given(st.lists(st.tuples(st.sampled_from(PLACES), json_values), min_size=1, max_size=3))
 @settings(deadline=None, derandomize=True, max_examples=300)
 def test_whatever_is_sent_is_read_or_refused_with_places(sent: list[tuple[str, Any]]) -> None:
-    document = shown(define(flagship()))
+    document = to_api(define(flagship()))
     for path, value in sent:
         with contextlib.suppress(TypeError, AttributeError, ValueError, KeyError, IndexError):
             document = changed(document, {path: value})  # unless an earlier value took this place away

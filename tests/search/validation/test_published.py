@@ -12,7 +12,7 @@ from search.catalog.plugins import PluginEntry, traits_of
 from search.definition.schema import StudyDefinition
 from search.errors import Fault, InvalidDefinition
 from search.objective.scoring import VALUE_PATH
-from search.validation.normalize import definition_sha256, normalise, restored, shown, stored, term_records
+from search.validation.normalize import definition_sha256, from_storage, normalise, term_records, to_api, to_storage
 from search.validation.published import PublishedPlugins, named_plugins
 from tests.search.definitions import PUBLISHED, UNPUBLISHED, changed, define, flagship
 
@@ -45,9 +45,9 @@ def faults(changes: dict[str, Any], known: PublishedPlugins = KNOWN) -> dict[str
 
 def test_a_study_keeps_the_traits_that_it_was_accepted_with() -> None:
     definition = taken({"search.sampler": {"name": "outside"}, "penalties.0.penalty": "outside", "penalties.0.config": {}})
-    again = restored(json.loads(json.dumps(stored(definition))), trials=32)
+    again = from_storage(json.loads(json.dumps(to_storage(definition))), trials=32)
     assert again.search.sampler.plugin == traits_of(SAMPLER)
-    assert set(named_plugins(stored(definition))) == {("samplers", "outside"), ("penalties", "outside")}
+    assert set(named_plugins(to_storage(definition))) == {("samplers", "outside"), ("penalties", "outside")}
 
 
 def test_what_is_sent_of_traits_is_dropped() -> None:
@@ -59,7 +59,7 @@ def test_what_is_sent_of_traits_is_dropped() -> None:
 
 
 def test_a_study_without_plug_ins_is_as_it_was() -> None:
-    assert "plugin" not in json.dumps(shown(taken({})))
+    assert "plugin" not in json.dumps(to_api(taken({})))
     assert definition_sha256(taken({})) == definition_sha256(define(flagship()))
 
 

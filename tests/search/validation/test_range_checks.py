@@ -78,7 +78,7 @@ def test_a_metric_s_argument_is_not_searched() -> None:
     assert fault.expected == "a fixed value: what is searched of auc may be nothing"
 
 
-def test_an_unknown_argument_is_told_as_unknown() -> None:
+def test_an_unknown_argument_is_reported_as_unknown() -> None:
     fault = fault_at({"training.optimizer.config": {"learning_rat": RATES}}, "training.optimizer.config.learning_rat")
     assert fault.did_you_mean == "learning_rate"
 
@@ -117,7 +117,7 @@ def test_the_catalog_says_what_may_be_searched() -> None:
         ({"low": 1, "high": 2, "schedule": {}}, ".schedule", "nothing: only weights have schedules"),
     ],
 )
-def test_a_faulty_range_is_told_at_its_place(value: Any, at: str, expected: str) -> None:
+def test_a_faulty_range_is_reported_at_its_place(value: Any, at: str, expected: str) -> None:
     assert fault_at({RATE: value}, f"{RATE}{at}").expected == expected
     fault = only(own(temperature=value), f"tasks.0.losses.1.config.temperature{at}", PUBLISHED)
     assert fault.expected == expected
@@ -138,7 +138,7 @@ def test_a_range_stays_within_what_the_argument_may_be(value: Any, at: str) -> N
     assert fault.expected == "number > 0 and < 1"
 
 
-def test_faults_of_ranges_and_of_all_else_are_told_at_once() -> None:
+def test_faults_of_ranges_and_of_all_else_are_reported_at_once() -> None:
     document = changed(focal({"low": 2, "high": 1}), {"search.trials": 0, RATE: {"low": -1, "high": 1}})
     assert set(faults_of(document)) == {"tasks.1.losses.1.config.gamma", "search.trials", f"{RATE}.low"}
 
@@ -190,14 +190,14 @@ def test_a_name_that_the_optimizer_s_parameters_bear_is_refused() -> None:
 
 def test_the_advice_on_trials_counts_every_parameter() -> None:
     definition = define(changed(flagship(), {RATE: RATES, "search.trials": 20}))
-    told = "3 searched parameters for 20 trials: ten trials or more per searched parameter give the sampler a chance"
-    assert told in cautions(ValidationContext(parts_of(definition), UNPUBLISHED), 20)
+    text = "3 searched parameters for 20 trials: ten trials or more per searched parameter give the sampler a chance"
+    assert text in cautions(ValidationContext(parts_of(definition), UNPUBLISHED), 20)
 
 
-def test_a_current_that_the_search_cannot_draw_is_told() -> None:
+def test_a_current_that_the_search_cannot_draw_is_reported() -> None:
     definition = define(changed(flagship(), {RATE: {**RATES, "current": 0.1}}))
-    told = f"{RATE}: current 0.1 is not among what may be drawn, so the search cannot come back to it"
-    assert told in cautions(ValidationContext(parts_of(definition), UNPUBLISHED), 99)
+    text = f"{RATE}: current 0.1 is not among what may be drawn, so the search cannot come back to it"
+    assert text in cautions(ValidationContext(parts_of(definition), UNPUBLISHED), 99)
 
 
 # Grids
@@ -247,7 +247,7 @@ def test_a_grid_tries_every_shape_of_a_schedule() -> None:
 def test_a_range_is_echoed_with_its_scale_and_read_back_as_it_was() -> None:
     definition = define(changed(flagship(), {RATE: {"low": 0, "high": 1, "current": None}}))
     assert definition.training.optimizer.config == {"learning_rate": {"low": 0.0, "high": 1.0, "scale": "linear"}}
-    assert normalize.restored(normalize.stored(definition), trials=32, name=definition.name) == definition
+    assert normalize.from_storage(normalize.to_storage(definition), trials=32, name=definition.name) == definition
 
 
 def test_a_range_hashes_alike_however_it_is_written() -> None:
@@ -280,7 +280,7 @@ def test_arguments_of_a_loss_named_like_a_schedule_are_found() -> None:
 
 def test_a_settled_definition_has_numbers_in_place_of_ranges() -> None:
     definition = define(changed(focal(log_range(), alpha=0.5), {RATE: RATES}))
-    settled = searched_arguments.settled(definition, {"parity.focal.gamma": 1.5, "optimizer.learning_rate": 0.002})
+    settled = searched_arguments.substitute(definition, {"parity.focal.gamma": 1.5, "optimizer.learning_rate": 0.002})
     assert settled.tasks[1].losses[1].config == {"gamma": 1.5, "alpha": 0.5}
     assert settled.training.optimizer.config == {"learning_rate": 0.002}
     assert settled.tasks[1].losses[0] == definition.tasks[1].losses[0]

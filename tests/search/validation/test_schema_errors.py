@@ -1,4 +1,4 @@
-"""How a faulty form is told: what is announced, what was probably meant, and in which words."""
+"""How a faulty form is reported: what is announced, what was probably meant, and in which words."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_what_is_announced_is_refused_with_not_yet(path: str, value: Any) -> Non
     assert fault.got.startswith(repr(value)[:5])
 
 
-def test_all_announced_fields_are_told_at_once() -> None:
+def test_all_announced_fields_are_reported_at_once() -> None:
     faults = faults_of(changed(flagship(), {"tasks.0.missing": 0, "tasks.0.class_weight": {}}))
     assert set(faults) == {"tasks.0.missing", "tasks.0.class_weight"}
 

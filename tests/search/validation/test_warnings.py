@@ -68,8 +68,8 @@ def test_an_objective_against_the_usual_direction_is_warned_of() -> None:
 
 
 def test_a_gain_may_be_that_of_an_argument_searched_beside_the_weights() -> None:
-    told = warnings_of(changed(flagship(), {RATE: log_range(1e-4, 1e-2)}))
-    assert any(text.startswith(f"{RATE}: it is searched beside the weights") for text in told)
+    texts = warnings_of(changed(flagship(), {RATE: log_range(1e-4, 1e-2)}))
+    assert any(text.startswith(f"{RATE}: it is searched beside the weights") for text in texts)
 
 
 def test_what_fresh_seeds_cover_of_trainings_from_the_same_weights_is_said() -> None:

@@ -1,4 +1,4 @@
-"""What the description that a worker published tells of a definition: keys, columns, and sides of equal shape."""
+"""What the description that a worker published says of a definition: keys, columns, and sides of equal shape."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ def test_a_selector_s_columns_lie_within_what_it_reads(side: Document, at: str) 
 
 
 @pytest.mark.parametrize(
-    ("sides", "told"),
+    ("sides", "got"),
     [
         ([{"task": "digit"}, {"task": "parity"}], "[batch, 10] against [batch, 1]"),
         ([{"target": "digit"}, {"task": "parity"}], "[batch] against [batch, 1]"),
         ([{"input": "image"}, {"task": "parity"}], "[batch, 8, 8] against [batch, 1]"),
     ],
 )
-def test_sides_of_different_shape_are_refused(sides: list[Document], told: str) -> None:
+def test_sides_of_different_shape_are_refused(sides: list[Document], got: str) -> None:
     document = changed(flagship(), {"penalties.0.between": sides})
-    assert only(document, "penalties.0.between", PUBLISHED).got == told
+    assert only(document, "penalties.0.between", PUBLISHED).got == got
 
 
 @pytest.mark.parametrize(

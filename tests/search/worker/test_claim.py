@@ -16,7 +16,7 @@ from search.sampling import suggest
 from search.validation import normalize
 from search.worker.analyses import work_out
 from search.worker.claim import Analysis, Claim, Claimant, claim
-from storage import answers, leases, outcomes, studies, study_rows, trials
+from storage import derived, leases, outcomes, studies, study_rows, trials
 from storage.database import Database
 from storage.models import STUDIES
 from storage.records import Outcome, PlannedTrial, Role, StudyState, TrialState
@@ -29,7 +29,7 @@ def submitted(database: Database, sampler: str, **search: Any) -> None:
     current = {} if search else {"current": 1}
     definition = define({**study(log_range(**current), sampler={"name": sampler}, **search), "name": "study"})
     new = scenes.new_study(
-        definition=normalize.stored(definition),
+        definition=normalize.to_storage(definition),
         workload=definition.workload.name,
         trial_budget=SearchSpace(definition).trial_budget(),
         terms=normalize.term_records(definition),
@@ -102,7 +102,7 @@ def test_a_study_that_comes_to_its_end_keeps_what_matters_in_it(database: Databa
     assert claim(database, worker) is None
     with database.reading() as session:
         found = study_rows.get_study(session, "study")
-        kept = answers.find_analysis(session, found.id, "sensitivity")
+        kept = derived.find_analysis(session, found.id, "sensitivity")
     assert found.state is StudyState.COMPLETE
     assert kept is not None
     assert kept.sequence == found.sequence == 12
@@ -142,4 +142,4 @@ def test_a_study_that_got_further_is_worked_out_anew(database: Database) -> None
     assert isinstance(analysis, Analysis)
     work_out(database, replace(analysis, study=replace(analysis.study, sequence=11)))
     with database.reading() as session:
-        assert answers.find_analysis(session, analysis.study.id, "sensitivity") is None
+        assert derived.find_analysis(session, analysis.study.id, "sensitivity") is None

@@ -86,7 +86,7 @@ class Scene:
         with self.database.writing() as session:
             new = NewStudy(
                 name="x",
-                definition=normalize.stored(definition),
+                definition=normalize.to_storage(definition),
                 definition_version=1,
                 definition_sha256=normalize.definition_sha256(definition),
                 problem_sha256=normalize.problem_sha256(definition),

@@ -61,7 +61,7 @@ def test_only_search_trials_have_rungs(scene: Scene) -> None:
     assert {setting.number: list(setting.rungs) for setting in order.settings} == {0: [], 1: [3], 2: [3], 3: [3]}
 
 
-def test_at_a_rung_the_cohort_s_search_trials_are_compared_and_the_child_is_told_who_ends(scene: Scene) -> None:
+def test_at_a_rung_the_cohort_s_search_trials_are_compared_and_the_child_learns_who_ends(scene: Scene) -> None:
     rest = {0: 0.5, 2: 0.9}
     child = scene.play([epoch(3, SCORES), rung(1, 2, 3)], [pruned(1), pruned(3)], [epoch(10, rest), ended(0), ended(2), TRAINED])
     why = "epoch 3: not among the best 1 of 3 trials there"  # the baseline takes no part
@@ -153,8 +153,8 @@ def _earlier(scene: Scene, scores: Mapping[int, float], *, finish: bool) -> None
     with scene.database.writing() as session:
         now = scene.database.now(session)
         values = zip(work.trials, scores.values(), strict=True)
-        told = {trial.number: (3, {}, {DIGIT: value, PARITY: value}, 0.1) for trial, value in values}
-        epochs.record_epoch(session, work.lease.token, work.cohort or 0, told, now)
+        answer = {trial.number: (3, {}, {DIGIT: value, PARITY: value}, 0.1) for trial, value in values}
+        epochs.record_epoch(session, work.lease.token, work.cohort or 0, answer, now)
     if finish:
         _finish(scene, work)
 
@@ -193,8 +193,8 @@ def test_what_ends_while_a_cohort_trains_decides_nothing(scene: Scene, workers: 
         beside = scene.claim()
         assert beside is not None
         with scene.database.writing() as session:
-            told = {trial.number: (3, {}, {DIGIT: 0.99, PARITY: 0.99}, 0.1) for trial in beside.trials}
-            epochs.record_epoch(session, beside.lease.token, beside.cohort or 0, told, scene.database.now(session))
+            answer = {trial.number: (3, {}, {DIGIT: 0.99, PARITY: 0.99}, 0.1) for trial in beside.trials}
+            epochs.record_epoch(session, beside.lease.token, beside.cohort or 0, answer, scene.database.now(session))
     _add(scene, 4)
     mine = scene.claim()
     assert mine is not None

@@ -1,4 +1,4 @@
-"""Where a user's code raised, and what is told of it."""
+"""Where a user's code raised, and what is reported of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from search.workloads.blame import MAX_MESSAGE, place_of, told
+from search.workloads.blame import MAX_MESSAGE, one_line, place_of
 from search.workloads.data import read
 
 
@@ -40,15 +40,15 @@ def test_an_error_without_a_frame_has_no_place() -> None:
 
 
 def test_a_message_is_one_line_with_its_type() -> None:
-    assert told(KeyError("b")) == "KeyError: 'b'"
-    assert told(RuntimeError("first\nsecond\n\nArguments received:\n  x")) == "RuntimeError: first second"
-    assert told(RuntimeError()) == "RuntimeError"
+    assert one_line(KeyError("b")) == "KeyError: 'b'"
+    assert one_line(RuntimeError("first\nsecond\n\nArguments received:\n  x")) == "RuntimeError: first second"
+    assert one_line(RuntimeError()) == "RuntimeError"
 
 
 def test_what_keras_puts_around_a_message_is_left_out() -> None:
     text = "Exception encountered when calling Ads.call().\n\n\x1b[1mno such column\x1b[0m\n\nArguments received by Ads.call():"
-    assert told(ValueError(text)) == "ValueError: no such column"
+    assert one_line(ValueError(text)) == "ValueError: no such column"
 
 
 def test_a_long_message_is_cut() -> None:
-    assert len(told(ValueError("x" * 5000))) == MAX_MESSAGE + len("ValueError: ")
+    assert len(one_line(ValueError("x" * 5000))) == MAX_MESSAGE + len("ValueError: ")

@@ -79,13 +79,13 @@ def test_in_a_tasks_units_the_mean_squared_error_is_its_quadratic() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"centre_a": (0.0,)}, r"as many numbers in each of curvature and centre, one or more, got \[1, 2\]"),
         ({"curvature_b": (1.0, 0.0)}, "expected curvatures above 0"),
         ({"curvature_a": (1.0, math.inf)}, "expected curvatures above 0"),
     ],
 )
-def test_bowls_that_are_none_are_refused(wrong: dict[str, Any], told: str) -> None:
-    with pytest.raises(PreflightError, match=told):
+def test_bowls_that_are_none_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(PreflightError, match=message):
         bind("quadratics", quadratics.Quadratics, wrong)

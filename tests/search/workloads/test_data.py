@@ -57,10 +57,10 @@ def test_another_form_altogether() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "told"), [({"validation": None}, "lacks 'validation'"), ({"dev": GOOD}, "the unknown part 'dev'")]
+    ("parts", "wrong"), [({"validation": None}, "lacks 'validation'"), ({"dev": GOOD}, "the unknown part 'dev'")]
 )
-def test_missing_and_unknown_parts(parts: dict[str, Any], told: str) -> None:
-    assert told in _refusal(GOOD, **parts)
+def test_missing_and_unknown_parts(parts: dict[str, Any], wrong: str) -> None:
+    assert wrong in _refusal(GOOD, **parts)
 
 
 def test_a_split_that_is_no_pair() -> None:
@@ -90,7 +90,7 @@ def test_rows_of_different_length() -> None:
     assert _refusal(([[1.0], [1.0, 2.0]], Y)) == "train.x cannot be made an array: its rows differ in length"
 
 
-def test_labels_that_are_not_numbers_are_told_with_their_place() -> None:
+def test_labels_that_are_not_numbers_are_reported_with_their_place() -> None:
     labels = np.zeros((4, 1))
     labels[[1, 3]] = np.nan
     with pytest.raises(PreflightError) as caught:

@@ -44,7 +44,7 @@ def test_a_module_of_the_current_directory_is_found(tmp_path: Path, monkeypatch:
     assert registry.load("shop", environment).__name__ == "nearby_shop"
 
 
-def test_an_unknown_name_is_told_with_the_nearest() -> None:
+def test_an_unknown_name_is_reported_with_the_nearest() -> None:
     error = _refusal({}, "digit")
     assert error.reason.code == "unknown_workload"
     assert "did you mean 'digits'?" in str(error)
@@ -73,5 +73,5 @@ def test_a_missing_attribute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_names_are_known_without_tensorflow() -> None:
     seen = "print('tensorflow' in sys.modules, 'keras' in sys.modules)"
     code = f"import sys; from search.workloads import base, data, registry; registry.names(); {seen}"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told.split() == ["False", "False"]
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["False", "False"]

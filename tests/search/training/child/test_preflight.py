@@ -151,7 +151,7 @@ def _graph(kind: type[keras.Model], **policy: Any) -> Callable[[], keras.Model]:
 
 
 @pytest.mark.parametrize(
-    ("build_model", "told"),
+    ("build_model", "wrong"),
     [
         (_graph(_OwnStep), "the model has its own train_step()"),
         (_graph(_OwnLoss), "the model has its own compute_loss()"),
@@ -159,10 +159,10 @@ def _graph(kind: type[keras.Model], **policy: Any) -> Callable[[], keras.Model]:
         (_graph(keras.Model, trainable=False), "the model has no trainable weights"),
     ],
 )
-def test_a_model_that_trains_in_a_way_of_its_own(build_model: Callable[[], Any], told: str) -> None:
+def test_a_model_that_trains_in_a_way_of_its_own(build_model: Callable[[], Any], wrong: str) -> None:
     reason = _refusal(study([task("a")]), workload(build_model, (X, {"a": X[:, :1]})))
     assert (reason.code, reason.at) == ("unsupported_model", "build_model")
-    assert told in reason.message
+    assert wrong in reason.message
 
 
 def test_a_sparse_input() -> None:

@@ -173,7 +173,7 @@ def test_a_cancelled_setting_ends_and_the_others_go_on() -> None:
     assert recorder.epochs(0) == [0, 1]
 
 
-def test_steps_are_counted_and_told() -> None:
+def test_steps_are_counted_and_returned() -> None:
     engine, training = _engine()
     recorder = Recorder()
     engine.train(settings(BOTH, seed=17), training, recorder)  # no other test has this seed: it is yet to be measured

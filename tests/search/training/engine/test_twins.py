@@ -61,7 +61,7 @@ CASES = {
 
 
 def _trained(example: str, epochs: int) -> tuple[Any, Recorder, TwinRun]:
-    """Train the example's study in the engine and in its twin, with weights that tell the terms apart."""
+    """Train the example's study in the engine and in its twin, with weights that distinguish the terms."""
     definition = StudyDefinition.model_validate(json.loads((EXAMPLES / f"{example}.json").read_text()))
     training = definition.training.model_copy(update={"epochs": epochs})
     terms, weights = CASES[example]

@@ -29,7 +29,7 @@ AGREEMENT = {
 
 def _best(definition: StudyDefinition, weights: dict[str, float], outputs: tuple[str, ...], own: Any = ()) -> dict[str, Any]:
     """Return the parts of a best-weights document that `apply` reads."""
-    shown = normalize.shown(definition)
+    shown = normalize.to_api(definition)
     used = how_to_use(definition, weights, Published(outputs, frozenset(own)))
     return {
         **used,
@@ -199,7 +199,7 @@ def test_the_winners_learning_rate_and_gamma_are_trained() -> None:
     engine.train([Setting(0, 2, {"a.focal": 1.0}, arguments=drawn)], definition.training, recorder)
 
     keras.utils.set_random_seed(2)
-    tuned = apply(bound.build_model(), _best(searched_arguments.settled(definition, drawn), {"a.focal": 1.0}, ("a",)))
+    tuned = apply(bound.build_model(), _best(searched_arguments.substitute(definition, drawn), {"a.focal": 1.0}, ("a",)))
     x, y = bound.load_data()["train"]
     for epoch in range(2):
         order = np.random.default_rng([2, epoch]).permutation(20)

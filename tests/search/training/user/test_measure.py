@@ -16,7 +16,7 @@ from tests.search.training.user.test_apply import AGREEMENT, WEIGHTS
 
 
 def _best(definition: Any) -> dict[str, Any]:
-    shown = normalize.shown(definition)
+    shown = normalize.to_api(definition)
     return {"terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]}, "training": shown["training"]}
 
 

@@ -139,7 +139,7 @@ def document(definition: Any, weights: Mapping[str, float], opened: LoadedWorklo
             "rank_one": sorted(opened.example.rank_one),
         },
     }
-    shown = normalize.shown(definition)
+    shown = normalize.to_api(definition)
     return {
         **how_to_use(definition, weights, Published.of(published, tuple(opened.outputs))),
         "weights": weights,
@@ -175,6 +175,6 @@ def test_a_worker_publishes_what_it_depends_on(monkeypatch: pytest.MonkeyPatch) 
     bound = workload(dot_products, (X, {"a": X[:, 0], "b": X[:, 1]}, {"b": HALF}))
     monkeypatch.setattr("search.training.child.describe.load", lambda name: bound)
     monkeypatch.setattr("search.training.child.describe.registry.places", lambda: {"mine": "mine:Mine"})
-    told = described("mine", lambda name, options: LoadedWorkload(bound))["description"]
-    assert told["outputs"]["a"]["shape"] == [None, 1]
-    assert (told["code"]["weighted"], told["code"]["rank_one"], told["code"]["plain"]) == (["b"], ["a", "b"], False)
+    published = described("mine", lambda name, options: LoadedWorkload(bound))["description"]
+    assert published["outputs"]["a"]["shape"] == [None, 1]
+    assert (published["code"]["weighted"], published["code"]["rank_one"], published["code"]["plain"]) == (["b"], ["a", "b"], False)

@@ -71,7 +71,7 @@ def _ran(place: ModuleType, definition: StudyDefinition, weights: dict[str, floa
     bound = bind("mine", place, {})
     engine, recorder = engine_of(definition, bound), Recorder()
     engine.train([Setting(0, 5, weights)], definition.training, recorder)
-    opened, shown = LoadedWorkload(bound), normalize.shown(definition)
+    opened, shown = LoadedWorkload(bound), normalize.to_api(definition)
     stored = recorder.values(0, definition.training.epochs)
     best = {
         **how_to_use(definition, weights, Published(tuple(opened.outputs))),

@@ -120,7 +120,7 @@ def test_settings_of_different_rules_train_together_as_each_alone(float64: None)
     for setting in MIXED:
         for split in ("train", "validation", "weights"):
             for epoch in (0, 1, EPOCHS):
-                expected = apart.values(setting.number, epoch, split) or MIXED[0].weights  # alone, fixed weights are not told
+                expected = apart.values(setting.number, epoch, split) or MIXED[0].weights  # alone, fixed weights are not reported
                 assert together.values(setting.number, epoch, split) == pytest.approx(expected, abs=1e-9)
 
 
@@ -157,7 +157,7 @@ def test_random_weights_are_the_same_however_an_epoch_is_split_into_calls(float6
         assert split.values(number, EPOCHS, "weights") == pytest.approx(whole.values(number, EPOCHS, "weights"), abs=1e-12)
 
 
-def test_weights_are_told_only_where_some_move() -> None:
+def test_weights_are_reported_only_where_some_move() -> None:
     engine = _engine("vectorized", 2)
     assert all(not report.weights for report in _trained(engine, [_setting(0), _setting(1)], 1).reports)
     mixed = _trained(engine, [_setting(0, weights={"a.error": 2.0, "b.error": 0.5}), _setting(1, "uncertainty")], 1)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from steelyard.cli.exits import CommandFailed
+from steelyard.cli.exit_codes import CommandFailed
 from steelyard.cli.options import Json, StudyName, Url, connect
 from steelyard.cli.output import answer, note
-from steelyard.wording import because, plain, worth
+from steelyard.formatting import because, plain, worth
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -87,7 +87,7 @@ def logs(name: StudyName, as_json: Json = False, url: Url = None) -> None:
     with connect(url) as client:
         study = client.get(name)
         happened = sorted([*_steps(study), *_ends(client.trials(study, page_size=1000))], key=lambda event: str(event["at"]))
-    answer({"events": happened}, as_json, lambda: _told(happened))
+    answer({"events": happened}, as_json, lambda: _events(happened))
     for warning in study["warnings"]:
         note(f"warning: {warning}")
 
@@ -119,7 +119,7 @@ def _ends(found: Iterator[Trial]) -> Iterator[dict[str, Any]]:
         yield {"at": at, "trial": trial["number"], "message": message}
 
 
-def _told(happened: list[dict[str, Any]]) -> RenderableType:
+def _events(happened: list[dict[str, Any]]) -> RenderableType:
     from steelyard.cli.tables import moment
 
     return "\n".join(f"{moment(event['at'])}  {plain(event['message'])}" for event in happened)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from search.validation.normalize import normalise
-from steelyard import starters
+from steelyard import study_templates
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -19,18 +19,18 @@ def spec(*shape: int | None, dtype: str = "float32") -> dict[str, object]:
 
 def accepted(published: dict[str, object]) -> dict[str, object]:
     """Make a starter that the service accepts for the workload it is made for."""
-    made = starters.for_workload("own", published)
+    made = study_templates.for_workload("own", published)
     normalise(made, workloads={"own": published})
     return made
 
 
 def test_the_flagship_is_the_example():
-    assert starters.digits() == json.loads((EXAMPLES / "digits.json").read_text())
+    assert study_templates.digits() == json.loads((EXAMPLES / "digits.json").read_text())
 
 
 def test_the_flagship_is_a_copy():
-    starters.digits()["tasks"].clear()
-    assert starters.digits()["tasks"]
+    study_templates.digits()["tasks"].clear()
+    assert study_templates.digits()["tasks"]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_workloads_own_terms_are_used_or_named():
 
 def test_the_demo_s_study_is_the_example_with_fewer_trials_and_seeds():
     example = json.loads((EXAMPLES / "digits_overlay.json").read_text())
-    made = starters.overlay()
+    made = study_templates.overlay()
     for part in ("workload", "tasks", "objective", "training"):
         assert made[part] == example[part]
     assert made["search"]["trials"] < example["search"]["trials"]

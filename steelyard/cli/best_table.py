@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.catalog import find_baseline
-from steelyard.wording import number, plain
+from steelyard.formatting import number, plain
 
 ARROWS = {"maximize": "↑", "minimize": "↓"}
 TUNED = "tuned"
@@ -114,10 +114,14 @@ def _objective(best: Best, rule: str) -> Mapping[str, Any]:
 def _measured_on(best: Best) -> str:
     if "confirmation" not in best:
         return "One seed, validation split."
-    told = best["confirmation"]
-    seeds = f"{len(told['seeds'])} fresh seeds, {told['split']} split"
-    fewer = [rule for rule in best["baselines"] if rule in told["candidates"] and rule not in told["against"]]
-    rest = f" ({', '.join(map(_title, fewer))}: the {len(told['chosen_on'])} that chose)" if fewer and told.get("chosen_on") else ""
+    confirmation = best["confirmation"]
+    seeds = f"{len(confirmation['seeds'])} fresh seeds, {confirmation['split']} split"
+    fewer = [rule for rule in best["baselines"] if rule in confirmation["candidates"] and rule not in confirmation["against"]]
+    rest = (
+        f" ({', '.join(map(_title, fewer))}: the {len(confirmation['chosen_on'])} that chose)"
+        if fewer and confirmation.get("chosen_on")
+        else ""
+    )
     return f"Mean and standard deviation over {seeds}{rest}."
 
 
@@ -178,19 +182,19 @@ def _metrics(best: Best) -> dict[str, str]:
     return {path: ARROWS[directions.get(path) or "minimize"] for path in best["objective"]["values"]}
 
 
-def _confirmed(best: Best, told: Mapping[str, Any], rules: Sequence[str]) -> Iterator[Row]:
-    candidates = [told["candidates"].get(_candidate(best, rule)) for rule in rules]
+def _confirmed(best: Best, confirmation: Mapping[str, Any], rules: Sequence[str]) -> Iterator[Row]:
+    candidates = [confirmation["candidates"].get(_candidate(best, rule)) for rule in rules]
     for path, arrow in _metrics(best).items():
         yield f"{_metric(path)} {arrow}", [_spread(each["metrics"].get(path)) if each else "" for each in candidates], False
     yield _valued(best), [_spread(each["value"]) if each else "" for each in candidates], True
-    leads = [told["against"].get(rule) for rule in rules]
+    leads = [confirmation["against"].get(rule) for rule in rules]
     yield "tuned leads by", [f"{lead['difference']:+.3g}" if lead else "" for lead in leads], False
-    yield _level(told), [f"{lead['low']:+.3g} to {lead['high']:+.3g}" if lead else "" for lead in leads], False
+    yield _level(confirmation), [f"{lead['low']:+.3g} to {lead['high']:+.3g}" if lead else "" for lead in leads], False
     yield "it is", [CALLS.get(lead.get("call", ""), "") if lead else "" for lead in leads], False
 
 
-def _level(told: Mapping[str, Any]) -> str:
-    return f"{100 * told.get('level', 0.99):.0f} % interval"
+def _level(confirmation: Mapping[str, Any]) -> str:
+    return f"{100 * confirmation.get('level', 0.99):.0f} % interval"
 
 
 def _measured(best: Best, rules: Sequence[str]) -> Iterator[Row]:
@@ -219,15 +223,15 @@ def _spread(spread: Mapping[str, Any] | None) -> str:
 
 def conclusion(best: Best) -> list[str]:
     """Return what the document says, in sentences: the verdict, the selection bias, and what else would do as well."""
-    told = best.get("confirmation")
-    if told is None and best.get("picked_by", "objective") != "objective":
+    confirmation = best.get("confirmation")
+    if confirmation is None and best.get("picked_by", "objective") != "objective":
         found = [f"Trial {best['trial']} is what {best['picked_by']} picks, on one seed; what it is worth on others is not known."]
-    elif told is None:
+    elif confirmation is None:
         reason = "the study has no confirmation" if best["final"] else "the study has not ended"
         found = [f"Trial {best['trial']} has the best value on one seed; whether it is really better is not known: {reason}."]
         found += [edge["sentence"] for edge in _edges(best)]
     else:
-        found = [f"Verdict: {told['verdict']}", *_promised(told), *_recommended(best)]
+        found = [f"Verdict: {confirmation['verdict']}", *_promised(confirmation), *_recommended(best)]
     return [*found, *(span["sentence"] for span in _ranges(best) if span.get("sentence"))]
 
 
@@ -248,8 +252,8 @@ def _recommended(best: Best) -> Iterator[str]:
         yield f"{chosen['sentence']}{picked}"
 
 
-def _promised(told: Mapping[str, Any]) -> Iterator[str]:
-    optimism = told["optimism"]
+def _promised(confirmation: Mapping[str, Any]) -> Iterator[str]:
+    optimism = confirmation["optimism"]
     if optimism is not None:
         way = "higher" if optimism >= 0 else "lower"
         yield f"Selection bias: the search scored it {abs(optimism):.3g} {way} than fresh seeds do."

@@ -49,7 +49,7 @@ def code_of(error: SteelyardError) -> Exit:
     return Exit.REFUSED
 
 
-def told(error: SteelyardError) -> str:
+def to_text(error: SteelyardError) -> str:
     """Return an error for the terminal: a sentence, and under it the faults one a line."""
     lines = [*_headline(error), *_details(error)]
     if len(lines) > MOST_LINES:

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from steelyard.cli.tables import MOST_COLUMNS, table_of
-from steelyard.wording import number, plain
+from steelyard.formatting import number, plain
 
 if TYPE_CHECKING:
     from steelyard.documents import Range, Sensitivity
@@ -45,7 +45,7 @@ def _as_good(found: Range | None) -> str:
 
 
 def _sentences(found: Sensitivity) -> Iterator[str]:
-    """Yield how the shares are to be read, why some are not told, each range's sentence, and what noise they are told by."""
+    """Yield how the shares are to be read, why some are left out, each range's sentence, and the noise they are measured by."""
     yield f"Shares of what matters among the parameters, from {found['trials']} complete search trials"
     for target, why in found["untold"].items():
         yield f"{target}: {why}"

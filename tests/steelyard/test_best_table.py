@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from steelyard.cli.answer import AnswerTable, conclusion
+from steelyard.cli.best_table import AnswerTable, conclusion
 
 CONFIRMATION: dict[str, Any] = {
     "verdict": "trial 18 is better than the best baseline, equal weights (...).",
@@ -89,14 +89,14 @@ def test_the_conclusion_is_the_verdict_and_the_selection_bias() -> None:
     assert bias == "Selection bias: the search scored it 0.02 higher than fresh seeds do."
 
 
-def test_a_search_that_did_worse_than_it_is_worth_is_told_so_too() -> None:
+def test_a_search_that_did_worse_than_it_is_worth_is_reported_too() -> None:
     assert "0.02 lower than" in conclusion(best(confirmation={**CONFIRMATION, "optimism": -0.02}))[1]
 
 
 def test_a_baseline_that_is_recommended_is_named_with_the_command_that_picks_it() -> None:
     chosen = {"pick": "baseline:equal", "weights": {"a.loss": 1.0}, "sentence": "Use equal weights: as good as the tuned weights."}
-    told = conclusion(best(confirmation=CONFIRMATION, recommended=chosen, study={"name": "s"}))
-    assert told[-1] == "Use equal weights: as good as the tuned weights. steelyard best s --pick baseline:equal"
+    lines = conclusion(best(confirmation=CONFIRMATION, recommended=chosen, study={"name": "s"}))
+    assert lines[-1] == "Use equal weights: as good as the tuned weights. steelyard best s --pick baseline:equal"
     tuned = {**chosen, "pick": "objective"}
     assert len(conclusion(best(confirmation=CONFIRMATION, recommended=tuned))) == 2
 
@@ -112,12 +112,12 @@ def test_an_unconfirmed_best_is_not_called_better() -> None:
     assert sentence.startswith("Trial 18 has the best value on one seed; whether it is really better is not known")
 
 
-def test_what_does_as_well_is_told() -> None:
+def test_what_does_as_well_is_reported() -> None:
     ranges = {"a.loss": {"sentence": "any a.loss in [0.1, 1] is as good as the best within noise"}}
     assert conclusion(best(sensitivity={"ranges": ranges}))[-1] == ranges["a.loss"]["sentence"]
 
 
-def test_where_the_range_may_be_the_limit_is_told_of_a_study_without_a_verdict() -> None:
+def test_where_the_range_may_be_the_limit_is_reported_of_a_study_without_a_verdict() -> None:
     edge = {"sentence": "the winner's a.loss of 0.01 is at the low end of what was searched"}
     sensitivity = {"ranges": {"a.loss": {"sentence": "no a.loss beside it is known to be as good", "edge": edge}}}
     assert conclusion(best(sensitivity=sensitivity))[1:] == [edge["sentence"], "no a.loss beside it is known to be as good"]

@@ -24,7 +24,7 @@ def keep_initial_values(session: Session, study_id: int, values: Values) -> None
 
 
 def initial_values(session: Session, study_id: int) -> dict[str, float]:
-    """Tell what the terms are before training, by path; empty before the study was prepared."""
+    """Return the terms' values before training, by path; empty before the study was prepared."""
     rows = session.execute(
         select(TERMS.c.path, INITIAL_VALUES.c.value)
         .join(TERMS, TERMS.c.id == INITIAL_VALUES.c.term_id)

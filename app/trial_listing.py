@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from app.columns import columns_of, table
 from app.page_tokens import PageTokens
-from app.reading import definition_of
 from app.refusals import BadParameter
 from app.results import counted
 from app.schemas.trials import TrialList, TrialTable, trial_body
+from app.study_views import definition_of
 from search.errors import Fault, shown
 from search.names import listed, nearest
 from storage import paging, study_rows

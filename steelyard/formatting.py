@@ -88,7 +88,7 @@ def standing(study: Study) -> str:
 
 
 def has_front(study: Study) -> bool:
-    """Tell whether a study has a front of best trials in place of one."""
+    """Return whether a study has a front of best trials in place of one."""
     return (study["definition"].get("objective") or {}).get("aggregate") == "pareto"
 
 

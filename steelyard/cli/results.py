@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from steelyard.cli.exits import CommandFailed
+from steelyard.cli.exit_codes import CommandFailed
 from steelyard.cli.options import Json, StudyName, Url, connect
 from steelyard.cli.output import answer, note, print_document, wants_document
 
@@ -70,9 +70,9 @@ def _drawn(found: dict[str, Any]) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    from steelyard.cli.answer import AnswerTable, conclusion
+    from steelyard.cli.best_table import AnswerTable, conclusion
     from steelyard.cli.tables import fields
-    from steelyard.wording import plain
+    from steelyard.formatting import plain
 
     pairs = [
         ("study", f"{found['study']['name']} ({found['study']['state']})"),
@@ -89,7 +89,7 @@ def _drawn(found: dict[str, Any]) -> RenderableType:
 def pareto(name: StudyName, as_json: Json = False, url: Url = None) -> None:
     """Get the trials that no other beats in every optimised metric."""
     from steelyard.cli.tables import front_table
-    from steelyard.wording import figure
+    from steelyard.formatting import figure
 
     with connect(url) as client:
         found = client.pareto(name)
@@ -100,7 +100,7 @@ def pareto(name: StudyName, as_json: Json = False, url: Url = None) -> None:
 
 def sensitivity(name: StudyName, as_json: Json = False, url: Url = None) -> None:
     """Get how much each searched parameter matters, and which range of it is as good as the winner."""
-    from steelyard.cli.matters import drawn
+    from steelyard.cli.sensitivity import drawn
 
     with connect(url) as client:
         found = client.sensitivity(name)

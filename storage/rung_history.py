@@ -22,7 +22,7 @@ ENDED_BY_TRAINING = or_(TRAINED, TRIALS.c.state.in_([TrialState.PRUNED.value, Tr
 
 
 def search_indices(session: Session, study_id: int, numbers: Collection[int]) -> dict[int, int]:
-    """Tell the places (from 0) of trials among their study's search trials by number; those of other roles are left out."""
+    """Return the places (from 0) of trials among their study's search trials by number; those of other roles are left out."""
     ranked = _ranked(study_id).subquery()
     rows = session.execute(select(ranked.c.number, ranked.c.place).where(ranked.c.number.in_(numbers)))
     return {number: int(place) for number, place in rows}

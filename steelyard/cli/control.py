@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steelyard.cli.exits import CommandFailed
+from steelyard.cli.exit_codes import CommandFailed
 from steelyard.cli.options import Json, StudyName, Url, connect
 from steelyard.cli.output import answer
-from steelyard.wording import plain, standing
+from steelyard.formatting import plain, standing
 
 if TYPE_CHECKING:
     from steelyard.documents import Study

@@ -7,10 +7,10 @@ import math
 import pytest
 
 from storage import outcomes
+from storage.competing_trials import CompetingTrial, standings, trials_numbered
 from storage.database import Database
 from storage.errors import TermNotFound
 from storage.records import NO_OBJECTIVE, Measured, Moment, Reason, Role, TrialState
-from storage.standings import CompetingTrial, standings, trials_numbered
 from tests.storage import scenes
 from tests.storage.scenes import NOW
 

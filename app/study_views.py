@@ -14,13 +14,13 @@ from search.analysis.answer import best_of_search
 from search.definition.finite import affordable
 from search.definition.schema import ObjectiveMetric, RelativeBound, StudyDefinition
 from search.definition.space import SearchSpace
-from search.export.best_weights import anchor_told
-from search.objective.anchors import resolved, wanted
+from search.export.best_weights import anchor_document
+from search.objective.anchors import required_anchors, resolve_anchors
 from search.objective.order import BEST_FIRST
 from search.planning.phases import cost, trainings
 from search.validation import normalize
 from search.validation.published import named_plugins
-from storage import answers, contenders, progress, workers
+from storage import contenders, derived, progress, workers
 from storage.database import Session
 from storage.estimates import seconds_an_epoch
 from storage.plugins import worker_plugins
@@ -50,7 +50,7 @@ class StoredProgress:
 
 def definition_of(study: StudyRecord) -> StudyDefinition:
     """Return the study's definition as it was sent and normalised, with what has been changed since."""
-    return normalize.restored(
+    return normalize.from_storage(
         study.definition, trials=study.trial_budget, name=study.name, description=study.description, labels=study.labels
     )
 
@@ -83,14 +83,14 @@ def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, 
 def _stored(session: Session, study_ids: Sequence[int]) -> Mapping[int, StoredProgress]:
     counts = progress.progress_counts_of(session, study_ids)
     pace = progress.trial_durations(session, study_ids)
-    anchors = answers.anchors_of_studies(session, study_ids)
+    anchors = derived.anchors_of_studies(session, study_ids)
     leaders = contenders.leaders(session, study_ids, BEST_FIRST)
     return {each: StoredProgress(*counts[each], pace[each], anchors[each], leaders.get(each)) for each in study_ids}
 
 
 def _body(study: StudyRecord, stored: StoredProgress, live: Sequence[WorkerRecord], runs: WorkerPlugins) -> Study:
     definition, split = definition_of(study), NumberSplitter()
-    anchors = stored.anchors if wanted(definition.objective) else ()
+    anchors = stored.anchors if required_anchors(definition.objective) else ()
     preparing = any(worker.study == study.name for worker in live)
     return Study(
         name=study.name,
@@ -98,13 +98,15 @@ def _body(study: StudyRecord, stored: StoredProgress, live: Sequence[WorkerRecor
         ended=study.state in STUDY_ENDS,
         reason=reason_body(reason_of(study, stored.trials, preparing, live, runs)),
         warnings=list(study.warnings),
-        definition=normalize.shown(definition),
+        definition=normalize.to_api(definition),
         definition_sha256=study.definition_sha256,
         problem_sha256=study.problem_sha256,
         cost=cost(definition),
         progress=_progress(study, definition, stored),
-        anchors=[AnchorBody(**anchor_told(anchor)) for anchor in anchors],
-        bounds=[_bound(entry) for entry in resolved(definition.objective, anchors).metrics if entry.strategy == "constraint"],
+        anchors=[AnchorBody(**anchor_document(anchor)) for anchor in anchors],
+        bounds=[
+            _bound(entry) for entry in resolve_anchors(definition.objective, anchors).metrics if entry.strategy == "constraint"
+        ],
         best=_best(stored.leader, split),
         times=Times(created_at=study.created_at, updated_at=study.updated_at, started_at=study.started_at, ended_at=study.ended_at),
         not_finite=split.not_finite,

@@ -12,7 +12,7 @@ from storage import epochs, leases, outcomes, study_rows
 from storage.database import Database
 from storage.errors import TermNotFound
 from storage.records import NO_OBJECTIVE, Reason, Rival, Role, TrialState
-from storage.rivals import rivals, search_indices
+from storage.rung_history import rivals, search_indices
 from tests.storage import scenes
 from tests.storage.scenes import NOW
 
@@ -20,8 +20,8 @@ ACCURACY = "digit.accuracy"
 
 
 def report(session: Session, running: scenes.Running, epoch: int, accuracies: Mapping[int, float]) -> None:
-    told = {n: (epoch, {ACCURACY: 0.0}, {ACCURACY: value, "agreement": 1.0}, 0.1) for n, value in accuracies.items()}
-    epochs.record_epoch(session, running.token, running.cohort, told, NOW)
+    written = {n: (epoch, {ACCURACY: 0.0}, {ACCURACY: value, "agreement": 1.0}, 0.1) for n, value in accuracies.items()}
+    epochs.record_epoch(session, running.token, running.cohort, written, NOW)
 
 
 def end(session: Session, running: scenes.Running, numbers: Sequence[int], state: TrialState = TrialState.COMPLETE) -> None:
@@ -33,7 +33,7 @@ def known(database: Database, study_id: int, *, epoch: int = 3, until: int = 99,
         return rivals(session, study_id, epoch=epoch, paths=[ACCURACY], until=until, most=most)
 
 
-def test_ended_search_trials_are_told_as_they_were_at_the_epoch(database: Database) -> None:
+def test_ended_search_trials_are_observed_as_they_were_at_the_epoch(database: Database) -> None:
     running = scenes.running(database, 3)
     with database.writing() as session:
         report(session, running, 3, {0: 0.25, 1: math.nan, 2: 0.75})
@@ -103,7 +103,7 @@ def test_an_earlier_attempt_is_forgotten(database: Database) -> None:
     assert known(database, running.study.id) == [Rival(0, 0, {ACCURACY: 0.75})]
 
 
-def test_only_search_trials_are_told_and_counted(database: Database) -> None:
+def test_only_search_trials_are_observed_and_counted(database: Database) -> None:
     with database.writing() as session:
         study = scenes.prepare(session, scenes.create(session))
         for role, count in ((Role.BASELINE, 2), (Role.SEARCH, 1), (Role.REFERENCE, 1), (Role.SEARCH, 2)):
@@ -116,7 +116,7 @@ def test_only_search_trials_are_told_and_counted(database: Database) -> None:
     assert [(each.number, each.index) for each in known(database, study.id)] == [(2, 0), (4, 1), (5, 2)]
 
 
-def test_of_many_the_latest_are_told(database: Database) -> None:
+def test_of_many_the_latest_are_observed(database: Database) -> None:
     running = scenes.running(database, 4)
     with database.writing() as session:
         report(session, running, 3, dict.fromkeys(range(4), 0.5))
@@ -136,7 +136,7 @@ def test_studies_do_not_mix(database: Database) -> None:
     assert len(known(database, running.study.id)) == 1
 
 
-def test_a_path_that_is_not_measured_is_told(database: Database) -> None:
+def test_a_path_that_is_not_measured_is_reported(database: Database) -> None:
     running = scenes.running(database, 1)
     with database.reading() as session, pytest.raises(TermNotFound):
         rivals(session, running.study.id, epoch=3, paths=["digit.auc"], until=1)
