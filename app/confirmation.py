@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
@@ -43,6 +43,11 @@ class RepeatedSetting:
     def name(self) -> str:
         return self.trial.rule or f"trial {self.trial.number}"
 
+    def judged_on(self, meeting: Collection[int]) -> list[int]:
+        """Return the seeds that its means are of: those of the meeting, which chose nothing, if it met on two of them; else all."""
+        met = sorted(self.measured.keys() & set(meeting))
+        return met if len(met) > 1 else sorted(self.measured)
+
     def values(self, objective: Objective, split: str) -> dict[int, float]:
         """Return the objective's value by seed."""
         return {seed: evaluate(objective, getattr(each, split)).value for seed, each in sorted(self.measured.items())}
@@ -75,6 +80,7 @@ def confirmation_document(session: Session, study: StudyRecord) -> dict[str, Any
             "split": split,
             "level": LEVEL,
             "comparisons": max(finalists, 1),
+            "call": confirmed["call"] if confirmed else None,
             "winner": None if winner is None else winner.name,
             "verdict": confirmed["verdict"] if confirmed else None,
             "directions": ways,
@@ -134,6 +140,7 @@ def _setting(
     setting: RepeatedSetting, objective: Objective | None, split: str, confirmed: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     trial, metrics = setting.trial, setting.metrics(split)
+    judged = setting.judged_on((confirmed or {}).get("seeds", ()))
     values = {} if objective is None or trial.role is Role.REFERENCE else setting.values(objective, split)
     named = ((confirmed or {}).get("against") or {}).get(setting.name) or {}
     return {
@@ -143,13 +150,18 @@ def _setting(
         "told_as": named.get("told_as") or setting.name,
         "weights": dict(trial.weights),
         "seeds": sorted(setting.measured),
+        "judged_on": judged,
         "trials": _named(setting.numbers),
         "searched": trial.value,
         "values": _named(values),
         "metrics": {path: _named(series) for path, series in metrics.items()},
-        "value": _estimate(values) if values else None,
-        "means": {path: _estimate(series) for path, series in metrics.items()},
+        "value": _estimate(_on(values, judged)) if values else None,
+        "means": {path: _estimate(_on(series, judged)) for path, series in metrics.items()},
     }
+
+
+def _on(series: Series, seeds: Collection[int]) -> Series:
+    return {seed: value for seed, value in series.items() if seed in seeds}
 
 
 def _named(series: Mapping[int, Any]) -> dict[str, Any]:
@@ -173,19 +185,25 @@ def _against(
     ways: Mapping[str, str],
     comparisons: int,
 ) -> dict[str, Any]:
-    mine = winner.metrics(confirmed["split"])
-    return {
-        other.name: {
-            "value": _lead(confirmed["against"].get(other.name)),
-            "metrics": {
-                path: gain
-                for path, series in other.metrics(confirmed["split"]).items()
-                if path in mine and (gain := _gain(mine[path], series, ways.get(path, "minimize"), comparisons)) is not None
-            },
+    """Return the winner's lead over each baseline: on seeds that chose nothing where they met, else on those that chose.
+
+    Among finalists that were compared on the seeds that chose them, an interval is corrected for their number.
+    """
+    mine, split, meeting = winner.metrics(confirmed["split"]), confirmed["split"], set(confirmed["seeds"])
+    found = {}
+    for other in settings:
+        if other.trial.role is not Role.BASELINE or other.name == winner.name:
+            continue
+        judged = other.judged_on(meeting)
+        among = 1 if meeting.issuperset(judged) else comparisons
+        gains = {
+            path: _gain(mine[path], _on(series, judged), ways.get(path, "minimize"), among)
+            for path, series in other.metrics(split).items()
+            if path in mine
         }
-        for other in settings
-        if other.trial.role is Role.BASELINE and other.name != winner.name
-    }
+        value = _lead(confirmed["against"].get(other.name))
+        found[other.name] = {"value": value, "metrics": {path: gain for path, gain in gains.items() if gain is not None}}
+    return found
 
 
 def _lead(interval: Mapping[str, Any] | None) -> dict[str, Any] | None:

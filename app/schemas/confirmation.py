@@ -39,12 +39,13 @@ class SettingBody(Body):
     told_as: str = Field(description="The setting in words.", examples=["equal weights"])
     weights: Numbers
     seeds: list[int]
+    judged_on: list[int] = Field(description="The seeds that `value` and `means` are of: those that chose nothing, else all.")
     trials: dict[str, int] = Field(description="The number of the training on each seed.")
     searched: float | None = Field(description="The objective's value in the search: one seed, validation.")
     values: BySeed = Field(description="The objective's value by seed; empty for a reference, and before the study is COMPLETE.")
     metrics: dict[str, BySeed] = Field(description="Each term and metric by seed.")
     value: EstimateBody | None
-    means: dict[str, EstimateBody] = Field(description="Each term and metric over the seeds.")
+    means: dict[str, EstimateBody] = Field(description="Each term and metric over the seeds of `judged_on`.")
 
 
 class AgainstBody(Body):
@@ -62,9 +63,12 @@ class RepeatedSettings(Body):
     final: bool
     split: str | None = Field(description="What the numbers are of: test where the workload has it; null before the first one.")
     level: float = Field(description="Confidence of every interval in this document.")
-    comparisons: int = Field(description="Number of finalists: differences are Bonferroni-corrected for so many.")
+    comparisons: int = Field(
+        description="Number of finalists: on seeds that chose, differences are Bonferroni-corrected for it."
+    )
     winner: str | None = Field(description="The key of the setting that won; null before the study is COMPLETE.")
     verdict: str | None
+    call: str | None = Field(description="The verdict in a word: better, worse, as_good or not_enough.")
     directions: dict[str, str] = Field(description="minimize or maximize, by the path of a term or metric.")
     settings: dict[str, SettingBody] = Field(description="By rule, or `trial 18`.")
     against: dict[str, AgainstBody] = Field(description="By the baseline's rule; empty without a winner.")

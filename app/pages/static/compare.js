@@ -34,12 +34,13 @@ function dots(view, of, estimate, factor) {
   const data = [];
   rows.forEach((each, index) => {
     const y = rows.length - 1 - index;
-    const series = Object.entries(of(each) ?? {}).filter(([, value]) => value !== null);
-    const told = estimate(each);
+    const judged = view.confirmation.settings[each.name].judged_on.map(String);
+    const series = Object.entries(of(each) ?? {}).filter(([seed, value]) => value !== null && judged.includes(seed));
+    const stated = estimate(each);
     data.push({ type: "scatter", mode: "markers", x: series.map(([, value]) => value * factor), y: series.map((_, place) => y + (place % 2 ? 0.16 : -0.16)), text: series.map(([seed]) => `${plain(each.title)}, seed ${seed}`), hovertemplate: "%{text}<br>%{x:.4g}<extra></extra>", marker: { color: each.color, size: 6, opacity: 0.42 } });
-    if (told?.mean !== null && told !== null && told !== undefined) {
-      const half = told.low === null ? 0 : (told.high - told.low) / 2 * factor;
-      data.push({ type: "scatter", mode: "markers", x: [told.mean * factor], y: [y], error_x: { type: "data", array: [half], color: each.color, thickness: 2, width: 5 }, hovertemplate: `${plain(each.title)}: %{x:.4g} ± ${number(half, 3)}<extra></extra>`, marker: { color: each.color, size: 11, symbol: each.symbol, line: { color: theme().panel, width: 1.5 } } });
+    if (stated?.mean !== null && stated !== null && stated !== undefined) {
+      const half = stated.low === null ? 0 : (stated.high - stated.low) / 2 * factor;
+      data.push({ type: "scatter", mode: "markers", x: [stated.mean * factor], y: [y], error_x: { type: "data", array: [half], color: each.color, thickness: 2, width: 5 }, hovertemplate: `${plain(each.title)}: %{x:.4g} ± ${number(half, 3)}<extra></extra>`, marker: { color: each.color, size: 11, symbol: each.symbol, line: { color: theme().panel, width: 1.5 } } });
     }
   });
   const labels = { tickmode: "array", tickvals: rows.map((_, index) => rows.length - 1 - index), ticktext: rows.map((each) => plain(each.title)), range: [-0.6, rows.length - 0.4], showgrid: false, zeroline: false, fixedrange: true, ticks: "" };
@@ -47,12 +48,12 @@ function dots(view, of, estimate, factor) {
 }
 
 function rowsOf(view, of, estimate, show) {
-  const seeds = [...new Set(shown(view).flatMap((each) => view.confirmation.settings[each.name].seeds))];
+  const seeds = [...new Set(shown(view).flatMap((each) => view.confirmation.settings[each.name].judged_on))];
   return {
     columns: ["Setting", "mean", "low", "high", ...seeds.map((seed) => `seed ${seed}`)],
     rows: shown(view).map((each) => {
-      const told = estimate(each);
-      return [each.title, show(told?.mean), show(told?.low), show(told?.high), ...seeds.map((seed) => show((of(each) ?? {})[seed]))];
+      const stated = estimate(each);
+      return [each.title, show(stated?.mean), show(stated?.low), show(stated?.high), ...seeds.map((seed) => show(view.confirmation.settings[each.name].judged_on.includes(seed) ? (of(each) ?? {})[seed] : null))];
     }),
   };
 }

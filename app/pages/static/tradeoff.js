@@ -113,7 +113,7 @@ function rowsOf(view, { x, y }) {
     .map(([index, number_]) => [trialLink(view.name, number_, columns.rule[index] ?? `trial ${number_}`), columns.front[index] ? "yes" : "", metricValue(x, column(view, x)[index]), metricValue(y, column(view, y)[index])]);
   for (const each of view.settings) {
     const found = view.confirmation?.settings?.[each.name];
-    if (found?.means[x] && found?.means[y]) rows.push([`${each.title}, ${found.seeds.length} fresh seeds, ${view.confirmation.split}`, "", metricValue(x, found.means[x].mean), metricValue(y, found.means[y].mean)]);
+    if (found?.means[x] && found?.means[y]) rows.push([`${each.title}, ${found.judged_on.length} fresh seeds, ${view.confirmation.split}`, "", metricValue(x, found.means[x].mean), metricValue(y, found.means[y].mean)]);
   }
   return { columns: ["Front and baselines", "front", metricName(x), metricName(y)], rows };
 }

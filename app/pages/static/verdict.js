@@ -38,25 +38,33 @@ function none(view) {
     study.ended ? null : h("p", { class: "muted" }, "This page follows by itself."));
 }
 
-// The headline and whether it is good news, from the interval of the objective against what the user has.
+// What the changes are held against: what the user has, if the tuned setting met it on fresh seeds; else a baseline that it met.
+function opponent(view) {
+  const usual = yardstick(view.settings);
+  const met = (each) => each && view.confirmation?.against[each.name]?.value;
+  return !isConfirmed(view) || met(usual) ? usual : view.settings.find((each) => each.key !== "tuned" && met(each)) ?? usual;
+}
+
+const CALLS = {
+  better: { tone: "good", text: "Use the tuned weights: they are better." },
+  worse: { tone: "bad", text: "Do not use the tuned weights: others are better." },
+  as_good: { tone: "", text: "The tuned weights gain nothing beyond noise." },
+  not_enough: { tone: "", text: "Not enough trainings to tell whether the tuned weights are better." },
+};
+
+// The headline and whether it is good news: the verdict in a few words.
 function headline(view, against) {
   const { best, confirmation, study } = view;
-  const words = against?.key === "current" ? "yours" : against ? against.title : "";
   if (view.front) return { tone: "", text: isConfirmed(view) ? `A trade-off: trial ${best.trial} is the compromise that fresh seeds confirm.` : `A trade-off: no setting is best in all; this is the ${(view.picked ?? "").replaceAll("_", " ")}.` };
   if (!isConfirmed(view) || !against) {
     return study.ended ? { tone: "", text: `Trial ${best.trial} leads on one seed; nothing is confirmed.` } : { tone: "", text: `So far trial ${best.trial} leads, on one seed.` };
   }
-  const gain = confirmation.against[against.name]?.value;
-  if (!gain) return { tone: "", text: `Trial ${best.trial} won on fresh seeds.` };
-  const yours = against.key === "current";
-  if (gain.low > 0) return { tone: "good", text: yours ? "Change the weights: the tuned ones are better." : `The tuned weights are better than ${words}.` };
-  if (gain.high < 0) return { tone: "bad", text: yours ? "Keep your weights: the tuned ones are worse." : `The tuned weights are worse than ${words}.` };
-  return { tone: "", text: against.key === "current" ? "Keep your weights: nothing is gained beyond noise." : `Nothing is gained beyond noise against ${words}.` };
+  return CALLS[confirmation.call] ?? { tone: "", text: `Trial ${best.trial} won on fresh seeds.` };
 }
 
 function answer(view) {
   const { best, confirmation, study } = view;
-  const against = yardstick(view.settings);
+  const against = opponent(view);
   const said = headline(view, against);
   const recommended = best.recommended;
   return [
@@ -67,7 +75,7 @@ function answer(view) {
       changes(view, against),
       pays(view, against),
       picker(view)),
-    weightsCard(view, against, recommended),
+    weightsCard(view, yardstick(view.settings), recommended),
     time(study, view),
   ];
 }
@@ -85,7 +93,7 @@ function changes(view, against) {
     const gain = against && tuned ? confirmation.against[against.name]?.metrics[path] : null;
     return change(path, directionOf(view, path), before, now, gain);
   });
-  const where = tuned ? `Means over ${tuned?.seeds.length} fresh seeds, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences.` : "One seed, validation split: whether it is really better is not known.";
+  const where = tuned ? `Means over ${tuned?.judged_on.length} fresh seeds, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences.` : "One seed, validation split: whether it is really better is not known.";
   return [h("div", { class: "changes" }, cards), h("p", { class: "note" }, against ? `Against ${against.key === "current" ? "your weights" : against.title}. ${where}` : where)];
 }
 
