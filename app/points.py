@@ -53,7 +53,7 @@ class PointsCache:
 
 
 def points(session: Session, study: StudyRecord, most: int) -> Points:
-    """Return at most `most` trials as columns, more where there are more baselines, bests and trials on the front than that."""
+    """Return up to `most` trials as columns; baselines, bests and the front are always kept, even beyond `most`."""
     known = outlines(session, study.id)
     drawn = [each for each in known if each.role != Role.CONFIRMATION]
     front = set(ranking_service.front(session, study).trials)

@@ -26,7 +26,7 @@ COMPLETE = TRIALS.c.state == TrialState.COMPLETE.value
 
 
 def leaders(session: Session, study_ids: Sequence[int], order: Ordering) -> Mapping[int, TrialRecord]:
-    """Get by study id the first in `order` of the COMPLETE trials that may win and have a finite value; two statements in all."""
+    """Return each study's leading COMPLETE trial that may win and has a finite value, by study id, in two statements."""
     first = _first(STUDIES.c.id, order, valued=True).correlate(STUDIES).scalar_subquery()
     ids = select(first).where(STUDIES.c.id.in_(study_ids))
     return {trial.study_id: trial for trial in load_trials(session, select(TRIALS).where(TRIALS.c.id.in_(ids)))}

@@ -50,7 +50,7 @@ def _paths_of_trial(session: Session, trial_id: int) -> Mapping[int, str]:
 
 
 def _values(session: Session, trial_ids: Sequence[int], moments: Collection[Moment] | None) -> Iterable[AnyRow]:
-    """Fetch (trial, moment, split, term, value, not_finite), in the order of the table's key: no sort, and terms in theirs."""
+    """Fetch (trial, moment, split, term, value, not_finite) in the order of the primary key, which needs no sort."""
     rows = select(TRIAL_VALUES).where(TRIAL_VALUES.c.trial_id.in_(trial_ids)).order_by(*TRIAL_VALUES.primary_key)
     if moments is not None:
         rows = rows.where(TRIAL_VALUES.c.moment.in_([str(moment) for moment in moments]))

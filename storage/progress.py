@@ -36,7 +36,7 @@ def progress_counts_of(session: Session, study_ids: Sequence[int]) -> Mapping[in
 
 
 def trained_seconds(session: Session, study_id: int, now: datetime) -> float:
-    """Return the seconds that a study has trained so far: those in which any of its cohorts did, until `now` for those that do."""
+    """Return the seconds in which at least one cohort of a study trained; one that still does counts up to `now`."""
     rows = session.execute(
         select(COHORTS.c.started_at, COHORTS.c.ended_at).where(COHORTS.c.study_id == study_id).order_by(COHORTS.c.started_at)
     )

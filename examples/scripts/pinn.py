@@ -38,4 +38,4 @@ result = steelyard.search(
     confirmation={"top": 1, "seeds": 3},
 )
 print(result.verdict)
-print(result.recommended, result.penalty_weights)
+print(result.recommended, result.pick("tuned").penalty_weights)

@@ -27,4 +27,4 @@ result = steelyard.search(
     model, tokens, {"tags": tags, "long": long}, test_split=0.2, epochs=2, trials=4, confirmation={"top": 1, "seeds": 2}
 )
 print(result.verdict)
-print(result.recommended, result.loss_weights)
+print(result.recommended, result.pick("tuned").loss_weights)

@@ -34,4 +34,4 @@ result = steelyard.search(
     confirmation={"top": 1, "seeds": 3},
 )
 print(result.verdict)
-print(result.recommended, result.loss_weights)
+print(result.recommended, result.pick("tuned").loss_weights)

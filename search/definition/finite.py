@@ -81,7 +81,7 @@ def finite_space(definition: StudyDefinition) -> FiniteSpace | None:
 
 
 def affordable(definition: StudyDefinition, budget: int) -> int:
-    """Return how many search trials a budget pays for: no more than a grid has points, or a finite space settings."""
+    """Return the budget of search trials, capped at the number of different settings."""
     if is_grid(definition.search.sampler):
         return min(budget, SearchSpace(definition).grid_size())
     finite = finite_space(definition)

@@ -19,13 +19,13 @@ BEST_FIRST = (("feasible", True), ("value", True), ("number", False))
 
 
 def rank(feasible: bool | None, value: float | None) -> Rank:
-    """Return what is greater the better: feasible first, then finite, then by value."""
+    """Return a sort key: feasible first, then finite, then by value; greater is better."""
     finite = value is not None and math.isfinite(value)
     return bool(feasible), finite, value if finite and value is not None else 0.0
 
 
 def place(feasible: bool | None, value: float | None, number: int) -> Place:
-    """Return what is greatest for the best: the rank, and among equals the lowest number."""
+    """Return a sort key that is greatest for the best: the rank, then the lowest number."""
     return rank(feasible, value), -number
 
 
@@ -50,7 +50,7 @@ def leader(trials: Iterable[TrialRecord], *, valued: bool = True) -> TrialRecord
 
 
 def closest(missed: Mapping[int, Values]) -> int | None:
-    """Return the number of the trial that misses its constraints by the least sum, of equals the lowest; None of none.
+    """Return the number of the trial with the smallest total violation (the lowest number on ties); None without trials.
 
     `missed` has by how much which constraint is missed, by trial. The fewer are missed by no finite amount, the closer.
     """

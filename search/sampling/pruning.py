@@ -151,7 +151,7 @@ def below_median(config: Config, mine: RungScore, known: Sequence[RungScore]) ->
 
 
 def not_kept(config: Config, mine: RungScore, known: Sequence[RungScore], which: str = "there") -> str | None:
-    """Return whether a trial is not among the best n // eta of the n at a rung; at least the best one goes on, and its equals."""
+    """Return why a trial is outside the best n // eta of a rung, or None; the best one and its ties always go on."""
     kept = max(len(known) // _whole_of(config, "reduction_factor"), 1)
     if sum(other.score.rank > mine.score.rank for other in known) < kept:
         return None

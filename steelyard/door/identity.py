@@ -1,4 +1,4 @@
-"""Return whether a call asks for the same study as an earlier one: by what is trained and how, not by names that Keras counts."""
+"""Identify a call by what it trains and how, not by names that Keras counts, so that a repeated call finds its study."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ def confirmed(bench: Bench, *, end: bool = True) -> None:
 
 
 def half_width(values: list[float]) -> float:
-    """Return half the 99 % t interval of the mean, by scipy."""
-    low, high = stats.t.interval(0.99, len(values) - 1, loc=0, scale=stats.sem(values))
+    """Return half the 95 % t interval of the mean, by scipy."""
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=0, scale=stats.sem(values))
     return float(high - low) / 2
 
 
@@ -55,7 +55,7 @@ def test_a_study_without_fresh_seeds_has_no_settings(bench: Bench) -> None:
 def test_every_setting_is_there_by_seed_with_the_number_of_its_training(bench: Bench) -> None:
     confirmed(bench)
     found = bench.get(PATH)
-    assert (found["split"], found["level"], found["winner"]) == ("test", 0.99, "trial 1")
+    assert (found["split"], found["level"], found["winner"]) == ("test", 0.95, "trial 1")
     tuned, yours = found["settings"]["trial 1"], found["settings"]["current"]
     assert tuned["metrics"][DIGIT] == {"1": 0.8, "2": 0.7, "3": 0.75}
     assert yours["metrics"][PARITY] == {"1": 0.8, "2": 0.95, "3": 0.85}

@@ -72,7 +72,7 @@ def test_every_call_and_the_python_work_in_their_order(reader: Service) -> None:
         words = [word.replace(DEFAULT_URL, reader.url) for word in shlex.split(call)]
         ran = run(reader, [str(BINARIES / "steelyard") if words[0] == ".venv/bin/steelyard" else words[0], *words[1:]])
         assert "problems/" not in ran.stdout, f"{call}: {ran.stdout}"
-    _, client, _ = blocks(README, "python")  # the first is run by test_search
+    _, _, client, _ = blocks(README, "python")  # the whole script, of which the first is a part, is run by test_search
     _, trained = blocks(MODELS, "python")
     client, trained = (block.replace(DEFAULT_URL, reader.url) for block in (client, trained))
     run(reader, [sys.executable, "-c", client])

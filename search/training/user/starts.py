@@ -218,7 +218,7 @@ def _require_untrained(model: Any, plain: Any, fresh: list[list[bool]]) -> None:
 def outputs_of(model: Any, example: Any) -> Any:
     """Return a model's outputs, not training, with the same random numbers for every model; its own generators stay as they are."""
     generators = [generator for layer in layers_of(model) for generator in seed_generators(layer)]
-    before = [np.array(generator.state) for generator in generators]
+    before = [np.asarray(generator.state).copy() for generator in generators]
     keras.utils.set_random_seed(0)
     try:
         for number, generator in enumerate(generators):
