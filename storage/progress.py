@@ -36,9 +36,15 @@ def progress_counts_of(session: Session, study_ids: Sequence[int]) -> Mapping[in
 
 
 def trained_seconds(session: Session, study_id: int, now: datetime) -> float:
-    """Return the seconds that a study has trained so far: those in which any of its cohorts did, until `now` for those that do."""
+    """Return the seconds that a study has trained up to its search's end: those in which any of its cohorts did.
+
+    Until `now` for those that still do. Cohorts on fresh seeds do not count: what a search is stopped by does not grow after it.
+    """
+    again = select(TRIALS.c.id).where(TRIALS.c.cohort_id == COHORTS.c.id, TRIALS.c.role == Role.CONFIRMATION.value)
     rows = session.execute(
-        select(COHORTS.c.started_at, COHORTS.c.ended_at).where(COHORTS.c.study_id == study_id).order_by(COHORTS.c.started_at)
+        select(COHORTS.c.started_at, COHORTS.c.ended_at)
+        .where(COHORTS.c.study_id == study_id, ~again.exists())
+        .order_by(COHORTS.c.started_at)
     )
     seconds, until = 0.0, None
     for started, ended in rows:

@@ -46,7 +46,7 @@ OTHERS = "with several parameters, a trial stands for its value of each, whateve
 
 
 def winner_of(searched: Sequence[TrialRecord]) -> TrialRecord | None:
-    """Return the search The winner that ranges are stated around, the best; None where none is feasible and has a finite value."""
+    """Return the best search trial, which ranges are stated around; None where none is feasible and has a finite value."""
     return next(iter(winners(trial for trial in searched if trial.role is Role.SEARCH)), None)
 
 
