@@ -36,9 +36,15 @@ def progress_counts_of(session: Session, study_ids: Sequence[int]) -> Mapping[in
 
 
 def trained_seconds(session: Session, study_id: int, now: datetime) -> float:
-    """Return the seconds in which at least one cohort of a study trained; one that still does counts up to `now`."""
+    """Return the seconds in which at least one cohort of a study's search trained; one that still does counts up to `now`.
+
+    Cohorts on fresh seeds do not count, so what a search is stopped by does not grow after its end.
+    """
+    again = select(TRIALS.c.id).where(TRIALS.c.cohort_id == COHORTS.c.id, TRIALS.c.role == Role.CONFIRMATION.value)
     rows = session.execute(
-        select(COHORTS.c.started_at, COHORTS.c.ended_at).where(COHORTS.c.study_id == study_id).order_by(COHORTS.c.started_at)
+        select(COHORTS.c.started_at, COHORTS.c.ended_at)
+        .where(COHORTS.c.study_id == study_id, ~again.exists())
+        .order_by(COHORTS.c.started_at)
     )
     seconds, until = 0.0, None
     for started, ended in rows:

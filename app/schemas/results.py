@@ -136,7 +136,10 @@ class ConfirmationBody(Body):
 class Recommended(Body):
     """What to train with. A baseline goes before tuned weights that are no better: weights that need no search are good news."""
 
-    pick: str = Field(description="For `?pick=`: `objective`, the tuned weights, or `baseline:RULE`.", examples=["baseline:equal"])
+    pick: str = Field(
+        description="For `?pick=`: `objective` (of a front `confirmed`), the tuned weights, or `baseline:RULE`.",
+        examples=["baseline:equal"],
+    )
     weights: Numbers | None = Field(description="Every term's weight; null for a rule that moves them in training.")
     loss_weights: dict[str, float | list[float] | None] | None = Field(
         default=None, description="For `compile`, as in the document; absent where that cannot say them."

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from search.definition.axes import Axis
+from search.definition.axes import Axis, axes
 from search.definition.schema import StudyDefinition
 from search.definition.space import SearchSpace
 from search.definition.weights import MAX_WEIGHT, SharedWeight, WeightChoice
@@ -21,6 +21,7 @@ DECADES = 1000.0
 """How far below its old end a range reaches that changes from a linear to a logarithmic scale."""
 
 LEAST = 1e-12
+SAME = 1e-12
 
 End = Literal["low", "high"]
 BOTH: Literal["both"] = "both"
@@ -50,9 +51,11 @@ def end_of(axis: Axis, at: float) -> End | None:
 def edge(definition: StudyDefinition, path: str, end: End, drawn: float, subject: str) -> Edge | None:
     """Return the edge of a parameter whose best value, drawn as `drawn`, lies at an end; None at 0, which nothing lies below.
 
+    None too at the end of a simplex where a share is all there is.
+
     `subject` says what lies there, in used units. What a parameter that is no weight may be is its own matter: none is suggested.
     """
-    if end == "low" and drawn == 0:
+    if (end == "low" and drawn == 0) or (end == "high" and _reaches_all(definition, path)):
         return None
     weights = SearchSpace(definition).weights
     suggested = _suggested(weights[path], end) if path in weights else None
@@ -65,14 +68,24 @@ def edge(definition: StudyDefinition, path: str, end: End, drawn: float, subject
 def everywhere(definition: StudyDefinition, path: str, subject: str) -> Edge | None:
     """Return the edges of a searched weight of which every value is as good as the winner's; None for any other parameter.
 
+    None too on a simplex where a share may be nothing and all there is.
+
     `subject` names the weight and its values, in used units.
     """
     weights = SearchSpace(definition).weights
+    if _reaches_all(definition, path) and axes(definition)[path].low <= 0:
+        return None
     suggested = _wider(weights[path]) if path in weights else None
     if suggested is None:
         return None
     where = f"every {subject} is as good as the winner's, so the range may be the limit"
     return Edge(BOTH, suggested, f"{where}: search {_words(suggested, BOTH)}{_units(definition, path)} next")
+
+
+def _reaches_all(definition: StudyDefinition, path: str) -> bool:
+    """Return whether a share of a simplex may be the whole of it: then no other range has more."""
+    axis = axes(definition)[path]
+    return axis.total is not None and axis.high >= axis.total * (1 - SAME)
 
 
 def _units(definition: StudyDefinition, path: str) -> str:

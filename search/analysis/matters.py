@@ -89,11 +89,18 @@ def keep(session: Session, material: Material, document: Mapping[str, Any], now:
 
 def worked_out(material: Material) -> dict[str, Any]:
     """Return what matters, as it is kept. A failure is logged, and kept as the reason for no result: the study has its result."""
-    found = _guarded(material, "importances", lambda: importance.importances(material.definition, material.searched))
+    found = _guarded(material, "importances", lambda: _importances(material))
     if isinstance(found, str):
         found = importance.Importances(0, untold=dict.fromkeys(importance.targets(material.definition), found))
     ranges = _guarded(material, "ranges", lambda: _storable(_ranges(material)))
     return {**asdict(found), **(_without(ranges) if isinstance(ranges, str) else ranges)}
+
+
+def _importances(material: Material) -> importance.Importances:
+    """Return the importances, checked to have only what JSON can say."""
+    found = importance.importances(material.definition, material.searched)
+    _storable(asdict(found))
+    return found
 
 
 def _guarded(material: Material, what: str, work: Callable[[], Worked]) -> Worked | str:

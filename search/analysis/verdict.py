@@ -155,7 +155,7 @@ def judge(objective: Objective, meeting: Meeting | None, trained: Trained, *, fi
         optimism=(math.nan if winner.trial.value is None else winner.trial.value) - values[winner.name].mean,
         sentence=f"{'; '.join([sentence, *notes])}.{_stopped(meeting, trained)}",
         call=call,
-        margin=meeting.looks[-1].margin if meeting.looks else None,
+        margin=_margin(meeting, rival),
         detectable=detectable,
         story=changes,
         recommended=_recommended(winner, meeting.rivals, call, rival),
@@ -226,8 +226,15 @@ def _call(meeting: Meeting, intervals: Sequence[Interval], broken: Mapping[str, 
         if found:
             return call, min(found, key=lambda each: each.difference)
     better = len(intervals) == len(meeting.rivals) and all(each.call is Judgement.BETTER for each in intervals)
-    closest = min(intervals, key=lambda each: (each.against in broken, each.difference), default=None)
+    undecided = [each for each in intervals if better or each.call is not Judgement.BETTER]
+    closest = min(undecided, key=lambda each: (each.against in broken, each.difference), default=None)
     return (Judgement.BETTER if better else Judgement.NOT_ENOUGH), closest
+
+
+def _margin(meeting: Meeting, rival: Interval | None) -> float | None:
+    """Return one training's luck as it was when the rival was last looked at: what its call was made by."""
+    look = None if rival is None else meeting.last(rival.against)
+    return look.margin if look is not None else meeting.looks[-1].margin if meeting.looks else None
 
 
 def _recommended(
@@ -289,9 +296,7 @@ def _sentence(
         worth = f"{values[subject.winner.name].mean:.4g} on {len(subject.seeds)} fresh seeds ({subject.meeting.split} split)"
         return f"{they} are worth {worth}; there is no baseline to hold them against"
     if rival is None:
-        return (
-            f"There are not enough trainings to tell whether {subject.name} are better than a baseline: none finished on two seeds"
-        )
+        return _nothing_to_compare(subject, they, intervals)
     seeds = f"{rival.n} fresh seeds that chose nothing, {subject.meeting.split} split"
     ends = f"; {changes}" if changes else ""
     ends += _could_detect(call, rival, detectable)
@@ -304,11 +309,27 @@ def _sentence(
     if call is Judgement.WORSE:
         return f"{they} are {first}worse than {rival.told_as}: by {-rival.difference:.3g} ({_ends(rival)}), {seeds}{ends}"
     if call is Judgement.AS_GOOD:
-        within = f"within one training's luck ({subject.meeting.looks[-1].margin or 0.0:.3g})"
+        within = f"within one training's luck ({_margin(subject.meeting, rival) or 0.0:.3g})"
         return f"{they} are {first}as good as {rival.told_as}: {_difference(rival)}, {within}, {seeds}{ends}"
     lead, who = (f"{they} are {first}there", "they") if first else ("There", subject.name)
     undecided = f"are not enough trainings to tell whether {who} are better than {rival.told_as}"
     return f"{lead} {undecided} ({_difference(rival)}, {seeds}){ends}"
+
+
+def _nothing_to_compare(subject: _Subject, they: str, intervals: Sequence[Interval]) -> str:
+    """Say which rivals have no interval: too few trainings on common seeds, or one without a finite value."""
+    if not intervals:
+        return (
+            f"There are not enough trainings to tell whether {subject.name} are better than a baseline: none finished on two seeds"
+        )
+    beaten = " and ".join(f"{each.told_as} ({_difference(each)})" for each in intervals)
+    known = {each.against for each in intervals}
+    others = " or ".join(each.told_as for each in subject.meeting.rivals if each.name not in known)
+    seeds = f"{intervals[0].n} fresh seeds that chose nothing, {subject.meeting.split} split"
+    return (
+        f"{they} are better than {beaten}, {seeds}, but there are not enough trainings to tell whether they are better than "
+        f"{others}: fewer than two finished, or one has no finite value"
+    )
 
 
 def _could_detect(call: Judgement, rival: Interval, detectable: float | None) -> str:

@@ -46,8 +46,8 @@ class Stop(Strict):
 
     after_seconds: Annotated[float, Field(strict=True, gt=0, le=1e9)] | None = Field(
         default=None,
-        description="Plan no search trial once the study has trained for so long (waiting and pauses aside); what runs ends, and "
-        "`reason.code` is `stopped_after_seconds`.",
+        description="Plan no search trial once the study has trained for so long (waiting, pauses and fresh seeds aside); what "
+        "runs ends, and `reason.code` is `stopped_after_seconds`.",
     )
     no_gain: Annotated[float, Field(strict=True, gt=0, le=100)] | None = Field(
         default=None,

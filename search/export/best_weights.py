@@ -17,6 +17,7 @@ from search.definition.schedules import AppliedSchedule
 from search.definition.schema import StudyDefinition
 from search.definition.space import SearchSpace
 from search.export.reproduction import Published, how_to_use
+from search.objective.scoring import is_pareto
 from search.planning.kept_confirmation import meeting_document
 from search.planning.looks import LEVEL
 from search.validation import normalize
@@ -145,7 +146,8 @@ def _recommended(winner: Winner, verdict: Verdict) -> dict[str, Any]:
     chosen = verdict.recommended
     baseline = next((tried.trial for tried in winner.baselines if tried.trial.number == chosen.trial), None)
     trial = verdict.winner.trial if chosen.rule is None or baseline is None else baseline
-    beside: dict[str, Any] = {"pick": "objective" if chosen.rule is None else f"{BASELINE}{chosen.rule}"}
+    tuned = "confirmed" if is_pareto(winner.definition.objective) else "objective"  # a front has no trial that its objective picks
+    beside: dict[str, Any] = {"pick": tuned if chosen.rule is None else f"{BASELINE}{chosen.rule}"}
     if chosen.adaptive:
         return {**beside, "weights": None, "sentence": chosen.sentence}
     schedules = winner.schedules if chosen.rule is None else {}

@@ -10,6 +10,7 @@ from search.definition.rules import CURRENT, EQUAL, INVERSE, WITHOUT, wanted_rul
 from search.definition.schema import StudyDefinition
 from search.definition.space import SearchSpace, shared_by
 from search.names import rule_for
+from search.objective.anchors import measured_by, required_anchors
 from storage.records import ADAPTIVE_ORIGIN, PlannedTrial, Role, Values
 
 ORIGIN_FIXED = "rule"
@@ -22,14 +23,17 @@ def baselines(definition: StudyDefinition, initial: Values | None = None) -> dic
     """Return the study's baselines by rule, in the order of their planning.
 
     The user's own weights are one wherever the definition names any. Of two rules with the same fixed weights the first stands for
-    both. `initial` has the terms' values before training; a rule that needs them is left out as long as they are not known.
+    both. What a constraint is relative to is trained in any case: without it no trial could be scored. `initial` has the terms'
+    values before training; a rule that needs them is left out as long as they are not known.
     """
     found: dict[str, PlannedTrial] = {}
+    needed = _needed(definition)
     chosen = [baseline for baseline in BASELINES if baseline.always]
-    named = (find_baseline(rule, definition.search.plugins) for rule in wanted_rules(definition))
-    chosen += [baseline for baseline in named if baseline is not None]
+    named = (find_baseline(rule, definition.search.plugins) for rule in dict.fromkeys([*wanted_rules(definition), *needed]))
+    chosen += [baseline for baseline in named if baseline is not None and baseline not in chosen]
     for planned in (trial for baseline in chosen if baseline.weighting is None for trial in _fixed(baseline, definition, initial)):
-        if planned.rule is not None and planned.weights not in [other.weights for other in found.values()]:
+        alike = planned.weights in [other.weights for other in found.values()]
+        if planned.rule is not None and (not alike or planned.rule in needed):
             found[planned.rule] = planned
     for baseline in chosen:
         if baseline.weighting is not None:
@@ -38,6 +42,12 @@ def baselines(definition: StudyDefinition, initial: Values | None = None) -> dic
                 definition, baseline.name, weights, _as_parameters(definition, weights), ADAPTIVE_ORIGIN
             )
     return found
+
+
+def _needed(definition: StudyDefinition) -> list[str]:
+    """Return the baselines that a constraint is relative to."""
+    measured = [measured_by(of, path) for of, path in required_anchors(definition.objective)]
+    return [rule for role, rule in measured if role is Role.BASELINE]
 
 
 def _fixed(baseline: Baseline, definition: StudyDefinition, initial: Values | None) -> Iterator[PlannedTrial]:

@@ -54,8 +54,8 @@ class History:
     gets. `initial` are the terms' values before training;
     `anchors` what is kept of references and baselines, `measurements` what they measured, as long as anchors are wanted. `settings`
     are the parameters of all search trials but cancelled ones, in a space of finitely many settings. `seconds` is how long the
-    study has trained, where its search stops by that; `expected_gain` what a model of the search trials that have ended expects to
-    be gained, in units of the noise, once it is worked out.
+    study has trained, fresh seeds aside, where its search stops by that; `expected_gain` what a model of the search trials that
+    have ended expects to be gained, in units of the noise, once it is worked out.
     """
 
     budget: int

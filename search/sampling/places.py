@@ -101,7 +101,8 @@ class Places:
         Weights that a rule moves have none, nor have those that differ from the search in what it does not search: a fixed weight,
         a schedule, the sum on a simplex.
         """
-        if weighting_of(trial.rule) != "fixed" or any(span.schedule for span in SearchSpace(self.definition).weights.values()):
+        moved = weighting_of(trial.rule, self.definition.search.plugins) != "fixed"
+        if moved or any(span.schedule for span in SearchSpace(self.definition).weights.values()):
             return None
         drawn = self._drawn_by(trial, divisors)
         if drawn is None:

@@ -113,6 +113,7 @@ class WorkLoop:
                 self._listen_idle(session, self._settings.poll_seconds)
             elif isinstance(work, Analysis):
                 work_out(self._database, work)
+                self._worked_at = self._clock()
             else:
                 self.carry_out(work)
                 self._worked_at = self._clock()

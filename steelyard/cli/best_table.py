@@ -247,7 +247,7 @@ def _edges(best: Best) -> list[Mapping[str, Any]]:
 def _recommended(best: Best) -> Iterator[str]:
     """Say what to train with, where that is not the tuned setting, and how to get it."""
     chosen = best.get("recommended")
-    if chosen is not None and chosen["pick"] != "objective":
+    if chosen is not None and chosen["pick"].startswith("baseline:"):
         picked = f" steelyard best {best['study']['name']} --pick {chosen['pick']}" if chosen["weights"] is not None else ""
         yield f"{chosen['sentence']}{picked}"
 

@@ -26,7 +26,7 @@ def recommended(best: Best) -> str:
     said = (best.get("recommended") or {}).get("pick")
     if said is not None:
         rule = str(said).removeprefix("baseline:")
-        if rule in ("objective", "confirmation"):
+        if rule in ("objective", "confirmation", "confirmed"):
             return TUNED
         return next((name for name, own in RULES.items() if own == rule), rule)
     compared = against(best)

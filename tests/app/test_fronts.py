@@ -155,3 +155,4 @@ def test_the_finalist_that_fresh_seeds_confirm_may_be_picked(bench: Bench) -> No
     assert confirmation["candidates"]["trial 3"]["value"]["mean"] == pytest.approx((0.8 + 0.725) / 2)
     assert confirmation["optimism"] == pytest.approx((0.1 + 0.9) / 2 - (0.8 + 0.725) / 2)
     assert confirmation["against"]["equal"]["difference"] == pytest.approx(0.3 / 2)
+    assert bench.get(BEST, pick=best["recommended"]["pick"])["trial"] == 3

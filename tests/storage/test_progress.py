@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from storage import epochs, leases, outcomes, progress
 from storage.database import Database
-from storage.models import COHORTS
-from storage.records import Throughput, TrialState
+from storage.models import COHORTS, TRIALS
+from storage.records import Role, Throughput, TrialState
 from tests.storage import scenes
 from tests.storage.scenes import NOW, pace_of
 
@@ -62,3 +62,11 @@ def test_a_study_has_trained_while_one_of_its_cohorts_or_more_did(database: Data
             session.execute(insert(COHORTS).values(**row, ended_at=None if ended is None else scenes.later(ended)))
         assert progress.trained_seconds(session, study.id, scenes.later(37)) == 27.0
         assert progress.trained_seconds(session, scenes.create(session, "other").id, scenes.later(37)) == 0.0
+
+
+def test_what_trains_on_fresh_seeds_does_not_count_as_the_search_s_time(database: Database) -> None:
+    running = scenes.running(database, 2)
+    with database.writing() as session:
+        assert progress.trained_seconds(session, running.study.id, scenes.later(30)) == 30.0
+        session.execute(update(TRIALS).where(TRIALS.c.study_id == running.study.id).values(role=Role.CONFIRMATION.value))
+        assert progress.trained_seconds(session, running.study.id, scenes.later(30)) == 0.0

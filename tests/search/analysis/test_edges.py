@@ -87,3 +87,11 @@ def test_another_parameter_than_a_weight_is_only_said_to_be_at_its_end() -> None
     found = edge(define(document), "optimizer.learning_rate", "high", 0.01, "the winner's optimizer.learning_rate of 0.01")
     assert found is not None
     assert (found.end, found.suggested) == ("high", None)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "grid"])
+def test_nothing_lies_beyond_all_of_a_simplex(sampler: str) -> None:
+    span = {"low": 0.0, "high": 1.0, **({"points": 3} if sampler == "grid" else {})}
+    definition = define({**study(span, span), "search": {"space": "simplex", "sampler": {"name": sampler}}})
+    assert edge(definition, "t0.error", "high", 1.0, "the winner") is None
+    assert everywhere(definition, "t0.error", "t0.error from 0 to 1") is None

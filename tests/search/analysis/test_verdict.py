@@ -93,6 +93,41 @@ def test_a_gain_over_one_baseline_alone_is_reported_so() -> None:
     assert "dynamic weight averaging" in three.sentence
 
 
+def test_a_baseline_that_breaks_down_beside_one_that_is_beaten_is_the_one_that_is_undecided() -> None:
+    broken = candidate(1, [0.9, math.nan, 0.9, 0.9], rule="dwa")
+    three = verdict([candidate(3, around(0.9)), equal(0.7), broken], 4)
+    assert three.call is Judgement.NOT_ENOUGH
+    assert three.sentence.startswith("The tuned weights (trial 3) are better than equal weights (+0.2, ")
+    end = "not enough trainings to tell whether they are better than dynamic weight averaging: fewer than two finished"
+    assert end in three.sentence
+
+
+def test_an_open_rival_is_named_and_not_a_beaten_one_that_leads_it() -> None:
+    """The other breaks the constraint, so that it can neither win nor be the one that the winner is held against."""
+    reference = both(1, [0.1] * 4, [0.8] * 4, role=Role.REFERENCE, rule="alone:b")
+    cheat = both(4, [0.95, 0.96, 0.95, 0.94], [0.1] * 4, role=Role.BASELINE, rule="dwa")
+    beaten = both(0, [0.5, 0.51, 0.5, 0.49], [0.5] * 4, role=Role.BASELINE, rule="equal")
+    three = verdict([both(2, [0.9] * 4, [0.5] * 4), beaten, cheat, reference], 4, objective=RELATIVE)
+    assert three.call is Judgement.NOT_ENOUGH
+    assert "whether they are better than dynamic weight averaging" in three.sentence
+    assert three.sentence.count("equal weights") == 1
+
+
+def test_as_good_is_reported_with_the_luck_it_was_called_by() -> None:
+    """A rival that is as good after 4 seeds trains no further; the other one's later looks know another luck."""
+    moves = [0.1, -0.1, 0.2, -0.2]
+    winner = candidate(3, [0.5 + each for each in moves * 3])
+    alike = candidate(0, [0.5 + each for each in moves], rule="equal")
+    other = candidate(1, [0.5 - each for each in (0.3, 0.1, 0.0, 0.2, -0.1, -0.3, 0.2, 0.1, 0.3, -0.2, 0.0, 0.1)], rule="dwa")
+    meeting = met([winner, alike, other], 12)
+    first, last = meeting.last("equal"), meeting.last("dwa")
+    assert first is not None and last is not None and first.call is Judgement.AS_GOOD and last.after > first.after  # noqa: PT018
+    assert first.margin != pytest.approx(last.margin, rel=1e-3)
+    three = verdict([winner, alike, other], 12)
+    assert (three.call, three.margin) == (Judgement.AS_GOOD, first.margin)
+    assert f"within one training's luck ({first.margin:.3g})" in three.sentence
+
+
 def test_a_rule_that_moves_weights_is_recommended_only_where_it_is_better() -> None:
     def adaptive(mean: float) -> Candidate:
         own = candidate(0, [mean + each for each in reversed(STEADY)], rule="uncertainty")

@@ -89,3 +89,15 @@ def test_nothing_is_scored_before_every_reference_is_planned(seeds: int) -> None
     past = history(define(document), trained(delta()))  # those of one seed
     step = plan(define(document), past, 2)
     assert isinstance(step, Run if seeds == 3 else End)
+
+
+@pytest.mark.parametrize("search", [{"baselines": ["dwa"]}, {"confirmation": None}, {"baselines": ["equal"]}])
+def test_equal_weights_that_a_constraint_is_relative_to_are_trained_whatever_else_is(search: Document) -> None:
+    """Also where the user's own weights are the same: those are another baseline."""
+    metrics = [{"metric": "t0.mse"}, {"metric": "t1.mse", "strategy": "constraint", "at_most": {"of": "equal", "times": 1.1}}]
+    yours = {"low": 0.01, "high": 100.0, "current": 1.0}
+    document = changed(study(yours, yours, trials=40, **search), {"objective.metrics": metrics})
+    step = plan(define(document), history(define(document)), 16)
+    assert isinstance(step, Run)
+    rules = [each.rule for each in step.trials if each.role is Role.BASELINE]
+    assert rules[:2] == ["current", "equal"]

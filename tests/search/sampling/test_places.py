@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from search.catalog.plugins import KINDS, traits_of
 from search.sampling.places import Places, coordinate, value_on
 from storage.records import Role
 from tests.search.definitions import define, log_range, study
@@ -57,6 +58,14 @@ def test_a_baseline_lies_where_its_weights_do_even_outside() -> None:
 def test_a_baseline_of_other_fixed_weights_has_no_place() -> None:
     places = Places(define(study(LOG, 1.0)))
     assert places.baseline(baseline(t0_error=1.0, t1_error=2.0), {}) is None  # type: ignore[arg-type]
+
+
+def test_weights_that_a_rule_from_outside_moves_have_no_place() -> None:
+    definition = define(study(LOG, 1.0))
+    traits = {**traits_of(KINDS["weighting_rules"].built_in["dwa"]), "name": "outside"}
+    outside = definition.model_copy(update={"search": definition.search.model_copy(update={"plugins": {"outside": traits}})})
+    moved = replace(baseline(t0_error=1.0, t1_error=1.0), rule="outside")  # type: ignore[type-var]
+    assert Places(outside).baseline(moved, {}) is None
 
 
 def test_a_normalised_baseline_lies_where_drawn_weights_would_give_its_own() -> None:

@@ -51,7 +51,13 @@ def test_the_tuned_weights_are_recommended_only_where_fresh_seeds_show_that_they
 
 @pytest.mark.parametrize(
     ("pick", "named"),
-    [("objective", "tuned"), ("baseline:current", "yours"), ("baseline:equal", "equal"), ("baseline:uncertainty", "uncertainty")],
+    [
+        ("objective", "tuned"),
+        ("confirmed", "tuned"),
+        ("baseline:current", "yours"),
+        ("baseline:equal", "equal"),
+        ("baseline:uncertainty", "uncertainty"),
+    ],
 )
 def test_the_documents_own_recommendation_goes_first(pick: str, named: str) -> None:
     assert recommended(document(low=-1.0, recommended={"pick": pick})) == named
