@@ -63,9 +63,7 @@ class RepeatedSettings(Body):
     final: bool
     split: str | None = Field(description="What the numbers are of: test where the workload has it; null before the first one.")
     level: float = Field(description="Confidence of every interval in this document.")
-    comparisons: int = Field(
-        description="Number of finalists: on seeds that chose, differences are Bonferroni-corrected for it."
-    )
+    comparisons: int = Field(description="Number of finalists: on seeds that chose, differences are Bonferroni-corrected for it.")
     winner: str | None = Field(description="The key of the setting that won; null before the study is COMPLETE.")
     verdict: str | None
     call: str | None = Field(description="The verdict in a word: better, worse, as_good or not_enough.")

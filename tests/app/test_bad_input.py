@@ -225,6 +225,7 @@ REFUSED_REQUESTS: list[tuple[str, dict[str, str], bytes, int, str]] = [
     ("a host that is none", {**JSON, "Host": "[::1"}, b"{}", 400, "foreign-host"),
     ("a page of another site", {**JSON, "Origin": "https://evil.example"}, b"{}", 403, "foreign-origin"),
     ("a page from nowhere", {**JSON, "Origin": "null"}, b"{}", 403, "foreign-origin"),
+    ("an origin that is none", {**JSON, "Origin": "http://["}, b"{}", 403, "foreign-origin"),
 ]
 
 

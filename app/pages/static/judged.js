@@ -25,7 +25,7 @@ function facts(view) {
     ["Same recipe", "every setting is trained on the same rows, epochs, optimizer and seeds; only the weights differ"],
     ["Search", `${search.sampler.name}, ${search.trials} trials on seed ${search.seed}, judged on validation`],
     ["Fresh seeds", tuned ? `${tuned.judged_on.length} that chose nothing (${tuned.judged_on.join(", ")}), judged on ${confirmation.split}` : search.confirmation ? "not trained yet" : "none: the study has no confirmation"],
-    ["Confidence", confirmation?.winner ? `${(confirmation.level * 100).toFixed(0)} % throughout: paired t intervals, differences Bonferroni-corrected over ${confirmation.comparisons} finalists` : null],
+    ["Confidence", confirmation?.winner ? `${(confirmation.level * 100).toFixed(0)} % throughout: paired t intervals, those of the lead in the objective over all looks together; on seeds that chose, Bonferroni-corrected over ${confirmation.comparisons} finalists` : null],
     ["Workload", workload ? `${workload.name}${Object.keys(definition.workload.options).length ? ` ${JSON.stringify(definition.workload.options)}` : ""}${workload.digest ? `, description ${workload.digest.slice(0, 12)}` : ""}${workload.version ? `, version ${workload.version}` : ""}` : definition.workload.name],
     ["Versions", Object.entries(versions).filter(([, version]) => version).map(([name, version]) => `${name} ${version}`).join(", ")],
     ["Problem", `${study.problem_sha256.slice(0, 12)}: studies with the same one may be compared`],
