@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from search.analysis import importance
+from search.analysis import matters
 from search.validation import normalize
 from storage import leases, outcomes, study_rows, trial_rows, trials
 from storage.records import Measured, Moment, Outcome, PlannedTrial, Reason, Role, StudyState, TrialState
@@ -72,7 +72,8 @@ def finished(bench: Bench, name: str = FINISHED) -> None:
     with bench.database.writing() as session:
         study = study_rows.lock_study(session, study_rows.get_study(session, name).id)
         restored = normalize.from_storage(study.definition, trials=study.trial_budget, name=study.name)
-        importance.analyse(session, study, restored, bench.database.now(session))
+        material = matters.read(session, study, restored)
+        matters.keep(session, material, matters.worked_out(material), bench.database.now(session))
 
 
 def running(bench: Bench, name: str = RUNNING) -> str:
