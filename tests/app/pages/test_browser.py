@@ -87,7 +87,7 @@ def test_a_view_is_shown_without_complaint_and_asks_no_other_server(served: Serv
 
 def test_the_answer_comes_first_in_the_units_of_the_metrics(served: Served) -> None:
     seen = served.tab().open(f"/studies/{scenes.FINISHED}")
-    assert seen.text(".headline") == "Use the tuned weights: they are better."
+    assert seen.text(".headline") == "Not enough trainings to tell whether the tuned weights are better."
     best = served.bench.get(f"/v1/studies/{scenes.FINISHED}/best")
     means = best["confirmation"]["candidates"]
     path = "parity.binary_accuracy"
@@ -96,6 +96,12 @@ def test_the_answer_comes_first_in_the_units_of_the_metrics(served: Served) -> N
         mean = 100 * means[setting]["metrics"][path]["mean"]
         assert f"{mean:.4g} %" in card
     assert "gains" in card
+
+
+def test_the_table_of_studies_has_the_verdict_and_not_the_lead_over_one_baseline(served: Served) -> None:
+    against = served.bench.get(f"/v1/studies/{scenes.FINISHED}/confirmation")["against"]
+    assert against["current"]["value"]["low"] > 0
+    assert "not enough trainings to tell" in served.tab().open("/").text("main")
 
 
 def test_a_study_that_failed_says_why(served: Served) -> None:
