@@ -45,7 +45,7 @@ class Guard:
         if "*" not in self._hosts and (_name_of(host) not in self._hosts or len(headers.getlist("host")) > 1):
             raise ForeignHost(host)
         origin = headers.get("origin")
-        if method not in SAFE_METHODS and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if method not in SAFE_METHODS and origin is not None and _netloc_of(origin) != host.lower():
             raise ForeignOrigin(origin)
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity":
@@ -62,6 +62,14 @@ class Guard:
         if int(sent[0]) > self._settings.max_body_bytes:
             raise BodyTooLarge(self._settings.max_body_bytes)
         return int(sent[0])
+
+
+def _netloc_of(origin: str) -> str:
+    """Return the host and port in an Origin header; empty where there is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _name_of(host: str) -> str:

@@ -28,7 +28,7 @@ LATE_SECONDS, LATE_IDS = 15.0, 1000
 """PostgreSQL: how long, and how many ids back, an event may not be committed while later ones of other studies are seen."""
 
 IDLE_SECONDS = 15.0
-"""After so long without news a watcher makes sure that its study is still there."""
+"""After so long without news of its study a watcher makes sure that it is still there."""
 
 
 @dataclass(eq=False)
@@ -166,16 +166,24 @@ async def study_events(
                 yield event
                 at = event.id
             known = await run_in_threadpool(_after, database, study_id, at)
+        heard = time.monotonic()
         while follow and not watcher.ended:
-            found = [event for _, event in await watcher.next()]
+            news = await watcher.next()
+            found = [event for _, event in news if event.study_id == study_id]
             if watcher.lagging:
-                watcher.lagging, found = False, await run_in_threadpool(_after, database, study_id, at)
-            elif not found and not await run_in_threadpool(_is_there, database, study_id):
-                return
+                watcher.lagging = False
+                while missed := await run_in_threadpool(_after, database, study_id, at):
+                    for event in missed:
+                        yield event
+                        at = event.id
+            elif not news or (not found and time.monotonic() - heard >= IDLE_SECONDS):  # news of others says nothing of this one
+                if not await run_in_threadpool(_is_there, database, study_id):
+                    return
+                heard = time.monotonic()
             for event in found:
-                if event.study_id == study_id and event.id > at:
+                if event.id > at:  # what is looked at again comes twice, maybe in one go
                     yield event
-                    at = event.id
+                    at, heard = event.id, time.monotonic()
 
 
 def _known(database: Database, study_id: int, last: int, after: int | None) -> tuple[int, list[EventRecord]]:

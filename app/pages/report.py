@@ -70,7 +70,7 @@ def _documents(session: Session, study: StudyRecord) -> Iterator[tuple[str, Body
         best = ranking_service.best(session, study)
         winner = best["trial"]
         yield f"{at}/best", BestWeights.model_validate(best)
-    except NoAnswer as none:
+    except (NoAnswer, Refusal) as none:
         if picks := none.members.get("picks"):
             front = ranking_service.front_document(session, study, ranking_service.front(session, study))
             yield f"{at}/pareto", ParetoFront.model_validate(front)

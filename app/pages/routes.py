@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -9,12 +11,15 @@ from app import ranking_service
 from app.dependencies import Storage, StudyName, TrialNumber
 from app.pages import report
 from app.pages.views import Views
+from search.names import NAME_PATTERN
 from search.workloads.flagship import FLAGSHIP
 from storage import study_rows, trial_rows
 from storage.database import Database
 from storage.errors import StudyNotFound, TrialNotFound
 
 router = APIRouter(include_in_schema=False)
+
+MAX_NAME = 64
 
 
 def _views(request: Request) -> Views:
@@ -93,8 +98,10 @@ def show_asset(request: Request, folder: str, file: str) -> Response:
 def _missing(storage: Database, name: str, number: int | None = None) -> str:
     """Return what there is not, in words; empty where it is all there."""
     try:
+        if len(name) > MAX_NAME or re.fullmatch(NAME_PATTERN, name) is None:
+            raise StudyNotFound(name[:MAX_NAME])
         with storage.reading() as session:
-            study = study_rows.get_study(session, name[:64])
+            study = study_rows.get_study(session, name)
             if number is not None:
                 trial_rows.get_trial(session, study.id, number)
     except (StudyNotFound, TrialNotFound) as error:

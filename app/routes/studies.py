@@ -69,7 +69,9 @@ def list_studies(
     storage: Storage,
     settings: Settings,
     state: Annotated[StudyState | None, Query(description="Only studies in this state.")] = None,
-    search: Annotated[str, Query(max_length=200, description="Only studies whose name, workload or labels have this text.")] = "",
+    search: Annotated[
+        str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Only studies whose name, workload or labels have this text.")
+    ] = "",
     order_by: Annotated[Order, Query(description="`-` before it for descending.")] = "-created",
     page_size: PageSize = 50,
     page_token: PageToken = "",

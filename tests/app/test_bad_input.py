@@ -225,6 +225,7 @@ REFUSED_REQUESTS: list[tuple[str, dict[str, str], bytes, int, str]] = [
     ("a host that is none", {**JSON, "Host": "[::1"}, b"{}", 400, "foreign-host"),
     ("a page of another site", {**JSON, "Origin": "https://evil.example"}, b"{}", 403, "foreign-origin"),
     ("a page from nowhere", {**JSON, "Origin": "null"}, b"{}", 403, "foreign-origin"),
+    ("an origin that is none", {**JSON, "Origin": "http://["}, b"{}", 403, "foreign-origin"),
 ]
 
 
@@ -268,3 +269,7 @@ def test_text_that_is_odd_but_allowed_comes_back_as_it_was(bench: Bench) -> None
     bench.submit(description=text, labels={text: text})
     shown = bench.get("/v1/studies/digit-and-parity")["definition"]
     assert (shown["description"], shown["labels"]) == (text, {text: text})
+
+
+def test_a_text_that_no_study_can_have_is_refused_by_the_search(bench: Bench) -> None:
+    problem(bench.client.get("/v1/studies", params={"search": "a\x00b"}), 422, "bad-parameter")

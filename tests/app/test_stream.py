@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from app import stream
-from app.stream import EventStream
+from app.stream import EventStream, Named, Watcher
 from storage import lifecycle, studies
 from storage.database import Database
 from storage.records import EventRecord, StudyState
@@ -133,8 +133,33 @@ def test_a_stream_ends_when_its_study_is_deleted(database: Database, monkeypatch
     run(database, play)
 
 
+def test_a_stream_of_a_deleted_study_ends_while_other_studies_have_news(database: Database, monkeypatch) -> None:
+    study = scenes.running(database, 1).study
+
+    async def news(_: Watcher) -> list[Named]:
+        await asyncio.sleep(0)
+        return [("another", EventRecord(10**9, study.id + 1, "trial.state", {}, NOW))]
+
+    monkeypatch.setattr(stream, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(Watcher, "next", news)
+    end(database, study.id)
+
+    def delete() -> None:
+        with database.writing() as session:
+            lifecycle.delete_study(session, "study", NOW)
+
+    async def play(watched: EventStream) -> None:
+        found = stream.study_events(watched, database, study.id, last=1)
+        assert await take(found, 1) == ["study.state"]
+        await asyncio.to_thread(delete)
+        assert [event async for event in found] == []
+
+    run(database, play)
+
+
 def test_one_that_cannot_keep_up_is_given_everything_from_the_database(database: Database, monkeypatch) -> None:
     monkeypatch.setattr(stream, "MOST_WAITING", 1)
+    monkeypatch.setattr(stream, "MOST_AT_ONCE", 2)  # more was missed than is read at once
     study = scenes.running(database, 3).study
 
     async def play(watched: EventStream) -> None:

@@ -18,12 +18,24 @@ export function compare(view, body) {
     known = key;
     const panels = paths.map((path) => metricFigure(view, path));
     if (confirmation.winner) panels.unshift(valueFigure(view));
-    const leads = confirmation.winner && Object.keys(confirmation.against).length ? leadFigure(view) : null;
+    const leads = confirmation.winner && Object.values(confirmation.against).some((each) => each.value) ? leadFigure(view) : null;
     fill(body,
-      h("p", { class: "note" }, `Dots are seeds, the mark is their mean, the bar its ${(confirmation.level * 100).toFixed(0)} % interval. ${confirmation.split[0].toUpperCase()}${confirmation.split.slice(1)} split.`),
+      h("p", { class: "note" }, `Dots are seeds, the mark is their mean, the bar its ${(confirmation.level * 100).toFixed(0)} % interval. ${confirmation.split[0].toUpperCase()}${confirmation.split.slice(1)} split.${others(view)}`),
       h("div", { class: panels.length + (leads ? 1 : 0) === 4 ? "grid two" : "grid" }, leads ? leads.element : null, panels.map((each) => each.element)));
     return true;
   };
+}
+
+// Which settings have their means from other seeds than the tuned one: baselines that were left behind, or decided early.
+function others(view) {
+  const tuned = view.confirmation.settings[view.confirmation.winner];
+  if (!tuned) return "";
+  const differ = shown(view).filter((each) => String(view.confirmation.settings[each.name].judged_on) !== String(tuned.judged_on));
+  const named = differ.map((each) => {
+    const { judged_on: seeds } = view.confirmation.settings[each.name];
+    return `${each.title} on ${seeds.length}${seeds.some((seed) => tuned.judged_on.includes(seed)) ? "" : " others, which chose"}`;
+  });
+  return named.length ? ` Not every setting trained on the ${tuned.judged_on.length} seeds of the tuned weights: ${named.join("; ")}. Leads are of common seeds.` : "";
 }
 
 const shown = (view) => view.settings.filter((each) => view.confirmation.settings[each.name]);

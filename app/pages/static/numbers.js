@@ -29,9 +29,9 @@ function minus(text) {
   return text.replace("-", "−");
 }
 
-// How a metric is read: an accuracy in percent, all else as it is.
+// How a metric is read: an accuracy in percent, all else as it is. A task may be called so too: only what follows it counts.
 export function unitOf(path) {
-  return /accuracy/.test(path) ? { factor: 100, suffix: " %", point: " points" } : { factor: 1, suffix: "", point: "" };
+  return /accuracy/.test(path.slice(path.indexOf(".") + 1)) ? { factor: 100, suffix: " %", point: " points" } : { factor: 1, suffix: "", point: "" };
 }
 
 export function metricValue(path, value) {

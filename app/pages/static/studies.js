@@ -59,17 +59,19 @@ async function judge(study) {
   const key = `${study.name} ${study.times.updated_at}`;
   if (verdicts.has(key) || study.state !== "COMPLETE" || !study.definition.search.confirmation) return;
   const found = await find(`/v1/studies/${study.name}/confirmation`);
-  if (found?.winner) verdicts.set(key, inShort(found));
+  verdicts.set(key, found?.winner ? inShort(found) : null);
 }
 
+const CALLS = {
+  better: { text: "better than the baselines", tone: "good" },
+  worse: { text: "worse than a baseline", tone: "bad" },
+  as_good: { text: "as good as a baseline", tone: "" },
+  not_enough: { text: "not enough trainings to tell", tone: "" },
+};
+
 function inShort(found) {
-  const against = found.against.current ?? found.against.equal ?? Object.values(found.against)[0];
-  const words = found.against.current ? "yours" : found.against.equal ? "equal weights" : "the baseline";
   const { trial, value } = found.settings[found.winner];
-  const known = { trial, value: value?.mean, seeds: value?.n };
-  if (!against?.value) return { text: "confirmed", tone: "", ...known };
-  if (against.value.low > 0) return { text: `better than ${words}`, tone: "good", ...known };
-  return against.value.high < 0 ? { text: `worse than ${words}`, tone: "bad", ...known } : { text: `no better than ${words}`, tone: "", ...known };
+  return { ...(CALLS[found.call] ?? { text: "confirmed", tone: "" }), trial, value: value?.mean, seeds: value?.n };
 }
 
 function draw() {

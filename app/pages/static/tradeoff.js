@@ -100,7 +100,7 @@ function drawScatter(view, { x, y }) {
 
 function repeated(view, x, y, fx, fy) {
   const found = view.confirmation?.settings ?? {};
-  return view.settings.filter((each) => found[each.name]?.means[x] && found[each.name]?.means[y]).map((each) => {
+  return view.settings.filter((each) => [x, y].every((path) => typeof found[each.name]?.means[path]?.mean === "number")).map((each) => {
     const [mx, my] = [found[each.name].means[x], found[each.name].means[y]];
     const bar = (mean, factor) => ({ type: "data", array: [mean.low === null ? 0 : (mean.high - mean.low) / 2 * factor], color: each.color, thickness: 1.6, width: 3 });
     return { type: "scatter", mode: "markers", name: each.title, x: [mx.mean * fx], y: [my.mean * fy], error_x: bar(mx, fx), error_y: bar(my, fy), customdata: [each.trial], marker: { size: 12, symbol: each.symbol, color: each.color, line: { color: theme().panel, width: 1.5 } }, hovertemplate: `${plain(each.title)} (trial ${each.trial})<br>${plain(metricName(x))} ${metricValue(x, mx.mean)}<br>${plain(metricName(y))} ${metricValue(y, my.mean)}<br>mean of ${mx.n} fresh seeds, ${view.confirmation.split}<extra></extra>` };

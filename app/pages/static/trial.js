@@ -38,13 +38,16 @@ function facts(trial) {
     h("p", {}, "Objective ", h("strong", {}, show("objective.value", trial.objective.value)), trial.objective.feasible === false ? " (breaks a constraint)" : "", h("span", { class: "muted" }, " · "), h("a", { href: `${base}/studies/${name}?t=${trial.number}#curves` }, "beside the others")),
     h("div", { class: "grid two" },
       h("div", { class: "card" }, h("h2", {}, "Weights"),
-        table("Weights", [{ label: "Weight of" }, { label: "used", right: true }, { label: "drawn", right: true }], Object.keys(trial.weights).map((path) => [path, number(trial.weights[path]), number(trial.parameters[path])]), { class: "small" }),
+        table("Weights", [{ label: "Weight of" }, { label: "used", right: true }, { label: "drawn", right: true }], Object.keys(trial.weights).map((path) => [path, number(trial.weights[path]), number(trial.parameters[path])]).concat(beside(trial)), { class: "small" }),
         h("p", { class: "buttons" }, copyButton("Copy as JSON", JSON.stringify(trial.weights, null, 2)))),
       metrics.length ? h("div", { class: "card" }, h("h2", {}, "Terms and metrics"),
         table("Terms and metrics", [{ label: "Path" }, ...splits.map((split) => ({ label: split, right: true }))], metrics.map((path) => [path, ...splits.map((split) => show(`metrics.${split}.${path}`, trial.metrics[split][path], (value) => metricValue(path, value)))]), { class: "small" })) : null),
     trial.engine_why ? h("p", { class: "note" }, `Trained ${trial.engine}: ${trial.engine_why}.`) : null,
   ];
 }
+
+// What was searched beside the weights of terms: a learning rate, a shared weight.
+const beside = (trial) => Object.keys(trial.parameters).filter((path) => !(path in trial.weights)).map((path) => [path, "–", number(trial.parameters[path])]);
 
 const paths = () => [...new Set(held.trial.intermediate_values.flatMap((epoch) => [...Object.keys(epoch.validation), ...Object.keys(epoch.train)]))];
 

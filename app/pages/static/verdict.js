@@ -85,16 +85,23 @@ function changes(view, against) {
   const { best, confirmation } = view;
   const paths = metricsOf(view).filter((path) => path in best.objective.values || view.points.optimized.includes(path));
   const tuned = isConfirmed(view) ? confirmation.settings[confirmation.winner] : null;
-  const other = against && confirmation?.settings?.[against.name];
+  const other = tuned && against ? confirmation.settings[against.name] : null;
+  const seeds = tuned ? (other ?? tuned).judged_on.filter((seed) => tuned.seeds.includes(seed)) : [];
   const cards = paths.map((path) => {
-    const confirmed = tuned?.means[path] && (!against || other?.means[path]);
-    const now = confirmed ? tuned.means[path].mean : best.objective.values[path] ?? best.metrics.validation[path];
-    const before = confirmed ? other?.means[path].mean : best.baselines[against?.key]?.metrics.validation[path];
+    const now = tuned ? meanOn(tuned, other, path, seeds) : best.objective.values[path] ?? best.metrics.validation[path];
+    const before = other ? meanOn(other, tuned, path, seeds) : tuned ? null : best.baselines[against?.key]?.metrics.validation[path];
     const gain = against && tuned ? confirmation.against[against.name]?.metrics[path] : null;
     return change(path, directionOf(view, path), before, now, gain);
   });
-  const where = tuned ? `Means over ${tuned?.judged_on.length} fresh seeds, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences.` : "One seed, validation split: whether it is really better is not known.";
+  const where = tuned ? `Means over ${seeds.length} fresh seeds${other ? " that both trained on" : ""}, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences.` : "One seed, validation split: whether it is really better is not known.";
   return [h("div", { class: "changes" }, cards), h("p", { class: "note" }, against ? `Against ${against.key === "current" ? "your weights" : against.title}. ${where}` : where)];
+}
+
+// A setting's mean of one metric over the seeds on which the other has it too: what paired differences are of.
+function meanOn(setting, other, path, seeds) {
+  const has = (each, seed) => typeof each.metrics[path]?.[seed] === "number";
+  const values = seeds.filter((seed) => has(setting, seed) && (!other || has(other, seed))).map((seed) => setting.metrics[path][seed]);
+  return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
 }
 
 function change(path, direction, before, now, gain) {
@@ -111,13 +118,15 @@ function change(path, direction, before, now, gain) {
 function pays(view, against) {
   const gains = against && isConfirmed(view) ? view.confirmation.against[against.name]?.metrics : null;
   if (!gains) return null;
-  const paths = metricsOf(view).filter((path) => gains[path] && view.points.optimized.includes(path));
+  const paths = view.points.optimized.filter((path) => gains[path]);
+  if (!paths.length) return null;
+  const whole = paths.length === view.points.optimized.length;
   const losing = paths.filter((path) => gains[path].better === false);
   const perhaps = paths.filter((path) => gains[path].better === null && (directionOf(view, path) === "maximize") === gains[path].difference < 0 && gains[path].difference !== 0);
   const names = (list) => list.map(metricName).join(" and ");
   const sure = losing.length ? `${names(losing)} ${losing.length === 1 ? "pays" : "pay"} for it` : "No task surely pays";
   const open = perhaps.length ? `; ${names(perhaps)} may (${perhaps.map((path) => metricChange(path, gains[path].difference)).join(", ")}, within noise)` : "";
-  const text = losing.length || perhaps.length ? `${sure}${open}.` : "No task pays: none is worse.";
+  const text = losing.length || perhaps.length || !whole ? `${sure}${open}.` : "No task pays: none is worse.";
   return h("p", { class: "sentence pays" }, text[0].toUpperCase() + text.slice(1));
 }
 

@@ -62,10 +62,15 @@ function importance(view, matters, paths) {
   return table("How much each matters", [{ label: "Parameter" }, { label: "objective" }, ...metrics.map((metric) => ({ label: metricName(metric) }))], paths.filter((path) => told[path]).map((path) => [path, bar(told[path].objective), ...metrics.map((metric) => bar(told[path].metrics[metric]))]), { class: "small", caption: true });
 }
 
-// A parameter's values: as used where it is a weight, as drawn otherwise.
+// The term whose weight a parameter's range is of: its own, but where losses that share a weight are normalised.
+const termOf = (view, path) => view.sensitivity?.ranges?.[path]?.of ?? path;
+
+const labelOf = (view, path) => (termOf(view, path) === path ? path : `${termOf(view, path)} (by ${path})`);
+
+// A parameter's values in the units of its range: as used where it is a weight, as drawn otherwise.
 function valuesOf(view, path) {
   const { columns } = view.points;
-  return columns[`weights.${path}`] ?? columns[`parameters.${path}`] ?? [];
+  return columns[`weights.${termOf(view, path)}`] ?? columns[`parameters.${path}`] ?? [];
 }
 
 function isLog(values) {
@@ -106,7 +111,10 @@ function drawSlice(view, path) {
   const at = (value) => (log ? Math.log10(value) : value);
   const data = [];
   const shapes = [];
-  if (range && range.low !== null && range.low !== undefined && (!log || range.low > 0)) shapes.push({ type: "rect", xref: "x", x0: range.low, x1: range.high, yref: "paper", y0: 0, y1: 1, fillcolor: colors.band, line: { width: 0 }, layer: "below" });
+  const term = termOf(view, path);
+  const good = range?.values ?? null; // of a choice: its values, between which there are none
+  const shaded = !good && typeof range?.low === "number" && range.low < range.high && (!log || range.low > 0);
+  if (shaded) shapes.push({ type: "rect", xref: "x", x0: range.low, x1: range.high, yref: "paper", y0: 0, y1: 1, fillcolor: colors.band, line: { width: 0 }, layer: "below" });
   const curve = (scored ? range?.curve ?? [] : []).filter((point) => point.mean !== null && (!log || point.at > 0));
   if (curve.length) {
     data.push({ type: "scatter", mode: "lines", x: [...curve.map((point) => point.at), ...curve.map((point) => point.at).reverse()], y: [...curve.map((point) => point.high), ...curve.map((point) => point.low).reverse()], fill: "toself", fillcolor: colors.band2, line: { width: 0 }, hoverinfo: "skip" });
@@ -117,14 +125,14 @@ function drawSlice(view, path) {
   if (scored && typeof least === "number") shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: least, y1: least, line: { color: colors.zero, width: 1, dash: "dot" } });
   const annotations = [];
   view.settings.filter((each) => ["tuned", "current", "equal"].includes(each.key)).forEach((each, place) => {
-    const value = each.key === "tuned" ? view.best?.weights[path] ?? view.best?.parameters[path] : each.weights?.[path];
+    const value = each.key === "tuned" ? view.best?.weights[term] ?? view.best?.parameters[path] : each.weights?.[term];
     if (typeof value !== "number" || (log && value <= 0)) return;
     shapes.push({ type: "line", xref: "x", x0: value, x1: value, yref: "paper", y0: 0, y1: 1, line: { color: each.color, width: 1.6, dash: each.key === "tuned" ? "solid" : "dash" } });
     annotations.push({ xref: "x", x: at(value), yref: "paper", y: 1, yanchor: "bottom", yshift: place * 12, text: plain(each.title), showarrow: false, font: { size: 11, color: each.color } });
   });
   const clipped = clip(indices.map((index) => drawn[index]));
-  const notes = [range && range.low !== null && range.low !== undefined ? `Shaded: ${number(range.low, 3)} to ${number(range.high, 3)} is as good as the best.` : "", scored && typeof least === "number" ? "Above the dotted line a trial is as good as the best within noise." : "", clippedNote(titleOf(view), clipped), log && indices.length < searchedIndices(view, path).length ? "Zero is not on a logarithmic scale." : ""];
-  return { data, layout: { height: 300, margin: { l: 60, r: 14, t: 46, b: 44 }, shapes, annotations, xaxis: { type: log ? "log" : "linear", title: plain(path), dtick: log ? 1 : undefined, exponentformat: "power", tickfont: { size: log ? 10.5 : 12 }, zeroline: false }, uirevision: chosen(view), yaxis: { title: plain(titleOf(view)), zeroline: false, ...(clipped.range ? { range: clipped.range } : {}) } }, note: notes.filter(Boolean).join(" ") };
+  const notes = [shaded ? `Shaded: ${number(range.low, 3)} to ${number(range.high, 3)} is as good as the winner.` : good?.length ? `As good as the winner: ${good.map((value) => number(value, 3)).join(", ")}.` : "", scored && typeof least === "number" ? "Above the dotted line a trial is as good as the best within noise." : "", clippedNote(titleOf(view), clipped), log && indices.length < searchedIndices(view, path).length ? "Zero is not on a logarithmic scale." : ""];
+  return { data, layout: { height: 300, margin: { l: 60, r: 14, t: 46, b: 44 }, shapes, annotations, xaxis: { type: log ? "log" : "linear", title: plain(labelOf(view, path)), dtick: log ? 1 : undefined, exponentformat: "power", tickfont: { size: log ? 10.5 : 12 }, zeroline: false }, uirevision: chosen(view), yaxis: { title: plain(titleOf(view)), zeroline: false, ...(clipped.range ? { range: clipped.range } : {}) } }, note: notes.filter(Boolean).join(" ") };
 }
 
 const GRID = 26;
@@ -139,6 +147,7 @@ function contour(view, paths) {
       const { columns } = view.points;
       const drawn = valued(view, chosen(view));
       const [xs, ys] = [valuesOf(view, first), valuesOf(view, second)];
+      const [one, other] = [termOf(view, first), termOf(view, second)];
       const logs = [isLog(xs), isLog(ys)];
       const indices = searchedIndices(view, first).filter((index) => typeof ys[index] === "number" && (!logs[0] || xs[index] > 0) && (!logs[1] || ys[index] > 0)).slice(-600);
       const place = indices.map((index) => [logs[0] ? Math.log10(xs[index]) : xs[index], logs[1] ? Math.log10(ys[index]) : ys[index], drawn[index]]);
@@ -163,9 +172,9 @@ function contour(view, paths) {
         data: [
           { type: "contour", x: back(grid[0], logs[0]), y: back(grid[1], logs[1]), z, connectgaps: false, colorscale: "Cividis", contours: { coloring: "heatmap", showlines: true }, line: { width: 0.4 }, ...(clipped.range ? { zmin: clipped.range[0], zmax: clipped.range[1] } : {}), colorbar: { thickness: 10, outlinewidth: 0, tickfont: { size: 10 } }, hovertemplate: "%{x:.3g}, %{y:.3g}: %{z:.4g}<extra></extra>" },
           { type: "scatter", mode: "markers", x: indices.map((index) => xs[index]), y: indices.map((index) => ys[index]), customdata: indices.map((index) => columns.number[index]), text: indices.map((index) => `trial ${columns.number[index]}: ${number(drawn[index])}`), hovertemplate: "%{text}<extra></extra>", marker: { size: 5, color: "rgba(255,255,255,0.55)", line: { color: "#111", width: 0.8 } } },
-          ...view.settings.filter((each) => ["tuned", "current", "equal"].includes(each.key) && typeof each.weights?.[first] === "number" && typeof each.weights?.[second] === "number" && (!logs[0] || each.weights[first] > 0) && (!logs[1] || each.weights[second] > 0)).map((each) => ({ type: "scatter", mode: "markers", x: [each.weights[first]], y: [each.weights[second]], marker: { size: 12, symbol: each.symbol, color: each.color, line: { color: "#fff", width: 1.5 } }, hovertemplate: `${plain(each.title)}<extra></extra>` })),
+          ...view.settings.filter((each) => ["tuned", "current", "equal"].includes(each.key) && typeof each.weights?.[one] === "number" && typeof each.weights?.[other] === "number" && (!logs[0] || each.weights[one] > 0) && (!logs[1] || each.weights[other] > 0)).map((each) => ({ type: "scatter", mode: "markers", x: [each.weights[one]], y: [each.weights[other]], marker: { size: 12, symbol: each.symbol, color: each.color, line: { color: "#fff", width: 1.5 } }, hovertemplate: `${plain(each.title)}<extra></extra>` })),
         ],
-        layout: { height: 300, margin: { l: 60, r: 10, t: 12, b: 44 }, xaxis: { type: logs[0] ? "log" : "linear", title: plain(first), dtick: logs[0] ? 1 : undefined, ...shown(ends[0]) }, yaxis: { type: logs[1] ? "log" : "linear", title: plain(second), dtick: logs[1] ? 1 : undefined, ...shown(ends[1]) } },
+        layout: { height: 300, margin: { l: 60, r: 10, t: 12, b: 44 }, xaxis: { type: logs[0] ? "log" : "linear", title: plain(labelOf(view, first)), dtick: logs[0] ? 1 : undefined, ...shown(ends[0]) }, yaxis: { type: logs[1] ? "log" : "linear", title: plain(labelOf(view, second)), dtick: logs[1] ? 1 : undefined, ...shown(ends[1]) } },
         note: `${titleOf(view)[0].toUpperCase()}${titleOf(view).slice(1)}, smoothed over the trials (dots); blank where none is near.`,
       };
     },

@@ -1,5 +1,5 @@
 // Who is alive, and what it does.
-import { get } from "./api.js";
+import { find, get } from "./api.js";
 import { add, fill, h, table } from "./dom.js";
 import { watch } from "./live.js";
 import { ago, duration, moment } from "./numbers.js";
@@ -10,19 +10,19 @@ const content = document.getElementById("content");
 async function load() {
   const { workers } = await get("/v1/workers");
   const busy = [...new Set(workers.filter((worker) => worker.alive && worker.study).map((worker) => worker.study))];
-  const running = Object.fromEntries(await Promise.all(busy.map(async (name) => [name, await get(`/v1/studies/${name}/cohorts`)])));
+  const running = Object.fromEntries(await Promise.all(busy.map(async (name) => [name, await find(`/v1/studies/${name}/cohorts`)])));
   const order = (worker) => (worker.alive ? 0 : 1);
   workers.sort((a, b) => order(a) - order(b) || b.heartbeat_at.localeCompare(a.heartbeat_at));
   fill(content, workers.length ? shown(workers, running) : h("p", { class: "empty" }, "No worker was heard of within a day. Start one: ", h("code", {}, "steelyard worker")));
 }
 
 function doing(worker, running) {
-  const cohort = running[worker.study]?.cohorts.find((each) => each.worker === worker.name);
+  const cohort = running[worker.study]?.cohorts?.find((each) => each.worker === worker.name);
   if (!worker.study) return "–";
   if (!cohort) return studyLink(worker.study);
   const trials = cohort.trials.map((trial) => trial.number);
   const epoch = Math.max(0, ...cohort.trials.map((trial) => trial.epochs));
-  const what = cohort.purpose === "preflight" ? "preparing it" : `${trials.length} trials (${trials[0]}–${trials.at(-1)}), epoch ${epoch} of ${cohort.epochs_planned}, ${cohort.engine}`;
+  const what = cohort.purpose === "preflight" ? "preparing it" : `${trials.length === 1 ? `trial ${trials[0]}` : trials.length ? `${trials.length} trials (${trials[0]}–${trials.at(-1)})` : "ending"}, epoch ${epoch} of ${cohort.epochs_planned}, ${cohort.engine}`;
   const left = cohort.seconds_left === null ? "" : `, ${duration(cohort.seconds_left)} left`;
   return [studyLink(worker.study), h("small", { class: "muted", title: cohort.engine_why }, ` ${what}${left}`)];
 }

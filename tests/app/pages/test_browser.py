@@ -98,6 +98,12 @@ def test_the_answer_comes_first_in_the_units_of_the_metrics(served: Served) -> N
     assert "gains" in card
 
 
+def test_the_table_of_studies_has_the_verdict_and_not_the_lead_over_one_baseline(served: Served) -> None:
+    against = served.bench.get(f"/v1/studies/{scenes.FINISHED}/confirmation")["against"]
+    assert against["current"]["value"]["low"] > 0
+    assert "not enough trainings to tell" in served.tab().open("/").text("main")
+
+
 def test_a_study_that_failed_says_why(served: Served) -> None:
     seen = served.tab().open(f"/studies/{scenes.FAILED}")
     assert seen.text(".headline") == "No answer: the study failed."

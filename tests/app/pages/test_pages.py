@@ -87,6 +87,17 @@ def test_what_there_is_not_is_a_page_that_says_so(trained: Bench, path: str) -> 
     assert "<script>" not in page.text
 
 
+def test_an_address_that_no_study_can_have_is_a_page_that_says_so(client: TestClient) -> None:
+    assert client.get("/studies/a%00b").status_code == 404
+
+
+@on_sqlite
+def test_a_name_that_begins_like_a_study_is_not_that_study(bench: Bench) -> None:
+    bench.submit(name="a" * 64)
+    assert bench.client.get(f"/studies/{'a' * 64}").status_code == 200
+    assert bench.client.get(f"/studies/{'a' * 65}").status_code == 404
+
+
 @on_sqlite
 def test_the_example_of_an_empty_service_is_a_definition_that_may_run(client: TestClient) -> None:
     example = client.get("/example.json").json()
