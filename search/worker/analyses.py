@@ -10,7 +10,7 @@ import structlog
 from search.analysis import gain, importance, matters
 from search.worker.claim import Analysis
 from storage.database import Database
-from storage.errors import StudyNotFound
+from storage.errors import StorageError, StudyNotFound
 
 log = structlog.get_logger("steelyard.worker")
 
@@ -23,8 +23,11 @@ def load() -> None:
     importance.load()
 
 
-def work_out(database: Database, analysis: Analysis) -> None:
-    """Work out what a study waits for, and keep it. A study that was deleted meanwhile needs nothing."""
+def work_out(database: Database, analysis: Analysis) -> bool:
+    """Work out what a study waits for, and keep it; return False where that failed, which is logged.
+
+    A study that was deleted meanwhile needs nothing. Raises StorageBusy, StorageUnavailable.
+    """
     try:
         if analysis.kind == gain.KIND:
             _gain(database, analysis)
@@ -32,6 +35,12 @@ def work_out(database: Database, analysis: Analysis) -> None:
             _matters(database, analysis)
     except StudyNotFound:
         log.info("study deleted meanwhile", study=analysis.study.name)
+    except StorageError:
+        raise
+    except Exception as error:  # the worker goes on with other studies, and tries again
+        log.error("analysis failed", study=analysis.study.name, kind=analysis.kind, exc_info=error)
+        return False
+    return True
 
 
 def _gain(database: Database, analysis: Analysis) -> None:

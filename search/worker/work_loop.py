@@ -112,7 +112,8 @@ class WorkLoop:
             if work is None:
                 self._listen_idle(session, self._settings.poll_seconds)
             elif isinstance(work, Analysis):
-                work_out(self._database, work)
+                if not work_out(self._database, work):
+                    self._sleep(self._settings.poll_seconds)
                 self._worked_at = self._clock()
             else:
                 self.carry_out(work)
