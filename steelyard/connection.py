@@ -1,4 +1,4 @@
-"""One service over HTTP: every call with its time-outs, its retries and its errors named in our words. Alone imports httpx.
+"""One service over HTTP: every call with its time-outs, its retries and its errors named in our words.
 
 Every call of the contract may be sent twice (the client names a study before it POSTs it), so all are retried alike.
 """
