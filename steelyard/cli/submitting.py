@@ -108,5 +108,6 @@ def submit(
         address = client.page(study)
     answer(study, as_json, lambda: study_table(study))
     if not wants_document(as_json):
-        note(f"{study['name']}: {study['cost']}. Watch it: steelyard watch {study['name']}")
+        note(f"{study['name']}: {study['cost']}")
         note(f"See it: {address}")
+        note(f"Watch it: steelyard watch {study['name']}")
