@@ -52,12 +52,23 @@ const CALLS = {
   not_enough: { tone: "", text: "Not enough trainings to tell whether the tuned weights are better." },
 };
 
+// What is said beside the winner's lead over what the user has, where it does not lead every baseline that it met.
+const BESIDES = {
+  worse: "others are better still.",
+  as_good: "so are others, which need no search.",
+  not_enough: "it is not certain that they beat every baseline.",
+};
+
 // The headline and whether it is good news: the verdict in a few words.
 function headline(view, against) {
   const { best, confirmation, study } = view;
   if (view.front) return { tone: "", text: isConfirmed(view) ? `A trade-off: trial ${best.trial} is the compromise that fresh seeds confirm.` : `A trade-off: no setting is best in all; this is the ${(view.picked ?? "").replaceAll("_", " ")}.` };
   if (!isConfirmed(view) || !against) {
     return study.ended ? { tone: "", text: `Trial ${best.trial} leads on one seed; nothing is confirmed.` } : { tone: "", text: `So far trial ${best.trial} leads, on one seed.` };
+  }
+  const gain = confirmation.against[against.name]?.value;
+  if (confirmation.call in BESIDES && gain?.low > 0) {
+    return { tone: "good", text: `The tuned weights are better than ${against.key === "current" ? "yours" : against.title}; ${BESIDES[confirmation.call]}` };
   }
   return CALLS[confirmation.call] ?? { tone: "", text: `Trial ${best.trial} won on fresh seeds.` };
 }

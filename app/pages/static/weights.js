@@ -131,7 +131,7 @@ function drawSlice(view, path) {
     annotations.push({ xref: "x", x: at(value), yref: "paper", y: 1, yanchor: "bottom", yshift: place * 12, text: plain(each.title), showarrow: false, font: { size: 11, color: each.color } });
   });
   const clipped = clip(indices.map((index) => drawn[index]));
-  const notes = [shaded ? `Shaded: ${number(range.low, 3)} to ${number(range.high, 3)} is as good as the winner.` : good?.length ? `As good as the winner: ${good.map((value) => number(value, 3)).join(", ")}.` : "", scored && typeof least === "number" ? "Above the dotted line a trial is as good as the best within noise." : "", clippedNote(titleOf(view), clipped), log && indices.length < searchedIndices(view, path).length ? "Zero is not on a logarithmic scale." : ""];
+  const notes = [shaded ? `Shaded: ${number(range.low, 3)} to ${number(range.high, 3)} is as good as the winner.` : good?.length ? `As good as the winner: ${good.map((value) => number(value, 3)).join(", ")}.` : "", scored && typeof least === "number" ? "Dotted: the winner's value less one training's luck; single trials above it may be lucky." : "", clippedNote(titleOf(view), clipped), log && indices.length < searchedIndices(view, path).length ? "Zero is not on a logarithmic scale." : ""];
   return { data, layout: { height: 300, margin: { l: 60, r: 14, t: 46, b: 44 }, shapes, annotations, xaxis: { type: log ? "log" : "linear", title: plain(labelOf(view, path)), dtick: log ? 1 : undefined, exponentformat: "power", tickfont: { size: log ? 10.5 : 12 }, zeroline: false }, uirevision: chosen(view), yaxis: { title: plain(titleOf(view)), zeroline: false, ...(clipped.range ? { range: clipped.range } : {}) } }, note: notes.filter(Boolean).join(" ") };
 }
 

@@ -87,7 +87,7 @@ def test_a_view_is_shown_without_complaint_and_asks_no_other_server(served: Serv
 
 def test_the_answer_comes_first_in_the_units_of_the_metrics(served: Served) -> None:
     seen = served.tab().open(f"/studies/{scenes.FINISHED}")
-    assert seen.text(".headline") == "Not enough trainings to tell whether the tuned weights are better."
+    assert seen.text(".headline") == "The tuned weights are better than yours; it is not certain that they beat every baseline."
     best = served.bench.get(f"/v1/studies/{scenes.FINISHED}/best")
     means = best["confirmation"]["candidates"]
     path = "parity.binary_accuracy"
