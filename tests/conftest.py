@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,6 +19,7 @@ from sqlalchemy import make_url
 from storage.database import Database
 from storage.migrations import migrate, revisions
 from storage.models import Base
+from tests.grouping import group_of, in_order, scheduler
 
 gc.set_threshold(100_000, 50, 100)  # a trace makes some hundred thousand objects: looking through them is a fourth of its time
 
@@ -26,31 +28,18 @@ _numbers = itertools.count()
 MEMORY, ENOUGH = Path("/dev/shm"), 1 << 30
 """A folder that lies in memory, and the bytes that must be free there; a container often has no more than 64 MB of it."""
 
-SERVICES = ("on_postgresql", "on_sqlite", "one_worker")
-"""Fixtures of real services, which are shared by whole runs."""
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together, in one process of pytest-xdist, what shares a service or traced engines."""
+    return scheduler(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, in one process of pytest-xdist, what shares a service or traced engines; what takes long comes first.
-
-    Services wait and engines compute, so they take turns.
-    """
-    groups = {item: _shared(item) for item in items}
-    real = dict.fromkeys(group for item, group in groups.items() if "tests/end_to_end/" in item.nodeid)
-    computed = dict.fromkeys(group for item, group in groups.items() if "tests/search/training/" in item.nodeid)
-    first = [group for pair in itertools.zip_longest(real, computed) for group in pair if group]
-    place = {group: number for number, group in enumerate(first)}
-    items.sort(key=lambda item: place.get(groups[item], len(place)))
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
-def _shared(item: pytest.Item) -> str:
-    """Return the service that a test uses, else its module."""
-    chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    used = {*getattr(item, "fixturenames", ()), *(value for value in chosen if isinstance(value, str))}
-    return next((name for name in SERVICES if name in used), item.location[0])
+    """Begin with the groups that take long."""
+    place = {group: number for number, group in enumerate(in_order(item.nodeid for item in items))}
+    items.sort(key=lambda item: place[group_of(item.nodeid)])
 
 
 END_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

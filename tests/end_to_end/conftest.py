@@ -6,6 +6,8 @@ What a study answers does not depend on the database, so one is enough for that;
 
 from __future__ import annotations
 
+import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from tests.conftest import _postgres_database
 from tests.end_to_end.service import Service, serving
+from tests.end_to_end.studies import EXAMPLES
 
 WORKLOADS = Path(__file__).parent / "workloads"
 OWN = "table=table,raises=raises,needs-file=needs_file"
@@ -21,7 +24,7 @@ OWN = "table=table,raises=raises,needs-file=needs_file"
 @pytest.fixture(scope="package")
 def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service on SQLite."""
-    folder = tmp_path_factory.mktemp("service-sqlite")
+    folder = _folder_of("on_sqlite", tmp_path_factory)
     with serving(folder, workers=2, environment=_environment(folder)) as running:
         yield running
 
@@ -29,21 +32,21 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture(scope="package")
 def on_postgresql(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service on PostgreSQL."""
-    folder = tmp_path_factory.mktemp("service-postgresql")
+    folder = _folder_of("on_postgresql", tmp_path_factory)
     for url in _postgres_database(postgres_url, template="template1"):
         with serving(folder, workers=2, database_url=url, environment=_environment(folder)) as running:
             yield running
 
 
+def _folder_of(service: str, factory: pytest.TempPathFactory) -> Path:
+    """Return a folder for a service. Fails where another process of the same run has one too: see `tests.grouping`."""
+    if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
+        (factory.getbasetemp().parent / f"{run}-{service}").touch(exist_ok=False)
+    return factory.mktemp(service)
+
+
 def _environment(folder: Path) -> dict[str, str]:
     return {"STEELYARD_WORKLOADS": OWN, "PYTHONPATH": str(WORKLOADS), "STEELYARD_DATA": str(folder)}
-
-
-@pytest.fixture(params=["on_sqlite", "on_postgresql"])
-def service(request: pytest.FixtureRequest) -> Service:
-    """A service on each kind of database."""
-    found: Service = request.getfixturevalue(request.param)
-    return found
 
 
 @pytest.fixture(params=["on_postgresql", pytest.param("on_sqlite", marks=pytest.mark.soak)])
@@ -53,8 +56,28 @@ def answering(request: pytest.FixtureRequest) -> Service:
     return found
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="package", params=["one_worker"])
 def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with a single worker, on SQLite: what it does is repeatable."""
-    with serving(tmp_path_factory.mktemp("one-worker"), workers=1) as running:
+    """A service with a single worker, on SQLite: what it does is repeatable. It has the workloads of the examples."""
+    folder = _folder_of("one_worker", tmp_path_factory)
+    _write_sentences(folder / "sentences")
+    environment = {
+        "STEELYARD_WORKLOADS": "table=table,sentiment-topic=workload:SentimentTopic",
+        "PYTHONPATH": f"{EXAMPLES}:{EXAMPLES / 'sentiment_topic'}",
+    }
+    with serving(folder, workers=1, environment=environment) as running:
         yield running
+
+
+def _write_sentences(folder: Path) -> None:
+    """Write what the workload `sentiment-topic` reads."""
+    folder.mkdir()
+    draw = random.Random(0)
+    for topic, nouns in {"phones": ["battery", "screen", "case"], "films": ["plot", "actor", "scene"]}.items():
+        lines = [_sentence(draw, nouns) for _ in range(60)]
+        (folder / f"{topic}.txt").write_text("\n".join(lines) + "\n")
+
+
+def _sentence(draw: random.Random, nouns: list[str]) -> str:
+    good = draw.random() < 0.5
+    return f"The {draw.choice(nouns)} is {draw.choice(['great', 'lovely'] if good else ['awful', 'poor'])}.\t{int(good)}"

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from tests.end_to_end.service import PATIENCE, Service, serving, until
+from tests.end_to_end.studies import regression
 
 ROOT = Path(__file__).parents[2]
 BINARIES = Path(sys.executable).parent
@@ -45,15 +46,19 @@ CALLS = [command for command in COMMANDS if command not in [*MAKE, *SERVERS]]
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service as the README has it, in a folder with the examples beside it; the first has fewer trials."""
+    """A service as the README has it, in a folder with the examples and the workload that docs/models.md shows beside it.
+
+    The first example has fewer trials.
+    """
     folder = tmp_path_factory.mktemp("reader")
+    (folder / "ads.py").write_text(blocks(MODELS, "python")[0])
     shutil.copytree(ROOT / "examples", folder / "examples")
     example = folder / "examples" / "digits.json"
     definition = json.loads(example.read_text())
     definition["training"]["epochs"] = 2
     definition["search"] |= {"trials": 8, "confirmation": {"top": 2, "seeds": 3}}
     example.write_text(json.dumps(definition))
-    with serving(folder, workers=1) as service:
+    with serving(folder, workers=1, environment={"STEELYARD_WORKLOADS": "ads=ads"}) as service:
         yield service
 
 
@@ -111,16 +116,12 @@ def test_every_server_command_starts(command: str, tmp_path: Path) -> None:
             process.wait(timeout=PATIENCE)
 
 
-def test_the_workload_that_is_shown_can_be_trained(tmp_path: Path) -> None:
-    from tests.end_to_end.studies import regression
-
-    (tmp_path / "ads.py").write_text(blocks(MODELS, "python")[0])
+def test_the_workload_that_is_shown_can_be_trained(reader: Service) -> None:
     definition = regression("ads", trials=2)
     definition["tasks"][0]["name"], definition["tasks"][1]["name"] = "clicks", "sales"
     definition["objective"]["metrics"] = [{"metric": "clicks.mae"}, {"metric": "sales.mae"}]
-    with serving(tmp_path, workers=1, environment={"STEELYARD_WORKLOADS": "ads=ads"}) as service:
-        study = service.finished(service.submit(definition))
-        assert study["state"] == "COMPLETE", study["reason"]
+    study = reader.finished(reader.submit(definition))
+    assert study["state"] == "COMPLETE", study["reason"]
 
 
 def test_the_compose_file_has_a_database_an_api_and_workers() -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,7 @@ from tests.end_to_end.service import PATIENCE, until
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 SCRIPTS = sorted((ROOT / "examples" / "scripts").glob("*.py"))
-QUICK = {"two_losses_on_a_mask.py", "missing_labels.py"}
+QUICK = {"missing_labels.py"}
 """Examples that `make test` trains; `make soak` trains them all."""
 
 
@@ -88,41 +89,55 @@ def test_the_first_example_of_the_readme_is_a_whole_script_of_under_twenty_lines
     assert "steelyard.search(model" in readme_script()
 
 
-def test_the_readme_runs_in_a_fresh_folder_and_the_second_time_it_resumes(cache: Path, tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(shorter(readme_script()) + "\nprint('WEIGHTS', sorted(result.loss_weights))\n")
-    first, second = run(script, cache), run(script, cache)
-    assert "new study" in first.stderr
-    assert "to confirm = " in first.stderr
-    assert "Verdict: " in first.stdout
-    assert "WEIGHTS ['price', 'sold']" in first.stdout
-    assert re.search(r"resumed \S+, (\d+) of \1\n", second.stderr)
-    assert second.stdout == first.stdout
+@dataclass(frozen=True)
+class TakenUp:
+    """The README's script three times: killed when some trials had ended, taken up to its end, and once more."""
+
+    killed: str
+    """What the first run logged."""
+    workers: list[psutil.Process]
+    """The workers of the first run."""
+    ended: subprocess.CompletedProcess[str]
+    again: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def taken_up(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> TakenUp:
+    folder = tmp_path_factory.mktemp("readme")
+    script, log = folder / "train.py", folder / "log"
+    script.write_text(shorter(readme_script(), trials="20", seed="3") + "\nprint('WEIGHTS', sorted(result.loss_weights))\n")
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, str(script)], cwd=folder, env=environment(cache), stdout=output, stderr=output)
+
+    def some_have_ended() -> bool:
+        assert process.poll() is None, log.read_text()
+        return bool(re.search(r"\s[1-9]\d*/\d+ trials", log.read_text()))
+
+    until(some_have_ended, "some trials have ended")
+    workers = [child for child in psutil.Process(process.pid).children(recursive=True) if "worker" in child.cmdline()]
+    process.kill()
+    process.wait()
+    return TakenUp(log.read_text(), workers, run(script, cache), run(script, cache))
+
+
+def test_the_readme_runs_in_a_fresh_folder(cache: Path, taken_up: TakenUp) -> None:
+    assert "new study" in taken_up.killed
+    assert "to confirm = " in taken_up.killed
+    assert "Verdict: " in taken_up.ended.stdout
+    assert "WEIGHTS ['price', 'sold']" in taken_up.ended.stdout
     assert list((cache / "runs").iterdir()) == []
 
 
-def test_a_script_that_is_killed_goes_on_and_leaves_no_worker(cache: Path, tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(shorter(readme_script(), trials="40", seed="3"))
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, str(script)], cwd=tmp_path, env=environment(cache), stdout=log, stderr=log)
-
-    def some_have_ended() -> bool:
-        log = (tmp_path / "log").read_text()
-        assert process.poll() is None, log
-        return bool(re.search(r"\s[1-9]\d*/\d+ trials", log))
-
-    until(some_have_ended, "some trials have ended")
-    children = psutil.Process(process.pid).children(recursive=True)
-    workers = [child for child in children if "worker" in child.cmdline()]
-    assert workers
-    process.kill()
-    process.wait()
-    until(lambda: not any(worker.is_running() and worker.status() != "zombie" for worker in workers), "the worker has ended")
-    again = run(script, cache)
-    done, planned = map(int, re.findall(r"resumed \S+, (\d+) of (\d+)", again.stderr)[0])
+def test_a_script_that_is_killed_goes_on_and_leaves_no_worker(taken_up: TakenUp) -> None:
+    assert taken_up.workers
+    assert not any(worker.is_running() and worker.status() != "zombie" for worker in taken_up.workers)
+    done, planned = map(int, re.findall(r"resumed \S+, (\d+) of (\d+)", taken_up.ended.stderr)[0])
     assert 0 < done < planned
-    assert "Verdict: " in again.stdout
+
+
+def test_a_script_that_ended_resumes_and_says_the_same(taken_up: TakenUp) -> None:
+    assert re.search(r"resumed \S+, (\d+) of \1\n", taken_up.again.stderr)
+    assert taken_up.again.stdout == taken_up.ended.stdout
 
 
 def test_two_cells_of_a_notebook_are_one_study_though_keras_names_their_layers_anew(cache: Path, tmp_path: Path) -> None:

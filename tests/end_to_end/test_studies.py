@@ -49,16 +49,16 @@ def test_best_answers_while_the_study_runs(answering: Service) -> None:
     assert answering.finished(name)["state"] == "CANCELLED"
 
 
-def test_a_grid_under_two_workers_has_every_point_once_though_a_worker_is_killed(service: Service) -> None:
-    name = service.submit(grid(4))
-    until(lambda: service.get(f"/v1/studies/{name}")["progress"]["trials"]["COMPLETE"] >= 4, "some trials are complete")
-    random.Random(0).choice(service.worker_processes()).kill()
-    study = service.finished(name)
-    trials = _rows(service, name)
+def test_a_grid_under_two_workers_has_every_point_once_though_a_worker_is_killed(answering: Service) -> None:
+    name = answering.submit(grid(4))
+    until(lambda: answering.get(f"/v1/studies/{name}")["progress"]["trials"]["COMPLETE"] >= 4, "some trials are complete")
+    random.Random(0).choice(answering.worker_processes()).kill()
+    study = answering.finished(name)
+    trials = _rows(answering, name)
     assert study["state"] == "COMPLETE", study["reason"]
     assert len(trials) == len({tuple(sorted(trial["weights"].items())) for trial in trials}) == 16
     assert {trial["state"] for trial in trials} == {"COMPLETE"}
-    until(lambda: len(service.worker_processes()) == 2, "the dead worker is replaced")
+    until(lambda: len(answering.worker_processes()) == 2, "the dead worker is replaced")
 
 
 def test_a_strangers_workload_of_a_dozen_lines_runs(answering: Service) -> None:
@@ -105,12 +105,12 @@ def test_a_diverging_setting_ends_diverged_and_leaves_the_others(answering: Serv
     assert states == {1.0: "COMPLETE", 1e12: "DIVERGED"}
 
 
-def test_cancel_ends_what_runs(service: Service) -> None:
-    name = service.submit(regression(trials=50, epochs=5000))
-    until(lambda: service.get(f"/v1/studies/{name}")["progress"]["trials"]["RUNNING"] > 0, "trials run")
-    assert service.post(f"/v1/studies/{name}/cancel").json()["state"] == "CANCELLED"
-    assert {trial["state"] for trial in _rows(service, name)} == {"CANCELLED"}
-    after = service.finished(service.submit(regression(trials=1)))
+def test_cancel_ends_what_runs(answering: Service) -> None:
+    name = answering.submit(regression(trials=50, epochs=5000))
+    until(lambda: answering.get(f"/v1/studies/{name}")["progress"]["trials"]["RUNNING"] > 0, "trials run")
+    assert answering.post(f"/v1/studies/{name}/cancel").json()["state"] == "CANCELLED"
+    assert {trial["state"] for trial in _rows(answering, name)} == {"CANCELLED"}
+    after = answering.finished(answering.submit(regression(trials=1)))
     assert after["state"] == "COMPLETE"
 
 

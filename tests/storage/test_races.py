@@ -42,6 +42,11 @@ def assert_one_result_each(database: Database, running: scenes.Running) -> None:
         assert [each.validation for each in numbers[trial.number].values()] == [trial.values]
 
 
+@pytest.mark.parametrize(
+    "database_url",
+    ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)],  # whose server cannot tell them from the threads below
+    indirect=True,
+)
 def test_four_processes_finish_a_trial_at_the_same_instant_sixty_times(database: Database, database_url: str) -> None:
     running = scenes.running(database, ROUNDS)
     spawning = multiprocessing.get_context("spawn")

@@ -197,8 +197,9 @@ def machine(database: Database) -> type[StudyLife]:
     return type("StudyLife", (StudyLife,), {"database": database})
 
 
-def test_no_order_of_events_breaks_a_study(machine: type[StudyLife]) -> None:
+@pytest.mark.parametrize("lives", [12, pytest.param(40, marks=pytest.mark.soak)])
+def test_no_order_of_events_breaks_a_study(machine: type[StudyLife], lives: int) -> None:
     thorough = settings(
-        max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+        max_examples=lives, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
     )
     run_state_machine_as_test(machine, settings=thorough)

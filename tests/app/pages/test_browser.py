@@ -74,7 +74,15 @@ def served(serving: Served) -> Iterator[Served]:
     serving.close_tabs()
 
 
-STUDIES = (scenes.FINISHED, scenes.RUNNING, scenes.FAILED, scenes.QUEUED)
+@pytest.fixture(scope="module")
+def finished(serving: Served) -> Iterator[Seen]:
+    """A tab with the finished study, all of it drawn, for tests that change nothing in it."""
+    context = serving.browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    yield Seen(context.new_page(), serving.origin).open(f"/studies/{scenes.FINISHED}").drawn()
+    context.close()
+
+
+STUDIES = (scenes.RUNNING, scenes.FAILED, scenes.QUEUED)
 VIEWS = ("/", "/workers", "/workloads", f"/studies/{scenes.RUNNING}/trials/5", *(f"/studies/{name}" for name in STUDIES))
 
 
@@ -85,13 +93,17 @@ def test_a_view_is_shown_without_complaint_and_asks_no_other_server(served: Serv
     assert "could not be shown" not in seen.text("main")
 
 
-def test_the_answer_comes_first_in_the_units_of_the_metrics(served: Served) -> None:
-    seen = served.tab().open(f"/studies/{scenes.FINISHED}")
-    assert seen.text(".headline") == "The tuned weights are better than yours; it is not certain that they beat every baseline."
+def test_an_answer_is_shown_without_complaint_and_asks_no_other_server(finished: Seen) -> None:
+    assert finished.wrong == []
+    assert "could not be shown" not in finished.text("main")
+
+
+def test_the_answer_comes_first_in_the_units_of_the_metrics(served: Served, finished: Seen) -> None:
+    assert finished.text(".headline") == "The tuned weights are better than yours; it is not certain that they beat every baseline."
     best = served.bench.get(f"/v1/studies/{scenes.FINISHED}/best")
     means = best["confirmation"]["candidates"]
     path = "parity.binary_accuracy"
-    card = seen.text(f'.change[data-metric="{path}"]')
+    card = finished.text(f'.change[data-metric="{path}"]')
     for setting in ("current", f"trial {best['trial']}"):
         mean = 100 * means[setting]["metrics"][path]["mean"]
         assert f"{mean:.4g} %" in card
@@ -110,14 +122,14 @@ def test_a_study_that_failed_says_why(served: Served) -> None:
     assert "no rows.npz (at workload.options.path)" in seen.text("main")
 
 
-def test_what_is_copied_is_what_rest_gives(served: Served) -> None:
-    seen = served.tab(permissions=["clipboard-read", "clipboard-write"]).open(f"/studies/{scenes.FINISHED}")
+def test_what_is_copied_is_what_rest_gives(served: Served, finished: Seen) -> None:
     best = served.bench.get(f"/v1/studies/{scenes.FINISHED}/best")
-    seen.page.get_by_role("button", name="Copy as JSON").click()
-    seen.page.get_by_text("Copied").wait_for()
-    assert json.loads(seen.page.evaluate("navigator.clipboard.readText()")) == best["loss_weights"]
-    seen.page.get_by_role("button", name="Copy as Python").click()
-    text = seen.page.evaluate("navigator.clipboard.readText()")
+    finished.page.bring_to_front()
+    finished.page.get_by_role("button", name="Copy as JSON").click()
+    finished.page.get_by_text("Copied").wait_for()
+    assert json.loads(finished.page.evaluate("navigator.clipboard.readText()")) == best["loss_weights"]
+    finished.page.get_by_role("button", name="Copy as Python").click()
+    text = finished.page.evaluate("navigator.clipboard.readText()")
     assigned = {line.split(" = ")[0]: ast.literal_eval(line.split(" = ")[1]) for line in text.splitlines()}
     assert assigned == {"loss_weights": best["loss_weights"], "penalty_weights": best["penalty_weights"]}
 
@@ -139,11 +151,12 @@ def test_progress_is_shown_without_reloading(served: Served) -> None:
 
 
 def test_ten_tabs_share_one_stream_and_all_are_live(served: Served) -> None:
+    others = served.server.app.state.events.watchers
     first = served.tab().open("/")
     tabs = [first, *(Seen(first.page.context.new_page(), served.origin).open("/workers") for _ in range(9))]
     for tab in tabs:
         tab.page.locator('#live[data-state="live"]').wait_for(timeout=30_000)
-    assert served.server.app.state.events.watchers == 1
+    assert served.server.app.state.events.watchers == others + 1
     served.bench.submit(name="seen-by-all")
     first.page.bring_to_front()
     first.page.get_by_role("link", name="seen-by-all").wait_for(timeout=30_000)
@@ -238,8 +251,7 @@ def test_a_view_can_be_used_by_everybody(served: Served, path: str, scheme: str)
     assert found.violations_count == 0, found.generate_report()
 
 
-def test_a_report_shows_the_same_without_the_service(served: Served, tmp_path: Path) -> None:
-    live = served.tab().open(f"/studies/{scenes.FINISHED}")
+def test_a_report_shows_the_same_without_the_service(served: Served, finished: Seen, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     file.write_bytes(served.bench.client.get(f"/studies/{scenes.FINISHED}/report.html").content)
     seen = Seen(served.browser.new_context(offline=True).new_page(), served.origin)
@@ -248,7 +260,7 @@ def test_a_report_shows_the_same_without_the_service(served: Served, tmp_path: P
     seen.drawn()
     assert seen.wrong == []
     for place in (".headline", ".changes", ".take table", "#judged .facts"):
-        assert seen.text(place) == live.text(place)
+        assert seen.text(place) == finished.text(place)
     assert seen.page.locator("figure[data-drawn]").count() >= 8
     seen.page.context.close()
 

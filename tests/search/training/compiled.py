@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+from keras import tree
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -33,10 +35,18 @@ def fitted(
     model.compile(**compiled, run_eagerly=few_steps(count, batch_size, epochs))
     for epoch in range(epochs):
         order = np.random.default_rng([seed, epoch]).permutation(count)
-        given = [taken(part, order) for part in (x, y)]
-        weights = taken(sample_weight, order)
-        model.fit(*given, sample_weight=weights, batch_size=batch_size, epochs=1, shuffle=False, verbose=0)
+        model.fit(batches(*(taken(part, order) for part in (x, y, sample_weight)), batch_size=batch_size), epochs=1, verbose=0)
     return model
+
+
+def batches(*parts: Any, batch_size: int) -> tf.data.Dataset:
+    """Return the batches that `fit` makes of arrays (x, y, sample_weight), which traces half a dozen functions for them."""
+    given = tree.map_structure(_in_floatx, tuple(part for part in parts if part is not None))
+    return tf.data.Dataset.from_tensor_slices(given).batch(batch_size)
+
+
+def _in_floatx(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(keras.config.floatx()) if np.issubdtype(array.dtype, np.floating) else array
 
 
 def few_steps(rows: int, batch_size: int, epochs: int) -> bool:

@@ -11,7 +11,7 @@ from keras import ops
 
 from search.workloads.base import ResolvedWorkload
 from search.workloads.data import Rows, read
-from tests.search.training.compiled import few_steps
+from tests.search.training.compiled import batches, few_steps
 
 Terms = Mapping[str, Callable[[Any, Any], Any]]
 """f(y, y_pred) -> scalar by path."""
@@ -77,13 +77,13 @@ class TwinRun:
         self.validation: list[dict[str, float]] = []
         for epoch in range(epochs):
             order = np.random.default_rng([seed, epoch]).permutation(loaded.train.count)
-            history = self.model.fit(*_arrays(loaded.train, order), epochs=1, shuffle=False, batch_size=batch_size, verbose=0)
+            history = self.model.fit(batches(*_arrays(loaded.train, order), batch_size=batch_size), epochs=1, verbose=0)
             self.train.append({path: history.history[path][0] for path in terms})
             if validate:
                 self._validate(loaded.validation, batch_size)
 
     def _validate(self, rows: Rows, batch_size: int) -> None:
-        measured = self.model.evaluate(*_arrays(rows), batch_size=batch_size, verbose=0, return_dict=True)
+        measured = self.model.evaluate(batches(*_arrays(rows), batch_size=batch_size), verbose=0, return_dict=True)
         self.validation.append({path: measured[path] for path in self.train[0]})
 
     @property

@@ -32,6 +32,7 @@ from search.training.child.protocol import (
     encode,
     read_answer,
 )
+from search.training.child.server import serve
 from search.training.interface import Ended, EpochReport, Setting
 from storage.records import Reason, TrialState
 
@@ -261,8 +262,13 @@ def test_an_order_of_another_version_ends_the_child_in_the_middle_of_a_training_
     assert "'TrainForever' is no order on the pipe" in child.log.read_text()
 
 
-def test_exit_ends_a_child(tmp_path: Path) -> None:
-    child = Child(tmp_path)
-    child.say(ExitChild())
-    assert child.process.wait(TIMEOUT) == 0
-    child.close()
+class Orders:
+    """A pipe on which one order comes."""
+
+    def __init__(self, order: Order) -> None:
+        self.receive = lambda: order
+        self.send = lambda answer: None
+
+
+def test_exit_ends_a_child() -> None:
+    assert serve(Orders(ExitChild())) == 0  # type: ignore[arg-type]
