@@ -35,7 +35,12 @@ def fitted(
     model.compile(**compiled, run_eagerly=few_steps(count, batch_size, epochs))
     for epoch in range(epochs):
         order = np.random.default_rng([seed, epoch]).permutation(count)
-        model.fit(batches(*(taken(part, order) for part in (x, y, sample_weight)), batch_size=batch_size), epochs=1, verbose=0)
+        model.fit(
+            batches(*(taken(part, order) for part in (x, y, sample_weight)), batch_size=batch_size),
+            epochs=1,
+            shuffle=False,
+            verbose=0,
+        )
     return model
 
 

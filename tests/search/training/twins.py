@@ -77,7 +77,9 @@ class TwinRun:
         self.validation: list[dict[str, float]] = []
         for epoch in range(epochs):
             order = np.random.default_rng([seed, epoch]).permutation(loaded.train.count)
-            history = self.model.fit(batches(*_arrays(loaded.train, order), batch_size=batch_size), epochs=1, verbose=0)
+            history = self.model.fit(
+                batches(*_arrays(loaded.train, order), batch_size=batch_size), epochs=1, shuffle=False, verbose=0
+            )
             self.train.append({path: history.history[path][0] for path in terms})
             if validate:
                 self._validate(loaded.validation, batch_size)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from search.training.interface import Setting
+from tests.search.training.compiled import batches
 from tests.search.training.scenes import Recorder, engine_of, rows, study, task, workload
 
 X, Y = rows(22, a=1)
@@ -42,7 +43,7 @@ def _by_fit(build_model: Callable[[], keras.Model], seed: int) -> list[Any]:
     model.compile(optimizer="adam", loss={"a": "mean_squared_error"}, loss_weights={"a": 2.0}, run_eagerly=True)
     for epoch in range(2):
         order = np.random.default_rng([seed, epoch]).permutation(len(X))
-        model.fit(X[order], {"a": Y["a"][order]}, batch_size=8, epochs=1, shuffle=False, verbose=0)
+        model.fit(batches(X[order], {"a": Y["a"][order]}, batch_size=8), epochs=1, shuffle=False, verbose=0)
     return [variable.numpy() for variable in (*model.trainable_variables, *model.non_trainable_variables)]
 
 

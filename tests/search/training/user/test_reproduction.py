@@ -18,7 +18,7 @@ from search.training.problem.workload import LoadedWorkload
 from search.training.user.apply import apply
 from search.training.user.measure import measure
 from search.validation import normalize
-from tests.search.training.compiled import few_steps, taken
+from tests.search.training.compiled import batches, few_steps, taken
 from tests.search.training.scenes import Recorder, engine_of, linear, rows, study, task, workload
 
 X, Y = rows(30, a=1, b=1)
@@ -167,7 +167,7 @@ def trained(case: Case, best: Mapping[str, Any], bound: Any) -> keras.Model:
     for epoch in range(2):
         order = np.random.default_rng([3, epoch]).permutation(30)
         x, y, given = (taken(part, order) for part in (case.x, case.y, weight))
-        model.fit(x, y, sample_weight=given, batch_size=8, epochs=1, shuffle=False, verbose=0)
+        model.fit(batches(x, y, given, batch_size=8), epochs=1, shuffle=False, verbose=0)
     return model
 
 
