@@ -109,6 +109,7 @@ def test_serve_without_json_says_it_in_a_sentence(tmp_path):
         process.terminate()
 
 
+@pytest.mark.soak
 def test_what_was_stored_is_there_after_a_restart(tmp_path, name):
     with serving(tmp_path, workers=0) as running:
         submitted(running.client, name)
