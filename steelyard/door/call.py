@@ -272,20 +272,26 @@ def _one_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 def _parts(call: SearchCall, config: Any, kinds: list[str], state: list[Any], classes: list[type]) -> dict[str, str]:
     snake = [re.sub(r"(?<!^)(?=[A-Z][a-z0-9])|(?<=[a-z])(?=[A-Z])", "_", kind).lower() for kind in kinds]
     asked = call.arguments
+    from search.training.user import given
     from search.training.user.brought import process_settings
 
     by_function = call.model is not call.given
     model = [call.given] if by_function else [identity.without_counts(config, snake), state, classes]
     rows = {name: [dict(part.inputs), dict(part.targets), dict(part.weights)] for name, part in call.splits.items()}
     tasks = [dict(task) for task in call.tasks.documents]
+    heads = [{key: value for key, value in task.items() if key != "metrics"} for task in tasks]
+
+    def own(kind: str) -> str:
+        return identity.digest_of(dict(call.own[kind]), known=given.parts_of(call.model))
+
     return {
         "model": identity.digest_of(model, list(call.names.outputs), asked["initial_weights"]),
         "data": identity.digest_of(rows, {name: list(points) for name, points in call.extra.items()}),
-        "losses": identity.digest_of([[task["name"], task["losses"]] for task in tasks], dict(call.own["losses"])),
+        "losses": identity.digest_of(heads, own("losses")),
         "loss_weights": identity.digest_of([[term.path, term.yours] for term in call.terms]),
-        "metrics": identity.digest_of([[task["name"], task["metrics"]] for task in tasks], dict(call.own["metrics"])),
-        "penalties": identity.digest_of(list(call.penalties), dict(call.own["penalties"])),
-        "terms": identity.digest_of({kind: dict(found) for kind, found in call.own.items()}),
+        "metrics": identity.digest_of([[task["name"], task["metrics"]] for task in tasks], own("metrics")),
+        "penalties": identity.digest_of(list(call.penalties), own("penalties")),
+        "terms": identity.digest_of({kind: own(kind) for kind in call.own}),
         "objective": identity.digest_of(asked["objective"], call.epoch),
         "ranges": identity.digest_of(asked["weight_ranges"], asked["shared_weights"]),
         "training": identity.digest_of(asked["epochs"], call.batch_size, dict(call.optimizer), process_settings()),

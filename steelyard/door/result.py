@@ -256,7 +256,10 @@ class Result(Figures):
         return answer.renamed(self.best, renames if returns_names(model) else {})
 
     def fit(self, model: Any = None, *, seed: int | None = None) -> Any:
-        """Train this setting as the study does, and return the model: the call's rows, epochs and order of rows under the seed."""
+        """Train this setting as the study does, and return the model: the call's rows, and their order under the seed.
+
+        It trains all epochs; up to the setting's best one where each training's best epoch counts, as under EarlyStopping.
+        """
         if self._source is None:
             raise SteelyardError("the rows are not here any more: call steelyard.search again, or use result.apply() and fit")
         from steelyard.door.training import trained
@@ -265,7 +268,17 @@ class Result(Figures):
         fresh = self._fresh(used) if model is None else model
         compiled = apply_document(fresh, self.best if model is None else self._for(model), self._source.own)
         names = self._renames if model is not None and returns_names(model) else {}
-        return trained(compiled, self._source, self.best["training"], used, names)
+        return trained(compiled, self._source, self.best["training"], self._epochs(used), used, names)
+
+    def _epochs(self, seed: int) -> int:
+        """Return up to which epoch this setting is trained under a seed: one of its own, else that of the search counts."""
+        document = self.best
+        if self.definition["objective"].get("epoch") != "best":
+            return int(document["training"]["epochs"])
+        repeated = (document.get("confirmation") or {}).get("epochs") or {}
+        if document["trial"] == self._tuned["trial"] and str(seed) in repeated:
+            return int(repeated[str(seed)])
+        return int(next(each["best_epoch"] for each in self.trials if each["number"] == document["trial"]))
 
     def _fresh(self, seed: int) -> Any:
         if self._source is None:

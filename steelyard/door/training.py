@@ -41,15 +41,15 @@ def _few(source: ResultSource) -> Any:
     return given.few_rows(source.model, source.splits["train"].inputs, source.names.inputs, source.names.given_inputs)
 
 
-def trained(model: Any, source: ResultSource, training: Mapping[str, Any], seed: int, names: Mapping[str, str]) -> Any:
-    """Fit a compiled model on the call's training rows: the study's epochs and batch size, and its order of rows under the seed.
+def trained(model: Any, source: ResultSource, training: Mapping[str, Any], epochs: int, seed: int, names: Mapping[str, str]) -> Any:
+    """Fit a compiled model on the call's training rows: the study's batch size, and its order of rows under the seed.
 
-    names: what the model calls the study's outputs, where it does so differently.
+    epochs: up to the one that counts. names: what the model calls the study's outputs, where it does so differently.
     """
     from search.training.problem.seeding import epoch_order
 
     rows = source.splits["train"]
-    for epoch in range(int(training["epochs"])):
+    for epoch in range(epochs):
         taken = _taken(rows, epoch_order(seed, epoch, rows.count))
         weight = _weights(taken, list(source.names.outputs))
         y = {names.get(key, key): value for key, value in taken.targets.items()}
