@@ -65,7 +65,7 @@ class _Digest:
         elif isinstance(thing, np.ndarray):
             self.text(f"{thing.dtype}{thing.shape}")
             whole = thing.size and thing.dtype.kind != "O"
-            self._hash.update(np.ascontiguousarray(thing).view(np.uint8) if whole else repr(thing.tolist()).encode())
+            self._hash.update(np.ascontiguousarray(thing).tobytes() if whole else repr(thing.tolist()).encode())
         elif isinstance(thing, str | bytes | int | float | bool | type(None) | np.generic):
             self.text(repr(thing))
         elif isinstance(thing, types.ModuleType):

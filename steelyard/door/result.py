@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,33 +13,21 @@ from search.export.reproduction import Published
 from steelyard.door import answer
 from steelyard.door.applying import OwnTerms, apply_document, flat, returns_names
 from steelyard.door.figures import Figures
-from steelyard.door.rows import NamedRows, Names
 from steelyard.errors import SteelyardError
 
 if TYPE_CHECKING:
     from steelyard.client import Client
+    from steelyard.door.call import SearchCall
 
 FORMAT = "steelyard/result"
 VERSION = 1
 
 
-@dataclass(frozen=True)
-class ResultSource:
-    """What the call that made a result had: its model or function, rows by split, and the user's own terms."""
-
-    given: Any
-    model: Any
-    names: Names
-    splits: Mapping[str, NamedRows]
-    batch_size: int
-    kept: Any
-    own: Mapping[str, Mapping[str, Any]]
-
-
 class Result(Figures):
     """A study of `steelyard.search`. Its numbers are read from the service when they are first asked for.
 
-    memory: what was written down of the call. documents: those of a saved result, which needs no service.
+    memory: what was written down of the call. source: the call itself, in its own process. documents: those of a saved
+    result, which needs no service.
     """
 
     def __init__(
@@ -48,7 +35,7 @@ class Result(Figures):
         study: str,
         url: str | None,
         memory: Mapping[str, Any],
-        source: ResultSource | None = None,
+        source: SearchCall | None = None,
         documents: Mapping[str, Any] | None = None,
         pick: str | int | None = None,
     ) -> None:
@@ -262,23 +249,16 @@ class Result(Figures):
         """
         if self._source is None:
             raise SteelyardError("the rows are not here any more: call steelyard.search again, or use result.apply() and fit")
-        from steelyard.door.training import trained
+        from steelyard.door.training import best_epoch, trained
 
         used = int(self._tuned["seeds"][0]) if seed is None else seed
         fresh = self._fresh(used) if model is None else model
         compiled = apply_document(fresh, self.best if model is None else self._for(model), self._source.own)
         names = self._renames if model is not None and returns_names(model) else {}
-        return trained(compiled, self._source, self.best["training"], self._epochs(used), used, names)
-
-    def _epochs(self, seed: int) -> int:
-        """Return up to which epoch this setting is trained under a seed: one of its own, else that of the search counts."""
-        document = self.best
-        if self.definition["objective"].get("epoch") != "best":
-            return int(document["training"]["epochs"])
-        repeated = (document.get("confirmation") or {}).get("epochs") or {}
-        if document["trial"] == self._tuned["trial"] and str(seed) in repeated:
-            return int(repeated[str(seed)])
-        return int(next(each["best_epoch"] for each in self.trials if each["number"] == document["trial"]))
+        training = self.best["training"]
+        by_best = self.definition["objective"]["epoch"] == "best"
+        epochs = best_epoch(self.best, self._tuned, self.trials, used) if by_best else int(training["epochs"])
+        return trained(compiled, self._source, training, epochs, used, names)
 
     def _fresh(self, seed: int) -> Any:
         if self._source is None:
@@ -305,9 +285,9 @@ class Result(Figures):
 
     def to_html(self, path: str | Path) -> None:
         """Write the answer as a page of its own."""
-        style = "<style>body{font-family:sans-serif;margin:2em}</style>"
-        head = f"<!doctype html><meta charset='utf-8'><title>{self.study}</title>{style}"
-        Path(path).write_text(head + self._repr_html_())
+        from steelyard.door.html import page_html
+
+        Path(path).write_text(page_html(self.study, self._repr_html_()))
 
     # Look at it
 
@@ -379,11 +359,26 @@ class Result(Figures):
         return self
 
     def extend(self, trials: int) -> Result:
-        """Raise the budget to so many search trials in all. Call `steelyard.search` again with `trials=` to have them trained."""
-        raise SteelyardError(
-            f"call steelyard.search with the same arguments and trials={int(trials)}: a result has no worker of its own"
-        )
+        """Search on to so many search trials in all, and return what came of it; this result keeps its numbers.
+
+        Raises SteelyardError for a result that was loaded: its model and rows are with the call.
+        """
+        return self._go_on(lambda client: client.extend(self.study, trials))
 
     def confirm(self) -> Result:
-        """Repeat the winner on fresh seeds: call `steelyard.search` with `confirmation=` for that."""
-        raise SteelyardError('call steelyard.search with confirmation="auto": a result has no worker of its own')
+        """Repeat the winner of a search without a confirmation on fresh seeds, and return what came of it.
+
+        Raises SteelyardError for a result that was loaded: its model and rows are with the call.
+        """
+        if self.definition["search"]["confirmation"] is not None:
+            return self
+        return self._go_on(lambda client: client.confirm(self.study))
+
+    def _go_on(self, change: Callable[[Client], Any]) -> Result:
+        if self._source is None:
+            raise SteelyardError(
+                "the model and its rows are not here any more: call steelyard.search again, and extend or confirm its result"
+            )
+        from steelyard.door.run import gone_on
+
+        return gone_on(self.study, self._source, change)

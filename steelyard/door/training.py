@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,10 @@ import numpy as np
 from steelyard.door.rows import INPUT, NamedRows
 
 if TYPE_CHECKING:
-    from steelyard.door.result import ResultSource
+    from steelyard.door.call import SearchCall
 
 
-def fresh_model(source: ResultSource, seed: int) -> Any:
+def fresh_model(source: SearchCall, seed: int) -> Any:
     """Return a new model of the call with the start of a seed, its outputs by name."""
     import keras
 
@@ -35,13 +35,21 @@ def fresh_model(source: ResultSource, seed: int) -> Any:
         return brought.named(model, names, None if graph is None else list(source.names.outputs))
 
 
-def _few(source: ResultSource) -> Any:
+def _few(source: SearchCall) -> Any:
     from search.training.user import given
 
     return given.few_rows(source.model, source.splits["train"].inputs, source.names.inputs, source.names.given_inputs)
 
 
-def trained(model: Any, source: ResultSource, training: Mapping[str, Any], epochs: int, seed: int, names: Mapping[str, str]) -> Any:
+def best_epoch(document: Mapping[str, Any], tuned: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], seed: int) -> int:
+    """Return the epoch of a setting that counts under a seed, best on validation: the seed's own, else that of the search."""
+    repeated = (tuned.get("confirmation") or {}).get("epochs") or {}
+    if document["trial"] == tuned["trial"] and str(seed) in repeated:
+        return int(repeated[str(seed)])
+    return int(next(trial["best_epoch"] for trial in trials if trial["number"] == document["trial"]))
+
+
+def trained(model: Any, source: SearchCall, training: Mapping[str, Any], epochs: int, seed: int, names: Mapping[str, str]) -> Any:
     """Fit a compiled model on the call's training rows: the study's batch size, and its order of rows under the seed.
 
     epochs: up to the one that counts. names: what the model calls the study's outputs, where it does so differently.
