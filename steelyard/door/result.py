@@ -226,39 +226,47 @@ class Result(Figures):
         return found
 
     def apply(self, model: Any = None, optimizer: Any = None) -> Any:
-        """Return a compiled model that trains this setting; by default a new model of the call, as each training began."""
+        """Return a compiled model that trains this setting; by default a new model of the call, as each training began.
+
+        Its outputs have the form and the names of the given model's, or of the call's.
+        """
         from search.training.user.apply import apply
 
         own = None if self._source is None else OwnTerms(self._source.own)
-        return apply(self._fresh(0) if model is None else model, self._for(model), optimizer, workload=own)
+        used = self._fresh(0) if model is None else model
+        return apply(used, answer.renamed(self.best, self._names_in(used)), optimizer, workload=own)
 
-    def _for(self, model: Any) -> dict[str, Any]:
-        """Return the document with the names that the model's outputs have."""
-        if model is None:
-            return self.best
-        names = tuple(getattr(model, "output_names", None) or ())
-        renames = self._renames
-        if len(names) == len(renames) and not set(renames) <= set(names):
-            renames = dict(zip(self._memory["outputs"], names, strict=True))
-        return answer.renamed(self.best, renames if returns_names(model) else {})
+    def _names_in(self, model: Any) -> dict[str, str]:
+        """Return what a model calls the study's outputs, where it names them by its layers: `dense_7` for `dense`."""
+        names, known = tuple(getattr(model, "output_names", None) or ()), self._renames
+        if not returns_names(model):
+            return {}
+        if set(known.values()) <= set(names):
+            return known
+        by_position = len(names) == len(known) and not set(known) <= set(names)
+        return dict(zip(known, names, strict=True)) if by_position else {}
 
     def fit(self, model: Any = None, *, seed: int | None = None) -> Any:
         """Train this setting as the study does, and return the model: the call's rows, and their order under the seed.
 
         It trains all epochs; up to the setting's best one where each training's best epoch counts, as under EarlyStopping.
+        The model returns outputs in the form of the call's model where `compile` can say the setting, else a dict by name.
         """
         if self._source is None:
             raise SteelyardError("the rows are not here any more: call steelyard.search again, or use result.apply() and fit")
-        from steelyard.door.training import best_epoch, trained
+        from steelyard.door.training import best_epoch, named_model, trained
 
         used = int(self._tuned["seeds"][0]) if seed is None else seed
         fresh = self._fresh(used) if model is None else model
-        compiled = apply_document(fresh, self.best if model is None else self._for(model), self._source.own)
-        names = self._renames if model is not None and returns_names(model) else {}
+        names = self._names_in(fresh)
+        document = answer.renamed(self.best, names)
+        studied = named_model(self._source, fresh) if model is None else fresh
+        compiled = apply_document(studied, self.best if model is None else document, self._source.own)
         training = self.best["training"]
         by_best = self.definition["objective"]["epoch"] == "best"
         epochs = best_epoch(self.best, self._tuned, self.trials, used) if by_best else int(training["epochs"])
-        return trained(compiled, self._source, training, epochs, used, names)
+        found = trained(compiled, self._source, training, epochs, used, {} if model is None else names)
+        return apply_document(fresh, document, self._source.own) if model is None and found is studied and names else found
 
     def _fresh(self, seed: int) -> Any:
         if self._source is None:

@@ -174,6 +174,8 @@ class CallRun:
         if before is None:
             return "new study"
         changed = [part for part in identity.changed_parts(before["parts"], self._call.parts) if part != "terms"]
+        if {"model", "data"} <= set(changed):
+            return "new study"
         return f"new, because: {', '.join(changed).replace('_', ' ')} changed" if changed else "new: its study was deleted"
 
     # What is trained

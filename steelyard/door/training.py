@@ -16,23 +16,27 @@ if TYPE_CHECKING:
 
 
 def fresh_model(source: SearchCall, seed: int) -> Any:
-    """Return a new model of the call with the start of a seed, its outputs by name."""
+    """Return a new model of the call with the start of a seed, its outputs in the form that the call's model has."""
     import keras
 
-    from search.training.problem.keras_private import graph_of
-    from search.training.user import brought, given, starts
+    from search.training.user import given, starts
 
     with given.untouched(), tempfile.TemporaryDirectory() as folder:
         if source.model is not source.given:
             keras.utils.set_random_seed(seed)
-            model = source.given()
-        else:
-            starts.save_start(source.model, Path(folder), source.kept, _few(source))
-            keras.utils.set_random_seed(seed)
-            model = starts.started(Path(folder))
-        graph = graph_of(model)
-        names = None if source.names.inputs is None else list(source.names.inputs)
-        return brought.named(model, names, None if graph is None else list(source.names.outputs))
+            return source.given()
+        starts.save_start(source.model, Path(folder), source.kept, _few(source))
+        keras.utils.set_random_seed(seed)
+        return starts.started(Path(folder))
+
+
+def named_model(source: SearchCall, model: Any) -> Any:
+    """Return a model of the call over the same layers, with the names of inputs and outputs that the study has."""
+    from search.training.problem.keras_private import graph_of
+    from search.training.user import brought
+
+    names = None if source.names.inputs is None else list(source.names.inputs)
+    return brought.named(model, names, None if graph_of(model) is None else list(source.names.outputs))
 
 
 def _few(source: SearchCall) -> Any:
