@@ -13,6 +13,7 @@ from app.refusals import BadParameter, OtherDefinition, parameter_fault
 from app.schemas.studies import Study, StudyPatch, Validation
 from app.settings import ApiSettings
 from app.study_views import definition_of, seconds_in_all, study_body
+from search.definition.effort import Confirmation
 from search.definition.plugins import is_grid
 from search.definition.schema import DEFINITION_VERSION, StudyDefinition
 from search.definition.space import SearchSpace
@@ -140,7 +141,7 @@ def read_patch(document: Any) -> StudyPatch:
     except ValidationError as error:
         raise BadParameter(*map(parameter_fault, error.errors(include_url=False))) from None
     if not patch.model_fields_set:
-        raise BadParameter(Fault("", "trials, stop, labels or description", "nothing to change"))
+        raise BadParameter(Fault("", "trials, stop, confirmation, labels or description", "nothing to change"))
     return patch
 
 
@@ -155,9 +156,23 @@ def change(session: Session, name: str, patch: StudyPatch, now: datetime) -> Stu
             raise BadParameter(Fault("stop.no_gain", NO_GAIN_ON_FRONT, f"{patch.stop.no_gain:g}"))
         stop = None if patch.stop is None else patch.stop.model_dump(mode="json")
         study = lifecycle.change_stop(session, name, stop, now)
+    if patch.confirmation is not None:
+        study = _confirm(session, study, patch.confirmation, now)
     if patch.labels is not None or patch.description is not None:
         study = lifecycle.relabel(session, name, patch.labels, patch.description, now)
     return study
+
+
+def _confirm(session: Session, study: StudyRecord, confirmation: Confirmation, now: datetime) -> StudyRecord:
+    definition = definition_of(study)
+    before = definition.search.confirmation
+    if before is not None and before != confirmation:
+        raise BadParameter(Fault("confirmation", f"as it is ({before.model_dump(mode='json')}): the study confirms already", ""))
+    if before is not None:
+        return study
+    new = definition.model_copy(update={"search": definition.search.model_copy(update={"confirmation": confirmation})})
+    search = normalize.to_storage(new)["search"]
+    return lifecycle.confirm(session, study.name, search, normalize.definition_sha256(new), now)
 
 
 def _check_budget(definition: StudyDefinition, trials: int) -> None:

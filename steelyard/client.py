@@ -204,10 +204,11 @@ class Client:
         *,
         trials: int | None = None,
         stop: Mapping[str, float] | None = None,
+        confirmation: Mapping[str, Any] | None = None,
         labels: Mapping[str, str] | None = None,
         description: str | None = None,
     ) -> Study:
-        """Set the budget of search trials, when the search stops early, the labels or the description; what is None stays.
+        """Set the budget of search trials, when the search stops early, the confirmation, labels or description; None stays.
 
         A COMPLETE study goes on. `stop` has `after_seconds` or `no_gain`, or neither: then the search never stops early.
         """
@@ -215,11 +216,17 @@ class Client:
         body: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
         if stop is not None:
             body["stop"] = dict(stop) or None
+        if confirmation is not None:
+            body["confirmation"] = dict(confirmation)
         return cast(Study, self._connection.call("PATCH", _at(study), body=body))
 
     def extend(self, study: StudyOrName, trials: int) -> Study:
         """Raise the budget to `trials` search trials in all."""
         return self.patch(study, trials=trials)
+
+    def confirm(self, study: StudyOrName, confirmation: Mapping[str, Any] | None = None) -> Study:
+        """Repeat the winner of a study without a confirmation on fresh seeds: `{"top": 3, "seeds": 8}`, by default as usual."""
+        return self.patch(study, confirmation=dict(confirmation or {}))
 
     def pause(self, study: StudyOrName) -> Study:
         """Begin no new cohorts until it is resumed."""

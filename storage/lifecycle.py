@@ -7,7 +7,8 @@
        +---- stop ------> STOPPING --nothing runs any more--> STOPPED      (at once where nothing runs)
        +---- cancel ----> CANCELLED                                       (from STOPPING too)
 
-An end is left in two ways only: retry (COMPLETE or FAILED, with trials to do again) and a raised budget (COMPLETE).
+An end is left in two ways only: retry (COMPLETE or FAILED, with trials to do again) and more to train (COMPLETE): a raised
+budget, a stop that is taken back, a confirmation.
 """
 
 from __future__ import annotations
@@ -132,6 +133,19 @@ def change_stop(session: Session, name: str, stop: Mapping[str, Any] | None, now
     if study.state is StudyState.COMPLETE and study.reason is not None and study.reason.code in STOPS:
         return set_state(session, changed, StudyState.RUNNING, None, now)
     return changed
+
+
+def confirm(session: Session, name: str, search: Mapping[str, Any], definition_sha256: str, now: datetime) -> StudyRecord:
+    """Have a study repeat its winner on fresh seeds: `search` is that part of its definition with a confirmation.
+
+    A COMPLETE study goes on. Raises StudyNotFound, WrongState.
+    """
+    study = lock_study_named(session, name)
+    _require(study, "confirm", (*OPEN, StudyState.COMPLETE))
+    definition = {**study.definition, "search": dict(search)}
+    changed = change_study(session, study.id, now, definition=definition, definition_sha256=definition_sha256)
+    write_events(session, study.id, [(STUDY_CHANGED, {"confirmation": search["confirmation"]})], now)
+    return set_state(session, changed, StudyState.RUNNING, None, now) if study.state is StudyState.COMPLETE else changed
 
 
 def relabel(session: Session, name: str, labels: Mapping[str, str] | None, description: str | None, now: datetime) -> StudyRecord:

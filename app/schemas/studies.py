@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.schemas.common import AnchorBody, Body, NotFinite, ReasonBody
 from app.schemas.trials import ObjectiveBody
-from search.definition.effort import Stop
+from search.definition.effort import Confirmation, Stop
 from search.definition.schema import MAX_TRIALS
 
 
@@ -118,6 +118,11 @@ class StudyPatch(BaseModel):
     stop: Stop | None = Field(
         default=None,
         description="When the search ends early, as in a definition; null: never. A COMPLETE study that had stopped so goes on.",
+    )
+    confirmation: Confirmation | None = Field(
+        default=None,
+        description="Repeat the winner on fresh seeds after all, as in a definition (`{}`: by default). Only of a study that "
+        "confirms nothing; a COMPLETE one goes on.",
     )
     labels: dict[Annotated[str, Field(max_length=64)], Label] | None = Field(
         default=None, max_length=64, description="Replaces all labels."

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -43,17 +44,23 @@ def local_database_url(folder: Path) -> str:
 def new_run_folder(folder: Path) -> Path:
     """Return a new private folder of this process, and take away those of processes that are gone."""
     sweep(folder)
-    made = folder / RUNS / f"{os.getpid()}-{secrets.token_hex(4)}"
+    made = folder / RUNS / f"{os.getpid()}@{socket.gethostname()}-{secrets.token_hex(4)}"
     made.mkdir(mode=0o700)
     return made
 
 
 def sweep(folder: Path) -> None:
-    """Take away the private folders of processes that are gone."""
+    """Take away the private folders of this machine's processes that are gone: a home folder may be shared by several."""
     for each in (folder / RUNS).iterdir():
-        pid, _, _ = each.name.partition("-")
-        if pid.isdigit() and not is_alive(int(pid)):
+        pid = _process_of(each)
+        if pid is not None and not is_alive(pid):
             shutil.rmtree(each, ignore_errors=True)
+
+
+def _process_of(run_folder: Path) -> int | None:
+    """Return the process of this machine that made a private folder, None for another machine's."""
+    pid, _, rest = run_folder.name.partition("@")
+    return int(pid) if pid.isdigit() and rest.rpartition("-")[0] == socket.gethostname() else None
 
 
 def is_alive(pid: int) -> bool:
@@ -103,8 +110,8 @@ def remembered_calls(folder: Path) -> list[dict[str, Any]]:
 
 def running_calls(folder: Path) -> list[int]:
     """Return the processes whose calls have a private folder, and live."""
-    pids = {int(each.name.partition("-")[0]) for each in (folder / RUNS).iterdir() if each.name.partition("-")[0].isdigit()}
-    return sorted(pid for pid in pids if is_alive(pid))
+    pids = {_process_of(each) for each in (folder / RUNS).iterdir()}
+    return sorted(pid for pid in pids if pid is not None and is_alive(pid))
 
 
 def clear(folder: Path) -> None:

@@ -101,8 +101,6 @@ def understood(arguments: Arguments) -> SearchCall:
         tasks = wording.tasks_of(heads, set(splits["train"].targets), [each["name"] for each in penalties], bool(penalties))
         if not tasks.documents:
             raise refused("loss", "nothing is trained: compile the model with a loss, or pass loss=")
-        config, kinds = given.identity_config(model)
-        state, classes = given.identity_state(model, kept), given.own_classes(model)
     terms = (*tasks.terms, *(wording.WeightedTerm(each["name"], (each["name"],), None) for each in penalties))
     if len(terms) < 2:
         raise refused(
@@ -118,7 +116,8 @@ def understood(arguments: Arguments) -> SearchCall:
         loss_form="list" if isinstance(compile_arguments["loss"], list | tuple) else "dict",
         notes=(*notes, *said, *kept_epoch.notes, *tasks.notes, *more),
     )  # fmt: skip
-    return replace(call, parts=_parts(call, config, kinds, state, classes))
+    with given.untouched():
+        return replace(call, parts=_parts(call))
 
 
 def _leaf(predicted: Any) -> Any:
@@ -269,23 +268,51 @@ def _one_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 # Identity
 
 
-def _parts(call: SearchCall, config: Any, kinds: list[str], state: list[Any], classes: list[type]) -> dict[str, str]:
+def changed_since(call: SearchCall) -> list[str]:
+    """Return which of a call's model and data have been changed since it was understood."""
+    from search.training.user import given
+
+    with given.untouched():
+        now = {"model": _model_part(call), "data": _data_part(call)}
+    return identity.changed_parts(call.parts, now)
+
+
+def _model_part(call: SearchCall) -> str:
+    from search.training.user import given
+
+    named = (list(call.names.outputs), call.arguments["initial_weights"])
+    if call.model is not call.given:
+        return identity.digest_of([call.given], *named)
+    config, kinds = given.identity_config(call.model)
     snake = [re.sub(r"(?<!^)(?=[A-Z][a-z0-9])|(?<=[a-z])(?=[A-Z])", "_", kind).lower() for kind in kinds]
+    state, classes = given.identity_state(call.model, call.kept), given.own_classes(call.model)
+    return identity.digest_of([identity.without_counts(config, snake), state, classes], *named)
+
+
+def _data_part(call: SearchCall) -> str:
+    rows = {name: [dict(part.inputs), dict(part.targets), dict(part.weights)] for name, part in call.splits.items()}
+    return identity.digest_of(rows, {name: list(points) for name, points in call.extra.items()})
+
+
+def _parts(call: SearchCall) -> dict[str, str]:
     asked = call.arguments
+    from search.training.user import given
     from search.training.user.brought import process_settings
 
-    by_function = call.model is not call.given
-    model = [call.given] if by_function else [identity.without_counts(config, snake), state, classes]
-    rows = {name: [dict(part.inputs), dict(part.targets), dict(part.weights)] for name, part in call.splits.items()}
     tasks = [dict(task) for task in call.tasks.documents]
+    heads = [{key: value for key, value in task.items() if key != "metrics"} for task in tasks]
+
+    def own(kind: str) -> str:
+        return identity.digest_of(dict(call.own[kind]), known=given.parts_of(call.model))
+
     return {
-        "model": identity.digest_of(model, list(call.names.outputs), asked["initial_weights"]),
-        "data": identity.digest_of(rows, {name: list(points) for name, points in call.extra.items()}),
-        "losses": identity.digest_of([[task["name"], task["losses"]] for task in tasks], dict(call.own["losses"])),
+        "model": _model_part(call),
+        "data": _data_part(call),
+        "losses": identity.digest_of(heads, own("losses")),
         "loss_weights": identity.digest_of([[term.path, term.yours] for term in call.terms]),
-        "metrics": identity.digest_of([[task["name"], task["metrics"]] for task in tasks], dict(call.own["metrics"])),
-        "penalties": identity.digest_of(list(call.penalties), dict(call.own["penalties"])),
-        "terms": identity.digest_of({kind: dict(found) for kind, found in call.own.items()}),
+        "metrics": identity.digest_of([[task["name"], task["metrics"]] for task in tasks], own("metrics")),
+        "penalties": identity.digest_of(list(call.penalties), own("penalties")),
+        "terms": identity.digest_of({kind: own(kind) for kind in call.own}),
         "objective": identity.digest_of(asked["objective"], call.epoch),
         "ranges": identity.digest_of(asked["weight_ranges"], asked["shared_weights"]),
         "training": identity.digest_of(asked["epochs"], call.batch_size, dict(call.optimizer), process_settings()),

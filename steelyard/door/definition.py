@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.catalog import find_metric
+from search.catalog import find_loss, find_metric
 from search.names import listed, nearest
 from search.training.user.compiled import CompiledLoss, Head, legal
 from steelyard.door.refusals import refused
@@ -92,8 +92,6 @@ def _logits(head: Head) -> bool:
         raise refused(f"output {head.key!r}", text)
     if given != {True}:
         return False
-    from search.catalog import find_loss
-
     for loss in head.losses:
         entry = None if loss.own is not None else find_loss(loss.loss)
         if entry is not None and not (entry.knows_logits or entry.takes_raw_output):
@@ -246,15 +244,15 @@ def objective_of(
     """
     if isinstance(given, Mapping):
         metrics = [
-            {**entry, "metric": _path(entry["metric"], aliases)} if isinstance(entry, Mapping) and "metric" in entry
-            else {"metric": _path(entry, aliases)} if isinstance(entry, str) else entry
+            {**entry, "metric": _path(entry["metric"], aliases, tasks)} if isinstance(entry, Mapping) and "metric" in entry
+            else {"metric": _path(entry, aliases, tasks)} if isinstance(entry, str) else entry
             for entry in given.get("metrics", ())
         ]  # fmt: skip
         return {**given, "metrics": metrics}, []
     if isinstance(given, list | tuple):
-        return _delta(dict.fromkeys(_path(each, aliases) for each in given)), []
+        return _delta(dict.fromkeys(_path(each, aliases, tasks) for each in given)), []
     if isinstance(given, str) and given != "delta_m":
-        return {"metrics": [{"metric": _path(given, aliases)}]}, []
+        return {"metrics": [{"metric": _path(given, aliases, tasks)}]}, []
     paths = [_first_metric(task) for task in tasks]
     judged = [path for path in paths if path is not None]
     if not judged:
@@ -268,8 +266,18 @@ def _delta(paths: Any) -> dict[str, Any]:
     return {"aggregate": "delta_m", "metrics": metrics} if len(metrics) > 1 else {"metrics": metrics}
 
 
-def _path(name: Any, aliases: Mapping[str, str]) -> Any:
-    return aliases.get(name, name) if isinstance(name, str) else name
+def _path(name: Any, aliases: Mapping[str, str], tasks: Sequence[Mapping[str, Any]]) -> Any:
+    """Return the path that a name means: one of Keras's names, or a path with another name of the metric or loss (`price.mse`)."""
+    if not isinstance(name, str):
+        return name
+    output, _, short = name.partition(".")
+    task = next((each for each in tasks if each["name"] == output), None)
+    if name in aliases or task is None or any(each["name"] == short for each in (*task["metrics"], *task["losses"])):
+        return aliases.get(name, name)
+    metric, loss = find_metric(short), find_loss(short)
+    meant = [each["name"] for each in task["metrics"] if metric is not None and each["metric"] == metric.name]
+    meant += [each["name"] for each in task["losses"] if loss is not None and each["loss"] == loss.name]
+    return f"{output}.{meant[0]}" if meant else name
 
 
 def _first_metric(task: Mapping[str, Any]) -> str | None:

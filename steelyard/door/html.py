@@ -26,3 +26,9 @@ def answer_html(study: str, summary: str, comparison: Sequence[Mapping[str, Any]
 def _cell(row: Mapping[str, Any]) -> str:
     spread = f" ± {row['std']:.2g}" if row["std"] is not None else ""
     return f"{number(row['mean'])}{spread}"
+
+
+def page_html(study: str, answer: str) -> str:
+    """Return a page of its own with an answer."""
+    style = "<style>body{font-family:sans-serif;margin:2em}</style>"
+    return f"<!doctype html><meta charset='utf-8'><title>{escape(study)}</title>{style}{answer}"

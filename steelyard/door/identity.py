@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import inspect
-import json
 import re
+import sysconfig
 import types
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,81 +25,184 @@ DEPTH = 6
 """How deep functions are followed that functions call."""
 
 
-def digest_of(*things: Any) -> str:
-    """Return a digest of JSON-like values, arrays, functions and classes."""
-    found = hashlib.sha256()
+def digest_of(*things: Any, known: Iterable[Any] = ()) -> str:
+    """Return a digest of JSON-like values, arrays, functions and classes.
+
+    known: objects that are told apart elsewhere, such as the call's own model and its layers, whose weights are drawn anew.
+    """
+    found = _Digest(known)
     for thing in things:
-        _add(found, thing, DEPTH)
+        found.add(thing, DEPTH)
     return found.hexdigest()[:DIGITS]
 
 
-def _add(found: Any, thing: Any, depth: int) -> None:
-    found.update(type(thing).__name__.encode() + b"\0")
-    if isinstance(thing, Mapping):
-        for key in sorted(thing, key=str):
-            found.update(str(key).encode() + b"=")
-            _add(found, thing[key], depth)
-    elif isinstance(thing, list | tuple):
-        for item in thing:
-            _add(found, item, depth)
-    elif isinstance(thing, np.ndarray):
-        found.update(f"{thing.dtype}{thing.shape}".encode())
-        found.update(np.ascontiguousarray(thing).view(np.uint8) if thing.size and thing.dtype.kind != "O" else repr(thing).encode())
-    elif isinstance(thing, types.FunctionType | types.MethodType | type):
-        _add_code(found, thing, depth)
-    elif isinstance(thing, str | bytes | int | float | bool | type(None) | np.generic):
-        found.update(repr(thing).encode())
-    elif hasattr(thing, "get_config"):
-        _add(found, type(thing), depth)
-        _add(found, _config(thing), depth)
-    elif callable(thing) or hasattr(thing, "__dict__"):
-        _add(found, type(thing), depth)
-        _add(found, {name: value for name, value in vars(thing).items() if depth > 0}, depth - 1)
-    else:
-        found.update(type(thing).__qualname__.encode())
+class _Digest:
+    """A digest that grows. Functions and classes count by their source, and by what of the user's they read."""
+
+    def __init__(self, known: Iterable[Any] = ()) -> None:
+        self._hash = hashlib.sha256()
+        self._seen = {
+            id(thing): thing for thing in known
+        }  # the objects are kept, so that no other one gets the id of one that is gone
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+    def text(self, text: str) -> None:
+        self._hash.update(text.encode() + b"\0")
+
+    def add(self, thing: Any, depth: int) -> None:
+        self.text(type(thing).__name__)
+        if isinstance(thing, Mapping):
+            for key in sorted(thing, key=str):
+                self.text(f"{key}=")
+                self.add(thing[key], depth)
+        elif isinstance(thing, list | tuple):
+            for item in thing:
+                self.add(item, depth)
+        elif isinstance(thing, set | frozenset):
+            self.text(",".join(sorted(digest_of(item) for item in thing)))
+        elif isinstance(thing, np.ndarray):
+            self.text(f"{thing.dtype}{thing.shape}")
+            whole = thing.size and thing.dtype.kind != "O"
+            self._hash.update(np.ascontiguousarray(thing).tobytes() if whole else repr(thing.tolist()).encode())
+        elif isinstance(thing, str | bytes | int | float | bool | type(None) | np.generic):
+            self.text(repr(thing))
+        elif isinstance(thing, types.ModuleType):
+            self.text(thing.__name__)
+        else:
+            self._add_object(thing, depth)
+
+    def _add_object(self, thing: Any, depth: int) -> None:
+        """Add what has attributes, once: what is met again adds only that it was met."""
+        if id(thing) in self._seen:
+            return
+        self._seen[id(thing)] = thing
+        if isinstance(thing, types.FunctionType | types.MethodType | type):
+            self._add_code(thing, depth)
+        elif isinstance(thing, functools.partial):
+            self.add([thing.func, thing.args, thing.keywords], depth)
+        elif hasattr(thing, "get_config"):
+            self.add(type(thing), depth)
+            self.add([_config(thing), _weights(thing)], depth - 1)
+        elif hasattr(thing, "numpy"):
+            self.add(np.asarray(thing), depth)
+        elif depth > 0:
+            self.add(type(thing), depth)
+            self.add(_attributes(thing), depth - 1)
+        else:
+            self.text(type(thing).__qualname__)
+
+    def _add_code(self, thing: Any, depth: int) -> None:
+        """Add a function or class: its source text, else its code; what it closes over, and what of the user's it reads."""
+        if _is_installed(thing):
+            self.text(f"{thing.__module__}.{thing.__qualname__}")
+            return
+        function = thing.__func__ if isinstance(thing, types.MethodType) else thing
+        try:
+            self.text(inspect.getsource(thing))
+        except (OSError, TypeError):
+            self._add_compiled(getattr(function, "__code__", None))
+        if depth == 0:
+            return
+        if isinstance(thing, type):
+            self._add_members(thing, depth)
+        elif isinstance(function, types.FunctionType):
+            self._add_read(function, depth)
+
+    def _add_compiled(self, code: types.CodeType | None) -> None:
+        if code is None:
+            return
+        self._hash.update(code.co_code)
+        self.text(repr(code.co_names))
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                self._add_compiled(constant)
+            else:
+                self.text(repr(constant))
+
+    def _add_members(self, made: type, depth: int) -> None:
+        """Add a class's methods, values and bases."""
+        for base in made.__bases__:
+            self.add(base, depth - 1)
+        for name, member in sorted(vars(made).items()):
+            function = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+            if isinstance(function, types.FunctionType):
+                self.add(function, depth)
+            elif not name.startswith("__"):
+                self.add(member, depth - 1)
+
+    def _add_read(self, function: types.FunctionType, depth: int) -> None:
+        """Add what a function closes over, its defaults, and the globals that it reads."""
+        for cell in function.__closure__ or ():
+            with contextlib.suppress(ValueError):  # an empty cell
+                self.add(cell.cell_contents, depth - 1)
+        self.add([function.__defaults__, function.__kwdefaults__], depth - 1)
+        names = sorted(set(_names_of(function.__code__)) - {"__name__"})
+        for name in names:
+            if name in function.__globals__:
+                self._add_global(name, function.__globals__[name], names, depth)
+
+    def _add_global(self, name: str, value: Any, names: Collection[str], depth: int) -> None:
+        """Add a global by its value; of a module of the user's, what a function that has these names may read of it."""
+        if not isinstance(value, types.ModuleType):
+            self.text(f"{name}=")
+            self.add(value, depth - 1)
+        elif _is_users(value) and depth > 0:
+            for attribute in names:
+                if hasattr(value, attribute):
+                    self._add_global(f"{value.__name__}.{attribute}", getattr(value, attribute), names, depth - 1)
+
+
+def _names_of(code: types.CodeType) -> Iterator[str]:
+    """Yield the names that a function reads, in the functions inside it too."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names_of(constant)
+
+
+def _attributes(thing: Any) -> dict[str, Any]:
+    """Return an object's attributes, those in slots too."""
+    slots = (name for base in type(thing).__mro__ for name in _listed_slots(base))
+    return {**{name: getattr(thing, name) for name in slots if hasattr(thing, name)}, **getattr(thing, "__dict__", {})}
+
+
+def _listed_slots(base: type) -> Sequence[str]:
+    slots = vars(base).get("__slots__", ())
+    return [slots] if isinstance(slots, str) else [name for name in slots if name not in ("__dict__", "__weakref__")]
 
 
 def _config(thing: Any) -> Any:
     try:
-        return json.loads(json.dumps(thing.get_config(), default=str, sort_keys=True))
+        return thing.get_config()
     except Exception:
         return type(thing).__qualname__
 
 
-def _add_code(found: Any, thing: Any, depth: int) -> None:
-    """Add a function or class: its source text, else its code; what it closes over, and what of the user's it calls."""
-    if _is_installed(thing):
-        found.update(f"{thing.__module__}.{thing.__qualname__}".encode())
-        return
+def _weights(thing: Any) -> list[Any]:
+    """Return what a layer or model has learned: a teacher's weights are part of the loss that reads it."""
     try:
-        found.update(inspect.getsource(thing).encode())
-    except (OSError, TypeError):
-        code = getattr(thing, "__code__", None)
-        found.update(code.co_code + repr(code.co_names).encode() if code else repr(thing.__qualname__).encode())
-    function = thing.__func__ if isinstance(thing, types.MethodType) else thing
-    if not isinstance(function, types.FunctionType) or depth == 0:
-        return
-    for cell in function.__closure__ or ():
-        try:
-            _add(found, cell.cell_contents, depth - 1)
-        except ValueError:  # an empty cell
-            continue
-    _add(found, [function.__defaults__, function.__kwdefaults__], depth - 1)
-    for name in function.__code__.co_names:
-        value = function.__globals__.get(name)
-        if value is not None and value is not thing and not isinstance(value, types.ModuleType) and name != "__name__":
-            _add(found, value, depth - 1)
+        return [np.asarray(each) for each in thing.get_weights()]
+    except Exception:
+        return []
 
 
 def _is_installed(thing: Any) -> bool:
     code = getattr(thing, "__code__", None)
     module = inspect.getmodule(thing)
     file = code.co_filename if code is not None else getattr(module, "__file__", "") or ""
-    return (
-        "site-packages" in file
-        or "dist-packages" in file
-        or (code is None and not file and module is not None and module.__name__ != "__main__")
-    )
+    return _in_packages(file) or (code is None and not file and module is not None and module.__name__ != "__main__")
+
+
+def _in_packages(file: str) -> bool:
+    return "site-packages" in file or "dist-packages" in file
+
+
+def _is_users(module: types.ModuleType) -> bool:
+    """Return whether a module is neither Python's own nor installed."""
+    file = getattr(module, "__file__", None)
+    return bool(file) and not _in_packages(str(file)) and not Path(str(file)).is_relative_to(sysconfig.get_path("stdlib"))
 
 
 def without_counts(config: Any, layer_kinds: Collection[str]) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -130,6 +132,16 @@ class OwnWorkers:
                 process.kill()
                 process.wait()
         self._processes.clear()
+
+    def end_for_good(self) -> None:
+        """End all workers, and delete their folder."""
+        self.end()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def end_with_this_process(owned: OwnWorkers) -> None:
+    """Let the workers of a call that is not waited for run on; they end with this process, and their private folder with them."""
+    atexit.register(owned.end_for_good)
 
 
 def give_back_dead(database_url: str) -> None:

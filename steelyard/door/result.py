@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,33 +13,21 @@ from search.export.reproduction import Published
 from steelyard.door import answer
 from steelyard.door.applying import OwnTerms, apply_document, flat, returns_names
 from steelyard.door.figures import Figures
-from steelyard.door.rows import NamedRows, Names
 from steelyard.errors import SteelyardError
 
 if TYPE_CHECKING:
     from steelyard.client import Client
+    from steelyard.door.call import SearchCall
 
 FORMAT = "steelyard/result"
 VERSION = 1
 
 
-@dataclass(frozen=True)
-class ResultSource:
-    """What the call that made a result had: its model or function, rows by split, and the user's own terms."""
-
-    given: Any
-    model: Any
-    names: Names
-    splits: Mapping[str, NamedRows]
-    batch_size: int
-    kept: Any
-    own: Mapping[str, Mapping[str, Any]]
-
-
 class Result(Figures):
     """A study of `steelyard.search`. Its numbers are read from the service when they are first asked for.
 
-    memory: what was written down of the call. documents: those of a saved result, which needs no service.
+    memory: what was written down of the call. source: the call itself, in its own process. documents: those of a saved
+    result, which needs no service.
     """
 
     def __init__(
@@ -48,7 +35,7 @@ class Result(Figures):
         study: str,
         url: str | None,
         memory: Mapping[str, Any],
-        source: ResultSource | None = None,
+        source: SearchCall | None = None,
         documents: Mapping[str, Any] | None = None,
         pick: str | int | None = None,
     ) -> None:
@@ -239,33 +226,47 @@ class Result(Figures):
         return found
 
     def apply(self, model: Any = None, optimizer: Any = None) -> Any:
-        """Return a compiled model that trains this setting; by default a new model of the call, as each training began."""
+        """Return a compiled model that trains this setting; by default a new model of the call, as each training began.
+
+        Its outputs have the form and the names of the given model's, or of the call's.
+        """
         from search.training.user.apply import apply
 
         own = None if self._source is None else OwnTerms(self._source.own)
-        return apply(self._fresh(0) if model is None else model, self._for(model), optimizer, workload=own)
+        used = self._fresh(0) if model is None else model
+        return apply(used, answer.renamed(self.best, self._names_in(used)), optimizer, workload=own)
 
-    def _for(self, model: Any) -> dict[str, Any]:
-        """Return the document with the names that the model's outputs have."""
-        if model is None:
-            return self.best
-        names = tuple(getattr(model, "output_names", None) or ())
-        renames = self._renames
-        if len(names) == len(renames) and not set(renames) <= set(names):
-            renames = dict(zip(self._memory["outputs"], names, strict=True))
-        return answer.renamed(self.best, renames if returns_names(model) else {})
+    def _names_in(self, model: Any) -> dict[str, str]:
+        """Return what a model calls the study's outputs, where it names them by its layers: `dense_7` for `dense`."""
+        names, known = tuple(getattr(model, "output_names", None) or ()), self._renames
+        if not returns_names(model):
+            return {}
+        if set(known.values()) <= set(names):
+            return known
+        by_position = len(names) == len(known) and not set(known) <= set(names)
+        return dict(zip(known, names, strict=True)) if by_position else {}
 
     def fit(self, model: Any = None, *, seed: int | None = None) -> Any:
-        """Train this setting as the study does, and return the model: the call's rows, epochs and order of rows under the seed."""
+        """Train this setting as the study does, and return the model: the call's rows, and their order under the seed.
+
+        It trains all epochs; up to the setting's best one where each training's best epoch counts, as under EarlyStopping.
+        The model returns outputs in the form of the call's model where `compile` can say the setting, else a dict by name.
+        """
         if self._source is None:
             raise SteelyardError("the rows are not here any more: call steelyard.search again, or use result.apply() and fit")
-        from steelyard.door.training import trained
+        from steelyard.door.training import best_epoch, named_model, trained
 
         used = int(self._tuned["seeds"][0]) if seed is None else seed
         fresh = self._fresh(used) if model is None else model
-        compiled = apply_document(fresh, self.best if model is None else self._for(model), self._source.own)
-        names = self._renames if model is not None and returns_names(model) else {}
-        return trained(compiled, self._source, self.best["training"], used, names)
+        names = self._names_in(fresh)
+        document = answer.renamed(self.best, names)
+        studied = named_model(self._source, fresh) if model is None else fresh
+        compiled = apply_document(studied, self.best if model is None else document, self._source.own)
+        training = self.best["training"]
+        by_best = self.definition["objective"]["epoch"] == "best"
+        epochs = best_epoch(self.best, self._tuned, self.trials, used) if by_best else int(training["epochs"])
+        found = trained(compiled, self._source, training, epochs, used, {} if model is None else names)
+        return apply_document(fresh, document, self._source.own) if model is None and found is studied and names else found
 
     def _fresh(self, seed: int) -> Any:
         if self._source is None:
@@ -292,9 +293,9 @@ class Result(Figures):
 
     def to_html(self, path: str | Path) -> None:
         """Write the answer as a page of its own."""
-        style = "<style>body{font-family:sans-serif;margin:2em}</style>"
-        head = f"<!doctype html><meta charset='utf-8'><title>{self.study}</title>{style}"
-        Path(path).write_text(head + self._repr_html_())
+        from steelyard.door.html import page_html
+
+        Path(path).write_text(page_html(self.study, self._repr_html_()))
 
     # Look at it
 
@@ -366,11 +367,26 @@ class Result(Figures):
         return self
 
     def extend(self, trials: int) -> Result:
-        """Raise the budget to so many search trials in all. Call `steelyard.search` again with `trials=` to have them trained."""
-        raise SteelyardError(
-            f"call steelyard.search with the same arguments and trials={int(trials)}: a result has no worker of its own"
-        )
+        """Search on to so many search trials in all, and return what came of it; this result keeps its numbers.
+
+        Raises SteelyardError for a result that was loaded: its model and rows are with the call.
+        """
+        return self._go_on(lambda client: client.extend(self.study, trials))
 
     def confirm(self) -> Result:
-        """Repeat the winner on fresh seeds: call `steelyard.search` with `confirmation=` for that."""
-        raise SteelyardError('call steelyard.search with confirmation="auto": a result has no worker of its own')
+        """Repeat the winner of a search without a confirmation on fresh seeds, and return what came of it.
+
+        Raises SteelyardError for a result that was loaded: its model and rows are with the call.
+        """
+        if self.definition["search"]["confirmation"] is not None:
+            return self
+        return self._go_on(lambda client: client.confirm(self.study))
+
+    def _go_on(self, change: Callable[[Client], Any]) -> Result:
+        if self._source is None:
+            raise SteelyardError(
+                "the model and its rows are not here any more: call steelyard.search again, and extend or confirm its result"
+            )
+        from steelyard.door.run import gone_on
+
+        return gone_on(self.study, self._source, change)

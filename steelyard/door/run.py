@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +62,19 @@ def refusals() -> Iterator[None]:
         raise all_refused(error.errors) from None
 
 
+def gone_on(name: str, call: SearchCall, change: Callable[[Client], Any]) -> Result:
+    """Change the study of an earlier call of this process, and return its result once all is trained.
+
+    Raises ValidationError where the call's rows, or what it keeps of the model, have changed since.
+    """
+    from steelyard.door.call import changed_since
+
+    if changed := changed_since(call):
+        raise refused(changed[0], f"its {' and '.join(changed)} changed since the call: call steelyard.search again")
+    waiting = replace(call, arguments={**call.arguments, "wait": True})
+    return CallRun(waiting, speaker(call.arguments["verbose"])).go_on(name, change)
+
+
 class CallRun:
     """One call on its way: from what it asks for to its result."""
 
@@ -89,6 +101,15 @@ class CallRun:
             if found is not None and found["state"] == "COMPLETE" and self._wider(client, name)[0] is None:
                 return self._result(client, name)
             return self._train(client, url, name, found)
+
+    def go_on(self, name: str, change: Callable[[Client], Any]) -> Result:
+        """Change the call's study, and train what there is then."""
+        from steelyard.client import Client
+
+        url = self._service()
+        with Client(url) as client:
+            found = change(client)
+            return self._result(client, name) if found["state"] == "COMPLETE" else self._train(client, url, name, found)
 
     def _wants_more(self, found: Mapping[str, Any]) -> bool:
         """Return whether the call asks for more search trials than the study has."""
@@ -153,6 +174,8 @@ class CallRun:
         if before is None:
             return "new study"
         changed = [part for part in identity.changed_parts(before["parts"], self._call.parts) if part != "terms"]
+        if {"model", "data"} <= set(changed):
+            return "new study"
         return f"new, because: {', '.join(changed).replace('_', ' ')} changed" if changed else "new: its study was deleted"
 
     # What is trained
@@ -191,7 +214,7 @@ class CallRun:
 
     def _train(self, client: Client, url: str, name: str, found: Any) -> Result:
         from steelyard.door import cache
-        from steelyard.door.local import OwnWorkers
+        from steelyard.door.local import OwnWorkers, end_with_this_process
 
         owned: OwnWorkers | None = None
         keeps = False
@@ -215,7 +238,7 @@ class CallRun:
                 client.retry(name)
             if not self._arguments["wait"]:
                 keeps = True
-                _running.append((owned, folder))
+                end_with_this_process(owned)
                 return self._result(client, name)
             self._wait(client, name, owned)
             return self._result(client, self._widen(client, name, owned))
@@ -329,11 +352,9 @@ class CallRun:
             raise _failure(study)
 
     def _result(self, client: Client, name: str) -> Result:
-        from steelyard.door.result import Result, ResultSource
+        from steelyard.door.result import Result
 
-        call = self._call
-        source = ResultSource(call.given, call.model, call.names, call.splits, call.batch_size, call.kept, call.own)
-        return Result(name, client.base_url, self._memory_of(name), source)
+        return Result(name, client.base_url, self._memory_of(name), self._call)
 
     def _memory_of(self, name: str) -> dict[str, Any]:
         """Return what was written down of the study, with the names of this call's model."""
@@ -367,16 +388,3 @@ def _gpu_warning() -> list[str]:
     if not tf.config.list_physical_devices("GPU") or os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "").lower() == "true":
         return []
     return ["this process may hold the GPU's memory: set TF_FORCE_GPU_ALLOW_GROWTH=true before importing TensorFlow"]
-
-
-_running: list[tuple[Any, Path]] = []
-"""Workers of calls that were not waited for, and their folders."""
-
-
-def _end_running() -> None:
-    for owned, folder in _running:
-        owned.end()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-atexit.register(_end_running)

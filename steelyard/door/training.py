@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,44 +12,56 @@ import numpy as np
 from steelyard.door.rows import INPUT, NamedRows
 
 if TYPE_CHECKING:
-    from steelyard.door.result import ResultSource
+    from steelyard.door.call import SearchCall
 
 
-def fresh_model(source: ResultSource, seed: int) -> Any:
-    """Return a new model of the call with the start of a seed, its outputs by name."""
+def fresh_model(source: SearchCall, seed: int) -> Any:
+    """Return a new model of the call with the start of a seed, its outputs in the form that the call's model has."""
     import keras
 
-    from search.training.problem.keras_private import graph_of
-    from search.training.user import brought, given, starts
+    from search.training.user import given, starts
 
     with given.untouched(), tempfile.TemporaryDirectory() as folder:
         if source.model is not source.given:
             keras.utils.set_random_seed(seed)
-            model = source.given()
-        else:
-            starts.save_start(source.model, Path(folder), source.kept, _few(source))
-            keras.utils.set_random_seed(seed)
-            model = starts.started(Path(folder))
-        graph = graph_of(model)
-        names = None if source.names.inputs is None else list(source.names.inputs)
-        return brought.named(model, names, None if graph is None else list(source.names.outputs))
+            return source.given()
+        starts.save_start(source.model, Path(folder), source.kept, _few(source))
+        keras.utils.set_random_seed(seed)
+        return starts.started(Path(folder))
 
 
-def _few(source: ResultSource) -> Any:
+def named_model(source: SearchCall, model: Any) -> Any:
+    """Return a model of the call over the same layers, with the names of inputs and outputs that the study has."""
+    from search.training.problem.keras_private import graph_of
+    from search.training.user import brought
+
+    names = None if source.names.inputs is None else list(source.names.inputs)
+    return brought.named(model, names, None if graph_of(model) is None else list(source.names.outputs))
+
+
+def _few(source: SearchCall) -> Any:
     from search.training.user import given
 
     return given.few_rows(source.model, source.splits["train"].inputs, source.names.inputs, source.names.given_inputs)
 
 
-def trained(model: Any, source: ResultSource, training: Mapping[str, Any], seed: int, names: Mapping[str, str]) -> Any:
-    """Fit a compiled model on the call's training rows: the study's epochs and batch size, and its order of rows under the seed.
+def best_epoch(document: Mapping[str, Any], tuned: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], seed: int) -> int:
+    """Return the epoch of a setting that counts under a seed, best on validation: the seed's own, else that of the search."""
+    repeated = (tuned.get("confirmation") or {}).get("epochs") or {}
+    if document["trial"] == tuned["trial"] and str(seed) in repeated:
+        return int(repeated[str(seed)])
+    return int(next(trial["best_epoch"] for trial in trials if trial["number"] == document["trial"]))
 
-    names: what the model calls the study's outputs, where it does so differently.
+
+def trained(model: Any, source: SearchCall, training: Mapping[str, Any], epochs: int, seed: int, names: Mapping[str, str]) -> Any:
+    """Fit a compiled model on the call's training rows: the study's batch size, and its order of rows under the seed.
+
+    epochs: up to the one that counts. names: what the model calls the study's outputs, where it does so differently.
     """
     from search.training.problem.seeding import epoch_order
 
     rows = source.splits["train"]
-    for epoch in range(int(training["epochs"])):
+    for epoch in range(epochs):
         taken = _taken(rows, epoch_order(seed, epoch, rows.count))
         weight = _weights(taken, list(source.names.outputs))
         y = {names.get(key, key): value for key, value in taken.targets.items()}

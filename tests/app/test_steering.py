@@ -62,6 +62,26 @@ def test_when_the_search_stops_is_changed_and_taken_back(bench: Bench) -> None:
     assert bench.client.patch(STUDY, json={"stop": None}).json()["definition"]["search"]["stop"] is None
 
 
+def test_a_search_is_confirmed_after_all_and_is_the_study_that_confirms(bench: Bench) -> None:
+    bench.submit(search={"trials": 1, "confirmation": None})
+    bench.trained([0.5])
+    bench.ended(StudyState.COMPLETE)
+    asked = {"top": 1, "seeds": 3}
+    changed = bench.client.patch(STUDY, json={"confirmation": asked}).json()
+    assert changed["state"] == "RUNNING"
+    assert changed["definition"]["search"]["confirmation"]["seeds"] == 3
+    sent = bench.client.post("/v1/studies", json=definition(search={"trials": 1, "confirmation": asked}))
+    assert (sent.status_code, sent.json()["definition_sha256"]) == (200, changed["definition_sha256"])
+
+
+def test_the_confirmation_that_a_study_has_stays(bench: Bench) -> None:
+    bench.submit(search={"trials": 1, "confirmation": {"top": 1, "seeds": 3}})
+    before = bench.get(STUDY)
+    assert bench.client.patch(STUDY, json={"confirmation": {"top": 1, "seeds": 3}}).json() == before
+    body = problem(bench.client.patch(STUDY, json={"confirmation": {"top": 2}}), 422, "bad-parameter")
+    assert body["errors"][0]["path"] == "confirmation"
+
+
 @on_sqlite
 def test_a_front_has_no_gain_to_stop_by(bench: Bench) -> None:
     bench.submit(objective={**definition()["objective"], "aggregate": "pareto"})

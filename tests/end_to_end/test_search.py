@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,6 +158,56 @@ def test_two_cells_of_a_notebook_are_one_study_though_keras_names_their_layers_a
     assert "new study" in first
     assert "resumed" in second
     assert "'dense_1'" in first or "dense" in first
+
+
+def test_a_result_is_extended_and_confirmed_in_the_process_of_its_call(cache: Path, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    more = """
+print("FIRST", len(result.trials), result.verdict)
+more = result.extend(6)
+print("EXTENDED", more.study == result.study, sum(trial["role"] == "search" for trial in more.trials), len(result.trials))
+confirmed = more.confirm()
+print("CONFIRMED", confirmed.study == result.study, confirmed.verdict)
+print("AGAIN", confirmed.confirm() is confirmed)
+x[0] += 1
+try:
+    confirmed.extend(8)
+except steelyard.ValidationError as error:
+    print("REFUSED", error)
+"""
+    script.write_text(shorter(readme_script(), confirmation="None", seed="5", weight_ranges='{"price": (0.001, 1)}') + more)
+    said = dict(line.split(" ", 1) for line in run(script, cache).stdout.splitlines() if " " in line)
+    assert "nothing was confirmed" in said["FIRST"]
+    assert said["EXTENDED"] == f"True 6 {said['FIRST'].split()[0]}"
+    assert said["CONFIRMED"].startswith("True ")
+    assert "fresh seeds" in said["CONFIRMED"]
+    assert said["AGAIN"] == "True"
+    assert "its data changed since the call" in said["REFUSED"]
+
+
+@pytest.mark.soak
+def test_two_notebooks_search_at_once(cache: Path, tmp_path: Path) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    source = (ROOT / "examples" / "scripts" / "function_in_a_cell.py").read_text()
+    before = dict(os.environ)
+    os.environ.update(environment(cache))
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            notebooks = [
+                nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(shorter(source, seed=seed))]) for seed in ("21", "22")
+            ]
+            clients = [
+                NotebookClient(each, timeout=int(PATIENCE), resources={"metadata": {"path": str(tmp_path)}}) for each in notebooks
+            ]
+            list(pool.map(NotebookClient.execute, clients))
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    said = ["".join(output.get("text", "") for output in notebook.cells[0].outputs) for notebook in notebooks]
+    assert all(re.search(r"^new", each, re.MULTILINE) and "Verdict" in each for each in said), said
+    assert len(_service_pids(cache)) == 1
 
 
 @pytest.mark.parametrize(

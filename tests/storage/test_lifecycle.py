@@ -284,6 +284,21 @@ def test_a_study_that_spent_its_trials_stays_complete_whatever_its_stop(database
         assert lifecycle.change_stop(session, "study", {"after_seconds": 5.0, "no_gain": None}, later(1)).state is S.COMPLETE
 
 
+def test_a_complete_study_goes_on_when_its_winner_is_to_be_repeated(database: Database) -> None:
+    with_search_trials(database, 3, S.COMPLETE)
+    search = {"confirmation": {"top": 1, "seeds": 2}}
+    with database.writing() as session:
+        again = lifecycle.confirm(session, "study", search, "new", later(1))
+    assert (again.state, again.definition["search"], again.definition_sha256) == (S.RUNNING, search, "new")
+
+
+@pytest.mark.parametrize("state", [S.FAILED, S.STOPPED, S.CANCELLED, S.STOPPING])
+def test_the_winner_of_a_study_that_is_over_is_not_repeated(database: Database, state: StudyState) -> None:
+    study_in(database, state)
+    with database.writing() as session, pytest.raises(WrongState):
+        lifecycle.confirm(session, "study", {"confirmation": {}}, "new", NOW)
+
+
 def test_labels_and_description_are_replaced_or_left(database: Database) -> None:
     with database.writing() as session:
         scenes.create(session, labels={"team": "a"}, description="old")

@@ -5,6 +5,7 @@ Written against Keras 3.15. Each function says what it stands for, and each has 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
@@ -148,6 +149,13 @@ def with_arguments(loss: Any, arguments: Mapping[str, Any]) -> Any:
 def wrapped_loss(function: Callable[..., Tensor], arguments: Mapping[str, Any]) -> Any:
     """Return a function (y_true, y_pred) as the loss object that `compile(loss=function)` makes of it."""
     return LossFunctionWrapper(function, reduction="mean_with_sample_weight", **arguments)
+
+
+def arguments_of(made: Any) -> dict[str, Any]:
+    """Return what a loss or metric was made with. Keras's `get_config` leaves out some: Huber's delta, CosineSimilarity's axis."""
+    taken = inspect.signature(type(made).__init__).parameters
+    kept = {name: value for name, value in getattr(made, "_fn_kwargs", {}).items() if name in taken}
+    return {**kept, **made.get_config()}
 
 
 def function_of(metric: Any) -> Callable[[Tensor, Tensor], Tensor]:

@@ -15,7 +15,7 @@ import keras
 
 from search.errors import PreflightError
 from search.names import listed
-from search.training.problem.keras_private import wrapped_loss
+from search.training.problem.keras_private import arguments_of, wrapped_loss
 
 BY_VALUE = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 """Reductions of a Keras loss that do not depend on how many rows a batch has."""
@@ -97,7 +97,7 @@ def takes_batch(kind: str, name: str, given: Any, filled: Collection[str]) -> bo
 
 def _again(name: str, at: str, metric: keras.metrics.Metric) -> keras.metrics.Metric:
     try:
-        return type(metric).from_config(metric.get_config())
+        return type(metric).from_config(arguments_of(metric))
     except Exception as error:
         kind = type(metric).__name__
         text = f"the workload's metric {name!r}: a {kind} cannot be made again from its get_config(); give the class in its place"

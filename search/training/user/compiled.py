@@ -19,6 +19,7 @@ from search.catalog.entries import Marker
 from search.errors import PreflightError
 from search.names import listed
 from search.training.problem.keras_private import (
+    arguments_of,
     function_of_loss,
     function_of_mean,
     graph_of,
@@ -206,7 +207,7 @@ def _compiled_loss(loss: Any, weight: float) -> CompiledLoss:
     if entry is None:
         name = legal(loss.name or "", type(loss).__name__)
         return CompiledLoss(name, _own_name(name, find_loss), own=KeptObject(type(loss), dict(vars(loss)), None), weight=weight)
-    config = dict(loss.get_config())
+    config = arguments_of(loss)
     logits = bool(config.pop("from_logits", False)) if entry.knows_logits else None
     return CompiledLoss(entry.name, entry.name, _changed(entry, config, "loss"), weight=weight, from_logits=logits)
 
@@ -222,7 +223,10 @@ def _compiled_metric(metric: Any) -> CompiledMetric:
     entry = find_metric(type(metric).__name__) if _of_keras(type(metric)) else None
     name = legal(without_number(metric.name, type(metric)), "metric")
     if entry is not None and entry.keras_class == type(metric).__name__:
-        return CompiledMetric(name, entry.name, _changed(entry, dict(metric.get_config()), "metrics"))
+        arguments = arguments_of(metric)
+        if arguments.get("from_sorted_ids"):
+            raise _bad(f"{type(metric).__name__}(from_sorted_ids=True) reads sorted ids: give a metric of probabilities", "metrics")
+        return CompiledMetric(name, entry.name, _changed(entry, arguments, "metrics"))
     return CompiledMetric(name, _own_name(name, find_metric), own=_kept_metric(metric))
 
 

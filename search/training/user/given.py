@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,15 +120,25 @@ def write_model(given: Any, model: Any, folder: Path, kept: Collection[str] | No
     return "function"
 
 
+def parts_of(model: Any) -> list[Any]:
+    """Return a model and its layers, inner ones too."""
+    return [model, *layers_of(model)]
+
+
 def identity_config(model: Any) -> tuple[Any, list[str]]:
     """Return a model's config as JSON, and the names that Keras's automatic names of its layers begin with."""
     kinds = sorted({type(layer).__name__ for layer in layers_of(model)})
     try:
-        config = json.loads(json.dumps(keras.saving.serialize_keras_object(model), default=str))
+        config = json.loads(json.dumps(keras.saving.serialize_keras_object(model), default=_without_address))
         config.pop("compile_config", None)
     except Exception:
         config = [(type(layer).__name__, [tuple(each.shape) for each in own_variables(layer)]) for layer in layers_of(model)]
     return config, kinds
+
+
+def _without_address(thing: Any) -> str:
+    """Return an object's text without the address that differs from process to process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(thing))
 
 
 def identity_state(model: Any, kept: Collection[str] | None) -> list[Any]:

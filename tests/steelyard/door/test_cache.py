@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -32,10 +33,13 @@ def test_folders_are_open_to_their_user_alone(folder: Path) -> None:
 
 
 def test_what_a_dead_process_left_is_swept_and_what_a_live_one_has_stays(folder: Path) -> None:
-    left = folder / cache.RUNS / f"{dead_pid()}-aa"
+    left = folder / cache.RUNS / f"{dead_pid()}@{socket.gethostname()}-aa"
+    elsewhere = folder / cache.RUNS / f"{dead_pid()}@another-machine-aa"
     left.mkdir()
+    elsewhere.mkdir()
     mine, again = cache.new_run_folder(folder), cache.new_run_folder(folder)
     assert not left.exists()
+    assert elsewhere.exists()
     assert mine.exists()
     assert again.exists()
     assert cache.running_calls(folder) == [os.getpid()]

@@ -55,6 +55,7 @@ def test_the_same_cell_run_twice_is_the_same_call() -> None:
         ({"trials": 50}, []),
         ({"x": X + 1}, ["data"]),
         ({"optimizer": "sgd"}, ["training"]),
+        ({"loss": {"a": "mse", "b": keras.losses.BinaryCrossentropy(from_logits=True)}}, ["losses"]),
     ],
 )
 def test_what_a_call_changed_is_named(more: dict[str, Any], changed: list[str]) -> None:

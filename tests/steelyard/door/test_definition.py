@@ -98,6 +98,12 @@ def test_keras_names_of_metrics_are_understood() -> None:
     assert [each["metric"] for each in found["metrics"]] == ["a.accuracy", "b.mean_squared_error"]
 
 
+@pytest.mark.parametrize("name", ["b.mse", "b.mean_squared_error", "b.MSE", "val_b_loss"])
+def test_a_loss_is_understood_under_all_its_names(name: str) -> None:
+    heads, tasks = two_tasks()
+    assert objective_of(name, tasks, [], keras_names(tasks, heads))[0] == {"metrics": [{"metric": "b.mean_squared_error"}]}
+
+
 def test_other_fields_are_merged_at_their_places() -> None:
     assert merged({"search": {"seed": 0}}, {"search": {"pruner": {"name": "median"}}}) == {
         "search": {"seed": 0, "pruner": {"name": "median"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
@@ -10,7 +11,16 @@ import pytest
 
 from search.errors import PreflightError
 from search.training.problem.keras_private import compile_arguments
-from search.training.user.compiled import Head, Ports, heads, optimizer_config, output_names, without_numbers
+from search.training.user.compiled import (
+    Head,
+    Ports,
+    _compiled_loss,
+    _compiled_metric,
+    heads,
+    optimizer_config,
+    output_names,
+    without_numbers,
+)
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
 TARGETS = {"topic": np.array([0, 1, 2, 0]), "sentiment": np.zeros((4, 1))}
@@ -105,3 +115,59 @@ def test_a_schedule_of_the_learning_rate_is_refused_by_name() -> None:
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
     with pytest.raises(PreflightError, match="ExponentialDecay"):
         optimizer_config(keras.optimizers.Adam(schedule))
+
+
+@pytest.mark.parametrize(
+    ("made", "config"),
+    [
+        (keras.losses.Huber(delta=0.7), {"delta": 0.7}),
+        (keras.losses.CosineSimilarity(axis=1), {"axis": 1}),
+        (keras.losses.SparseCategoricalCrossentropy(axis=1), {"axis": 1}),
+        (keras.losses.SparseCategoricalCrossentropy(ignore_class=2), {"ignore_class": 2}),
+        (keras.losses.CategoricalFocalCrossentropy(alpha=0.5, gamma=3.0), {"alpha": 0.5, "gamma": 3.0}),
+        (keras.losses.Tversky(alpha=0.3, beta=0.7), {"alpha": 0.3, "beta": 0.7}),
+        (keras.losses.BinaryCrossentropy(label_smoothing=0.1), {"label_smoothing": 0.1}),
+    ],
+    ids=lambda case: type(case).__name__,
+)
+def test_a_loss_keeps_its_arguments_though_keras_leaves_some_out_of_its_config(made: Any, config: dict[str, Any]) -> None:
+    assert _compiled_loss(made, 1.0).config == config
+
+
+@pytest.mark.parametrize(
+    ("made", "config"),
+    [
+        (keras.metrics.CosineSimilarity(axis=1), {"axis": 1}),
+        (keras.metrics.SparseTopKCategoricalAccuracy(k=2), {"k": 2}),
+        (keras.metrics.BinaryAccuracy(threshold=0.3), {"threshold": 0.3}),
+        (keras.metrics.AUC(thresholds=[0.2, 0.8]), {"thresholds": [0.2, 0.8]}),
+    ],
+    ids=lambda case: type(case).__name__,
+)
+def test_a_metric_keeps_its_arguments_though_keras_leaves_some_out_of_its_config(made: Any, config: dict[str, Any]) -> None:
+    assert dict(_compiled_metric(made).config).items() >= config.items()
+
+
+def test_a_metric_of_sorted_ids_is_refused() -> None:
+    with pytest.raises(PreflightError, match="from_sorted_ids=True"):
+        _compiled_metric(keras.metrics.SparseTopKCategoricalAccuracy(from_sorted_ids=True))
+
+
+def _numeric(kind: type) -> dict[str, float]:
+    """Return the numeric arguments of a loss's class, each moved off its default."""
+    parameters = inspect.signature(kind).parameters.values()
+    return {each.name: 0.37 * each.default + 0.21 for each in parameters if isinstance(each.default, float)}
+
+
+LOSSES = [
+    kind
+    for kind in vars(keras.losses).values()
+    if isinstance(kind, type) and issubclass(kind, keras.losses.Loss) and _numeric(kind)
+]
+
+
+@pytest.mark.parametrize("kind", LOSSES, ids=lambda kind: kind.__name__)
+def test_no_numeric_argument_of_a_keras_loss_is_lost(kind: type) -> None:
+    moved = _numeric(kind)
+    found = _compiled_loss(kind(**moved), 1.0).config
+    assert {name: found.get(name) for name in moved} == moved
