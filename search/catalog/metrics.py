@@ -94,12 +94,17 @@ def _best(name: str, keras_class: str, best: str, held: str) -> MetricEntry:
     """Return the entry of the greatest `best` among the thresholds at which `held` is large enough."""
     summary = f"Best {best} over the thresholds whose {held} is at least the given one."
     least = number(held, REQUIRED, f"Smallest {held}.", least=0, most=1)
-    return _maximized(name, keras_class, "binary", summary, least, _num_thresholds(1), _class_id())
+    return _maximized(name, keras_class, "binary", summary, least, _num_thresholds(1), _class_id(), columnwise=True)
 
 
 ACCURACIES = (
     _maximized(
-        "binary_accuracy", "BinaryAccuracy", "binary", "Share of yes/no predictions that are right.", _threshold("threshold", 0.5)
+        "binary_accuracy",
+        "BinaryAccuracy",
+        "binary",
+        "Share of yes/no predictions that are right.",
+        _threshold("threshold", 0.5),
+        columnwise=True,
     ),
     _maximized(
         "categorical_accuracy", "CategoricalAccuracy", "one_hot", "Share of rows whose likeliest class is right, one-hot targets."
@@ -146,6 +151,7 @@ CONFUSION = (
         rules=(
             Rule("multi_label true with num_labels", lambda given: not given.get("num_labels") or bool(given.get("multi_label"))),
         ),
+        columnwise=True,
     ),
     _maximized(
         "precision",
@@ -155,6 +161,7 @@ CONFUSION = (
         _threshold("thresholds", None),
         integer("top_k", None, "Count the k likeliest classes as predicted.", nullable=True, least=1),
         _class_id(),
+        columnwise=True,
     ),
     _maximized(
         "recall",
@@ -164,19 +171,41 @@ CONFUSION = (
         _threshold("thresholds", None),
         integer("top_k", None, "Count the k likeliest classes as predicted.", nullable=True, least=1),
         _class_id(),
+        columnwise=True,
     ),
     _best("precision_at_recall", "PrecisionAtRecall", "precision", "recall"),
     _best("recall_at_precision", "RecallAtPrecision", "recall", "precision"),
     _best("sensitivity_at_specificity", "SensitivityAtSpecificity", "sensitivity", "specificity"),
     _best("specificity_at_sensitivity", "SpecificityAtSensitivity", "specificity", "sensitivity"),
     _maximized(
-        "true_positives", "TruePositives", "binary", "Number of positives found.", _threshold("thresholds", None), range=COUNT
+        "true_positives",
+        "TruePositives",
+        "binary",
+        "Number of positives found.",
+        _threshold("thresholds", None),
+        range=COUNT,
+        columnwise=True,
     ),
     _maximized(
-        "true_negatives", "TrueNegatives", "binary", "Number of negatives left alone.", _threshold("thresholds", None), range=COUNT
+        "true_negatives",
+        "TrueNegatives",
+        "binary",
+        "Number of negatives left alone.",
+        _threshold("thresholds", None),
+        range=COUNT,
+        columnwise=True,
     ),
-    _minimized("false_positives", "FalsePositives", "binary", "Number of false alarms.", _threshold("thresholds", None)),
-    _minimized("false_negatives", "FalseNegatives", "binary", "Number of positives missed.", _threshold("thresholds", None)),
+    _minimized(
+        "false_positives", "FalsePositives", "binary", "Number of false alarms.", _threshold("thresholds", None), columnwise=True
+    ),
+    _minimized(
+        "false_negatives",
+        "FalseNegatives",
+        "binary",
+        "Number of positives missed.",
+        _threshold("thresholds", None),
+        columnwise=True,
+    ),
     _maximized(
         "f1_score",
         "F1Score",
@@ -219,6 +248,7 @@ OVERLAPS = (
         "Intersection over union of a mask, by default the mean of foreground (1) and background (0).",
         _target_classes((0, 1)),
         _threshold("threshold", 0.5),
+        columnwise=True,
     ),
     _maximized(
         "mean_io_u",
@@ -261,6 +291,7 @@ PROBABILISTIC = (
         "Mean cross-entropy of yes/no predictions.",
         _smoothing(),
         takes_from_logits=True,
+        columnwise=True,
     ),
     _minimized(
         "categorical_crossentropy",
@@ -282,15 +313,28 @@ PROBABILISTIC = (
     ),
     _minimized("kl_divergence", "KLDivergence", "one_hot", "Mean Kullback-Leibler divergence of the predicted distribution."),
     _minimized(
-        "poisson", "Poisson", "continuous", "Mean negative Poisson log-likelihood, without its constant.", range=(None, None)
+        "poisson",
+        "Poisson",
+        "continuous",
+        "Mean negative Poisson log-likelihood, without its constant.",
+        range=(None, None),
+        columnwise=True,
     ),
-    _minimized("hinge", "Hinge", "binary", "Mean hinge loss of raw scores; targets 0/1 are read as -1/1.", takes_raw_output=True),
+    _minimized(
+        "hinge",
+        "Hinge",
+        "binary",
+        "Mean hinge loss of raw scores; targets 0/1 are read as -1/1.",
+        takes_raw_output=True,
+        columnwise=True,
+    ),
     _minimized(
         "squared_hinge",
         "SquaredHinge",
         "binary",
         "Mean squared hinge loss of raw scores; targets 0/1 are read as -1/1.",
         takes_raw_output=True,
+        columnwise=True,
     ),
     _minimized(
         "categorical_hinge",
@@ -302,24 +346,32 @@ PROBABILISTIC = (
 )
 
 REGRESSION = (
-    _minimized("mean_squared_error", "MeanSquaredError", "continuous", "Mean squared difference."),
+    _minimized("mean_squared_error", "MeanSquaredError", "continuous", "Mean squared difference.", columnwise=True),
     _minimized(
         "root_mean_squared_error",
         "RootMeanSquaredError",
         "continuous",
         "Root of the mean squared difference, in the target's unit.",
+        columnwise=True,
     ),
-    _minimized("mean_absolute_error", "MeanAbsoluteError", "continuous", "Mean absolute difference, in the target's unit."),
+    _minimized(
+        "mean_absolute_error", "MeanAbsoluteError", "continuous", "Mean absolute difference, in the target's unit.", columnwise=True
+    ),
     _minimized(
         "mean_absolute_percentage_error",
         "MeanAbsolutePercentageError",
         "continuous",
         "Mean absolute difference in percent of the target.",
+        columnwise=True,
     ),
     _minimized(
-        "mean_squared_logarithmic_error", "MeanSquaredLogarithmicError", "continuous", "Mean squared difference of log(1 + value)."
+        "mean_squared_logarithmic_error",
+        "MeanSquaredLogarithmicError",
+        "continuous",
+        "Mean squared difference of log(1 + value).",
+        columnwise=True,
     ),
-    _minimized("log_cosh_error", "LogCoshError", "continuous", "Mean of log(cosh(difference))."),
+    _minimized("log_cosh_error", "LogCoshError", "continuous", "Mean of log(cosh(difference)).", columnwise=True),
     _maximized(
         "cosine_similarity",
         "CosineSimilarity",

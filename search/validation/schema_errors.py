@@ -107,6 +107,8 @@ _TAGS = {
     "at_most": ("number", "relative"),
     "shape": ("name", "names"),
     "fraction": ("number", "range"),
+    "missing": ("word", "number"),
+    "class_weight": ("word", "classes"),
 }
 """The names of a field's forms, which pydantic puts after the field's own."""
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from search.catalog import PENALTIES, PenaltyEntry, implementation
-from search.definition.schema import Selector, Task
+from search.definition.schema import Task
+from search.definition.selectors import Selector
 from search.training.problem.batch import Batch
 from search.training.problem.penalties import consistency, correlation, covariance, hierarchy, implication
 from search.training.problem.views import TaskView, reduced, select
