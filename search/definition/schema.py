@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
-from pydantic_core import PydanticCustomError
 
 from search.definition.effort import Confirmation, References, Stop
 from search.definition.labels import BALANCED, REFUSE, ClassWeight, Missing
@@ -43,14 +42,6 @@ SEARCHABLE = (
     "searchable or where it belongs to the workload's own; its path among the parameters is `<term>.<argument>`, or "
     "`optimizer.<argument>`."
 )
-
-
-NOT_YET = "no {what}: it is announced, but not yet supported"
-
-
-def not_yet(what: str) -> PydanticCustomError:
-    """Return the error for what the contract announces and this version does not have."""
-    return PydanticCustomError("not_yet", "expected {expected}", {"expected": NOT_YET.format(what=what)})
 
 
 class WorkloadChoice(Strict):

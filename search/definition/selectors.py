@@ -47,7 +47,7 @@ class Selector(Strict):
     def _order(cls, given: Any) -> Any:
         """Write the groups' order down: an object of JSON has none that lasts."""
         groups = given.get("groups") if isinstance(given, dict) else None
-        if not isinstance(groups, dict) or given.get("order") is not None or not all(isinstance(name, str) for name in groups):
+        if not isinstance(groups, dict) or not groups or given.get("order") is not None:
             return given
         return {**given, "order": sorted(groups, key=int) if all(map(_is_index, groups)) else list(groups)}
 

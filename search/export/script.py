@@ -176,6 +176,8 @@ def _plain(best: Mapping[str, Any], source: Source) -> Kind | None:
     if not compiled or not best["workload"].get("plain") or best["workload"]["made"] == "bound":
         return None
     tasks = [Task.model_validate(task) for task in best["terms"]["tasks"]]
+    if any(task.weighs_labels for task in tasks):
+        return None
     losses = keras_losses(tasks, best["weights"], list(best["loss_weights"]))
     values = keras_metrics(tasks, list(best["objective"]["values"]))
     if losses is None or values is None:

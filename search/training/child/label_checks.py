@@ -6,7 +6,7 @@ PreflightError. `label_counts` says how many labels there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -148,7 +148,8 @@ def refuse_reading_missing(problem: TrainingProblem, definition: StudyDefinition
         values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
         trained = len(network.trainable)
         batch, _ = training_batch(problem, network, problem.chosen(split, places), values[:trained], values[trained:])
-        for measured in (*problem.terms, *problem.row_metrics, *problem.counted_metrics):
+        every: Sequence[MeasuredPart] = (*problem.terms, *problem.row_metrics, *problem.counted_metrics)
+        for measured in every:
             _refuse_reading(measured, batch, split)
 
 

@@ -171,9 +171,8 @@ def side_labelled(selector: Selector, batch: Batch, tasks: Mapping[str, TaskView
         for view in tasks.values()
         if selector.target is not None and view.task.used_target == selector.target and view.task.column is None
     ]
-    own = [batch.labelled[selector.target]] if selector.target in batch.labelled else []
-    found = None
-    for mark in (*own, *marks):
+    found = batch.labelled.get(selector.target or "")
+    for mark in marks:
         found = both(found, mark)
     if found is not None and selector.columns and len(found.shape) > 1:
         found = ops.take(found, list(selector.columns), axis=-1)
