@@ -16,6 +16,7 @@ from search.catalog import find_loss, keras_arguments
 from search.definition.labels import NAN
 from search.definition.schedules import AppliedSchedule, moving_of
 from search.definition.schema import Loss, StudyDefinition, Task
+from search.export.keras_code import MEAN
 
 ReproducedBy = Literal["compile", "compile_with_losses", "compile_and_penalties", "custom_loss"]
 
@@ -24,8 +25,6 @@ Schedules = Mapping[str, AppliedSchedule]
 
 SCOPE = re.compile(r"[A-Za-z0-9_.\\/>-]+")
 """An output's name that Keras can compile: it becomes the name of a scope in the graph."""
-
-MEAN = "mean_with_sample_weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +131,19 @@ def beyond_compile(definition: StudyDefinition, workload: Published) -> Iterator
     trained = [task for task in definition.tasks if task.losses]
     for task in trained:
         yield from _beyond(task, workload)
+    yield from _labels_apart(trained)
     count = sum(len(task.losses) for task in trained)
     if len(workload.outputs) == 1 and count > 1:
         yield f"{count} losses on the only output {workload.outputs[0]}"
+
+
+def _labels_apart(tasks: Sequence[Task]) -> Iterator[str]:
+    """Yield the outputs that have two tasks whose labels count in different ways: Keras has one row weight an output."""
+    counting: dict[str, Any] = {}
+    for task in tasks:
+        labels = (task.missing, task.class_weight)
+        if counting.setdefault(task.used_output, labels) != labels:
+            yield f"the labels of output {task.used_output} do not count alike in its tasks"
 
 
 def _beyond(task: Task, workload: Published) -> Iterator[str]:

@@ -95,6 +95,6 @@ def class_weights(tasks: Sequence[Task], batch: Batch, tables: Mapping[str, Any]
 
 
 def _looked_up(table: Any, ids: Tensor) -> Tensor:
-    last = len(table) - 1
+    last = table.shape[0] - 1
     inside = ops.logical_and(ids >= 0, ids < last)
     return ops.take(ops.convert_to_tensor(table), ops.where(inside, ids, last), axis=0)
