@@ -6,6 +6,7 @@ predictions with targets for equality. `tests/search/test_catalog.py` compares t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from search.catalog.entries import FROM_OUTPUT, REQUIRED, MetricEntry, Parameter, Rule, boolean, choice, integer, number
@@ -94,17 +95,12 @@ def _best(name: str, keras_class: str, best: str, held: str) -> MetricEntry:
     """Return the entry of the greatest `best` among the thresholds at which `held` is large enough."""
     summary = f"Best {best} over the thresholds whose {held} is at least the given one."
     least = number(held, REQUIRED, f"Smallest {held}.", least=0, most=1)
-    return _maximized(name, keras_class, "binary", summary, least, _num_thresholds(1), _class_id(), columnwise=True)
+    return _maximized(name, keras_class, "binary", summary, least, _num_thresholds(1), _class_id())
 
 
 ACCURACIES = (
     _maximized(
-        "binary_accuracy",
-        "BinaryAccuracy",
-        "binary",
-        "Share of yes/no predictions that are right.",
-        _threshold("threshold", 0.5),
-        columnwise=True,
+        "binary_accuracy", "BinaryAccuracy", "binary", "Share of yes/no predictions that are right.", _threshold("threshold", 0.5)
     ),
     _maximized(
         "categorical_accuracy", "CategoricalAccuracy", "one_hot", "Share of rows whose likeliest class is right, one-hot targets."
@@ -151,7 +147,6 @@ CONFUSION = (
         rules=(
             Rule("multi_label true with num_labels", lambda given: not given.get("num_labels") or bool(given.get("multi_label"))),
         ),
-        columnwise=True,
     ),
     _maximized(
         "precision",
@@ -161,7 +156,6 @@ CONFUSION = (
         _threshold("thresholds", None),
         integer("top_k", None, "Count the k likeliest classes as predicted.", nullable=True, least=1),
         _class_id(),
-        columnwise=True,
     ),
     _maximized(
         "recall",
@@ -171,41 +165,19 @@ CONFUSION = (
         _threshold("thresholds", None),
         integer("top_k", None, "Count the k likeliest classes as predicted.", nullable=True, least=1),
         _class_id(),
-        columnwise=True,
     ),
     _best("precision_at_recall", "PrecisionAtRecall", "precision", "recall"),
     _best("recall_at_precision", "RecallAtPrecision", "recall", "precision"),
     _best("sensitivity_at_specificity", "SensitivityAtSpecificity", "sensitivity", "specificity"),
     _best("specificity_at_sensitivity", "SpecificityAtSensitivity", "specificity", "sensitivity"),
     _maximized(
-        "true_positives",
-        "TruePositives",
-        "binary",
-        "Number of positives found.",
-        _threshold("thresholds", None),
-        range=COUNT,
-        columnwise=True,
+        "true_positives", "TruePositives", "binary", "Number of positives found.", _threshold("thresholds", None), range=COUNT
     ),
     _maximized(
-        "true_negatives",
-        "TrueNegatives",
-        "binary",
-        "Number of negatives left alone.",
-        _threshold("thresholds", None),
-        range=COUNT,
-        columnwise=True,
+        "true_negatives", "TrueNegatives", "binary", "Number of negatives left alone.", _threshold("thresholds", None), range=COUNT
     ),
-    _minimized(
-        "false_positives", "FalsePositives", "binary", "Number of false alarms.", _threshold("thresholds", None), columnwise=True
-    ),
-    _minimized(
-        "false_negatives",
-        "FalseNegatives",
-        "binary",
-        "Number of positives missed.",
-        _threshold("thresholds", None),
-        columnwise=True,
-    ),
+    _minimized("false_positives", "FalsePositives", "binary", "Number of false alarms.", _threshold("thresholds", None)),
+    _minimized("false_negatives", "FalseNegatives", "binary", "Number of positives missed.", _threshold("thresholds", None)),
     _maximized(
         "f1_score",
         "F1Score",
@@ -248,7 +220,6 @@ OVERLAPS = (
         "Intersection over union of a mask, by default the mean of foreground (1) and background (0).",
         _target_classes((0, 1)),
         _threshold("threshold", 0.5),
-        columnwise=True,
     ),
     _maximized(
         "mean_io_u",
@@ -291,7 +262,6 @@ PROBABILISTIC = (
         "Mean cross-entropy of yes/no predictions.",
         _smoothing(),
         takes_from_logits=True,
-        columnwise=True,
     ),
     _minimized(
         "categorical_crossentropy",
@@ -313,28 +283,15 @@ PROBABILISTIC = (
     ),
     _minimized("kl_divergence", "KLDivergence", "one_hot", "Mean Kullback-Leibler divergence of the predicted distribution."),
     _minimized(
-        "poisson",
-        "Poisson",
-        "continuous",
-        "Mean negative Poisson log-likelihood, without its constant.",
-        range=(None, None),
-        columnwise=True,
+        "poisson", "Poisson", "continuous", "Mean negative Poisson log-likelihood, without its constant.", range=(None, None)
     ),
-    _minimized(
-        "hinge",
-        "Hinge",
-        "binary",
-        "Mean hinge loss of raw scores; targets 0/1 are read as -1/1.",
-        takes_raw_output=True,
-        columnwise=True,
-    ),
+    _minimized("hinge", "Hinge", "binary", "Mean hinge loss of raw scores; targets 0/1 are read as -1/1.", takes_raw_output=True),
     _minimized(
         "squared_hinge",
         "SquaredHinge",
         "binary",
         "Mean squared hinge loss of raw scores; targets 0/1 are read as -1/1.",
         takes_raw_output=True,
-        columnwise=True,
     ),
     _minimized(
         "categorical_hinge",
@@ -346,32 +303,24 @@ PROBABILISTIC = (
 )
 
 REGRESSION = (
-    _minimized("mean_squared_error", "MeanSquaredError", "continuous", "Mean squared difference.", columnwise=True),
+    _minimized("mean_squared_error", "MeanSquaredError", "continuous", "Mean squared difference."),
     _minimized(
         "root_mean_squared_error",
         "RootMeanSquaredError",
         "continuous",
         "Root of the mean squared difference, in the target's unit.",
-        columnwise=True,
     ),
-    _minimized(
-        "mean_absolute_error", "MeanAbsoluteError", "continuous", "Mean absolute difference, in the target's unit.", columnwise=True
-    ),
+    _minimized("mean_absolute_error", "MeanAbsoluteError", "continuous", "Mean absolute difference, in the target's unit."),
     _minimized(
         "mean_absolute_percentage_error",
         "MeanAbsolutePercentageError",
         "continuous",
         "Mean absolute difference in percent of the target.",
-        columnwise=True,
     ),
     _minimized(
-        "mean_squared_logarithmic_error",
-        "MeanSquaredLogarithmicError",
-        "continuous",
-        "Mean squared difference of log(1 + value).",
-        columnwise=True,
+        "mean_squared_logarithmic_error", "MeanSquaredLogarithmicError", "continuous", "Mean squared difference of log(1 + value)."
     ),
-    _minimized("log_cosh_error", "LogCoshError", "continuous", "Mean of log(cosh(difference)).", columnwise=True),
+    _minimized("log_cosh_error", "LogCoshError", "continuous", "Mean of log(cosh(difference))."),
     _maximized(
         "cosine_similarity",
         "CosineSimilarity",
@@ -409,7 +358,13 @@ REGRESSION = (
     ),
 )
 
-METRICS = ACCURACIES + CONFUSION + OVERLAPS + PROBABILISTIC + REGRESSION
+COUPLED = frozenset({"concordance_correlation", "cosine_similarity", "f1_score", "f_beta_score", "pearson_correlation", "r2_score"})
+"""What reads the columns of a row together, though targets have the output's shape."""
+
+METRICS = tuple(
+    replace(entry, columnwise=entry.labels in ("binary", "continuous") and entry.name not in COUPLED)
+    for entry in ACCURACIES + CONFUSION + OVERLAPS + PROBABILISTIC + REGRESSION
+)
 
 METRIC_ALIASES = {
     "bce": "binary_crossentropy",

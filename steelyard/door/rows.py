@@ -164,7 +164,7 @@ def labelled_rows(rows: NamedRows, key: str, mark: Any) -> Array:
     """Return which rows have a label of a target that counts: no part of it is missing, and it weighs something."""
     target, weight = rows.targets[key], rows.weights.get(key, rows.weights.get(EVERY_OUTPUT))
     gone = np.zeros(target.shape, bool) if mark is None else np.isnan(target) if mark == "nan" else target == mark
-    there: Array = ~gone.reshape(len(target), -1).any(axis=1)
+    there = np.asarray(~gone.reshape(len(target), -1).any(axis=1))
     return there if weight is None or weight.ndim != 1 else np.logical_and(there, weight > 0)
 
 

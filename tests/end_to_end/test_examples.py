@@ -28,7 +28,7 @@ def exampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         lines = [_sentence(draw, nouns) for _ in range(60)]
         (folder / "sentences" / f"{topic}.txt").write_text("\n".join(lines) + "\n")
     environment = {
-        "STEELYARD_WORKLOADS": "table=table,sentiment-topic=workload:SentimentTopic",
+        "STEELYARD_WORKLOADS": "table=table,taxonomy=taxonomy,sentiment-topic=workload:SentimentTopic",
         "PYTHONPATH": f"{EXAMPLES}:{EXAMPLES / 'sentiment_topic'}",
     }
     with serving(folder, workers=1, environment=environment) as service:
