@@ -363,7 +363,7 @@ COUPLED = frozenset({"concordance_correlation", "cosine_similarity", "f1_score",
 
 METRICS = tuple(
     replace(entry, columnwise=entry.labels in ("binary", "continuous") and entry.name not in COUPLED)
-    for entry in ACCURACIES + CONFUSION + OVERLAPS + PROBABILISTIC + REGRESSION
+    for entry in (*ACCURACIES, *CONFUSION, *OVERLAPS, *PROBABILISTIC, *REGRESSION)
 )
 
 METRIC_ALIASES = {

@@ -45,9 +45,15 @@ def test_labels_that_all_count_alike_need_no_row_weights() -> None:
 def test_a_result_as_python_has_the_row_weights_of_its_tasks() -> None:
     task = {"name": "a", "missing": "nan", "losses": [{"name": "error", "loss": "mse"}]}
     best = {
-        "reproduced_by": "compile_with_losses", "loss_weights": {"a": 1.0}, "losses": {"a": None}, "trial": 1,
-        "picked_by": "objective", "study": {"name": "s"}, "training": {"optimizer": {"name": "adam", "config": {}}}, "terms": {"tasks": [task]},
-    }  # fmt: skip
+        "reproduced_by": "compile_with_losses",
+        "loss_weights": {"a": 1.0},
+        "losses": {"a": None},
+        "trial": 1,
+        "picked_by": "objective",
+        "study": {"name": "s"},
+        "training": {"optimizer": {"name": "adam", "config": {}}},
+        "terms": {"tasks": [task]},
+    }
     namespace: dict[str, Any] = {}
     exec(compile_text(best), namespace)
     _, weights = namespace["row_weights"]({"a": np.array([1.0, np.nan])})
