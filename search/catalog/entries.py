@@ -99,6 +99,7 @@ class LossEntry(Entry):
     takes_raw_output: bool = False  # its formula wants the output as it comes: no sigmoid or softmax before it, ever
     can_be_negative: bool = False  # with targets and predictions of the right form
     batch_statistic: bool = False  # couples the rows of a batch, so it depends on the batch size
+    columnwise: bool = False  # the mean over the last axis of one value a column, so that single columns may lack their label
     accuracy: str | None = None  # the metric that `accuracy` means beside this loss
 
 
@@ -111,6 +112,7 @@ class MetricEntry(Entry):
     labels: Labels
     takes_from_logits: bool = False  # has `from_logits`; it stays False, since the engine hands over probabilities
     takes_raw_output: bool = False  # as for losses
+    columnwise: bool = False  # a mean or counts over columns, so that single columns may lack their label
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ CLASSIFICATION = (
         _axis("Axis the mean is taken over."),
         knows_logits=True,
         accuracy=BINARY,
+        columnwise=True,
     ),
     _loss(
         "binary_focal_crossentropy",
@@ -67,6 +68,7 @@ CLASSIFICATION = (
         _axis("Axis the mean is taken over."),
         knows_logits=True,
         accuracy=BINARY,
+        columnwise=True,
     ),
     _loss(
         "categorical_crossentropy",
@@ -122,6 +124,7 @@ CLASSIFICATION = (
         "Margin loss max(0, 1 - y s) on a raw score s; targets 0/1 are read as -1/1.",
         takes_raw_output=True,
         accuracy=BINARY,
+        columnwise=True,
     ),
     _loss(
         "squared_hinge",
@@ -130,6 +133,7 @@ CLASSIFICATION = (
         "Square of the hinge loss on a raw score; targets 0/1 are read as -1/1.",
         takes_raw_output=True,
         accuracy=BINARY,
+        columnwise=True,
     ),
     _loss(
         "categorical_hinge",
@@ -142,19 +146,33 @@ CLASSIFICATION = (
 )
 
 REGRESSION = (
-    _loss("mean_squared_error", "MeanSquaredError", "continuous", "Mean of the squared differences over the last axis."),
-    _loss("mean_absolute_error", "MeanAbsoluteError", "continuous", "Mean of the absolute differences over the last axis."),
+    _loss(
+        "mean_squared_error",
+        "MeanSquaredError",
+        "continuous",
+        "Mean of the squared differences over the last axis.",
+        columnwise=True,
+    ),
+    _loss(
+        "mean_absolute_error",
+        "MeanAbsoluteError",
+        "continuous",
+        "Mean of the absolute differences over the last axis.",
+        columnwise=True,
+    ),
     _loss(
         "mean_absolute_percentage_error",
         "MeanAbsolutePercentageError",
         "continuous",
         "Mean absolute difference in percent of the target; very large where targets are near 0.",
+        columnwise=True,
     ),
     _loss(
         "mean_squared_logarithmic_error",
         "MeanSquaredLogarithmicError",
         "continuous",
         "Mean squared difference of log(1 + value); negative values count as 0.",
+        columnwise=True,
     ),
     _loss(
         "cosine_similarity",
@@ -164,13 +182,20 @@ REGRESSION = (
         _axis("Axis of the vectors."),
         can_be_negative=True,
     ),
-    _loss("log_cosh", "LogCosh", "continuous", "Mean of log(cosh(difference)): squared when small, absolute when large."),
+    _loss(
+        "log_cosh",
+        "LogCosh",
+        "continuous",
+        "Mean of log(cosh(difference)): squared when small, absolute when large.",
+        columnwise=True,
+    ),
     _loss(
         "huber",
         "Huber",
         "continuous",
         "Squared difference up to `delta`, linear beyond it.",
         number("delta", 1.0, "Difference at which the loss turns linear.", above=0, searchable=True),
+        columnwise=True,
     ),
     _loss(
         "poisson",
@@ -178,6 +203,7 @@ REGRESSION = (
         "continuous",
         "Negative Poisson log-likelihood of counts, without its constant: rate - count x log(rate).",
         can_be_negative=True,
+        columnwise=True,
     ),
 )
 

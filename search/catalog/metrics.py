@@ -6,6 +6,7 @@ predictions with targets for equality. `tests/search/test_catalog.py` compares t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from search.catalog.entries import FROM_OUTPUT, REQUIRED, MetricEntry, Parameter, Rule, boolean, choice, integer, number
@@ -357,7 +358,13 @@ REGRESSION = (
     ),
 )
 
-METRICS = ACCURACIES + CONFUSION + OVERLAPS + PROBABILISTIC + REGRESSION
+COUPLED = frozenset({"concordance_correlation", "cosine_similarity", "f1_score", "f_beta_score", "pearson_correlation", "r2_score"})
+"""What reads the columns of a row together, though targets have the output's shape."""
+
+METRICS = tuple(
+    replace(entry, columnwise=entry.labels in ("binary", "continuous") and entry.name not in COUPLED)
+    for entry in (*ACCURACIES, *CONFUSION, *OVERLAPS, *PROBABILISTIC, *REGRESSION)
+)
 
 METRIC_ALIASES = {
     "bce": "binary_crossentropy",

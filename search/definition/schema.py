@@ -5,12 +5,13 @@ Only the form of each part is checked here; what holds between parts is in `sear
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
-from pydantic_core import PydanticCustomError
 
 from search.definition.effort import Confirmation, References, Stop
+from search.definition.labels import BALANCED, REFUSE, ClassWeight, Missing
+from search.definition.selectors import Selector
 from search.definition.weights import SharedWeight, Space, Strict, Weight, refuse
 from search.names import Key, Name, Path, StudyName
 
@@ -41,14 +42,6 @@ SEARCHABLE = (
     "searchable or where it belongs to the workload's own; its path among the parameters is `<term>.<argument>`, or "
     "`optimizer.<argument>`."
 )
-
-
-NOT_YET = "no {what}: it is announced, but not yet supported"
-
-
-def not_yet(what: str) -> PydanticCustomError:
-    """Return the error for what the contract announces and this version does not have."""
-    return PydanticCustomError("not_yet", "expected {expected}", {"expected": NOT_YET.format(what=what)})
 
 
 class WorkloadChoice(Strict):
@@ -89,8 +82,6 @@ def _named_metric(value: Any) -> Any:
 class Task(Strict):
     """One output of the model that is to be predicted well."""
 
-    later: ClassVar = frozenset({"missing", "class_weight"})
-
     name: Name = Field(description="Name of the task.")
     output: Key | None = Field(default=None, description="Key of the model's output dict (default: the task's name).")
     column: Annotated[int, Field(strict=True, ge=0, le=100_000)] | None = Field(
@@ -102,6 +93,17 @@ class Task(Strict):
         default=False,
         description="The output is logits. Passed to losses that know it; for all other losses, metrics and selectors a sigmoid "
         "(last axis 1) or softmax is put before.",
+    )
+    missing: Missing = Field(
+        default="refuse",
+        description="What marks a missing label in the target: `nan`, or a number such as -1. Missing labels count in no loss, "
+        "metric or penalty that reads them; of several columns or steps of a row, only those that are missing do not. `refuse`: "
+        "NaN in a target is an error.",
+    )
+    class_weight: ClassWeight | None = Field(
+        default=None,
+        description="How much each class counts in the losses on training rows, as in `fit`: `{class: weight}`, 1 for those left "
+        "out; or `balanced`: n / (classes * count) over labelled training rows. Validation and test rows are not weighed so.",
     )
     losses: tuple[Loss, ...] = Field(
         default=(), max_length=MAX_TERMS, description="Component losses; may be empty where a penalty reads the task."
@@ -118,35 +120,18 @@ class Task(Strict):
     def used_target(self) -> str:
         return self.target or self.name
 
+    @property
+    def may_lack_labels(self) -> bool:
+        return self.missing != REFUSE
 
-class Selector(Strict):
-    """One side of a penalty: a tensor, and what is taken of it. Exactly one of task, output, input, target."""
+    @property
+    def weighs_labels(self) -> bool:
+        """Whether labels count unequally: some are missing, or classes have weights."""
+        return self.may_lack_labels or self.class_weight is not None
 
-    task: Name | None = Field(default=None, description="A task's prediction; probabilities where the task has from_logits.")
-    output: Key | None = Field(default=None, description="An output of the model, as it is.")
-    input: Key | None = Field(default=None, description="An input of the model.")
-    target: Key | None = Field(default=None, description="A key of y.")
-    classes: tuple[Annotated[int, Field(strict=True, ge=0, le=100_000)], ...] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=10_000,
-        description="Sum of these columns of the last axis, kept as an axis of width 1.",
-    )
-    index: Annotated[int, Field(strict=True, ge=0, le=100_000)] | None = Field(
-        default=None, description="This column of the last axis, kept as an axis of width 1."
-    )
-    reduce: Literal["mean", "max", "noisy_or", "logsumexp"] | None = Field(
-        default=None, description="Reduce all axes but the first (batch) and the last, e.g. pixels to one number an image."
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> Selector:
-        sources = [name for name in ("task", "output", "input", "target") if getattr(self, name) is not None]
-        if len(sources) != 1:
-            raise refuse("exactly one of task, output, input, target", sources or "none of them")
-        if self.classes is not None and self.index is not None:
-            raise refuse("classes or index, not both", {"classes": list(self.classes), "index": self.index})
-        return self
+    @property
+    def balances_classes(self) -> bool:
+        return self.class_weight == BALANCED
 
 
 class Penalty(Strict):

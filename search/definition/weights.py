@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
@@ -19,14 +19,9 @@ MAX_CHOICES = 1000
 
 
 class Strict(BaseModel):
-    """Base of every part of a definition: frozen, unknown fields and non-finite numbers refused.
-
-    `later` names the fields that the contract announces and this version does not have: refused with "not yet", never ignored.
-    """
+    """Base of every part of a definition: frozen, unknown fields and non-finite numbers refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, str_max_length=4096)
-
-    later: ClassVar[frozenset[str]] = frozenset()
 
 
 Number = Annotated[float, Field(strict=True, ge=0.0, le=MAX_WEIGHT)]

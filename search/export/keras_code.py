@@ -13,6 +13,9 @@ from search.export.python_literals import Call, Code, literal
 IDS = "integer"
 """Targets that are class indices; those of all other kinds that are plain have as many numbers as the output."""
 
+MEAN = "mean_with_sample_weight"
+"""The reduction that divides by the sum of the row weights; Keras's default divides by the number of rows."""
+
 PLAIN_LABELS = frozenset({IDS, "one_hot", "binary", "continuous"})
 
 
@@ -66,7 +69,8 @@ def _scored(task: Task, path: str) -> Call | None:
         return None
     prediction = Code(f"predicted[{literal(task.used_output)}]")
     shown = Call("probabilities", [prediction]) if task.from_logits and not raw else prediction
-    return Call("scored", [made, Code(f"y[{literal(task.used_target)}]"), shown])
+    mark = [task.missing] if task.may_lack_labels else []
+    return Call("scored", [made, Code(f"y[{literal(task.used_target)}]"), shown, *mark])
 
 
 def _plain_loss(task: Task, loss: Loss) -> tuple[Call | None, bool]:
@@ -95,9 +99,10 @@ def _takes_logits(entry: LossEntry) -> bool:
 
 
 def _loss(entry: LossEntry, task: Task, loss: Loss) -> Call:
-    """Return the call that makes a loss, as the mean over rows that a study trains."""
+    """Return the call that makes a loss, as the mean over rows that a study trains: under row weights, where labels make some."""
     logits = {"from_logits": True} if entry.knows_logits and task.from_logits else {}
-    return _call("keras.losses", entry, loss.config, **logits)
+    weighted = {"reduction": MEAN} if task.weighs_labels else {}
+    return _call("keras.losses", entry, loss.config, **logits, **weighted)
 
 
 def _call(module: str, entry: Entry | MetricEntry, config: Mapping[str, Any], **more: Any) -> Call:

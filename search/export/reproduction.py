@@ -13,8 +13,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from search.catalog import find_loss, keras_arguments
+from search.definition.labels import NAN
 from search.definition.schedules import AppliedSchedule, moving_of
 from search.definition.schema import Loss, StudyDefinition, Task
+from search.export.keras_code import MEAN
 
 ReproducedBy = Literal["compile", "compile_with_losses", "compile_and_penalties", "custom_loss"]
 
@@ -24,38 +26,38 @@ Schedules = Mapping[str, AppliedSchedule]
 SCOPE = re.compile(r"[A-Za-z0-9_.\\/>-]+")
 """An output's name that Keras can compile: it becomes the name of a scope in the graph."""
 
-MEAN = "mean_with_sample_weight"
-
 
 @dataclass(frozen=True, slots=True)
 class Published:
     """What a worker published of a workload, as far as `compile` depends on it.
 
     outputs: the keys of the model's output dict. own: names of the workload's own losses. weighted: outputs and targets that have
-    row weights, "" for all. axes: how many axes each output has as it comes.
+    row weights, "" for all. axes: how many axes each output has as it comes. widths: the size of each output's last axis.
     """
 
     outputs: Sequence[str]
     own: frozenset[str] = frozenset()
     weighted: frozenset[str] = frozenset()
     axes: Mapping[str, int] = field(default_factory=dict)
+    widths: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, description: Mapping[str, Any] | None, outputs: Sequence[str]) -> Published:
         """Read a published description; where there is none, nothing is known to stand in the way."""
         sentences = description or {}
         code = sentences.get("code") or {}
-        shapes = {name: len(spec["shape"]) for name, spec in (sentences.get("outputs") or {}).items() if "shape" in spec}
+        shapes = {name: spec["shape"] for name, spec in (sentences.get("outputs") or {}).items() if "shape" in spec}
         return cls(
             outputs=outputs,
             own=frozenset(sentences.get("losses") or ()),
             weighted=frozenset(code.get("weighted") or ([""] if code.get("row_weights") else [])),
-            axes=shapes | dict.fromkeys(code.get("rank_one") or (), 1),
+            axes={name: len(shape) for name, shape in shapes.items()} | dict.fromkeys(code.get("rank_one") or (), 1),
+            widths={name: shape[-1] for name, shape in shapes.items() if len(shape) > 1},
         )
 
     def weighs(self, task: Task, loss: Loss) -> bool:
-        """Return whether a loss has row weights."""
-        return bool(self.weighted & {"", task.used_output, loss.target or task.used_target})
+        """Return whether a loss has row weights, of the data or made of its labels."""
+        return task.weighs_labels or bool(self.weighted & {"", task.used_output, loss.target or task.used_target})
 
 
 def how_to_use(
@@ -129,9 +131,19 @@ def beyond_compile(definition: StudyDefinition, workload: Published) -> Iterator
     trained = [task for task in definition.tasks if task.losses]
     for task in trained:
         yield from _beyond(task, workload)
+    yield from _labels_apart(trained)
     count = sum(len(task.losses) for task in trained)
     if len(workload.outputs) == 1 and count > 1:
         yield f"{count} losses on the only output {workload.outputs[0]}"
+
+
+def _labels_apart(tasks: Sequence[Task]) -> Iterator[str]:
+    """Yield the outputs that have two tasks whose labels count in different ways: Keras has one row weight an output."""
+    counting: dict[str, Any] = {}
+    for task in tasks:
+        labels = (task.missing, task.class_weight)
+        if counting.setdefault(task.used_output, labels) != labels:
+            yield f"the labels of output {task.used_output} do not count alike in its tasks"
 
 
 def _beyond(task: Task, workload: Published) -> Iterator[str]:
@@ -154,6 +166,8 @@ def _loss_beyond(task: Task, loss: Loss, workload: Published) -> Iterator[str]:
         return
     if task.from_logits and not (entry.knows_logits or entry.takes_raw_output):
         yield f"loss {path} reads probabilities, and output {task.used_output} gives logits"
+    if task.may_lack_labels and entry.columnwise and workload.widths.get(task.used_output, 1) != 1:
+        yield f"loss {path} leaves out single columns of a row where their label is missing"
     axes = workload.axes.get(task.used_output, 2)
     if workload.weighs(task, loss) and axes != 2:
         yield f"loss {path} has row weights and an output of {axes} axes, which Keras does not match with them"
@@ -166,10 +180,22 @@ def beyond_names(definition: StudyDefinition, workload: Published) -> Iterator[s
             path, entry = f"{task.name}.{loss.name}", find_loss(loss.loss)
             if workload.weighs(task, loss):
                 yield f"{path} is a mean over row weights"
+            yield from _of_labels(task, path)
             if loss.config:
                 yield f"{path} has arguments"
             if task.from_logits and entry is not None and entry.knows_logits:
                 yield f"{path} reads logits"
+
+
+def _of_labels(task: Task, path: str) -> Iterator[str]:
+    """Yield the row weights that a task's labels make: `fit` must be given them."""
+    if task.missing == NAN:
+        yield f"{path} needs sample_weight 0, and any number, where y[{task.used_target!r}] is NaN"
+    elif task.may_lack_labels:
+        yield f"{path} needs sample_weight 0, and a label, where y[{task.used_target!r}] is {task.missing:g}"
+    if task.class_weight is not None:
+        how = "n / (classes * count)" if task.balances_classes else "the class's weight"
+        yield f"{path} needs sample_weight times {how} on training rows"
 
 
 def _note(obstacles: Sequence[str], needs: Sequence[str], left_out: Sequence[str], schedules: Sequence[str]) -> str:

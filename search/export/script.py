@@ -17,6 +17,7 @@ from typing import Any
 
 from search.definition.schema import Optimizer, Penalty, Task
 from search.errors import PreflightError
+from search.export import label_text
 from search.export import script_template as text
 from search.export.keras_code import keras_losses, keras_metrics, keras_optimizer
 from search.export.python_literals import Call, Code, assigned, literal
@@ -31,7 +32,8 @@ WIDTH = 128
 """Characters of a line of comment."""
 
 OWN_NAMES = re.compile(
-    r"argparse|bind|keras|main|measured|np|probabilities|scored|split|started|steelyard|taken|stated_as|train|weights|workload|[A-Z_]+"
+    r"argparse|bind|class_weights|keras|labelled|main|measured|np|probabilities|row_weights|scored|split|started|steelyard|taken"
+    r"|stated_as|train|weights|workload|[A-Z_]+"
 )
 """Names of the file's own, which an import may not take."""
 
@@ -184,12 +186,24 @@ def _plain(best: Mapping[str, Any], source: Source) -> Kind | None:
     arguments = {"optimizer": optimizer, "loss": Code("LOSSES"), "loss_weights": Code("LOSS_WEIGHTS")}
     compile_call = literal(Call("model.compile", named=arguments), 4)
     measured = literal(values, 4, len("return "))
+    labels = label_text.label_constants(tasks)
+    weigh = {"labels": "\n    y, weights = row_weights(y)", "weighted": "sample_weight=taken(weights, order), "}
+    scored = text.SCORED_LABELLED if label_text.labels_by_target(tasks)[0] else text.SCORED
     return Kind(
         imports=[],
-        constants=[assigned("LOSSES", losses[0]), assigned("LOSS_WEIGHTS", losses[1]), assigned("workload", _made(best, source))],
+        constants=[
+            assigned("LOSSES", losses[0]),
+            assigned("LOSS_WEIGHTS", losses[1]),
+            *labels,
+            assigned("workload", _made(best, source)),
+        ],
         functions=[
-            text.PLAIN_TRAIN.substitute(begin=_begin(best), compile=compile_call, epochs=_range(best)),
+            *(label_text.FUNCTIONS if labels else ()),
+            text.PLAIN_TRAIN.substitute(
+                begin=_begin(best), compile=compile_call, epochs=_range(best), **(weigh if labels else dict.fromkeys(weigh, ""))
+            ),
             text.PLAIN_MEASURED.substitute(values=measured),
+            scored,
             *([text.PROBABILITIES] if "probabilities(" in measured else []),
         ],
     )

@@ -42,10 +42,10 @@ def train(seed):
 PLAIN_TRAIN = Template("""\
 $begin
     $compile
-    x, y = split("train")[:2]
+    x, y = split("train")[:2]$labels
     for epoch in range($epochs):
         order = np.random.default_rng([seed, epoch]).permutation(len(next(iter(y.values()))))
-        model.fit(taken(x, order), taken(y, order), batch_size=BATCH_SIZE, epochs=1, shuffle=False, verbose=0)
+        model.fit(taken(x, order), taken(y, order), ${weighted}batch_size=BATCH_SIZE, epochs=1, shuffle=False, verbose=0)
     return model""")
 
 PLAIN_MEASURED = Template('''\
@@ -53,13 +53,22 @@ def measured(model, name):
     """Return what the study is judged by on a split, unweighted."""
     x, y = split(name)[:2]
     predicted = model.predict(x, batch_size=BATCH_SIZE, verbose=0)
-    return $values
+    return $values''')
 
-
+SCORED = '''\
 def scored(metric, target, prediction):
     """Return a metric's value over all rows; a target of as many numbers as the prediction gets its shape."""
     same = np.size(target) == np.size(prediction)
-    return float(metric(np.reshape(target, prediction.shape) if same else target, prediction))''')
+    return float(metric(np.reshape(target, prediction.shape) if same else target, prediction))'''
+
+SCORED_LABELLED = SCORED.replace("prediction):", "prediction, mark=None):").replace(
+    "    same =",
+    """\
+    if mark is not None:
+        there = labelled(target, mark)
+        target, prediction = np.asarray(target)[there], prediction[there]
+    same =""",
+)
 
 PROBABILITIES = '''\
 def probabilities(logits):

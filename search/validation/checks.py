@@ -332,6 +332,18 @@ def _shapes(weight: SharedWeight) -> int:
     return len(weight.schedule.shape) if weight.schedule is not None and isinstance(weight.schedule.shape, tuple) else 1
 
 
+def _marks(known: ValidationContext) -> Iterator[Fault]:
+    """Refuse a penalty on a target in single columns of which numbers mark missing labels: it reads all columns as one."""
+    marked = {
+        task.used_target for task in known.parts.tasks.values() if task.column is not None and isinstance(task.missing, float)
+    }
+    for i, penalty in known.parts.penalties.items():
+        for j, side in enumerate(penalty.between or ()):
+            if side.target in marked:
+                expected = 'a target whose missing labels are NaN ("missing": "nan"): a number marks them in columns of this one'
+                yield Fault(f"penalties.{i}.between.{j}.target", expected, repr(side.target))
+
+
 def _tasks_are_trained(known: ValidationContext) -> Iterator[Fault]:
     read = {side.task for penalty in known.parts.penalties.values() for side in penalty.between or ()}
     own_penalties = any(penalty.between is None for penalty in known.parts.penalties.values())
@@ -366,6 +378,7 @@ CHECKS = (
     _searched,
     range_checks.faults,
     simplex_checks.faults,
+    _marks,
     _tasks_are_trained,
     workload_checks.selectors,
     workload_checks.outputs,

@@ -137,8 +137,8 @@ def _readable(model: type[Any], values: Any) -> dict[int, Any]:
     return {i: read for i, value in enumerate(values[:MAX_READ]) if (read := _read(adapter, value, SPARE)) is not None}
 
 
-SPARE = frozenset({"weight", "from_logits", "direction", "utility", "epoch"}) | Task.later
-SPARE_IN_SEARCH = frozenset({"trials", "seed", "space", "pruner", "cohort_size", "max_attempts"}) | Search.later
+SPARE = frozenset({"weight", "from_logits", "direction", "utility", "epoch", "missing", "class_weight"})
+SPARE_IN_SEARCH = frozenset({"trials", "seed", "space", "pruner", "cohort_size", "max_attempts"})
 """Fields that a part is read without where they are faulty, since no check of the other fields depends on them."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from search.definition.schema import NOT_YET, StudyDefinition
+from search.definition.schema import StudyDefinition
 from search.definition.weights import Strict, WeightChoice, WeightOf, WeightRange
 from search.errors import Fault, shown
 from search.names import nearest
@@ -48,8 +48,6 @@ def _fault(detail: Any, document: Any) -> Fault:
 
 def _unknown_field(path: str, detail: Any) -> Fault:
     model, field = _model_at(detail["loc"]), str(detail["loc"][-1])
-    if model is not None and field in model.later:
-        return Fault(path, NOT_YET.format(what=f"`{field}`"), shown(detail.get("input")))
     fields = [] if model is None else [inner.alias or name for name, inner in model.model_fields.items()]
     return Fault(path, f"one of the fields {', '.join(sorted(fields))}", "an unknown field", nearest(field[:MAX_STEP], fields))
 
@@ -107,6 +105,8 @@ _TAGS = {
     "at_most": ("number", "relative"),
     "shape": ("name", "names"),
     "fraction": ("number", "range"),
+    "missing": ("word", "number"),
+    "class_weight": ("word", "classes"),
 }
 """The names of a field's forms, which pydantic puts after the field's own."""
 

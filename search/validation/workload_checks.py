@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from search.definition.plugins import find_penalty_of
-from search.definition.schema import Penalty, Selector, Task
+from search.definition.schema import Penalty, Task
+from search.definition.selectors import Selector
 from search.errors import Fault
 from search.names import listed, nearest
 from search.validation.context import Shape, ValidationContext
@@ -125,8 +126,8 @@ def _side(path: str, side: Selector, tasks: Mapping[str, Task], shapes: Workload
         if name is not None:
             yield from _unknown(f"{path}.{kind}", kind, name, shapes)
     shape = _source_shape(side, tasks, shapes)
-    for column in (side.index, *(side.classes or ())):
-        yield from _beyond(f"{path}.{'index' if side.index is not None else 'classes'}", column, shape)
+    for place, column in side.read_columns():
+        yield from _beyond(f"{path}.{place}", column, shape)
 
 
 def _unknown(path: str, kind: str, name: str, shapes: WorkloadShapes) -> Iterator[Fault]:
@@ -154,12 +155,24 @@ def _two_sides(path: str, penalty: Penalty, tasks: Mapping[str, Task], shapes: W
         yield Fault(path, "two different sides", "the same side twice")
         return
     a, b = _shape(left, tasks, shapes), _shape(right, tasks, shapes)
+    unequal = [*_group_count(f"{path}.0", left, b), *_group_count(f"{path}.1", right, a)]
+    if unequal:
+        yield from unequal
+        return
     entry = find_penalty_of(penalty)
     if a is not None and entry is not None and entry.reduces_first:
         a = (a[0], a[-1])
     if a is not None and b is not None and not _equal_shapes(a, b):
         expected = "two sides of equal shape: Keras would broadcast them"
         yield UnfitShape(path, expected, f"{_shape_text(a)} against {_shape_text(b)}")
+
+
+def _group_count(path: str, side: Selector, other: Shape | None) -> Iterator[Fault]:
+    """Refuse another number of groups than the other side has classes."""
+    if side.groups is None or not other or other[-1] is None or len(other) < 2:
+        return
+    if other[-1] != len(side.groups):
+        yield UnfitShape(f"{path}.groups", f"{other[-1]} groups, one for each class of the other side", str(len(side.groups)))
 
 
 def _equal_shapes(a: Shape, b: Shape) -> bool:
@@ -183,8 +196,8 @@ def _source_shape(side: Selector, tasks: Mapping[str, Task], shapes: WorkloadSha
 
 def _shape(side: Selector, tasks: Mapping[str, Task], shapes: WorkloadShapes) -> Shape | None:
     """Return the shape of one side of a penalty; None where it is not known, or lacks the axis whose columns are read."""
-    shape, whole = _source_shape(side, tasks, shapes), side.classes is None and side.index is None
+    shape, whole = _source_shape(side, tasks, shapes), not side.columns
     if shape is None or len(shape) < 2:
         return shape if whole else None
-    width = shape[-1] if whole else 1
+    width = shape[-1] if whole else len(side.groups) if side.groups is not None else 1
     return (shape[0], width) if side.reduce is not None else (*shape[:-1], width)

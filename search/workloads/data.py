@@ -74,8 +74,8 @@ class Loaded:
 def read(returned: Any) -> Loaded:
     """Return the data that a workload's `load_data()` returned, as checked arrays.
 
-    Raises PreflightError for other forms than arrays, arrays of different length, no rows, object dtype, NaN labels, and inputs
-    that are not finite.
+    Raises PreflightError for other forms than arrays, arrays of different length, no rows, object dtype, infinite labels, and
+    inputs that are not finite. NaN in labels is a study's to judge: see a task's `missing`.
     """
     parts = _parts(returned)
     splits = {name: _split(name, parts[name]) for name in SPLITS if parts.get(name) is not None}
@@ -174,13 +174,12 @@ def _same_length(name: str, places: Mapping[str, Array]) -> int:
 
 
 def _finite(place: str, array: Array, *, labels: bool) -> None:
-    if array.dtype.kind != "f" or (good := np.isfinite(array)).all():
+    good = np.ones(len(array), bool) if array.dtype.kind != "f" else ~np.isinf(array) if labels else np.isfinite(array)
+    if good.all():
         return
     rows = np.flatnonzero(~good.reshape(len(array), -1).all(axis=1))
-    kind = "NaN" if np.isnan(array[rows[0]]).any() else "an infinite value"
-    code = "nan_labels" if labels else "bad_data"
-    hint = "; leave such rows out, or give them sample_weight 0 and any number" if labels else ""
-    raise _bad(place, f"{place} has {kind} in {len(rows)} of {len(array)} rows, first in row {rows[0]}{hint}", code)
+    kind = "NaN" if np.isnan(array[rows[0]]).any() and not labels else "an infinite value"
+    raise _bad(place, f"{place} has {kind} in {len(rows)} of {len(array)} rows, first in row {rows[0]}")
 
 
 def _same_form(train: Rows, rows: Rows, name: str) -> None:

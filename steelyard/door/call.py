@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from search.names import listed
 from steelyard.door import definition as wording
 from steelyard.door import habits, identity
 from steelyard.door.refusals import refused
@@ -21,12 +22,12 @@ from steelyard.door.rows import (
     NamedRows,
     Names,
     megabytes,
+    missing_marks,
     named_inputs,
     named_rows,
     require_labels,
     split_off,
-    with_classes,
-    with_missing,
+    weights_of_classes,
 )
 from steelyard.door.streams import EachPass, is_stream, read_stream
 
@@ -99,6 +100,7 @@ def understood(arguments: Arguments) -> SearchCall:
         optimizer = compiled.optimizer_config(compile_arguments["optimizer"])
         penalties, own_penalties = _penalties(arguments["penalties"])
         tasks = wording.tasks_of(heads, set(splits["train"].targets), [each["name"] for each in penalties], bool(penalties))
+        tasks = _labelled(tasks, splits["train"], arguments, names)
         if not tasks.documents:
             raise refused("loss", "nothing is trained: compile the model with a loss, or pass loss=")
     terms = (*tasks.terms, *(wording.WeightedTerm(each["name"], (each["name"],), None) for each in penalties))
@@ -185,18 +187,21 @@ def _split_given(given: Any, names: Names, arguments: Arguments, at: str) -> Nam
         x, y, weight = (*given, None)[:3]
     else:
         raise refused(at, f"(x, y) or (x, y, sample_weight), or a dataset, got a {type(given).__name__}")
-    return _with_target(with_missing(named_rows(x, y, weight, names, f"{at} "), arguments["missing"], names, f"{at} "))
+    rows = named_rows(x, y, weight, names, f"{at} ")
+    return _with_target(rows, missing_marks(arguments["missing"], rows, names), f"{at} ")
 
 
 def _splits(read: Mapping[str, Any], arguments: Arguments, names: Names) -> tuple[dict[str, NamedRows], list[str]]:
     """Return the rows by split, and what should be said of how they were split."""
-    rows = _with_target(with_missing(named_rows(read["x"], read["y"], read["sample_weight"], names), arguments["missing"], names))
+    rows = named_rows(read["x"], read["y"], read["sample_weight"], names)
+    marks = missing_marks(arguments["missing"], rows, names)
+    rows = _with_target(rows, marks)
     found: dict[str, NamedRows] = {}
     notes = []
     if arguments["test_data"] is not None:
         found["test"] = _split_given(arguments["test_data"], names, arguments, "test_data")
     elif arguments["test_split"]:
-        rows, found["test"] = split_off(rows, arguments["test_split"], "test_split", said=True)
+        rows, found["test"] = split_off(rows, arguments["test_split"], "test_split", True, marks)
     if arguments["validation_data"] is not None:
         if arguments["validation_split"]:
             raise refused("validation_split", "validation_data is given too; one of them")
@@ -204,20 +209,20 @@ def _splits(read: Mapping[str, Any], arguments: Arguments, names: Names) -> tupl
     else:
         share = arguments["validation_split"]
         rows, found["validation"] = split_off(
-            rows, DEFAULT_SHARE if share is None else share, "validation_split", said=share is not None
+            rows, DEFAULT_SHARE if share is None else share, "validation_split", share is not None, marks
         )
         if share is None:
             notes.append(f"validation: the last {found['validation'].count} rows (20 %)")
     if "test" not in found:
         notes.append("no test_data: the validation rows choose the weights and judge them too, so the gain looks larger than it is")
-    found = {"train": with_classes(rows, arguments["class_weight"], names), **found}
+    found = {"train": rows, **found}
     _same_columns(found)
     return found, notes
 
 
-def _with_target(rows: NamedRows) -> NamedRows:
+def _with_target(rows: NamedRows, marks: Mapping[str, Any], at: str = "") -> NamedRows:
     """Return the rows with a target that nothing reads where y is None: a study's rows have one."""
-    require_labels(rows)
+    require_labels(rows, marks, at)
     return rows if rows.targets else replace(rows, targets={UNUSED: np.zeros(rows.count, np.float32)})
 
 
@@ -237,6 +242,18 @@ def _extra(given: Any) -> dict[str, tuple[Any, int | None]]:
         array, size = points if isinstance(points, tuple) and len(points) == 2 and isinstance(points[1], int) else (points, None)
         found[str(name)] = (np.asarray(array), size)
     return found
+
+
+def _labelled(tasks: wording.Tasks, rows: NamedRows, arguments: Arguments, names: Names) -> wording.Tasks:
+    """Return the tasks with what marks their missing labels, and with the weights of their classes."""
+    marks = missing_marks(arguments["missing"], rows, names)
+    classes = weights_of_classes(arguments["class_weight"], rows, names)
+    read = {task.get("target", task["name"]) for task in tasks.documents}
+    for argument, given in (("missing", marks if isinstance(arguments["missing"], Mapping) else {}), ("class_weight", classes)):
+        for key in given:
+            if key not in read:
+                raise refused(f"{argument}[{key!r}]", f"no loss or metric of an output reads y[{key!r}], only {listed(read)}")
+    return replace(tasks, documents=tuple(wording.with_labels(task, marks, classes) for task in tasks.documents))
 
 
 # Penalties
@@ -300,12 +317,14 @@ def _parts(call: SearchCall) -> dict[str, str]:
     from search.training.user.brought import process_settings
 
     tasks = [dict(task) for task in call.tasks.documents]
-    heads = [{key: value for key, value in task.items() if key != "metrics"} for task in tasks]
+    heads = [{key: value for key, value in task.items() if key not in ("metrics", *wording.LABELS)} for task in tasks]
 
     def own(kind: str) -> str:
         return identity.digest_of(dict(call.own[kind]), known=given.parts_of(call.model))
 
+    labels = [[task["name"], *(task.get(field) for field in wording.LABELS)] for task in tasks]
     return {
+        **({"labels": identity.digest_of(labels)} if any(each[1:] != [None, None] for each in labels) else {}),
         "model": _model_part(call),
         "data": _data_part(call),
         "losses": identity.digest_of(heads, own("losses")),

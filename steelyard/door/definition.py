@@ -70,6 +70,17 @@ def tasks_of(heads: Sequence[Head], targets: Collection[str], penalties: Collect
     return Tasks(tuple(documents), tuple(terms), own, tuple(notes))
 
 
+LABELS = ("missing", "class_weight")
+"""The fields of a task that say how its labels count."""
+
+
+def with_labels(task: Mapping[str, Any], marks: Mapping[str, Any], classes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task with what marks its missing labels and how its classes count, each given by target."""
+    key = task.get("target", task["name"])
+    given = {field: by_target[key] for field, by_target in zip(LABELS, (marks, classes), strict=True) if key in by_target}
+    return {**task, **given}
+
+
 def _term(task: str, head: Head, loss: CompiledLoss) -> WeightedTerm:
     alone = (head.key, head.compile_key, task) if len(head.losses) == 1 else ()
     return WeightedTerm(f"{task}.{loss.name}", (f"{task}.{loss.name}", *alone), loss.weight, head.compile_key)

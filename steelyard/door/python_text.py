@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from search.definition.schema import Task
+from search.export.label_text import FUNCTIONS, label_constants
 from search.export.python_literals import assigned
 
 
@@ -13,15 +15,20 @@ def compile_text(best: Mapping[str, Any]) -> str:
     if best["reproduced_by"] not in ("compile", "compile_with_losses"):
         raise ValueError(f"{best['note']} (result.apply() returns a model that trains it)")
     optimizer = best["training"]["optimizer"]
+    tasks = [Task.model_validate(task) for task in best["terms"]["tasks"]]
+    labels = label_constants(tasks)
     lines = [
         f"# Study {best['study']['name']}, trial {best['trial']}, picked by {best['picked_by']}.",
         "import keras",
+        *(["import numpy as np"] if labels else []),
         "",
         assigned("LOSS_WEIGHTS", best["loss_weights"]),
         assigned("LOSSES", best["losses"] if "losses" in best else _names(best)),
         assigned("OPTIMIZER", {"class_name": optimizer["name"], "config": optimizer["config"]}),
+        *labels,
         "",
         "",
+        *(_row_weights() if labels else ()),
         "def compiled(model):",
         '    """Compile the model with what was tuned."""',
         "    losses = _made(LOSSES)",
@@ -38,6 +45,12 @@ def compile_text(best: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _row_weights() -> Iterator[str]:
+    yield "# model.fit(x, y, sample_weight=weights) with y, weights = row_weights(y) trains what was tuned."
+    for function in FUNCTIONS:
+        yield from (*function.split("\n"), "", "")
 
 
 def _names(best: Mapping[str, Any]) -> dict[str, Any]:

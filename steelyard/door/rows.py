@@ -1,13 +1,13 @@
 """Bring what `fit` takes into arrays by name: x by input, y by output, and one row weight an output.
 
-`missing`, `class_weight` and `sample_weight` all become row weights here, before anything is written: a label that is missing
-weighs 0, so that removing labels and giving them weight 0 is the same study.
+`missing` and `class_weight` become fields of the study's tasks, `sample_weight` its row weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -136,35 +136,23 @@ def array(given: Any, at: str) -> Array:
 # Labels that are missing, and classes that count more
 
 
-def with_missing(rows: NamedRows, missing: Any, names: Names, at: str = "") -> NamedRows:
-    """Return the rows with weight 0, and a label of 0, where a label is missing.
-
-    missing: "nan" or a number, for every output or by output. Raises ValidationError for a row of which a part is missing.
-    """
+def missing_marks(missing: Any, rows: NamedRows, names: Names) -> dict[str, Any]:
+    """Return what marks a missing label, "nan" or a number, by target. missing: for every target, or by output."""
     if missing is None:
-        return rows
+        return {}
     marks = by_output(missing, names, "missing") if isinstance(missing, Mapping) else dict.fromkeys(rows.targets, missing)
     for key, mark in marks.items():
         if key not in rows.targets:
             raise refused("missing", f"y has no {key!r}, only {listed(rows.targets)}")
-        if mark != "nan" and not (isinstance(mark, int | float) and not isinstance(mark, bool)):
+        if mark != "nan" and not (isinstance(mark, int | float | np.number) and not isinstance(mark, bool)):
             raise refused(f"missing[{key!r}]", f'"nan" or a number, got {mark!r}')
-        target = rows.targets[key]
-        gone = np.isnan(target) if mark == "nan" or mark != mark else target == mark
-        flat = gone.reshape(len(gone), -1)
-        partly = flat.any(axis=1) & ~flat.all(axis=1)
-        if partly.any():
-            text = f"row {int(np.argmax(partly))} of {at}y[{key!r}] lacks a part of its labels, and a row weight is for a whole row"
-            raise refused(f"missing[{key!r}]", f"{text}: give each label its own output, or a loss that leaves {mark} out")
-        rows = _weighed(replace(rows, targets={**rows.targets, key: np.where(gone, 0, target).astype(target.dtype)}), key,
-                        np.asarray(1.0 - flat.all(axis=1)))  # fmt: skip
-    return rows
+    return {key: "nan" if mark == "nan" or mark != mark else float(mark) for key, mark in marks.items()}
 
 
-def require_labels(rows: NamedRows, at: str = "") -> None:
+def require_labels(rows: NamedRows, marks: Mapping[str, Any], at: str = "") -> None:
     """Refuse labels that are NaN and were not called missing."""
     for key, target in rows.targets.items():
-        if target.dtype.kind != "f":
+        if target.dtype.kind != "f" or marks.get(key) == "nan":
             continue
         gone = np.asarray(np.isnan(target).reshape(len(target), -1).any(axis=1))
         if gone.any():
@@ -172,10 +160,18 @@ def require_labels(rows: NamedRows, at: str = "") -> None:
             raise refused("missing", f'{text}: pass missing={{{key!r}: "nan"}} where these have no label')
 
 
-def with_classes(rows: NamedRows, class_weight: Any, names: Names) -> NamedRows:
-    """Return training rows with the weights of their classes: a dict by class, "balanced", or either by output."""
+def labelled_rows(rows: NamedRows, key: str, mark: Any) -> Array:
+    """Return which rows have a label of a target that counts: no part of it is missing, and it weighs something."""
+    target, weight = rows.targets[key], rows.weights.get(key, rows.weights.get(EVERY_OUTPUT))
+    gone = np.zeros(target.shape, bool) if mark is None else np.isnan(target) if mark == "nan" else target == mark
+    there = np.asarray(~gone.reshape(len(target), -1).any(axis=1))
+    return there if weight is None or weight.ndim != 1 else np.logical_and(there, weight > 0)
+
+
+def weights_of_classes(class_weight: Any, rows: NamedRows, names: Names) -> dict[str, Any]:
+    """Return the weights of classes by target, as a task has them: "balanced", or a dict by class or by output of either."""
     if class_weight is None:
-        return rows
+        return {}
     known = {*names.outputs, *names.compile_outputs}
     per_output = isinstance(class_weight, Mapping) and any(key in known for key in class_weight)
     if not per_output and len(names.outputs) > 1:
@@ -185,48 +181,28 @@ def with_classes(rows: NamedRows, class_weight: Any, names: Names) -> NamedRows:
     for key, weights in given.items():
         if key not in rows.targets:
             raise refused("class_weight", f"y has no {key!r}, only {listed(rows.targets)}")
-        classes = class_ids(rows.targets[key], key)
-        before = rows.weights.get(key, rows.weights.get(EVERY_OUTPUT, np.ones(rows.count)))
-        rows = _weighed(rows, key, _class_weights(classes, weights, before > 0, key))
-    return rows
+        if weights != "balanced" and not (isinstance(weights, Mapping) and weights):
+            raise refused(f"class_weight[{key!r}]", f'a dict by class, or "balanced", got {weights!r}')
+    return {key: weights if weights == "balanced" else _by_class(weights, key) for key, weights in given.items()}
 
 
-def class_ids(target: Array, key: str) -> Array:
-    """Return each row's class: the number itself, or the place of the 1. Raises ValidationError for anything else."""
-    flat = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
-    if flat.ndim == 1 and (flat.dtype.kind in "biu" or (flat == np.round(flat)).all()):
-        return flat.astype(np.int64)
-    if flat.ndim == 2 and ((flat == 0) | (flat == 1)).all() and (flat.sum(axis=1) <= 1).all():
-        return np.asarray(flat.argmax(axis=1))
-    raise refused("class_weight", f"y[{key!r}] holds no classes: whole numbers [rows] or one-hot rows [rows, classes] are needed")
-
-
-def _class_weights(classes: Array, given: Any, labelled: Array, key: str) -> Array:
-    if given == "balanced":
-        found, counts = np.unique(classes[labelled], return_counts=True)
-        table = {int(each): labelled.sum() / (len(found) * count) for each, count in zip(found, counts, strict=True)}
-    elif isinstance(given, Mapping):
-        table = {int(each): float(weight) for each, weight in given.items()}
-    else:
-        raise refused(f"class_weight[{key!r}]", f'a dict by class, or "balanced", got {given!r}')
-    weights = np.ones(len(classes))
-    for each, weight in table.items():
-        weights[classes == each] = weight
-    return weights
-
-
-def _weighed(rows: NamedRows, key: str, factor: Array) -> NamedRows:
-    before = rows.weights.get(key, rows.weights.get(EVERY_OUTPUT, np.ones(rows.count)))
-    return replace(rows, weights={**rows.weights, key: np.asarray(before * factor, np.float32)})
+def _by_class(weights: Mapping[Any, Any], key: str) -> dict[str, float]:
+    try:
+        return {str(int(each)): float(weight) for each, weight in weights.items()}
+    except (TypeError, ValueError):
+        raise refused(f"class_weight[{key!r}]", f"{{class: weight}} in numbers, got {dict(weights)!r}") from None
 
 
 # Splits
 
 
-def split_off(rows: NamedRows, share: float, at: str, said: bool) -> tuple[NamedRows, NamedRows]:
+def split_off(
+    rows: NamedRows, share: float, at: str, said: bool, marks: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[NamedRows, NamedRows]:
     """Return the rows without their last share, and that share, as Keras's `validation_split` takes it.
 
-    said: the user asked for the share. Rows that are sorted by a label are refused: the last ones hold other classes.
+    said: the user asked for the share. marks: see `missing_marks`. Rows that are sorted by a label are refused: the last ones hold
+    other classes.
     """
     if not (isinstance(share, int | float) and 0 < share < 1):
         raise refused(at, f"a share between 0 and 1, got {share!r}")
@@ -235,28 +211,36 @@ def split_off(rows: NamedRows, share: float, at: str, said: bool) -> tuple[Named
         raise refused(at, f"a share of {share:g} of {rows.count} rows leaves a part without rows")
     first, last = rows.part(slice(0, begins)), rows.part(slice(begins, None))
     for key, target in rows.targets.items():
-        weight = rows.weights.get(key, rows.weights.get(EVERY_OUTPUT))
-        if sorted_away(target, begins, weight):
+        if sorted_away(target, begins, labelled_rows(rows, key, marks.get(key))):
             default = "" if said else " (the default)"
             text = f"the rows are sorted by y[{key!r}]: the last {share:.0%}{default} hold classes that the others lack"
             raise refused(at, f"{text.replace('%', ' %')}. Shuffle x and y together before, or pass validation_data")
     return first, last
 
 
-def sorted_away(target: Array, begins: int, weight: Array | None) -> bool:
+def sorted_away(target: Array, begins: int, labelled: Array) -> bool:
     """Return whether the labels from `begins` on have classes that those before lack, since the rows are sorted by them."""
-    try:
-        classes = class_ids(target, "")
-    except ValueError:
+    classes = _class_ids(target[labelled])
+    if classes is None:
         return False
-    labelled = np.ones(len(classes), bool) if weight is None or weight.ndim != 1 else weight > 0
-    first, last = classes[:begins][labelled[:begins]], classes[begins:][labelled[begins:]]
+    before = int(labelled[:begins].sum())
+    first, last = classes[:before], classes[before:]
     known, new = np.unique(first), np.unique(last)
     if len(known) == 0 or len(new) == 0 or len(np.union1d(known, new)) > FEW_CLASSES or len(np.union1d(known, new)) == 1:
         return False
-    steps = np.diff(classes[labelled])
+    steps = np.diff(classes)
     is_sorted = bool((steps >= 0).all() or (steps <= 0).all())
     return is_sorted or not np.intersect1d(known, new).size
+
+
+def _class_ids(target: Array) -> Array | None:
+    """Return each row's class: the number itself, or the place of the 1; None where they are no classes."""
+    flat = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
+    if flat.ndim == 1 and (flat.dtype.kind in "biu" or (flat == np.round(flat)).all()):
+        return flat.astype(np.int64)
+    if flat.ndim == 2 and ((flat == 0) | (flat == 1)).all() and (flat.sum(axis=1) <= 1).all():
+        return np.asarray(flat.argmax(axis=1))
+    return None
 
 
 def few(rows: NamedRows, count: int) -> NamedRows:

@@ -125,7 +125,7 @@ REFUSED_DEFINITIONS: list[tuple[str, Change, str]] = [
     ("a pruner by name alone", at("search.pruner", "median"), "search.pruner"),
     ("a simplex of one weight", at("search.space", {"simplex": ["digit.crossentropy"]}), "search.space.simplex"),
     ("a simplex of total 0", at("search.space", {"simplex": ["a", "b"], "total": 0}), "search.space.total"),
-    ("a class weight", at("tasks.0.class_weight", {"0": 2}), "tasks.0.class_weight"),
+    ("a class weight", at("tasks.0.class_weight", {"0": -2}), "tasks.0.class_weight.0"),
     ("an unknown field", at("seed", 3), "seed"),
     ("an unknown argument of a loss", at("tasks.0.losses.0.config", {"smoothing": 1}), "tasks.0.losses.0.config.smoothing"),
     ("a label that is no text", at("labels", {"a": 1}), "labels.a"),

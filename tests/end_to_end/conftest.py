@@ -62,7 +62,7 @@ def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = _folder_of("one_worker", tmp_path_factory)
     _write_sentences(folder / "sentences")
     environment = {
-        "STEELYARD_WORKLOADS": "table=table,sentiment-topic=workload:SentimentTopic",
+        "STEELYARD_WORKLOADS": "table=table,taxonomy=taxonomy,sentiment-topic=workload:SentimentTopic",
         "PYTHONPATH": f"{EXAMPLES}:{EXAMPLES / 'sentiment_topic'}",
     }
     with serving(folder, workers=1, environment=environment) as running:

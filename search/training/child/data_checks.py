@@ -12,11 +12,13 @@ from search.definition.schema import StudyDefinition, Task
 from search.definition.space import SearchSpace
 from search.errors import PreflightError
 from search.names import listed
+from search.training.child.label_checks import label_counts
 from search.training.problem.batch import Batch, shape_text
-from search.training.problem.measurable import UNLABELLED, row_weights, undefined
+from search.training.problem.measurable import UNLABELLED, undefined
 from search.training.problem.metrics import RowMean
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.terms import TermFunction, one_a_batch, own_values
+from search.training.problem.views import TaskView
 
 WAYS_OUT = {UNLABELLED: "give it labelled rows, or leave the task out"}
 
@@ -47,6 +49,7 @@ def _judged_on(problem: TrainingProblem, definition: StudyDefinition) -> Iterato
 
 def cautions(problem: TrainingProblem, definition: StudyDefinition, batch: Batch) -> Iterator[str]:
     """Yield what is trained or measured as it was asked for, but probably not as it was meant. `batch`: some training rows."""
+    yield from label_counts(problem, definition)
     yield from _undefined(problem)
     for term in problem.terms:
         yield from _beside_weights(term, problem, batch)
@@ -74,7 +77,7 @@ def _beside_weights(measured: TermFunction | RowMean, problem: TrainingProblem, 
     rank = _returned_rank(measured, task, batch)
     if rank is None:
         return
-    weighted = any(row_weights(rows, task, measured.target) is not None for rows in problem.opened.loaded.splits.values())
+    weighted = TaskView(task).loss_weight(batch, 1, measured.target) is not None
     mask = batch.masks.get(task.used_output)
     alone = "unless the function reads batch.sample_weight itself" if measured.own else "a batch statistic has no rows"
     if rank == 0 and weighted:

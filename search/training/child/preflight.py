@@ -19,6 +19,7 @@ from search.definition.space import SearchSpace
 from search.errors import PreflightError
 from search.names import listed
 from search.training.child.data_checks import cautions, refuse_unmeasurable
+from search.training.child.label_checks import refuse_reading_missing, refuse_unreadable_labels
 from search.training.child.model_checks import require_assignments_as_fit, require_new_model
 from search.training.problem.batch import Batch, Tensor, shape_text
 from search.training.problem.keras_private import layers_of
@@ -46,12 +47,15 @@ def preflight(problem: TrainingProblem, definition: StudyDefinition) -> list[str
         require_new_model(problem.opened)
     made_optimizer(problem.optimizer)
     _names(problem, definition)
+    refuse_unreadable_labels(problem, definition)
     refuse_unmeasurable(problem, definition)
     batch, trainable, tape = _first_batch(problem, definition.search.seed)
     require_assignments_as_fit(problem)
     for i, task in enumerate(definition.tasks):
         for j, loss in enumerate(task.losses):
             _loss_shapes(f"tasks.{i}.losses.{j}", task, loss, problem, batch)
+    with _named_errors("tasks", "term_failed", "a term or metric of a task that lacks labels"):
+        refuse_reading_missing(problem, definition)
     weights = {term.path: term.weight for term in SearchSpace(definition).terms}
     for term in problem.terms:
         _own_shape(term, batch, problem, definition.search.seed)
@@ -84,7 +88,7 @@ def require_trainable_as_fit(model: Any) -> None:
 
 def _names(problem: TrainingProblem, definition: StudyDefinition) -> None:
     """Refuse the first name or column that the loaded model does not have, and sides of unequal shape, by the rules of a POST."""
-    outputs, rows, workload = problem.opened.outputs, problem.rows("train"), problem.opened.workload
+    outputs, rows, workload = problem.opened.outputs, problem.opened.rows("train"), problem.opened.workload
     shapes = WorkloadShapes(_shapes(rows.inputs), _shapes(outputs), _shapes(rows.targets), workload.losses, workload.metrics)
     tasks, penalties = dict(enumerate(definition.tasks)), dict(enumerate(definition.penalties))
     for fault in (*task_faults(tasks, shapes), *side_faults(tasks, penalties, shapes)):
@@ -148,9 +152,10 @@ def _class_ids(at: str, task: Task, loss: Loss, problem: TrainingProblem, target
     width, ignored = int(prediction.shape[-1]), loss.config.get("ignore_class")
     if loss.loss == "circle":  # rows of an embedding, not of class scores
         return
-    for split, rows in problem.opened.loaded.splits.items():
-        ids = np.asarray(rows.targets[loss.target or task.used_target])
-        outside = (ids != ignored) & ((ids < 0) | (ids >= width))
+    for split in problem.opened.loaded.splits:
+        labels, view = problem.labels(split), TaskView(task)
+        ids, there = np.asarray(view.target(labels, loss.target)), view.labelled(labels, loss.target)
+        outside = (ids != ignored) & ((ids < 0) | (ids >= width)) & (True if there is None else np.asarray(there))
         if outside.any():
             worst = ids[outside].ravel()[0]
             raise PreflightError("bad_labels", f"{loss.loss}: {split} has the class id {worst}, the output has {width} classes", at)

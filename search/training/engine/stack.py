@@ -24,7 +24,7 @@ from search.training.problem.keras_private import put_mask
 from search.training.problem.network import Network, Passed
 from search.training.problem.optimizers import stacked_optimizer
 from search.training.problem.per_setting_optimizer import set_hyperparameters
-from search.training.problem.problem import TrainingProblem
+from search.training.problem.problem import TrainingProblem, no_model
 from search.training.problem.setting_inputs import SettingInputs
 from search.training.problem.step import Step, measured_batch, weighted_step
 from search.training.problem.workload import DeviceRows
@@ -350,7 +350,7 @@ class Stack:
     def _batch_of(self, rows: DeviceRows, outputs: Mapping[str, Tensor], masks: Tensors) -> Batch:
         for name, mask in masks.items():
             put_mask(outputs[name], mask)
-        return self._problem.batch(rows, Passed(outputs, [], []), _no_model)
+        return self._problem.batch(rows, Passed(outputs, [], []), no_model)
 
     def _measure_signature(self) -> tuple[Any, ...]:
         def spec(tensor: Tensor) -> tf.TensorSpec:
@@ -367,10 +367,6 @@ class Stack:
     def measured_width(self) -> int:
         """How many terms and row metrics are summed."""
         return len(self._problem.terms) + len(self._problem.row_metrics)
-
-
-def _no_model(x: Any, active: Tensor | None) -> Tensors:
-    raise RuntimeError("a metric of rows does not call the model")
 
 
 def _sums(measured: Any, size: int) -> Tensor:

@@ -13,58 +13,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.definition.schema import Task
+from search.training.problem.batch import Batch
 from search.training.problem.labels import has_class_ids
 from search.training.problem.metrics import CountingMetric, RowMean
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.terms import TermFunction
-from search.workloads.data import EVERY_OUTPUT, Rows
+from search.training.problem.views import TaskView
 
 Array = NDArray[Any]
 
-UNLABELLED = "no row has a label: all its row weights are 0"
+Rule = Callable[[Array, Mapping[str, Any]], str | None]
+"""Why labels [positions, columns] cannot measure a metric under its config; None where they can."""
+
+MANY = 8
+"""More axes than any label has."""
+
+UNLABELLED = "no row has a label that counts: all are missing, or weigh 0"
 ONE_CLASS = "its labels are of one class"
 NO_POSITIVE = "no label is positive"
 
 
 def undefined(problem: TrainingProblem, split: str) -> dict[str, str]:
     """Return the paths that a split cannot measure, each with the reason."""
-    rows = problem.opened.loaded.splits[split]
+    labels = problem.labels(split)
     found = {}
     every: Sequence[TermFunction | RowMean | CountingMetric] = (*problem.terms, *problem.row_metrics, *problem.counted_metrics)
     for measured in every:
         if measured.task is None:
             continue
-        weights = row_weights(rows, measured.task, measured.target)
-        if weights is not None and not weights.any():
+        counted = counted_labels(measured.task, labels, measured.target)
+        if counted is not None and not counted.any():
             found[measured.path] = UNLABELLED
-        elif isinstance(measured, CountingMetric) and (reason := _without(measured, rows, weights, problem)):
+        elif isinstance(measured, CountingMetric) and (reason := _without(measured, labels)):
             found[measured.path] = reason
     return found
 
 
-def row_weights(rows: Rows, task: Task, target: str | None = None) -> Array | None:
-    """Return the row weights of a task in a split, None where it has none; as `views.TaskView.sample_weight`."""
-    for key in (target or task.used_target, task.used_output, EVERY_OUTPUT):
-        if key in rows.sample_weight:
-            return rows.sample_weight[key]
-    return None
+def counted_labels(task: Task, labels: Batch, target: str | None = None) -> Array | None:
+    """Return which labels of a task count, [rows] or with more axes; None where all do. labels: a split's rows as one batch."""
+    weight = TaskView(task).loss_weight(labels, MANY, target)
+    return None if weight is None else np.asarray(weight) != 0
 
 
-def _without(metric: CountingMetric, rows: Rows, weights: Array | None, problem: TrainingProblem) -> str | None:
+def _without(metric: CountingMetric, labels: Batch) -> str | None:
     """Return why the labels cannot measure a metric of Keras that counts; None where they can."""
     rule = RULES.get(metric.entry.name) if metric.entry is not None else None
-    if rule is None or metric.task is None or metric.task.used_target not in rows.targets:
+    if rule is None or metric.task is None or metric.task.used_target not in labels.targets:
         return None
-    target = rows.targets[metric.task.used_target]
-    output = problem.opened.outputs[metric.task.used_output]
-    if metric.task.column is not None:
-        output = output[..., :1]
-        target = target[..., metric.task.column : metric.task.column + 1] if target.ndim == len(output.shape) else target
+    view = TaskView(metric.task)
+    target, output = view.target(labels), view.raw(labels)
     width = int(output.shape[-1])
     ids = has_class_ids(target, output) and width != 1
-    labels = _columns(target, width, ids)
-    counted = np.ones(len(labels), bool) if weights is None else _spread(weights, len(labels))
-    return rule(labels[counted], metric.config)
+    known = _columns(np.asarray(target), width, ids)
+    if not view.reads_columns(metric.entry, target, output, metric.config):
+        weight = view.weight(labels, len(output.shape) - 1)
+        return rule(known if weight is None else known[_spread(np.asarray(weight), len(known))], metric.config)
+    return _without_in_columns(rule, known, np.asarray(view.weight(labels, len(output.shape))), metric.config)
+
+
+def _without_in_columns(rule: Rule, known: Array, weight: Array, config: Mapping[str, Any]) -> str | None:
+    """Return why labels [positions, columns] of which single ones are missing cannot measure a metric; None where they can."""
+    counted = (np.zeros(known.shape) + weight.reshape(-1, weight.shape[-1])) != 0
+    places = range(known.shape[1]) if config.get("class_id") is None else [config["class_id"]]
+    columns = [known[counted[:, place], place : place + 1] for place in places]
+    plain = {name: value for name, value in config.items() if name not in ("class_id", "multi_label")}
+    if not config.get("multi_label"):
+        return rule(np.concatenate(columns), plain)
+    return next((reason for column in columns if (reason := rule(column, plain))), None)
 
 
 def _columns(target: Array, width: int, ids: bool) -> Array:
@@ -110,7 +125,7 @@ def _a_target_class(labels: Array, config: Mapping[str, Any]) -> str | None:
     return None if set(wanted) & {int(each) for each in there} else f"no label is of class {', '.join(map(str, wanted))}"
 
 
-RULES: Mapping[str, Callable[[Array, Mapping[str, Any]], str | None]] = {
+RULES: Mapping[str, Rule] = {
     "auc": _both_classes,
     "sensitivity_at_specificity": _both_classes,
     "specificity_at_sensitivity": _both_classes,
@@ -125,4 +140,4 @@ RULES: Mapping[str, Callable[[Array, Mapping[str, Any]], str | None]] = {
     "binary_io_u": _a_target_class,
     "one_hot_io_u": _a_target_class,
 }
-"""By metric of Keras: why labels [positions, columns] cannot measure it under its config; None where they can."""
+"""The rule of each metric of Keras that has one."""

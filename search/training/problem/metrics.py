@@ -18,10 +18,10 @@ from search.catalog import MetricEntry, keras_arguments, resolve_metric, unresol
 from search.definition.schema import Metric, Task
 from search.errors import PreflightError
 from search.training.problem import labels
-from search.training.problem.batch import Batch, Tensor
+from search.training.problem.batch import Batch, Tensor, with_mask_of
 from search.training.problem.keras_private import function_of, mask_of
 from search.training.problem.own_forms import own_keras_metric
-from search.training.problem.reduction import RowValues, both, spread, weighted_rows
+from search.training.problem.reduction import RowValues, both, product, spread, weighted_rows
 from search.training.problem.terms import TermFunction, own_values
 from search.training.problem.views import TaskView
 from search.workloads.base import ResolvedWorkload
@@ -92,9 +92,9 @@ def _metric(at: str, task: Task, metric: Metric, workload: ResolvedWorkload) -> 
     entry, config = found
     function = _row_function(entry, config)
     if function is None:
-        counted = partial(_counted_arguments, path, view, entry)
+        counted = partial(_counted_arguments, path, view, entry, config)
         return CountingMetric(path, at, partial(_counter, path, entry, config, view), counted, task, entry, config)
-    rows = partial(_row_values, path, function, partial(_arguments, path, view, entry))
+    rows = partial(_row_values, path, view, function, partial(_arguments, path, view, entry, config))
     return RowMean(path, at, rows, root=entry.name == "root_mean_squared_error", task=task)
 
 
@@ -106,21 +106,21 @@ def _own_metric(path: str, at: str, view: TaskView, metric: Metric, given: Any) 
         return RowMean(path, at, partial(_own, path, view, function), of_rows=False, own=function, task=view.task)
     example = make()
     if isinstance(example, keras.metrics.MeanMetricWrapper):
-        rows = partial(_row_values, path, function_of(example), partial(_plain_arguments, view))
+        rows = partial(_row_values, path, view, function_of(example), partial(_plain_arguments, view))
         return RowMean(path, at, rows, of_rows=False, task=view.task)
     return CountingMetric(path, at, lambda batch: make(), partial(_plain_counted_arguments, view), view.task)
 
 
-def _plain_arguments(view: TaskView, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return (target, prediction, weight) as `compile` gives them to a metric: the target in Keras's float type."""
+def _plain_arguments(view: TaskView, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return (target, prediction) as `compile` gives them to a metric: the target in Keras's float type."""
     prediction = view.raw(batch)
-    return ops.cast(view.target(batch), prediction.dtype), prediction, view.sample_weight(batch)
+    return ops.cast(view.target(batch), prediction.dtype), prediction
 
 
 def _plain_counted_arguments(view: TaskView, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-    target, prediction, weight = _plain_arguments(view, batch)
-    mask = mask_of(prediction)
-    return target, prediction, weight if mask is None else _times(weight, ops.cast(mask, prediction.dtype))
+    target, prediction = _plain_arguments(view, batch)
+    mask, weight = mask_of(prediction), view.weight(batch, len(prediction.shape) - 1)
+    return target, prediction, weight if mask is None else product(weight, mask)
 
 
 def _row_function(entry: MetricEntry, config: Mapping[str, Any]) -> Callable[[Tensor, Tensor], Tensor] | None:
@@ -144,23 +144,36 @@ def _counter(path: str, entry: MetricEntry, config: Mapping[str, Any], view: Tas
     if "io_u" in entry.name:
         given["dtype"] = "float32"  # Keras counts overlaps in int by default, which cuts weights between 0 and 1 to 0
     metric = _class_of(entry)(**given)
-    metric.update_state(*_counted_arguments(path, view, entry, batch))
+    metric.update_state(*_counted_arguments(path, view, entry, config, batch))
     metric.reset_state()
     return metric
 
 
-def _arguments(path: str, view: TaskView, entry: MetricEntry, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return (target, prediction, weight) with the target in the form that the metric wants."""
+def _arguments(path: str, view: TaskView, entry: MetricEntry, config: Mapping[str, Any], batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return (target, prediction) with the target in the form that the metric wants; column by column where some lack a label."""
     prediction = view.raw(batch) if entry.takes_raw_output else view.probabilities(batch)
-    return labels.in_form(path, entry, view.target(batch), prediction), prediction, view.sample_weight(batch)
+    target = labels.in_form(path, entry, view.target(batch), prediction)
+    if view.reads_columns(entry, view.target(batch), prediction, config):
+        return ops.expand_dims(target, -1), with_mask_of(prediction, ops.expand_dims(prediction, -1))
+    return target, prediction
 
 
-def _counted_arguments(path: str, view: TaskView, entry: MetricEntry, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return (target, prediction, weight) as Keras's counting metrics take them: the weight has no axis of classes."""
-    target, prediction, weight = _arguments(path, view, entry, batch)
+def _counted_arguments(
+    path: str, view: TaskView, entry: MetricEntry, config: Mapping[str, Any], batch: Batch
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return (target, prediction, weight) as Keras's counting metrics take them.
+
+    The weight has no axis of classes, but where single columns lack their label.
+    """
+    prediction = view.raw(batch) if entry.takes_raw_output else view.probabilities(batch)
+    target = labels.in_form(path, entry, view.target(batch), prediction)
+    columns = view.reads_columns(entry, view.target(batch), prediction, config)
+    weight = view.weight(batch, len(prediction.shape) - (0 if columns else 1))
     mask = mask_of(prediction)
     if mask is not None:
-        weight = _times(weight, ops.cast(mask, prediction.dtype))
+        weight = product(weight, mask)
+    if weight is not None and columns:
+        return target, prediction, _of_columns(weight, prediction, config.get("class_id"))
     if weight is not None:
         weight = spread(weight, prediction)
     if entry.name == "binary_io_u" and weight is not None:
@@ -174,23 +187,25 @@ def _counted_arguments(path: str, view: TaskView, entry: MetricEntry, batch: Bat
     return target, prediction, weight
 
 
+def _of_columns(weight: Tensor, prediction: Tensor, chosen: int | None) -> Tensor:
+    """Return the weight of each column, or of the one that a metric is about: [batch, ..., columns]."""
+    while len(weight.shape) < len(prediction.shape):
+        weight = ops.expand_dims(weight, -1)
+    weight = ops.broadcast_to(weight, ops.shape(prediction))
+    return weight if chosen is None else weight[..., chosen : chosen + 1]
+
+
 def _row_values(
-    path: str, function: Callable[[Tensor, Tensor], Tensor], arguments: Callable[[Batch], Any], batch: Batch
+    path: str, view: TaskView, function: Callable[[Tensor, Tensor], Tensor], arguments: Callable[[Batch], Any], batch: Batch
 ) -> RowValues:
-    target, prediction, weight = arguments(batch)
+    target, prediction = arguments(batch)
     returned = function(target, prediction)
     values, mask = own_values(returned), both(mask_of(prediction), mask_of(returned))
     if len(values.shape) == 0:  # one value for the whole batch: every row's
         values, weight, mask = ops.broadcast_to(values, (ops.shape(prediction)[0],)), None, None
+    else:
+        weight = view.weight(batch, len(values.shape))
     return weighted_rows(path, ops.cast(values, prediction.dtype), weight, mask)
-
-
-def _times(weight: Tensor | None, mask: Tensor) -> Tensor:
-    if weight is None:
-        return mask
-    while len(weight.shape) < len(mask.shape):
-        weight = ops.expand_dims(weight, -1)
-    return ops.cast(weight, mask.dtype) * mask
 
 
 def _own(path: str, view: TaskView, function: Callable[..., Any], batch: Batch) -> RowValues:
@@ -200,7 +215,8 @@ def _own(path: str, view: TaskView, function: Callable[..., Any], batch: Batch) 
     values = ops.cast(own_values(returned), prediction.dtype)
     if len(values.shape) == 0:
         return weighted_rows(path, ops.broadcast_to(values, (ops.shape(prediction)[0],)))
-    return weighted_rows(path, values, view.sample_weight(batch), both(view.mask(batch), mask_of(returned)))
+    weight = view.weight(batch, len(values.shape))
+    return weighted_rows(path, values, weight, both(view.mask(batch), mask_of(returned)))
 
 
 def _violations(term: TermFunction, batch: Batch) -> RowValues:

@@ -9,16 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from search.definition.schema import StudyDefinition
 from search.definition.searched_arguments import OPTIMIZER
 from search.definition.space import SearchSpace
 from search.training.problem.batch import Batch, Tensor, Tensors
+from search.training.problem.class_weights import class_weights, weights_by_class
 from search.training.problem.metrics import CountingMetric, RowMean, metric_functions
 from search.training.problem.network import Network, Passed
 from search.training.problem.terms import term_functions
-from search.training.problem.views import narrow_targets, widened
+from search.training.problem.views import narrow_targets, widened, without_nan
 from search.training.problem.workload import DeviceRows, LoadedWorkload
 from search.workloads.data import EVERY_OUTPUT
 
@@ -41,6 +43,8 @@ class TrainingProblem:
         self.counted_metrics = tuple(metric for metric in metrics if isinstance(metric, CountingMetric))
         usual = SearchSpace(definition).usual_arguments()
         self.usual = {path: usual[path] for path in SearchSpace(definition).arguments}
+        self._tasks = definition.tasks
+        self._rows: dict[str, DeviceRows] = {}
         self._narrow = narrow_targets(definition.tasks, opened.outputs, opened.example_rows().targets)
         self.extra_sizes = {name: points.batch_size for name, points in opened.loaded.extra.items()}
 
@@ -75,7 +79,26 @@ class TrainingProblem:
         return {name: arguments[..., i] for i, name in names.items()}
 
     def rows(self, split: str) -> DeviceRows:
-        return self.opened.rows(split)
+        """Return a split's tensors, with the weight of each label's class, which is 1 in all but training rows."""
+        if split not in self._rows:
+            with tf.init_scope():  # these tensors outlive a graph that asks for them first
+                self._rows[split] = self.opened.rows(split)._replace(class_weight=self._class_weight(split))
+        return self._rows[split]
+
+    def _class_weight(self, split: str) -> Tensors:
+        weighing = [task for task in self._tasks if task.class_weight is not None]
+        if not weighing:
+            return {}
+        train, floatx = self.labels("train"), keras.config.floatx()
+        found = class_weights(weighing, train, {task.name: weights_by_class(task, train) for task in weighing})
+        if split == "train":
+            return {name: tf.cast(weight, floatx) for name, weight in found.items()}
+        return {name: tf.ones((self.count(split), *weight.shape[1:]), floatx) for name, weight in found.items()}
+
+    def labels(self, split: str) -> Batch:
+        """Return all rows of a split as one batch, whose outputs are only as wide as the model's: for what reads labels alone."""
+        rows = self.opened.rows(split)
+        return self.batch(rows._replace(extra={}), Passed(self.opened.outputs, [], []), no_model)
 
     def count(self, split: str) -> int:
         return self.opened.loaded.splits[split].count
@@ -90,16 +113,19 @@ class TrainingProblem:
 
     def example_rows(self, count: int = 2) -> DeviceRows:
         """Return the first `count` training rows, and a batch of each point set."""
-        rows = self.opened.example_rows(count)
-        return rows._replace(extra={name: points[: self.extra_sizes[name]] for name, points in rows.extra.items()})
+        return self.chosen("train", np.arange(min(count, self.count("train")), dtype=np.int32))
 
     def slice(self, rows: DeviceRows, order: Tensor, step: Tensor, extra_orders: Tensors) -> DeviceRows:
         """Return the rows of batch `step` under `order` [rows]; the last may be shorter. Point sets go round in their orders."""
         start = step * self.batch_size
         chosen = order[start : tf.minimum(start + self.batch_size, tf.shape(order)[0])]
         extra = {name: self._points(name, points, step, extra_orders[name]) for name, points in rows.extra.items()}
-        inputs, targets, weights = (_gathered(part, chosen) for part in (rows.inputs, rows.targets, rows.sample_weight))
-        return DeviceRows(inputs, targets, weights, extra)
+        return _chosen(rows, chosen)._replace(extra=extra)
+
+    def chosen(self, split: str, places: Any) -> DeviceRows:
+        """Return some rows of a split, and a batch of each point set."""
+        extra = {name: points[: self.extra_sizes[name]] for name, points in self.rows(split).extra.items()}
+        return _chosen(self.rows(split), tf.constant(places))._replace(extra=extra)
 
     def _points(self, name: str, points: Tensor, step: Tensor, order: Tensor) -> Tensor:
         size = self.extra_sizes[name]
@@ -122,13 +148,23 @@ class TrainingProblem:
         if every is not None:
             weights = dict.fromkeys(passed.outputs, every) | weights  # an output's own come first
         searched = self.term_arguments(arguments)
-        targets = widened(rows.targets, self._narrow)
-        return Batch(rows.inputs, targets, passed.outputs, weights, rows.extra, forward, searched=searched, row_weight=every)
+        targets, labelled = without_nan(self._tasks, widened(rows.targets, self._narrow))
+        known: dict[str, Any] = {"labelled": labelled, "class_weight": rows.class_weight}
+        return Batch(
+            rows.inputs, targets, passed.outputs, weights, rows.extra, forward, searched=searched, row_weight=every, **known
+        )
+
+
+def no_model(x: Any, active: Tensor | None) -> Tensors:
+    """Stand for the model in a batch of outputs or labels alone."""
+    raise RuntimeError("a metric of rows does not call the model")
 
 
 def _head(path: str) -> str:
     return path.partition(".")[0]
 
 
-def _gathered(tensors: Tensors, places: Tensor) -> dict[str, Tensor]:
-    return {name: tf.gather(tensor, places) for name, tensor in tensors.items()}
+def _chosen(rows: DeviceRows, places: Tensor) -> DeviceRows:
+    parts = (rows.inputs, rows.targets, rows.sample_weight, rows.class_weight)
+    inputs, targets, weights, classes = ({name: tf.gather(tensor, places) for name, tensor in part.items()} for part in parts)
+    return DeviceRows(inputs, targets, weights, rows.extra, classes)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import keras
 from keras import ops
 
 from search.training.problem.batch import Tensor, row_means, shape_text
@@ -113,6 +114,33 @@ def weighted_rows(path: str, values: Tensor, weight: Tensor | None = None, mask:
         return RowValues(rows, ops.ones_like(rows))
     means = row_means(weights)
     return RowValues(ops.divide_no_nan(row_means(values * weights), means), means)
+
+
+def product(*parts: Tensor | None) -> Tensor | None:
+    """Return the product of weights [batch, ...], those with fewer axes spread over the last ones of the others.
+
+    None is no weight; so is the product of none.
+    """
+    given = [part for part in parts if part is not None]
+    if not given:
+        return None
+    rank, dtype = max(len(part.shape) for part in given), keras.config.floatx()
+    found = None
+    for part in given:
+        spread_out = ops.cast(part, dtype)
+        while len(spread_out.shape) < rank:
+            spread_out = ops.expand_dims(spread_out, -1)
+        found = spread_out if found is None else found * spread_out
+    return found
+
+
+def all_of(labelled: Tensor | None, rank: int) -> Tensor | None:
+    """Return which positions have all of their labels: booleans [batch, ...] with at most `rank` axes, of those with more."""
+    if labelled is None:
+        return None
+    while len(labelled.shape) > max(rank, 1):
+        labelled = ops.all(labelled, axis=-1)
+    return labelled
 
 
 def both(one: Tensor | None, other: Tensor | None) -> Tensor | None:

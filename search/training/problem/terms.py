@@ -23,8 +23,8 @@ from search.training.problem.batch import Batch, Tensor, Tensors, shape_text
 from search.training.problem.keras_private import mask_of, put_mask, with_arguments
 from search.training.problem.keras_settings import kept
 from search.training.problem.own_forms import own_keras_loss, require_batch
-from search.training.problem.reduction import TermValue, both, of_batch, of_values, weights_like
-from search.training.problem.views import TaskView, select, side_weight
+from search.training.problem.reduction import TermValue, both, of_batch, of_values, product, weights_like
+from search.training.problem.views import TaskView, select, side_labelled, side_weight
 from search.workloads.base import ResolvedWorkload
 
 OWN_TOLERANCE = 0.1
@@ -102,11 +102,14 @@ def _keras_loss(
     prediction = view.probabilities(batch) if _needs_probabilities(entry) else view.raw(batch)
     function = _searching(function, _searched(path, loss.config, batch))
     target, given = (ops.convert_to_tensor(each, dtype=function.dtype) for each in (view.target(batch, loss.target), prediction))
+    if view.reads_columns(entry, target, given, loss.config):
+        target, given = (ops.expand_dims(each, -1) for each in (target, given))  # one value a column, not their mean
     with kept() if entry is None else nullcontext():  # a class of the user's may set what it will
         values = function.call(target, given)
     if len(values.shape) == 0 or one_a_batch(entry, loss.config):
         return of_batch(values, prediction)
-    measured = of_values(path, values, view.sample_weight(batch, loss.target), both(mask_of(prediction), mask_of(values)))
+    weight = view.loss_weight(batch, len(values.shape), loss.target)
+    measured = of_values(path, values, weight, both(mask_of(prediction), mask_of(values)))
     coupled = entry is not None and entry.batch_statistic and entry.parameter("axis") is None
     return of_batch(measured.mean, prediction) if coupled else measured
 
@@ -184,16 +187,25 @@ def _implementation(at: str, entry: PenaltyEntry) -> Callable[..., Tensor]:
 def _between(
     penalty: Penalty, views: Mapping[str, TaskView], batch_statistic: bool, function: Callable[..., Tensor], batch: Batch
 ) -> TermValue:
-    """Measure a penalty over two sides: a row counts as much as the lesser of its sides' row weights, a masked step not at all."""
+    """Measure a penalty over two sides.
+
+    A row counts as much as the lesser of its sides' row weights, a masked step or one without a label that is read not at all.
+    """
     selectors = penalty.between or ()
     sides = [select(side, batch, views) for side in selectors]
-    weight = _lesser([side_weight(side, batch, views) for side in selectors])
+    lesser = _lesser([side_weight(side, batch, views) for side in selectors])
     mask = both(*(mask_of(side) for side in sides))
     arguments = _searched(penalty.name, penalty.config, batch)
+
+    def weight_of(axes: int) -> Tensor | None:
+        return product(lesser, *(side_labelled(side, batch, views, axes) for side in selectors))
+
     if batch_statistic:
+        weight = weight_of(len(sides[0].shape) - 1)
         weights = weights_like(penalty.name, sides[0], weight, mask)
         return of_batch(function(*sides, weights=weights, **arguments), sides[0], weight)
     values = function(*sides, **arguments)
+    weight = weight_of(len(values.shape))
     return of_values(penalty.name, values, weight, both(mask_of(values), _fitting(mask, values)), by_row=True)
 
 
@@ -216,7 +228,8 @@ def _own_loss(path: str, view: TaskView, loss: Loss, function: Callable[..., Any
     value = own_values(function(batch))
     if len(value.shape) == 0:
         return of_batch(value, view.raw(batch))
-    return of_values(path, value, view.sample_weight(batch, loss.target), both(view.mask(batch), mask_of(value)))
+    weight = view.loss_weight(batch, len(value.shape), loss.target)
+    return of_values(path, value, weight, both(view.mask(batch), mask_of(value)))
 
 
 def _own(path: str, function: Callable[..., Any], batch: Batch) -> TermValue:

@@ -6,12 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
-from search.definition.schema import Selector, Task
+from search.catalog import LossEntry, MetricEntry
+from search.definition.labels import NAN
+from search.definition.schema import Task
+from search.definition.selectors import Selector
 from search.training.problem.batch import Batch, Tensor, with_mask_of
 from search.training.problem.keras_private import mask_of, put_mask
+from search.training.problem.labels import has_class_ids
+from search.training.problem.reduction import all_of, both, product
 from search.validation import workload_checks
 
 _TINY = 1e-30  # keeps the logarithm of a row without steps finite; every other mean here is at least 1 / steps
@@ -36,15 +42,47 @@ class TaskView:
         return with_mask_of(raw, ops.sigmoid(raw) if raw.shape[-1] == 1 else ops.softmax(raw, axis=-1))
 
     def target(self, batch: Batch, name: str | None = None) -> Tensor:
-        """Return the target `name` (default: the task's).
+        """Return the target `name` (default: the task's), with a placeholder where a number marks a missing label.
 
         Of a target as wide as the whole output, a task of one column sees that column too, as [batch, ..., 1].
         """
-        target = batch.targets[name or self.task.used_target]
+        target = self._seen(batch, batch.targets[name or self.task.used_target])
+        there = None if self.task.missing == NAN else self.labelled(batch, name)
+        return target if there is None else ops.where(there, target, ops.full_like(target, batch.placeholder))
+
+    def labelled(self, batch: Batch, name: str | None = None) -> Tensor | None:
+        """Return where the target `name` has a label, as booleans in its shape; None where nothing can be missing.
+
+        NaN marks missing labels of every target that the task's losses read; a number those of the task's own.
+        """
+        key = name or self.task.used_target
+        if self.task.missing == NAN:
+            return self._seen(batch, batch.labelled[key]) if key in batch.labelled else None
+        target = batch.targets.get(key)
+        if target is None or not isinstance(self.task.missing, float) or key != self.task.used_target:
+            return None
+        mark = mark_in(self.task.missing, target.dtype)
+        return None if mark is None else self._seen(batch, ops.not_equal(target, ops.cast(mark, target.dtype)))
+
+    def _seen(self, batch: Batch, target: Tensor) -> Tensor:
         output = batch.outputs[self.task.used_output]
         column = self.task.column
         whole = column is not None and len(target.shape) == len(output.shape) and target.shape[-1] == output.shape[-1]
         return _column(target, column) if whole and column is not None else target
+
+    def classes(self, batch: Batch) -> Tensor:
+        """Return the class of each label: [batch, ...], int32. Of one-hot rows it is the likeliest, as for Keras's class_weight."""
+        target, prediction = self.target(batch), self.raw(batch)
+        if prediction.shape[-1] != 1 and not has_class_ids(target, prediction):
+            return ops.cast(ops.argmax(target, axis=-1), "int32")
+        ids = ops.squeeze(target, -1) if len(target.shape) == len(prediction.shape) else target
+        return ops.cast(ops.round(ids) if "float" in str(ids.dtype) else ids, "int32")
+
+    def reads_columns(self, entry: LossEntry | MetricEntry | None, target: Tensor, prediction: Tensor, config: Any) -> bool:
+        """Return whether single columns of a target may lack their label: a loss or metric then has a value for each column."""
+        plain = entry is not None and entry.columnwise and config.get("axis", -1) == -1
+        equal = len(target.shape) == len(prediction.shape) and target.shape[-1] == prediction.shape[-1] != 1
+        return self.task.may_lack_labels and plain and equal
 
     def mask(self, batch: Batch) -> Tensor | None:
         """Return the mask of the task's output [batch, steps], or None."""
@@ -57,12 +95,50 @@ class TaskView:
                 return batch.sample_weight[key]
         return None
 
+    def weight(self, batch: Batch, axes: int, name: str | None = None) -> Tensor | None:
+        """Return how much values with so many axes count: row weights, 0 where a label is missing. None where all count alike.
+
+        A value that reads several labels counts where it has them all.
+        """
+        there = self.labelled(batch, name)
+        whole = all_of(there, axes)
+        if batch.watch is not None and there is not None:
+            batch.watch(there, whole)
+        return product(self.sample_weight(batch, name), whole)
+
+    def loss_weight(self, batch: Batch, axes: int, name: str | None = None) -> Tensor | None:
+        """Return how much values of a loss count: `weight`, times that of each label's class."""
+        return product(self.weight(batch, axes, name), batch.class_weight.get(self.task.name))
+
+
+def mark_in(mark: float, dtype: Any) -> float | int | None:
+    """Return the number that marks missing labels as a value of `dtype`, None where it has no such value."""
+    kind = np.dtype(keras.backend.standardize_dtype(dtype))
+    if kind.kind == "f":
+        return mark
+    limits = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    return int(mark) if mark == int(mark) and limits[0] <= mark <= limits[1] else None
+
+
+def without_nan(tasks: Sequence[Task], targets: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the targets with 0 for NaN, and where they have labels, of those in which NaN marks a missing one."""
+    read = {name for task in tasks if task.missing == NAN
+            for name in (task.used_target, *(loss.target for loss in task.losses if loss.target is not None))}  # fmt: skip
+    labelled = {
+        name: ops.logical_not(ops.isnan(target))
+        for name, target in targets.items()
+        if name in read and "float" in str(target.dtype)
+    }
+    filled = {name: ops.where(there, targets[name], ops.zeros_like(targets[name])) for name, there in labelled.items()}
+    return {**targets, **filled}, labelled
+
 
 def select(selector: Selector, batch: Batch, tasks: Mapping[str, TaskView]) -> Tensor:
     """Return one side of a penalty, with the mask of the output that it comes from.
 
     `classes` (their sum) and `index` keep the last axis at width 1, so that P(odd) of a 10-class head is [batch, 1] like a Dense(1)
-    head; `reduce` takes all axes but the first and the last together.
+    head; `groups` makes it as wide as there are groups, each the sum of its columns; `reduce` takes all axes but the first and the
+    last together.
     """
     source = _source(selector, batch, tasks)
     side = source
@@ -70,8 +146,37 @@ def select(selector: Selector, batch: Batch, tasks: Mapping[str, TaskView]) -> T
         side = ops.sum(ops.take(source, list(selector.classes), axis=-1), axis=-1, keepdims=True)
     elif selector.index is not None:
         side = _column(source, selector.index)
+    elif selector.groups is not None:
+        side = grouped(source, selector.grouped)
     side = with_mask_of(source, side)
     return side if selector.reduce is None else reduced(side, selector.reduce)
+
+
+def grouped(values: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
+    """Return the sums of columns of the last axis, group by group: [batch, ..., features] -> [batch, ..., groups]."""
+    width, longest = values.shape[-1], max(map(len, groups))
+    places = np.array([[*group, *[width] * (longest - len(group))] for group in groups], np.int32)
+    padded = ops.concatenate([values, ops.zeros_like(values[..., :1])], axis=-1)  # shorter groups end in this zero
+    shape = (*ops.shape(values)[:-1], *places.shape)
+    return ops.sum(ops.reshape(ops.take(padded, places.reshape(-1), axis=-1), shape), axis=-1)
+
+
+def side_labelled(selector: Selector, batch: Batch, tasks: Mapping[str, TaskView], axes: int) -> Tensor | None:
+    """Return where one side of a penalty has the labels that it reads, with at most `axes` axes; None where it reads none.
+
+    Only a side that is a target reads labels. A task's prediction is there for every row, labelled or not.
+    """
+    marks = [
+        view.labelled(batch)
+        for view in tasks.values()
+        if selector.target is not None and view.task.used_target == selector.target and view.task.column is None
+    ]
+    found = batch.labelled.get(selector.target or "")
+    for mark in marks:
+        found = both(found, mark)
+    if found is not None and selector.columns and len(found.shape) > 1:
+        found = ops.take(found, list(selector.columns), axis=-1)
+    return all_of(found, axes)
 
 
 def side_weight(selector: Selector, batch: Batch, tasks: Mapping[str, TaskView]) -> Tensor | None:
@@ -86,8 +191,15 @@ def _source(selector: Selector, batch: Batch, tasks: Mapping[str, TaskView]) -> 
         return tasks[selector.task].probabilities(batch)
     places = ((selector.output, batch.outputs), (selector.input, batch.inputs), (selector.target, batch.targets))
     name, tensors = next(place for place in places if place[0] is not None)
-    tensor = tensors[name or ""]
+    tensor = _labels_of(selector.target, batch, tasks) if selector.target is not None else tensors[name or ""]
     return tensor if "float" in str(tensor.dtype) else ops.cast(tensor, next(iter(batch.outputs.values())).dtype)
+
+
+def _labels_of(target: str, batch: Batch, tasks: Mapping[str, TaskView]) -> Tensor:
+    """Return a target as the tasks that read it whole see it: without the numbers that mark missing labels."""
+    readers = [view for view in tasks.values() if view.task.used_target == target and view.task.column is None]
+    marked = [view for view in readers if isinstance(view.task.missing, float)]
+    return marked[0].target(batch) if marked else batch.targets[target]
 
 
 def reduced(values: Tensor, how: str) -> Tensor:

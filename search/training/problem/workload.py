@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import keras
@@ -25,12 +26,16 @@ EXAMPLE_ROWS = 2
 
 
 class DeviceRows(NamedTuple):
-    """Rows as tensors by name, each [rows, ...]; `extra` holds points that belong to no row."""
+    """Rows as tensors by name, each [rows, ...]; `extra` holds points that belong to no row.
+
+    `class_weight`: by task, how much the class of each label counts in a study's losses: 1 but in training rows.
+    """
 
     inputs: Tensors
     targets: Tensors
     sample_weight: Tensors
     extra: Tensors
+    class_weight: Tensors = MappingProxyType({})
 
 
 class LoadedWorkload:

@@ -113,6 +113,8 @@ def _require_named(outputs: Mapping[str, Any], tasks: Sequence[Task]) -> None:
 
 def _compile_knows(task: Task, weights: Mapping[str, float]) -> bool:
     """Return whether Keras's losses need nothing between the output and them, and none is left out for a weight of 0."""
+    if task.weighs_labels:
+        return False  # its labels become row weights on the way
     if any(weights[f"{task.name}.{loss.name}"] == 0 for loss in task.losses):
         return False  # Keras multiplies by 0, and 0 * inf is NaN
     entries = [find_loss(loss.loss) for loss in task.losses]

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from search.definition.schedules import AppliedSchedule
 from search.definition.schema import Task
 from search.training.problem.batch import Batch, Tensor, Tensors, as_columns, gate
+from search.training.problem.class_weights import ClassTables, class_weights
 from search.training.problem.keras_private import inputs_structure, outputs_structure, takes_training
 from search.training.problem.metrics import RowMean
 from search.training.problem.network import named_outputs
 from search.training.problem.reduction import TermValue
 from search.training.problem.terms import TermFunction
-from search.training.problem.views import narrow_targets, widened
+from search.training.problem.views import narrow_targets, widened, without_nan
 from search.workloads.data import INPUT, TARGET
 
 
@@ -74,6 +77,7 @@ class Tuned:
         self._tuned_metrics = tuple(metrics)
         self._tuned_weights = dict(weights)
         self._tuned_moving = moving
+        self._tuned_classes = ClassTables(tasks)
         self._tuned_means = {term.path: keras.metrics.Mean(name=term.path) for term in terms}
         self._tuned_means |= {metric.path: keras.metrics.Mean(name=metric.path) for metric in metrics}
 
@@ -88,7 +92,13 @@ class Tuned:
         *more: Any,
         **named: Any,
     ) -> Any:
-        """Train as every Keras model does; weights that follow a schedule are set when an epoch begins."""
+        """Train as every Keras model does; weights that follow a schedule are set when an epoch begins.
+
+        Classes are balanced over the rows that are given here. Raises ValueError for rows that are no arrays then.
+        """
+        if self._tuned_classes.balance:
+            weight = named.get("sample_weight", more[4] if len(more) > 4 else None)
+            self._tuned_classes.count(labels_of(self, x, y, weight, self._tuned_tasks))
         if self._tuned_moving is not None:
             callbacks = _with(callbacks, _EpochBegins(self._tuned_moving))
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, *more, **named)  # type: ignore[misc]  # a model's
@@ -99,6 +109,8 @@ class Tuned:
         """Return the total loss of a batch: the sum of weight * term over terms of weight != 0, and the model's own losses."""
         total = sum((ops.sum(loss) for loss in self.losses), ops.zeros(()))  # before a term calls the model again
         batch = batch_of(self, x, y, y_pred, sample_weight, training, self._tuned_tasks)
+        if training:
+            batch = replace(batch, class_weight=class_weights(self._tuned_tasks, batch, self._tuned_classes.tables()))
         for term in self._tuned_terms:
             weighted, measured = self._weighted(term, batch)
             total = total + ops.cast(weighted, total.dtype)
@@ -143,12 +155,22 @@ def batch_of(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any, traini
     given = {name: weight for name, weight in weights.items() if weight is not None}
     inputs = x if isinstance(x, Mapping) else {INPUT: x}
     every = None if isinstance(sample_weight, Mapping) else sample_weight
-    targets = widened(targets, narrow_targets(tasks, outputs, targets))
+    targets, labelled = without_nan(tasks, widened(targets, narrow_targets(tasks, outputs, targets)))
 
     def again(other: Any, active: Tensor | None) -> Tensors:
         return as_columns(_again(model, other, active, training))
 
-    return Batch(inputs, targets, outputs, given, {}, again, row_weight=every)
+    return Batch(inputs, targets, outputs, given, {}, again, row_weight=every, labelled=labelled)
+
+
+def labels_of(model: Any, x: Any, y: Any, sample_weight: Any, tasks: Sequence[Task]) -> Batch:
+    """Return all rows that `fit` is given as one batch with the outputs of a single row: for what reads labels alone."""
+    if y is None or not all(isinstance(part, np.ndarray) for part in keras.tree.flatten(y)):
+        text = 'class_weight "balanced" counts the labels that fit() is given: pass x and y as NumPy arrays, or dicts of them'
+        raise ValueError(f"{text}; or put a weight by class in its place")
+    few = keras.tree.map_structure(lambda part: ops.convert_to_tensor(part[:1]), x)
+    rows = keras.tree.map_structure(ops.convert_to_tensor, (y, sample_weight), none_is_leaf=False)
+    return batch_of(model, few, rows[0], called(model, few, False), rows[1], False, tasks)
 
 
 def _again(model: Any, x: Any, active: Tensor | None, training: bool) -> Tensors:

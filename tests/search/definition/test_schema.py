@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from search.definition.schema import MAX_EPOCHS, MAX_TASKS, MAX_TERMS, MAX_TRIALS, StudyDefinition
+from search.definition.selectors import Selector
 from search.definition.weights import Strict
 from search.names import RESERVED
+from search.validation.normalize import definition_sha256
 from search.validation.schema_errors import MAX_FAULTS
 from tests.search.definitions import Document, changed, define, fault_at, faults_of, flagship, log_range, study, task
 
@@ -238,6 +241,71 @@ def test_a_selector_reads_exactly_one_thing(side: Document, got: str) -> None:
 def test_a_selector_takes_classes_or_an_index() -> None:
     side = {"task": "digit", "classes": [1], "index": 2}
     assert fault_at({"penalties.0.between.0": side}, "penalties.0.between.0").expected == "classes or index, not both"
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"),
+    [
+        ({"groups": {"odd": [1, 3], "even": [3, 2]}}, "groups in which no column stands twice"),
+        ({"groups": {"0": [1], "2": [2]}}, 'names, or all the indices from "0" to "1"'),
+        ({"groups": {"0": [1], "odd": [2]}}, 'names, or all the indices from "0" to "1"'),
+        ({"groups": {"a": [1], "b": [2]}, "order": ["a"]}, "each of the groups a, b once"),
+        ({"groups": {"0": [1], "1": [2]}, "order": ["1", "0"]}, "each of the groups 0, 1 once, indices in their order"),
+        ({"order": ["a"]}, "groups beside their order"),
+        ({"groups": {"a": [1]}, "index": 1}, "index or groups, not both"),
+    ],
+)
+def test_groups_that_say_no_order_of_classes_are_refused(side: Document, expected: str) -> None:
+    assert expected in fault_at({"penalties.0.between.0": {"task": "digit", **side}}, "penalties.0.between.0").expected
+
+
+@pytest.mark.parametrize("side", [{"groups": {}}, {"groups": {"a": []}}])
+def test_empty_groups_are_refused(side: Document) -> None:
+    faults = faults_of(changed(flagship(), {"penalties.0.between.0": {"task": "digit", **side}}))
+    assert [path for path in faults if path.startswith("penalties.0.between.0.groups")] == [*faults]
+
+
+def test_the_order_of_groups_outlasts_json_whose_keys_have_none() -> None:
+    side = Selector.model_validate({"task": "digit", "groups": {"small": [0, 1], "large": [7]}})
+    stored = json.loads(json.dumps(side.model_dump(mode="json"), sort_keys=True))
+    assert Selector.model_validate(stored).grouped == ((0, 1), (7,))
+    other = Selector.model_validate({"task": "digit", "groups": {"large": [7], "small": [0, 1]}})
+    assert (other.grouped, other == side) == (((7,), (0, 1)), False)
+
+
+def test_indices_are_groups_in_their_own_order() -> None:
+    assert Selector.model_validate({"task": "digit", "groups": {"1": [7], "0": [2]}}).grouped == ((2,), (7,))
+
+
+# Labels
+
+
+@pytest.mark.parametrize("mark", ["refuse", "nan", -1, 255.0])
+def test_a_mark_of_missing_labels_is_a_word_or_a_number(mark: Any) -> None:
+    assert define(changed(flagship(), {"tasks.0.missing": mark})).tasks[0].missing == mark
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where", "expected"),
+    [
+        ("missing", "none", "missing", "one of refuse, nan"),
+        ("missing", True, "missing", "a number"),
+        ("missing", None, "missing", "a number"),
+        ("class_weight", "equal", "class_weight", "'balanced'"),
+        ("class_weight", {"1": -2.0}, "class_weight.1", "at least 0"),
+        ("class_weight", {"one": 2.0}, "class_weight.one", 'a class as a whole number from 0, such as "3"'),
+        ("class_weight", {}, "class_weight", "at least 1 items"),
+        ("class_weight", [1.0], "class_weight", "an object"),
+    ],
+)
+def test_labels_of_another_form_are_refused(path: str, value: Any, where: str, expected: str) -> None:
+    assert fault_at({f"tasks.0.{path}": value}, f"tasks.0.{where}").expected == expected
+
+
+def test_fields_at_their_default_change_no_hash() -> None:
+    plain, said = define(flagship()), define(changed(flagship(), {"tasks.0.missing": "refuse", "tasks.0.class_weight": None}))
+    assert definition_sha256(plain) == definition_sha256(said)
+    assert definition_sha256(plain) != definition_sha256(define(changed(flagship(), {"tasks.0.missing": "nan"})))
 
 
 @pytest.mark.parametrize("sides", [[{"task": "digit"}], [{"task": "digit"}, {"task": "parity"}, {"output": "digit"}]])

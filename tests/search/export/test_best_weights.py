@@ -131,6 +131,23 @@ def test_what_compile_cannot_say_has_no_loss_weights(tasks: list[dict[str, Any]]
     assert "steelyard.apply(model, best)" in found["note"]
 
 
+def test_labels_that_count_unequally_need_row_weights_and_the_note_says_which() -> None:
+    tasks = task("a", loss("l", SEARCHED), missing=-1), task("b", loss("l"), missing="nan", class_weight="balanced")
+    found = used(define(*tasks), WEIGHTS, "a", "b")
+    assert (found["reproduced_by"], found["loss_weights"]) == ("compile_with_losses", {"a": 0.5, "b": 2.0})
+    assert "a.l needs sample_weight 0, and a label, where y['a'] is -1" in found["note"]
+    assert "b.l needs sample_weight 0, and any number, where y['b'] is NaN" in found["note"]
+    assert "b.l needs sample_weight times n / (classes * count) on training rows" in found["note"]
+
+
+def test_tasks_of_one_output_whose_labels_do_not_count_alike_are_beyond_compile() -> None:
+    near = task("near", loss("l", SEARCHED), output="y", target="y", missing="nan")
+    definition = define(near, task("far", loss("l"), output="y", target="y"), B)
+    found = used(definition, {"near.l": 1.0, "far.l": 0.5, "b.l": 2.0}, "b", "y")
+    assert found["reproduced_by"] == "custom_loss"
+    assert "the labels of output y do not count alike in its tasks" in found["note"]
+
+
 def test_a_workloads_own_loss_hides_the_catalogs_of_its_name() -> None:
     found = used(define(A, B), WEIGHTS, "a", "b", own=frozenset({"mean_squared_error"}))
     assert found["reproduced_by"] == "custom_loss"

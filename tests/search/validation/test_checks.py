@@ -312,7 +312,7 @@ def test_faults_of_form_and_between_parts_are_reported_together() -> None:
     document = changed(
         flagship(),
         {
-            "tasks.0.missing": "nan",
+            "tasks.0.missing": "none",
             "tasks.0.losses.0.loss": "sparse_crossentropy",
             "tasks.0.losses.0.weight": {"low": 2, "high": 1},
             "tasks.1.metrics.1": {"name": "extra", "metric": "binry_accuracy", "direction": "up"},

@@ -1,4 +1,4 @@
-"""How a faulty form is reported: what is announced, what was probably meant, and in which words."""
+"""How a faulty form is reported: what was probably meant, and in which words."""
 
 from __future__ import annotations
 
@@ -8,29 +8,7 @@ import pytest
 
 from search.errors import Fault, InvalidDefinition, shown
 from search.names import listed, nearest
-from tests.search.definitions import changed, fault_at, faults_of, flagship
-
-# What is announced
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("tasks.0.missing", "nan"),
-        ("tasks.0.missing", "refuse"),
-        ("tasks.1.class_weight", {"0": 2.0}),
-    ],
-)
-def test_what_is_announced_is_refused_with_not_yet(path: str, value: Any) -> None:
-    fault = fault_at({path: value}, path)
-    assert "not yet supported" in fault.expected
-    assert fault.got.startswith(repr(value)[:5])
-
-
-def test_all_announced_fields_are_reported_at_once() -> None:
-    faults = faults_of(changed(flagship(), {"tasks.0.missing": 0, "tasks.0.class_weight": {}}))
-    assert set(faults) == {"tasks.0.missing", "tasks.0.class_weight"}
-
+from tests.search.definitions import fault_at, faults_of, flagship
 
 # Unknown fields and choices
 

@@ -38,11 +38,28 @@ def test_a_column_lies_within_the_output() -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "at"), [({"task": "digit", "classes": [1, 10]}, "classes"), ({"output": "digit", "index": 10}, "index")]
+    ("side", "at"),
+    [
+        ({"task": "digit", "classes": [1, 10]}, "classes"),
+        ({"output": "digit", "index": 10}, "index"),
+        ({"task": "digit", "groups": {"odd": [1, 10]}}, "groups.odd"),
+    ],
 )
 def test_a_selector_s_columns_lie_within_what_it_reads(side: Document, at: str) -> None:
     document = changed(flagship(), {"penalties.0.between.0": side})
     assert only(document, f"penalties.0.between.0.{at}", PUBLISHED).got == "10"
+
+
+def test_there_are_as_many_groups_as_the_other_side_has_classes() -> None:
+    sides = [{"output": "topic", "groups": {"a": [0], "b": [1, 2]}}, {"task": "click"}]
+    document = {**ads(), "penalties": [{"name": "p", "penalty": "consistency", "between": sides}]}
+    fault = only(document, "penalties.0.between.0.groups", PUBLISHED)
+    assert (fault.expected, fault.got) == ("1 groups, one for each class of the other side", "2")
+
+
+def test_a_penalty_on_a_target_of_which_numbers_mark_columns_as_missing_is_refused() -> None:
+    document = changed(flagship(), {"tasks.0.column": 1, "tasks.0.missing": -1, "penalties.0.between.0": {"target": "digit"}})
+    assert "penalties.0.between.0.target" in faults_of(document)
 
 
 @pytest.mark.parametrize(

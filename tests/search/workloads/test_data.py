@@ -90,14 +90,18 @@ def test_rows_of_different_length() -> None:
     assert _refusal(([[1.0], [1.0, 2.0]], Y)) == "train.x cannot be made an array: its rows differ in length"
 
 
-def test_labels_that_are_not_numbers_are_reported_with_their_place() -> None:
+def test_infinite_labels_are_reported_with_their_place() -> None:
     labels = np.zeros((4, 1))
-    labels[[1, 3]] = np.nan
+    labels[[1, 3]] = np.inf
     with pytest.raises(PreflightError) as caught:
         read({"train": GOOD, "validation": (X, {"a": labels})})
-    assert caught.value.reason.code == "nan_labels"
     assert caught.value.reason.at == "load_data: validation.y['a']"
-    assert caught.value.reason.message.startswith("validation.y['a'] has NaN in 2 of 4 rows, first in row 1;")
+    assert caught.value.reason.message == "validation.y['a'] has an infinite value in 2 of 4 rows, first in row 1"
+
+
+def test_nan_in_labels_is_for_a_study_to_judge() -> None:
+    labels = np.full((4, 1), np.nan)
+    assert np.isnan(read({"train": GOOD, "validation": (X, {"a": labels})}).validation.targets["a"]).all()
 
 
 def test_infinite_inputs() -> None:

@@ -130,15 +130,30 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEELYARD_CACHE_DIR", str(tmp_path / "cache"))
 
 
-def test_half_the_labels_missing_is_row_weights_of_zero() -> None:
-    gone = np.arange(40) % 2 == 0
-    labels = np.where(gone[:, None], np.nan, Y["a"])
-    missing = call(two_heads(), y={**Y, "a": labels}, missing={"a": "nan"})
-    weighted = call(two_heads(), y={**Y, "a": np.where(gone[:, None], 0, Y["a"])}, sample_weight={"a": (~gone).astype("float32")})
-    for split in ("train", "validation"):
-        one, other = missing.splits[split], weighted.splits[split]
-        np.testing.assert_array_equal(one.targets["a"], other.targets["a"])
-        np.testing.assert_array_equal(one.weights["a"], other.weights["a"])
+def test_missing_labels_and_class_weights_are_fields_of_the_study_s_tasks() -> None:
+    labels = np.where(np.arange(40)[:, None] % 2 == 0, np.nan, Y["a"])
+    classes = (np.arange(40) % 2).astype("float32")[:, None]
+    plan = steelyard.search(
+        two_heads(),
+        X,
+        {"a": labels, "b": classes},
+        missing={"a": "nan"},
+        class_weight={"b": {1: 3}},
+        dry_run=True,
+        verbose=0,
+    )
+    assert isinstance(plan, steelyard.Plan)
+    a, b = plan.definition["tasks"]
+    assert (a["missing"], "class_weight" in a) == ("nan", False)
+    assert ("missing" in b, b["class_weight"]) == (False, {"1": 3.0})
+
+
+def test_other_missing_labels_or_class_weights_are_another_study() -> None:
+    parts = [
+        call(two_heads(), **more).parts for more in ({}, {"missing": -1}, {"missing": {"a": -1}}, {"class_weight": {"b": {0: 2}}})
+    ]
+    assert "labels" not in parts[0]
+    assert len({each.get("labels") for each in parts}) == 4
 
 
 def test_one_shared_weight_counts_for_several_terms() -> None:

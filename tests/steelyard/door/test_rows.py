@@ -1,11 +1,11 @@
-"""What `fit` takes becomes arrays by name; missing labels and class weights become row weights."""
+"""What `fit` takes becomes arrays by name; missing labels and class weights become fields of tasks."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from steelyard.door.rows import Names, class_ids, named_inputs, named_rows, split_off, with_classes, with_missing
+from steelyard.door.rows import Names, labelled_rows, missing_marks, named_inputs, named_rows, split_off, weights_of_classes
 from steelyard.errors import ValidationError
 
 TWO = Names(None, ("input_layer",), ("dense", "dense_1"), ("dense_3", "dense_4"))
@@ -49,50 +49,44 @@ def test_a_model_with_several_inputs_takes_a_list_or_a_dict_by_either_name() -> 
         named_inputs(X, names, "x")
 
 
-def test_a_missing_label_weighs_nothing() -> None:
+def test_marks_of_missing_labels_go_by_the_study_s_names() -> None:
     rows = named_rows(X, {"dense_3": np.array([1, np.nan, 0, 1, np.nan, 0]), "dense_4": np.arange(6) - 1.0}, None, TWO)
-    found = with_missing(rows, {"dense_3": "nan", "dense_4": -1}, TWO)
-    assert found.weights["dense"].tolist() == [1, 0, 1, 1, 0, 1]
-    assert found.targets["dense"].tolist() == [1, 0, 0, 1, 0, 0]
-    assert found.weights["dense_1"].tolist() == [0, 1, 1, 1, 1, 1]
+    assert missing_marks({"dense_3": "nan", "dense_4": -1}, rows, TWO) == {"dense": "nan", "dense_1": -1.0}
+    assert missing_marks(np.float32(-1), rows, TWO) == {"dense": -1.0, "dense_1": -1.0}
+    assert missing_marks(float("nan"), rows, TWO) == {"dense": "nan", "dense_1": "nan"}
 
 
-def test_row_weights_and_missing_labels_count_together() -> None:
-    rows = named_rows(X, {"dense_3": np.array([1.0, -1, 0, 1, -1, 0])}, np.arange(6.0), TWO)
-    assert with_missing(rows, -1, TWO).weights["dense"].tolist() == [0, 0, 2, 3, 0, 5]
+@pytest.mark.parametrize(("missing", "said"), [("none", '"nan" or a number'), ({"teacher": -1}, "y has no 'teacher'")])
+def test_other_marks_are_refused(missing: object, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        missing_marks(missing, named_rows(X, np.ones(6), None, ONE), ONE)
 
 
-def test_a_row_that_lacks_a_part_of_its_labels_is_refused() -> None:
-    rows = named_rows(X, {"out": np.array([[1, -1]] * 6)}, None, ONE)
-    with pytest.raises(ValidationError, match="lacks a part of its labels"):
-        with_missing(rows, -1, ONE)
+def test_rows_with_a_label_that_counts() -> None:
+    rows = named_rows(X, np.array([1.0, -1, 0, 1, np.nan, 0]), np.array([1.0, 1, 0, 2, 1, 1]), ONE)
+    assert labelled_rows(rows, "out", -1.0).tolist() == [True, False, False, True, True, True]
+    assert labelled_rows(rows, "out", "nan").tolist() == [True, True, False, True, False, True]
 
 
-def test_balanced_classes_weigh_the_same_in_all() -> None:
+def test_class_weights_are_written_as_a_task_has_them() -> None:
     rows = named_rows(X, np.array([0, 0, 0, 0, 1, 1]), None, ONE)
-    weights = with_classes(rows, "balanced", ONE).weights["out"]
-    np.testing.assert_allclose(weights, [0.75] * 4 + [1.5] * 2)  # 6 / (2 * 4) and 6 / (2 * 2)
-
-
-def test_balance_is_that_of_the_labelled_rows() -> None:
-    rows = named_rows(X, np.array([0, 0, -1, -1, 1, -1]), None, ONE)
-    weights = with_classes(with_missing(rows, -1, ONE), "balanced", ONE).weights["out"]
-    np.testing.assert_allclose(weights, [0.75, 0.75, 0, 0, 1.5, 0])
-
-
-def test_class_weights_of_one_hot_labels_and_of_ids_are_the_same() -> None:
-    ids = np.array([0, 2, 1, 1, 0, 2])
-    for target in (ids, np.eye(3)[ids]):
-        found = with_classes(named_rows(X, target, None, ONE), {0: 2.0, 1: 3.0}, ONE)
-        assert found.weights["out"].tolist() == [2, 1, 3, 3, 2, 1]
-    assert class_ids(ids[:, None], "out").tolist() == ids.tolist()
+    assert weights_of_classes("balanced", rows, ONE) == {"out": "balanced"}
+    assert weights_of_classes({0: 2, np.int64(1): 0.5}, rows, ONE) == {"out": {"0": 2.0, "1": 0.5}}
+    with pytest.raises(ValidationError, match="in numbers"):
+        weights_of_classes({"cat": 2.0}, rows, ONE)
 
 
 def test_class_weights_of_several_outputs_must_name_theirs() -> None:
     rows = named_rows(X, {"dense_3": np.array([0, 1, 0, 1, 0, 1]), "dense_4": np.ones(6)}, None, TWO)
-    assert with_classes(rows, {"dense_3": {0: 5.0}}, TWO).weights["dense"].tolist() == [5, 1, 5, 1, 5, 1]
+    assert weights_of_classes({"dense_3": {0: 5.0}}, rows, TWO) == {"dense": {"0": 5.0}}
     with pytest.raises(ValidationError, match="several outputs"):
-        with_classes(rows, {0: 5.0}, TWO)
+        weights_of_classes({0: 5.0}, rows, TWO)
+
+
+def test_missing_labels_do_not_hide_that_rows_are_sorted() -> None:
+    labels = np.array([0, np.nan, 0, 0, 1, np.nan])
+    with pytest.raises(ValidationError, match="sorted by"):
+        split_off(named_rows(X, labels, None, ONE), 0.34, "validation_split", True, {"out": "nan"})
 
 
 def test_a_share_is_split_off_where_keras_splits_it() -> None:

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras import ops
 
 from search.catalog import PENALTIES, PenaltyEntry, implementation
-from search.definition.schema import Selector, Task
+from search.definition.schema import Task
+from search.definition.selectors import Selector
 from search.training.problem.batch import Batch
 from search.training.problem.penalties import consistency, correlation, covariance, hierarchy, implication
-from search.training.problem.views import TaskView, reduced, select
+from search.training.problem.views import TaskView, grouped, reduced, select
 
 A = np.array([[0.2, 0.8], [0.5, 0.5], [0.9, 0.1]])
 B = np.array([[0.4, 0.6], [0.5, 0.5], [0.1, 0.9]])
@@ -123,6 +125,20 @@ def test_classes_are_summed_and_keep_an_axis_of_width_1() -> None:
 
 def test_an_index_keeps_an_axis_of_width_1() -> None:
     assert _select(output="digit", index=4).tolist() == [[4.0], [10.0]]
+
+
+def test_groups_are_the_sums_of_their_columns_in_the_order_of_the_other_sides_classes() -> None:
+    digit = np.arange(12.0).reshape(2, 6)
+    by_name = _select(output="digit", groups={"high": [5, 4], "low": [0, 1, 2]})
+    np.testing.assert_array_equal(by_name, np.stack([digit[:, [4, 5]].sum(1), digit[:, :3].sum(1)], axis=1))
+    by_index = _select(output="digit", groups={"1": [5, 4], "0": [0, 1, 2]})
+    np.testing.assert_array_equal(by_index, by_name[:, ::-1])
+
+
+def test_groups_of_steps_are_summed_step_by_step() -> None:
+    values = np.random.default_rng(0).random((2, 3, 5))
+    found = np.asarray(grouped(ops.convert_to_tensor(values), [[0, 4], [2]]))
+    np.testing.assert_allclose(found, np.stack([values[..., 0] + values[..., 4], values[..., 2]], axis=-1))
 
 
 def test_a_task_of_one_logit_is_seen_through_a_sigmoid() -> None:

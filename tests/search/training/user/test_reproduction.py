@@ -59,6 +59,8 @@ class Case:
     weight: Any = None
     tasks: Any = field(default_factory=lambda: [task("a", metrics=["mae"]), task("b", metrics=["mae"])])
     penalties: Any = ()
+    row_weights: Any = None  # what the labels come to, where compile is enough
+    filled: Any = None  # the labels that it takes
     own: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -87,6 +89,31 @@ CASES = {
     ),
     "row weights of a dot product": Case("custom_loss", dot_products, X, {"a": X[:, 0], "b": X[:, 1] ** 2}, weight={"b": HALF}),
     "a dot product": Case("compile", dot_products, X, {"a": X[:, 0], "b": X[:, 1] ** 2}),
+    "missing labels and class weights": Case(
+        "compile_with_losses",
+        y={"a": np.where(HALF[:, None] == 1, Y["a"], np.nan), "b": SIGNS},
+        tasks=[
+            task("a", metrics=["mae"], missing="nan"),
+            task("b", "binary_crossentropy", ["binary_accuracy"], from_logits=True, class_weight={"1": 3.0}),
+        ],
+        row_weights={"a": HALF, "b": np.where(SIGNS[:, 0] == 1, 3.0, 1.0)},
+        filled={"a": np.where(HALF[:, None] == 1, Y["a"], 0), "b": SIGNS},
+    ),
+    "missing labels beside a penalty": Case(
+        "compile_and_penalties",
+        y={"a": np.where(HALF[:, None] == 1, Y["a"], np.nan), "b": SIGNS},
+        tasks=[
+            task("a", metrics=["mae"], missing="nan"),
+            task("b", "binary_crossentropy", from_logits=True, class_weight="balanced"),
+        ],
+        penalties=[AGREE],
+    ),
+    "single labels that are missing": Case(
+        "custom_loss",
+        linear({"a": 2, "b": 1}),
+        y={"a": np.where(np.arange(60).reshape(30, 2) % 3 == 0, -9, np.tile(Y["a"], 2)), "b": Y["b"]},
+        tasks=[task("a", metrics=["mae"], missing=-9), task("b")],
+    ),
     "an own loss": Case(
         "custom_loss",
         tasks=[task("a"), {"name": "b", "losses": [{"name": "error", "loss": "own"}], "metrics": ["mae"]}],
@@ -155,6 +182,9 @@ def trained(case: Case, best: Mapping[str, Any], bound: Any) -> keras.Model:
     weight = case.weight
     if weight is not None:  # `fit` wants a weight for every output
         weight = dict.fromkeys(("a", "b"), np.ones(30)) | (weight if isinstance(weight, dict) else {"a": weight, "b": weight})
+    labels = case.y
+    if case.row_weights is not None:
+        weight, labels = case.row_weights, case.filled
     if best["reproduced_by"] == "compile":
         losses = {each.get("output", each["name"]): each["losses"][0]["loss"] for each in case.tasks}
         model.compile(optimizer=optimizer, loss=losses, loss_weights=best["loss_weights"])
@@ -166,8 +196,11 @@ def trained(case: Case, best: Mapping[str, Any], bound: Any) -> keras.Model:
     model.run_eagerly = few_steps(30, 8, 2)
     for epoch in range(2):
         order = np.random.default_rng([3, epoch]).permutation(30)
-        x, y, given = (taken(part, order) for part in (case.x, case.y, weight))
-        model.fit(batches(x, y, given, batch_size=8), epochs=1, shuffle=False, verbose=0)
+        x, y, given = (taken(part, order) for part in (case.x, labels, weight))
+        if case.row_weights is None:
+            model.fit(batches(x, y, given, batch_size=8), epochs=1, shuffle=False, verbose=0)
+        else:  # an applied model counts the labels of arrays
+            model.fit(x, y, sample_weight=given, batch_size=8, epochs=1, shuffle=False, verbose=0)
     return model
 
 

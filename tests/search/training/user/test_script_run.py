@@ -20,7 +20,7 @@ from search.training.problem.workload import LoadedWorkload
 from search.validation import normalize
 from search.workloads import registry
 from search.workloads.base import bind
-from tests.search.training.scenes import Recorder, engine_of, rows, study, task
+from tests.search.training.scenes import Recorder, engine_of, linear, rows, study, task
 
 PLACE = "workload_of_a_test"
 X, Y = rows(20, a=1, b=2)
@@ -66,6 +66,10 @@ def place(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
+def _shapes(opened: LoadedWorkload) -> dict[str, Any]:
+    return {name: {"shape": list(output.shape)} for name, output in opened.outputs.items()}
+
+
 def _ran(place: ModuleType, definition: StudyDefinition, weights: dict[str, float]) -> tuple[dict[str, Any], dict[str, float]]:
     """Train by the engine; return the namespace of the script that should do the same, and what the engine measured."""
     bound = bind("mine", place, {})
@@ -74,7 +78,7 @@ def _ran(place: ModuleType, definition: StudyDefinition, weights: dict[str, floa
     opened, shown = LoadedWorkload(bound), normalize.to_api(definition)
     stored = recorder.values(0, definition.training.epochs)
     best = {
-        **how_to_use(definition, weights, Published(tuple(opened.outputs))),
+        **how_to_use(definition, weights, Published.of({"outputs": _shapes(opened)}, tuple(opened.outputs))),
         "study": {"name": "s"},
         "trial": 0,
         "picked_by": "objective",
@@ -165,6 +169,31 @@ def test_labels_without_their_last_axis_are_measured_by_keras(place: ModuleType)
     ]
     namespace, stored = _ran(place, study(tasks, training={"epochs": 3, "batch_size": 8}), WEIGHTS)
     assert "probabilities" in namespace
+    assert namespace["measured"](namespace["train"](5), "validation") == pytest.approx(stored, rel=1e-4)
+
+
+def test_missing_labels_and_class_weights_are_row_weights_in_plain_keras(place: ModuleType, float64: None) -> None:
+    signs = (X[:, :1] > 0).astype("float64")
+    y = {"a": np.where(np.arange(20)[:, None] % 3 == 0, np.nan, Y["a"]), "b": np.where(X[:, 1:2] > 1, -1, signs)}
+    place.build_model = linear({"a": 1, "b": 1}, activations={"b": "sigmoid"})
+    place.load_data = lambda: {"train": (X, y), "validation": (X, y)}
+    tasks = [
+        task("a", metrics=["mae"], missing="nan"),
+        task("b", "binary_crossentropy", ["auc"], missing=-1, class_weight="balanced"),
+    ]
+    namespace, stored = _ran(place, study(tasks, training={"epochs": 3, "batch_size": 8}), WEIGHTS)
+    assert (namespace["MISSING"], namespace["CLASS_WEIGHT"]) == ({"a": "nan", "b": -1.0}, {"b": "balanced"})
+    assert "steelyard" not in namespace
+    assert namespace["measured"](namespace["train"](5), "validation") == pytest.approx(stored, rel=1e-4)
+
+
+def test_single_labels_that_are_missing_are_trained_by_apply(place: ModuleType) -> None:
+    y = {"a": Y["a"], "b": np.where(np.arange(40).reshape(20, 2) % 3 == 0, np.nan, Y["b"])}
+    place.build_model = _named
+    place.load_data = lambda: {"train": (X, y), "validation": (X, y)}
+    tasks = [task("a", metrics=["mae", "r2"]), task("b", metrics=["mse"], missing="nan")]
+    namespace, stored = _ran(place, study(tasks, training={"epochs": 2, "batch_size": 8}), WEIGHTS)
+    assert "LOSSES" not in namespace
     assert namespace["measured"](namespace["train"](5), "validation") == pytest.approx(stored, rel=1e-4)
 
 
