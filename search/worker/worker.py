@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import structlog
 
+from search.worker import leftovers
 from search.worker.child_process import Child
 from search.worker.child_session import ChildPipe
 from search.worker.claim import Claimant
@@ -45,6 +46,7 @@ class Worker:
         """Work until stopped or idle; return an exit code. Any thread will do; the training process dies with it."""
         settings = self._settings
         name = settings.name or f"{socket.gethostname()}-{os.getpid()}"
+        leftovers.sweep()
         database = Database(settings.database_url)
         try:
             require_current(database)

@@ -18,7 +18,7 @@ def test_the_child_never_gets_the_databases_address(monkeypatch: pytest.MonkeyPa
     given = child_module._environment("/somewhere", 1)
     assert "secret" not in " ".join(given.values())
     assert given["STEELYARD_WORKLOADS"] == "ads=ads"
-    assert given["TMPDIR"] == "/somewhere"
+    assert given["TMPDIR"] == "/somewhere/tmp"
 
 
 def test_one_operation_has_as_many_threads_as_asked_for() -> None:
