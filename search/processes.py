@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PROC = Path("/proc")
+MOST_FILES = 65_536
+MORE_THREADS = 4096
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -46,6 +49,23 @@ def reap_orphans(own: Collection[int]) -> None:
                     os.waitpid(pid, os.WNOHANG)
 
 
+def limit_resources() -> None:
+    """Bound what this process and those it starts may take: no core files, so many open files, so many more threads of this user.
+
+    Memory is not bounded here: TensorFlow reserves far more addresses than it uses.
+    """
+    threads = sum(process.threads for process in own_processes()) + MORE_THREADS
+    for kind, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, MOST_FILES), (resource.RLIMIT_NPROC, threads)):
+        _, hard = resource.getrlimit(kind)
+        limit = most if hard == resource.RLIM_INFINITY else min(hard, most)
+        resource.setrlimit(kind, (limit, limit))
+
+
+def memory_of_group(group: int) -> int:
+    """Return how many bytes of memory a process group holds, shared ones divided by how many share them."""
+    return sum(process.memory for process in own_processes() if process.group == group)
+
+
 @dataclass(frozen=True, slots=True)
 class RunningProcess:
     """A process as it was when it was read. A number comes back, `started` (in ticks since the machine did) with it never."""
@@ -71,6 +91,22 @@ class RunningProcess:
             return frozenset((PROC / str(self.pid) / "environ").read_bytes().split(b"\0"))
         except OSError:
             return frozenset()
+
+    @property
+    def threads(self) -> int:
+        """Return how many threads it has."""
+        with contextlib.suppress(OSError):
+            return len(os.listdir(PROC / str(self.pid) / "task"))
+        return 0
+
+    @property
+    def memory(self) -> int:
+        """Return how many bytes of memory it holds: its own, and its share of what it shares."""
+        with contextlib.suppress(OSError, ValueError):
+            for line in (PROC / str(self.pid) / "smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) * 1024
+        return 0
 
     def kill(self) -> bool:
         """Kill it, and no other process that got its number meanwhile. Returns whether it was there."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from search import processes
-from search.out_of_memory import OomKills, explain_kill
+from search.out_of_memory import GIB, OomKills, explain_kill
 from search.training.child.protocol import Answer, Order, encode, read_answer
 from search.worker import leftovers
 
@@ -49,11 +49,12 @@ class ChildLost(Exception):
 class Child:
     """One training child, which shares one operation out to so many threads (and runs operations beside each other on all cores).
 
+    It is lost where it and what it starts hold more than `memory_bytes`; None: as much as the machine gives.
     It dies with the thread that started it: it asks the kernel for that itself, and until then it ends with its pipe.
     """
 
-    def __init__(self, threads: int = 1) -> None:
-        self.threads = threads
+    def __init__(self, threads: int = 1, memory_bytes: float | None = None) -> None:
+        self.threads, self._memory_bytes = threads, memory_bytes
         ours, theirs = Pipe(duplex=True)
         self._connection: Connection[Any, Any] = ours
         self._folder = tempfile.TemporaryDirectory(prefix=leftovers.PREFIX, ignore_cleanup_errors=True)
@@ -100,9 +101,18 @@ class Child:
             raise self._lost() from None
 
     def _look(self) -> None:
-        """Read anew, about once a second, how many processes were killed for want of memory: what comes later may be this one."""
-        if time.monotonic() - self._looked_at >= LOOK_SECONDS:
-            self._kills, self._looked_at = OomKills.so_far(), time.monotonic()
+        """Look about once a second how much memory it holds, and how many processes were killed for want of memory so far.
+
+        A kill that is counted later may be this one. Raises ChildLost where it holds too much.
+        """
+        if time.monotonic() - self._looked_at < LOOK_SECONDS:
+            return
+        self._kills, self._looked_at = OomKills.so_far(), time.monotonic()
+        if self._memory_bytes is not None and (held := processes.memory_of_group(self._process.pid)) > self._memory_bytes:
+            text = (
+                f"the training process held {held / GIB:.1f} GiB of memory, more than the {self._memory_bytes / GIB:.1f} GiB it may"
+            )
+            raise ChildLost(text, code=OUT_OF_MEMORY, short_of_memory=True)
 
     def _lost(self) -> ChildLost:
         status, peak_bytes = self._ended_within(END_SECONDS)

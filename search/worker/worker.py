@@ -36,10 +36,11 @@ class Worker:
     def __init__(
         self,
         settings: WorkerSettings,
-        start_child: Callable[[int], ChildPipe] = Child,
+        start_child: Callable[[int], ChildPipe] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings, self._start_child, self._clock = settings, start_child, clock
+        self._settings, self._clock = settings, clock
+        self._start_child = start_child or (lambda threads: Child(threads, settings.memory_bytes))
         self._stopping = False
 
     def run(self) -> int:

@@ -75,12 +75,20 @@ def test_what_a_dead_workers_training_process_started_is_ended_and_its_folder_re
     assert not folder.exists()
 
 
+LEADER = "import subprocess, time; print(subprocess.Popen(['sleep', '600'], env={}).pid, flush=True); time.sleep(600)"
+
+
 def test_the_whole_group_of_its_training_process_is_ended(folder: Path, sleepers: Sleepers) -> None:
-    leader = sleepers.start(start_new_session=True)
-    member = sleepers.start(process_group=leader.pid)
+    leader = subprocess.Popen([sys.executable, "-c", LEADER], stdout=subprocess.PIPE, start_new_session=True)
+    sleepers.all.append(leader)
+    assert leader.stdout is not None
+    member = RunningProcess.find(int(leader.stdout.readline()))  # it was given another environment
+    assert member is not None
     bury(folder, leader)
     leftovers.sweep(folder.parent)
-    assert [leader.wait(10), member.wait(10)] == [-signal.SIGKILL] * 2
+    assert leader.wait(10) == -signal.SIGKILL
+    found = RunningProcess.find(member.pid)
+    assert found is None or found.is_zombie
 
 
 def test_what_a_live_worker_has_stays(folder: Path, sleepers: Sleepers) -> None:
