@@ -65,6 +65,7 @@ class Simulation:
     counts: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     reopened: bool = False
+    uncharged: bool = False
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -162,6 +163,7 @@ class Simulation:
             self._drop(held)
 
     def shut_down(self, session: Session) -> None:
+        self.uncharged = True
         for held in self._some():
             leases.release(session, held.lease.token, charge=False, now=self.now)
             self._drop(held)
@@ -177,13 +179,19 @@ class Simulation:
         if not self.late:
             return
         held = self.random.choice(self.late)
+        over = session.scalar(select(LEASES.c.ending).where(LEASES.c.id == held.lease.token))
+        self._write_late(session, held)
+        assert over is None, f"lease {held.lease.token} was {over}, and its holder could write"
+
+    def _write_late(self, session: Session, held: Held) -> None:
         match self.random.choice(["end", "complete", "release", "renew"]):
             case "end":
                 self._record(session, held, list(held.numbers))
             case "complete":
                 leases.complete(session, held.lease.token, self.now)
             case "release":
-                leases.release(session, held.lease.token, charge=self.random.random() < 0.5, now=self.now)
+                self.uncharged = self.random.random() < 0.5
+                leases.release(session, held.lease.token, charge=not self.uncharged, now=self.now)
             case "renew":
                 leases.renew(session, held.lease.token, LEASE_SECONDS, self.now)
 
@@ -240,6 +248,9 @@ class Simulation:
             again_after_retry = self.reopened and was.state is TrialState.FAILED and row.state is TrialState.WAITING
             assert was.state not in TRIAL_ENDS or row == was or again_after_retry, f"trial {number}: {was} became {row}"
             assert row.attempt >= was.attempt
+            if was.state is TrialState.RUNNING and row.state is TrialState.WAITING:
+                charged = row.charged + row.losses - was.charged - was.losses
+                assert charged == (not self.uncharged), f"trial {number} was charged {charged}"
         for number, row in after.items():
             assert row.charged <= self.limits["max_attempts"]
             assert row.losses <= self.limits["max_losses"]
@@ -252,7 +263,7 @@ class Simulation:
         assert max(sequences, default=0) <= study.sequence
         if study.state in STUDY_ENDS:
             assert all(row.state in TRIAL_ENDS for row in after.values())
-        self.rows, self.reopened = after, False
+        self.rows, self.reopened, self.uncharged = after, False, False
 
     def finish(self) -> None:
         """Let every lease run out, and honest workers do the rest: then the budget is spent, unless the study was ended before."""
