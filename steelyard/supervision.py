@@ -136,12 +136,12 @@ class Supervisor:
 
     async def _end_of(self, process: Process) -> tuple[int, OomKills]:
         """Wait for a process's end; return its exit code, and the kills for want of memory that were counted shortly before."""
-        ended = asyncio.ensure_future(process.wait())
+        ended, kills = asyncio.ensure_future(process.wait()), OomKills.so_far()
         while True:
-            kills = OomKills.so_far()
+            before, kills = kills, OomKills.so_far()
             await asyncio.wait([ended], timeout=LOOK_SECONDS)
             if ended.done():
-                return ended.result(), kills
+                return ended.result(), before
             if self._starting == 0:  # else there is a worker that is not yet known as one
                 self._reap(self.pids)
 

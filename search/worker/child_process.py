@@ -61,7 +61,8 @@ class Child:
         folder = Path(self._folder.name)
         leftovers.own(folder)
         (folder / TEMPORARY).mkdir(mode=0o700)
-        self._kills, self._looked_at = OomKills.so_far(), time.monotonic()
+        self._kills_before = self._kills = OomKills.so_far()
+        self._looked_at = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", RUNNER, str(theirs.fileno())],
             env=_environment(self._folder.name, threads),
@@ -103,15 +104,15 @@ class Child:
     def _look(self) -> None:
         """Look about once a second how much memory it holds, and how many processes were killed for want of memory so far.
 
-        A kill that is counted later may be this one. Raises ChildLost where it holds too much.
+        A kill that was not counted at the look before this may be this one's: its end is noticed a moment later. Raises ChildLost
+        where it holds too much.
         """
         if time.monotonic() - self._looked_at < LOOK_SECONDS:
             return
-        self._kills, self._looked_at = OomKills.so_far(), time.monotonic()
+        self._kills_before, self._kills, self._looked_at = self._kills, OomKills.so_far(), time.monotonic()
         if self._memory_bytes is not None and (held := processes.memory_of_group(self._process.pid)) > self._memory_bytes:
-            text = (
-                f"the training process held {held / GIB:.1f} GiB of memory, more than the {self._memory_bytes / GIB:.1f} GiB it may"
-            )
+            allowed = f"{self._memory_bytes / GIB:.1f} GiB it may"
+            text = f"the training process held {held / GIB:.1f} GiB of memory, more than the {allowed}"
             raise ChildLost(text, code=OUT_OF_MEMORY, short_of_memory=True)
 
     def _lost(self) -> ChildLost:
@@ -119,7 +120,7 @@ class Child:
         if status is None:
             return ChildLost("the training process closed its pipe")
         if status == -signal.SIGKILL:
-            kill = explain_kill(self._kills, peak_bytes)
+            kill = explain_kill(self._kills_before, peak_bytes)
             code = OUT_OF_MEMORY if kill.known else LOST
             return ChildLost(f"the training process {kill.text}", code=code, short_of_memory=kill.likely)
         if status < 0:

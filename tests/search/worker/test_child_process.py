@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from search.out_of_memory import OomKills
 from search.processes import RunningProcess
 from search.worker import child_process as child_module
 from search.worker.child_process import Child, ChildLost
@@ -89,6 +90,19 @@ def test_a_child_that_kills_itself_is_not_called_short_of_memory(bare_child: Pat
     found = lost(Child())
     assert found.message.startswith("the training process was killed by SIGKILL; by whom is not known; it had used up to ")
     assert (found.code, found.short_of_memory) == ("child_lost", False)
+
+
+def test_a_kill_that_was_counted_just_before_it_was_noticed_is_known(bare_child: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare_child.write_text("import time; time.sleep(60)")
+    kills = [0]
+    monkeypatch.setattr(OomKills, "so_far", classmethod(lambda cls: cls(kills[0], kills[0])))
+    monkeypatch.setattr(child_module, "LOOK_SECONDS", 0.0)
+    child = Child()
+    kills[0] = 1  # the kernel kills, and counts
+    os.kill(child.pid, signal.SIGKILL)
+    found = lost(child)
+    assert (found.code, found.short_of_memory) == ("out_of_memory", True)
+    assert found.message.startswith("the training process was killed by the kernel: memory ran out; it had used up to ")
 
 
 def test_a_child_that_holds_more_memory_than_it_may_is_lost_for_that(bare_child: Path) -> None:
