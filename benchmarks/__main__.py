@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import delta_m, fit, memory, no_gain, page, problems, pruning, ranges, regret
+from benchmarks import claims, delta_m, fit, memory, no_gain, page, problems, pruning, ranges, regret
 from benchmarks.options import PEERS, Options
 from benchmarks.searches import Search
 from benchmarks.table import Table
@@ -51,6 +51,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], Table]] = {
     "no-gain": no_gain.table,
     "ranges": ranges.table,
     "regret": regret.table,
+    "claims": claims.table,
     "page": page.table,
     "watchers": page.watchers,
 }

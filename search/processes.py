@@ -1,13 +1,21 @@
-"""What Linux offers to keep processes together: die with the parent, end a whole group."""
+"""What Linux offers to keep processes together: die with the parent, adopt orphans, tell processes apart, end a whole group."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import os
+import resource
 import signal
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+PROC = Path("/proc")
+MOST_FILES = 65_536
+MORE_THREADS = 4096
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -18,9 +26,120 @@ def cores() -> int:
 
 def die_with_parent(number: signal.Signals = signal.SIGKILL) -> None:
     """Ask the kernel to send this process a signal when the thread that started it ends. Does nothing where prctl is missing."""
+    _prctl(PR_SET_PDEATHSIG, number)
+
+
+def adopt_orphans() -> None:
+    """Have this process become the parent of what its dead descendants leave, so that it can wait for them: see `reap_orphans`."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
     prctl = getattr(_libc, "prctl", None)
     if prctl is not None:
-        prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
+        prctl(option, value, 0, 0, 0)
+
+
+def reap_orphans(own: Collection[int]) -> None:
+    """Let go of adopted processes that have ended. `own` are the processes that this one started, whose ends are waited for."""
+    with contextlib.suppress(OSError):
+        for task in (PROC / "self/task").iterdir():
+            for pid in map(int, (task / "children").read_text().split()):
+                if pid not in own:
+                    os.waitpid(pid, os.WNOHANG)
+
+
+def limit_resources() -> None:
+    """Bound what this process and those it starts may take: no core files, so many open files, so many more threads of this user.
+
+    Memory is not bounded here: TensorFlow reserves far more addresses than it uses.
+    """
+    threads = sum(process.threads for process in own_processes()) + MORE_THREADS
+    for kind, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, MOST_FILES), (resource.RLIMIT_NPROC, threads)):
+        _, hard = resource.getrlimit(kind)
+        limit = most if hard == resource.RLIM_INFINITY else min(hard, most)
+        resource.setrlimit(kind, (limit, limit))
+
+
+def memory_of_group(group: int) -> int:
+    """Return how many bytes of memory a process group holds, shared ones divided by how many share them."""
+    return sum(process.memory for process in own_processes() if process.group == group)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningProcess:
+    """A process as it was when it was read. A number comes back, `started` (in ticks since the machine did) with it never."""
+
+    pid: int
+    started: int
+    group: int
+    is_zombie: bool
+
+    @classmethod
+    def find(cls, pid: int) -> RunningProcess | None:
+        """Look a process up. None where there is none, or no /proc."""
+        try:
+            state, _, group, *others = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        except (OSError, ValueError):
+            return None
+        return cls(pid, int(others[16]), int(group), state == "Z")
+
+    @property
+    def variables(self) -> frozenset[bytes]:
+        """Return the environment that it was started with, as NAME=VALUE; empty where this user may not read it."""
+        try:
+            return frozenset((PROC / str(self.pid) / "environ").read_bytes().split(b"\0"))
+        except OSError:
+            return frozenset()
+
+    @property
+    def threads(self) -> int:
+        """Return how many threads it has."""
+        with contextlib.suppress(OSError):
+            return len(os.listdir(PROC / str(self.pid) / "task"))
+        return 0
+
+    @property
+    def memory(self) -> int:
+        """Return how many bytes of memory it holds: its own, and its share of what it shares."""
+        with contextlib.suppress(OSError, ValueError):
+            for line in (PROC / str(self.pid) / "smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) * 1024
+        return 0
+
+    def kill(self) -> bool:
+        """Kill it, and no other process that got its number meanwhile. Returns whether it was there."""
+        with contextlib.suppress(OSError):
+            handle = os.pidfd_open(self.pid)
+            try:
+                found = RunningProcess.find(self.pid)  # read again: from here on the handle is of this very process
+                if found is not None and found.started == self.started:
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+                    return True
+            finally:
+                os.close(handle)
+        return False
+
+
+def own_processes() -> Iterator[RunningProcess]:
+    """Go through this user's processes, but for this one and those that have ended."""
+    user = os.geteuid()
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(PROC):
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and entry.stat().st_uid == user and int(entry.name) != os.getpid():
+                    found = RunningProcess.find(int(entry.name))
+                    if found is not None and not found.is_zombie:
+                        yield found
+
+
+def signal_name(number: int) -> str:
+    """Return a signal's name, as it is usually written."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def kill_group(group: int) -> None:

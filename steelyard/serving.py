@@ -18,11 +18,14 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import LOOPBACK, ApiSettings
+from search import processes
+from search.worker import leftovers
 from steelyard.supervision import Supervisor
 from steelyard.version import COMMAND
 from storage import leases, workers
 from storage.database import Database
 from storage.errors import LeaseLost, StorageError, WorkerNotFound
+from storage.records import Reason
 
 log = logging.getLogger("steelyard.serve")
 
@@ -131,6 +134,7 @@ async def _run(server: Server, opened: socket.socket, settings: ServeSettings) -
         settings.workers,
         lambda _slot: _start_worker(settings.database_url),
         lambda pid, lost: give_back(settings.database_url, pid, lost=lost),
+        reap=processes.reap_orphans,
     )
 
     def end() -> None:
@@ -144,6 +148,7 @@ async def _run(server: Server, opened: socket.socket, settings: ServeSettings) -
             server.end()
             supervisor.terminate()
 
+    processes.adopt_orphans()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
@@ -172,20 +177,25 @@ async def _start_worker(database_url: str) -> asyncio.subprocess.Process:
     )
 
 
-def give_back(database_url: str, pid: int, *, lost: bool) -> None:
-    """Release what a dead worker process of this machine held, charged where it was `lost`, and write down that it ended."""
+def give_back(database_url: str, pid: int, *, lost: str | None) -> None:
+    """End what a dead worker process of this machine left, release what it held, and write down that it ended.
+
+    `lost` says how it died, where nobody had asked it to end: its trials are charged a loss, with that as the reason.
+    """
+    leftovers.sweep()
     database = Database(database_url)
     try:
         with database.writing() as session:
             now = database.now(session)
             here = socket.gethostname()
             dead = [w.id for w in workers.list_workers(session, now) if w.pid == pid and w.host == here and w.stopped_at is None]
-            if lost:
-                leases.reap(session, now, worker_ids=dead)
             for worker_id in dead:
                 for lease in leases.leases_of_worker(session, worker_id):
                     with contextlib.suppress(LeaseLost):
-                        leases.release(session, lease.token, charge=lost, now=now)
+                        if lost is None:
+                            leases.release(session, lease.token, charge=False, now=now)
+                        else:
+                            leases.lose(session, lease.token, now, Reason(leases.WORKER_LOST.code, f"the worker {lost}"))
                 with contextlib.suppress(WorkerNotFound):
                     workers.deregister(session, worker_id, now)
     except StorageError as error:

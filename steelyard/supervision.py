@@ -7,13 +7,16 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from search.processes import die_with_parent
+from search.out_of_memory import OomKills, explain_kill
+from search.processes import die_with_parent, signal_name
 
 log = logging.getLogger("steelyard.serve")
+
+LOOK_SECONDS = 5.0
 
 
 class Process(Protocol):
@@ -43,21 +46,25 @@ class Restarts:
 class Supervisor:
     """Keeps `count` workers alive until it is stopped.
 
-    `start` starts the worker of a slot; `release(pid, lost)` gives back what a dead worker held, charged if it was `lost`.
+    `start` starts the worker of a slot; `release(pid, lost)` gives back what a dead worker held: `lost` says how it died, None
+    where it had been asked to end. `reap(pids)` lets go of dead processes that are none of these.
     """
 
     def __init__(
         self,
         count: int,
         start: Callable[[int], Awaitable[Process]],
-        release: Callable[[int, bool], None],
+        release: Callable[[int, str | None], None],
         *,
+        reap: Callable[[Collection[int]], None] = lambda own: None,
         restarts: Restarts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._count = count
         self._start = start
         self._release = release
+        self._reap = reap
+        self._starting = 0
         self._restarts = restarts or Restarts()
         self._clock = clock
         self._running: dict[int, Process] = {}
@@ -105,24 +112,38 @@ class Supervisor:
 
     async def _live(self, slot: int) -> None:
         """Run one worker from its start to its end, and give back what it held."""
+        self._starting += 1
         try:
             process = await self._start(slot)
         except OSError as error:
             log.error("worker %d could not be started: %s", slot, error)
             return
+        finally:
+            self._starting -= 1
         self._running[slot] = process
         if self._ending.is_set():  # asked while it was starting
             self._signal(signal.SIGTERM)
-        code = await process.wait()
+        code, kills = await self._end_of(process)
         del self._running[slot]
-        lost = not self._ending.is_set()
+        lost = None if self._ending.is_set() else _ending_of(code, kills)
         if lost:
-            log.warning("worker %d (pid %d) ended with %s and is started again", slot, process.pid, _ending_of(code))
+            log.warning("worker %d (pid %d) %s; another is started", slot, process.pid, lost)
         if lost or code != 0:
             try:
                 await asyncio.to_thread(self._release, process.pid, lost)
             except Exception:  # its lease expires by itself; the slot must live on
                 log.exception("what worker %d held could not be given back", slot)
+
+    async def _end_of(self, process: Process) -> tuple[int, OomKills]:
+        """Wait for a process's end; return its exit code, and the kills for want of memory that were counted shortly before."""
+        ended, kills = asyncio.ensure_future(process.wait()), OomKills.so_far()
+        while True:
+            before, kills = kills, OomKills.so_far()
+            await asyncio.wait([ended], timeout=LOOK_SECONDS)
+            if ended.done():
+                return ended.result(), before
+            if self._starting == 0:  # else there is a worker that is not yet known as one
+                self._reap(self.pids)
 
     async def _rest(self, seconds: float) -> None:
         """Wait, but no longer than until the end is asked for."""
@@ -146,10 +167,7 @@ def end_with_parent(parent: int) -> None:
         raise SystemExit(0)
 
 
-def _ending_of(code: int) -> str:
+def _ending_of(code: int, kills: OomKills) -> str:
     if code >= 0:
-        return f"code {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"
+        return f"ended with exit code {code}"
+    return explain_kill(kills).text if code == -signal.SIGKILL else f"was ended by {signal_name(-code)}"

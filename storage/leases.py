@@ -1,7 +1,8 @@
 """Claims: a worker holds a study's cohort (or its preflight) for a time, renews it while it lives, and loses it for good.
 
     acquire -> renew ... renew -> complete            the work is done
-                               -> release             given back: a clean shutdown, or a child that died
+                               -> release             given back: a clean shutdown, or a training process that was lost
+                               -> lose                its worker is known to be dead
                                -> reap                nobody renewed it in time
                                -> revoke_leases       the study was cancelled, stopped or deleted
 
@@ -11,23 +12,23 @@ because nobody else has been given its trials.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
+from storage.cohort_sizes import count_success
 from storage.errors import LeaseLost
 from storage.fencing import fence
 from storage.models import COHORTS, LEASES, STUDIES, TRIALS
-from storage.outcomes import requeue, settle
-from storage.records import STUDY_ENDS, LeaseRecord, Reason, StudyRecord, StudyState, TrialState
-from storage.study_rows import change_study, max_attempts, set_state, study_record
+from storage.outcomes import settle
+from storage.records import LeaseRecord, Reason, StudyRecord, TrialState
+from storage.retries import Charge, charge_preflight, fail_if_all_are_lost, requeue
+from storage.study_rows import get_study_by_id, study_record
 from storage.types import AnyRow
 
 PREFLIGHT = "preflight"
 COHORT = "cohort"
-MAX_PREPARATIONS = 3  # preflights lost with their process before a study is FAILED
 
 WORKER_LOST = Reason("worker_lost", "the worker stopped renewing its lease")
 WORKER_STOPPED = Reason("worker_stopped", "the worker was shut down")
@@ -93,32 +94,39 @@ def complete(session: Session, token: int, now: datetime) -> None:
     A trial that is still in training under it was never reported: it goes back to wait, charged. Raises LeaseLost.
     """
     held = fence(session, token, now)
-    _end(session, held.study, token, "completed", charge=True, reason=NOT_REPORTED, now=now)
+    _end(session, held.study, token, "completed", charge=Charge.ATTEMPT, reason=NOT_REPORTED, now=now)
+    if held.cohort_id is not None:
+        count_success(session, held.study, held.cohort_id, now)
 
 
 def release(session: Session, token: int, *, charge: bool, now: datetime, reason: Reason | None = None) -> None:
     """Give a lease back; what is still in training under it goes back to wait, and a preflight is begun anew by somebody.
 
-    `charge` uses up an attempt of each of those trials, or one of the study's preparations: for a child that died. Not for a clean
-    shutdown. Raises LeaseLost.
+    `charge` uses up an attempt of each of those trials, or of the preflight: for a training process that was lost. Not for a clean
+    shutdown. A study in which every trial so far was lost in this way is FAILED. Raises LeaseLost.
     """
     held = fence(session, token, now)
     why = reason or (CHILD_LOST if charge else WORKER_STOPPED)
-    _end(session, held.study, token, "released", charge=charge, reason=why, now=now)
-    if charge and held.cohort_id is None:
-        _charge_preparation(session, held.study, why, now)
+    _end(session, held.study, token, "released", charge=Charge.ATTEMPT if charge else Charge.NOTHING, reason=why, now=now)
+    if charge and held.cohort_id is not None:
+        fail_if_all_are_lost(session, get_study_by_id(session, held.study.id), held.cohort_id, why, now)
 
 
-def reap(session: Session, now: datetime, *, worker_ids: Collection[int] | None = None) -> int:
-    """End the leases whose time is over and charge what was in training under them; gives how many.
+def lose(session: Session, token: int, now: datetime, reason: Reason = WORKER_LOST) -> None:
+    """End a lease whose worker is known to be dead, whatever its time; what was in training under it is charged a loss.
 
-    With `worker_ids`, end all leases of those workers whatever their time: their processes are known to be dead.
+    Raises LeaseLost.
     """
-    over = LEASES.c.expires_at <= now if worker_ids is None else LEASES.c.worker_id.in_(worker_ids)
+    held = fence(session, token, now)
+    _end(session, held.study, token, "expired", charge=Charge.LOSS, reason=reason, now=now)
+
+
+def reap(session: Session, now: datetime) -> int:
+    """End the leases whose time is over; what was in training under them is charged a loss. Gives how many."""
     # By study id: two reapers take the studies' locks in one order.
-    expired = select(LEASES.c.id, LEASES.c.study_id).where(LEASES.c.released_at.is_(None), over)
+    expired = select(LEASES.c.id, LEASES.c.study_id).where(LEASES.c.released_at.is_(None), LEASES.c.expires_at <= now)
     found = session.execute(expired.order_by(LEASES.c.study_id, LEASES.c.id)).all()
-    return sum(_reap_one(session, row.id, row.study_id, now, due=worker_ids is None) for row in found)
+    return sum(_reap_one(session, row.id, row.study_id, now) for row in found)
 
 
 def is_any_over(session: Session, now: datetime) -> bool:
@@ -127,38 +135,33 @@ def is_any_over(session: Session, now: datetime) -> bool:
     return session.scalar(over) is not None
 
 
-def _reap_one(session: Session, token: int, study_id: int, now: datetime, *, due: bool) -> bool:
+def _reap_one(session: Session, token: int, study_id: int, now: datetime) -> bool:
     # A study that somebody holds now is left to the next sweep rather than waited for.
     locked = select(STUDIES).where(STUDIES.c.id == study_id).with_for_update(key_share=True, skip_locked=True)
     row = session.execute(locked).one_or_none()
     if row is None:
         return False
     # Asked again under the lock: it may have been renewed or ended meanwhile.
-    over = select(LEASES).where(LEASES.c.id == token, LEASES.c.released_at.is_(None))
-    if due:
-        over = over.where(LEASES.c.expires_at <= now)
-    lease = session.execute(over.with_for_update()).one_or_none()
-    if lease is None:
+    over = select(LEASES.c.id).where(LEASES.c.id == token, LEASES.c.released_at.is_(None), LEASES.c.expires_at <= now)
+    if session.execute(over.with_for_update()).one_or_none() is None:
         return False
-    study = study_record(row)
-    _end(session, study, token, "expired", charge=True, reason=WORKER_LOST, now=now)
-    if lease.purpose == PREFLIGHT:
-        _charge_preparation(session, study, WORKER_LOST, now)
+    _end(session, study_record(row), token, "expired", charge=Charge.LOSS, reason=WORKER_LOST, now=now)
     return True
 
 
-def _end(session: Session, study: StudyRecord, token: int, ending: str, *, charge: bool, reason: Reason, now: datetime) -> None:
+def _end(session: Session, study: StudyRecord, token: int, ending: str, *, charge: Charge, reason: Reason, now: datetime) -> None:
     """End a lease that is locked, its cohort with it, and send what is still in training under it back to wait."""
-    ended = update(LEASES).where(LEASES.c.id == token).values(released_at=now, ending=ending).returning(LEASES.c.cohort_id)
-    cohort_id = session.scalars(ended).one()
+    ended = update(LEASES).where(LEASES.c.id == token).values(released_at=now, ending=ending)
+    purpose, cohort_id = session.execute(ended.returning(LEASES.c.purpose, LEASES.c.cohort_id)).one()
+    if purpose == PREFLIGHT and ending != "completed":
+        charge_preflight(session, study, charge, reason, now)
     if cohort_id is not None:
         _end_cohort(session, cohort_id, now)
         left = session.scalars(
             select(TRIALS.c.number).where(TRIALS.c.cohort_id == cohort_id, TRIALS.c.state == TrialState.RUNNING.value)
         ).all()
-        attempts = max_attempts(study)
         if left:
-            requeue(session, study.id, left, charge=charge, max_attempts=attempts, reason=reason, now=now)
+            requeue(session, study.id, left, charge=charge, reason=reason, now=now)
     settle(session, study, now)
 
 
@@ -168,16 +171,6 @@ def _end_cohort(session: Session, cohort_id: int, now: datetime) -> None:
     session.execute(
         update(COHORTS).where(COHORTS.c.id == cohort_id, COHORTS.c.ended_at.is_(None)).values(ended_at=now, seconds=seconds)
     )
-
-
-def _charge_preparation(session: Session, study: StudyRecord, reason: Reason, now: datetime) -> None:
-    """Count a preflight that was lost with its process; the study is FAILED when that has happened too often."""
-    if study.prepared or study.state in STUDY_ENDS:
-        return
-    changed = change_study(session, study.id, now, preparations=study.preparations + 1)
-    if changed.preparations >= MAX_PREPARATIONS:
-        message = f"the preflight was lost {changed.preparations} times with its process: {reason.message}"
-        set_state(session, changed, StudyState.FAILED, Reason(reason.code, message, reason.at), now)
 
 
 def revoke_leases(session: Session, study_id: int, now: datetime) -> int:

@@ -93,7 +93,7 @@ def retry(session: Session, name: str, now: datetime) -> StudyRecord:
     _require(study, "retry", (*OPEN, StudyState.COMPLETE, StudyState.FAILED))
     reopened = reopen_failed(session, study, now)
     if study.state is StudyState.FAILED or (study.state is StudyState.COMPLETE and reopened):
-        change_study(session, study.id, now, preparations=0)
+        change_study(session, study.id, now, preparations=0, losses=0)
         return set_state(session, study, _begun(study), None, now)
     return study
 

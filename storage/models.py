@@ -69,6 +69,10 @@ class StudyRow(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    losses: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    cohort_losses: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    cohort_successes: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    prepared_cohort_size: Mapped[int | None] = mapped_column(Integer)
 
 
 class TermRow(Base):
@@ -154,6 +158,7 @@ class TrialRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    losses: Mapped[int] = mapped_column(Integer, server_default=text("0"))
 
 
 class AnalysisRow(Base):

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from storage.database import insert_many
 from storage.events import TRIAL_STATE, reason_body, write_events
 from storage.fencing import fence, running_under
-from storage.models import COHORTS, OBJECTIVE_VALUES, STUDIES, TRIAL_VALUES, TRIALS
-from storage.records import NO_OBJECTIVE, STUDY_ENDS, Measured, Outcome, Reason, Split, StudyRecord, StudyState, TrialState, Values
-from storage.study_rows import TermIds, lock_study, reason_columns, set_state
-from storage.types import AnyRow, split_float
+from storage.models import OBJECTIVE_VALUES, STUDIES, TRIAL_VALUES, TRIALS
+from storage.records import NO_OBJECTIVE, Measured, Outcome, Reason, Split, StudyRecord, StudyState, TrialState, Values
+from storage.study_rows import TermIds, reason_columns, set_state
+from storage.types import split_float
 
 
 def record_outcomes(session: Session, token: int, outcomes: Sequence[Outcome], now: datetime) -> tuple[int, ...]:
@@ -137,69 +137,6 @@ def _insert_objective(session: Session, ended: Mapping[int, Outcome]) -> None:
         session.execute(insert(OBJECTIVE_VALUES), rows)
 
 
-def requeue(
-    session: Session,
-    study_id: int,
-    numbers: Collection[int],
-    *,
-    charge: bool,
-    max_attempts: int,
-    reason: Reason,
-    now: datetime,
-) -> None:
-    """Send RUNNING trials back to wait for another attempt; those that do not run are left alone.
-
-    With `charge` an attempt is used up: the next cohort is at most half as large, the last allowed attempt is alone (so that a
-    trial that kills its process comes to fail alone), and past `max_attempts` the trial is FAILED with this reason.
-    In a study that is stopping or has ended, where nothing will be tried again, they are CANCELLED.
-    """
-    study = lock_study(session, study_id)
-    rows = session.execute(
-        select(TRIALS.c.id, TRIALS.c.number, TRIALS.c.charged, TRIALS.c.cohort_limit, TRIALS.c.epochs, COHORTS.c.size)
-        .join(COHORTS, COHORTS.c.id == TRIALS.c.cohort_id)
-        .where(TRIALS.c.study_id == study_id, TRIALS.c.number.in_(numbers), TRIALS.c.state == TrialState.RUNNING.value)
-        .order_by(TRIALS.c.number)
-    ).all()
-    over = study.state is StudyState.STOPPING or study.state in STUDY_ENDS
-    lost = [row for row in rows if over or (charge and row.charged + 1 >= max_attempts)]
-    state = TrialState.CANCELLED if over else TrialState.FAILED
-    end_trials(session, study, {row.id: Outcome(row.number, state, row.epochs, reason=reason) for row in lost}, now)
-    if charge and lost and not over:
-        session.execute(update(TRIALS).where(TRIALS.c.id.in_([row.id for row in lost])).values(charged=TRIALS.c.charged + 1))
-    kept = [row for row in rows if row not in lost]
-    _wait_again(session, study, kept, charge, max_attempts, reason, now)
-
-
-def _wait_again(
-    session: Session,
-    study: StudyRecord,
-    rows: Sequence[AnyRow],
-    charge: bool,
-    max_attempts: int,
-    reason: Reason,
-    now: datetime,
-) -> None:
-    if not rows:
-        return
-    changes = [
-        {
-            "trial": row.id,
-            "charged": row.charged + charge,
-            "cohort_limit": _next_limit(row.size, row.charged + 1, max_attempts) if charge else row.cohort_limit,
-        }
-        for row in rows
-    ]
-    waiting = {"state": TrialState.WAITING.value, "epochs": 0, "seconds": 0.0, **reason_columns(reason)}
-    session.connection().execute(update(TRIALS).where(TRIALS.c.id == bindparam("trial")).values(**waiting), changes)
-    body = {"state": TrialState.WAITING.value, "reason": reason_body(reason)}
-    write_events(session, study.id, [(TRIAL_STATE, {"number": row.number, **body}) for row in rows], now)
-
-
-def _next_limit(size: int, charged: int, max_attempts: int) -> int:
-    """Bound the next cohort of a trial that has been charged so many times, the last in a cohort of this size."""
-    return 1 if charged + 1 >= max_attempts else max(1, size // 2)
-
-
 def cancel_trials(session: Session, study: StudyRecord, states: Collection[TrialState], reason: Reason, now: datetime) -> None:
     """Bring all trials of a locked study that are in one of these states to CANCELLED."""
     rows = session.execute(
@@ -223,7 +160,7 @@ def reopen_failed(session: Session, study: StudyRecord, now: datetime) -> list[i
         return []
     for table in (TRIAL_VALUES, OBJECTIVE_VALUES):
         session.execute(delete(table).where(table.c.trial_id.in_(ids)))
-    fresh = {"state": TrialState.WAITING.value, "charged": 0, "cohort_limit": None, "sequence": None, "ended_at": None}
+    fresh = {"state": TrialState.WAITING.value, "charged": 0, "losses": 0, "cohort_limit": None, "sequence": None, "ended_at": None}
     numbers_gone = {"epochs": 0, "seconds": 0.0, "best_epoch": None, "value": None, "value_not_finite": None, "feasible": None}
     session.execute(update(TRIALS).where(TRIALS.c.id.in_(ids)).values(**fresh, **numbers_gone, **reason_columns(None)))
     waiting = {"state": TrialState.WAITING.value, "reason": None}

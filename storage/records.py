@@ -120,16 +120,20 @@ class StudyRecord:
     warnings: tuple[str, ...]
     trial_budget: int
     prepared: bool  # a preflight has passed: cohort_size and engine are set
-    cohort_size: int | None
+    cohort_size: int | None  # of the next cohort at most; after an end for want of memory smaller than `prepared_cohort_size`
     engine: str | None
     engine_why: str | None
     threads: int | None  # of the training child
-    preparations: int  # preflights begun and lost with their process
+    preparations: int  # preflights lost with their training process
     sequence: int  # outcomes so far; grows by one with each
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    losses: int = 0  # preflights lost with their worker
+    cohort_losses: int = 0  # times that the cohorts were halved
+    cohort_successes: int = 0  # whole cohorts trained since the cohorts' size changed
+    prepared_cohort_size: int | None = None  # as the preflight chose it
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,8 @@ class PlannedTrial:
 class TrialRecord:
     """One trial, with what the plan needs of it. `number` counts from 0 within its study.
 
-    `attempt` counts the starts; `charged` those that ended with a lost process; `cohort_limit` bounds the next cohort it may join.
+    `attempt` counts the starts; `charged` those that ended with a lost training process, `losses` those with a lost worker;
+    `cohort_limit` bounds the next cohort it may join.
     `planned_after` is the study's outcome sequence when it was planned, `planned_beside` the numbers that ran then.
     `value`, `values`, `violations` are the objective's; `sequence` is the place of its end among the study's outcomes.
     """
@@ -187,6 +192,7 @@ class TrialRecord:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    losses: int = 0
 
     @property
     def ended(self) -> bool:

@@ -240,18 +240,12 @@ def prepared(
     if study.prepared:
         return study
     merged = list(dict.fromkeys([*study.warnings, *warnings]))
-    chosen = {"cohort_size": cohort_size, "engine": engine, "engine_why": why, "threads": threads}
+    sizes = {"cohort_size": cohort_size, "prepared_cohort_size": cohort_size}
+    chosen = {**sizes, "engine": engine, "engine_why": why, "threads": threads}
     changed = change_study(session, study_id, now, prepared=True, warnings=merged, started_at=now, **chosen)
     if changed.state is not StudyState.QUEUED:
         return changed
     return set_state(session, changed, StudyState.RUNNING, None, now)
-
-
-def limit_cohorts(session: Session, study_id: int, cohort_size: int, now: datetime) -> None:
-    """Let no cohort that is planned from now on have more than `cohort_size` trials: memory did not suffice for more."""
-    study = lock_study(session, study_id)
-    if study.cohort_size is not None and study.cohort_size > cohort_size:
-        change_study(session, study_id, now, cohort_size=max(1, cohort_size))
 
 
 def end_study(session: Session, study_id: int, state: StudyState, reason: Reason | None, now: datetime) -> StudyRecord:

@@ -15,6 +15,7 @@ from storage.records import STUDY_ENDS, Moment, Reason, StudyRecord, StudyState,
 from storage.types import AnyRow, is_storable
 
 MAX_ATTEMPTS = 3
+MAX_LOSSES = 10
 
 
 def study_record(row: AnyRow) -> StudyRecord:
@@ -130,6 +131,12 @@ def counted_moment(study: StudyRecord) -> Moment:
 
 
 def max_attempts(study: StudyRecord) -> int:
-    """Return how many lost processes a trial may cost before it is FAILED: the search's `max_attempts`, 3 by default."""
+    """Return how many training processes a trial, or the preflight, may lose before it fails: `search.max_attempts`."""
     search = study.definition.get("search") or {}
     return int(search.get("max_attempts", MAX_ATTEMPTS))
+
+
+def max_losses(study: StudyRecord) -> int:
+    """Return how many workers a trial, or the preflight, may lose before it fails: `search.max_losses`."""
+    search = study.definition.get("search") or {}
+    return int(search.get("max_losses", MAX_LOSSES))

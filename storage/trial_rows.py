@@ -98,6 +98,7 @@ def _trial_record(
         planned_beside=tuple(row.planned_beside),
         attempt=row.attempt,
         charged=row.charged,
+        losses=row.losses,
         cohort_limit=row.cohort_limit,
         epochs=row.epochs,
         best_epoch=row.best_epoch,

@@ -44,3 +44,13 @@ def test_every_link_leads_to_a_file(document: str) -> None:
     at = (ROOT / document).parent
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / document).read_text())
     assert sorted(link for link in links if "://" not in link and not (at / link).exists()) == []
+
+
+def test_every_test_that_a_fault_is_shown_by_exists() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    named = re.findall(r"(?<![*\w])`([\w/]+\.py)(?:::(test_\w+?)_?(…?))?`", text)
+    assert len(named) > 20
+    for file, start, _ in named:
+        path = ROOT / ("" if file.startswith("benchmarks/") else "tests") / file
+        assert path.exists(), file
+        assert not start or re.search(rf"^def {start}", path.read_text(), re.MULTILINE), f"{file}::{start}"

@@ -290,7 +290,14 @@ class Search(Strict):
         default=None, description="How many trials are trained together at most (default: chosen from the model's size)."
     )
     max_attempts: Annotated[int, Field(strict=True, ge=1, le=100)] = Field(
-        default=3, description="How often a trial whose process was lost is tried before it is FAILED."
+        default=3,
+        description="How many training processes a trial may lose before it is FAILED: one that crashes, hangs or runs out of "
+        "memory. The preflight too.",
+    )
+    max_losses: Annotated[int, Field(strict=True, ge=1, le=10_000)] = Field(
+        default=10,
+        description="How many workers a trial may lose before it is FAILED: one that is killed, preempted, or loses its machine. "
+        "The preflight too.",
     )
 
 

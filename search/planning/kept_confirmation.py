@@ -6,6 +6,7 @@ model may differ in their last digits between machines, so the choice is made on
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -15,8 +16,9 @@ from search.planning.meeting import Meeting
 from storage import derived
 from storage.database import Session
 from storage.records import StudyRecord, TrialRecord
+from storage.study_rows import lock_study
 
-KIND = "confirmation"
+KIND, FINALISTS = "confirmation", "finalists"
 
 
 def searched_until(searched: Sequence[TrialRecord]) -> int:
@@ -26,14 +28,26 @@ def searched_until(searched: Sequence[TrialRecord]) -> int:
 
 def kept_finalists(session: Session, study_id: int, searched: Sequence[TrialRecord]) -> tuple[int, ...]:
     """Return the finalists that were chosen for this very search, the best first; none where the choice is still to be made."""
-    kept = derived.find_analysis(session, study_id, KIND)
-    return tuple(kept.document["finalists"]) if kept is not None and kept.document["until"] == searched_until(searched) else ()
+    until = searched_until(searched)
+    for kind in (KIND, FINALISTS):
+        kept = derived.find_analysis(session, study_id, kind)
+        if kept is not None and kept.document["until"] == until:
+            return tuple(kept.document["finalists"])
+    return ()
+
+
+def keep_finalists(session: Session, study_id: int, finalists: Sequence[int], until: int, now: datetime) -> None:
+    """Keep the choice that was made when the search had come to its outcome `until`; where it went on since, it is made anew."""
+    study = lock_study(session, study_id)
+    derived.keep_analysis(session, study.id, FINALISTS, {"until": until, "finalists": list(finalists)}, study.sequence, now)
 
 
 def keep(session: Session, study: StudyRecord, found: Meeting, finalists: Sequence[int], until: int, now: datetime) -> None:
-    """Keep the confirmation as far as it is. The study is locked."""
+    """Keep the confirmation as far as it is; where that is known already, nothing is written. The study is locked."""
     document = {"until": until, "finalists": list(finalists), **meeting_document(found)}
-    derived.keep_analysis(session, study.id, KIND, document, study.sequence, now)
+    kept = derived.find_analysis(session, study.id, KIND)
+    if kept is None or kept.document != json.loads(json.dumps(document)):
+        derived.keep_analysis(session, study.id, KIND, document, study.sequence, now)
 
 
 def meeting_document(found: Meeting) -> dict[str, Any]:

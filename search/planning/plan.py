@@ -40,7 +40,7 @@ from storage.records import (
 )
 
 MOST_MODELLED = 128
-"""Search trials that the model which chooses finalists is made of: it takes a third of a second, while the study is locked."""
+"""Search trials that the model which chooses finalists is made of: it takes a third of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +277,19 @@ def confirmation(definition: StudyDefinition, history: History) -> Confirming | 
     return None if found is None else Confirming(trained, found)
 
 
-def choose_finalists(definition: StudyDefinition, history: History) -> History:
-    """Return the history with the finalists chosen, once the search is over; a choice that was made for this search stays."""
+def wants_finalists(definition: StudyDefinition, history: History) -> bool:
+    """Return whether finalists are to be chosen: the search is over, some trial may be one, and the choice was not yet made."""
     if history.finalists or not _searched(definition, history):
+        return False
+    return bool(finalists(definition, scored(definition.objective, history.trials)))
+
+
+def choose_finalists(definition: StudyDefinition, history: History) -> History:
+    """Return the history with the finalists chosen, once the search is over; a choice that was made for this search stays.
+
+    The choice takes up to a third of a second: a worker makes it outside of any lock.
+    """
+    if not wants_finalists(definition, history):
         return history
     found = _finalists(definition, history, scored(definition.objective, history.trials))
     return replace(history, finalists=tuple(trial.number for trial in found))
@@ -315,6 +325,8 @@ def _finalists(definition: StudyDefinition, history: History, searched: Sequence
     if history.finalists:
         places = {number: place for place, number in enumerate(history.finalists)}
         return sorted((trial for trial in searched if trial.number in places), key=lambda trial: places[trial.number])
+    if not finalists(definition, searched):  # nobody to choose among: no model is needed
+        return []
     observed = modelled_trials(definition, searched)
     found = beliefs(definition, observed, divisors=divisors(definition, history.initial), baselines=history.baselines)
     return finalists(definition, searched, found.means if found else None)

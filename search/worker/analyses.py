@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import structlog
 
-from search.analysis import gain, importance, matters
-from search.worker.claim import Analysis
+from search.analysis import gain, importance, matters, sensitivity
+from search.planning import kept_confirmation
+from search.planning.plan import choose_finalists
+from search.worker.claim import Analysis, history_of
 from storage.database import Database
 from storage.errors import StorageError, StudyNotFound
 
@@ -29,10 +31,7 @@ def work_out(database: Database, analysis: Analysis) -> bool:
     A study that was deleted meanwhile needs nothing. Raises StorageBusy, StorageUnavailable.
     """
     try:
-        if analysis.kind == gain.KIND:
-            _gain(database, analysis)
-        else:
-            _matters(database, analysis)
+        WORK[analysis.kind](database, analysis)
     except StudyNotFound:
         log.info("study deleted meanwhile", study=analysis.study.name)
     except StorageError:
@@ -57,3 +56,14 @@ def _matters(database: Database, analysis: Analysis) -> None:
     document = matters.worked_out(material)
     with database.writing() as session:
         matters.keep(session, material, document, database.now(session))
+
+
+def _finalists(database: Database, analysis: Analysis) -> None:
+    with database.reading() as session:
+        history = history_of(session, analysis.study, analysis.definition, database.now(session))
+    chosen, until = choose_finalists(analysis.definition, history).finalists, kept_confirmation.searched_until(history.trials)
+    with database.writing() as session:
+        kept_confirmation.keep_finalists(session, analysis.study.id, chosen, until, database.now(session))
+
+
+WORK = {gain.KIND: _gain, sensitivity.KIND: _matters, kept_confirmation.FINALISTS: _finalists}

@@ -18,12 +18,14 @@ from search.training.child.protocol import (
     Order,
     OrderTaken,
     PrepareStudy,
+    StepsDone,
     StudyPrepared,
     StudyRefused,
     TrainCohort,
 )
 from search.validation import normalize
-from search.worker.child_process import ChildLost
+from search.worker.child_process import HUNG, ChildLost
+from search.worker.progress_deadlines import ProgressDeadlines
 
 CANCEL_SECONDS = 5.0
 DEFINITIONS_KEPT = 64
@@ -31,7 +33,10 @@ DEFINITIONS_KEPT = 64
 
 
 class ChildSilent(ChildLost):
-    """The training process said nothing for too long."""
+    """The training process said nothing for too long, in seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the training process said nothing for {seconds:g} s", code=HUNG)
 
 
 class ChildPipe(Protocol):
@@ -49,15 +54,15 @@ class ChildPipe(Protocol):
 class ChildSession:
     """A child from its start to its end, as its worker talks with it.
 
-    `silence_seconds`: how long it may say nothing under an order. `busy`: an order is under way. `taken`: the child has begun with
-    the latest one.
+    `deadlines`: how long it may say nothing. `busy`: an order is under way. `taken`: the child has begun with the latest one.
     """
 
-    def __init__(self, child: ChildPipe, silence_seconds: float, clock: Callable[[], float]) -> None:
-        self._child, self._silence_seconds, self._clock = child, silence_seconds, clock
+    def __init__(self, child: ChildPipe, deadlines: ProgressDeadlines, clock: Callable[[], float]) -> None:
+        self._child, self._deadlines, self._clock = child, deadlines, clock
         self._defined: dict[int, StudyDefinition] = {}
         self._heard_at = clock()
-        self._ready = False
+        self._study = 0  # of the latest order
+        self._ready = self._calls = False  # the latest order has come to its graph calls
         self.busy = self.taken = False
 
     @property
@@ -71,6 +76,7 @@ class ChildSession:
     def order(self, order: PrepareStudy | TrainCohort, definition: StudyDefinition) -> None:
         """Give an order, and before it the study's definition if the child does not have it. Raises ChildLost."""
         self.busy, self.taken, self._heard_at = True, False, self._clock()
+        self._study, self._calls = order.study, False
         if self._defined.get(order.study) != definition:
             self._define(order.study, definition)
         self._child.send(order)
@@ -103,6 +109,9 @@ class ChildSession:
                 self._ready = True
             case OrderTaken():
                 self.taken = True
+            case StepsDone() if answer.slowest > 0:
+                self._calls = True
+                self._deadlines.learn(self._study, answer.slowest)
             case StudyPrepared() | StudyRefused() | CohortTrained():
                 self.busy = False
 
@@ -112,8 +121,9 @@ class ChildSession:
 
     def require_heard(self) -> None:
         """Raise ChildSilent where the child has said nothing for too long."""
-        if self._clock() - self._heard_at > self._silence_seconds:
-            raise ChildSilent(f"the training process said nothing for {self._silence_seconds:g} s")
+        allowed = self._deadlines.between_calls(self._study) if self._calls else self._deadlines.before_calls()
+        if self._clock() - self._heard_at > allowed:
+            raise ChildSilent(allowed)
 
     @property
     def order_unread(self) -> bool:

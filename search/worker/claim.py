@@ -14,7 +14,7 @@ from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import required_anchors, resolve_anchors
 from search.planning import kept_confirmation
 from search.planning.history import recalled, repeated
-from search.planning.plan import End, History, Run, ScoreStudy, choose_finalists, confirmation, plan, wants_gain
+from search.planning.plan import End, History, Run, ScoreStudy, confirmation, plan, wants_finalists, wants_gain
 from search.planning.rescoring import measurements, objective_of, score
 from search.sampling import suggest
 from search.validation import normalize
@@ -49,7 +49,8 @@ class Claim:
 class Analysis:
     """What a study's plan waits for, to be worked out without a lease and outside of any lock.
 
-    At its end what matters in it (`sensitivity`), in its search what is still to be gained (`gain`).
+    At its end what matters in it (`sensitivity`), in its search what is still to be gained (`gain`), after it who trains on fresh
+    seeds (`finalists`).
     """
 
     study: StudyRecord
@@ -157,13 +158,17 @@ def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
 
 def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord] | Analysis:
     """Ask the plan, and write down what it says: new trials, or the study's end. COMPLETE waits for its analysis."""
-    history = choose_finalists(definition, history_of(session, study, definition, now))
+    history = history_of(session, study, definition, now)
     if wants_gain(definition, history):
         return Analysis(study, definition, gain.KIND)
+    if wants_finalists(definition, history):
+        return Analysis(study, definition, kept_confirmation.FINALISTS)
     step = plan(definition, history, study.cohort_size or 1)
     if isinstance(step, ScoreStudy):
         score(session, study, definition, step.anchors, now)
-        history = choose_finalists(definition, history_of(session, study, definition, now))
+        history = history_of(session, study, definition, now)
+        if wants_finalists(definition, history):
+            return Analysis(study, definition, kept_confirmation.FINALISTS)
         step = plan(definition, history, study.cohort_size or 1)
     _keep_confirmation(session, study, definition, history, now)
     if isinstance(step, End):

@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import structlog
 
+from search.worker import leftovers
 from storage import leases, lifecycle, workers
 from storage.database import Database
 from storage.errors import StorageBusy, StorageUnavailable
@@ -40,7 +41,10 @@ class Heartbeat:
         self._beat_at = clock()
 
     def beat(self, state: str, *, sweep: bool = False) -> None:
-        """Say that the worker lives, if that is due, and end the leases of those that do not. `sweep`: do so now."""
+        """Say that the worker lives, if that is due, and end the leases, and the leftovers here, of those that do not.
+
+        `sweep`: do so now.
+        """
         if not sweep and self._clock() - self._beat_at < self._beat_seconds:
             return
         self._beat_at = self._clock()
@@ -49,6 +53,7 @@ class Heartbeat:
             workers.heartbeat(session, self.worker_id, state, now)
             leases.reap(session, now)
             lifecycle.settle_stopping(session, now)
+        leftovers.sweep()
 
     def deregister(self) -> None:
         """Say that the worker has ended. Where the database is away, its silence says so."""

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 class WorkerSettings:
     """How a worker behaves. All durations in seconds.
 
-    `lease_seconds`: how long the cohort of a dead worker waits for another. `progress_seconds`: how long a training may be silent
-    before it counts as hung. `until_idle_seconds`: end after so long without work (None: never). `max_traces`: how many graphs a
-    child traces before another takes its place, since each keeps some 10 MB for good.
+    `lease_seconds`: how long the cohort of a dead worker waits for another. `progress_seconds`: how long a training process may be
+    silent before its first graph call; from then on see `search.worker.progress_deadlines`. `until_idle_seconds`: end after so long
+    without work (None: never). `max_traces`: how many graphs a child traces before another takes its place, since each keeps some
+    10 MB for good. `memory_bytes`: how much memory a training process and what it starts may hold (None: what the machine gives).
     """
 
     database_url: str
@@ -22,3 +23,4 @@ class WorkerSettings:
     progress_seconds: float = 600.0
     until_idle_seconds: float | None = None
     max_traces: int = 40
+    memory_bytes: float | None = None

@@ -11,7 +11,7 @@ import structlog
 from search.training.child.protocol import Answer, BadMessage, GoOn, PrepareStudy, TrainCohort
 from search.worker.analyses import load, work_out
 from search.worker.child_losses import MOST_UNREAD, ChildLosses
-from search.worker.child_process import ChildLost
+from search.worker.child_process import LOST, ChildLost
 from search.worker.child_session import ChildPipe, ChildSession
 from search.worker.claim import Analysis, Claim, Claimant
 from search.worker.claim_poll import ClaimPoll
@@ -19,9 +19,10 @@ from search.worker.cohort_run import CohortRun
 from search.worker.heartbeat import Heartbeat
 from search.worker.lease_keeper import Holding
 from search.worker.preflight_run import PreflightRun
+from search.worker.progress_deadlines import ProgressDeadlines
 from search.worker.settings import WorkerSettings
 from search.worker.workload_descriptions import Descriptions
-from storage import leases, studies
+from storage import cohort_sizes, leases
 from storage.database import Database
 from storage.errors import LeaseLost, StorageBusy, StorageUnavailable
 from storage.records import Reason
@@ -83,6 +84,7 @@ class WorkLoop:
         self._poll = ClaimPoll(database, claimant, lambda: heartbeat.beat("idle", sweep=True), clock)
         self._descriptions = Descriptions(database)
         self._losses = ChildLosses(settings.poll_seconds)
+        self._deadlines = ProgressDeadlines(settings.progress_seconds)
         self._session: ChildSession | None = None
         self._worked_at = clock()
 
@@ -138,7 +140,7 @@ class WorkLoop:
             self.end_child()
         if self._session is None:
             child = self._start_child(threads or 1)
-            self._session = ChildSession(child, self._settings.progress_seconds, self._clock)
+            self._session = ChildSession(child, self._deadlines, self._clock)
             self._descriptions.ask(self._session)
         return self._session
 
@@ -247,17 +249,18 @@ class WorkLoop:
         text = str(lost)
         if unread >= MOST_UNREAD:
             text = f"{unread} training processes in a row ended on reading an order of this study, the last one so: {text}"
-        self._release(holding, charge=began or unread >= MOST_UNREAD, reason=Reason("child_lost", text))
+        code = lost.code if isinstance(lost, ChildLost) else LOST
+        self._release(holding, charge=began or unread >= MOST_UNREAD, reason=Reason(code, text))
         if not began:
             self._lose_idle_child(str(lost))
-        elif isinstance(lost, ChildLost) and lost.killed and len(work.trials) > 1:
+        elif isinstance(lost, ChildLost) and lost.short_of_memory and len(work.trials) > 1:
             self._halve_cohorts(work)
 
     def _halve_cohorts(self, work: Claim) -> None:
-        """Plan smaller cohorts from now on: the kernel kills the largest process when memory runs out."""
+        """Plan smaller cohorts for a while: the kernel kills the largest process when memory runs out."""
         try:
             with self._database.writing() as session:
-                studies.limit_cohorts(session, work.study.id, len(work.trials) // 2, self._database.now(session))
+                cohort_sizes.halve(session, work.study.id, len(work.trials), self._database.now(session))
         except (StorageBusy, StorageUnavailable) as error:
             log.warning("database away", error=str(error))
 

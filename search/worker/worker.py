@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import structlog
 
+from search.worker import leftovers
 from search.worker.child_process import Child
 from search.worker.child_session import ChildPipe
 from search.worker.claim import Claimant
@@ -35,16 +36,18 @@ class Worker:
     def __init__(
         self,
         settings: WorkerSettings,
-        start_child: Callable[[int], ChildPipe] = Child,
+        start_child: Callable[[int], ChildPipe] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings, self._start_child, self._clock = settings, start_child, clock
+        self._settings, self._clock = settings, clock
+        self._start_child = start_child or (lambda threads: Child(threads, settings.memory_bytes))
         self._stopping = False
 
     def run(self) -> int:
         """Work until stopped or idle; return an exit code. Any thread will do; the training process dies with it."""
         settings = self._settings
         name = settings.name or f"{socket.gethostname()}-{os.getpid()}"
+        leftovers.sweep()
         database = Database(settings.database_url)
         try:
             require_current(database)

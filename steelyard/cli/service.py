@@ -29,6 +29,16 @@ LeaseSeconds = Annotated[
         help="How long the work of a dead worker waits for another.",
     ),
 ]
+MemoryGib = Annotated[
+    float | None,
+    typer.Option(
+        "--memory",
+        envvar="STEELYARD_MEMORY",
+        min=0.1,
+        metavar="GIB",
+        help="How much memory a training process and what it starts may hold (default: what the machine gives).",
+    ),
+]
 ProgressSeconds = Annotated[
     float,
     typer.Option(
@@ -36,7 +46,7 @@ ProgressSeconds = Annotated[
         envvar="STEELYARD_PROGRESS_SECONDS",
         min=1,
         metavar="SECONDS",
-        help="How long a training may be silent before it counts as hung.",
+        help="How long a training process may be silent before its first step; later 20 times its slowest call, a minute at least.",
     ),
 ]
 
@@ -112,6 +122,7 @@ def worker(
     ] = "",
     lease: LeaseSeconds = 45.0,
     progress: ProgressSeconds = 600.0,
+    memory: MemoryGib = None,
     end_with: EndWith = None,
 ) -> None:
     """Run one worker against the database of a service: STEELYARD_DATABASE_URL, or the SQLite file in the data directory."""
@@ -123,7 +134,12 @@ def worker(
     with _database_trouble():
         url = _database_url(data_dir)
         settings = WorkerSettings(
-            database_url=url, name=name, lease_seconds=lease, progress_seconds=progress, until_idle_seconds=until_idle
+            database_url=url,
+            name=name,
+            lease_seconds=lease,
+            progress_seconds=progress,
+            until_idle_seconds=until_idle,
+            memory_bytes=None if memory is None else memory * 2**30,
         )
         running = Worker(settings)
         stop_on_signals(running)

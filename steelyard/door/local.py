@@ -159,7 +159,7 @@ def give_back_dead(database_url: str) -> None:
     finally:
         database.close()
     for pid in dead:
-        give_back(database_url, pid, lost=False)
+        give_back(database_url, pid, lost=None)
 
 
 def described(url: str, workload: str) -> Mapping[str, Any] | None:

@@ -24,7 +24,7 @@ from steelyard.serving import give_back, is_loopback
 from steelyard.version import COMMAND
 from storage import leases, study_rows, trial_rows, trials, workers
 from storage.database import Database
-from storage.records import TrialState
+from storage.records import Reason, TrialState
 from tests.steelyard.filled import submitted
 
 PATIENCE = 60.0
@@ -222,8 +222,14 @@ def test_a_setting_that_is_wrong_is_named(monkeypatch, tmp_path):
     assert ended.stderr.startswith("steelyard: STEELYARD_MAX_BODY_BYTES: ")
 
 
-@pytest.mark.parametrize(("lost", "charged"), [(True, 1), (False, 0)])
-def test_what_a_dead_worker_held_waits_again_and_is_charged_where_it_was_lost(service, client, name, tmp_path, lost, charged):
+@pytest.mark.parametrize(
+    ("lost", "losses", "reason"),
+    [
+        ("was ended by SIGSEGV", 1, Reason("worker_lost", "the worker was ended by SIGSEGV")),
+        (None, 0, leases.WORKER_STOPPED),
+    ],
+)
+def test_what_a_dead_worker_held_waits_again_with_what_is_known_of_its_end(tmp_path, lost, losses, reason):
     url = f"sqlite:///{tmp_path / 'steelyard.db'}"
     migrate_database(url)
     database = Database(url)
@@ -234,14 +240,14 @@ def test_what_a_dead_worker_held_waits_again_and_is_charged_where_it_was_lost(se
     give_back(url, pid, lost=lost)
     with database.reading() as session:
         trial = trial_rows.get_trial(session, held.study_id, 0)
-        assert (trial.state, trial.charged) == (TrialState.WAITING, charged)
+        assert (trial.state, trial.charged, trial.losses, trial.reason) == (TrialState.WAITING, 0, losses, reason)
         assert leases.leases_of_worker(session, held.worker_id) == []
         assert [worker.state for worker in workers.list_workers(session, now)] == ["stopped"]
     database.close()
 
 
 def test_a_database_that_is_away_leaves_a_dead_workers_lease_to_expire(tmp_path, caplog):
-    give_back(f"sqlite:///{tmp_path / 'nowhere' / 'steelyard.db'}", 1, lost=True)
+    give_back(f"sqlite:///{tmp_path / 'nowhere' / 'steelyard.db'}", 1, lost="is gone")
     assert "could not be released" in caplog.text
 
 

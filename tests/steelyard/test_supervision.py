@@ -44,7 +44,7 @@ class Factory:
 
     def __init__(self, **changes: Any) -> None:
         self.started: list[FakeProcess] = []
-        self.released: list[tuple[int, bool]] = []
+        self.released: list[tuple[int, str | None]] = []
         self.failures = 0
         self._changes = changes
         self._arrived = asyncio.Condition()
@@ -58,7 +58,7 @@ class Factory:
             self._arrived.notify_all()
             return self.started[-1]
 
-    def release(self, pid: int, lost: bool) -> None:
+    def release(self, pid: int, lost: str | None) -> None:
         self.released.append((pid, lost))
 
     async def has_started(self, count: int) -> None:
@@ -94,9 +94,9 @@ def test_a_dead_worker_is_released_as_lost_and_started_again():
         supervisor = factory.supervisor(1)
         supervisor.start()
         await factory.has_started(1)
-        factory.started[0].die(-signal.SIGKILL)
+        factory.started[0].die(-signal.SIGSEGV)
         await factory.has_started(2)
-        assert factory.released == [(100, True)]
+        assert factory.released == [(100, "was ended by SIGSEGV")]
         supervisor.terminate()
         await supervisor.ended(5)
 
@@ -140,7 +140,7 @@ def test_a_worker_that_does_not_end_is_killed_and_released_without_charge():
         supervisor.terminate()
         await supervisor.ended(0)
         assert factory.started[0].signals == [signal.SIGTERM, signal.SIGKILL]
-        assert factory.released == [(100, False)]
+        assert factory.released == [(100, None)]
 
     run(scene)
 

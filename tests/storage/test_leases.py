@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from storage import epochs, leases, lifecycle, outcomes, studies, study_rows, trial_rows, workers
 from storage.database import Database
 from storage.errors import LeaseLost
-from storage.records import LeaseRecord, Reason, StudyState, TrialRecord, TrialState
+from storage.records import LeaseRecord, Reason, TrialRecord, TrialState
 from tests.storage import scenes
 from tests.storage.scenes import NOW, later
 
@@ -78,6 +78,7 @@ LATE_WRITES: dict[str, Callable[[Session, scenes.Running], object]] = {
     "outcome": lambda session, old: outcomes.record_outcomes(session, old.token, [scenes.outcome(0, 0.9)], NOW),
     "complete": lambda session, old: leases.complete(session, old.token, NOW),
     "release": lambda session, old: leases.release(session, old.token, charge=True, now=NOW),
+    "lose": lambda session, old: leases.lose(session, old.token, NOW),
 }
 
 
@@ -121,43 +122,13 @@ def test_tokens_never_come_back(database: Database) -> None:
         assert preflight(session).token > first.token
 
 
-def test_a_reaped_cohorts_trials_wait_again_charged_and_at_most_half_together(database: Database) -> None:
+def test_a_reaped_cohorts_trials_wait_again_charged_a_loss_and_as_many_together(database: Database) -> None:
     running = scenes.running(database, 5)
     with database.writing() as session:
         leases.reap(session, later(60))
     trial = get(database, running)
-    assert (trial.state, trial.attempt, trial.charged, trial.cohort_limit) == (TrialState.WAITING, 1, 1, 2)
-    assert trial.reason == leases.WORKER_LOST
-
-
-def test_a_cohort_of_one_is_still_one(database: Database) -> None:
-    running = scenes.running(database, 1)
-    with database.writing() as session:
-        leases.reap(session, later(60))
-    assert get(database, running).cohort_limit == 1
-
-
-def test_the_last_attempt_is_alone_and_then_it_failed(database: Database) -> None:
-    running = scenes.running(database, 8)
-    with database.writing() as session:
-        leases.reap(session, later(60))
-        scenes.start(session, running.study, [0, 1, 2, 3])
-        leases.reap(session, later(120))
-        twice = trial_rows.get_trial(session, running.study.id, 0)
-        scenes.start(session, running.study, [0])
-        leases.reap(session, later(180))
-    thrice = get(database, running)
-    assert (twice.state, twice.charged, twice.cohort_limit) == (TrialState.WAITING, 2, 1)
-    assert (thrice.state, thrice.charged, thrice.attempt) == (TrialState.FAILED, 3, 3)
-    assert (thrice.sequence, thrice.reason, thrice.ended_at) == (1, leases.WORKER_LOST, later(180))
-    assert scenes.states(database, running.study) == ["FAILED"] + ["WAITING"] * 7
-
-
-def test_max_attempts_are_the_definitions(database: Database) -> None:
-    running = scenes.running(database, 8, definition={"search": {"max_attempts": 1}})
-    with database.writing() as session:
-        leases.reap(session, later(60))
-    assert set(scenes.states(database, running.study)) == {"FAILED"}
+    assert (trial.state, trial.attempt, trial.charged, trial.losses) == (TrialState.WAITING, 1, 0, 1)
+    assert (trial.cohort_limit, trial.reason) == (None, leases.WORKER_LOST)
 
 
 def test_a_released_lease_charges_only_when_asked(database: Database) -> None:
@@ -206,12 +177,12 @@ def test_the_leases_of_a_worker_are_those_it_holds(database: Database) -> None:
         assert leases.leases_of_worker(session, running.lease.worker_id) == []
 
 
-def test_a_dead_workers_leases_are_reaped_before_their_time(database: Database) -> None:
-    dead, alive = scenes.running(database, 1, "dead"), scenes.running(database, 1, "alive")
+def test_a_dead_workers_lease_is_ended_before_its_time_with_what_is_known(database: Database) -> None:
+    dead, known = scenes.running(database, 1), Reason("worker_lost", "the worker was killed by SIGKILL")
     with database.writing() as session:
-        assert leases.reap(session, later(1), worker_ids=[dead.lease.worker_id]) == 1
-        leases.renew(session, alive.token, 60, later(2))
-    assert scenes.states(database, dead.study) == ["WAITING"]
+        leases.lose(session, dead.token, later(1), known)
+    trial = get(database, dead)
+    assert (trial.state, trial.losses, trial.charged, trial.reason) == (TrialState.WAITING, 1, 0, known)
 
 
 def test_reaping_covers_all_studies(database: Database) -> None:
@@ -235,24 +206,6 @@ def test_a_preflight_given_back_can_be_claimed_again(database: Database) -> None
         study = studies.lock_next_study(session, ["digits"])
     assert study is not None
     assert study.preparations == 0
-
-
-def test_three_lost_preflights_fail_the_study(database: Database) -> None:
-    seen = []
-    with database.writing() as session:
-        preflight(session)
-        leases.reap(session, later(60))
-        seen.append(study_rows.get_study(session, "study"))
-        leases.release(session, preflight(session).token, charge=True, now=NOW, reason=Reason("out_of_memory", "killed"))
-        seen.append(study_rows.get_study(session, "study"))
-        preflight(session)
-        leases.reap(session, later(60))
-        seen.append(study_rows.get_study(session, "study"))
-    assert [study.preparations for study in seen] == [1, 2, 3]
-    assert [study.state for study in seen] == [StudyState.QUEUED, StudyState.QUEUED, StudyState.FAILED]
-    assert seen[2].reason is not None
-    assert seen[2].reason.code == "worker_lost"
-    assert "lost 3 times" in seen[2].reason.message
 
 
 def test_a_worker_that_comes_back_late_from_its_preflight_cannot_end_the_lease(database: Database) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from storage import curves, epochs, outcomes, trial_rows
+from storage import curves, epochs, outcomes, study_rows, trial_rows
 from storage.database import Database
 from storage.errors import SchemaOutdated, SchemaTooNew
 from storage.migrations import migrate, require_current, revisions
@@ -145,6 +146,21 @@ def upgrade(database: Database, revision: str) -> None:
         command.upgrade(config, revision)
 
 
+LATER_COLUMNS = {"trials": ["losses"], "studies": ["losses", "cohort_losses", "cohort_successes", "prepared_cohort_size"]}
+
+
+@contextmanager
+def columns_of_later_versions(database: Database) -> Iterator[None]:
+    """Lend an earlier version's tables the columns that this program's functions write and read."""
+    columns = [(table, column) for table, added in LATER_COLUMNS.items() for column in added]
+    for change in ("ADD COLUMN {} INTEGER DEFAULT 0", "DROP COLUMN {}"):
+        with database.writing() as session:
+            for table, column in columns:
+                session.execute(text(f"ALTER TABLE {table} {change.format(column)}"))
+        if change.startswith("ADD"):
+            yield
+
+
 ODD = {"agreement": 0.25, "digit.accuracy": math.nan, "digit.crossentropy": math.inf, "parity.crossentropy": -math.inf}
 
 
@@ -168,11 +184,12 @@ def everything(database: Database, running: Running) -> str:
 def test_a_filled_database_of_version_0002_keeps_its_numbers_and_takes_undefined_ones(empty_url: str) -> None:
     database = Database(empty_url)
     upgrade(database, "0002")
-    old = fill(database, "old", ODD)
-    before = everything(database, old)
-    assert before.count("nan") == 7  # the value; in `values` and `violations`; twice at the moment and in the epoch
-    with pytest.raises(DBAPIError, match=r"CHECK constraint|too long"):
-        fill(database, "early", {**ODD, "agreement.violations": UNDEFINED})
+    with columns_of_later_versions(database):
+        old = fill(database, "old", ODD)
+        before = everything(database, old)
+        assert before.count("nan") == 7  # the value; in `values` and `violations`; twice at the moment and in the epoch
+        with pytest.raises(DBAPIError, match=r"CHECK constraint|too long"):
+            fill(database, "early", {**ODD, "agreement.violations": UNDEFINED})
     migrate(database)
     assert everything(database, old) == before
     new = fill(database, "new", {**ODD, "agreement.violations": UNDEFINED})
@@ -194,3 +211,20 @@ def test_a_sqlite_file_is_sound_after_the_migration(migrated_sqlite_file: Path) 
         assert connection.execute(text("PRAGMA integrity_check")).scalars().all() == ["ok"]
         assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
     engine.dispose()
+
+
+# Losses of workers, and cohorts that grow back (0005)
+
+
+def test_a_prepared_study_of_version_0004_knows_how_far_its_cohorts_grow_back(empty_url: str) -> None:
+    database = Database(empty_url)
+    upgrade(database, "0004")
+    with columns_of_later_versions(database):
+        running = scenes.running(database, 2)
+    migrate(database)
+    with database.reading() as session:
+        study = study_rows.get_study(session, "study")
+        trial = trial_rows.get_trial(session, running.study.id, 0)
+    database.close()
+    assert (study.cohort_size, study.prepared_cohort_size) == (8, 8)
+    assert (study.losses, study.cohort_losses, study.cohort_successes, trial.losses) == (0, 0, 0, 0)

@@ -121,7 +121,7 @@ def test_eight_workers_lose_none_of_500_trials_and_end_none_twice(database: Data
 
 
 @pytest.mark.parametrize("reapers", [4])
-def test_reapers_at_once_charge_each_trial_once(database: Database, reapers: int) -> None:
+def test_reapers_at_once_charge_each_trial_one_loss(database: Database, reapers: int) -> None:
     running = [scenes.running(database, 2, name) for name in "abcdef"]
     together = Barrier(reapers)
 
@@ -134,9 +134,9 @@ def test_reapers_at_once_charge_each_trial_once(database: Database, reapers: int
         reaped = sum(threads.map(reap, range(reapers)))
     with database.writing() as session:
         reaped += leases.reap(session, scenes.later(60))  # what a reaper left because another held the study
-        charged = [trial.charged for each in running for trial in trial_rows.trials_of(session, each.study.id)]
+        losses = [trial.losses for each in running for trial in trial_rows.trials_of(session, each.study.id)]
     assert reaped == 6
-    assert charged == [1] * 12
+    assert losses == [1] * 12
 
 
 def test_a_cancel_and_a_finish_at_once_have_one_winner(database: Database) -> None:

@@ -21,7 +21,8 @@ from tests.storage.scenes import later
 
 names = (f"study-{number}" for number in count())
 LEASE_SECONDS = 60.0
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS, MAX_LOSSES = 3, 4
+DEFINITION = {"search": {"max_losses": MAX_LOSSES}}
 ENDS = sorted(TRIAL_ENDS - {TrialState.CANCELLED})
 
 
@@ -37,7 +38,7 @@ class StudyLife(RuleBasedStateMachine):
         self.held: list[LeaseRecord] = []  # what workers believe they hold; some of it is lost
         self.retried = False
         with self.database.writing() as session:
-            study = scenes.prepare(session, scenes.create(session, self.name, trial_budget=budget))
+            study = scenes.prepare(session, scenes.create(session, self.name, trial_budget=budget, definition=DEFINITION))
             scenes.add(session, study, budget)
             self.study_id = study.id
             self.worker = scenes.register(session)
@@ -134,6 +135,8 @@ class StudyLife(RuleBasedStateMachine):
             assert (now.state is TrialState.RUNNING) <= (was.state is not TrialState.WAITING or now.attempt == was.attempt + 1)
             assert now.charged <= MAX_ATTEMPTS
             assert (now.charged == MAX_ATTEMPTS) <= now.ended
+            assert now.losses <= MAX_LOSSES
+            assert (now.losses == MAX_LOSSES) <= now.ended
         self.before, self.retried = after, False
 
     @invariant()

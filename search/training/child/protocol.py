@@ -132,9 +132,13 @@ class StudyRefused:
 
 @dataclass(frozen=True, slots=True)
 class StepsDone:
-    """The child is alive and has done so many steps; sent at most every SECONDS_BETWEEN_PROGRESS."""
+    """The child is alive and has done so many steps; sent after the first graph call, then at most every SECONDS_BETWEEN_PROGRESS.
+
+    `slowest`: the seconds of the slowest graph call under this order.
+    """
 
     steps: int
+    slowest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,13 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 
-from search.processes import die_with_parent
+from search.processes import die_with_parent, limit_resources
 
 
 def main(arguments: list[str]) -> int:
     """Serve orders until `exit`, or until the parent is gone."""
     die_with_parent()
+    limit_resources()
     _prepare_environment()
     with quiet_stderr():
         from search.training.child.protocol import Channel

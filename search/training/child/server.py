@@ -218,14 +218,26 @@ def problem_key(definition: StudyDefinition) -> str:
 
 
 def reason_of(error: Exception) -> Reason:
-    """Return why a study or a setting failed, with the user's file and line where its code raised."""
+    """Return why a study or a setting failed, with the user's file and line where its code raised.
+
+    Memory that ran out has one code, wherever that was.
+    """
     if isinstance(error, PreflightError):
-        return error.reason
+        return replace(error.reason, code="out_of_memory") if _ran_out_of_memory(error) else error.reason
     at = place_of(error)
     log.error("training failed", exc_info=error)
-    if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+    if _ran_out_of_memory(error):
         return Reason("out_of_memory", one_line(error), at)
     return Reason("workload_failed" if at else "internal_error", one_line(error), at)
+
+
+def _ran_out_of_memory(error: BaseException | None) -> bool:
+    """Return whether an exception, or one that it was raised from, says that memory ran out."""
+    while error is not None:
+        if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+            return True
+        error = error.__cause__
+    return False
 
 
 class Report:
@@ -237,7 +249,8 @@ class Report:
         self._cancelled: set[int] = set()
         self._waits_at: int | None = None
         self._answer: Mapping[int, str] = {}
-        self._sent_at = time.perf_counter()
+        self._sent_at = self._called_at = time.perf_counter()
+        self._slowest = 0.0
 
     def running(self) -> list[int]:
         """Return the settings that have not ended."""
@@ -248,9 +261,10 @@ class Report:
         return self._running[number]
 
     def progress(self, steps: int) -> None:
-        now = time.perf_counter()
-        if now - self._sent_at >= SECONDS_BETWEEN_PROGRESS:
-            self._send(StepsDone(steps))
+        now, first = time.perf_counter(), self._slowest == 0.0
+        self._slowest = max(self._slowest, now - self._called_at)
+        if first or now - self._sent_at >= SECONDS_BETWEEN_PROGRESS:
+            self._send(StepsDone(steps, self._slowest))
 
     def epoch(self, report: EpochReport) -> None:
         self._running |= {number: report.epoch for number in report.numbers if number in self._running}
@@ -272,6 +286,7 @@ class Report:
     def cancelled(self, number: int) -> bool:
         while self._channel.waiting():
             self._hear(self._channel.receive())
+        self._called_at = time.perf_counter()  # this is asked just before a graph call
         return number in self._cancelled
 
     def _hear(self, order: Order) -> None:

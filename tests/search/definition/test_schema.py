@@ -113,7 +113,16 @@ def test_a_string_is_no_number(path: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["search.trials", "search.seed", "search.cohort_size", "search.max_attempts", "training.epochs", "training.batch_size"]
+    "path",
+    [
+        "search.trials",
+        "search.seed",
+        "search.cohort_size",
+        "search.max_attempts",
+        "search.max_losses",
+        "training.epochs",
+        "training.batch_size",
+    ],
 )
 @pytest.mark.parametrize("value", ["3", 3.0, 2.5, True, [3]])
 def test_a_count_is_a_whole_number(path: str, value: Any) -> None:
@@ -168,6 +177,7 @@ def test_a_negative_number_is_refused(path: str, least: int) -> None:
         ("search.cohort_size", 0),
         ("search.cohort_size", 1025),
         ("search.max_attempts", 0),
+        ("search.max_losses", 0),
         ("training.epochs", 0),
         ("training.epochs", MAX_EPOCHS + 1),
         ("training.batch_size", 0),

@@ -150,6 +150,7 @@ def test_another_problem_has_other_hashes(path: str, value: Any) -> None:
         ("search.sampler.name", "random"),
         ("search.sampler.config", {"n_ei_candidates": 48}),
         ("search.max_attempts", 2),
+        ("search.max_losses", 2),
     ],
 )
 def test_another_search_of_a_problem_has_its_problem_hash(path: str, value: Any) -> None:

@@ -143,3 +143,31 @@ def test_a_study_that_got_further_is_worked_out_anew(database: Database) -> None
     work_out(database, replace(analysis, study=replace(analysis.study, sequence=11)))
     with database.reading() as session:
         assert derived.find_analysis(session, analysis.study.id, "sensitivity") is None
+
+
+def test_finalists_are_chosen_without_a_lease_and_once_for_a_search(database: Database) -> None:
+    submitted(database, "random", baselines=[], confirmation={"top": 2, "seeds": 2}, trials=12)
+    trained(database, 12)
+    worker = claimant(database)
+    wanted = claim(database, worker)
+    assert isinstance(wanted, Analysis)
+    assert wanted.kind == "finalists"
+    work_out(database, wanted)
+    found = claim(database, worker)
+    assert isinstance(found, Claim)
+    assert {trial.role for trial in found.trials} == {Role.CONFIRMATION}
+
+
+def test_a_claim_writes_no_confirmation_that_is_as_it_was(database: Database) -> None:
+    submitted(database, "random", baselines=[], confirmation={"top": 2, "seeds": 2}, trials=12)
+    trained(database, 12)
+    worker, kept = claimant(database), []
+    for _ in range(3):
+        found = claim(database, worker)
+        if isinstance(found, Analysis):
+            work_out(database, found)
+        with database.reading() as session:
+            kept.append(derived.find_analysis(session, study_rows.get_study(session, "study").id, "confirmation"))
+    assert kept[0] is None
+    assert kept[1] is not None
+    assert kept[2] == kept[1]

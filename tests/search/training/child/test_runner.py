@@ -25,6 +25,7 @@ from search.training.child.protocol import (
     OrderTaken,
     PrepareStudy,
     RungReached,
+    StepsDone,
     StudyPrepared,
     StudyRefused,
     TrainCohort,
@@ -63,7 +64,11 @@ def fussy(batch):
     return ops.mean(ops.square(batch.outputs["a"]))
 
 
-losses = {"fussy": fussy, "broken": lambda batch: batch.outputs["c"]}
+def hungry(batch):
+    raise MemoryError("no room for a term")
+
+
+losses = {"fussy": fussy, "hungry": hungry, "broken": lambda batch: batch.outputs["c"]}
 """
 
 
@@ -156,13 +161,15 @@ def test_describe_tells_of_every_workload_or_why_not(child: Child) -> None:
     forms = {"plain": True, "row_weights": False, "points": False, "weighted": [], "rank_one": []}
     assert digits["code"] == {"place": "search.workloads.digits:Digits", "made": "with_options", **forms}
     assert found["digits"]["digest"] == digest_of(digits)
-    assert found["shop"]["description"]["losses"] == ["broken", "fussy"]
+    assert found["shop"]["description"]["losses"] == ["broken", "fussy", "hungry"]
     assert found["lost"]["reason"]["code"] == "workload_import_failed"
 
 
 def test_prepare_then_train_reports_every_epoch_and_end(child: Child) -> None:
-    taken, prepared = child.prepared(_study())
+    taken, first_call, prepared = child.prepared(_study())
     assert taken == OrderTaken()
+    assert isinstance(first_call, StepsDone)
+    assert first_call.slowest > 0
     assert (type(prepared), prepared.warnings) == (StudyPrepared, [])
     assert prepared.cohort_size >= 1
     child.say(_orders(_study(), 1.0, 2.0)[1])  # the definition is there
@@ -179,6 +186,12 @@ def test_prepare_then_train_reports_every_epoch_and_end(child: Child) -> None:
 def test_a_study_trains_without_a_prepare_in_the_same_child(child: Child) -> None:
     child.say(*_orders(_study(batch_size=8), 1.0))
     assert _ends(child.hear(CohortTrained)) == [(5, TrialState.COMPLETE)]
+
+
+def test_memory_that_runs_out_in_a_preflight_is_called_so_as_in_a_training(child: Child) -> None:
+    *_, refused = child.prepared(_study("hungry"))
+    line = next(i for i, text in enumerate(SHOP.splitlines(), 1) if "raise MemoryError" in text)
+    assert refused == StudyRefused(Reason("out_of_memory", "a.error: MemoryError: no room for a term", f"shop.py:{line}"))
 
 
 def test_a_loss_that_raises_refuses_the_study_with_file_and_line(child: Child) -> None:
