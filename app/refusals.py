@@ -39,6 +39,27 @@ class BodyTooSlow(Refusal):
         super().__init__(f"the body did not come within {seconds:g} seconds")
 
 
+class MalformedRequest(Refusal):
+    """What came is not an HTTP request."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"not an HTTP/1.1 request: {why}")
+
+
+class HeaderTooLarge(Refusal):
+    """The request's header is longer than the service reads."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the request's header is longer than {limit} bytes", members={"limit": limit})
+
+
+class HeaderTooSlow(Refusal):
+    """The request's header did not come within the time-out."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the request's header did not come within {seconds:g} seconds")
+
+
 class ForeignHost(Refusal):
     """The request is addressed to a host that this service is not."""
 
