@@ -10,7 +10,7 @@ from fastapi import Depends, Path, Query, Request
 from fastapi.dependencies.models import Dependant
 
 from app import strict_json
-from app.refusals import BadParameter
+from app.refusals import BadParameter, WaitTooLong
 from app.settings import ApiSettings
 from search.errors import Fault, shown
 from search.names import NAME_PATTERN, listed, nearest
@@ -42,6 +42,18 @@ async def _trial_number(number: Annotated[str, Path(description="Number of the t
     return int(number)
 
 
+async def _wait(
+    settings: Annotated[ApiSettings, Depends(_settings)],
+    wait: Annotated[
+        float,
+        Query(ge=0, allow_inf_nan=False, description="Answer at the study's end, or after so many seconds, whichever comes first."),
+    ] = 0,
+) -> float:
+    if wait > settings.max_wait_seconds:
+        raise WaitTooLong(wait, settings.max_wait_seconds)
+    return wait
+
+
 def _document(read: Annotated[bytes, Depends(strict_json.read_body)]) -> Any:
     return strict_json.parse(read)
 
@@ -66,6 +78,8 @@ Storage = Annotated[Database, Depends(_database)]
 """The database; a route opens one transaction on it, in one thread: `with storage.reading() as session`."""
 
 StudyName = Annotated[str, Depends(_study_name)]
+Wait = Annotated[float, Depends(_wait)]
+"""How many seconds a request may wait for its study's end."""
 TrialNumber = Annotated[int, Depends(_trial_number)]
 Document = Annotated[Any, Depends(_document)]
 """The request's body as strict JSON."""

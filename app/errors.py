@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from app import refusals
 from app.refusals import parameter_fault
@@ -86,6 +87,7 @@ PROBLEMS: Mapping[type[Exception], ProblemKind] = {
     refusals.NoSensitivityYet: ProblemKind(409, "no-sensitivity-yet", "What matters is not worked out yet", retry_after_seconds=5),
     refusals.NoSensitivity: ProblemKind(409, "no-sensitivity", "The study ended without what matters being worked out"),
     refusals.NotYet: ProblemKind(404, "not-yet", "Announced, but not yet supported"),
+    refusals.WaitTooLong: ProblemKind(422, "bad-parameter", "A parameter of the request is refused"),
     refusals.BadParameter: ProblemKind(422, "bad-parameter", "A parameter of the request is refused"),
     refusals.UnreadableBody: ProblemKind(400, "unreadable-body", "The body is not JSON that the service reads"),
     refusals.UnsupportedBody: ProblemKind(415, "unsupported-body", "The body is not of a supported type"),
@@ -105,6 +107,7 @@ PROBLEMS: Mapping[type[Exception], ProblemKind] = {
     Exception: ProblemKind(500, "internal-error", "Something went wrong in the service"),
 }
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BY_STATUS: Mapping[int, ProblemKind] = {
     404: ProblemKind(404, "not-found", "There is nothing here"),
     405: ProblemKind(405, "method-not-allowed", "This path does not know that method"),
@@ -135,7 +138,14 @@ async def _handle_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     problem = BY_STATUS.get(error.status_code, ProblemKind(error.status_code, f"http-{error.status_code}", str(error.detail)))
     details = {404: f"there is no {request.url.path}", 405: f"{request.url.path} does not know {request.method}"}
-    return _response(problem, details.get(error.status_code, str(error.detail)), headers=error.headers)
+    headers = {"Allow": ", ".join(_methods(request))} if error.status_code == 405 else error.headers
+    return _response(problem, details.get(error.status_code, str(error.detail)), headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """List the methods that any route of the request's path takes. The framework names those of the first route alone."""
+    asked = {method: {**request.scope, "method": method} for method in METHODS}
+    return [method for method, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)]
 
 
 def problem_response(error: Exception) -> Response:

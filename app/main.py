@@ -16,7 +16,7 @@ from app.guard import Guard
 from app.page_tokens import PageTokens
 from app.points import PointsCache
 from app.prefix import PathPrefix
-from app.routes import catalog, health, live, problems, results, seen, studies, trials, workers
+from app.routes import announced, catalog, health, live, problems, results, seen, studies, trials, workers
 from app.settings import ApiSettings
 from app.stream import EventStream
 from app.sweeper import Sweeper
@@ -44,6 +44,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.state.events = EventStream(app.state.database, app.state.closing.is_set, settings.events_seconds)
     for router in ROUTERS:
         app.include_router(router, dependencies=[Depends(only_known_parameters)], responses=openapi.PROBLEM_RESPONSES)
+    app.include_router(announced.router)
     app.add_middleware(Guard, settings=settings)
     if settings.root_path:
         app.add_middleware(PathPrefix, prefix=settings.root_path)

@@ -81,10 +81,18 @@ def install(app: FastAPI) -> None:
             schemas = document["components"]["schemas"]
             for model in (StudyDefinition, StudyPatch, RankRequest, ProblemBody):
                 schemas |= _schemas(model)
+            _set_longest_wait(document, app.state.settings.max_wait_seconds)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _set_longest_wait(document: dict[str, Any], seconds: float) -> None:
+    """Say the longest `?wait`, which the operator sets."""
+    for parameter in document["paths"]["/v1/studies/{name}"]["get"]["parameters"]:
+        if parameter["name"] == "wait":
+            parameter["schema"]["maximum"] = seconds
 
 
 def _schemas(model: type[BaseModel]) -> dict[str, Any]:

@@ -87,6 +87,14 @@ class BadParameter(Refusal):
         super().__init__("; ".join(map(str, faults)), faults=faults)
 
 
+class WaitTooLong(Refusal):
+    """`?wait` asks for longer than the service holds a request."""
+
+    def __init__(self, seconds: float, limit: float) -> None:
+        fault = Fault("query.wait", f"at most {limit:g} seconds: ask again after them", f"{seconds:g}")
+        super().__init__(str(fault), faults=[fault], members={"limit": limit})
+
+
 def parameter_fault(detail: Mapping[str, Any]) -> Fault:
     """Return one of pydantic's errors about a parameter or a field."""
     if detail["type"] == "extra_forbidden":

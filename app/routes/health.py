@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from app.dependencies import Storage
-from app.refusals import Closing, NotYet
+from app.refusals import Closing
 from app.schemas.fleet import Health
 from storage.migrations import require_current
 
@@ -25,8 +25,3 @@ def show_readiness(request: Request, storage: Storage) -> Health:
         raise Closing()
     require_current(storage)
     return Health(status="ready")
-
-
-@router.get("/metrics", include_in_schema=False)
-async def show_metrics() -> None:
-    raise NotYet("metrics for Prometheus")

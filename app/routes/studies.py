@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app import submission
-from app.dependencies import Document, PageSize, PageToken, Settings, Storage, StudyName
+from app.dependencies import Document, PageSize, PageToken, Settings, Storage, StudyName, Wait
 from app.etag import tagged
 from app.openapi import DEFINITION_BODY, PATCH_BODY
 from app.schemas.studies import Study, StudyList, Validation
@@ -27,7 +27,6 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
 ValidateOnly = Annotated[bool, Query(description="Store nothing; say what the definition would do.")]
 Order = Literal["created", "-created", "updated", "-updated", "name", "-name"]
-Wait = Annotated[int, Query(ge=0, description="Answer at the study's end, or after so many seconds, whichever comes first.")]
 
 
 @router.post(
@@ -89,7 +88,7 @@ def list_studies(
 
 
 @router.get("/{name}", response_model=Study)
-async def show_study(request: Request, name: StudyName, storage: Storage, settings: Settings, wait: Wait = 0) -> Response:
+async def show_study(request: Request, name: StudyName, storage: Storage, settings: Settings, wait: Wait) -> Response:
     """Show one study. Sends an ETag; with If-None-Match an unchanged study is 304."""
     if wait:
         await _ended(request, storage, name, settings, wait)
@@ -101,10 +100,10 @@ def _read(storage: Database, name: str, settings: ApiSettings) -> Study:
         return study_body(session, study_rows.get_study(session, name), storage.now(session), settings.alive_within_seconds)
 
 
-async def _ended(request: Request, storage: Database, name: str, settings: ApiSettings, seconds: int) -> None:
+async def _ended(request: Request, storage: Database, name: str, settings: ApiSettings, seconds: float) -> None:
     """Wait for the study's end with short looks, holding neither a thread nor a transaction between them."""
     clock = asyncio.get_running_loop()
-    deadline = clock.time() + min(seconds, settings.max_wait_seconds)
+    deadline = clock.time() + seconds
     while not await run_in_threadpool(_has_ended, storage, name):
         left = deadline - clock.time()
         if left <= 0 or request.app.state.closing.is_set() or await request.is_disconnected():

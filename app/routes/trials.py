@@ -10,7 +10,6 @@ from starlette.responses import Response
 from app.columns import curve
 from app.dependencies import PageSize, PageToken, Storage, StudyName, TrialNumber
 from app.etag import tagged
-from app.refusals import NotYet
 from app.results import counted
 from app.schemas.trials import CurvesBody, TrialList, TrialTable, TrialWithEpochs, epoch_body, trial_fields
 from app.trial_listing import TrialQuery, curve_query, trial_page
@@ -49,11 +48,6 @@ def list_trials(
     with storage.reading() as session:
         body = trial_page(session, query, request.app.state.page_tokens)
     return Response(body.model_dump_json(), media_type="application/json")
-
-
-@router.post("/trials", include_in_schema=False)
-def enqueue_trial(name: StudyName) -> None:
-    raise NotYet("a weight setting of your own as a trial")
 
 
 @router.get("/trials/{number}", response_model=TrialWithEpochs)

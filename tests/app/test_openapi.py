@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,3 +91,9 @@ def test_every_word_for_a_number_that_is_not_finite_is_reported(document: dict[s
     field = document["components"]["schemas"]["Trial"]["properties"]["not_finite"]
     assert set(field["additionalProperties"]["enum"]) == set(NOT_FINITE)
     assert "`undefined`: the rows" in field["description"]
+
+
+def test_the_longest_wait_is_the_operators(tmp_path: Path) -> None:
+    app = create_app(ApiSettings(database_url=f"sqlite:///{tmp_path}/x.db", max_wait_seconds=90))
+    found = {each["name"]: each["schema"] for each in app.openapi()["paths"]["/v1/studies/{name}"]["get"]["parameters"]}
+    assert (found["wait"]["minimum"], found["wait"]["maximum"]) == (0, 90)
