@@ -98,6 +98,7 @@ def _new(sent: Normal, name: str) -> studies.NewStudy:
         workload=definition.workload.name,
         description=definition.description,
         labels=definition.labels,
+        priority=definition.priority,
         warnings=sent.warnings,
         trial_budget=SearchSpace(definition).trial_budget(),
         terms=normalize.term_records(definition),
@@ -140,7 +141,7 @@ def read_patch(document: Any) -> StudyPatch:
     except ValidationError as error:
         raise BadParameter(*map(parameter_fault, error.errors(include_url=False))) from None
     if not patch.model_fields_set:
-        raise BadParameter(Fault("", "trials, stop, labels or description", "nothing to change"))
+        raise BadParameter(Fault("", "trials, stop, priority, labels or description", "nothing to change"))
     return patch
 
 
@@ -155,6 +156,8 @@ def change(session: Session, name: str, patch: StudyPatch, now: datetime) -> Stu
             raise BadParameter(Fault("stop.no_gain", NO_GAIN_ON_FRONT, f"{patch.stop.no_gain:g}"))
         stop = None if patch.stop is None else patch.stop.model_dump(mode="json")
         study = lifecycle.change_stop(session, name, stop, now)
+    if patch.priority is not None:
+        study = lifecycle.change_priority(session, name, patch.priority, now)
     if patch.labels is not None or patch.description is not None:
         study = lifecycle.relabel(session, name, patch.labels, patch.description, now)
     return study

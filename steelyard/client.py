@@ -205,14 +205,15 @@ class Client:
         *,
         trials: int | None = None,
         stop: Mapping[str, float] | None = None,
+        priority: int | None = None,
         labels: Mapping[str, str] | None = None,
         description: str | None = None,
     ) -> Study:
-        """Set the budget of search trials, when the search stops early, the labels or the description; what is None stays.
+        """Set the budget of search trials, when the search stops early, priority, labels or description; what is None stays.
 
         A COMPLETE study goes on. `stop` has `after_seconds` or `no_gain`, or neither: then the search never stops early.
         """
-        wanted = {"trials": trials, "labels": labels, "description": description}
+        wanted = {"trials": trials, "priority": priority, "labels": labels, "description": description}
         body: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
         if stop is not None:
             body["stop"] = dict(stop) or None

@@ -23,6 +23,7 @@ from storage.models import COHORTS, LEASES, STUDIES, TRIALS
 from storage.outcomes import requeue, settle
 from storage.records import STUDY_ENDS, LeaseRecord, Reason, StudyRecord, StudyState, TrialState
 from storage.study_rows import change_study, max_attempts, set_state, study_record
+from storage.turns import count_turn
 from storage.types import AnyRow
 
 PREFLIGHT = "preflight"
@@ -52,6 +53,7 @@ def lease_record(row: AnyRow) -> LeaseRecord:
 
 def acquire(session: Session, study_id: int, worker_id: int, purpose: str, seconds: float, now: datetime) -> LeaseRecord:
     """Give a worker a lease until `now + seconds`. The study is locked. `purpose` is `preflight` or `cohort`."""
+    count_turn(session, study_id, now)
     claimed = insert(LEASES).values(
         study_id=study_id,
         worker_id=worker_id,

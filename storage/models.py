@@ -69,6 +69,9 @@ class StudyRow(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    priority: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    turn_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # see `storage.turns`
+    turn_ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class TermRow(Base):

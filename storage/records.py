@@ -130,6 +130,9 @@ class StudyRecord:
     updated_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    priority: int = 0  # a higher one is served first
+    turn_began_at: datetime | None = None
+    turn_ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
