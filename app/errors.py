@@ -99,6 +99,7 @@ PROBLEMS: Mapping[type[Exception], ProblemKind] = {
     refusals.ForeignHost: ProblemKind(400, "foreign-host", "The service does not answer for this host"),
     refusals.ForeignOrigin: ProblemKind(403, "foreign-origin", "A web page of another site may not do that"),
     refusals.Closing: ProblemKind(503, "closing", "The service is shutting down", retry_after_seconds=5),
+    refusals.NotWritable: ProblemKind(503, "not-writable", "The database cannot be written", retry_after_seconds=10),
     refusals.NoSuchProblem: ProblemKind(404, "not-found", "There is nothing here"),
     refusals.Refusal: ProblemKind(400, "refused", "The request is refused"),
     # what the framework raises
@@ -129,6 +130,8 @@ def install(app: FastAPI) -> None:
 
 async def _handle(request: Request, error: Exception) -> Response:
     problem = find_problem(error)
+    if isinstance(error, storage_errors.StorageUnavailable) and request.method != "GET":
+        request.app.state.readiness.note(error)
     if problem.status == 503:
         log.warning("%s %s: %s (%s)", request.method, request.url.path, error, getattr(error, "detail", ""))
     return problem_response(error)

@@ -153,6 +153,13 @@ class Closing(Refusal):
         super().__init__("the service is shutting down")
 
 
+class NotWritable(Refusal):
+    """The database answers, but cannot be written."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"nothing can be written: {why}")
+
+
 class NoSuchProblem(Refusal):
     """No problem type has this name."""
 

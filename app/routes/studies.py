@@ -15,6 +15,7 @@ from app import submission
 from app.dependencies import Document, PageSize, PageToken, Settings, Storage, StudyName, Wait
 from app.etag import tagged
 from app.openapi import DEFINITION_BODY, PATCH_BODY
+from app.readiness import standing_still
 from app.schemas.studies import Study, StudyList, Validation
 from app.settings import ApiSettings
 from app.study_views import study_bodies, study_body
@@ -84,6 +85,7 @@ def list_studies(
             session, page_size=page_size, after=at, state=state, search=search.strip(), order_by=order_by
         )
         bodies = study_bodies(session, found, storage.now(session), settings.alive_within_seconds)
+    bodies = [standing_still(body, request.app.state.readiness) for body in bodies]
     return StudyList(studies=bodies, next_page_token=tokens.seal(following, of))
 
 
@@ -92,7 +94,8 @@ async def show_study(request: Request, name: StudyName, storage: Storage, settin
     """Show one study. Sends an ETag; with If-None-Match an unchanged study is 304."""
     if wait:
         await _ended(request, storage, name, settings, wait)
-    return await run_in_threadpool(lambda: tagged(request, _read(storage, name, settings)))
+    readiness = request.app.state.readiness
+    return await run_in_threadpool(lambda: tagged(request, standing_still(_read(storage, name, settings), readiness)))
 
 
 def _read(storage: Database, name: str, settings: ApiSettings) -> Study:
@@ -118,7 +121,7 @@ def _has_ended(storage: Database, name: str) -> bool:
 
 @router.patch("/{name}", openapi_extra=PATCH_BODY)
 def change_study(name: StudyName, document: Document, storage: Storage, settings: Settings) -> Study:
-    """Change the number of trials, labels or description. A COMPLETE study with more trials goes on."""
+    """Change the number of trials, priority, labels or description. A COMPLETE study with more trials goes on."""
     patch = submission.read_patch(document)
     return _written(storage, settings, lambda session, now: submission.change(session, name, patch, now))
 
