@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.dependencies.models import Dependant
+from pydantic.config import JsonDict
 
 from app import strict_json
 from app.refusals import BadParameter, WaitTooLong
@@ -18,6 +19,9 @@ from storage.database import Database
 from storage.errors import StudyNotFound
 
 MAX_NUMBER = 2**31 - 1
+A_NAME: JsonDict = {"pattern": NAME_PATTERN, "maxLength": 64}
+A_NUMBER: JsonDict = {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER}
+"""What the OpenAPI page says of them. No study of another name is there: that is a 404, and no bad parameter."""
 
 
 async def _settings(request: Request) -> ApiSettings:
@@ -30,13 +34,17 @@ async def _database(request: Request) -> Database:
     return database
 
 
-async def _study_name(name: Annotated[str, Path(description="Name of the study.", examples=["digit-and-parity"])]) -> str:
+async def _study_name(
+    name: Annotated[str, Path(description="Name of the study.", examples=["digit-and-parity"], json_schema_extra=A_NAME)],
+) -> str:
     if len(name) > 64 or re.fullmatch(NAME_PATTERN, name) is None:
         raise StudyNotFound(name[:64])
     return name
 
 
-async def _trial_number(number: Annotated[str, Path(description="Number of the trial, from 0.", examples=["17"])]) -> int:
+async def _trial_number(
+    number: Annotated[str, Path(description="Number of the trial, from 0.", examples=["17"], json_schema_extra=A_NUMBER)],
+) -> int:
     if not (number.isascii() and number.isdigit()) or len(number) > 10 or int(number) > MAX_NUMBER:
         raise BadParameter(Fault("path.number", "a trial's number, from 0", shown(number)))
     return int(number)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import sys
 from typing import Any
 
 import h11
@@ -49,6 +50,8 @@ class WaitingConnections:
 def most_descriptors() -> int:
     """Return how many descriptors may be open before connections are closed, by the limit that holds at this moment."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
     return limit - min(SPARE_DESCRIPTORS, limit // 4)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
+from pydantic.config import JsonDict
 from starlette.responses import Response
 
 from app.columns import curve
@@ -20,6 +21,7 @@ router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
 
 State = Annotated[TrialState | None, Query(description="Only trials in this state.")]
 OfRole = Annotated[Role | None, Query(description="Only trials of this role.")]
+NUMBERS: JsonDict = {"pattern": r"^\s*[0-9]{1,9}\s*(,\s*[0-9]{1,9}\s*)*$"}
 OrderBy = Annotated[
     str,
     Query(
@@ -65,7 +67,16 @@ def show_trial(request: Request, name: StudyName, number: TrialNumber, storage: 
 def show_curves(
     name: StudyName,
     storage: Storage,
-    trials_: Annotated[str, Query(alias="trials", max_length=2000, description="Numbers, separated by commas.", examples=["0,17"])],
+    trials_: Annotated[
+        str,
+        Query(
+            alias="trials",
+            max_length=2000,
+            description="Numbers, separated by commas.",
+            examples=["0,17"],
+            json_schema_extra=NUMBERS,
+        ),
+    ],
     terms: Annotated[
         str, Query(max_length=10_000, description="Paths of terms and metrics, separated by commas; all where it is left out.")
     ] = "",

@@ -9,6 +9,7 @@ import logging
 import resource
 import shutil
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ import pytest
 
 from app.main import create_app
 from app.settings import ApiSettings
-from steelyard.http_protocol import WaitingConnections
+from steelyard.http_protocol import WaitingConnections, most_descriptors
 from steelyard.logs import SameWarningFilter
 from steelyard.serving import Server, listening_socket
 from tests.steelyard.test_serve import serving
@@ -170,6 +171,14 @@ def test_liveness_answers_while_half_open_connections_take_all_descriptors(tmp_p
         for half_open in opened:
             half_open.close()
     assert (tmp_path / "log").stat().st_size < 10_000
+
+
+@pytest.mark.parametrize(
+    ("limit", "most"), [(256, 192), (1024, 960), (65536, 65472), (100, 75), (resource.RLIM_INFINITY, sys.maxsize)]
+)
+def test_connections_leave_descriptors_to_the_database(monkeypatch: pytest.MonkeyPatch, limit: int, most: int) -> None:
+    monkeypatch.setattr("steelyard.http_protocol.resource.getrlimit", lambda kind: (limit, limit))
+    assert most_descriptors() == most
 
 
 class Quiet:
