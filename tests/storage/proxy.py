@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-COMMIT = b"COMMIT"
+COMMIT = b"COMMIT\x00"  # not the one in READ COMMITTED
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 

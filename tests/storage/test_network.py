@@ -105,7 +105,7 @@ def test_a_commit_that_was_cut_is_read_again_by_its_token(far: Database, near: D
             outcomes.record_outcomes(session, running.token, [scenes.outcome(n, value) for n in (0, 1)], NOW)
             leases.complete(session, running.token, NOW)
 
-    with far.reading() as session:  # a connection is open, so that no COMMIT of the driver's own is cut
+    with far.reading() as session:  # a connection is open
         session.execute(text("SELECT 1"))
     proxy.cut_after, proxy.cut_before = after, not after
     with pytest.raises(StorageUnavailable):
