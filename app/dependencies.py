@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.dependencies.models import Dependant
+from pydantic.config import JsonDict
 
 from app import strict_json
-from app.refusals import BadParameter
+from app.refusals import BadParameter, WaitTooLong
 from app.settings import ApiSettings
 from search.errors import Fault, shown
 from search.names import NAME_PATTERN, listed, nearest
@@ -18,6 +19,9 @@ from storage.database import Database
 from storage.errors import StudyNotFound
 
 MAX_NUMBER = 2**31 - 1
+A_NAME: JsonDict = {"pattern": NAME_PATTERN, "maxLength": 64}
+A_NUMBER: JsonDict = {"type": "integer", "minimum": 0, "maximum": MAX_NUMBER}
+"""What the OpenAPI page says of them. No study of another name is there: that is a 404, and no bad parameter."""
 
 
 async def _settings(request: Request) -> ApiSettings:
@@ -30,16 +34,32 @@ async def _database(request: Request) -> Database:
     return database
 
 
-async def _study_name(name: Annotated[str, Path(description="Name of the study.", examples=["digit-and-parity"])]) -> str:
+async def _study_name(
+    name: Annotated[str, Path(description="Name of the study.", examples=["digit-and-parity"], json_schema_extra=A_NAME)],
+) -> str:
     if len(name) > 64 or re.fullmatch(NAME_PATTERN, name) is None:
         raise StudyNotFound(name[:64])
     return name
 
 
-async def _trial_number(number: Annotated[str, Path(description="Number of the trial, from 0.", examples=["17"])]) -> int:
+async def _trial_number(
+    number: Annotated[str, Path(description="Number of the trial, from 0.", examples=["17"], json_schema_extra=A_NUMBER)],
+) -> int:
     if not (number.isascii() and number.isdigit()) or len(number) > 10 or int(number) > MAX_NUMBER:
         raise BadParameter(Fault("path.number", "a trial's number, from 0", shown(number)))
     return int(number)
+
+
+async def _wait(
+    settings: Annotated[ApiSettings, Depends(_settings)],
+    wait: Annotated[
+        float,
+        Query(ge=0, allow_inf_nan=False, description="Answer at the study's end, or after so many seconds, whichever comes first."),
+    ] = 0,
+) -> float:
+    if wait > settings.max_wait_seconds:
+        raise WaitTooLong(wait, settings.max_wait_seconds)
+    return wait
 
 
 def _document(read: Annotated[bytes, Depends(strict_json.read_body)]) -> Any:
@@ -66,6 +86,8 @@ Storage = Annotated[Database, Depends(_database)]
 """The database; a route opens one transaction on it, in one thread: `with storage.reading() as session`."""
 
 StudyName = Annotated[str, Depends(_study_name)]
+Wait = Annotated[float, Depends(_wait)]
+"""How many seconds a request may wait for its study's end."""
 TrialNumber = Annotated[int, Depends(_trial_number)]
 Document = Annotated[Any, Depends(_document)]
 """The request's body as strict JSON."""

@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from app import refusals
 from app.refusals import parameter_fault
@@ -86,14 +87,19 @@ PROBLEMS: Mapping[type[Exception], ProblemKind] = {
     refusals.NoSensitivityYet: ProblemKind(409, "no-sensitivity-yet", "What matters is not worked out yet", retry_after_seconds=5),
     refusals.NoSensitivity: ProblemKind(409, "no-sensitivity", "The study ended without what matters being worked out"),
     refusals.NotYet: ProblemKind(404, "not-yet", "Announced, but not yet supported"),
+    refusals.WaitTooLong: ProblemKind(422, "bad-parameter", "A parameter of the request is refused"),
     refusals.BadParameter: ProblemKind(422, "bad-parameter", "A parameter of the request is refused"),
     refusals.UnreadableBody: ProblemKind(400, "unreadable-body", "The body is not JSON that the service reads"),
     refusals.UnsupportedBody: ProblemKind(415, "unsupported-body", "The body is not of a supported type"),
     refusals.BodyTooLarge: ProblemKind(413, "body-too-large", "The body is too large"),
     refusals.BodyTooSlow: ProblemKind(408, "body-too-slow", "The body did not come in time"),
+    refusals.MalformedRequest: ProblemKind(400, "malformed-request", "The request is not HTTP"),
+    refusals.HeaderTooLarge: ProblemKind(431, "header-too-large", "The request's header is too large"),
+    refusals.HeaderTooSlow: ProblemKind(408, "header-too-slow", "The request's header did not come in time"),
     refusals.ForeignHost: ProblemKind(400, "foreign-host", "The service does not answer for this host"),
     refusals.ForeignOrigin: ProblemKind(403, "foreign-origin", "A web page of another site may not do that"),
     refusals.Closing: ProblemKind(503, "closing", "The service is shutting down", retry_after_seconds=5),
+    refusals.NotWritable: ProblemKind(503, "not-writable", "The database cannot be written", retry_after_seconds=10),
     refusals.NoSuchProblem: ProblemKind(404, "not-found", "There is nothing here"),
     refusals.Refusal: ProblemKind(400, "refused", "The request is refused"),
     # what the framework raises
@@ -102,6 +108,7 @@ PROBLEMS: Mapping[type[Exception], ProblemKind] = {
     Exception: ProblemKind(500, "internal-error", "Something went wrong in the service"),
 }
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BY_STATUS: Mapping[int, ProblemKind] = {
     404: ProblemKind(404, "not-found", "There is nothing here"),
     405: ProblemKind(405, "method-not-allowed", "This path does not know that method"),
@@ -123,6 +130,8 @@ def install(app: FastAPI) -> None:
 
 async def _handle(request: Request, error: Exception) -> Response:
     problem = find_problem(error)
+    if isinstance(error, storage_errors.StorageUnavailable) and request.method != "GET":
+        request.app.state.readiness.note(error)
     if problem.status == 503:
         log.warning("%s %s: %s (%s)", request.method, request.url.path, error, getattr(error, "detail", ""))
     return problem_response(error)
@@ -132,7 +141,14 @@ async def _handle_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     problem = BY_STATUS.get(error.status_code, ProblemKind(error.status_code, f"http-{error.status_code}", str(error.detail)))
     details = {404: f"there is no {request.url.path}", 405: f"{request.url.path} does not know {request.method}"}
-    return _response(problem, details.get(error.status_code, str(error.detail)), headers=error.headers)
+    headers = {"Allow": ", ".join(_methods(request))} if error.status_code == 405 else error.headers
+    return _response(problem, details.get(error.status_code, str(error.detail)), headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """List the methods that any route of the request's path takes. The framework names those of the first route alone."""
+    asked = {method: {**request.scope, "method": method} for method in METHODS}
+    return [method for method, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)]
 
 
 def problem_response(error: Exception) -> Response:

@@ -16,7 +16,8 @@ from app.guard import Guard
 from app.page_tokens import PageTokens
 from app.points import PointsCache
 from app.prefix import PathPrefix
-from app.routes import catalog, health, live, problems, results, seen, studies, trials, workers
+from app.readiness import Readiness
+from app.routes import announced, catalog, health, live, problems, results, seen, studies, trials, workers
 from app.settings import ApiSettings
 from app.stream import EventStream
 from app.sweeper import Sweeper
@@ -37,6 +38,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app = FastAPI(**openapi.ABOUT, docs_url=None, redoc_url=None, lifespan=_lifespan, generate_unique_id_function=_route_name)
     app.state.settings = settings
     app.state.database = Database(settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds)
+    app.state.readiness = Readiness(settings.database_url)
     app.state.page_tokens = PageTokens(settings.database_url)
     app.state.registered = registry.names()
     app.state.points = PointsCache()
@@ -44,6 +46,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.state.events = EventStream(app.state.database, app.state.closing.is_set, settings.events_seconds)
     for router in ROUTERS:
         app.include_router(router, dependencies=[Depends(only_known_parameters)], responses=openapi.PROBLEM_RESPONSES)
+    app.include_router(announced.router)
     app.add_middleware(Guard, settings=settings)
     if settings.root_path:
         app.add_middleware(PathPrefix, prefix=settings.root_path)
@@ -75,6 +78,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.closing.set()
         await app.state.events.close()
         await run_in_threadpool(sweeper.close)
+        app.state.readiness.close()
         database.close()
 
 

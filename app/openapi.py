@@ -79,12 +79,47 @@ def install(app: FastAPI) -> None:
         if app.openapi_schema is None:
             document = get_openapi(**ABOUT, routes=app.routes)
             schemas = document["components"]["schemas"]
-            for model in (StudyDefinition, StudyPatch, RankRequest, ProblemBody):
-                schemas |= _schemas(model)
+            for model in (StudyDefinition, StudyPatch, RankRequest):
+                schemas |= without_nul(_schemas(model))
+            schemas |= _schemas(ProblemBody)
+            for call in (call for calls in document["paths"].values() for call in calls.values()):
+                call["parameters"] = [_without_nul_in_query(each) for each in call.get("parameters", ())]
+            _set_longest_wait(document, app.state.settings.max_wait_seconds)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _set_longest_wait(document: dict[str, Any], seconds: float) -> None:
+    """Say the longest `?wait`, which the operator sets."""
+    for parameter in document["paths"]["/v1/studies/{name}"]["get"]["parameters"]:
+        if parameter["name"] == "wait":
+            parameter["schema"]["maximum"] = seconds
+
+
+NO_NUL = "^[^\\x00]*$"
+TOLD_ALREADY = frozenset({"pattern", "enum", "const", "format"})
+
+
+def without_nul(schema: Any) -> Any:
+    """Return a schema in which no string and no key may have a NUL, as the service refuses it in every place."""
+    if isinstance(schema, list):
+        return [without_nul(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: without_nul(value) for key, value in schema.items() if key not in ("examples", "default", "example")}
+    found |= {key: schema[key] for key in ("examples", "default", "example") if key in schema}
+    if found.get("type") == "string" and not TOLD_ALREADY & found.keys():
+        found["pattern"] = NO_NUL
+    if found.get("type") == "object" and found.get("additionalProperties"):
+        names = found.get("propertyNames", {})
+        found["propertyNames"] = names if TOLD_ALREADY & names.keys() or "$ref" in names else {**names, "pattern": NO_NUL}
+    return found
+
+
+def _without_nul_in_query(parameter: dict[str, Any]) -> dict[str, Any]:
+    return {**parameter, "schema": without_nul(parameter["schema"])} if parameter["in"] == "query" else parameter
 
 
 def _schemas(model: type[BaseModel]) -> dict[str, Any]:

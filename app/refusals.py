@@ -39,6 +39,27 @@ class BodyTooSlow(Refusal):
         super().__init__(f"the body did not come within {seconds:g} seconds")
 
 
+class MalformedRequest(Refusal):
+    """What came is not an HTTP request."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"not an HTTP/1.1 request: {why}")
+
+
+class HeaderTooLarge(Refusal):
+    """The request's header is longer than the service reads."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the request's header is longer than {limit} bytes", members={"limit": limit})
+
+
+class HeaderTooSlow(Refusal):
+    """The request's header did not come within the time-out."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the request's header did not come within {seconds:g} seconds")
+
+
 class ForeignHost(Refusal):
     """The request is addressed to a host that this service is not."""
 
@@ -64,6 +85,14 @@ class BadParameter(Refusal):
 
     def __init__(self, *faults: Fault) -> None:
         super().__init__("; ".join(map(str, faults)), faults=faults)
+
+
+class WaitTooLong(Refusal):
+    """`?wait` asks for longer than the service holds a request."""
+
+    def __init__(self, seconds: float, limit: float) -> None:
+        fault = Fault("query.wait", f"at most {limit:g} seconds: ask again after them", f"{seconds:g}")
+        super().__init__(str(fault), faults=[fault], members={"limit": limit})
 
 
 def parameter_fault(detail: Mapping[str, Any]) -> Fault:
@@ -122,6 +151,13 @@ class Closing(Refusal):
 
     def __init__(self) -> None:
         super().__init__("the service is shutting down")
+
+
+class NotWritable(Refusal):
+    """The database answers, but cannot be written."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"nothing can be written: {why}")
 
 
 class NoSuchProblem(Refusal):

@@ -22,6 +22,7 @@ class ApiSettings(BaseSettings):
         default=LOOPBACK, description="Host names that requests may be addressed to, separated by commas; `*` allows any."
     )
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest request body.")
+    header_timeout_seconds: float = Field(default=5.0, gt=0, description="How long a client may take to send a request's header.")
     body_timeout_seconds: float = Field(default=20.0, gt=0, description="How long a client may take to send its body.")
     busy_timeout_seconds: float = Field(default=10.0, gt=0, description="How long a request waits for the database's write lock.")
     alive_within_seconds: float = Field(default=60.0, gt=0, description="A worker whose last sign of life is older counts as dead.")

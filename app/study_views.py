@@ -51,7 +51,12 @@ class StoredProgress:
 def definition_of(study: StudyRecord) -> StudyDefinition:
     """Return the study's definition as it was sent and normalised, with what has been changed since."""
     return normalize.from_storage(
-        study.definition, trials=study.trial_budget, name=study.name, description=study.description, labels=study.labels
+        study.definition,
+        trials=study.trial_budget,
+        name=study.name,
+        description=study.description,
+        labels=study.labels,
+        priority=study.priority,
     )
 
 

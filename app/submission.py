@@ -99,6 +99,7 @@ def _new(sent: Normal, name: str) -> studies.NewStudy:
         workload=definition.workload.name,
         description=definition.description,
         labels=definition.labels,
+        priority=definition.priority,
         warnings=sent.warnings,
         trial_budget=SearchSpace(definition).trial_budget(),
         terms=normalize.term_records(definition),
@@ -141,7 +142,7 @@ def read_patch(document: Any) -> StudyPatch:
     except ValidationError as error:
         raise BadParameter(*map(parameter_fault, error.errors(include_url=False))) from None
     if not patch.model_fields_set:
-        raise BadParameter(Fault("", "trials, stop, confirmation, labels or description", "nothing to change"))
+        raise BadParameter(Fault("", "trials, stop, confirmation, priority, labels or description", "nothing to change"))
     return patch
 
 
@@ -158,6 +159,8 @@ def change(session: Session, name: str, patch: StudyPatch, now: datetime) -> Stu
         study = lifecycle.change_stop(session, name, stop, now)
     if patch.confirmation is not None:
         study = _confirm(session, study, patch.confirmation, now)
+    if patch.priority is not None:
+        study = lifecycle.change_priority(session, name, patch.priority, now)
     if patch.labels is not None or patch.description is not None:
         study = lifecycle.relabel(session, name, patch.labels, patch.description, now)
     return study

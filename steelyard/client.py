@@ -18,7 +18,7 @@ from urllib.parse import quote
 from steelyard.connection import Clock, Connection, Retries
 from steelyard.definitions import Definition, named, read_definition
 from steelyard.documents import BestWeights, ParetoFront, Ranking, Sensitivity, Study, Trial, Validation
-from steelyard.errors import NoScript, NotFound, UnexpectedAnswer, WaitTimeout
+from steelyard.errors import BadRequest, NoScript, NotFound, UnexpectedAnswer, WaitTimeout
 from steelyard.version import version
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._clock = clock or Clock()
+        self._longest_hold = LONGEST_HOLD_SECONDS
         self._connection = Connection(
             base_url or os.environ.get("STEELYARD_URL") or DEFAULT_URL,
             timeout_seconds=timeout_seconds,
@@ -205,14 +206,15 @@ class Client:
         trials: int | None = None,
         stop: Mapping[str, float] | None = None,
         confirmation: Mapping[str, Any] | None = None,
+        priority: int | None = None,
         labels: Mapping[str, str] | None = None,
         description: str | None = None,
     ) -> Study:
-        """Set the budget of search trials, when the search stops early, the confirmation, labels or description; None stays.
+        """Set the budget of search trials, when the search stops early, confirmation, priority, labels or description; None stays.
 
         A COMPLETE study goes on. `stop` has `after_seconds` or `no_gain`, or neither: then the search never stops early.
         """
-        wanted = {"trials": trials, "labels": labels, "description": description}
+        wanted = {"trials": trials, "priority": priority, "labels": labels, "description": description}
         body: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
         if stop is not None:
             body["stop"] = dict(stop) or None
@@ -270,7 +272,7 @@ class Client:
                 yield snapshot
             if snapshot["ended"]:
                 return
-            self._rest(hold - (self._clock.now() - asked))
+            self._rest(min(hold, self._longest_hold) - (self._clock.now() - asked))
             hold = every_seconds
             if timeout is not None:
                 hold = min(hold, timeout - (self._clock.now() - started))
@@ -294,8 +296,16 @@ class Client:
 
     def _snapshot(self, study: StudyOrName, hold_seconds: float) -> Study:
         """Return the study; the service answers at its end, or after `hold_seconds`."""
-        query = {"wait": max(1, round(hold_seconds))} if hold_seconds > 0 else {}
-        return cast(Study, self._connection.call("GET", _at(study), query=query, hold_seconds=hold_seconds))
+        hold = min(hold_seconds, self._longest_hold)
+        query = {"wait": int(hold) or hold} if hold > 0 else {}
+        try:
+            return cast(Study, self._connection.call("GET", _at(study), query=query, hold_seconds=hold))
+        except BadRequest as refused:
+            limit = refused.document.get("limit")
+            if refused.kind != "bad-parameter" or not isinstance(limit, int | float) or not limit < hold:
+                raise
+            self._longest_hold = limit  # this service's operator allows less
+            return self._snapshot(study, hold_seconds)
 
     def _rest(self, seconds: float) -> None:
         """Sleep for what is left where the service did not hold its answer back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
 import os
@@ -12,6 +13,8 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -20,6 +23,7 @@ from app.main import create_app
 from app.settings import LOOPBACK, ApiSettings
 from search import processes
 from search.worker import leftovers
+from steelyard.http_protocol import DeadlineProtocol, WaitingConnections
 from steelyard.supervision import Supervisor
 from steelyard.version import COMMAND
 from storage import leases, workers
@@ -28,8 +32,11 @@ from storage.errors import LeaseLost, StorageError, WorkerNotFound
 from storage.records import Reason
 
 log = logging.getLogger("steelyard.serve")
+http_log = logging.getLogger("steelyard.http")
 
 SHUTDOWN_SECONDS = 30.0
+QUEUED_CONNECTIONS = 2048  # by the system, until they are accepted
+OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 CONNECTION_SECONDS = 5  # for answers that are under way when the end is asked for
 
 
@@ -83,8 +90,18 @@ class Server(uvicorn.Server):
     """Uvicorn without signal handlers of its own, reporting when it is ready."""
 
     def __init__(self, app: FastAPI, ready: Callable[[], None]) -> None:
+        self._waiting = WaitingConnections()
+        protocol = partial(DeadlineProtocol, header_seconds=app.state.settings.header_timeout_seconds, waiting=self._waiting)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=CONNECTION_SECONDS, server_header=False
+            app,
+            http=protocol,  # type: ignore[arg-type]  # it is only called
+            ws="none",
+            backlog=1,  # asyncio accepts so many before it looks at any of them: descriptors would run out unseen
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=CONNECTION_SECONDS,
+            server_header=False,
         )
         super().__init__(config)
         self._app = app
@@ -96,9 +113,20 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._handle_loop_error)
         await super().startup(sockets)
+        for opened in sockets or ():
+            opened.listen(QUEUED_CONNECTIONS)
         if self.started and not self.should_exit:
             self._ready()
+
+    def _handle_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in OUT_OF_RESOURCES and "accept" in context["message"]:
+            http_log.warning("no connection can be accepted: %s", error.strerror)  # asyncio tries again in a second
+            self._waiting.close_oldest()
+        else:
+            loop.default_exception_handler(context)
 
     async def end_when_idle(self, seconds: float) -> None:
         """End when nobody has asked for anything for so long; a request that waits for its answer counts."""

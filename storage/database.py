@@ -23,6 +23,7 @@ Clock = Callable[[datetime], datetime]
 CONNECTIONS = 10  # kept; as many again under load
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 30  # PostgreSQL: no single statement of ours is near this
+ANSWER_SECONDS = STATEMENT_SECONDS + 15.0  # PostgreSQL: the network swallowed what either side said
 IDLE_SECONDS = 30  # PostgreSQL: a stopped process gives up its row locks after this
 
 SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -31,23 +32,32 @@ SQLITE_GONE = {
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_READONLY,
 }
+READ_ONLY = "the database is read-only"
 # deadlock, serialisation failure, lock time-out, statement time-out
 POSTGRESQL_BUSY = {"40P01", "40001", "55P03", "57014"}
-# shut down (three ways), too many connections, idle in a transaction
-POSTGRESQL_GONE = {"57P01", "57P02", "57P03", "53300", "25P03"}
+# shut down (three ways), too many connections, idle in a transaction, out of memory, its disk fails
+POSTGRESQL_GONE = {"57P01", "57P02", "57P03", "53300", "25P03", "53200", "58030"}
+POSTGRESQL_READ_ONLY = "25006"
 POSTGRESQL_FULL = "53100"
 
 
 class Database:
     """The connections to one database.
 
+    `answer_seconds`: how long PostgreSQL may leave a statement unanswered before the connection counts as lost.
     `clock` maps the database's time to the one to be used; tests move time with it. Raises ValueError for a URL that is neither
     PostgreSQL nor an SQLite file (in memory, every connection would see a database of its own).
     """
 
-    def __init__(self, url: str, *, busy_timeout_seconds: float = 10.0, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        busy_timeout_seconds: float = 10.0,
+        answer_seconds: float = ANSWER_SECONDS,
+        clock: Clock | None = None,
+    ) -> None:
         parsed = _with_driver(make_url(url))
         self.url = parsed
         self.dialect: str = parsed.get_backend_name()
@@ -57,7 +67,7 @@ class Database:
             self._reader = self._engine.execution_options(begin="BEGIN")
             self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
         else:
-            self._engine = _postgresql_engine(parsed, busy_timeout_seconds)
+            self._engine = _postgresql_engine(parsed, busy_timeout_seconds, answer_seconds)
             # One snapshot for all of a reader's statements, as SQLite gives by itself: counts and states then agree.
             self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             self._writer = self._engine.execution_options()
@@ -103,7 +113,7 @@ class Database:
                 yield session
                 session.commit()
         except (DBAPIError, PoolTimeout) as error:
-            translated = _translated(error)
+            translated = _translated(error, writes=engine is self._writer)
             if translated is None:
                 raise
             raise translated from error
@@ -140,7 +150,7 @@ def _sqlite_engine(url: URL, busy_timeout_seconds: float) -> Engine:
     return engine
 
 
-def _postgresql_engine(url: URL, busy_timeout_seconds: float) -> Engine:
+def _postgresql_engine(url: URL, busy_timeout_seconds: float, answer_seconds: float) -> Engine:
     settings = {
         "statement_timeout": f"{STATEMENT_SECONDS}s",
         "lock_timeout": f"{int(busy_timeout_seconds * 1000)}ms",
@@ -148,7 +158,9 @@ def _postgresql_engine(url: URL, busy_timeout_seconds: float) -> Engine:
         "timezone": "UTC",
     }
     options = " ".join([str(url.query.get("options", "")), *(f"-c {name}={value}" for name, value in settings.items())])
-    return create_engine(
+    from storage.timed_connection import TimedConnection  # psycopg is for whoever uses it
+
+    engine = create_engine(
         url,
         pool_size=CONNECTIONS,
         max_overflow=CONNECTIONS,
@@ -166,9 +178,24 @@ def _postgresql_engine(url: URL, busy_timeout_seconds: float) -> Engine:
         },
     )
 
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+        connection = TimedConnection.connect(*arguments, **options)
+        connection.answer_seconds = answer_seconds
+        return connection
 
-def _translated(error: DBAPIError | PoolTimeout) -> StorageError | None:
-    """Name a driver's error in our words; None for one that only a mistake of ours explains."""
+    return engine
+
+
+def wait_for_ever(session: Session) -> None:
+    """Let the statements of a transaction on PostgreSQL take as long as they take, a migration's: SQLite has no limit anyway."""
+    session.execute(text("SET LOCAL statement_timeout = 0"))
+    connection: Any = session.connection().connection.driver_connection
+    connection.answer_seconds = None
+
+
+def _translated(error: DBAPIError | PoolTimeout, *, writes: bool) -> StorageError | None:
+    """Name a driver's error in our words; None for one that only a mistake of ours explains, such as a write where we only read."""
     if isinstance(error, PoolTimeout):
         return StorageBusy(str(error))
     detail = str(error.orig)
@@ -178,12 +205,16 @@ def _translated(error: DBAPIError | PoolTimeout) -> StorageError | None:
             return StorageBusy(detail)
         if code == sqlite3.SQLITE_FULL:
             return StorageFull(detail)
+        if code == sqlite3.SQLITE_READONLY:
+            return StorageUnavailable(detail, READ_ONLY)
         return StorageUnavailable(detail) if code in SQLITE_GONE else None
     state = getattr(error.orig, "sqlstate", None)
     if state in POSTGRESQL_BUSY:
         return StorageBusy(detail)
     if state == POSTGRESQL_FULL:
         return StorageFull(detail)
+    if state == POSTGRESQL_READ_ONLY and writes:
+        return StorageUnavailable(detail, READ_ONLY)
     lost = error.connection_invalidated or state in POSTGRESQL_GONE or str(state).startswith("08")
     unexplained = state is None and type(error.orig).__name__ in ("OperationalError", "InterfaceError", "ConnectionTimeout")
     return StorageUnavailable(detail) if lost or unexplained else None

@@ -25,6 +25,7 @@ from storage.outcomes import settle
 from storage.records import LeaseRecord, Reason, StudyRecord, TrialState
 from storage.retries import Charge, charge_preflight, fail_if_all_are_lost, requeue
 from storage.study_rows import get_study_by_id, study_record
+from storage.turns import count_turn
 from storage.types import AnyRow
 
 PREFLIGHT = "preflight"
@@ -53,6 +54,7 @@ def lease_record(row: AnyRow) -> LeaseRecord:
 
 def acquire(session: Session, study_id: int, worker_id: int, purpose: str, seconds: float, now: datetime) -> LeaseRecord:
     """Give a worker a lease until `now + seconds`. The study is locked. `purpose` is `preflight` or `cohort`."""
+    count_turn(session, study_id, now)
     claimed = insert(LEASES).values(
         study_id=study_id,
         worker_id=worker_id,

@@ -161,6 +161,15 @@ def relabel(session: Session, name: str, labels: Mapping[str, str] | None, descr
     return change_study(session, study.id, now, **new)
 
 
+def change_priority(session: Session, name: str, priority: int, now: datetime) -> StudyRecord:
+    """Set which studies a study is served before: those of a lower priority. Raises StudyNotFound."""
+    study = lock_study_named(session, name)
+    if study.priority == priority:
+        return study
+    write_events(session, study.id, [(STUDY_CHANGED, {"priority": priority})], now)
+    return change_study(session, study.id, now, priority=priority)
+
+
 def delete_study(session: Session, name: str, now: datetime) -> None:
     """Delete an ended study with everything it measured. Raises StudyNotFound, WrongState."""
     study = lock_study_named(session, name)

@@ -73,6 +73,9 @@ class StudyRow(Base):
     cohort_losses: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     cohort_successes: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     prepared_cohort_size: Mapped[int | None] = mapped_column(Integer)
+    priority: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    turn_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # see `storage.turns`
+    turn_ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class TermRow(Base):

@@ -134,6 +134,9 @@ class StudyRecord:
     cohort_losses: int = 0  # times that the cohorts were halved
     cohort_successes: int = 0  # whole cohorts trained since the cohorts' size changed
     prepared_cohort_size: int | None = None  # as the preflight chose it
+    priority: int = 0  # a higher one is served first
+    turn_began_at: datetime | None = None
+    turn_ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from storage.study_rows import (
     set_state,
     study_record,
 )
+from storage.turns import in_turn
 
 Verb = Callable[[Session, str, datetime], StudyRecord]
 """What a user does to a study by name: pause, resume, stop, cancel, retry. Again is no error, and changes nothing."""
@@ -48,6 +49,7 @@ class NewStudy:
     warnings: tuple[str, ...]
     trial_budget: int
     terms: tuple[TermRecord, ...]
+    priority: int = 0
 
 
 def create_study(session: Session, new: NewStudy, now: datetime) -> StudyRecord:
@@ -65,6 +67,7 @@ def create_study(session: Session, new: NewStudy, now: datetime) -> StudyRecord:
         "labels": dict(new.labels),
         "warnings": list(new.warnings),
         "trial_budget": new.trial_budget,
+        "priority": new.priority,
         "prepared": False,
         "preparations": 0,
         "sequence": 0,
@@ -151,7 +154,7 @@ def _has(text: str) -> ColumnElement[bool]:
 def lock_next_study(session: Session, workloads: Collection[str], *, skip: Collection[int] = ()) -> StudyRecord | None:
     """Lock the study that a worker with these workloads should look at next, or None.
 
-    QUEUED (and in nobody's preflight) or RUNNING; the fewest live leases first, then the oldest, so that studies share the workers.
+    QUEUED (and in nobody's preflight) or RUNNING, in the order of `storage.turns`.
     One that somebody else is planning for at this moment is passed over on PostgreSQL.
     """
     row = session.execute(_next_study(workloads, skip)).one_or_none()
@@ -212,7 +215,7 @@ def _next_study(workloads: Collection[str], skip: Collection[int]) -> Select[Any
     return (
         select(STUDIES)
         .where(_runnable(), STUDIES.c.workload.in_(workloads), STUDIES.c.id.not_in(skip))
-        .order_by(_live_leases(func.count()), STUDIES.c.id)
+        .order_by(*in_turn(_live_leases(func.count())))
         .limit(1)
         .with_for_update(key_share=True, skip_locked=True)
     )

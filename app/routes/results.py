@@ -32,6 +32,7 @@ def show_best(
         str,
         Query(
             max_length=200,
+            json_schema_extra={"pattern": r"^(objective|knee|nearest_ideal|confirmed|(metric|baseline):[^\x00]+)$"},
             description="`objective`, or of the Pareto front `knee`, `nearest_ideal` or `metric:PATH`, the best in one metric; "
             "`confirmed` where a study with aggregate `pareto` has trained its finalists again; `baseline:RULE`, such as "
             "`baseline:equal`, the weights of a baseline.",

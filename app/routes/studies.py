@@ -12,9 +12,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app import submission
-from app.dependencies import Document, PageSize, PageToken, Settings, Storage, StudyName
+from app.dependencies import Document, PageSize, PageToken, Settings, Storage, StudyName, Wait
 from app.etag import tagged
 from app.openapi import DEFINITION_BODY, PATCH_BODY
+from app.readiness import standing_still
 from app.schemas.studies import Study, StudyList, Validation
 from app.settings import ApiSettings
 from app.study_views import study_bodies, study_body
@@ -27,7 +28,6 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
 ValidateOnly = Annotated[bool, Query(description="Store nothing; say what the definition would do.")]
 Order = Literal["created", "-created", "updated", "-updated", "name", "-name"]
-Wait = Annotated[int, Query(ge=0, description="Answer at the study's end, or after so many seconds, whichever comes first.")]
 
 
 @router.post(
@@ -85,15 +85,17 @@ def list_studies(
             session, page_size=page_size, after=at, state=state, search=search.strip(), order_by=order_by
         )
         bodies = study_bodies(session, found, storage.now(session), settings.alive_within_seconds)
+    bodies = [standing_still(body, request.app.state.readiness) for body in bodies]
     return StudyList(studies=bodies, next_page_token=tokens.seal(following, of))
 
 
 @router.get("/{name}", response_model=Study)
-async def show_study(request: Request, name: StudyName, storage: Storage, settings: Settings, wait: Wait = 0) -> Response:
+async def show_study(request: Request, name: StudyName, storage: Storage, settings: Settings, wait: Wait) -> Response:
     """Show one study. Sends an ETag; with If-None-Match an unchanged study is 304."""
     if wait:
         await _ended(request, storage, name, settings, wait)
-    return await run_in_threadpool(lambda: tagged(request, _read(storage, name, settings)))
+    readiness = request.app.state.readiness
+    return await run_in_threadpool(lambda: tagged(request, standing_still(_read(storage, name, settings), readiness)))
 
 
 def _read(storage: Database, name: str, settings: ApiSettings) -> Study:
@@ -101,10 +103,10 @@ def _read(storage: Database, name: str, settings: ApiSettings) -> Study:
         return study_body(session, study_rows.get_study(session, name), storage.now(session), settings.alive_within_seconds)
 
 
-async def _ended(request: Request, storage: Database, name: str, settings: ApiSettings, seconds: int) -> None:
+async def _ended(request: Request, storage: Database, name: str, settings: ApiSettings, seconds: float) -> None:
     """Wait for the study's end with short looks, holding neither a thread nor a transaction between them."""
     clock = asyncio.get_running_loop()
-    deadline = clock.time() + min(seconds, settings.max_wait_seconds)
+    deadline = clock.time() + seconds
     while not await run_in_threadpool(_has_ended, storage, name):
         left = deadline - clock.time()
         if left <= 0 or request.app.state.closing.is_set() or await request.is_disconnected():
@@ -119,7 +121,7 @@ def _has_ended(storage: Database, name: str) -> bool:
 
 @router.patch("/{name}", openapi_extra=PATCH_BODY)
 def change_study(name: StudyName, document: Document, storage: Storage, settings: Settings) -> Study:
-    """Change the number of trials, labels or description. A COMPLETE study with more trials goes on."""
+    """Change the number of trials, priority, labels or description. A COMPLETE study with more trials goes on."""
     patch = submission.read_patch(document)
     return _written(storage, settings, lambda session, now: submission.change(session, name, patch, now))
 

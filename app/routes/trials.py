@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
+from pydantic.config import JsonDict
 from starlette.responses import Response
 
 from app.columns import curve
 from app.dependencies import PageSize, PageToken, Storage, StudyName, TrialNumber
 from app.etag import tagged
-from app.refusals import NotYet
 from app.results import counted
 from app.schemas.trials import CurvesBody, TrialList, TrialTable, TrialWithEpochs, epoch_body, trial_fields
 from app.trial_listing import TrialQuery, curve_query, trial_page
@@ -21,6 +21,7 @@ router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
 
 State = Annotated[TrialState | None, Query(description="Only trials in this state.")]
 OfRole = Annotated[Role | None, Query(description="Only trials of this role.")]
+NUMBERS: JsonDict = {"pattern": r"^\s*[0-9]{1,9}\s*(,\s*[0-9]{1,9}\s*)*$"}
 OrderBy = Annotated[
     str,
     Query(
@@ -51,11 +52,6 @@ def list_trials(
     return Response(body.model_dump_json(), media_type="application/json")
 
 
-@router.post("/trials", include_in_schema=False)
-def enqueue_trial(name: StudyName) -> None:
-    raise NotYet("a weight setting of your own as a trial")
-
-
 @router.get("/trials/{number}", response_model=TrialWithEpochs)
 def show_trial(request: Request, name: StudyName, number: TrialNumber, storage: Storage) -> Response:
     """Show one trial with its epochs."""
@@ -71,7 +67,16 @@ def show_trial(request: Request, name: StudyName, number: TrialNumber, storage: 
 def show_curves(
     name: StudyName,
     storage: Storage,
-    trials_: Annotated[str, Query(alias="trials", max_length=2000, description="Numbers, separated by commas.", examples=["0,17"])],
+    trials_: Annotated[
+        str,
+        Query(
+            alias="trials",
+            max_length=2000,
+            description="Numbers, separated by commas.",
+            examples=["0,17"],
+            json_schema_extra=NUMBERS,
+        ),
+    ],
     terms: Annotated[
         str, Query(max_length=10_000, description="Paths of terms and metrics, separated by commas; all where it is left out.")
     ] = "",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.schemas.common import AnchorBody, Body, NotFinite, ReasonBody
 from app.schemas.trials import ObjectiveBody
 from search.definition.effort import Confirmation, Stop
-from search.definition.schema import MAX_TRIALS
+from search.definition.schema import MAX_TRIALS, Priority
 
 
 class ProgressBody(Body):
@@ -110,7 +110,7 @@ Label = Annotated[str, Field(max_length=256)]
 class StudyPatch(BaseModel):
     """What may be changed of a study. Fields left out stay as they are."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"trials": 64}]})
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"trials": 64}], "minProperties": 1})
 
     trials: Annotated[int, Field(strict=True, ge=1, le=MAX_TRIALS)] | None = Field(
         default=None, description="New number of search trials, never below what has run. A COMPLETE study goes on."
@@ -124,6 +124,7 @@ class StudyPatch(BaseModel):
         description="Repeat the winner on fresh seeds after all, as in a definition (`{}`: by default). Only of a study that "
         "confirms nothing; a COMPLETE one goes on.",
     )
+    priority: Priority | None = Field(default=None, description="Which studies workers serve first: those of the highest.")
     labels: dict[Annotated[str, Field(max_length=64)], Label] | None = Field(
         default=None, max_length=64, description="Replaces all labels."
     )

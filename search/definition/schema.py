@@ -23,6 +23,10 @@ MAX_PENALTIES = 64
 MAX_TRIALS = 100_000
 MAX_EPOCHS = 100_000
 MAX_BATCH = 1_048_576
+MAX_PRIORITY = 1000
+
+Priority = Annotated[int, Field(strict=True, ge=-MAX_PRIORITY, le=MAX_PRIORITY)]
+"""Which studies workers serve first: those of the highest."""
 
 Config = dict[Annotated[str, Field(max_length=64)], JsonValue]
 """Constructor arguments by name, as JSON."""
@@ -338,6 +342,10 @@ class StudyDefinition(Strict):
     )
     labels: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=256)]] = Field(
         default_factory=dict, max_length=64, description="Free key-value pairs; not part of the hashes."
+    )
+    priority: Priority = Field(
+        default=0,
+        description="Workers serve the studies of the highest priority first, equal ones by turns; not part of the hashes.",
     )
     schema_: str | None = Field(default=None, alias="$schema", max_length=512, description="For editors; not part of the hashes.")
     workload: WorkloadChoice = Field(description="The named problem.")

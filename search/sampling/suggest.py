@@ -27,6 +27,7 @@ from search.definition.schema import StudyDefinition
 from search.definition.space import SearchSpace
 from search.definition.weights import SharedWeight, WeightChoice
 from search.errors import PluginFailed
+from search.sampling.cmaes_state import from_numbers, to_numbers
 from search.sampling.generations import left_of_generation
 from search.sampling.observations import directions, observed_values, without_extremes
 from search.sampling.unique import without_known
@@ -156,7 +157,42 @@ class _Spaced(optuna.samplers.BaseSampler):
 
 class _CmaEs(_Spaced, optuna.samplers.CmaEsSampler):
     """CMA-ES. Optuna's draws at random until there are complete trials, so that the whole first cohort would belong to no
-    generation."""
+    generation.
+
+    Optuna's keeps a pickle with each trial. This one keeps numbers, and unpickles nothing: what a study of an earlier version has
+    learned is learned anew from its rows, generation by generation.
+    """
+
+    learned: Sequence[FrozenTrial] = ()  # what was told so far may be in them
+    optimizer: Any = None
+
+    def _restore_optimizer(self, completed_trials: list[FrozenTrial]) -> None:
+        self.learned = completed_trials
+
+    def _init_optimizer(self, trans: Any, direction: Any) -> Any:
+        before = self._cma_rng.rng.get_state()
+        self.optimizer = super()._init_optimizer(trans, direction)
+        stored = (trial.system_attrs.get(self._attr_prefix + "state") for trial in reversed(self.learned))
+        next((numbers for numbers in stored if numbers is not None and from_numbers(self.optimizer, numbers)), None)
+        latest = max((trial.system_attrs.get(self._attr_key_generation, 0) for trial in self.learned), default=0)
+        while self.optimizer.generation < latest and (told := self._generation(trans, direction)):
+            self.optimizer.tell(told)
+        if self.optimizer.generation:  # as where nothing had to be made: the draws below depend on it
+            self._cma_rng.rng.set_state(before)
+        return self.optimizer
+
+    def _generation(self, trans: Any, direction: Any) -> list[tuple[Any, float]]:
+        """Return settings and values, smaller is better, that make the optimizer's next generation; none where one is lacking."""
+        size, sign = self.optimizer.population_size, 1.0 if direction is optuna.study.StudyDirection.MINIMIZE else -1.0
+        members = self._get_solution_trials(list(self.learned), self.optimizer.generation)[:size]
+        if len(members) < size:
+            return []
+        raw = [trial.system_attrs.get("x_for_tell") for trial in members]
+        places = [trans.transform(trial.params) if x is None else np.array(x) for trial, x in zip(members, raw, strict=True)]
+        return [(place, sign * trial.values[0]) for place, trial in zip(places, members, strict=True)]
+
+    def _split_optimizer_str(self, optimizer_str: str) -> dict[str, Any]:
+        return {self._attr_prefix + "state": to_numbers(self.optimizer)}
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         with warnings.catch_warnings():
@@ -258,6 +294,8 @@ def _sampler(definition: StudyDefinition, seed: int, distributions: Mapping[str,
     sampler = implementation(SAMPLER_KIND, entry)(config, seed)
     if not isinstance(sampler, optuna.samplers.BaseSampler):
         raise PluginFailed(f"the sampler {entry.name!r} should make a sampler of Optuna, got a {type(sampler).__name__}")
+    if isinstance(sampler, optuna.samplers.CmaEsSampler) and not isinstance(sampler, _CmaEs):
+        raise PluginFailed(f"the sampler {entry.name!r} is Optuna's CmaEsSampler, which runs code from the database: use cmaes")
     if isinstance(sampler, _Spaced):
         sampler.whole = distributions
     if isinstance(sampler, Nsga3):
@@ -289,6 +327,8 @@ def _value(weight: SharedWeight, param: float) -> float:
     return sorted(weight.values)[int(param)] if isinstance(weight, WeightChoice) else float(param)
 
 
+PICKLED = ":optimizer:"
+"""What Optuna's CMA-ES keeps as a pickle, in a study of an earlier version: it reaches no sampler."""
 STATE_OF = {
     TrialState.COMPLETE: OptunaState.COMPLETE,
     TrialState.PRUNED: OptunaState.PRUNED,
@@ -322,7 +362,7 @@ def _frozen(
         values=values if state is OptunaState.COMPLETE else None,
         params=_to_optuna(searched, record.parameters),
         distributions=distributions,
-        system_attrs=dict(record.sampler_state),
+        system_attrs={name: value for name, value in record.sampler_state.items() if PICKLED not in name},
         intermediate_values={record.epochs: float(record.value)} if judged and record.value is not None else None,
         constraints=dict(record.violations) if judged or state is OptunaState.COMPLETE else None,
     )

@@ -24,7 +24,7 @@ from search.validation.schema_errors import MAX_FAULTS, form_faults
 from search.validation.warnings import beyond_settings, cautions
 from storage.records import TermRecord
 
-UNHASHED = frozenset({"name", "description", "labels", "schema_"})
+UNHASHED = frozenset({"name", "description", "labels", "priority", "schema_"})
 NO_PLUGINS = PublishedPlugins()
 BUDGET = ("trials", "stop")
 """Of the search, what may be changed of a study that is there."""
@@ -125,7 +125,7 @@ def to_api(definition: StudyDefinition) -> dict[str, Any]:
 
 
 def to_storage(definition: StudyDefinition) -> dict[str, Any]:
-    """Return the document that SQL keeps: every field but those with columns of their own (name, texts, the budget)."""
+    """Return the document that SQL keeps: every field but those with columns of their own (name, texts, priority, the budget)."""
     document = definition.model_dump(mode="json", exclude=set(UNHASHED))
     document["search"].pop("trials")
     return document
@@ -138,9 +138,10 @@ def from_storage(
     name: str | None = None,
     description: str | None = None,
     labels: Mapping[str, str] | None = None,
+    priority: int = 0,
 ) -> StudyDefinition:
     """Return the definition whose `stored` document this is, with what its columns hold."""
-    texts = {"name": name, "description": description, "labels": dict(labels or {})}
+    texts = {"name": name, "description": description, "labels": dict(labels or {}), "priority": priority}
     return StudyDefinition.model_validate({**document, **texts, "search": {**document["search"], "trials": trials}})
 
 

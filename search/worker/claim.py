@@ -22,6 +22,7 @@ from search.validation.published import Named, named_plugins
 from storage import derived, leases, progress, studies, trial_rows, trials
 from storage.database import Database, Session
 from storage.errors import StorageError
+from storage.migrations import require_still_current_in
 from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
 from storage.rung_history import search_indices
 
@@ -79,7 +80,8 @@ class PlanningFailed(Exception):
 def claim(database: Database, claimant: Claimant, plugins: Collection[Named] = ()) -> Claim | Analysis | None:
     """Take the next work there is for this worker, or None. Studies that are over are ended on the way.
 
-    A study that names a plug-in from outside which is not among `plugins` is left to other workers.
+    A study that names a plug-in from outside which is not among `plugins` is left to other workers. Raises SchemaTooNew where a
+    later version has migrated the database since this worker started.
 
     A study that cannot be planned is ended FAILED, so that it does not stand in the way of all others.
     """
@@ -96,6 +98,7 @@ def claim(database: Database, claimant: Claimant, plugins: Collection[Named] = (
 def _claim(database: Database, claimant: Claimant, plugins: Collection[Named]) -> Claim | Analysis | None:
     skip: set[int] = set()
     with database.writing() as session:
+        require_still_current_in(session)
         now = database.now(session)
         while study := studies.lock_next_study(session, claimant.workloads, skip=skip):
             if not set(named_plugins(study.definition)) <= set(plugins):

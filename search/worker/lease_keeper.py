@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import structlog
 
+from search.worker.backoff import Backoff
 from storage import leases
 from storage.database import Database, Session
-from storage.errors import LeaseLost, StorageBusy, StorageUnavailable
+from storage.errors import LeaseLost, StorageBusy, StorageError, StorageUnavailable
 from storage.records import LeaseRecord
 
 log = structlog.get_logger("steelyard.worker")
 
 RENEWALS_A_LEASE = 4
 LOOKS_A_SECOND = 1.0
+FIRST_PAUSE_SECONDS = 0.2
+TRIES_A_LEASE = 10
+"""At least so many times a database that is away is tried again before the lease is given up."""
 
 Write = Callable[[Session], object]
 
@@ -30,6 +35,8 @@ class Holding:
         self._database, self._seconds, self._clock = database, seconds, clock
         self.token = lease.token
         self._renewed_at = self._looked_at = clock()
+        self._backoff = Backoff(FIRST_PAUSE_SECONDS, seconds / TRIES_A_LEASE)
+        self._away_until = -math.inf
 
     def keep(self) -> None:
         """Renew the lease where that is due; else look, about once a second, whether it was taken away (a cancel does that)."""
@@ -61,11 +68,21 @@ class Holding:
             leases.require_held(session, self.token, self._database.now(session))
 
     def _patiently(self, action: Callable[[], None]) -> bool:
+        if self._clock() < self._away_until:
+            self._require_time()
+            return False
         try:
             action()
         except (StorageBusy, StorageUnavailable) as error:
-            log.warning("database away", error=str(error))
-            if self._clock() - self._renewed_at >= self._seconds:
-                raise LeaseLost(self.token) from error
+            pause = self._backoff.failed()
+            self._away_until = self._clock() + pause
+            log.warning("database away", error=str(error), again_in_seconds=round(pause, 1))
+            self._require_time(error)
             return False
+        self._backoff.worked()
         return True
+
+    def _require_time(self, error: StorageError | None = None) -> None:
+        """Raise LeaseLost where the database was away for as long as the lease lasts: another may have the work."""
+        if self._clock() - self._renewed_at >= self._seconds:
+            raise LeaseLost(self.token) from error

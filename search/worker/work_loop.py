@@ -10,6 +10,7 @@ import structlog
 
 from search.training.child.protocol import Answer, BadMessage, GoOn, PrepareStudy, TrainCohort
 from search.worker.analyses import load, work_out
+from search.worker.backoff import Backoff
 from search.worker.child_losses import MOST_UNREAD, ChildLosses
 from search.worker.child_process import LOST, ChildLost
 from search.worker.child_session import ChildPipe, ChildSession
@@ -85,6 +86,7 @@ class WorkLoop:
         self._descriptions = Descriptions(database)
         self._losses = ChildLosses(settings.poll_seconds)
         self._deadlines = ProgressDeadlines(settings.progress_seconds)
+        self._backoff = Backoff(settings.poll_seconds)
         self._session: ChildSession | None = None
         self._worked_at = clock()
 
@@ -111,6 +113,7 @@ class WorkLoop:
             load()  # now, while the first child loads TensorFlow, and not when a study waits for its end
             self._listen_idle(session, 0.0)  # a dead child is found before it is given work
             work = self._poll.next(self._descriptions.runs) if self._descriptions.settled else None
+            self._backoff.worked()
             if work is None:
                 self._listen_idle(session, self._settings.poll_seconds)
             elif isinstance(work, Analysis):
@@ -121,8 +124,9 @@ class WorkLoop:
                 self.carry_out(work)
                 self._worked_at = self._clock()
         except (StorageBusy, StorageUnavailable) as error:
-            log.warning("database away", error=str(error))
-            self._sleep(self._settings.poll_seconds)
+            pause = self._backoff.failed()
+            log.warning("database away", error=str(error), again_in_seconds=round(pause, 1))
+            self._sleep(pause)
         except (ChildLost, BadMessage, OSError) as error:  # OSError: it could not even be started
             self._lose_idle_child(str(error))
 

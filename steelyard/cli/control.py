@@ -1,4 +1,4 @@
-"""Commands that change a study: extend, retry, pause, resume, stop, cancel, delete."""
+"""Commands that change a study: extend, priority, retry, pause, resume, stop, cancel, delete."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ PANEL = "Changing"
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (extend, retry, pause, resume, stop, cancel, delete):
-        app.command(rich_help_panel=PANEL)(command)
+    for command in (extend, priority, retry, pause, resume, stop, cancel, delete):
+        options = {"ignore_unknown_options": command is priority}  # -1 is a priority, not an option
+        app.command(rich_help_panel=PANEL, context_settings=options)(command)
 
 
 def extend(
@@ -38,6 +39,17 @@ def extend(
         if trials.startswith("+"):
             wanted += int(client.get(name)["definition"]["search"]["trials"])
         _report(client.extend(name, wanted), as_json)
+
+
+def priority(
+    name: StudyName,
+    value: Annotated[int, typer.Argument(metavar="PRIORITY", min=-1000, max=1000, help="0 unless a study says otherwise.")],
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Set which studies workers serve first: those of the highest priority, equal ones by turns."""
+    with connect(url) as client:
+        _report(client.patch(name, priority=value), as_json)
 
 
 def retry(name: StudyName, as_json: Json = False, url: Url = None) -> None:

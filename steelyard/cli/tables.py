@@ -36,14 +36,22 @@ def fields(pairs: Sequence[tuple[str, str]]) -> Table:
 
 def studies_table(studies: Sequence[Study]) -> Table:
     """Draw one line a study."""
-    table = table_of("study", "state", "trials", "best", "left", "created", right=("trials", "best", "left"))
+    ranked = any(map(priority_of, studies))
+    extra = ("priority",) if ranked else ()
+    table = table_of("study", "state", *extra, "trials", "best", "left", "created", right=(*extra, "trials", "best", "left"))
     for study in studies:
         progress, best = study["progress"], study["best"]
         left = "" if study["ended"] or progress["seconds_left"] is None else duration(progress["seconds_left"])
         created = moment(study["times"].get("created_at"))
         trials = f"{done(study)}/{progress['planned']}"
-        table.add_row(plain(study["name"]), study["state"], trials, worth(study, "best") if best else "-", left, created)
+        rank = (str(priority_of(study)),) if ranked else ()
+        table.add_row(plain(study["name"]), study["state"], *rank, trials, worth(study, "best") if best else "-", left, created)
     return table
+
+
+def priority_of(study: Study) -> int:
+    """Return a study's priority, which services of earlier versions do not say."""
+    return int(study["definition"].get("priority", 0))
 
 
 def study_table(study: Study) -> Table:
@@ -57,6 +65,7 @@ def study_table(study: Study) -> Table:
         ("state", study["state"]),
         ("because", because(study["reason"])),
         ("workload", str((definition.get("workload") or {}).get("name", ""))),
+        ("priority", str(priority_of(study) or "")),
         ("trials", f"{done(study)} of {progress['planned']} done" + (f" ({counts})" if counts else "")),
         ("epochs", f"{progress['epochs']} of {progress['epochs_planned']}"),
         ("left", "" if left is None else f"about {duration(left)}"),

@@ -344,10 +344,9 @@ def _parts(call: SearchCall) -> dict[str, str]:
 
 def write_folder(call: SearchCall, folder: Path) -> None:
     """Write what the training process loads: the model or function, rows, and the user's terms. Raises PreflightError."""
-    import cloudpickle
-
     from search.training.problem.keras_private import graph_of
     from search.training.user import brought, given
+    from search.training.user.pickles import write_pickle
 
     with given.untouched():
         said = call.arguments["initial_weights"] is not None
@@ -380,8 +379,7 @@ def write_folder(call: SearchCall, folder: Path) -> None:
         "paths": [path for path in sys.path if path],
     }
     (folder / brought.FORM).write_text(json.dumps(form))
-    pickled = cloudpickle.dumps({kind: dict(found) for kind, found in call.own.items()})
-    (folder / brought.TERMS).write_bytes(pickled)
+    write_pickle(folder / brought.TERMS, {kind: dict(found) for kind, found in call.own.items()})
 
 
 def large_functions(folder: Path) -> list[str]:

@@ -5,12 +5,13 @@ A version is a file `versions/NNNN_what.py` with the revision NNNN; they are in 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import resources
 
 from sqlalchemy import inspect, text
 from sqlalchemy.orm import Session
 
-from storage.database import Database
+from storage.database import Database, wait_for_ever
 from storage.errors import SchemaOutdated, SchemaTooNew, StorageBusy
 
 VERSION_TABLE = "alembic_version"
@@ -18,6 +19,7 @@ PATIENCE = 6  # times that a migration tries to write
 LOCK = 0x57E17A2D  # any number that others do not use for a lock of theirs
 
 
+@lru_cache
 def revisions() -> list[str]:
     """List the revisions that this program knows, oldest first."""
     files = resources.files("storage.migrations.versions").iterdir()
@@ -43,7 +45,7 @@ def _migrate(database: Database) -> None:
     with database.writing() as session:
         # SQLite's writers are one at a time already. PostgreSQL: whoever comes second waits, and finds nothing to do.
         if database.dialect == "postgresql":
-            session.execute(text("SET LOCAL statement_timeout = 0"))
+            wait_for_ever(session)
             session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         if _found(session) not in (None, *revisions()):
             require_current_in(session)
@@ -70,7 +72,19 @@ def require_current(database: Database) -> None:
 
 def require_current_in(session: Session) -> None:
     """Do as `require_current`, in a transaction that is open already."""
-    known, found = revisions(), _found(session)
+    _require(_found(session))
+
+
+def require_still_current_in(session: Session) -> None:
+    """Make sure that nobody has migrated a database that was current at the start. Raises SchemaTooNew, SchemaOutdated.
+
+    In a transaction that writes it holds to its end: a migration writes too.
+    """
+    _require(_version(session))
+
+
+def _require(found: str | None) -> None:
+    known = revisions()
     if found is not None and found not in known:
         raise SchemaTooNew(found, known[-1])
     if found != known[-1]:
@@ -80,5 +94,9 @@ def require_current_in(session: Session) -> None:
 def _found(session: Session) -> str | None:
     if not inspect(session.connection()).has_table(VERSION_TABLE):
         return None
+    return _version(session)
+
+
+def _version(session: Session) -> str | None:
     found: str | None = session.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
     return found

@@ -20,7 +20,7 @@ with warnings.catch_warnings():
 @pytest.fixture
 def settings(database_url: str) -> ApiSettings:
     """Give settings under which nothing is waited for: the sweeper's first turn never comes, a poll is as good as at once."""
-    return ApiSettings(database_url=database_url, sweep_seconds=3600, poll_seconds=0.01, max_wait_seconds=0.05)
+    return ApiSettings(database_url=database_url, sweep_seconds=3600, poll_seconds=0.01)
 
 
 @pytest.fixture

@@ -118,12 +118,19 @@ def test_an_unknown_path_is_404(bench: Bench, path: str) -> None:
 
 @on_sqlite
 @pytest.mark.parametrize(
-    ("method", "path"), [("PUT", "/v1/studies"), ("DELETE", "/v1/catalog"), ("POST", "/livez"), ("PATCH", "/v1/workers")]
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/studies", "GET, POST"),
+        ("PUT", "/v1/studies/a", "GET, PATCH, DELETE"),
+        ("DELETE", "/v1/catalog", "GET"),
+        ("POST", "/livez", "GET"),
+        ("GET", "/v1/studies/a/pause", "POST"),
+    ],
 )
-def test_a_method_that_a_path_lacks_is_405_with_those_it_has(bench: Bench, method: str, path: str) -> None:
+def test_a_method_that_a_path_lacks_is_405_with_all_that_it_has(bench: Bench, method: str, path: str, allowed: str) -> None:
     response = bench.client.request(method, path)
     problem(response, 405, "method-not-allowed")
-    assert response.headers["allow"]
+    assert response.headers["allow"] == allowed
 
 
 @on_sqlite
@@ -132,6 +139,8 @@ def test_a_method_that_a_path_lacks_is_405_with_those_it_has(bench: Bench, metho
     [
         ("POST", "/v1/studies/a/trials"),
         ("GET", "/metrics"),
+        ("POST", "/v1/studies/a/trials?unknown=1"),
+        ("GET", "/metrics?unknown=1"),
     ],
 )
 def test_what_is_announced_for_later_says_not_yet(bench: Bench, method: str, path: str) -> None:

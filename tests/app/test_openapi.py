@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,3 +91,30 @@ def test_every_word_for_a_number_that_is_not_finite_is_reported(document: dict[s
     field = document["components"]["schemas"]["Trial"]["properties"]["not_finite"]
     assert set(field["additionalProperties"]["enum"]) == set(NOT_FINITE)
     assert "`undefined`: the rows" in field["description"]
+
+
+def test_the_longest_wait_is_the_operators(tmp_path: Path) -> None:
+    app = create_app(ApiSettings(database_url=f"sqlite:///{tmp_path}/x.db", max_wait_seconds=90))
+    found = {each["name"]: each["schema"] for each in app.openapi()["paths"]["/v1/studies/{name}"]["get"]["parameters"]}
+    assert (found["wait"]["minimum"], found["wait"]["maximum"]) == (0, 90)
+
+
+def test_no_string_that_is_sent_may_have_a_nul(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert schemas["StudyDefinition"]["properties"]["description"]["anyOf"][0]["pattern"] == "^[^\\x00]*$"
+    assert schemas["Loss"]["properties"]["config"]["propertyNames"]["pattern"] == "^[^\\x00]*$"
+    asked = [each for calls in document["paths"].values() for call in calls.values() for each in call["parameters"]]
+    strings = [each["schema"] for each in asked if each["in"] == "query" and each["schema"].get("type") == "string"]
+    assert strings
+    assert all({"pattern", "enum"} & schema.keys() for schema in strings)
+
+
+def test_a_name_and_a_number_are_described_as_they_are_checked(document: dict[str, Any]) -> None:
+    found = {each["name"]: each["schema"] for each in document["paths"]["/v1/studies/{name}/trials/{number}"]["get"]["parameters"]}
+    assert found["name"]["pattern"] == "^[A-Za-z0-9][A-Za-z0-9_-]*$"
+    assert (found["number"]["type"], found["number"]["minimum"], found["number"]["maximum"]) == ("integer", 0, 2**31 - 1)
+
+
+def test_a_definitions_own_patterns_stay(document: dict[str, Any]) -> None:
+    name = document["components"]["schemas"]["Task"]["properties"]["name"]
+    assert name["pattern"] == "^[A-Za-z0-9][A-Za-z0-9_-]*$"

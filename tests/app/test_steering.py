@@ -46,6 +46,20 @@ def test_a_grid_keeps_its_number_of_trials(bench: Bench) -> None:
     assert body["errors"][0]["path"] == "trials"
 
 
+def test_a_priority_is_part_of_the_definition_and_of_no_hash(bench: Bench) -> None:
+    plain, urgent = (bench.get(f"/v1/studies/{bench.submit(**more)}") for more in ({}, {"name": "urgent", "priority": 7}))
+    assert (plain["definition"]["priority"], urgent["definition"]["priority"]) == (0, 7)
+    assert urgent["definition_sha256"] == plain["definition_sha256"]
+
+
+def test_a_priority_can_be_changed_at_any_time(bench: Bench) -> None:
+    bench.submit(priority=7)
+    assert bench.client.patch(STUDY, json={"priority": -1}).json()["definition"]["priority"] == -1
+    bench.client.post(f"{STUDY}/cancel")
+    assert bench.client.patch(STUDY, json={"priority": 0}).status_code == 200
+    assert bench.get(STUDY)["definition"]["priority"] == 0
+
+
 def test_labels_and_description_can_be_replaced(bench: Bench) -> None:
     bench.submit(labels={"a": "1"}, description="first")
     body = bench.client.patch(STUDY, json={"labels": {"b": "2"}, "description": ""}).json()
@@ -100,6 +114,9 @@ def test_a_front_has_no_gain_to_stop_by(bench: Bench) -> None:
         ({"trials": 10**18}, "trials"),
         ({"stop": {}}, "stop"),
         ({"stop": {"after_seconds": 0}}, "stop.after_seconds"),
+        ({"priority": 1001}, "priority"),
+        ({"priority": 1.0}, "priority"),
+        ({"priority": True}, "priority"),
         ({"labels": {"a": 1}}, "labels.a"),
         ({"labels": {"a": "x" * 257}}, "labels.a"),
         ({"labels": {str(i): "" for i in range(65)}}, "labels"),

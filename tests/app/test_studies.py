@@ -231,8 +231,7 @@ def test_waiting_answers_at_once_when_the_study_has_ended(bench: Bench) -> None:
     assert bench.get(STUDY, wait=60)["state"] == "CANCELLED"
 
 
-def test_waiting_answers_when_the_study_ends(bench: Bench, settings: Any, app: Any) -> None:
-    app.state.settings = settings.model_copy(update={"max_wait_seconds": 30.0})
+def test_waiting_answers_when_the_study_ends(bench: Bench) -> None:
     bench.submit()
     answers: list[str] = []
     waiter = threading.Thread(target=lambda: answers.append(bench.get(STUDY, wait=60)["state"]))
@@ -244,14 +243,27 @@ def test_waiting_answers_when_the_study_ends(bench: Bench, settings: Any, app: A
 
 def test_waiting_answers_after_its_time(bench: Bench) -> None:
     bench.submit()
-    assert bench.get(STUDY, wait=60)["ended"] is False
+    assert bench.get(STUDY, wait=0.05)["ended"] is False
 
 
-def test_waiting_ends_when_the_service_shuts_down(bench: Bench, settings: Any, app: Any) -> None:
-    app.state.settings = settings.model_copy(update={"max_wait_seconds": 3600.0})
+def test_waiting_ends_when_the_service_shuts_down(bench: Bench, app: Any) -> None:
     bench.submit()
     app.state.closing.set()
-    assert bench.get(STUDY, wait=3600)["ended"] is False
+    assert bench.get(STUDY, wait=300)["ended"] is False
+
+
+@on_sqlite
+@pytest.mark.parametrize("wait", ["301", "1e9"])
+def test_a_longer_wait_than_the_service_holds_is_refused_with_its_limit(bench: Bench, wait: str) -> None:
+    body = problem(bench.client.get(f"{STUDY}?wait={wait}"), 422, "bad-parameter")
+    assert body["limit"] == 300
+    assert body["errors"][0]["expected"].startswith("at most 300 seconds")
+
+
+@on_sqlite
+@pytest.mark.parametrize("wait", ["-1", "nan", "inf", "soon", ""])
+def test_a_wait_that_is_no_time_is_refused(bench: Bench, wait: str) -> None:
+    assert problem(bench.client.get(f"{STUDY}?wait={wait}"), 422, "bad-parameter")["errors"][0]["path"] == "query.wait"
 
 
 def test_waiting_for_a_study_that_is_not_there_is_404(bench: Bench) -> None:

@@ -79,6 +79,16 @@ def test_extend_takes_a_total_or_so_many_more(client, name, wanted, trials):
     assert document("extend", name, wanted)["definition"]["search"]["trials"] == trials
 
 
+@pytest.mark.parametrize("wanted", ["12", "-3", "0"])
+def test_a_priority_is_set(client, name, wanted):
+    submitted(client, name)
+    assert document("priority", name, wanted)["definition"]["priority"] == int(wanted)
+
+
+def test_a_priority_out_of_bounds_is_refused(name):
+    assert "1000" in refusal("priority", name, "1001")
+
+
 @pytest.mark.parametrize("wanted", ["many", "+", "3.5", "-3"])
 def test_extend_by_what_is_no_number_is_refused(name, wanted):
     refusal("extend", name, wanted)
@@ -289,7 +299,8 @@ def test_init_of_an_unknown_workload_names_those_there_are():
 
 def test_help_names_every_command_of_the_contract():
     commands = (
-        "serve worker migrate demo init validate submit list show trials watch wait best pareto extend retry pause resume stop"
+        "serve worker migrate demo init validate submit list show trials watch wait best "
+        "pareto extend priority retry pause resume stop"
     )
     text = steelyard().stdout
     assert all(f" {command} " in text for command in (*commands.split(), "cancel", "delete", "export", "logs", "catalog"))

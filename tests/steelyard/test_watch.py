@@ -23,6 +23,15 @@ def test_watch_looks_at_once_and_then_lets_the_service_hold_the_answer():
     assert [dict(request.url.params) for request in script.requests] == [{}, {"wait": "5"}]
 
 
+def test_watch_keeps_to_the_longest_hold_that_the_service_allows():
+    time = FakeTime()
+    refused = problem(422, "bad-parameter", limit=2)
+    script = Script([ok(study()), refused, ok(study()), ok(END)])
+    list(client_of(script, time).watch("s", every_seconds=5))
+    assert [request.url.params.get("wait") for request in script.requests] == [None, "5", "2", "2"]
+    assert time.slept == [2]
+
+
 def test_watch_does_not_hammer_a_service_that_answers_at_once():
     time = FakeTime()
     script = Script([ok(study()), ok(study()), ok(study()), ok(END)])

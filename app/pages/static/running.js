@@ -77,6 +77,7 @@ function said(name, { kind, body }) {
   if (kind === "trial.state") return [trialLink(name, body.number), ` ${body.state.toLowerCase()}${body.attempt > 1 ? `, attempt ${body.attempt}` : ""}`];
   if (kind === "study.state") return `study ${body.state.toLowerCase()}`;
   if (kind === "study.created") return "study submitted";
+  if (body.priority !== undefined) return `priority set to ${body.priority}`;
   return body.trials ? `study extended to ${body.trials} trials` : "labels or description changed";
 }
 

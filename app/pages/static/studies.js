@@ -101,7 +101,7 @@ function studies() {
     const verdict = verdicts.get(`${study.name} ${study.times.updated_at}`);
     const waits = !study.ended || study.state === "FAILED" ? reasonText(study.reason) : "";
     return [
-      studyLink(study.name),
+      [studyLink(study.name), study.definition.priority ? h("small", { class: "muted" }, ` priority ${study.definition.priority}`) : ""],
       badge(study.state),
       h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),
       { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "one seed" : "–"), class: verdict?.tone ?? "muted" },

@@ -14,13 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import keras
 import numpy as np
 
 from search.errors import PreflightError
 from search.training.problem.batch import Batch
 from search.training.problem.keras_private import graph_of
+from search.training.user.pickles import read_pickle
 from search.training.user.starts import started
 from search.workloads.base import Data
 from search.workloads.registry import PRIVATE, private_workload
@@ -58,7 +58,7 @@ class Brought:
     @cached_property
     def _terms(self) -> Mapping[str, Mapping[str, Any]]:
         assert self.form  # its paths, by which modules of the user's are found
-        terms = cloudpickle.loads((self._folder / TERMS).read_bytes())
+        terms = read_pickle(self._folder / TERMS)
         return {kind: {name: restored(term) for name, term in found.items()} for kind, found in terms.items()}
 
     @property
@@ -79,7 +79,7 @@ class Brought:
     def build_model(self) -> Any:
         """Return the model under the seed that is set, its outputs by name."""
         if self.form["made_by"] == "function":
-            model = cloudpickle.loads((self._folder / FUNCTION).read_bytes())()
+            model = read_pickle(self._folder / FUNCTION)()
             if not isinstance(model, keras.Model):
                 raise PreflightError(
                     "bad_model", f"the function should return a keras.Model, got a {type(model).__name__}", "model"

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import keras
 import numpy as np
 
@@ -18,6 +17,7 @@ from search.names import listed
 from search.training.problem.keras_private import compile_arguments, graph_of, layers_of, own_variables, trainables_of
 from search.training.problem.keras_settings import KerasSettings
 from search.training.user.brought import FUNCTION
+from search.training.user.pickles import write_pickle
 from search.training.user.starts import SAY, outputs_of, save_start
 from search.workloads.blame import one_line, place_of
 
@@ -116,7 +116,7 @@ def write_model(given: Any, model: Any, folder: Path, kept: Collection[str] | No
     if isinstance(given, keras.Model):
         save_start(model, folder, kept, example, said)
         return "model"
-    (folder / FUNCTION).write_bytes(cloudpickle.dumps(given))
+    write_pickle(folder / FUNCTION, given)
     return "function"
 
 

@@ -14,13 +14,13 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import keras
 import numpy as np
 
 from search.errors import PreflightError
 from search.names import listed
 from search.training.problem.keras_private import layers_of, own_variables, seed_generators, uncompiled
+from search.training.user.pickles import read_pickle, require_own, write_pickle
 
 MODEL = "model.keras"
 OBJECTS = "objects.pickle"
@@ -57,11 +57,12 @@ def save_start(model: Any, folder: Path, kept: Collection[str] | None, example: 
     try:
         with uncompiled(model), _quiet():
             model.save(folder / MODEL)
+        (folder / MODEL).chmod(0o600)  # a Lambda layer in it is code
     except Exception as error:
         raise unsaveable(
             f"saving it failed ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
         ) from error
-    (folder / OBJECTS).write_bytes(cloudpickle.dumps(custom_objects(model, folder)))
+    write_pickle(folder / OBJECTS, custom_objects(model, folder))
     stays = [_stays(layer, kept, layers) for layer in layers]
     roles = {"fresh": [_fresh(layer, all_stay) for layer, all_stay in zip(layers, stays, strict=True)]}
     roles["seeds"] = [[kept is not None] * len(seed_generators(layer)) for layer in layers]
@@ -75,7 +76,7 @@ def save_start(model: Any, folder: Path, kept: Collection[str] | None, example: 
 def started(folder: Path) -> Any:
     """Return the saved model under the seed that is set: its own values, and fresh ones where each training begins anew."""
     roles = json.loads((folder / ROLES).read_text())
-    objects = cloudpickle.loads((folder / OBJECTS).read_bytes())
+    objects = read_pickle(folder / OBJECTS)
     anew = any(flag for part in ("fresh", "seeds") for layer in roles[part] for flag in layer)
     fresh = _from_config(folder, objects) if anew else None
     model = _loaded(folder, objects)
@@ -162,6 +163,7 @@ def _assign(layer: Any, other: Any, variables: list[bool], seeds: list[bool]) ->
 
 
 def _config(folder: Path) -> str:
+    require_own(folder / MODEL)
     with zipfile.ZipFile(folder / MODEL) as archive:
         return archive.read("config.json").decode()
 
@@ -174,13 +176,14 @@ def _from_config(folder: Path, objects: Mapping[str, Any]) -> Any:
 
 
 def _loaded(folder: Path, objects: Mapping[str, Any]) -> Any:
+    require_own(folder / MODEL)
     with _quiet():
         return keras.saving.load_model(folder / MODEL, custom_objects=dict(objects), compile=False, safe_mode=False)
 
 
 def _compare(model: Any, folder: Path, example: Any) -> Any:
     """Refuse a model that comes back with other layers, weights or outputs than it had; return one made by its config."""
-    objects = cloudpickle.loads((folder / OBJECTS).read_bytes())
+    objects = read_pickle(folder / OBJECTS)
     try:
         plain = _from_config(folder, objects)
         if not all(layer.built for layer in layers_of(plain)):

@@ -7,11 +7,14 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from search.worker.claim import Claimant
+from search.worker import claim_poll
+from search.worker.claim import Claim, Claimant, claim
 from search.worker.claim_poll import CLAIM_AGAIN_SECONDS, ClaimPoll
 from storage import leases, lifecycle, workers
 from storage.database import Database
+from storage.errors import SchemaTooNew, StorageUnavailable
 from tests.search.worker.test_worker import PREPARED, TAKEN, TRAINED, Scene, ended, epoch
 
 
@@ -104,3 +107,48 @@ def test_what_a_dead_worker_held_is_swept_and_claimed_at_once(scene: Scene, monk
     assert later.swept == 1
     assert found is not None
     assert [trial.number for trial in found.trials] == [0, 1, 2, 3]  # together: a lost worker is none of their doing
+
+
+@pytest.mark.parametrize("work", [True, False])
+def test_a_worker_stops_at_its_next_look_when_a_later_version_has_migrated(scene: Scene, watched: Watched, work: bool) -> None:
+    with scene.database.writing() as session:
+        if not work:
+            lifecycle.pause(session, "x", scene.database.now(session))
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaTooNew, match="schema is 9999, this program only knows up to"):
+        watched.poll.next()
+
+
+def test_a_claim_asks_again_under_the_lock_whether_the_schema_is_its_own(scene: Scene) -> None:
+    with scene.database.writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaTooNew):
+        scene.claim()
+
+
+def test_a_running_worker_ends_with_the_sentence(scene: Scene) -> None:
+    with scene.database.writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaTooNew, match="upgrade the program"):
+        scene.loop.run()
+    assert scene.child.ended
+
+
+def test_what_a_claim_took_whose_commit_was_cut_off_is_given_back_uncharged(
+    scene: Scene, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.play([PREPARED])
+
+    def cut_off(*claimed: Any) -> Any:
+        claim(*claimed)
+        raise StorageUnavailable("the connection was lost in the commit")
+
+    monkeypatch.setattr(claim_poll, "claim", cut_off)
+    with pytest.raises(StorageUnavailable):
+        watched.poll.next()
+    assert [trial.state for trial in scene.trials()] == ["RUNNING"] * 4
+    monkeypatch.setattr(claim_poll, "claim", claim)
+    found = watched.poll.next()
+    assert isinstance(found, Claim)
+    assert [trial.number for trial in found.trials] == [0, 1, 2, 3]
+    assert {trial.charged for trial in scene.trials()} == {0}

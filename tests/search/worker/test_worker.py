@@ -380,9 +380,10 @@ class Away:
     """A database that nobody answers for."""
 
     def __init__(self) -> None:
-        self.here = False
+        self.asked = 0
 
     def reading(self) -> Any:
+        self.asked += 1
         raise StorageUnavailable("connection refused")
 
     writing = reading
@@ -398,6 +399,17 @@ def test_a_database_that_is_away_is_waited_for_as_long_as_the_lease_lasts(scene:
     now[0] = 40.0
     with pytest.raises(LeaseLost):
         holding.keep()
+
+
+def test_a_database_that_is_away_is_asked_the_less_the_longer_it_is(scene: Scene) -> None:
+    work = scene.claim()
+    assert work is not None
+    now, away = [0.0], Away()
+    holding = Holding(away, work.lease, 40.0, lambda: now[0])  # type: ignore[arg-type]
+    for tick in range(390):
+        now[0] = tick / 10
+        assert not holding.write()
+    assert 10 <= away.asked <= 25
 
 
 def test_claimants_share_no_cohort(scene: Scene) -> None:

@@ -105,15 +105,16 @@ class Patchy(Database):
 
 
 def test_with_the_database_away_the_child_waits_and_is_answered_once(scene: Scene, database_url: str) -> None:
-    patchy = Patchy(database_url)
+    now, patchy = [0.0], Patchy(database_url)
     work = scene.claim()
     assert work is not None
-    run = CohortRun(patchy, work, Holding(patchy, work.lease, 45.0, lambda: 0.0))
+    run = CohortRun(patchy, work, Holding(patchy, work.lease, 45.0, lambda: now[0]))
     run.hear(epoch(3, SCORES))
     run.hear(rung(1, 2, 3))
     patchy.away = 1
     assert run.record() is False
     assert (run.reply(), run.waiting) == (None, True)  # what it decides by is not stored yet
+    now[0] = 1.0  # it is asked again after a pause
     assert run.record() is True
     patchy.away = 1
     assert (run.reply(), run.waiting) == (None, True)
