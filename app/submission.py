@@ -23,7 +23,7 @@ from search.validation import normalize
 from search.validation.checks import NO_GAIN_ON_FRONT
 from search.validation.normalize import Normal
 from search.validation.published import PublishedPlugins
-from storage import lifecycle, plugins, studies, study_rows, workers
+from storage import lifecycle, plugins, studies, study_rows, workers, workloads
 from storage.database import Database, Session
 from storage.errors import StudyExists
 from storage.records import StudyRecord
@@ -53,7 +53,7 @@ def known_workloads(
 ) -> dict[str, Mapping[str, Any] | None]:
     """Return what was published of every workload that is registered here, a live worker's, or published; None for nothing."""
     live = workers.live_workloads(session, now, alive_within_seconds)
-    published = {workload.name: workload.description for workload in workers.list_workloads(session)}
+    published = {workload.name: workload.description for workload in workloads.list_workloads(session)}
     return {**dict.fromkeys([*registered, *live]), **published}
 
 

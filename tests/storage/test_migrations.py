@@ -14,7 +14,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from storage import curves, epochs, outcomes, trial_rows
+from storage import curves, epochs, outcomes, trial_rows, workloads
 from storage.database import Database
 from storage.errors import SchemaOutdated, SchemaTooNew
 from storage.migrations import migrate, require_current, revisions
@@ -165,14 +165,26 @@ def everything(database: Database, running: Running) -> str:
         return f"{trial} {curves.measured(session, trial.id)} {curves.epochs_of(session, trial.id)}"
 
 
+LATER = ("studies", "trials")
+"""Tables that got the column `workload_version` later (0005): today's program cannot fill them without it."""
+
+
+def change_later_columns(database: Database, how: str) -> None:
+    with database.writing() as session:
+        for table in LATER:
+            session.execute(text(f"ALTER TABLE {table} {how}"))
+
+
 def test_a_filled_database_of_version_0002_keeps_its_numbers_and_takes_undefined_ones(empty_url: str) -> None:
     database = Database(empty_url)
     upgrade(database, "0002")
+    change_later_columns(database, "ADD COLUMN workload_version VARCHAR(64)")
     old = fill(database, "old", ODD)
     before = everything(database, old)
     assert before.count("nan") == 7  # the value; in `values` and `violations`; twice at the moment and in the epoch
     with pytest.raises(DBAPIError, match=r"CHECK constraint|too long"):
         fill(database, "early", {**ODD, "agreement.violations": UNDEFINED})
+    change_later_columns(database, "DROP COLUMN workload_version")
     migrate(database)
     assert everything(database, old) == before
     new = fill(database, "new", {**ODD, "agreement.violations": UNDEFINED})
@@ -194,3 +206,22 @@ def test_a_sqlite_file_is_sound_after_the_migration(migrated_sqlite_file: Path) 
         assert connection.execute(text("PRAGMA integrity_check")).scalars().all() == ["ok"]
         assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
     engine.dispose()
+
+
+# Versions of workloads (0005)
+
+
+def test_a_filled_database_of_version_0004_keeps_its_workloads_and_has_no_versions(empty_url: str) -> None:
+    database = Database(empty_url)
+    upgrade(database, "0004")
+    with database.writing() as session:
+        session.execute(
+            text("INSERT INTO workloads (name, digest, description, published_at) VALUES ('ads', 'd', '{\"outputs\": 1}', :now)"),
+            {"now": "2026-03-01 12:00:00"},
+        )
+    migrate(database)
+    with database.reading() as session:
+        [found] = workloads.list_workloads(session)
+        assert workloads.failures(session) == {}
+    assert (found.name, found.description, found.version) == ("ads", {"outputs": 1}, None)
+    database.close()
