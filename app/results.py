@@ -62,6 +62,7 @@ def winner_document(
                 best=_tried(found, best.trial, objective),
                 baselines=[_tried(found, baseline, objective) for baseline in found.baselines],
                 description=None if described is None else described.description,
+                workload_version=None if described is None else described.version,
                 versions=best_weights.installed_versions(),
                 verdict=best.verdict,
                 picked_by=best.picked_by,

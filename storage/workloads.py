@@ -20,7 +20,7 @@ def publish_workload(
     session: Session, name: str, digest: str, description: Mapping[str, Any], now: datetime, version: str | None = None
 ) -> None:
     """Store what a workload is; the latest description wins, and the same one again writes nothing. A failure is forgotten."""
-    session.execute(delete(WORKLOAD_FAILURES).where(WORKLOAD_FAILURES.c.name == name))
+    forget_failure(session, name)
     columns = {"digest": digest, "description": dict(description), "version": version}
     new = _insert(session, WORKLOADS).values(name=name, published_at=now, **columns)
     changed = (WORKLOADS.c.digest != new.excluded.digest) | WORKLOADS.c.version.is_distinct_from(new.excluded.version)
@@ -40,6 +40,11 @@ def publish_failure(session: Session, name: str, message: str, at: str | None, n
     )
     written = {column: new.excluded[column] for column in (*columns, "published_at")}
     session.execute(new.on_conflict_do_update(index_elements=["name"], set_=written, where=changed))
+
+
+def forget_failure(session: Session, name: str) -> None:
+    """Forget why a workload could not be described: nobody registers it any more."""
+    session.execute(delete(WORKLOAD_FAILURES).where(WORKLOAD_FAILURES.c.name == name))
 
 
 def _insert(session: Session, table: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from search.validation.published import Named
 from search.worker.claim import Analysis, Claim, Claimant, claim
@@ -30,6 +31,11 @@ class ClaimPoll:
         self._fruitless: frozenset[Claimable] = frozenset()
         self._claimed_at = clock()
         self._swept_at = -math.inf
+
+    def claims(self, workloads: Collection[str], versions: Mapping[str, str], kept: Collection[tuple[str, str]]) -> None:
+        """Claim from now on for these workloads, in these versions; `kept` are all versions that the worker can train."""
+        self._claimant = replace(self._claimant, workloads=workloads, versions=versions, kept=kept)
+        self._fruitless = frozenset()
 
     def next(self, plugins: Collection[Named] = ()) -> Claim | Analysis | None:
         """Return the next work that this worker holds or is to work out, or None. Raises StorageBusy, StorageUnavailable.

@@ -11,7 +11,8 @@ class WorkerSettings:
 
     `lease_seconds`: how long the cohort of a dead worker waits for another. `progress_seconds`: how long a training may be silent
     before it counts as hung. `until_idle_seconds`: end after so long without work (None: never). `max_traces`: how many graphs a
-    child traces before another takes its place, since each keeps some 10 MB for good.
+    child traces before another takes its place, since each keeps some 10 MB for good. `workloads_folder`: where `submit --workload`
+    registers workloads (None: nowhere).
     """
 
     database_url: str
@@ -22,3 +23,4 @@ class WorkerSettings:
     progress_seconds: float = 600.0
     until_idle_seconds: float | None = None
     max_traces: int = 40
+    workloads_folder: str | None = None

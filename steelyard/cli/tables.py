@@ -152,8 +152,12 @@ def workloads_table(workloads: Sequence[Mapping[str, Any]]) -> Table:
         published = workload.get("description") or {}
         outputs = ", ".join(f"{name} {_shape(output)}" for name, output in (published.get("outputs") or {}).items())
         options = ", ".join((published.get("options") or {}).get("properties") or {})
+        error = f"cannot be described: {because(workload['error'])}" if workload.get("error") else ""
         table.add_row(
-            plain(workload["name"]), str(workload.get("workers", "")), plain(outputs or "not published yet"), plain(options)
+            plain(workload["name"]),
+            str(workload.get("workers", "")),
+            plain(error or outputs or "not published yet"),
+            plain("" if error else options),
         )
     return table
 

@@ -42,6 +42,7 @@ from search.training.child.protocol import (
     StudyPrepared,
     StudyRefused,
     TrainCohort,
+    UseWorkload,
     WorkloadsDescribed,
     storable,
     storable_text,
@@ -51,6 +52,7 @@ from search.training.engine.stack import traces_made
 from search.training.interface import Ended, Engine, EpochReport
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.workload import LoadedWorkload
+from search.workloads import pinned, registry
 from search.workloads.blame import one_line, place_of
 from storage.records import Reason, TrialState
 
@@ -115,8 +117,10 @@ class TrainingChild:
     def obey(self, order: Order) -> None:
         """Do one order. A cancel that comes outside of a training has nothing to end, nor has a late reply to a rung."""
         match order:
+            case UseWorkload():
+                self._use(order)
             case DescribeWorkloads():
-                self._channel.send(WorkloadsDescribed(described_all(self._open), published_by("child")))
+                self._channel.send(WorkloadsDescribed(described_all(self._open, order.names), published_by("child")))
             case DefineStudy():
                 self._define(order)
             case PrepareStudy():
@@ -127,6 +131,14 @@ class TrainingChild:
                 raise ExitRequested
             case CancelSettings() | GoOn():
                 pass
+
+    def _use(self, order: UseWorkload) -> None:
+        """Find a workload where the worker says. What cannot be imported beside others is reported by what needs it."""
+        registry.use(order.name, order.place)
+        try:
+            pinned.pin(order.modules)
+        except PreflightError as refused:
+            log.error("%s", refused)
 
     def _define(self, order: DefineStudy) -> None:
         if order.replaces is not None:

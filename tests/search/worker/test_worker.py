@@ -36,6 +36,7 @@ from search.worker.child_process import ChildLost
 from search.worker.claim import Analysis, Claim, Claimant, claim
 from search.worker.heartbeat import Heartbeat
 from search.worker.lease_keeper import Holding
+from search.worker.registered_workloads import RegisteredWorkloads
 from search.worker.work_loop import WorkLoop
 from search.worker.worker import Worker, WorkerSettings
 from storage import curves, leases, lifecycle, studies, study_rows, trial_rows, workers
@@ -102,10 +103,12 @@ class Scene:
         self.clock, self.child = time.monotonic, Scripted()
         self.heartbeat = Heartbeat(self.database, "w", ["digits"], settings.beat_seconds, lambda: self.clock())
         self.claimant = Claimant(self.heartbeat.worker_id, "w", ["digits"], settings.lease_seconds)
+        self.registered = RegisteredWorkloads(None, lambda: self.clock())
         self.loop = WorkLoop(
             self.database,
             self.heartbeat,
             self.claimant,
+            self.registered,
             settings,
             lambda threads: self.child,
             lambda: False,
