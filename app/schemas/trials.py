@@ -32,7 +32,7 @@ TRIAL_EXAMPLE: dict[str, Any] = {
     "worker": "host-1",
     "cohort": 3,
     "engine": "vectorized",
-    "engine_why": "a step of one setting is small, and every operation vectorises (0.57 Mflop forward, 0.31 MiB a setting)",
+    "engine_why": "a step of one setting is small, and its operations vectorise (0.57 Mflop forward, 0.31 MiB a setting)",
     "workload_version": None,
     "reason": None,
     "created_at": "2026-01-01T12:00:00Z",

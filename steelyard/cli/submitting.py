@@ -10,7 +10,7 @@ import typer
 
 from steelyard.cli.exit_codes import CommandFailed
 from steelyard.cli.options import DEFAULT_DATA_DIR, DataDir, DefinitionFile, Json, Timeout, Url, Workloads, connect
-from steelyard.cli.output import answer, note, print_document, wants_document
+from steelyard.cli.output import answer, note, print_document, terminal, wants_document
 from steelyard.cli.workload_files import register_and_wait
 from steelyard.errors import DefinitionRefused
 from steelyard.formatting import because
@@ -119,8 +119,12 @@ def submit(
             follow(client, study["name"], timeout=timeout, as_json=as_json)
             return
         address = client.page(study)
-    answer(study, as_json, lambda: study_table(study))
-    if not wants_document(as_json):
+    if as_json:
+        print_document(study)
+    elif wants_document(as_json):  # no terminal: for a script's log, and for what reads the name
+        print(f"{study['name']} {address}")
+    else:
+        terminal().print(study_table(study))
         note(f"{study['name']}: {study['cost']}")
         note(f"See it: {address}")
         note(f"Watch it: steelyard watch {study['name']}")

@@ -15,7 +15,7 @@ from search.training.child.loading import load
 from search.training.problem.keras_private import outputs_structure
 from search.training.problem.workload import LoadedWorkload
 from search.workloads import base, registry
-from search.workloads.blame import one_line, place_of
+from search.workloads.blame import located, one_line, place_of
 from search.workloads.sources import module_place
 
 Opener = Callable[[str, Mapping[str, Any]], LoadedWorkload]
@@ -29,14 +29,28 @@ def described(name: str, opened: Opener) -> dict[str, Any]:
     the schema of its options are published.
     """
     source = load(name)
+    try:
+        return _described(name, source, opened)
+    except PreflightError as refused:
+        reason = refused.reason
+        raise PreflightError(reason.code, reason.message, located(reason.at, source)) from refused
+
+
+def _described(name: str, source: Any, opened: Opener) -> dict[str, Any]:
+    needed = base.options_schema(source).get("required")
+    description = description_of(name, source, None if needed else opened(name, {}))
+    return {"name": name, "digest": digest_of(description), "description": description}
+
+
+def description_of(name: str, source: Any, opened: LoadedWorkload | None) -> dict[str, Any]:
+    """Return the description of a workload, as it was loaded and as it was opened; None: not, for want of options."""
     terms = {kind: sorted(getattr(source, kind, None) or {}) for kind in base.TERM_KINDS}
     description: dict[str, Any] = {**terms, "options": base.options_schema(source), "code": _code(name, source)}
-    if not description["options"].get("required"):
-        found = opened(name, {})
-        with found.settings.active():
-            description |= _measured(found)
-            description["code"] |= _forms(found)
-    return {"name": name, "digest": digest_of(description), "description": description}
+    if opened is not None:
+        with opened.settings.active():
+            description |= _measured(opened)
+            description["code"] |= _forms(opened)
+    return description
 
 
 def _measured(opened: LoadedWorkload) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from search.catalog.plugins import published_by
 from search.definition.schema import StudyDefinition
 from search.errors import PreflightError
 from search.training.child.describe import described_all
-from search.training.child.engine_choice import Choice, choose, simpler_choice
+from search.training.child.engine_choice import Choice, choose, traced
 from search.training.child.loading import opened
 from search.training.child.preflight import preflight
 from search.training.child.protocol import (
@@ -172,18 +172,7 @@ class TrainingChild:
 
     def _traced(self, definition: StudyDefinition, choice: Choice) -> Choice:
         """Trace the chosen engine; where the model cannot be stacked so, fall back on the next simpler one."""
-        while True:
-            try:
-                self._engine(definition, choice.engine, choice.cohort_size).trace()
-                return choice
-            except (PreflightError, *ENDS_CHILD):
-                raise
-            except Exception as error:
-                simpler = simpler_choice(choice, one_line(error))
-                if simpler is None:
-                    raise
-                log.warning("%s cannot be traced, trying %s", choice.engine, simpler.engine, exc_info=error)
-                choice = simpler
+        return traced(choice, lambda each: self._engine(definition, each.engine, each.cohort_size), ENDS_CHILD)
 
     def _train(self, order: TrainCohort) -> None:
         """Train a cohort; whatever happens, every setting is ended once and the training is closed by CohortTrained."""
