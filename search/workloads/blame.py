@@ -8,6 +8,7 @@ import re
 import sysconfig
 import traceback
 from pathlib import Path
+from typing import Any
 
 MAX_MESSAGE = 600
 
@@ -47,7 +48,8 @@ def located(at: str | None, source: object) -> str | None:
     """
     if at is not None and (_FILE_AND_LINE.search(at) or not at.startswith(_OWN_FUNCTIONS)):
         return at
-    found = inspect.unwrap(getattr(source, (at or "").partition(":")[0], source))
+    found: Any = getattr(source, (at or "").partition(":")[0], source)
+    found = inspect.unwrap(found) if callable(found) else found
     code = getattr(found, "__code__", None)
     if code is not None:
         return f"{Path(code.co_filename).name}:{code.co_firstlineno}"

@@ -34,12 +34,12 @@ class SourceModule:
     """One of the user's modules: its file and the text that it had."""
 
     path: str
-    text: str  # as UTF-8 with surrogateescape, so that any bytes survive
+    text: str  # its bytes as Latin-1, in which any of them survive, also as JSON
     package: bool = False
 
     @property
     def content(self) -> bytes:
-        return self.text.encode("utf-8", "surrogateescape")
+        return self.text.encode("latin-1")
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 def _read(path: str, stamp: tuple[int, int, int]) -> tuple[str, tuple[tuple[int, str], ...]]:
     """Return a file's text and what it imports; read again only where its stamp is another."""
     content = Path(path).read_bytes()
-    return content.decode("utf-8", "surrogateescape"), tuple(dict.fromkeys(_imports(content)))
+    return content.decode("latin-1"), tuple(dict.fromkeys(_imports(content)))
 
 
 def _imports(content: bytes) -> Iterator[tuple[int, str]]:

@@ -111,7 +111,7 @@ def _logits(tasks: Iterable[Any], found: LoadedWorkload, data: Loaded, *, guesse
         model = found.network(0).model
         outputs = named_outputs(model, model(next(iter(few.values())) if data.train.single_input else few, training=False))
     for task in tasks:
-        output = outputs.get(task.get("output") or task.get("name")) if isinstance(task, dict) else None
+        output = outputs.get(str(task.get("output") or task.get("name"))) if isinstance(task, dict) else None
         if output is None or task.get("from_logits"):
             continue
         losses = [loss.get("loss") for loss in task.get("losses") or () if isinstance(loss, dict)]

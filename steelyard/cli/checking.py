@@ -103,7 +103,7 @@ def _drawn(document: Mapping[str, Any]) -> RenderableType:
         ("trained", f"{engine['name']}, {engine['settings']} settings at once: {engine['why']}"),
         *(("warning", warning) for warning in document["warnings"]),
     ]
-    parts: list[RenderableType] = [_tensors(document), _labels(document), fields(pairs)]
+    parts: list[RenderableType] = [_tensors(document), "", _labels(document), "", fields(pairs), ""]
     if document["comparison"]:
         parts += [_terms(document["comparison"]), plain(_sentence(document["comparison"]))]
     parts.append("A study to start from: --output study.json writes it, --json shows it.")

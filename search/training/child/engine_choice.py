@@ -111,7 +111,9 @@ def traced(choice: Choice, engine: Callable[[Choice], Engine], passed: tuple[typ
             with looped_operations() as loops:
                 engine(choice).trace()
             break
-        except (PreflightError, *passed):
+        except PreflightError:
+            raise
+        except passed:
             raise
         except Exception as error:
             simpler = simpler_choice(choice, one_line(error))

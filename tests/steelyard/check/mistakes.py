@@ -76,7 +76,7 @@ MISTAKES = {
     "build_model raises": (RETURNED, "return 1 / 0", "build_model() failed: ZeroDivisionError: division by zero", "return 1 / 0"),
     "outputs without names": (
         RETURNED,
-        f"return Own()\n{SUBCLASSED}",
+        f"pass\n{SUBCLASSED}",
         "should return a dict of outputs by name",
         "def build_model():\n    return Own",
     ),
