@@ -54,6 +54,7 @@ def study_table(study: Study) -> Table:
         ("state", study["state"]),
         ("because", because(study["reason"])),
         ("workload", str((definition.get("workload") or {}).get("name", ""))),
+        ("workload version", (study.get("workload_version") or "")[:12]),
         ("trials", f"{done(study)} of {progress['planned']} done" + (f" ({counts})" if counts else "")),
         ("epochs", f"{progress['epochs']} of {progress['epochs_planned']}"),
         ("left", "" if left is None else f"about {duration(left)}"),
@@ -125,6 +126,7 @@ def trial_table(trial: Trial) -> Table:
         ("epochs", f"{trial['epochs']}" + (f", the best is {trial['best_epoch']}" if trial["best_epoch"] is not None else "")),
         ("attempt", str(trial["attempt"])),
         ("worker", trial["worker"] or ""),
+        ("workload version", (trial["workload_version"] or "")[:12]),
         ("started", moment(trial["started_at"])),
         ("ended", moment(trial["ended_at"])),
     ]
