@@ -34,6 +34,7 @@ class RegisteredWorkloads:
         """This worker serves one call of `steelyard.search`, which reads why it failed from its study."""
         self._folder = None if folder is None or self.private else Path(folder)
         self._clock = clock
+        self._named = registry.places()
         self._looked_at = -math.inf
         self._current: dict[str, Sources | None] = {}
         self._kept: dict[str, dict[str, Sources]] = {}
@@ -75,9 +76,8 @@ class RegisteredWorkloads:
         return {(name, "" if sources is None else sources.version) for name, sources in self._current.items()}
 
     def _places(self) -> dict[str, str]:
-        places = registry.places()
         if self._folder is None:
-            return places
+            return self._named
         found = watched(self._folder)
         faults = dict(found.faults) | {
             name: f"{name}.json: the name {name!r} is a built-in workload's" for name in found.places if name in registry.BUILT_IN
@@ -86,10 +86,16 @@ class RegisteredWorkloads:
             if self.faults.get(name) != fault:
                 log.warning("registered workload does not count", workload=name, reason=fault)
         self.faults = faults
-        return {**places, **{name: place for name, place in found.places.items() if name not in registry.BUILT_IN}}
+        return {**self._named, **{name: place for name, place in found.places.items() if name not in registry.BUILT_IN}}
 
     def _sources(self, place: str) -> Sources | None:
-        return None if place in registry.BUILT_IN.values() or place == registry.PRIVATE_PLACE else sources_of(place)
+        if place in registry.BUILT_IN.values() or place == registry.PRIVATE_PLACE:
+            return None
+        try:
+            return sources_of(place)
+        except OSError as error:  # a folder that may not be read; loading the workload will say so
+            log.warning("workload cannot be read", place=place, error=str(error))
+            return Sources(place, {})
 
     def _keep(self, name: str, sources: Sources) -> None:
         versions = self._kept.setdefault(name, {})

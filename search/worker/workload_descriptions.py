@@ -23,7 +23,7 @@ log = structlog.get_logger("steelyard.worker")
 
 MOST_TRIES = 2
 """A child that dies while it describes is asked once more; then what it was asked for cannot be described."""
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 15.0, 600.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 600.0
 """After so long a workload that could not be described is tried again: what it lacked may be there by now."""
 
 
