@@ -20,7 +20,8 @@ from storage.records import Measured, StudyRecord, TermRecord, TrialRecord
 from storage.study_rows import counted_moment
 
 ROWS_AT_ONCE = 200
-PLAIN = ("number", "role", "rule", "state", "seed", "epochs", "best_epoch", "attempt", "worker", "cohort", "engine")
+COUNTS = ("number", "role", "rule", "state", "seed", "epochs", "best_epoch", "attempt")
+PLAIN = (*COUNTS, "worker", "cohort", "engine", "workload_version")
 TIMES = ("created_at", "started_at", "ended_at")
 
 

@@ -25,7 +25,7 @@ from search.objective.fronts import Front
 from search.objective.scoring import Score, is_pareto, optimized, score_paths
 from search.planning import rescoring
 from search.validation.schema_errors import form_faults
-from storage import trial_rows, workers
+from storage import trial_rows, workloads
 from storage.competing_trials import standings, trials_numbered
 from storage.database import Session
 from storage.records import ADAPTIVE_ORIGIN, STUDY_ENDS, Moment, Role, StudyRecord, TrialState, Values
@@ -285,7 +285,7 @@ def _finite(text: str) -> float:
 
 
 def _described(session: Session, study: StudyRecord) -> Mapping[str, Any] | None:
-    described = workers.find_workload(session, study.workload)
+    described = workloads.find_workload(session, study.workload)
     return None if described is None else described.description
 
 

@@ -17,7 +17,7 @@ from search.definition.schema import Objective
 from search.export import best_weights
 from search.objective.scoring import evaluate
 from search.planning.initial_values import divisors
-from storage import derived, workers
+from storage import derived, workloads
 from storage.database import Session
 from storage.records import STUDY_ENDS, Measured, Moment, StudyRecord, StudyState, TrialRecord
 from storage.study_rows import counted_moment
@@ -50,7 +50,7 @@ def winner_document(
 ) -> dict[str, Any]:
     """Return the best-weights document of a trial, judged by `objective` where it is another than the study's."""
     study, definition = found.study, found.definition
-    described = workers.find_workload(session, study.workload)
+    described = workloads.find_workload(session, study.workload)
     if objective is not None:
         definition = definition.model_copy(update={"objective": objective})
     initial = derived.initial_values(session, study.id) if definition.search.normalize is not None else {}
@@ -62,6 +62,7 @@ def winner_document(
                 best=_tried(found, best.trial, objective),
                 baselines=[_tried(found, baseline, objective) for baseline in found.baselines],
                 description=None if described is None else described.description,
+                workload_version=None if described is None else described.version,
                 versions=best_weights.installed_versions(),
                 verdict=best.verdict,
                 picked_by=best.picked_by,

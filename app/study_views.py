@@ -106,6 +106,7 @@ def _body(study: StudyRecord, stored: StoredProgress, live: Sequence[WorkerRecor
         definition=normalize.to_api(definition),
         definition_sha256=study.definition_sha256,
         problem_sha256=study.problem_sha256,
+        workload_version=study.workload_version,
         cost=cost(definition),
         progress=_progress(study, definition, stored),
         anchors=[AnchorBody(**anchor_document(anchor)) for anchor in anchors],

@@ -24,10 +24,10 @@ from search.validation import normalize
 from search.validation.checks import NO_GAIN_ON_FRONT
 from search.validation.normalize import Normal
 from search.validation.published import PublishedPlugins
-from storage import lifecycle, plugins, studies, study_rows, workers
+from storage import lifecycle, plugins, studies, study_rows, workers, workloads
 from storage.database import Database, Session
 from storage.errors import StudyExists
-from storage.records import StudyRecord
+from storage.records import StudyRecord, WorkloadFailure
 
 NAMES_TRIED = 8
 
@@ -37,7 +37,13 @@ def normalised(storage: Database, document: Any, registered: Iterable[str], sett
     with storage.reading() as session:
         known = known_workloads(session, registered, storage.now(session), settings.alive_within_seconds)
         published = published_plugins(session)
-    return normalize.normalise(document, workloads=known, plugins=published)
+        failures = {name: because(failure) for name, failure in workloads.failures(session).items()}
+    return normalize.normalise(document, workloads=known, plugins=published, failures=failures)
+
+
+def because(failure: WorkloadFailure) -> str:
+    """Return why a workload cannot be described, with the file and line."""
+    return f"{failure.message} (at {failure.at})" if failure.at else failure.message
 
 
 def published_plugins(session: Session) -> PublishedPlugins:
@@ -54,8 +60,8 @@ def known_workloads(
 ) -> dict[str, Mapping[str, Any] | None]:
     """Return what was published of every workload that is registered here, a live worker's, or published; None for nothing."""
     live = workers.live_workloads(session, now, alive_within_seconds)
-    published = {workload.name: workload.description for workload in workers.list_workloads(session)}
-    return {**dict.fromkeys([*registered, *live]), **published}
+    published = {workload.name: workload.description for workload in workloads.list_workloads(session)}
+    return {**dict.fromkeys([*registered, *live, *workloads.failures(session)]), **published}
 
 
 def submit(session: Session, sent: Normal, now: datetime) -> tuple[StudyRecord, bool]:

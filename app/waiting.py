@@ -30,7 +30,7 @@ def reason_of(
     if study.state in STUDY_ENDS:
         return study.reason
     if study.state is StudyState.PAUSED:
-        return Reason("paused", f"paused: {_still(running)}no new cohorts until it is resumed")
+        return study.reason or Reason("paused", f"paused: {_still(running)}no new cohorts until it is resumed")
     if study.state is StudyState.STOPPING:
         return Reason("stopping", f"stopping: {running} trials that run may finish")
     if running or preparing:

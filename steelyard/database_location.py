@@ -21,6 +21,11 @@ def database_url_in(data_dir: str) -> str:
     return f"sqlite:///{directory / DATABASE_FILE}"
 
 
+def workloads_folder_in(data_dir: str) -> Path:
+    """Return the folder of the data directory in which `submit --workload` registers workloads, and which workers watch."""
+    return Path(data_dir).resolve() / "workloads"
+
+
 def migrate_database(url: str) -> str:
     """Bring the database to this program's schema, and return its revision. Raises ValueError for a bad URL, StorageError."""
     database = Database(url)

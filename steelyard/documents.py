@@ -58,6 +58,7 @@ class Study(TypedDict):
     definition: Mapping[str, Any]
     definition_sha256: str
     problem_sha256: str
+    workload_version: str | None
     cost: str
     progress: Progress
     anchors: list[Mapping[str, Any]]
@@ -121,6 +122,7 @@ class Trial(TypedDict):
     cohort: int | None
     engine: str | None
     engine_why: str | None
+    workload_version: str | None
     reason: Reason | None
     created_at: str
     started_at: str | None

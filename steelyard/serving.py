@@ -52,6 +52,7 @@ class ServeSettings:
     page: bool = True
     root_path: str = ""
     until_idle_seconds: float | None = None  # end after so long without a request; None: never
+    data_dir: str | None = None  # in it the workers watch for workloads
 
 
 def is_loopback(host: str) -> bool:
@@ -160,7 +161,7 @@ def serve(settings: ServeSettings, opened: socket.socket, ready: Callable[[str],
 async def _run(server: Server, opened: socket.socket, settings: ServeSettings) -> None:
     supervisor = Supervisor(
         settings.workers,
-        lambda _slot: _start_worker(settings.database_url),
+        lambda _slot: _start_worker(settings),
         lambda pid, lost: give_back(settings.database_url, pid, lost=lost),
         reap=processes.reap_orphans,
     )
@@ -194,11 +195,12 @@ async def _run(server: Server, opened: socket.socket, settings: ServeSettings) -
         await supervisor.ended(SHUTDOWN_SECONDS)
 
 
-async def _start_worker(database_url: str) -> asyncio.subprocess.Process:
+async def _start_worker(settings: ServeSettings) -> asyncio.subprocess.Process:
     # In a session of its own: a Ctrl-C in the terminal reaches the service alone, which then asks its workers once.
+    watching = [] if settings.data_dir is None else ["--data-dir", settings.data_dir]
     return await asyncio.create_subprocess_exec(
-        *(*COMMAND, "worker", "--end-with", str(os.getpid())),
-        env={**os.environ, "STEELYARD_DATABASE_URL": database_url},
+        *(*COMMAND, "worker", "--end-with", str(os.getpid()), *watching),
+        env={**os.environ, "STEELYARD_DATABASE_URL": settings.database_url},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=sys.stderr.fileno(),
         start_new_session=True,

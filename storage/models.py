@@ -76,6 +76,7 @@ class StudyRow(Base):
     priority: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     turn_began_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # see `storage.turns`
     turn_ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    workload_version: Mapped[str | None] = mapped_column(SHA256)
 
 
 class TermRow(Base):
@@ -162,6 +163,7 @@ class TrialRow(Base):
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     losses: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    workload_version: Mapped[str | None] = mapped_column(SHA256)
 
 
 class AnalysisRow(Base):
@@ -227,7 +229,7 @@ class LeaseRow(Base):
 
 
 class WorkloadRow(Base):
-    """What workers published of a workload; the latest wins."""
+    """What workers published of a workload; the latest wins. `version`: of the user's files that it is made of."""
 
     __tablename__ = "workloads"
 
@@ -235,6 +237,30 @@ class WorkloadRow(Base):
     digest: Mapped[str] = mapped_column(String(128))
     description: Mapped[dict[str, Any]] = mapped_column(JSON)
     published_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[str | None] = mapped_column(SHA256)
+
+
+class WorkloadFailureRow(Base):
+    """Why a worker could not describe a workload; the latest wins, and a description takes it away."""
+
+    __tablename__ = "workload_failures"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[str | None] = mapped_column(SHA256)
+    message: Mapped[str] = mapped_column(AnyText)
+    at: Mapped[str | None] = mapped_column(AnyText)
+    published_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class WorkerWorkloadRow(Base):
+    """A version of a workload that a worker can train."""
+
+    __tablename__ = "worker_workloads"
+    __table_args__ = (IN_KEY_ORDER,)
+
+    worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[str] = mapped_column(SHA256, primary_key=True)
 
 
 class PluginRow(Base):
@@ -282,6 +308,8 @@ TRIALS = table_of(TrialRow)
 WORKERS = table_of(WorkerRow)
 LEASES = table_of(LeaseRow)
 WORKLOADS = table_of(WorkloadRow)
+WORKLOAD_FAILURES = table_of(WorkloadFailureRow)
+WORKER_WORKLOADS = table_of(WorkerWorkloadRow)
 PLUGINS = table_of(PluginRow)
 WORKER_PLUGINS = table_of(WorkerPluginRow)
 EVENTS = table_of(EventRow)

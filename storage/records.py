@@ -137,6 +137,7 @@ class StudyRecord:
     priority: int = 0  # a higher one is served first
     turn_began_at: datetime | None = None
     turn_ended_at: datetime | None = None
+    workload_version: str | None = None  # of the files that it is trained with; None where they are not versioned
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,7 @@ class TrialRecord:
     started_at: datetime | None
     ended_at: datetime | None
     losses: int = 0
+    workload_version: str | None = None  # of the files that it was trained with
 
     @property
     def ended(self) -> bool:
@@ -348,11 +350,26 @@ class WorkerRecord:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadRecord:
-    """What a worker published of a workload: its `description` is that of `search.training.child.protocol`."""
+    """What a worker published of a workload: its `description` is that of `search.training.child.protocol`.
+
+    `version` changes with the user's files that it is made of; None where they are not versioned.
+    """
 
     name: str
     digest: str
     description: Mapping[str, Any]
+    published_at: datetime
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadFailure:
+    """Why a worker could not describe a workload in a version, and where (`ads.py:12`)."""
+
+    name: str
+    version: str | None
+    message: str
+    at: str | None
     published_at: datetime
 
 

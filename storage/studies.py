@@ -231,11 +231,13 @@ def prepared(
     now: datetime,
     threads: int = 1,
     why: str | None = None,
+    workload_version: str | None = None,
 ) -> StudyRecord:
     """Note that a preflight has passed: QUEUED becomes RUNNING, a PAUSED study stays so, and `warnings` are added.
 
-    `why` says why this engine was chosen, `threads` how many its training child has. A study that was prepared before keeps all of
-    that. Raises WrongState for one that is stopping or has ended.
+    `why` says why this engine was chosen, `threads` how many its training child has, `workload_version` which version of the
+    workload it is trained with from now on. A study that was prepared before keeps all of that. Raises WrongState for one that is
+    stopping or has ended.
     """
     study = lock_study(session, study_id)
     if study.state not in OPEN:
@@ -244,7 +246,7 @@ def prepared(
         return study
     merged = list(dict.fromkeys([*study.warnings, *warnings]))
     sizes = {"cohort_size": cohort_size, "prepared_cohort_size": cohort_size}
-    chosen = {**sizes, "engine": engine, "engine_why": why, "threads": threads}
+    chosen = {**sizes, "engine": engine, "engine_why": why, "threads": threads, "workload_version": workload_version}
     changed = change_study(session, study_id, now, prepared=True, warnings=merged, started_at=now, **chosen)
     if changed.state is not StudyState.QUEUED:
         return changed

@@ -115,6 +115,7 @@ def _trial_record(
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        workload_version=row.workload_version,
     )
 
 

@@ -107,6 +107,7 @@ def start_cohort(
         .where(TRIALS.c.id.in_([trial.id for trial in trials]), TRIALS.c.state == TrialState.WAITING.value)
         .values(state=TrialState.RUNNING.value, attempt=TRIALS.c.attempt + 1, epochs=0, seconds=0.0, started_at=now)
         .values(cohort_id=cohort_id, engine=engine, engine_why=study.engine_why, worker=worker, **reason_columns(None))
+        .values(workload_version=study.workload_version)
         .returning(TRIALS.c.number)
     ).all()
     if len(started) < len(trials):

@@ -1,4 +1,4 @@
-"""Worker processes and the workloads that they can train."""
+"""Worker processes, and the names of the workloads that they can train."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from storage.errors import WorkerNotFound
-from storage.models import LEASES, STUDIES, WORKERS, WORKLOADS
-from storage.records import WorkerRecord, WorkloadRecord
-from storage.types import AnyRow, is_storable
+from storage.models import LEASES, STUDIES, WORKERS
+from storage.records import WorkerRecord
+from storage.types import AnyRow
 
 ALIVE_SECONDS = 60.0
 LISTED_FOR = timedelta(days=1)
@@ -33,6 +32,11 @@ def register(
 def heartbeat(session: Session, worker_id: int, state: str, now: datetime) -> None:
     """Say that a worker lives and is `starting`, `idle` or `busy`. Raises WorkerNotFound."""
     _change(session, worker_id, state=state, heartbeat_at=now)
+
+
+def set_workloads(session: Session, worker_id: int, workloads: Sequence[str]) -> None:
+    """Write down which workloads a worker can train from now on. Raises WorkerNotFound."""
+    _change(session, worker_id, workloads=list(workloads))
 
 
 def deregister(session: Session, worker_id: int, now: datetime) -> None:
@@ -85,25 +89,3 @@ def _worker_record(row: AnyRow, study: str | None, now: datetime, alive_within_s
         stopped_at=row.stopped_at,
         study=study,
     )
-
-
-def publish_workload(session: Session, name: str, digest: str, description: Mapping[str, Any], now: datetime) -> None:
-    """Store what a workload is; the latest description wins, and the same one again writes nothing."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    new = dialect.insert(WORKLOADS).values(name=name, digest=digest, description=dict(description), published_at=now)
-    written = {"digest": new.excluded.digest, "description": new.excluded.description, "published_at": now}
-    same = WORKLOADS.c.digest != new.excluded.digest
-    session.execute(new.on_conflict_do_update(index_elements=["name"], set_=written, where=same))
-
-
-def list_workloads(session: Session) -> list[WorkloadRecord]:
-    """List the published workloads by name."""
-    return [WorkloadRecord(*row) for row in session.execute(select(WORKLOADS).order_by(WORKLOADS.c.name))]
-
-
-def find_workload(session: Session, name: str) -> WorkloadRecord | None:
-    """Look a published workload up by its name."""
-    if not is_storable(name):
-        return None
-    row = session.execute(select(WORKLOADS).where(WORKLOADS.c.name == name)).one_or_none()
-    return None if row is None else WorkloadRecord(*row)

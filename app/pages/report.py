@@ -25,7 +25,7 @@ from app.schemas.sensitivity import Sensitivity
 from app.schemas.trials import CurvesBody, TrialWithEpochs, epoch_body, trial_fields
 from app.study_views import study_body
 from search.analysis.answer import NoAnswer
-from storage import curves, paging, study_rows, trial_rows, workers
+from storage import curves, paging, study_rows, trial_rows, workloads
 from storage.database import Database, Session
 from storage.records import Role, Split, StudyRecord, TrialState
 from storage.study_rows import counted_moment
@@ -62,7 +62,7 @@ def _documents(session: Session, study: StudyRecord) -> Iterator[tuple[str, Body
     at = f"/v1/studies/{study.name}"
     yield f"{at}/points?most={MOST}", points.points(session, study, MOST)
     yield f"{at}/confirmation", RepeatedSettings.model_validate(confirmation.confirmation_document(session, study))
-    described = workers.find_workload(session, study.workload)
+    described = workloads.find_workload(session, study.workload)
     if described is not None:
         yield "/v1/workloads", WorkloadList(workloads=[WorkloadBody.of(study.workload, 0, described)])
     winner = None

@@ -10,7 +10,7 @@ from app.etag import tagged
 from app.schemas.fleet import Catalog, WorkloadBody, WorkloadList
 from app.submission import known_workloads, published_plugins
 from search import catalog
-from storage import workers
+from storage import workers, workloads
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
 
@@ -25,10 +25,13 @@ def show_catalog(request: Request, storage: Storage) -> Response:
 
 @router.get("/workloads")
 def list_workloads(request: Request, storage: Storage, settings: Settings) -> WorkloadList:
-    """List the workloads with their outputs and options, as workers published them."""
+    """List the workloads with their outputs and options, as workers published them, or why one cannot be described."""
     with storage.reading() as session:
         now = storage.now(session)
         names = known_workloads(session, request.app.state.registered, now, settings.alive_within_seconds)
         live = workers.live_workloads(session, now, settings.alive_within_seconds)
-        published = {workload.name: workload for workload in workers.list_workloads(session)}
-    return WorkloadList(workloads=[WorkloadBody.of(name, live.get(name, 0), published.get(name)) for name in names])
+        published = {workload.name: workload for workload in workloads.list_workloads(session)}
+        failures = workloads.failures(session)
+    return WorkloadList(
+        workloads=[WorkloadBody.of(name, live.get(name, 0), published.get(name), failures.get(name)) for name in names]
+    )

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from app.schemas.common import Body
-from storage.records import WorkloadRecord
+from storage.records import WorkloadFailure, WorkloadRecord
 
 
 class WorkerBody(Body):
@@ -34,6 +34,13 @@ class WorkerList(Body):
     next_page_token: str = ""
 
 
+class WorkloadError(Body):
+    """Why a workload cannot be described."""
+
+    message: str
+    at: str | None = Field(description="Where: file and line of the user's code.", examples=["ads.py:12"])
+
+
 class WorkloadBody(Body):
     """A named problem that studies may be about."""
 
@@ -44,15 +51,25 @@ class WorkloadBody(Body):
         description="Inputs, outputs and targets with their shapes, own losses, penalties and metrics, the options' JSON schema.",
         examples=[{"outputs": {"digit": {"shape": [None, 10]}, "parity": {"shape": [None, 1]}}, "options": {"properties": {}}}],
     )
+    version: str | None = Field(
+        description="Changes with the user's files that it is made of; null where it is installed or built in."
+    )
+    error: WorkloadError | None = Field(description="Why a worker could not describe it as it is now; null where one could.")
     published_at: datetime | None
 
     @classmethod
-    def of(cls, name: str, workers: int, published: WorkloadRecord | None) -> WorkloadBody:
-        """Return the body of a workload that `workers` live workers have."""
-        if published is None:
-            return cls(name=name, workers=workers, digest=None, description=None, published_at=None)
-        described = dict(published.description)
-        return cls(name=name, workers=workers, digest=published.digest, description=described, published_at=published.published_at)
+    def of(cls, name: str, workers: int, published: WorkloadRecord | None, failure: WorkloadFailure | None = None) -> WorkloadBody:
+        """Return the body of a workload that `workers` live workers have. With a failure, `version` is the one that failed."""
+        latest = failure or published
+        return cls(
+            name=name,
+            workers=workers,
+            digest=None if published is None else published.digest,
+            description=None if published is None else dict(published.description),
+            version=None if latest is None else latest.version,
+            error=None if failure is None else WorkloadError(message=failure.message, at=failure.at),
+            published_at=None if latest is None else latest.published_at,
+        )
 
 
 class WorkloadList(Body):

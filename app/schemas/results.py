@@ -201,7 +201,9 @@ class BestWeights(Body):
     baselines: dict[str, BaselineBody]
     training: dict[str, Any]
     workload: dict[str, Any] = Field(
-        description="Its name and options, and what a script that imports it must know: `place` is `module:attribute`.",
+        description="Its name and options, and what a script that imports it must know: `place` is `module:attribute`. Where it is "
+        "made of the user's own files, `version` is theirs when the trial was trained, and `changed` says whether workers have "
+        "another by now.",
         examples=[{"name": "digits", "options": {}, "place": "search.workloads.digits:Digits"}],
     )
     versions: dict[str, str | None]

@@ -64,6 +64,10 @@ class Study(Body):
     definition: dict[str, Any] = Field(description="Normalised: with every default and everything that was left to the service.")
     definition_sha256: str = Field(description="Equal for definitions that differ in name, description, labels and budget alone.")
     problem_sha256: str = Field(description="Of workload, tasks, penalties, objective and training: equal ones may be compared.")
+    workload_version: str | None = Field(
+        description="The version of the workload's files that all its trials are trained with: set when a worker prepares it; null "
+        "where the workload is installed or built in."
+    )
     cost: str = Field(
         description="What the whole plan costs, in trainings; in the answer to a POST also about how long it takes, where the same "
         "problem or workload was trained before.",

@@ -32,7 +32,8 @@ TRIAL_EXAMPLE: dict[str, Any] = {
     "worker": "host-1",
     "cohort": 3,
     "engine": "vectorized",
-    "engine_why": "a step of one setting is small, and every operation vectorises (0.57 Mflop forward, 0.31 MiB a setting)",
+    "engine_why": "a step of one setting is small, and its operations vectorise (0.57 Mflop forward, 0.31 MiB a setting)",
+    "workload_version": None,
     "reason": None,
     "created_at": "2026-01-01T12:00:00Z",
     "started_at": "2026-01-01T12:00:01Z",
@@ -80,6 +81,9 @@ class Trial(Body):
     cohort: int | None = Field(description="The trials with this number were trained together.")
     engine: str | None = Field(description="How it was trained: vectorized, unrolled or serial.")
     engine_why: str | None = Field(description="Why it was trained so.")
+    workload_version: str | None = Field(
+        description="The version of the workload's files that it was trained with; null where these are installed or built in."
+    )
     reason: ReasonBody | None = Field(
         description="Why it ended so. `no_objective`: it was trained to its last epoch, but its objective is not finite (under "
         "`pareto`: one of its metrics is not); the message names the metrics, and what was measured is kept."
@@ -165,7 +169,8 @@ def metrics_body(measured: Measured, split: NumberSplitter, place: str) -> Metri
 def trial_fields(trial: TrialRecord, measured: Measured) -> dict[str, Any]:
     """Return the fields of a trial's body. `measured` holds the numbers at the epoch that counts for its study."""
     split = NumberSplitter()
-    same = ("number", "rule", "ended", "seed", "epochs", "best_epoch", "attempt", "worker", "cohort", "engine", "engine_why")
+    numbers = ("number", "rule", "ended", "seed", "epochs", "best_epoch", "attempt")
+    same = (*numbers, "worker", "cohort", "engine", "engine_why", "workload_version")
     times = ("created_at", "started_at", "ended_at")
     return {
         **{name: getattr(trial, name) for name in (*same, *times)},

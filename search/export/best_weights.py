@@ -53,6 +53,7 @@ class Winner:
     best: Tried
     baselines: Sequence[Tried] = ()
     description: Mapping[str, Any] | None = None
+    workload_version: str | None = None  # of the workload that is described
     versions: Mapping[str, str | None] = field(default_factory=dict)
     verdict: Verdict | None = None
     picked_by: str | None = None  # where it is not the objective that picked it
@@ -65,6 +66,17 @@ class Winner:
         """The keys of the model's output dict; where nobody has published them, those that the tasks read."""
         known = (self.description or {}).get("outputs")
         return tuple(dict.fromkeys(known if known is not None else (task.used_output for task in self.definition.tasks)))
+
+    @property
+    def changed(self) -> str | None:
+        """A sentence where workers have another version of the workload's files than the trial was trained with."""
+        before, now = self.best.trial.workload_version, self.workload_version
+        if before is None or now is None or before == now:
+            return None
+        return (
+            f"The files of workload {self.study.workload} have changed since trial {self.best.trial.number} was trained (version "
+            f"{before[:8]}, now {now[:8]}): weights found for the old ones need not be good for the new."
+        )
 
     @property
     def schedules(self) -> dict[str, AppliedSchedule]:
@@ -100,9 +112,10 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "parameters": dict(trial.parameters),
         **({"normalized_by": dict(winner.divisors)} if winner.divisors else {}),
         "schedules": {path: schedule.document() for path, schedule in schedules.items()},
-        **_with_arguments(
+        **_with_words(
             how_to_use(definition, trial.weights, Published.of(winner.description, winner.outputs), schedules),
             SearchSpace(definition).drawn_arguments(trial.parameters),
+            winner.changed,
         ),
         "terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]},
         "objective": {"aggregate": definition.objective.aggregate, **_objective(trial)},
@@ -112,27 +125,30 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         **({"sensitivity": dict(winner.sensitivity)} if winner.sensitivity is not None else {}),
         "baselines": {tried.trial.rule or f"trial {tried.trial.number}": _baseline(tried) for tried in reversed(winner.baselines)},
         "training": shown["training"],
-        "workload": workload_document(definition, winner.description),
+        "workload": workload_document(winner),
         "versions": dict(winner.versions),
     }
 
 
-def _with_arguments(used: Mapping[str, Any], tuned: Mapping[str, float]) -> dict[str, Any]:
-    """Return how weights are used, with a word on what was tuned beside them: compile's weights alone do not have it."""
-    if not tuned:
-        return dict(used)
+def _with_words(used: Mapping[str, Any], tuned: Mapping[str, float], changed: str | None) -> dict[str, Any]:
+    """Return how weights are used, with a word on what compile's weights alone do not have, and on files that have changed."""
     beside = ", ".join(f"{path} = {value:.4g}" for path, value in tuned.items())
-    return {**used, "note": f"{used['note']} Tuned beside the weights, and set in `terms` and `training`: {beside}."}
+    words = [f"Tuned beside the weights, and set in `terms` and `training`: {beside}."] if tuned else []
+    return {**used, "note": " ".join([used["note"], *words, *filter(None, [changed])])}
 
 
-def workload_document(definition: StudyDefinition, description: Mapping[str, Any] | None) -> dict[str, Any]:
+def workload_document(winner: Winner) -> dict[str, Any]:
     """Return the workload's name and options, and what a script must know of its code: see `search.training.child.describe`.
 
-    Where no worker has published, that is the `place` of a built-in workload, None for any other.
+    Where no worker has published, that is the `place` of a built-in workload, None for any other. `sources` are those that the
+    trial was trained with, so they are left out where workers have others by now.
     """
-    name = definition.workload.name
-    code = (description or {}).get("code") or {"place": BUILT_IN.get(name)}
-    return {"name": name, "options": dict(definition.workload.options), **code}
+    workload, version = winner.definition.workload, winner.best.trial.workload_version
+    code = dict((winner.description or {}).get("code") or {"place": BUILT_IN.get(workload.name)})
+    if version is None or version != winner.workload_version:
+        code.pop("sources", None)
+    versioned = {} if version is None else {"version": version, "changed": winner.changed is not None}
+    return {"name": workload.name, "options": dict(workload.options), **code, **versioned}
 
 
 def _epochs(winner: Winner) -> dict[str, Any]:

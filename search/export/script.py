@@ -32,8 +32,8 @@ WIDTH = 128
 """Characters of a line of comment."""
 
 OWN_NAMES = re.compile(
-    r"argparse|bind|class_weights|keras|labelled|main|measured|np|probabilities|row_weights|scored|split|started|steelyard|taken"
-    r"|stated_as|train|weights|workload|[A-Z_]+"
+    r"argparse|bind|class_weights|hashlib|importlib|keras|labelled|main|measured|np|pathlib|probabilities|row_weights|scored|split"
+    r"|started|stated_as|steelyard|taken|train|warn_of_changes|weights|workload|[A-Z_]+"
 )
 """Names of the file's own, which an import may not take."""
 
@@ -65,21 +65,28 @@ def script(best: Mapping[str, Any]) -> str:
     """
     source = source_of(best["workload"])
     kind = _plain(best, source) or _applied(best, source)
+    checked = best["workload"].get("sources")
     statements = [source.statement, "import keras", "import numpy as np", *kind.imports]
     imports = [
         *sorted(line for line in statements if line.startswith("import")),
         *sorted(line for line in statements if line.startswith("from")),
     ]
-    head = [_docstring(best, source), "", "import argparse", "", *imports, ""]
-    constants = [*kind.constants, *_study(best), "DATA = workload.load_data()"]
+    standard = ["import argparse", *(text.SOURCES_IMPORTS if checked else [])]
+    head = [_docstring(best, source), "", *standard, "", *imports, ""]
+    sources = [assigned("SOURCES", checked)] if checked else []
+    constants = [*kind.constants, *_study(best), *sources, "DATA = workload.load_data()"]
     functions = [text.SPLIT, *kind.functions, text.UNCONFIRMED if _stated(best) is None else text.CONFIRMED]
-    return "\n".join([*head, *constants]) + "\n\n\n" + "\n\n\n".join(functions) + '\n\n\nif __name__ == "__main__":\n    main()\n'
+    functions += [text.WARN_OF_CHANGES] if checked else []
+    begin = "    warn_of_changes()\n" if checked else ""
+    parts = [*functions, f'if __name__ == "__main__":\n{begin}    main()\n']
+    return "\n".join([*head, *constants]) + "\n\n\n" + "\n\n\n".join(parts)
 
 
 def _docstring(best: Mapping[str, Any], source: Source) -> str:
     study = best["study"]["name"]
+    changed = "The workload's files have changed since: the numbers may differ.\n\n" if best["workload"].get("changed") else ""
     return (
-        f'"""Train what the study {study} found: trial {best["trial"]}, picked by {best["picked_by"]}.\n\n'
+        f'"""Train what the study {study} found: trial {best["trial"]}, picked by {best["picked_by"]}.\n\n{changed}'
         f"    python train.py [--seeds 3] [--save model.keras]\n\n"
         f'Written by `steelyard best {study} --script`. Python must find the module {source.module}.\n"""'
     )

@@ -39,6 +39,16 @@ def train(seed):
     keras.utils.set_random_seed(0)
     model = started(workload.build_model())'''
 
+SOURCES_IMPORTS = ["import hashlib", "import importlib.util", "import pathlib"]
+
+WARN_OF_CHANGES = '''\
+def warn_of_changes():
+    """Say which of the workload's files are not those that the study trained."""
+    for name, digest in SOURCES.items():
+        found = importlib.util.find_spec(name)
+        if found is None or hashlib.sha256(pathlib.Path(found.origin).read_bytes()).hexdigest() != digest:
+            print(f"warning: the module {name} has changed since the study trained it: the numbers below may differ")'''
+
 PLAIN_TRAIN = Template("""\
 $begin
     $compile

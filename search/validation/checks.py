@@ -47,6 +47,8 @@ def _workload(known: ValidationContext) -> Iterator[Fault]:
         names = listed(known.workloads)
         yield Fault("workload.name", f"a registered workload ({names}); a worker publishes its own when it starts", repr(name),
                     nearest(name, known.workloads))  # fmt: skip
+    elif name is not None and name in known.failures:
+        yield Fault("workload.name", f"a workload that can be described, which {name!r} cannot be now", known.failures[name])
 
 
 def _options(known: ValidationContext) -> Iterator[Fault]:

@@ -27,10 +27,12 @@ class ValidationContext:
     parts: Parts
     workloads: Mapping[str, Description | None]
     plugins: PublishedPlugins = field(default_factory=PublishedPlugins)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Why workers cannot describe workloads as they are now, by name."""
 
     @property
     def description(self) -> Description | None:
-        return self.workloads.get(self.parts.workload or "")
+        return None if self.parts.workload in self.failures else self.workloads.get(self.parts.workload or "")
 
     def own(self, kind: str) -> frozenset[str] | None:
         """Return the names of the workload's own losses, metrics or penalties, or None where they are not known yet."""

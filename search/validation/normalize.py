@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,6 +27,7 @@ from storage.records import TermRecord
 
 UNHASHED = frozenset({"name", "description", "labels", "priority", "schema_"})
 NO_PLUGINS = PublishedPlugins()
+NO_FAILURES: Mapping[str, str] = MappingProxyType({})
 BUDGET = ("trials", "stop")
 """Of the search, what may be changed of a study that is there."""
 PROBLEM = frozenset({"workload", "tasks", "penalties", "objective", "training"})
@@ -39,11 +41,18 @@ class Normal:
     warnings: tuple[str, ...]
 
 
-def normalise(document: Any, *, workloads: Mapping[str, Description | None], plugins: PublishedPlugins = NO_PLUGINS) -> Normal:
+def normalise(
+    document: Any,
+    *,
+    workloads: Mapping[str, Description | None],
+    plugins: PublishedPlugins = NO_PLUGINS,
+    failures: Mapping[str, str] = NO_FAILURES,
+) -> Normal:
     """Return the normalised definition of a POSTed document.
 
     `workloads` has every known workload's published description, None where no worker has published it yet; `plugins` those from
-    outside that workers published: the definition keeps the traits of those that it names.
+    outside that workers published: the definition keeps the traits of those that it names. `failures` say why workers cannot
+    describe a workload as it is now: a study of it is refused.
     Raises InvalidDefinition with all faults at once.
     """
     if not isinstance(document, dict):
@@ -54,9 +63,9 @@ def normalise(document: Any, *, workloads: Mapping[str, Description | None], plu
     except ValidationError as error:
         found = form_faults(error, document)
         reported = {fault.path for fault in found}
-        between = checks.faults(ValidationContext(salvaged(document, error), workloads, plugins))
+        between = checks.faults(ValidationContext(salvaged(document, error), workloads, plugins, failures))
         raise _refused([*found, *(fault for fault in between if fault.path not in reported)]) from None
-    known = ValidationContext(parts_of(definition), workloads, plugins)
+    known = ValidationContext(parts_of(definition), workloads, plugins, failures)
     if found := checks.faults(known):
         raise _refused(found)
     definition = searched_arguments.with_defaults(_echoed(definition, known))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from search.definition.schema import StudyDefinition
@@ -22,10 +22,12 @@ from search.training.child.protocol import (
     StudyPrepared,
     StudyRefused,
     TrainCohort,
+    UseWorkload,
 )
 from search.validation import normalize
 from search.worker.child_process import HUNG, ChildLost
 from search.worker.progress_deadlines import ProgressDeadlines
+from search.workloads.sources import Sources
 
 CANCEL_SECONDS = 5.0
 DEFINITIONS_KEPT = 64
@@ -60,6 +62,7 @@ class ChildSession:
     def __init__(self, child: ChildPipe, deadlines: ProgressDeadlines, clock: Callable[[], float]) -> None:
         self._child, self._deadlines, self._clock = child, deadlines, clock
         self._defined: dict[int, StudyDefinition] = {}
+        self._used: dict[str, Sources] = {}
         self._heard_at = clock()
         self._study = 0  # of the latest order
         self._ready = self._calls = False  # the latest order has come to its graph calls
@@ -69,9 +72,32 @@ class ChildSession:
     def threads(self) -> int:
         return self._child.threads
 
-    def describe(self) -> None:
-        """Ask for the descriptions of all workloads. Raises ChildLost."""
-        self._child.send(DescribeWorkloads())
+    @property
+    def ready(self) -> bool:
+        """Return whether the child has started well."""
+        return self._ready
+
+    def fits(self, name: str, sources: Sources | None) -> bool:
+        """Return whether the child can import these sources of the workload `name`: a process has one module of each name.
+
+        None, for a workload that is not the user's own files, always fits.
+        """
+        if sources is None:
+            return True
+        others = {module: text for of, used in self._used.items() if of != name for module, text in used.modules.items()}
+        return self._used.get(name, sources) == sources and all(
+            others.get(module, text) == text for module, text in sources.modules.items()
+        )
+
+    def use(self, name: str, sources: Sources | None) -> None:
+        """Have the child import the workload `name` from these sources, which fit it. Raises ChildLost."""
+        if sources is not None and name not in self._used:
+            self._used[name] = sources
+            self._child.send(UseWorkload(name, sources.place, sources.modules))
+
+    def describe(self, names: Sequence[str] | None = None) -> None:
+        """Ask for the descriptions of these workloads, or of all. Raises ChildLost."""
+        self._child.send(DescribeWorkloads(names))
 
     def order(self, order: PrepareStudy | TrainCohort, definition: StudyDefinition) -> None:
         """Give an order, and before it the study's definition if the child does not have it. Raises ChildLost."""

@@ -19,7 +19,7 @@ from search.planning.rescoring import measurements, objective_of, score
 from search.sampling import suggest
 from search.validation import normalize
 from search.validation.published import Named, named_plugins
-from storage import derived, leases, progress, studies, trial_rows, trials
+from storage import derived, leases, progress, studies, study_rows, trial_rows, trials, workloads
 from storage.database import Database, Session
 from storage.errors import StorageError
 from storage.migrations import require_still_current_in
@@ -35,6 +35,7 @@ class Claim:
 
     `objective` is the study's, with numbers for what it is relative to as far as they were known when the cohort was claimed.
     `indices` has the place of each search trial of the cohort among the study's, by number, where the study has a pruner.
+    `workload_version`: of the files to train with; None where the workload is not the user's own files.
     """
 
     study: StudyRecord
@@ -44,6 +45,7 @@ class Claim:
     trials: tuple[TrialRecord, ...] = ()
     indices: Mapping[int, int] = field(default_factory=dict)
     objective: Objective | None = None
+    workload_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,21 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """Who claims, for how long, and what it can train."""
+    """Who claims, for how long, and what it can train.
+
+    `versions` are the current ones of workloads that are the user's own files, by name; `kept` has earlier ones too.
+    """
 
     worker_id: int
     name: str
     workloads: Collection[str]
     lease_seconds: float
+    versions: Mapping[str, str] = field(default_factory=dict)
+    kept: Collection[tuple[str, str]] = ()
+
+    def can_train(self, study: StudyRecord) -> bool:
+        """Return whether the study's version of its workload is at hand."""
+        return study.workload_version is None or (study.workload, study.workload_version) in self.kept
 
 
 class PlanningFailed(Exception):
@@ -124,7 +135,7 @@ def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: d
         studies.end_study(session, study.id, StudyState.FAILED, reason, now)
         return None
     lease = leases.acquire(session, study.id, claimant.worker_id, leases.PREFLIGHT, claimant.lease_seconds, now)
-    return Claim(study, definition, lease)
+    return Claim(study, definition, lease, workload_version=claimant.versions.get(study.workload))
 
 
 def definition_of(study: StudyRecord) -> StudyDefinition:
@@ -141,11 +152,27 @@ def _claim_cohort(
         return chosen
     if not chosen:
         return None
+    if not claimant.can_train(study):
+        _pause_without_version(session, study, now)
+        return None
     lease = leases.acquire(session, study.id, claimant.worker_id, leases.COHORT, claimant.lease_seconds, now)
     cohort = trials.start_cohort(session, study, chosen, lease, engine=study.engine or "", worker=claimant.name, now=now)
     pruned = definition.search.pruner is not None
     indices = search_indices(session, study.id, [trial.number for trial in chosen]) if pruned else {}
-    return Claim(study, definition, lease, cohort, tuple(chosen), indices, objective_of(session, study.id, definition))
+    objective = objective_of(session, study.id, definition)
+    return Claim(study, definition, lease, cohort, tuple(chosen), indices, objective, study.workload_version)
+
+
+def _pause_without_version(session: Session, study: StudyRecord, now: datetime) -> None:
+    """Pause a study whose version of its workload no live worker has any more: another would train something else."""
+    version = study.workload_version or ""
+    if workloads.is_version_alive(session, study.workload, version, now):
+        return
+    text = (
+        f"paused: the files of workload {study.workload!r} have changed since the study was prepared (version {version[:8]}), and "
+        "no live worker has them as they were; put them back and resume it, or submit the study under another name"
+    )
+    study_rows.set_state(session, study, StudyState.PAUSED, Reason("workload_changed", text), now)
 
 
 def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:

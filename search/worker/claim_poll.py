@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from search.validation.published import Named
 from search.worker.claim import Analysis, Claim, Claimant, claim
@@ -36,6 +37,11 @@ class ClaimPoll:
         self._claimed_at = clock()
         self._swept_at = -math.inf
         self._unknown = False  # whether a claim was cut off: it may hold a lease that this worker knows nothing of
+
+    def claims(self, workloads: Collection[str], versions: Mapping[str, str], kept: Collection[tuple[str, str]]) -> None:
+        """Claim from now on for these workloads, in these versions; `kept` are all versions that the worker can train."""
+        self._claimant = replace(self._claimant, workloads=workloads, versions=versions, kept=kept)
+        self._fruitless = frozenset()
 
     def next(self, plugins: Collection[Named] = ()) -> Claim | Analysis | None:
         """Return the next work that this worker holds or is to work out, or None.

@@ -78,5 +78,6 @@ class PreflightRun:
             threads=answer.threads,
             why=answer.why,
             warnings=answer.warnings,
+            workload_version=self._claim.workload_version,
             now=self._database.now(session),
         )

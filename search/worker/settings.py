@@ -13,6 +13,7 @@ class WorkerSettings:
     silent before its first graph call; from then on see `search.worker.progress_deadlines`. `until_idle_seconds`: end after so long
     without work (None: never). `max_traces`: how many graphs a child traces before another takes its place, since each keeps some
     10 MB for good. `memory_bytes`: how much memory a training process and what it starts may hold (None: what the machine gives).
+    `workloads_folder`: where `submit --workload` registers workloads (None: nowhere).
     """
 
     database_url: str
@@ -24,3 +25,4 @@ class WorkerSettings:
     until_idle_seconds: float | None = None
     max_traces: int = 40
     memory_bytes: float | None = None
+    workloads_folder: str | None = None

@@ -21,6 +21,7 @@ from search.worker.heartbeat import Heartbeat
 from search.worker.lease_keeper import Holding
 from search.worker.preflight_run import PreflightRun
 from search.worker.progress_deadlines import ProgressDeadlines
+from search.worker.registered_workloads import RegisteredWorkloads
 from search.worker.settings import WorkerSettings
 from search.worker.workload_descriptions import Descriptions
 from storage import cohort_sizes, leases
@@ -74,16 +75,18 @@ class WorkLoop:
         database: Database,
         heartbeat: Heartbeat,
         claimant: Claimant,
+        registered: RegisteredWorkloads,
         settings: WorkerSettings,
         start_child: Callable[[int], ChildPipe],
         stopping: Callable[[], bool],
         clock: Callable[[], float],
     ) -> None:
         self._database, self._heartbeat, self._settings = database, heartbeat, settings
-        self._worker_id, self._name = claimant.worker_id, claimant.name
+        self._worker_id, self._name, self._registered = claimant.worker_id, claimant.name, registered
         self._start_child, self._stopping, self._clock = start_child, stopping, clock
         self._poll = ClaimPoll(database, claimant, lambda: heartbeat.beat("idle", sweep=True), clock)
-        self._descriptions = Descriptions(database)
+        self._descriptions = Descriptions(database, registered, clock)
+        self._take_up(frozenset())
         self._losses = ChildLosses(settings.poll_seconds)
         self._deadlines = ProgressDeadlines(settings.progress_seconds)
         self._backoff = Backoff(settings.poll_seconds)
@@ -108,8 +111,9 @@ class WorkLoop:
         """Do one round: beat, then work if there is any, else wait a little. Raises Stopped."""
         try:
             self._heartbeat.beat("idle")
+            self._look()
             self._descriptions.publish(self._worker_id)
-            session = self._warm_session()
+            session = self._describing_session()
             load()  # now, while the first child loads TensorFlow, and not when a study waits for its end
             self._listen_idle(session, 0.0)  # a dead child is found before it is given work
             work = self._poll.next(self._descriptions.runs) if self._descriptions.settled else None
@@ -130,6 +134,26 @@ class WorkLoop:
         except (ChildLost, BadMessage, OSError) as error:  # OSError: it could not even be started
             self._lose_idle_child(str(error))
 
+    def _look(self) -> None:
+        """See whether workloads came, changed or went, and take that up."""
+        if changed := self._registered.look():
+            log.info("workloads changed", worker=self._name, workloads=sorted(changed))
+            self._take_up(changed)
+        self._descriptions.try_again()
+
+    def _take_up(self, changed: frozenset[str]) -> None:
+        self._descriptions.changed(changed)
+        self._poll.claims(self._registered.names, self._registered.versions, self._registered.kept)
+
+    def _describing_session(self) -> ChildSession:
+        """Return a child's session that is asked for what is to be described, if anything is. Raises ChildLost, OSError."""
+        session = self._warm_session()
+        if not self._descriptions.ask(session):
+            log.info("child replaced", worker=self._name, why="other versions of workloads")
+            self.end_child()
+            session = self._warm_session()
+        return session
+
     def _listen_idle(self, session: ChildSession, seconds: float) -> None:
         """Hear what the child says without an order. Raises ChildLost, ChildSilent where it describes for too long, BadMessage."""
         for answer in session.listen(seconds):
@@ -145,8 +169,18 @@ class WorkLoop:
         if self._session is None:
             child = self._start_child(threads or 1)
             self._session = ChildSession(child, self._deadlines, self._clock)
-            self._descriptions.ask(self._session)
+            self._descriptions.ask(self._session, new=True)
         return self._session
+
+    def _session_for(self, work: Claim) -> ChildSession:
+        """Return a child's session with the study's version of its workload. Raises ChildLost, OSError."""
+        name, sources = work.study.workload, self._registered.sources(work.study.workload, work.workload_version)
+        if self._session is not None and not self._session.fits(name, sources):
+            log.info("child replaced", worker=self._name, why="another version of the workload", study=work.study.name)
+            self.end_child()
+        session = self._warm_session(work.study.threads)  # any child may prepare a study
+        session.use(name, sources)
+        return session
 
     def end_child(self) -> None:
         """End the training process, if there is one."""
@@ -157,8 +191,9 @@ class WorkLoop:
     def _lose_idle_child(self, why: str) -> None:
         """End a child that was lost before it worked, and wait the longer the more of them are."""
         log.error("child lost while idle", worker=self._name, reason=why)
+        ready = self._session is not None and self._session.ready
         self.end_child()
-        self._descriptions.lost(why)
+        self._descriptions.lost(why, ready=ready)
         self._sleep(self._losses.pause_after_one())
 
     def _sleep(self, seconds: float) -> None:
@@ -173,7 +208,7 @@ class WorkLoop:
         """Do the claimed work, and give the lease back whatever happens to it. Raises Stopped."""
         holding = Holding(self._database, work.lease, self._settings.lease_seconds, self._clock)
         try:
-            session = self._warm_session(work.study.threads)  # any child may prepare a study
+            session = self._session_for(work)
             run: ClaimedRun = (PreflightRun if work.cohort is None else CohortRun)(self._database, work, holding)
             self._converse(session, run, work, holding)
             self._losses.worked(work.study.id)
@@ -230,6 +265,7 @@ class WorkLoop:
     def _beat_patiently(self) -> None:
         try:
             self._heartbeat.beat("busy")
+            self._look()
             self._descriptions.publish(self._worker_id)
         except (StorageBusy, StorageUnavailable) as error:
             log.warning("database away", error=str(error))

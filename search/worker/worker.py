@@ -19,9 +19,9 @@ from search.worker.child_process import Child
 from search.worker.child_session import ChildPipe
 from search.worker.claim import Claimant
 from search.worker.heartbeat import Heartbeat
+from search.worker.registered_workloads import RegisteredWorkloads
 from search.worker.settings import WorkerSettings
 from search.worker.work_loop import WorkLoop
-from search.workloads import registry
 from storage.database import Database
 from storage.migrations import require_current
 
@@ -51,11 +51,13 @@ class Worker:
         database = Database(settings.database_url)
         try:
             require_current(database)
-            heartbeat = Heartbeat(database, name, registry.names(), settings.beat_seconds, self._clock)
-            log.info("worker started", worker=name, workloads=list(registry.names()))
+            registered = RegisteredWorkloads(settings.workloads_folder, self._clock)
+            heartbeat = Heartbeat(database, name, registered.names, settings.beat_seconds, self._clock)
+            log.info("worker started", worker=name, workloads=list(registered.names))
             try:
-                claimant = Claimant(heartbeat.worker_id, name, registry.names(), settings.lease_seconds)
-                WorkLoop(database, heartbeat, claimant, settings, self._start_child, lambda: self._stopping, self._clock).run()
+                claimant = Claimant(heartbeat.worker_id, name, registered.names, settings.lease_seconds)
+                stopping, start = lambda: self._stopping, self._start_child
+                WorkLoop(database, heartbeat, claimant, registered, settings, start, stopping, self._clock).run()
             finally:
                 heartbeat.deregister()
         finally:

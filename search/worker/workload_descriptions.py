@@ -1,8 +1,12 @@
-"""What a worker says of its workloads and plug-ins, published once so that definitions can be checked before anything runs."""
+"""What a worker says of its workloads and plug-ins: published so that definitions can be checked before anything runs.
+
+A workload is described when it is new or its files have changed, and again after a while where it could not be described.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -10,53 +14,129 @@ import structlog
 from search.catalog.plugins import published_by
 from search.training.child.protocol import Answer, WorkloadsDescribed
 from search.worker.child_session import ChildSession
-from storage import plugins, workers
-from storage.database import Database
+from search.worker.registered_workloads import RegisteredWorkloads
+from search.workloads.sources import Sources
+from storage import plugins, workers, workloads
+from storage.database import Database, Session
 
 log = structlog.get_logger("steelyard.worker")
 
 MOST_TRIES = 2
-"""A child that dies while it describes is asked once more; then the worker works without, and preflights say what is wrong."""
+"""A child that dies while it describes is asked once more; then what it was asked for cannot be described."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 600.0
+"""After so long a workload that could not be described is tried again: what it lacked may be there by now."""
 
 
 class Descriptions:
-    """Asked of the first child, heard when it answers, published when the database is there."""
+    """Asked of the child, heard when it answers, published when the database is there. `clock`: this process's monotonic time.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._tries = 0
-        self._heard: Sequence[Mapping[str, Any]] = ()
+    `settled`: nothing is to be described before work is taken up.
+    """
+
+    def __init__(self, database: Database, registered: RegisteredWorkloads, clock: Callable[[], float]) -> None:
+        self._database, self._registered, self._clock = database, registered, clock
+        self._wanted = dict.fromkeys(registered.names)
+        self._asked: dict[str, Sources | None] = {}
+        self._alone = False  # a child died over several: one at a time from now on
+        self._lost: Counter[str] = Counter()
+        self._pauses: dict[str, tuple[float, float]] = {}  # when to try again, and how long that was waited for
+        self._heard: list[Mapping[str, Any]] = []
+        self._gone = {name for name in registered.names if registered.sources(name) is None}  # what failed before may be mended
+        self._faults: Mapping[str, str] = {}
         self._plugins: Sequence[Mapping[str, Any]] = published_by("worker")
         self._unsaid = True  # what this worker can run has not been stored
         self.settled = False
 
-    def ask(self, session: ChildSession) -> None:
-        """Ask a new child, unless that is settled. Raises ChildLost."""
-        if not self.settled:
-            self._tries += 1
-            session.describe()
+    def changed(self, names: frozenset[str]) -> None:
+        """Have workloads described that are new or have changed, and forget those that are gone."""
+        self._want(name for name in self._registered.names if name in names)
+        gone = names.difference(self._registered.names)
+        for name in gone:
+            self._wanted.pop(name, None)
+            self._pauses.pop(name, None)
+        self._gone |= gone
+        self._unsaid |= bool(names)
+        self.settled = not self._wanted
+
+    def _want(self, names: Any) -> None:
+        for name in names:
+            self._wanted[name] = None
+            self._lost.pop(name, None)
+            self._pauses.pop(name, None)
+            self._asked.pop(name, None)  # what is being said of it now is of an earlier version
+
+    def try_again(self) -> None:
+        """Have workloads described again whose pause is over."""
+        due = [name for name, (at, _) in self._pauses.items() if self._clock() >= at]
+        if due:
+            self._wanted |= dict.fromkeys(due)
+            self.settled = False
+
+    def ask(self, session: ChildSession, *, new: bool = False) -> bool:
+        """Ask for what is to be described; return False where that does not fit the child. Raises ChildLost."""
+        if new:
+            self._asked = {}
+        if self.settled or self._asked:
+            return True
+        for name in self._wanted:
+            sources = self._registered.sources(name)
+            if session.fits(name, sources) and not (self._alone and self._asked):
+                session.use(name, sources)
+                self._asked[name] = sources
+        if self._asked:
+            session.describe(list(self._asked))
+        return bool(self._asked)
 
     def hear(self, answer: Answer) -> None:
         """Take in an answer, if it is that to `ask`."""
-        if isinstance(answer, WorkloadsDescribed):
-            self._heard, self.settled = answer.workloads, True
-            self._plugins, self._unsaid = [*self._plugins, *answer.plugins], True
+        if not isinstance(answer, WorkloadsDescribed):
+            return
+        for entry in answer.workloads:
+            if entry["name"] in self._asked:
+                self._hear(entry, self._asked[entry["name"]])
+        for name in self._asked:
+            self._wanted.pop(name, None)
+        self._asked = {}
+        self.settled = not self._wanted
+        if not self._plugins or answer.plugins:
+            self._plugins = [*published_by("worker"), *answer.plugins]
+        self._unsaid = True
 
-    def lost(self, why: str) -> None:
-        """Note that the child is lost: while it described, that may have been a workload's doing."""
-        if not self.settled and self._tries >= MOST_TRIES:
-            log.error("workloads cannot be described; one of them ends the training process", reason=why)
-            self.settled = True
+    def _hear(self, entry: Mapping[str, Any], sources: Sources | None) -> None:
+        name = entry["name"]
+        heard = {**entry, "version": None if sources is None else sources.version}
+        if "description" in entry and sources is not None:
+            code = {**entry["description"].get("code", {}), "sources": sources.digests}
+            heard["description"] = {**entry["description"], "code": code}
+        self._heard.append(heard)
+        self._lost.pop(name, None)
+        _, waited = self._pauses.pop(name, (0.0, 0.0))
+        if "description" not in entry:
+            pause = min(max(2 * waited, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+            self._pauses[name] = (self._clock() + pause, pause)
+
+    def lost(self, why: str, *, ready: bool = True) -> None:
+        """Note that the child is lost: while it described, that was perhaps a workload's doing. `ready`: it had started well."""
+        if self.settled:
+            return
+        to_blame = self._asked if len(self._asked) == 1 or not ready else {}
+        for name, sources in to_blame.items():
+            self._lost[name] += 1
+            if self._lost[name] >= MOST_TRIES:
+                reason = {"code": "workload_failed", "message": f"describing it ended the training process: {why}", "at": None}
+                self._hear({"name": name, "reason": reason}, sources)
+                self._wanted.pop(name, None)
+                self._unsaid = True
+        self._alone, self._asked = self._alone or ready, {}
+        self.settled = not self._wanted
 
     def publish(self, worker_id: int) -> None:
         """Store what was heard and is not stored yet. Raises StorageBusy, StorageUnavailable: then it is kept."""
-        if not self._unsaid:
+        if not self._unsaid and self._faults == self._registered.faults:
             return
         with self._database.writing() as session:
+            self._publish_workloads(session, worker_id)
             now = self._database.now(session)
-            for entry in self._heard:
-                if "description" in entry:
-                    workers.publish_workload(session, entry["name"], entry["digest"], entry["description"], now)
             for plugin in self._plugins:
                 if "traits" in plugin:
                     plugins.publish_plugin(session, plugin["kind"], plugin["name"], plugin["digest"], plugin["traits"], now)
@@ -69,7 +149,23 @@ class Descriptions:
         for plugin in self._plugins:
             if "traits" not in plugin:
                 log.warning("plug-in cannot be loaded", kind=plugin["kind"], name=plugin["name"], reason=plugin["reason"])
-        self._heard, self._unsaid = (), False
+        self._heard, self._unsaid, self._gone, self._faults = [], False, set(), self._registered.faults
+
+    def _publish_workloads(self, session: Session, worker_id: int) -> None:
+        now = self._database.now(session)
+        workers.set_workloads(session, worker_id, self._registered.names)
+        workloads.set_worker_versions(session, worker_id, self._registered.kept)
+        for name in {*self._gone, *self._faults}.difference(self._registered.faults):
+            workloads.forget_failure(session, name)
+        for name, fault in self._registered.faults.items():
+            if name:
+                workloads.publish_failure(session, name, fault, f"{name}.json", now)
+        for entry in self._heard:
+            name, version = entry["name"], entry["version"]
+            if "description" in entry:
+                workloads.publish_workload(session, name, entry["digest"], entry["description"], now, version)
+            elif not self._registered.private:
+                workloads.publish_failure(session, name, entry["reason"]["message"], entry["reason"]["at"], now, version)
 
     @property
     def runs(self) -> frozenset[tuple[str, str]]:

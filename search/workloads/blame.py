@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import re
 import sysconfig
 import traceback
 from pathlib import Path
+from typing import Any
 
 MAX_MESSAGE = 600
 
@@ -17,6 +19,8 @@ _INSTALLED = re.compile(r"[\\/](?:site|dist)-packages[\\/](\w+)")
 _FRAMEWORKS = frozenset({"keras", "tensorflow", "numpy", "scipy", "sklearn", "pandas", "pydantic", "pydantic_core", "absl"})
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # Keras prints messages in bold
 _NOT_FILES = ("<frozen", "<string>", "<attrs")
+_FILE_AND_LINE = re.compile(r"\.py:\d+$")
+_OWN_FUNCTIONS = ("load_data", "build_model")
 _GRAPH_PLACE = re.compile(r'File "([^"]+)", line (\d+)')
 
 
@@ -34,6 +38,26 @@ def place_of(error: BaseException) -> str | None:
     places = [*frames, *in_graph]
     own = [place for place in places if _is_users(place[0])] or [place for place in places if _is_plugins(place[0])]
     return f"{Path(own[-1][0]).name}:{own[-1][1]}" if own else None
+
+
+def located(at: str | None, source: object) -> str | None:
+    """Return where a fault of a workload is as `file.py:12`, where `at` names its load_data or build_model, or nothing at all.
+
+    `source` is the workload as it was loaded: a class, an instance or a module. What has a file and line stays as it is, and so
+    does the place of a definition.
+    """
+    if at is not None and (_FILE_AND_LINE.search(at) or not at.startswith(_OWN_FUNCTIONS)):
+        return at
+    found: Any = getattr(source, (at or "").partition(":")[0], source)
+    found = inspect.unwrap(found) if callable(found) else found
+    code = getattr(found, "__code__", None)
+    if code is not None:
+        return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+    kind = found if inspect.ismodule(found) or inspect.isclass(found) else type(found)
+    try:
+        return f"{Path(inspect.getsourcefile(kind) or '').name}:{max(inspect.getsourcelines(kind)[1], 1)}"
+    except (OSError, TypeError):
+        return at
 
 
 def one_line(error: BaseException) -> str:

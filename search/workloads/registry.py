@@ -1,6 +1,7 @@
-"""The workloads there are, by name: built-in, installed (entry points), and named by the operator. Imports no workload by itself.
+"""The workloads there are, by name: built-in, installed (entry points), named by the operator, and used as told (`use`).
 
-Later ones win: an operator's `STEELYARD_WORKLOADS` may replace an installed one, but nobody may take a built-in name.
+Later ones win: an operator's `STEELYARD_WORKLOADS` may replace an installed one, but nobody may take a built-in name. A place is
+`module:attribute`, or a file, `folder/ads.py:attribute`. Imports no workload by itself.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import re
 import sys
 from collections.abc import Mapping
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from search.errors import PreflightError
 from search.names import NAME_PATTERN, listed, nearest
+from search.workloads import pinned
 from search.workloads.blame import one_line, place_of
+from search.workloads.sources import NOT_OWN, is_file, sources_of, split_place
 
 GROUP = "steelyard.workloads"
 VARIABLE = "STEELYARD_WORKLOADS"
@@ -32,6 +36,13 @@ BUILT_IN: Mapping[str, str] = {
 }
 """Name to `module:attribute`."""
 
+_used: dict[str, str] = {}
+
+
+def use(name: str, place: str) -> None:
+    """Let this process find the workload `name` at a place that somebody else looked up."""
+    _used[name] = place
+
 
 def names(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Return the names of all registered workloads, built-in ones first.
@@ -42,13 +53,13 @@ def names(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
 
 
 def places(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return every registered workload's `module:attribute` (or `module`) by name."""
+    """Return every registered workload's `module:attribute` (or `module`), or its file as an absolute path, by name."""
     private = private_workload(environment)
     if private is not None:
         return {private[0]: PRIVATE_PLACE}
     installed = {point.name: point.value for point in entry_points(group=GROUP)}
     named = _named((os.environ if environment is None else environment).get(VARIABLE, ""))
-    return {**BUILT_IN, **{name: place for name, place in {**installed, **named}.items() if name not in BUILT_IN}}
+    return {**BUILT_IN, **{name: place for name, place in {**installed, **named, **_used}.items() if name not in BUILT_IN}}
 
 
 def private_workload(environment: Mapping[str, str] | None = None) -> tuple[str, str] | None:
@@ -62,11 +73,12 @@ def _named(text: str) -> dict[str, str]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, equals, place = (part.strip() for part in entry.partition("="))
         if not equals or not place or not re.match(NAME_PATTERN, name):
-            raise PreflightError("bad_setting", f"{VARIABLE}: expected name=module:attribute, got {entry!r}")
+            text = f"{VARIABLE}: expected name=module:attribute or name=file.py:attribute, got {entry!r}"
+            raise PreflightError("bad_setting", text)
         if name in BUILT_IN or name in found:
             owner = "a built-in workload" if name in BUILT_IN else "another entry"
             raise PreflightError("bad_setting", f"{VARIABLE}: the name {name!r} is taken by {owner}")
-        found[name] = place
+        found[name] = os.path.abspath(place) if is_file(place) else place
     return found
 
 
@@ -81,25 +93,39 @@ def load(name: str, environment: Mapping[str, str] | None = None) -> Any:
         meant = nearest(name, known)
         hint = f" (did you mean {meant!r}?)" if meant else ""
         raise PreflightError("unknown_workload", f"no workload {name!r} is registered here, only {listed(known)}{hint}")
-    module_name, _, attribute = known[name].partition(":")
-    found = _module(name, module_name)
+    module, attribute = split_place(known[name])
+    shown = Path(module).name if is_file(known[name]) else module
+    found = _file_module(name, known[name]) if is_file(known[name]) else _module(name, module, shown, os.getcwd())
     for part in filter(None, attribute.split(".")):
         if not hasattr(found, part):
+            meant = nearest(part, [each for each in vars(found) if not each.startswith("_")])
+            hint = f" (did you mean {meant!r}?)" if meant else ""
             raise PreflightError(
-                "workload_import_failed", f"workload {name!r}: {module_name} has no attribute {attribute!r}", module_name
+                "workload_import_failed", f"workload {name!r}: {shown} has no attribute {attribute!r}{hint}", shown
             )
         found = getattr(found, part)
     return found
 
 
-def _module(name: str, module_name: str) -> Any:
-    here = os.getcwd()
-    if here not in sys.path and "" not in sys.path:
-        sys.path.append(here)
+def _file_module(name: str, place: str) -> Any:
+    file = Path(split_place(place)[0])
+    if file.stem in NOT_OWN:
+        text = f"workload {name!r}: a file {file.name} hides the module {file.stem!r} of Python or of Steelyard: rename it"
+        raise PreflightError("workload_import_failed", text, file.name)
+    if not pinned.is_pinned(file.stem, file):
+        sources = sources_of(place)
+        if sources is None or not sources.modules:
+            raise PreflightError("workload_import_failed", f"workload {name!r}: there is no file {file}", file.name)
+        pinned.pin(sources.modules)
+    return _module(name, file.stem, file.name, str(file.parent))
+
+
+def _module(name: str, module: str, shown: str, folder: str) -> Any:
+    if folder not in sys.path and not (folder == os.getcwd() and "" in sys.path):
+        sys.path.append(folder)
     try:
-        return importlib.import_module(module_name)
-    except Exception as error:
-        at = place_of(error) or module_name
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:
         raise PreflightError(
-            "workload_import_failed", f"workload {name!r}: importing {module_name} failed: {one_line(error)}", at
+            "workload_import_failed", f"workload {name!r}: importing {shown} failed: {one_line(error)}", place_of(error) or shown
         ) from error

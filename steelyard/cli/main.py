@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
-from steelyard.cli import caching, control, demo, inspect, page, results, service, submitting, waiting
+from steelyard.cli import caching, checking, control, demo, inspect, page, results, service, submitting, waiting
 from steelyard.cli.exit_codes import CommandFailed, Exit, code_of, to_text
 from steelyard.cli.output import note
 from steelyard.errors import SteelyardError
@@ -87,7 +87,7 @@ def _top(
         typer.echo(context.get_help())
 
 
-for _group in (service, demo, submitting, inspect, page, waiting, results, control, caching):
+for _group in (service, demo, checking, submitting, inspect, page, waiting, results, control, caching):
     _group.register(app)
 
 

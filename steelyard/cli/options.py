@@ -28,6 +28,14 @@ DataDir = Annotated[
     str,
     typer.Option("--data-dir", envvar="STEELYARD_DATA_DIR", metavar="DIR", help="Where the SQLite database is kept."),
 ]
+Workloads = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--workload",
+        metavar="NAME=FILE[:ATTRIBUTE]",
+        help="A workload in a Python file, such as ads=ads.py; may be given several times. Workers take up changes of the file.",
+    ),
+]
 
 
 def connect(url: str | None) -> Client:

@@ -19,6 +19,8 @@ from steelyard.cli.output import answer, note, print_document, wants_document
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from steelyard.client import Client
+
 PANEL = "Results"
 FORMATS = ("jsonl", "csv")
 
@@ -120,6 +122,8 @@ def export(
     wanted = _format(format_, output, as_json)
     with connect(url) as client:
         chunks = client.export(name, format=wanted)
+        if changed := _changed_since(client, name):
+            note(changed)
         if output is not None:
             write_whole(Path(output), chunks)
             note(f"Wrote {output}.")
@@ -127,6 +131,17 @@ def export(
         for chunk in chunks:
             sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
+
+
+def _changed_since(client: Client, name: str) -> str | None:
+    """Return a sentence where the workload's files are not those that the study trains with."""
+    study = client.get(name)
+    workload = (study["definition"].get("workload") or {}).get("name")
+    now = next((each["version"] for each in client.workloads() if each["name"] == workload), None)
+    before = study["workload_version"]
+    if before is None or now is None or before == now:
+        return None
+    return f"The files of workload {workload} have changed since {name} was prepared (version {before[:8]}, now {now[:8]})."
 
 
 def _format(format_: str | None, output: str | None, as_json: bool) -> str:

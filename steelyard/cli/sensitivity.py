@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 
+from steelyard.cli.fitting import FittingTable
 from steelyard.cli.tables import MOST_COLUMNS, table_of
 from steelyard.formatting import number, plain
 
@@ -22,7 +22,7 @@ def drawn(found: Sensitivity) -> RenderableType:
     return Group(_table(found), *(plain(f"{line}.") for line in _sentences(found)))
 
 
-def _table(found: Sensitivity) -> Table:
+def _table(found: Sensitivity) -> FittingTable:
     metrics = list(dict.fromkeys(path for each in found["importance"].values() for path in each["metrics"]))[:MOST_COLUMNS]
     titles = [OBJECTIVE, *metrics]
     table = table_of("parameter", *titles, "as good as the winner", right=titles)

@@ -7,13 +7,15 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from steelyard.cli.exit_codes import CommandFailed, Exit
-from steelyard.cli.options import DEFAULT_DATA_DIR, DataDir, Json
+from steelyard.cli.options import DEFAULT_DATA_DIR, DataDir, Json, Workloads
 from steelyard.cli.output import answer
+from steelyard.cli.workload_files import add_to_environment
 
 PANEL = "Service"
 
@@ -61,6 +63,7 @@ def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8765,
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    workload: Workloads = None,
     workers: Annotated[int, typer.Option("--workers", min=0, max=256, help="Worker processes to keep running.")] = 1,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Listen on an address that others can reach: whoever does may do everything.")
@@ -78,6 +81,7 @@ def serve(
 ) -> None:
     """Run the service: the API, its page and its workers. SQLite in the data directory, or STEELYARD_DATABASE_URL."""
     _end_with(end_with)
+    add_to_environment(workload)
     from steelyard import serving
     from steelyard.database_location import migrate_database
     from steelyard.logs import configure_logs
@@ -89,7 +93,8 @@ def serve(
         configure_logs()
         url = _database_url(data_dir)
         migrate_database(url)
-        settings = serving.ServeSettings(host, port, workers, url, allow_remote, page, root_path, until_idle)
+        folder = str(Path(data_dir).resolve())
+        settings = serving.ServeSettings(host, port, workers, url, allow_remote, page, root_path, until_idle, folder)
         try:
             serving.serve(settings, opened, lambda at: _announce(at, as_json))
         except serving.NotStarted as error:
@@ -113,6 +118,7 @@ def _announce(url: str, as_json: bool) -> None:
 
 def worker(
     data_dir: DataDir = DEFAULT_DATA_DIR,
+    workload: Workloads = None,
     until_idle: Annotated[
         float | None,
         typer.Option("--until-idle", min=0, metavar="SECONDS", help="End after so long without work (default: never)."),
@@ -127,7 +133,9 @@ def worker(
 ) -> None:
     """Run one worker against the database of a service: STEELYARD_DATABASE_URL, or the SQLite file in the data directory."""
     _end_with(end_with)
+    add_to_environment(workload)
     from search.worker.worker import Worker, WorkerSettings, stop_on_signals
+    from steelyard.database_location import workloads_folder_in
     from steelyard.logs import configure_logs
 
     configure_logs()
@@ -140,6 +148,7 @@ def worker(
             progress_seconds=progress,
             until_idle_seconds=until_idle,
             memory_bytes=None if memory is None else memory * 2**30,
+            workloads_folder=str(workloads_folder_in(data_dir)),
         )
         running = Worker(settings)
         stop_on_signals(running)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steelyard.cli.exit_codes import CommandFailed
-from steelyard.cli.options import DefinitionFile, Json, Timeout, Url, connect
-from steelyard.cli.output import answer, note, print_document, wants_document
+from steelyard.cli.options import DEFAULT_DATA_DIR, DataDir, DefinitionFile, Json, Timeout, Url, Workloads, connect
+from steelyard.cli.output import answer, note, print_document, terminal, wants_document
+from steelyard.cli.workload_files import register_and_wait
 from steelyard.errors import DefinitionRefused
+from steelyard.formatting import because
 
 if TYPE_CHECKING:
     from steelyard.documents import Validation
@@ -52,9 +54,13 @@ def _starter(workload: str, url: str | None) -> dict[str, Any]:
     if workload == "digits":
         return study_templates.digits()
     with connect(url) as client:
-        published: dict[str, Any] = {entry["name"]: entry.get("description") for entry in client.workloads()}
+        found = client.workloads()
+        published: dict[str, Any] = {entry["name"]: entry.get("description") for entry in found}
+        errors = {entry["name"]: because(entry["error"]) for entry in found if entry.get("error")}
     if workload not in published:
         raise CommandFailed(f"the service has no workload {workload!r}, only: {', '.join(sorted(published))}")
+    if workload in errors:
+        raise CommandFailed(f"the workload {workload!r} cannot be described: {errors[workload]}")
     if not published[workload]:
         raise CommandFailed(f"no worker has published what the workload {workload!r} is yet; try again in a moment")
     return study_templates.for_workload(workload, published[workload])
@@ -89,15 +95,22 @@ def submit(
     file: DefinitionFile,
     name: Annotated[str | None, typer.Option("--name", help="Name of the study, in place of the definition's.")] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show its progress up to its end, then the best trial.")] = False,
+    workload: Workloads = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     timeout: Timeout = None,
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Submit a study. Again with the same name and definition it is the same study."""
+    """Submit a study. Again with the same name and definition it is the same study.
+
+    --workload registers a Python file in the data directory of the service, which has to be on this machine: no path and no code is
+    sent to the service.
+    """
     from steelyard.cli.tables import study_table
     from steelyard.cli.waiting import follow
 
     with connect(url) as client:
+        register_and_wait(client, workload, data_dir)
         study = client.submit(file, name=name)
         for warning in study["warnings"]:
             note(f"warning: {warning}")
@@ -106,8 +119,12 @@ def submit(
             follow(client, study["name"], timeout=timeout, as_json=as_json)
             return
         address = client.page(study)
-    answer(study, as_json, lambda: study_table(study))
-    if not wants_document(as_json):
+    if as_json:
+        print_document(study)
+    elif wants_document(as_json):  # no terminal: for a script's log, and for what reads the name
+        print(f"{study['name']} {address}")
+    else:
+        terminal().print(study_table(study))
         note(f"{study['name']}: {study['cost']}")
         note(f"See it: {address}")
         note(f"Watch it: steelyard watch {study['name']}")

@@ -6,21 +6,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
+from steelyard.cli.fitting import FittingTable
 from steelyard.documents import ParetoFront, Study, Trial
 from steelyard.formatting import because, done, duration, figure, has_front, number, plain, worth
 
 MOST_COLUMNS = 6
 
 
-def table_of(*columns: str, right: Sequence[str] = ()) -> Table:
+def table_of(*columns: str, right: Sequence[str] = ()) -> FittingTable:
     """Return an empty table with these columns, those in `right` for numbers."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(plain(column), justify="right" if column in right else "left", overflow="fold")
-    return table
+    return FittingTable(list(map(plain, columns)), list(map(plain, right)))
 
 
 def fields(pairs: Sequence[tuple[str, str]]) -> Table:
@@ -34,7 +31,7 @@ def fields(pairs: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def studies_table(studies: Sequence[Study]) -> Table:
+def studies_table(studies: Sequence[Study]) -> FittingTable:
     """Draw one line a study."""
     ranked = any(map(priority_of, studies))
     extra = ("priority",) if ranked else ()
@@ -66,6 +63,7 @@ def study_table(study: Study) -> Table:
         ("because", because(study["reason"])),
         ("workload", str((definition.get("workload") or {}).get("name", ""))),
         ("priority", str(priority_of(study) or "")),
+        ("workload version", (study.get("workload_version") or "")[:12]),
         ("trials", f"{done(study)} of {progress['planned']} done" + (f" ({counts})" if counts else "")),
         ("epochs", f"{progress['epochs']} of {progress['epochs_planned']}"),
         ("left", "" if left is None else f"about {duration(left)}"),
@@ -82,7 +80,7 @@ def _no_best(study: Study) -> str:
     return f"a front: steelyard pareto {study['name']}" if has_front(study) else "none yet"
 
 
-def trials_table(trials: Sequence[Trial]) -> Table:
+def trials_table(trials: Sequence[Trial]) -> FittingTable:
     """Draw one line a trial: role, state, value, objective metrics, searched weights."""
     metrics = _keys(trial["objective"]["values"] for trial in trials)
     weights = _keys(trial["parameters"] for trial in trials) or _keys(trial["weights"] for trial in trials)
@@ -102,7 +100,7 @@ def trials_table(trials: Sequence[Trial]) -> Table:
     return table
 
 
-def front_table(front: ParetoFront) -> Table:
+def front_table(front: ParetoFront) -> FittingTable:
     """Draw one line a trial of the front: what picks it, its optimised metrics, its weights."""
     metrics = {path: f"{path} {'↑' if way == 'maximize' else '↓'}" for path, way in front["metrics"].items()}
     weights = _keys(trial["weights"] for trial in front["trials"])
@@ -137,13 +135,14 @@ def trial_table(trial: Trial) -> Table:
         ("epochs", f"{trial['epochs']}" + (f", the best is {trial['best_epoch']}" if trial["best_epoch"] is not None else "")),
         ("attempt", str(trial["attempt"])),
         ("worker", trial["worker"] or ""),
+        ("workload version", (trial["workload_version"] or "")[:12]),
         ("started", moment(trial["started_at"])),
         ("ended", moment(trial["ended_at"])),
     ]
     return fields(pairs)
 
 
-def catalog_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> Table:
+def catalog_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> FittingTable:
     """Draw one line a name."""
     table = table_of(kind, "what it is", "arguments")
     for entry in entries:
@@ -154,20 +153,24 @@ def catalog_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def workloads_table(workloads: Sequence[Mapping[str, Any]]) -> Table:
+def workloads_table(workloads: Sequence[Mapping[str, Any]]) -> FittingTable:
     """Draw one line a workload, with its outputs where a worker has published them."""
     table = table_of("workload", "workers", "outputs", "options", right=("workers",))
     for workload in workloads:
         published = workload.get("description") or {}
-        outputs = ", ".join(f"{name} {_shape(output)}" for name, output in (published.get("outputs") or {}).items())
+        outputs = ", ".join(f"{name} {shape(output)}" for name, output in (published.get("outputs") or {}).items())
         options = ", ".join((published.get("options") or {}).get("properties") or {})
+        error = f"cannot be described: {because(workload['error'])}" if workload.get("error") else ""
         table.add_row(
-            plain(workload["name"]), str(workload.get("workers", "")), plain(outputs or "not published yet"), plain(options)
+            plain(workload["name"]),
+            str(workload.get("workers", "")),
+            plain(error or outputs or "not published yet"),
+            plain("" if error else options),
         )
     return table
 
 
-def workers_table(workers: Sequence[Mapping[str, Any]]) -> Table:
+def workers_table(workers: Sequence[Mapping[str, Any]]) -> FittingTable:
     """Draw one line a worker."""
     table = table_of("worker", "host", "pid", "state", "alive", "study", "workloads", right=("pid",))
     for worker in workers:
@@ -178,7 +181,7 @@ def workers_table(workers: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def aliases_table(aliases: Mapping[str, Mapping[str, str]]) -> Table:
+def aliases_table(aliases: Mapping[str, Mapping[str, str]]) -> FittingTable:
     """Draw one line an alias."""
     table = table_of("alias", "of", "means")
     for kind, names in aliases.items():
@@ -203,6 +206,6 @@ def _keys(mappings: Any) -> list[str]:
     return list(dict.fromkeys(key for mapping in mappings for key in mapping))[:MOST_COLUMNS]
 
 
-def _shape(output: Any) -> str:
+def shape(output: Any) -> str:
     shape = output.get("shape") if isinstance(output, Mapping) else None
     return "[" + ", ".join("batch" if size is None and i == 0 else str(size or "?") for i, size in enumerate(shape or [])) + "]"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from search.workloads.flagship import FLAGSHIP
-from storage import epochs, leases, outcomes, studies, study_rows, trial_rows, trials, workers
+from storage import epochs, leases, outcomes, studies, study_rows, trial_rows, trials, workers, workloads
 from storage.database import Database
 from storage.records import Measured, Moment, Outcome, PlannedTrial, Reason, Role, StudyRecord, StudyState, TrialState
 from tests.storage.scenes import find_lease
@@ -109,12 +109,16 @@ class Bench:
         """Let a worker that has these workloads come alive."""
         with self.database.writing() as session:
             now = self.database.now(session)
-            workloads = names or ("digits",)
-            return workers.register(session, name=name, host="here", pid=11, version="1", workloads=workloads, now=now).id
+            able = names or ("digits",)
+            return workers.register(session, name=name, host="here", pid=11, version="1", workloads=able, now=now).id
 
-    def publish(self, description: Mapping[str, Any] = DESCRIPTION, name: str = "digits") -> None:
+    def publish(self, description: Mapping[str, Any] = DESCRIPTION, name: str = "digits", version: str | None = None) -> None:
         with self.database.writing() as session:
-            workers.publish_workload(session, name, "digest", description, self.database.now(session))
+            workloads.publish_workload(session, name, "digest", description, self.database.now(session), version)
+
+    def fail_to_describe(self, name: str, message: str, at: str | None, version: str | None = None) -> None:
+        with self.database.writing() as session:
+            workloads.publish_failure(session, name, message, at, self.database.now(session), version)
 
     def plan(self, count: int, name: str = NAME, *, role: Role = Role.SEARCH, rule: str | None = None) -> list[int]:
         """Prepare the study and add WAITING trials; gives their numbers."""

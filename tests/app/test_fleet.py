@@ -14,7 +14,7 @@ from search import catalog
 from storage.database import Database
 from storage.errors import SchemaOutdated
 from storage.migrations import require_current
-from tests.app.scenes import DESCRIPTION, Bench, on_sqlite, problem
+from tests.app.scenes import DESCRIPTION, Bench, definition, on_sqlite, problem
 
 
 @on_sqlite
@@ -33,7 +33,8 @@ def test_the_catalog_is_304_when_it_is_known(bench: Bench) -> None:
 def test_built_in_workloads_are_listed_without_a_worker(bench: Bench) -> None:
     found = {workload["name"]: workload for workload in bench.get("/v1/workloads")["workloads"]}
     assert {"digits", "digits-overlay", "digits-mask"} <= set(found)
-    assert found["digits"] == {"name": "digits", "workers": 0, "digest": None, "description": None, "published_at": None}
+    unknown = dict.fromkeys(("digest", "description", "version", "error", "published_at"))
+    assert found["digits"] == {"name": "digits", "workers": 0, **unknown}
 
 
 def test_a_published_workload_is_listed_with_its_description(bench: Bench) -> None:
@@ -44,6 +45,21 @@ def test_a_published_workload_is_listed_with_its_description(bench: Bench) -> No
     found = {workload["name"]: workload for workload in bench.get("/v1/workloads")["workloads"]}
     assert found["digits"]["description"] == DESCRIPTION
     assert (found["digits"]["workers"], found["ads"]["workers"]) == (2, 1)
+
+
+def test_a_workload_that_cannot_be_described_says_why_and_a_study_of_it_is_refused_until_it_can(bench: Bench) -> None:
+    bench.publish(name="ads", version="v1")
+    bench.fail_to_describe("ads", "workload 'ads': importing ads.py failed: NameError: x", "ads.py:3", "v2")
+    bench.fail_to_describe("shop", "there is no file shop.py", None)
+    found = {workload["name"]: workload for workload in bench.get("/v1/workloads")["workloads"]}
+    assert found["ads"]["error"] == {"message": "workload 'ads': importing ads.py failed: NameError: x", "at": "ads.py:3"}
+    assert (found["ads"]["version"], found["shop"]["error"]) == ("v2", {"message": "there is no file shop.py", "at": None})
+    sent = definition(workload={"name": "ads", "options": {}})
+    [fault] = problem(bench.client.post("/v1/studies", json=sent), 422, "definition-refused")["errors"]
+    assert fault["path"] == "workload.name"
+    assert fault["got"] == "workload 'ads': importing ads.py failed: NameError: x (at ads.py:3)"
+    bench.publish(name="ads", version="v2")
+    assert bench.client.post("/v1/studies", json=sent).status_code == 201
 
 
 def test_workers_are_listed_with_their_study(bench: Bench) -> None:

@@ -53,6 +53,7 @@ def test_a_complete_trial_has_every_field_of_the_contract(bench: Bench) -> None:
             "seed",
             "epochs",
             "best_epoch",
+            "workload_version",
         ),
         *("attempt", "worker", "cohort", "engine", "engine_why", "reason", "created_at", "started_at", "ended_at", "not_finite"),
     }

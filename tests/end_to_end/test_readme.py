@@ -58,12 +58,14 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     definition["training"]["epochs"] = 2
     definition["search"] |= {"trials": 8, "confirmation": {"top": 2, "seeds": 3}}
     example.write_text(json.dumps(definition))
+    (folder / "ads.py").write_text(blocks(MODELS, "python")[0])
     with serving(folder, workers=1, environment={"STEELYARD_WORKLOADS": "ads=ads"}) as service:
         yield service
 
 
 def run(service: Service, command: list[str]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "STEELYARD_URL": service.url, "PYTHONPATH": str(ROOT)}
+    here = {"STEELYARD_URL": service.url, "STEELYARD_DATA_DIR": str(service.folder / "data")}
+    environment = {**os.environ, **here, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(
         command, cwd=service.folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )

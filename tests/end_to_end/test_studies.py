@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -75,16 +76,20 @@ def test_a_loss_that_raises_fails_the_study_and_names_file_and_line(answering: S
     assert "undefined_name" in study["reason"]["message"]
 
 
-def test_a_study_that_failed_for_a_missing_file_is_revived_by_retry(answering: Service) -> None:
+def test_a_workload_that_lacks_a_file_is_refused_until_the_file_is_there(answering: Service) -> None:
     file = Path(answering.environment["STEELYARD_DATA"]) / "rows.csv"
-    file.unlink(missing_ok=True)
-    name = answering.submit(regression("needs-file"))
-    study = answering.finished(name)
-    assert study["state"] == "FAILED"
-    assert "rows.csv" in study["reason"]["message"]
+
+    def error() -> Any:
+        return next(each["error"] for each in answering.get("/v1/workloads")["workloads"] if each["name"] == "needs-file")
+
+    until(lambda: error() is not None, "a worker says what is missing")
+    refused = answering.post("/v1/studies", regression("needs-file"))
+    assert refused.status_code == 422
+    assert "rows.csv" in refused.json()["detail"]
+    assert "needs_file.py:11" in refused.json()["detail"]
     file.write_text("here")
-    assert answering.post(f"/v1/studies/{name}/retry").json()["state"] == "QUEUED"
-    assert answering.finished(name)["state"] == "COMPLETE"
+    until(lambda: error() is None, "a worker has tried again")
+    assert answering.finished(answering.submit(regression("needs-file")))["state"] == "COMPLETE"
 
 
 def test_a_complete_study_goes_on_when_its_budget_is_raised(answering: Service) -> None:

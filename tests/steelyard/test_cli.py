@@ -95,8 +95,13 @@ def test_extend_by_what_is_no_number_is_refused(name, wanted):
 
 
 def test_submit_prints_the_study_and_warnings_apart(client, file, name):
-    assert document("submit", file)["name"] == name
-    assert document("submit", file, "--name", f"{name}-b")["name"] == f"{name}-b"
+    assert document("submit", file, "--json")["name"] == name
+    assert document("submit", file, "--name", f"{name}-b", "--json")["name"] == f"{name}-b"
+
+
+def test_submit_without_a_terminal_prints_the_name_and_the_link(service, file, name):
+    result = steelyard("submit", file)
+    assert (result.exit_code, result.stdout) == (0, f"{name} {service.url}/studies/{name}\n")
 
 
 def test_submit_of_a_wrong_definition_lists_every_fault_on_its_line(tmp_path, name):
@@ -310,7 +315,8 @@ def test_help_names_every_command_of_the_contract():
 def test_every_command_has_json():
     from typer.main import get_command
 
-    commands = get_command(app).commands
+    commands = dict(get_command(app).commands)
+    commands |= {f"workload {name}": command for name, command in commands.pop("workload").commands.items()}
     without = {name for name, command in commands.items() if "--json" not in {opt for each in command.params for opt in each.opts}}
     assert without == {"worker"}  # which answers nothing
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from storage import curves, epochs, outcomes, study_rows, trial_rows
+from storage import curves, epochs, outcomes, study_rows, trial_rows, workloads
 from storage.database import Database
 from storage.errors import SchemaOutdated, SchemaTooNew
 from storage.migrations import migrate, require_current, revisions
@@ -198,3 +198,23 @@ def test_a_prepared_study_of_version_0004_knows_how_far_its_cohorts_grow_back(em
     assert study.prepared_cohort_size == study.cohort_size
     assert study.cohort_size is not None
     assert (study.losses, study.cohort_losses, study.cohort_successes, trial.losses) == (0, 0, 0, 0)
+
+
+# Versions of workloads (0007)
+
+
+def test_a_filled_database_of_version_0004_keeps_its_workloads_and_has_no_versions(empty_url: str) -> None:
+    restore_version(empty_url, "0004")
+    database = Database(empty_url)
+    with database.writing() as session:
+        session.execute(
+            text("INSERT INTO workloads (name, digest, description, published_at) VALUES ('mine', 'd', '{\"outputs\": 1}', :now)"),
+            {"now": "2026-03-01 12:00:00"},
+        )
+    migrate(database)
+    with database.reading() as session:
+        found = workloads.find_workload(session, "mine")
+        assert workloads.failures(session) == {}
+    assert found is not None
+    assert (found.name, found.description, found.version) == ("mine", {"outputs": 1}, None)
+    database.close()

@@ -1,4 +1,4 @@
-"""Workers come, live, and go; workloads are published and found."""
+"""Workers come, live, and go."""
 
 from __future__ import annotations
 
@@ -64,30 +64,8 @@ def test_an_unknown_worker_is_not_found(database: Database) -> None:
             workers.deregister(session, 404, NOW)
 
 
-def test_a_published_workload_is_found_and_listed_by_name(database: Database) -> None:
+def test_a_workers_workloads_are_those_it_said_last(database: Database) -> None:
     with database.writing() as session:
-        workers.publish_workload(session, "mask", "m1", {"outputs": {"mask": [8, 8]}}, NOW)
-        workers.publish_workload(session, "digits", "d1", {}, NOW)
-        found = workers.find_workload(session, "mask")
-        assert [each.name for each in workers.list_workloads(session)] == ["digits", "mask"]
-        assert workers.find_workload(session, "nobody\x00") is None
-    assert found is not None
-    assert (found.digest, found.description, found.published_at) == ("m1", {"outputs": {"mask": [8, 8]}}, NOW)
-
-
-def test_a_workload_published_anew_replaces_the_old(database: Database) -> None:
-    with database.writing() as session:
-        workers.publish_workload(session, "mask", "m1", {"old": 1}, NOW)
-        workers.publish_workload(session, "mask", "m2", {"new": 1}, later(1))
-        found = workers.find_workload(session, "mask")
-    assert found is not None
-    assert (found.digest, found.description, found.published_at) == ("m2", {"new": 1}, later(1))
-
-
-def test_the_same_workload_again_writes_nothing(database: Database) -> None:
-    with database.writing() as session:
-        workers.publish_workload(session, "mask", "m1", {"outputs": 1}, NOW)
-        workers.publish_workload(session, "mask", "m1", {"outputs": 1}, later(1))
-        found = workers.find_workload(session, "mask")
-    assert found is not None
-    assert found.published_at == NOW
+        worker = scenes.register(session)
+        workers.set_workloads(session, worker, ["digits", "ads"])
+        assert workers.live_workloads(session, NOW) == {"digits": 1, "ads": 1}

@@ -31,6 +31,7 @@ function described(workload, description) {
   if (description.rows) facts.push(Object.entries(description.rows).map(([split, rows]) => `${number(rows)} rows to ${split === "train" ? "train" : split === "test" ? "test" : "validate"}`).join(", "));
   if (description.trainable_parameters) facts.push(`${description.trainable_parameters.toLocaleString("en")} trainable parameters`);
   for (const kind of ["losses", "metrics", "penalties"]) if (description[kind]?.length) facts.push(`own ${kind}: ${description[kind].map((each) => each.name ?? each).join(", ")}`);
+  if (workload.version) facts.push(`version ${workload.version.slice(0, 8)}`);
   if (workload.published_at) facts.push(`described ${ago(workload.published_at)}`);
   const options = Object.entries(description.options?.properties ?? {});
   return [

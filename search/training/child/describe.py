@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,7 +15,8 @@ from search.training.child.loading import load
 from search.training.problem.keras_private import outputs_structure
 from search.training.problem.workload import LoadedWorkload
 from search.workloads import base, registry
-from search.workloads.blame import place_of
+from search.workloads.blame import located, one_line, place_of
+from search.workloads.sources import module_place
 
 Opener = Callable[[str, Mapping[str, Any]], LoadedWorkload]
 """Opens a workload by name with options."""
@@ -25,18 +26,31 @@ def described(name: str, opened: Opener) -> dict[str, Any]:
     """Return `{"name", "digest", "description"}` of a registered workload with default options.
 
     Raises PreflightError where it cannot be imported or opened. Of a workload whose options have no defaults, only its terms and
-    the
-    schema of its options are published.
+    the schema of its options are published.
     """
     source = load(name)
+    try:
+        return _described(name, source, opened)
+    except PreflightError as refused:
+        reason = refused.reason
+        raise PreflightError(reason.code, reason.message, located(reason.at, source)) from refused
+
+
+def _described(name: str, source: Any, opened: Opener) -> dict[str, Any]:
+    needed = base.options_schema(source).get("required")
+    description = description_of(name, source, None if needed else opened(name, {}))
+    return {"name": name, "digest": digest_of(description), "description": description}
+
+
+def description_of(name: str, source: Any, opened: LoadedWorkload | None) -> dict[str, Any]:
+    """Return the description of a workload, as it was loaded and as it was opened; None: not, for want of options."""
     terms = {kind: sorted(getattr(source, kind, None) or {}) for kind in base.TERM_KINDS}
     description: dict[str, Any] = {**terms, "options": base.options_schema(source), "code": _code(name, source)}
-    if not description["options"].get("required"):
-        found = opened(name, {})
-        with found.settings.active():
-            description |= _measured(found)
-            description["code"] |= _forms(found)
-    return {"name": name, "digest": digest_of(description), "description": description}
+    if opened is not None:
+        with opened.settings.active():
+            description |= _measured(opened)
+            description["code"] |= _forms(opened)
+    return description
 
 
 def _measured(opened: LoadedWorkload) -> dict[str, Any]:
@@ -62,7 +76,7 @@ def _code(name: str, source: Any) -> dict[str, Any]:
         made = "with_options" if has_options else "without_options"
     else:
         made = "bound" if has_options else "as_is"
-    return {"place": registry.places()[name], "made": made}
+    return {"place": module_place(registry.places()[name]), "made": made}
 
 
 def _forms(opened: LoadedWorkload) -> dict[str, Any]:
@@ -96,10 +110,10 @@ def digest_of(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def described_all(opened: Opener) -> list[dict[str, Any]]:
-    """Describe every registered workload; one that cannot be described has its `reason` instead."""
+def described_all(opened: Opener, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Describe these workloads, or every registered one; one that cannot be described has its `reason` instead."""
     found = []
-    for name in registry.names():
+    for name in registry.names() if names is None else names:
         try:
             found.append(described(name, opened))
         except PreflightError as refused:
@@ -107,7 +121,5 @@ def described_all(opened: Opener) -> list[dict[str, Any]]:
             found.append({"name": name, "reason": {"code": reason.code, "message": reason.message, "at": reason.at}})
         except (Exception, SystemExit) as error:  # a stranger's module may do anything; the other workloads stay
             at = place_of(error) if isinstance(error, Exception) else None
-            found.append(
-                {"name": name, "reason": {"code": "workload_failed", "message": f"{type(error).__name__}: {error}", "at": at}}
-            )
+            found.append({"name": name, "reason": {"code": "workload_failed", "message": one_line(error), "at": at}})
     return found

@@ -6,28 +6,37 @@ can know beforehand, a few steps are timed; all workers then use what came of it
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from search.definition.plugins import sampler_of
 from search.definition.schema import StudyDefinition
+from search.errors import PreflightError
+from search.names import listed
 from search.planning.phases import phases
 from search.planning.references import referenced_tasks
 from search.processes import cores
 from search.training.engine.cost import Cost, cost_of
+from search.training.engine.loops import looped_operations
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import GradientLayout, form_of
 from search.training.engine.strategies import STRATEGIES
+from search.training.interface import Engine
 from search.training.problem.network import Network
 from search.training.problem.optimizers import stacks_exactly
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.seeding import epoch_order
 from search.training.problem.setting_inputs import equal_knobs
+from search.workloads.blame import one_line
 from storage.records import Role
+
+log = logging.getLogger("steelyard.training")
 
 LEARNING_SIZE = 16
 """Largest cohort of a sampler that learns from results."""
@@ -74,7 +83,7 @@ def choose(definition: StudyDefinition, problem: TrainingProblem) -> Choice:
     strategy = "unrolled" if cost.own_convolutions else "vectorized"
     size = min(size, UNROLLED_SIZE) if cost.own_convolutions else size
     if cost.trained_flops < SURELY_SMALL:
-        how = "convolutions run side by side" if cost.own_convolutions else "every operation vectorises"
+        how = "convolutions run side by side" if cost.own_convolutions else "its operations vectorise"
         return Choice(strategy, size, threads(strategy, cost, size), f"a step of one setting is small, and {how} ({cost})")
     return _measured(problem, network, form, strategy, size, cost)
 
@@ -89,6 +98,34 @@ def simpler_choice(choice: Choice, fault: str) -> Choice | None:
     if choice.engine == "vectorized" and choice.cohort_size > 1:
         return Choice("unrolled", min(choice.cohort_size, UNROLLED_SIZE), 1, why)
     return None if choice.engine == "serial" else Choice("serial", 1, choice.threads, why)
+
+
+def traced(choice: Choice, engine: Callable[[Choice], Engine], passed: tuple[type[Exception], ...] = ()) -> Choice:
+    """Trace the chosen engine, and return the choice that could be traced: where the model cannot be stacked so, a simpler one.
+
+    `engine` makes the engine of a choice. Why it was chosen then says which operations do not vectorise, and so does one log line.
+    Raises PreflightError and the `passed` ones as they come, and what not even the simplest engine can trace.
+    """
+    while True:
+        try:
+            with looped_operations() as loops:
+                engine(choice).trace()
+            break
+        except PreflightError:
+            raise
+        except passed:
+            raise
+        except Exception as error:
+            simpler = simpler_choice(choice, one_line(error))
+            if simpler is None:
+                raise
+            log.warning("%s cannot be traced, trying %s", choice.engine, simpler.engine, exc_info=error)
+            choice = simpler
+    if choice.engine != "vectorized" or not loops:
+        return choice
+    text = f"not vectorised, so run once a setting: {listed(loops)}"
+    log.warning("%s", text)
+    return choice._replace(why=f"{choice.why}; {text}")
 
 
 def threads(strategy: str, cost: Cost, size: int) -> int:

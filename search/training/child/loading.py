@@ -8,6 +8,7 @@ from typing import Any
 from search.training.problem.keras_settings import KerasSettings, Snapshot
 from search.training.problem.workload import LoadedWorkload
 from search.workloads import base, registry
+from search.workloads.sources import split_place
 
 _after_import: dict[str, Snapshot] = {}
 """What importing a module left, by its name: a module is run once, and every workload in it begins there."""
@@ -31,7 +32,7 @@ def opened(name: str, options: Mapping[str, Any]) -> LoadedWorkload:
 
 def _loaded(name: str) -> tuple[Any, KerasSettings]:
     place = registry.places().get(name, "")
-    module = place.partition(":")[0]
+    module = split_place(place)[0]
     settings = KerasSettings(_after_import.get(module))
     with settings.starting():
         source = registry.load(name)

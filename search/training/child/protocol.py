@@ -4,6 +4,7 @@ A worker sends orders, a child sends answers. A message travels as its name, a s
 end reads can run code. Imports no TensorFlow, so the worker may read it.
 
 To the child:
+    UseWorkload                       before the first order that needs a workload of the user's files
     DescribeWorkloads                 -> WorkloadsDescribed
     DefineStudy                       once a study, before its first order; again where the definition has changed
     PrepareStudy                      -> OrderTaken, StepsDone ..., then StudyPrepared or StudyRefused
@@ -27,14 +28,26 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from search.training.interface import Ended, EpochReport, Setting
+from search.workloads.sources import SourceModule
 from storage.records import Reason, Undefined
 
 SECONDS_BETWEEN_PROGRESS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class UseWorkload:
+    """Find a workload at a place, and import the user's modules that it is made of from these texts."""
+
+    name: str
+    place: str
+    modules: Mapping[str, SourceModule]
+
+
+@dataclass(frozen=True, slots=True)
 class DescribeWorkloads:
-    """Describe every registered workload."""
+    """Describe these workloads; None: every registered one."""
+
+    names: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +170,7 @@ class CohortTrained:
     traces: int
 
 
-Order = DescribeWorkloads | DefineStudy | PrepareStudy | TrainCohort | GoOn | CancelSettings | ExitChild
+Order = UseWorkload | DescribeWorkloads | DefineStudy | PrepareStudy | TrainCohort | GoOn | CancelSettings | ExitChild
 Answer = (
     ChildReady
     | WorkloadsDescribed

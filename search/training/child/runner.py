@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     """Serve orders until `exit`, or until the parent is gone."""
     die_with_parent()
     limit_resources()
-    _prepare_environment()
+    prepare_environment()
     with quiet_stderr():
         from search.training.child.protocol import Channel
         from search.training.child.server import serve
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     return serve(Channel([int(argument) for argument in arguments]))
 
 
-def _prepare_environment() -> None:
+def prepare_environment() -> None:
     """Set what TensorFlow and Keras read when they are imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"

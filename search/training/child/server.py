@@ -18,7 +18,7 @@ from search.catalog.plugins import published_by
 from search.definition.schema import StudyDefinition
 from search.errors import PreflightError
 from search.training.child.describe import described_all
-from search.training.child.engine_choice import Choice, choose, simpler_choice
+from search.training.child.engine_choice import Choice, choose, traced
 from search.training.child.loading import opened
 from search.training.child.preflight import preflight
 from search.training.child.protocol import (
@@ -42,6 +42,7 @@ from search.training.child.protocol import (
     StudyPrepared,
     StudyRefused,
     TrainCohort,
+    UseWorkload,
     WorkloadsDescribed,
     storable,
     storable_text,
@@ -51,6 +52,7 @@ from search.training.engine.stack import traces_made
 from search.training.interface import Ended, Engine, EpochReport
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.workload import LoadedWorkload
+from search.workloads import pinned, registry
 from search.workloads.blame import one_line, place_of
 from storage.records import Reason, TrialState
 
@@ -115,8 +117,10 @@ class TrainingChild:
     def obey(self, order: Order) -> None:
         """Do one order. A cancel that comes outside of a training has nothing to end, nor has a late reply to a rung."""
         match order:
+            case UseWorkload():
+                self._use(order)
             case DescribeWorkloads():
-                self._channel.send(WorkloadsDescribed(described_all(self._open), published_by("child")))
+                self._channel.send(WorkloadsDescribed(described_all(self._open, order.names), published_by("child")))
             case DefineStudy():
                 self._define(order)
             case PrepareStudy():
@@ -127,6 +131,14 @@ class TrainingChild:
                 raise ExitRequested
             case CancelSettings() | GoOn():
                 pass
+
+    def _use(self, order: UseWorkload) -> None:
+        """Find a workload where the worker says. What cannot be imported beside others is reported by what needs it."""
+        registry.use(order.name, order.place)
+        try:
+            pinned.pin(order.modules)
+        except PreflightError as refused:
+            log.error("%s", refused)
 
     def _define(self, order: DefineStudy) -> None:
         if order.replaces is not None:
@@ -160,18 +172,7 @@ class TrainingChild:
 
     def _traced(self, definition: StudyDefinition, choice: Choice) -> Choice:
         """Trace the chosen engine; where the model cannot be stacked so, fall back on the next simpler one."""
-        while True:
-            try:
-                self._engine(definition, choice.engine, choice.cohort_size).trace()
-                return choice
-            except (PreflightError, *ENDS_CHILD):
-                raise
-            except Exception as error:
-                simpler = simpler_choice(choice, one_line(error))
-                if simpler is None:
-                    raise
-                log.warning("%s cannot be traced, trying %s", choice.engine, simpler.engine, exc_info=error)
-                choice = simpler
+        return traced(choice, lambda each: self._engine(definition, each.engine, each.cohort_size), ENDS_CHILD)
 
     def _train(self, order: TrainCohort) -> None:
         """Train a cohort; whatever happens, every setting is ended once and the training is closed by CohortTrained."""

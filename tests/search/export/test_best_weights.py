@@ -208,6 +208,28 @@ def test_the_workload_is_told_with_where_its_code_is() -> None:
     assert document(definition, trial(0, WEIGHTS))["workload"] == {"name": "mine", "options": {}, "place": None}
 
 
+OWN = {"outputs": {"a": {}, "b": {}}, "code": {"place": "ads:Ads", "sources": {"ads": "5" * 64}}}
+
+
+def test_it_says_with_which_version_of_the_users_files_the_trial_was_trained() -> None:
+    definition = define(A, B)
+    tried = trial(3, WEIGHTS, workload_version="0123456789")
+    found = document(definition, tried, description=OWN, workload_version="0123456789")
+    assert found["workload"] == {"name": "mine", "options": {}, **OWN["code"], "version": "0123456789", "changed": False}
+    assert "have changed" not in found["note"]
+
+
+def test_it_says_that_the_users_files_have_changed_since() -> None:
+    definition = define(A, B)
+    tried = trial(3, WEIGHTS, workload_version="0123456789")
+    found = document(definition, tried, description=OWN, workload_version="abcdefabcd")
+    assert (found["workload"]["changed"], "sources" in found["workload"]) == (True, False)
+    assert found["note"].endswith(
+        "The files of workload mine have changed since trial 3 was trained (version 01234567, now abcdefab): weights found for the "
+        "old ones need not be good for the new."
+    )
+
+
 def study(definition: StudyDefinition, state: StudyState = StudyState.RUNNING) -> StudyRecord:
     fields: dict[str, Any] = {field.name: None for field in dataclasses.fields(StudyRecord)}
     known = {
@@ -217,6 +239,7 @@ def study(definition: StudyDefinition, state: StudyState = StudyState.RUNNING) -
         "definition": normalize.to_storage(definition),
         "definition_sha256": "d",
         "problem_sha256": "p",
+        "workload": "mine",
     }
     return StudyRecord(**{**fields, **known})
 

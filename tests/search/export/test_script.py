@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import math
 import subprocess
@@ -70,6 +71,8 @@ def constants(text: str) -> dict[str, Any]:
     return found
 
 
+OWN_FILES = {"name": "mine", "options": {}, "place": "s_shop:Ads", "made": "without_options", "plain": True, "version": "v1"}
+
 ALL = {
     "plain": best(),
     "confirmed": best(confirmation=confirmation()),
@@ -80,6 +83,8 @@ ALL = {
     "a module": best(code={"place": "shop.ads", "made": "as_is"}),
     "a name of the file's own": best(code={"place": "train", "made": "as_is"}),
     "no options": best(code={"place": "shop:Ads.Small", "made": "without_options"}),
+    "own files": best(workload={**OWN_FILES, "changed": False, "sources": {"s_shop": "0" * 64, "s_shop_parts": "1" * 64}}),
+    "changed files": best(workload={**OWN_FILES, "changed": True}),
     "a published place alone": best(workload={"name": "digits", "options": {}, "place": "search.workloads.digits:Digits"}),
 }
 
@@ -250,3 +255,28 @@ def test_an_interval_without_spread_is_as_wide_as_rounding() -> None:
 def test_a_workload_that_no_file_can_train_is_refused(workload: dict[str, Any], said: str) -> None:
     with pytest.raises(PreflightError, match=said):
         source_of(workload)
+
+
+def test_the_file_says_which_of_the_workloads_modules_have_changed_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    sources = {}
+    for name in ("s_same", "s_edited", "s_gone"):
+        (tmp_path / f"{name}.py").write_text(f"x = '{name}'\n")
+        sources[name] = hashlib.sha256((tmp_path / f"{name}.py").read_bytes()).hexdigest()
+    text = script(best(workload={**OWN_FILES, "changed": False, "sources": sources}))
+    (tmp_path / "s_edited.py").write_text("x = 2\n")
+    (tmp_path / "s_gone.py").unlink()
+    wanted = ("hashlib", "importlib.util", "pathlib", "SOURCES", "warn_of_changes")
+    parts = [ast.unparse(part) for part in ast.parse(text).body]
+    scope: dict[str, Any] = {}
+    exec("\n".join(part for part in parts[1:-1] if any(name in part.split("(")[0] for name in wanted)), scope)
+    scope["warn_of_changes"]()
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[3] for line in said] == ["s_edited", "s_gone"]
+    assert ast.unparse(ast.parse(text).body[-1]).splitlines()[1:] == ["    warn_of_changes()", "    main()"]
+
+
+def test_a_file_over_a_workload_that_has_changed_says_so() -> None:
+    assert "The workload's files have changed since: the numbers may differ." in script(ALL["changed files"])

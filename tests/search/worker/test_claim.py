@@ -16,10 +16,10 @@ from search.sampling import suggest
 from search.validation import normalize
 from search.worker.analyses import work_out
 from search.worker.claim import Analysis, Claim, Claimant, claim
-from storage import derived, leases, outcomes, studies, study_rows, trials
+from storage import derived, leases, lifecycle, outcomes, studies, study_rows, trial_rows, trials, workers, workloads
 from storage.database import Database
 from storage.models import STUDIES
-from storage.records import Outcome, PlannedTrial, Role, StudyState, TrialState
+from storage.records import Outcome, PlannedTrial, Role, StudyRecord, StudyState, TrialState
 from tests.search.definitions import define, log_range, study
 from tests.storage import scenes
 from tests.storage.scenes import NOW
@@ -171,3 +171,64 @@ def test_a_claim_writes_no_confirmation_that_is_as_it_was(database: Database) ->
     assert kept[0] is None
     assert kept[1] is not None
     assert kept[2] == kept[1]
+
+
+def _with_version(database: Database, claimed: Claimant, version: str) -> Claimant:
+    """Return a claimant that has one version of the workload, and have its row say so."""
+    with database.writing() as session:
+        workloads.set_worker_versions(session, claimed.worker_id, [("ads", version)])
+    return replace(claimed, versions={"ads": version}, kept={("ads", version)})
+
+
+def _prepared_with(database: Database, version: str) -> None:
+    with database.writing() as session:
+        found = study_rows.get_study(session, "study")
+        studies.prepared(session, found.id, cohort_size=2, engine="serial", warnings=(), now=NOW, workload_version=version)
+
+
+def _study(database: Database) -> StudyRecord:
+    with database.reading() as session:
+        return study_rows.get_study(session, "study")
+
+
+def test_a_study_is_prepared_with_the_version_that_the_worker_has_now(database: Database) -> None:
+    submitted(database, "random")
+    found = claim(database, _with_version(database, claimant(database), "v1"))
+    assert isinstance(found, Claim)
+    assert found.workload_version == "v1"
+
+
+def test_a_trial_is_trained_with_the_studys_version_and_says_so(database: Database) -> None:
+    submitted(database, "random")
+    _prepared_with(database, "v1")
+    mine = _with_version(database, claimant(database), "v1")
+    found = claim(database, replace(mine, versions={"ads": "v2"}, kept={("ads", "v1"), ("ads", "v2")}))
+    assert isinstance(found, Claim)
+    assert found.workload_version == "v1"
+    with database.reading() as session:
+        assert {trial.workload_version for trial in trial_rows.running_trials(session, found.study.id)} == {"v1"}
+
+
+def test_a_study_whose_version_no_live_worker_has_pauses_with_a_sentence_and_goes_on_with_the_file(database: Database) -> None:
+    submitted(database, "random")
+    _prepared_with(database, "version-1")
+    mine = _with_version(database, claimant(database), "v2")
+    assert claim(database, mine) is None
+    paused = _study(database)
+    assert paused.state is StudyState.PAUSED
+    assert paused.reason is not None
+    assert paused.reason.code == "workload_changed"
+    assert "the files of workload 'ads' have changed since the study was prepared (version version-)" in paused.reason.message
+    with database.writing() as session:
+        lifecycle.resume(session, "study", NOW)
+    assert isinstance(claim(database, _with_version(database, mine, "version-1")), Claim)
+
+
+def test_a_study_is_left_to_the_worker_that_has_its_version(database: Database) -> None:
+    submitted(database, "random")
+    _prepared_with(database, "v1")
+    with database.writing() as session:
+        other = workers.register(session, name="o", host="h", pid=1, version="1", workloads=["ads"], now=database.now(session))
+        workloads.set_worker_versions(session, other.id, [("ads", "v1")])
+    assert claim(database, _with_version(database, claimant(database), "v2")) is None
+    assert _study(database).state is StudyState.RUNNING

@@ -22,6 +22,7 @@ from search.training.child.protocol import (
     StudyPrepared,
     StudyRefused,
     TrainCohort,
+    UseWorkload,
     WorkloadsDescribed,
     encode,
     read_answer,
@@ -36,8 +37,10 @@ from search.worker.child_process import ChildLost
 from search.worker.claim import Analysis, Claim, Claimant, claim
 from search.worker.heartbeat import Heartbeat
 from search.worker.lease_keeper import Holding
+from search.worker.registered_workloads import RegisteredWorkloads
 from search.worker.work_loop import WorkLoop
 from search.worker.worker import Worker, WorkerSettings
+from search.workloads.sources import SourceModule, Sources
 from storage import curves, leases, lifecycle, studies, study_rows, trial_rows, workers
 from storage.database import Database
 from storage.errors import LeaseLost, StorageUnavailable
@@ -102,10 +105,12 @@ class Scene:
         self.clock, self.child = time.monotonic, Scripted()
         self.heartbeat = Heartbeat(self.database, "w", ["digits"], settings.beat_seconds, lambda: self.clock())
         self.claimant = Claimant(self.heartbeat.worker_id, "w", ["digits"], settings.lease_seconds)
+        self.registered = RegisteredWorkloads(None, lambda: self.clock())
         self.loop = WorkLoop(
             self.database,
             self.heartbeat,
             self.claimant,
+            self.registered,
             settings,
             lambda threads: self.child,
             lambda: False,
@@ -455,3 +460,32 @@ def test_a_worker_runs_in_a_thread_of_another_program_and_leaves_its_signals_alo
     work = scene.claim()  # nothing is lost, nothing charged
     assert work is not None
     assert work.cohort is None
+
+
+class TwoVersions:
+    """Registered workloads of which one has two versions."""
+
+    def sources(self, name: str, version: str | None = None) -> Sources:
+        return Sources("/shop/ads.py", {"ads": SourceModule("/shop/ads.py", version or "v2")})
+
+
+def test_a_study_is_trained_by_a_child_that_has_its_version_of_the_workload(scene: Scene) -> None:
+    scene.loop._registered = TwoVersions()  # type: ignore[assignment]
+    work = scene.claim()
+    assert work is not None
+    used = []
+    for version in ("v1", "v1", "v2"):
+        scene.child = Scripted()  # taken where another is started
+        used.append(scene.loop._session_for(replace(work, workload_version=version)))
+    assert used[0] is used[1]
+    assert used[1] is not used[2]
+    orders = [order for session in (used[0], used[2]) for order in session._child.orders if isinstance(order, UseWorkload)]
+    assert [order.modules["ads"].text for order in orders] == ["v1", "v2"]
+    assert used[0]._child.ended  # type: ignore[attr-defined]
+
+
+def test_the_version_is_stored_with_the_study_when_it_is_prepared(scene: Scene) -> None:
+    work = scene.claim()
+    assert work is not None
+    scene.do(replace(work, workload_version="v1"), [PREPARED])
+    assert scene.study().workload_version == "v1"

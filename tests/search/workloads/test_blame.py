@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from search.workloads.blame import MAX_MESSAGE, one_line, place_of
+from search.workloads import blame
+from search.workloads.blame import MAX_MESSAGE, located, one_line, place_of
 from search.workloads.data import read
 
 
@@ -52,3 +53,21 @@ def test_what_keras_puts_around_a_message_is_left_out() -> None:
 
 def test_a_long_message_is_cut() -> None:
     assert len(one_line(ValueError("x" * 5000))) == MAX_MESSAGE + len("ValueError: ")
+
+
+class Shop:
+    def load_data(self) -> None:
+        """Rows."""
+
+
+def test_a_place_in_a_workload_becomes_file_and_line() -> None:
+    line = Shop.load_data.__code__.co_firstlineno
+    assert located("load_data: train.y['a']", Shop) == f"test_blame.py:{line}"
+    assert located("load_data", Shop()) == f"test_blame.py:{line}"
+    assert located(None, Shop) == f"test_blame.py:{line - 1}"
+    assert located("ads.py:12", Shop) == "ads.py:12"
+    assert located("tasks.0.name", Shop) == "tasks.0.name"
+
+
+def test_what_a_module_lacks_is_named_by_its_file() -> None:
+    assert located("build_model", blame) == "blame.py:1"

@@ -13,11 +13,13 @@ from search.training.child.protocol import (
     StudyPrepared,
     StudyRefused,
     TrainCohort,
+    UseWorkload,
     encode,
     read_answer,
     read_order,
 )
 from search.training.interface import EpochReport, Setting
+from search.workloads.sources import SourceModule
 from storage.records import UNDEFINED, Reason, Undefined
 
 
@@ -52,7 +54,7 @@ def test_a_reason_with_characters_that_no_text_may_hold_arrives() -> None:
 @pytest.mark.parametrize(
     ("sent", "text"),
     [
-        (b"TrainForever {}", "'TrainForever' is no order on the pipe; there are DescribeWorkloads, "),
+        (b"TrainForever {}", "'TrainForever' is no order on the pipe; there are UseWorkload, "),
         (encode(StudyPrepared(1, "serial", 1, "small")), "'StudyPrepared' is no order on the pipe"),
         (b"", "'' is no order on the pipe"),
         (b'TrainCohort {"study":1,"engine":"serial"', "the order TrainCohort is broken: Expecting"),
@@ -72,3 +74,9 @@ def test_what_is_no_order_is_refused_by_name(sent: bytes, text: str) -> None:
 def test_a_broken_answer_is_refused_by_name() -> None:
     with pytest.raises(BadMessage, match="the answer Ended is broken: state: Input should be"):
         read_answer(b'Ended {"number":1,"state":"DONE","epochs":2}')
+
+
+def test_the_texts_of_a_workloads_modules_travel_whatever_bytes_they_hold() -> None:
+    module = SourceModule("/shop/ads.py", bytes(range(256)).decode("latin-1"), package=True)
+    order = UseWorkload("ads", "/shop/ads.py:Ads", {"ads": module})
+    assert read_order(encode(order)) == order

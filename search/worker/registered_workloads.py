@@ -1,0 +1,105 @@
+"""Which workloads a worker can train now, and in which versions: looked up again while it works, for files change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from search.workloads import registry
+from search.workloads.sources import Sources, sources_of
+from search.workloads.watched import watched
+
+log = structlog.get_logger("steelyard.worker")
+
+LOOK_SECONDS = 1.0
+MOST_VERSIONS = 8
+"""So many versions of a workload are kept, a few kilobytes each: studies that began with an older one go on with it."""
+
+Version = tuple[str, str]
+"""A workload's name and the version of its files."""
+
+
+class RegisteredWorkloads:
+    """The workloads by name, with the sources of those that are the user's own files.
+
+    `folder`: the one in which `submit --workload` registers workloads, None to watch none. Raises PreflightError where
+    `STEELYARD_WORKLOADS` cannot be read.
+    """
+
+    def __init__(self, folder: str | None, clock: Callable[[], float]) -> None:
+        self.private = registry.private_workload() is not None
+        """This worker serves one call of `steelyard.search`, which reads why it failed from its study."""
+        self._folder = None if folder is None or self.private else Path(folder)
+        self._clock = clock
+        self._named = registry.places()
+        self._looked_at = -math.inf
+        self._current: dict[str, Sources | None] = {}
+        self._kept: dict[str, dict[str, Sources]] = {}
+        self.faults: Mapping[str, str] = {}
+        """Why names of the folder do not count."""
+        self.look()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._current)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The current version of each workload that is the user's own files, by name."""
+        return {name: sources.version for name, sources in self._current.items() if sources is not None}
+
+    @property
+    def kept(self) -> frozenset[Version]:
+        """Every version that this worker can train: the current ones, and earlier ones that it has read."""
+        return frozenset((name, version) for name, versions in self._kept.items() for version in versions)
+
+    def sources(self, name: str, version: str | None = None) -> Sources | None:
+        """Return the sources of a kept version, else of the current one; None where the workload is not the user's own files."""
+        return self._kept.get(name, {}).get(version or "") or self._current.get(name)
+
+    def look(self) -> frozenset[str]:
+        """Look again, if that is due; return the names that are new, changed or gone."""
+        if self._clock() - self._looked_at < LOOK_SECONDS:
+            return frozenset()
+        self._looked_at = self._clock()
+        before = self._stated()
+        self._current = {name: self._sources(place) for name, place in self._places().items()}
+        for name, sources in self._current.items():
+            if sources is not None:
+                self._keep(name, sources)
+        return frozenset(name for name, _ in before ^ self._stated())
+
+    def _stated(self) -> set[tuple[str, str]]:
+        return {(name, "" if sources is None else sources.version) for name, sources in self._current.items()}
+
+    def _places(self) -> dict[str, str]:
+        if self._folder is None:
+            return self._named
+        found = watched(self._folder)
+        faults = dict(found.faults) | {
+            name: f"{name}.json: the name {name!r} is a built-in workload's" for name in found.places if name in registry.BUILT_IN
+        }
+        for name, fault in faults.items():
+            if self.faults.get(name) != fault:
+                log.warning("registered workload does not count", workload=name, reason=fault)
+        self.faults = faults
+        return {**self._named, **{name: place for name, place in found.places.items() if name not in registry.BUILT_IN}}
+
+    def _sources(self, place: str) -> Sources | None:
+        if place in registry.BUILT_IN.values() or place == registry.PRIVATE_PLACE:
+            return None
+        try:
+            return sources_of(place)
+        except OSError as error:  # a folder that may not be read; loading the workload will say so
+            log.warning("workload cannot be read", place=place, error=str(error))
+            return Sources(place, {})
+
+    def _keep(self, name: str, sources: Sources) -> None:
+        versions = self._kept.setdefault(name, {})
+        versions.pop(sources.version, None)
+        versions[sources.version] = sources
+        while len(versions) > MOST_VERSIONS:
+            del versions[next(iter(versions))]

@@ -1,0 +1,96 @@
+"""Workloads as workers published them, why others could not be described, and which worker has which version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from storage.models import WORKER_WORKLOADS, WORKERS, WORKLOAD_FAILURES, WORKLOADS
+from storage.records import WorkloadFailure, WorkloadRecord
+from storage.types import is_storable
+from storage.workers import ALIVE_SECONDS
+
+
+def publish_workload(
+    session: Session, name: str, digest: str, description: Mapping[str, Any], now: datetime, version: str | None = None
+) -> None:
+    """Store what a workload is; the latest description wins, and the same one again writes nothing. A failure is forgotten."""
+    forget_failure(session, name)
+    columns = {"digest": digest, "description": dict(description), "version": version}
+    new = _insert(session, WORKLOADS).values(name=name, published_at=now, **columns)
+    changed = (WORKLOADS.c.digest != new.excluded.digest) | WORKLOADS.c.version.is_distinct_from(new.excluded.version)
+    written = {column: new.excluded[column] for column in (*columns, "published_at")}
+    session.execute(new.on_conflict_do_update(index_elements=["name"], set_=written, where=changed))
+
+
+def publish_failure(session: Session, name: str, message: str, at: str | None, now: datetime, version: str | None = None) -> None:
+    """Store why a workload could not be described; what was published of it stays, and the same failure again writes nothing."""
+    columns = {"version": version, "message": message, "at": at}
+    new = _insert(session, WORKLOAD_FAILURES).values(name=name, published_at=now, **columns)
+    kept = WORKLOAD_FAILURES.c
+    changed = (
+        kept.message.is_distinct_from(new.excluded.message)
+        | kept.at.is_distinct_from(new.excluded["at"])
+        | kept.version.is_distinct_from(new.excluded.version)
+    )
+    written = {column: new.excluded[column] for column in (*columns, "published_at")}
+    session.execute(new.on_conflict_do_update(index_elements=["name"], set_=written, where=changed))
+
+
+def forget_failure(session: Session, name: str) -> None:
+    """Forget why a workload could not be described: nobody registers it any more."""
+    session.execute(delete(WORKLOAD_FAILURES).where(WORKLOAD_FAILURES.c.name == name))
+
+
+def _insert(session: Session, table: Any) -> Any:
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+def list_workloads(session: Session) -> list[WorkloadRecord]:
+    """List the published workloads by name."""
+    return [WorkloadRecord(*row) for row in session.execute(select(WORKLOADS).order_by(WORKLOADS.c.name))]
+
+
+def find_workload(session: Session, name: str) -> WorkloadRecord | None:
+    """Look a published workload up by its name."""
+    if not is_storable(name):
+        return None
+    row = session.execute(select(WORKLOADS).where(WORKLOADS.c.name == name)).one_or_none()
+    return None if row is None else WorkloadRecord(*row)
+
+
+def failures(session: Session) -> dict[str, WorkloadFailure]:
+    """Return by name why workloads cannot be described as they are now.
+
+    A failure of the very version that is described is left out: another worker has what the failing one lacks.
+    """
+    described = select(WORKLOADS.c.name).where(
+        WORKLOADS.c.name == WORKLOAD_FAILURES.c.name, WORKLOADS.c.version.is_not_distinct_from(WORKLOAD_FAILURES.c.version)
+    )
+    rows = session.execute(select(WORKLOAD_FAILURES).where(~described.exists()).order_by(WORKLOAD_FAILURES.c.name))
+    return {row.name: WorkloadFailure(*row) for row in rows}
+
+
+def set_worker_versions(session: Session, worker_id: int, versions: Iterable[tuple[str, str]]) -> None:
+    """Write down which (name, version) of workloads a worker can train, in place of what was said before."""
+    session.execute(delete(WORKER_WORKLOADS).where(WORKER_WORKLOADS.c.worker_id == worker_id))
+    rows = [{"worker_id": worker_id, "name": name, "version": version} for name, version in versions]
+    if rows:
+        session.execute(insert(WORKER_WORKLOADS), rows)
+
+
+def is_version_alive(session: Session, name: str, version: str, now: datetime) -> bool:
+    """Return whether a live worker can train this version of a workload."""
+    held = (
+        select(WORKERS.c.id)
+        .join(WORKER_WORKLOADS, WORKER_WORKLOADS.c.worker_id == WORKERS.c.id)
+        .where(WORKER_WORKLOADS.c.name == name, WORKER_WORKLOADS.c.version == version)
+        .where(WORKERS.c.stopped_at.is_(None), WORKERS.c.heartbeat_at > now - timedelta(seconds=ALIVE_SECONDS))
+    )
+    return session.execute(held.limit(1)).one_or_none() is not None

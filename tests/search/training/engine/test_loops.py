@@ -1,0 +1,34 @@
+"""Operations that do not vectorise are counted in place of TensorFlow's lines."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import tensorflow as tf
+
+from search.training.engine.loops import looped_operations
+from search.training.engine.strategies import STRATEGIES
+
+
+def test_what_does_not_vectorise_is_named_once_and_tensorflow_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    images, filters = tf.ones((3, 1, 4, 4, 1)), tf.ones((3, 2, 2, 1, 1))
+
+    def convolved(values: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        once = tf.nn.conv2d(*values, strides=1, padding="SAME")
+        return tf.nn.conv2d(once, values[1], strides=1, padding="SAME")
+
+    logger = tf.get_logger()
+    level = logger.level
+    with caplog.at_level(logging.DEBUG), looped_operations() as loops:
+        tf.function(lambda: STRATEGIES["vectorized"].over(convolved, (images, filters), 3)).get_concrete_function()
+        logger.error("a real error")
+    assert loops == {"Conv2D"}
+    assert [record.getMessage() for record in caplog.records if record.name == "tensorflow"] in ([], ["a real error"])
+    assert (logger.level, logger.filters) == (level, [])
+
+
+def test_nothing_is_named_where_all_vectorises() -> None:
+    with looped_operations() as loops:
+        tf.function(lambda: STRATEGIES["vectorized"].over(lambda x: tf.square(x), tf.ones((3, 2)), 3)).get_concrete_function()
+    assert loops == set()

@@ -1,0 +1,206 @@
+"""What is asked of a child about workloads, when it is asked again, and what of it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.training.child.protocol import DescribeWorkloads, UseWorkload, WorkloadsDescribed, encode, read_order
+from search.worker.child_session import ChildSession
+from search.worker.registered_workloads import RegisteredWorkloads
+from search.worker.workload_descriptions import FIRST_PAUSE_SECONDS, Descriptions
+from storage import workers, workloads
+from storage.database import Database
+from tests.storage import scenes
+
+OTHERS = ("digits", "digits-overlay", "digits-mask", "quadratics")
+
+
+class Pipe:
+    """A child that takes orders."""
+
+    threads = 1
+
+    def __init__(self) -> None:
+        self.orders: list[Any] = []
+
+    def send(self, order: Any) -> None:
+        self.orders.append(read_order(encode(order)))
+
+    def messages(self, seconds: float) -> Iterator[Any]:
+        return iter(())
+
+    def end(self) -> None:
+        """Nothing runs."""
+
+
+class Desk:
+    """Two workloads by file, `ads` and `shop`, in folders of their own, and a worker's descriptions of them."""
+
+    def __init__(self, folder: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.database, self.at = folder, database, 0.0
+        for name in ("ads", "shop"):
+            (folder / name).mkdir()
+            self.write(name, "x = 1\n")
+        places = ",".join(f"{name}={folder}/{name}/{name}.py" for name in ("ads", "shop"))
+        monkeypatch.setenv("STEELYARD_WORKLOADS", places)
+        self.registered = RegisteredWorkloads(str(folder / "workloads"), lambda: self.at)
+        self.descriptions = Descriptions(database, self.registered, lambda: self.at)
+        with database.writing() as session:
+            self.worker = scenes.register(session)
+
+    def write(self, name: str, text: str, file: str | None = None) -> None:
+        (self.folder / name / f"{file or name}.py").write_text(text)
+
+    def child(self) -> tuple[ChildSession, Pipe]:
+        pipe = Pipe()
+        return ChildSession(pipe, 60.0, lambda: self.at), pipe
+
+    def asked(self, pipe: Pipe) -> list[list[str]]:
+        return [list(order.names or ()) for order in pipe.orders if isinstance(order, DescribeWorkloads)]
+
+    def answer(self, *failing: str) -> None:
+        names = self.descriptions._asked
+        reason = {"code": "workload_failed", "message": "NameError: x", "at": "ads.py:3"}
+        found = [
+            {"name": name, "reason": reason} if name in failing else {"name": name, "digest": "d", "description": {"code": {}}}
+            for name in names
+        ]
+        self.descriptions.hear(WorkloadsDescribed(found))
+        self.descriptions.publish(self.worker)
+
+    def look(self, seconds: float = 1.0) -> None:
+        self.at += seconds
+        self.descriptions.changed(self.registered.look())
+        self.descriptions.try_again()
+
+    def stored(self, name: str = "ads") -> tuple[str | None, str | None]:
+        """Return the published version of a workload, and why it cannot be described."""
+        with self.database.reading() as session:
+            found, failure = workloads.find_workload(session, name), workloads.failures(session).get(name)
+        return found.version if found else None, failure.message if failure else None
+
+
+@pytest.fixture
+def desk(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return Desk(tmp_path, database, monkeypatch)
+
+
+def test_all_are_described_by_one_child_which_gets_their_texts_before(desk: Desk) -> None:
+    session, pipe = desk.child()
+    assert desk.descriptions.ask(session, new=True)
+    assert desk.asked(pipe) == [[*OTHERS, "ads", "shop"]]
+    assert [(order.name, set(order.modules)) for order in pipe.orders if isinstance(order, UseWorkload)] == [
+        ("ads", {"ads"}),
+        ("shop", {"shop"}),
+    ]
+    desk.answer()
+    assert desk.descriptions.settled
+    assert desk.stored() == (desk.registered.versions["ads"], None)
+    with desk.database.reading() as session_:
+        found = workloads.find_workload(session_, "ads")
+        [worker] = workers.list_workers(session_, scenes.NOW)
+    assert found is not None
+    assert set(found.description["code"]["sources"]) == {"ads"}
+    assert worker.workloads == desk.registered.names
+
+
+def test_a_changed_file_is_described_anew_by_another_child(desk: Desk) -> None:
+    session, _ = desk.child()
+    desk.descriptions.ask(session, new=True)
+    desk.answer()
+    desk.write("ads", "x = 22\n")
+    desk.look()
+    assert not desk.descriptions.settled
+    assert not desk.descriptions.ask(session)  # it has imported the earlier text
+    other, pipe = desk.child()
+    assert desk.descriptions.ask(other, new=True)
+    assert desk.asked(pipe) == [["ads"]]
+    desk.answer()
+    assert desk.stored() == (desk.registered.versions["ads"], None)
+
+
+def test_modules_of_one_name_in_two_folders_are_described_by_two_children(desk: Desk) -> None:
+    for name in ("ads", "shop"):
+        desk.write(name, "import helper\n")
+        desk.write(name, f"x = '{name}'\n", "helper")
+    desk.look()
+    session, pipe = desk.child()
+    desk.descriptions.ask(session, new=True)
+    desk.answer()
+    assert desk.asked(pipe) == [[*OTHERS, "ads"]]
+    assert not desk.descriptions.ask(session)
+    other, pipe = desk.child()
+    desk.descriptions.ask(other, new=True)
+    desk.answer()
+    assert desk.asked(pipe) == [["shop"]]
+    assert desk.descriptions.settled
+
+
+def test_a_workload_that_cannot_be_described_says_why_and_gets_well_with_its_file(desk: Desk) -> None:
+    session, _ = desk.child()
+    desk.descriptions.ask(session, new=True)
+    desk.answer("ads")
+    assert desk.stored() == (None, "NameError: x")
+    assert desk.stored("shop") == (desk.registered.versions["shop"], None)
+    desk.write("ads", "x = 22\n")
+    desk.look()
+    other, _ = desk.child()
+    desk.descriptions.ask(other, new=True)
+    desk.answer()
+    assert desk.stored() == (desk.registered.versions["ads"], None)
+
+
+def test_a_workload_that_lacks_something_else_is_tried_again_after_a_while_and_then_seldom(desk: Desk) -> None:
+    session, pipe = desk.child()
+    desk.descriptions.ask(session, new=True)
+    desk.answer("ads")
+    for pause in (FIRST_PAUSE_SECONDS, 2 * FIRST_PAUSE_SECONDS):
+        desk.look(pause - 1)
+        assert desk.descriptions.settled
+        desk.look(1)
+        assert desk.descriptions.ask(session)
+        desk.answer("ads")
+    assert desk.asked(pipe)[1:] == [["ads"], ["ads"]]
+
+
+def test_one_that_ends_the_child_is_found_by_asking_one_by_one(desk: Desk) -> None:
+    session, pipe = desk.child()
+    desk.descriptions.ask(session, new=True)
+    desk.descriptions.lost("killed by SIGKILL")
+    while not desk.descriptions.settled:
+        session, pipe = desk.child()
+        desk.descriptions.ask(session, new=True)
+        [asked] = desk.asked(pipe)
+        assert len(asked) == 1
+        if asked == ["ads"]:
+            desk.descriptions.lost("killed by SIGKILL")
+        else:
+            desk.answer()
+    desk.descriptions.publish(desk.worker)
+    assert desk.stored() == (None, "describing it ended the training process: killed by SIGKILL")
+    assert desk.stored("shop")[0] is not None
+
+
+def test_a_child_that_never_starts_well_is_not_waited_for_for_ever(desk: Desk) -> None:
+    for _ in range(2):
+        session, _ = desk.child()
+        desk.descriptions.ask(session, new=True)
+        desk.descriptions.lost("exit code 1", ready=False)
+    assert desk.descriptions.settled
+
+
+def test_a_registration_that_does_not_count_is_published_until_it_is_gone(desk: Desk) -> None:
+    (desk.folder / "workloads").mkdir(mode=0o700)
+    file = desk.folder / "workloads" / "odd.json"
+    file.write_text("{}")
+    desk.look()
+    desk.descriptions.publish(desk.worker)
+    assert "should hold" in str(desk.stored("odd")[1])
+    file.unlink()
+    desk.look()
+    desk.descriptions.publish(desk.worker)
+    assert desk.stored("odd") == (None, None)
