@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -99,6 +99,12 @@ def publish_workload(session: Session, name: str, digest: str, description: Mapp
 def list_workloads(session: Session) -> list[WorkloadRecord]:
     """List the published workloads by name."""
     return [WorkloadRecord(*row) for row in session.execute(select(WORKLOADS).order_by(WORKLOADS.c.name))]
+
+
+def descriptions_of(session: Session, names: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+    """Get what is published of these workloads, by name."""
+    rows = session.execute(select(WORKLOADS.c.name, WORKLOADS.c.description).where(WORKLOADS.c.name.in_(names)))
+    return dict(rows.all())
 
 
 def find_workload(session: Session, name: str) -> WorkloadRecord | None:

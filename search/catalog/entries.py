@@ -111,6 +111,7 @@ class MetricEntry(Entry):
     labels: Labels
     takes_from_logits: bool = False  # has `from_logits`; it stays False, since the engine hands over probabilities
     takes_raw_output: bool = False  # as for losses
+    in_percent: bool = False  # a share of rows that people read in percent; AUC, F1 and overlaps end at 1 too, and are read as such
 
     @property
     def needs(self) -> tuple[str, ...]:

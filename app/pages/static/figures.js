@@ -17,6 +17,11 @@ function plotly() {
   return loading;
 }
 
+// Load plotly.js as soon as the answer is on the screen.
+export function prepare() {
+  if (!window.Plotly) requestAnimationFrame(() => setTimeout(() => plotly().catch(() => {})));
+}
+
 // Text for a plot, whose labels know some markup: none of it comes from a name.
 export function plain(text) {
   return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

@@ -77,6 +77,8 @@ function said(name, { kind, body }) {
   if (kind === "trial.state") return [trialLink(name, body.number), ` ${body.state.toLowerCase()}${body.attempt > 1 ? `, attempt ${body.attempt}` : ""}`];
   if (kind === "study.state") return `study ${body.state.toLowerCase()}`;
   if (kind === "study.created") return "study submitted";
+  if (body.rescored) return `${body.rescored} trials scored anew: what the objective is relative to is measured`;
+  if ("stop" in body) return "stopping rule of the search changed";
   return body.trials ? `study extended to ${body.trials} trials` : "labels or description changed";
 }
 

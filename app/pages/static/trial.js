@@ -4,7 +4,7 @@ import { read, write } from "./address.js";
 import { add, copyButton, fill, h, table } from "./dom.js";
 import { drawn, figure, plain, redraw } from "./figures.js";
 import { watch } from "./live.js";
-import { duration, metricName, metricValue, moment, number, unitOf } from "./numbers.js";
+import { duration, metricName, metricValue, moment, number, readInPercent, unitOf } from "./numbers.js";
 import { settingStyle, theme } from "./palette.js";
 import { badge, broken, ready, reasonText } from "./parts.js";
 import { ruleTitle } from "./settings.js";
@@ -17,7 +17,9 @@ const held = { trial: null };
 let figures = [];
 
 async function load() {
-  held.trial = await get(`/v1/studies/${name}/trials/${number_}`);
+  const [study, trial] = await Promise.all([get(`/v1/studies/${name}`), get(`/v1/studies/${name}/trials/${number_}`)]);
+  readInPercent(study.in_percent);
+  held.trial = trial;
   fill(top, facts(held.trial));
   if (!figures.length && held.trial.intermediate_values.length) {
     figures = [curve(), moving()].filter(Boolean);
@@ -81,5 +83,5 @@ function moving() {
 fill(content, top, plots);
 load().then(async () => {
   await drawn();
-  watch(name, load, () => !held.trial.ended);
+  watch(name, load, () => !held.trial.ended, "This trial");
 }).catch((error) => add(content, [broken(error)])).finally(ready);
