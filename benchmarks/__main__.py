@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import delta_m, fit, memory, no_gain, page, problems, pruning, ranges, regret
+from benchmarks import delta_m, fit, memory, no_gain, page, problems, pruning, ranges, regret, scale
 from benchmarks.options import PEERS, Options
 from benchmarks.searches import Search
 from benchmarks.table import Table
@@ -53,6 +53,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], Table]] = {
     "regret": regret.table,
     "page": page.table,
     "watchers": page.watchers,
+    "scale": scale.table,
 }
 
 

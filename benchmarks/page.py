@@ -31,7 +31,7 @@ def table(options: Options) -> Table:
     """Open a study of `--trials` trials; with `--minutes`, keep its tab open and weigh its heap."""
     trials = 500 if options.quick else options.trials
     runs = options.runs_or(5)
-    with serving(digits_mlp(quick=True), 0) as service, _browser() as browser:
+    with serving(digits_mlp(quick=True), 0) as service, _browser() as browser, httpx.Client(timeout=60) as rest:
         client = service.client
         client.submit(filled_study.definition(NAME, trials))
         database = Database(database_url_in(str(service.folder)))
@@ -41,9 +41,9 @@ def table(options: Options) -> Table:
         views: dict[str, Callable[[], float]] = {
             "study view": lambda: _opened(page, client.page(NAME)),
             "a page of its trials (REST)": lambda: _asked(
-                f"{client.base_url}/v1/studies/{NAME}/trials?view=table&page_size=25&order_by=-objective"
+                rest, f"{client.base_url}/v1/studies/{NAME}/trials?view=table&page_size=25&order_by=-objective"
             ),
-            "points to draw (REST)": lambda: _asked(f"{client.base_url}/v1/studies/{NAME}/points?most=800"),
+            "points to draw (REST)": lambda: _asked(rest, f"{client.base_url}/v1/studies/{NAME}/points?most=800"),
             "list of studies": lambda: _opened(page, client.page()),
         }
         lines = [_line(name, [view() for _ in range(runs)]) for name, view in views.items()]
@@ -67,9 +67,9 @@ def _opened(page: Any, address: str) -> float:
     return time.perf_counter() - began
 
 
-def _asked(address: str) -> float:
+def _asked(client: httpx.Client, address: str) -> float:
     began = time.perf_counter()
-    httpx.get(address, timeout=60).raise_for_status()
+    client.get(address).raise_for_status()
     return time.perf_counter() - began
 
 
