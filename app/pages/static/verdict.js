@@ -77,21 +77,27 @@ function headline(view, against) {
 
 function answer(view) {
   const { best, confirmation, study } = view;
-  const against = opponent(view);
+  const against = besides(view, opponent(view));
   const said = headline(view, against);
   const recommended = best.recommended;
   return [
     h("div", { class: `card answer ${said.tone}` },
       h("p", { class: "headline" }, said.text),
       recommended?.sentence ? h("p", { class: "sentence recommended" }, recommended.sentence) : null,
-      confirmation?.verdict && isConfirmed(view) ? h("p", { class: "sentence" }, confirmation.verdict[0].toUpperCase() + confirmation.verdict.slice(1)) : null,
       changes(view, against),
       pays(view, against),
+      confirmation?.verdict && isConfirmed(view) ? h("p", { class: "sentence full" }, inFull(confirmation.verdict)) : null,
       picker(view)),
-    weightsCard(view, yardstick(view.settings), recommended),
+    weightsCard(view, besides(view, yardstick(view.settings)), recommended),
     time(study, view),
   ];
 }
+
+// The setting to compare with; null where it is the one that is shown.
+const besides = (view, setting) => (setting && setting.trial === view.best.trial ? null : setting);
+
+// The verdict as a sentence: its arrows as such, on one line with what they are of.
+const inFull = (text) => (text[0].toUpperCase() + text.slice(1)).replaceAll(" -> ", "\u00a0→\u00a0").replaceAll(" %", "\u00a0%");
 
 // Each metric from what the user has to the tuned setting, with the paired interval where it is confirmed.
 function changes(view, against) {
@@ -106,7 +112,7 @@ function changes(view, against) {
     const gain = against && tuned ? confirmation.against[against.name]?.metrics[path] : null;
     return change(path, directionOf(view, path), before, now, gain);
   });
-  const where = tuned ? `Means over ${seeds.length} fresh seeds${other ? " that both trained on" : ""}, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences.` : "One seed, validation split: whether it is really better is not known.";
+  const where = tuned ? `Means over ${seeds.length} fresh seeds${other ? " that both trained on" : ""}, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences. ${SAME}` : `One seed, validation split: whether it is really better is not known. ${SAME}`;
   return [h("div", { class: "changes" }, cards), h("p", { class: "note" }, against ? `Against ${against.key === "current" ? "your weights" : against.title}. ${where}` : where)];
 }
 
@@ -116,6 +122,8 @@ function meanOn(setting, other, path, seeds) {
   const values = seeds.filter((seed) => has(setting, seed) && (!other || has(other, seed))).map((seed) => setting.metrics[path][seed]);
   return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
 }
+
+const SAME = "Every setting trains on the same rows with the same recipe; only what is searched differs.";
 
 function change(path, direction, before, now, gain) {
   const tone = gain ? (gain.better === true ? "good" : gain.better === false ? "bad" : "") : "";
