@@ -11,7 +11,7 @@ from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
 from app.waiting import WorkerPlugins, reason_of
 from search.analysis.answer import best_of_search
-from search.catalog import find_metric
+from search.catalog import resolve_metric
 from search.definition.finite import affordable
 from search.definition.schema import ObjectiveMetric, RelativeBound, StudyDefinition
 from search.definition.space import SearchSpace
@@ -119,9 +119,13 @@ def _body(
 
 def _in_percent(definition: StudyDefinition, own_metrics: Collection[str]) -> list[str]:
     """Return the paths of the metrics that the catalog says are read in percent; one of the workload's own is read as it is."""
-    found = [(f"{task.name}.{metric.name}", metric.metric) for task in definition.tasks for metric in task.metrics]
-    entries = {path: find_metric(name) for path, name in found if name not in own_metrics}
-    return [path for path, entry in entries.items() if entry is not None and entry.in_percent]
+    found = {
+        f"{task.name}.{metric.name}": resolve_metric(metric.metric, [loss.loss for loss in task.losses], metric.config)
+        for task in definition.tasks
+        for metric in task.metrics
+        if metric.metric not in own_metrics
+    }
+    return [path for path, resolved in found.items() if resolved is not None and resolved[0].in_percent]
 
 
 def _bound(entry: ObjectiveMetric) -> BoundBody:

@@ -43,6 +43,13 @@ def test_a_metric_of_the_catalog_is_read_in_percent_and_one_of_the_workloads_own
     assert bench.get(STUDY)["in_percent"] == [DIGIT]
 
 
+@on_sqlite
+def test_accuracy_is_read_in_percent_whichever_the_losses_make_of_it(bench: Bench) -> None:
+    tasks = [{**task, "metrics": ["accuracy"]} for task in definition()["tasks"]]
+    bench.submit(tasks=tasks, objective={"metrics": [{"metric": "digit.accuracy"}, {"metric": "parity.accuracy"}]})
+    assert bench.get(STUDY)["in_percent"] == ["digit.accuracy", "parity.accuracy"]
+
+
 def test_progress_counts_every_state_and_the_baseline(bench: Bench) -> None:
     bench.submit()
     progress = bench.get(STUDY)["progress"]

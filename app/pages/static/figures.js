@@ -128,6 +128,11 @@ addEventListener("beforeprint", () => {
 });
 matchMedia("print").addEventListener("change", redraw);
 
+// An axis of epochs: no ticks between them.
+export function epochAxis(last) {
+  return { title: "epoch", zeroline: false, ...(last <= 12 ? { dtick: 1 } : {}) };
+}
+
 // Limits for an axis that one far point does not spoil: beyond twice the middle half's width points are left out, and counted.
 export function clip(values) {
   const finite = values.filter((value) => typeof value === "number" && Number.isFinite(value)).sort((a, b) => a - b);
