@@ -46,8 +46,9 @@ def test_a_metric_of_the_catalog_is_read_in_percent_and_one_of_the_workloads_own
 @on_sqlite
 def test_accuracy_is_read_in_percent_whichever_the_losses_make_of_it(bench: Bench) -> None:
     tasks = [{**task, "metrics": ["accuracy"]} for task in definition()["tasks"]]
-    bench.submit(tasks=tasks, objective={"aggregate": "mean", "metrics": [{"metric": "digit.accuracy"}, {"metric": "parity.accuracy"}]})
-    assert bench.get(STUDY)["in_percent"] == ["digit.accuracy", "parity.accuracy"]
+    paths = ["digit.accuracy", "parity.accuracy"]
+    bench.submit(tasks=tasks, objective={"aggregate": "mean", "metrics": [{"metric": path} for path in paths]})
+    assert bench.get(STUDY)["in_percent"] == paths
 
 
 def test_progress_counts_every_state_and_the_baseline(bench: Bench) -> None:
