@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -60,16 +61,19 @@ def columns_of(session: Session, study: StudyRecord) -> Columns:
 
 def table(columns: Columns, rows: Sequence[Sequence[Any]], next_page_token: str) -> TrialTable:
     """Return rows as columns."""
-    shown, not_finite = column_values(columns, rows)
+    shown, not_finite = column_values(columns, rows, columns.names)
     return TrialTable(columns=shown, not_finite=not_finite, next_page_token=next_page_token)
 
 
-def column_values(columns: Columns, rows: Sequence[Sequence[Any]]) -> tuple[dict[str, list[Any]], dict[str, dict[str, str]]]:
-    """Return rows as columns of what JSON can say, and what it cannot by column and index."""
+def column_values(
+    columns: Columns, rows: Sequence[Sequence[Any]], names: Sequence[str]
+) -> tuple[dict[str, list[Any]], dict[str, dict[str, str]]]:
+    """Return rows as columns, those of `names`, of what JSON can say, and what it cannot by column and index."""
     shown: dict[str, list[Any]] = {}
     not_finite: dict[str, dict[str, str]] = {}
-    for name, values in zip(columns.names, zip(*rows, strict=True) if rows else [()] * len(columns.names), strict=True):
-        shown[name], odd = _list(values)
+    places = {name: place for place, name in enumerate(columns.names)}
+    for name in names:
+        shown[name], odd = _list([row[places[name]] for row in rows])
         if odd:
             not_finite[name] = odd
     return shown, not_finite
@@ -77,7 +81,10 @@ def column_values(columns: Columns, rows: Sequence[Sequence[Any]]) -> tuple[dict
 
 def _list(values: Sequence[Any]) -> tuple[list[Any], dict[str, str]]:
     split = NumberSplitter()
-    shown = [split.one(str(i), value) if isinstance(value, float) else value for i, value in enumerate(values)]
+    shown = [
+        split.one(str(i), value) if isinstance(value, float) and not math.isfinite(value) else value
+        for i, value in enumerate(values)
+    ]
     return shown, dict(split.not_finite)
 
 

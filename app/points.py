@@ -10,16 +10,17 @@ from typing import Any
 
 from app import ranking_service
 from app.columns import Columns, column_values
+from app.etag import TaggedContent
 from app.results import counted
 from app.schemas.points import ImprovementBody, PhaseBody, Points
 from app.study_views import definition_of
 from search.definition.space import SearchSpace
 from search.objective.scoring import optimized
-from storage import events, progress, study_rows
+from storage import events, study_rows
 from storage.competing_trials import trials_numbered
 from storage.curves import measured_of
 from storage.database import Session
-from storage.outlines import TrialOutline, outlines
+from storage.outlines import TrialOutline, outlines, trial_count
 from storage.records import Role, StudyRecord, TrialRecord
 from storage.study_rows import counted_moment
 
@@ -32,19 +33,18 @@ class PointsCache:
     """Keeps what was drawn lately: it changes with a study's latest event, or when trials are planned."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, ...], Points] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, ...], TaggedContent] = OrderedDict()
         self._lock = Lock()
 
-    def points(self, session: Session, study: StudyRecord, most: int) -> Points:
-        """Return what `points` does."""
+    def points(self, session: Session, study: StudyRecord, most: int) -> TaggedContent:
+        """Return what `points` does, as it is sent."""
         latest = events.last_events(session, study.id, 1)
-        planned = sum(progress.progress_counts(session, study.id)[0].values())
-        key = (study.id, latest[-1].id if latest else 0, planned, most)
+        key = (study.id, latest[-1].id if latest else 0, trial_count(session, study.id), most)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        found = points(session, study, most)
+        found = TaggedContent.of(points(session, study, most))
         with self._lock:
             self._kept[key] = found
             while len(self._kept) > MOST_KEPT:
@@ -56,7 +56,7 @@ def points(session: Session, study: StudyRecord, most: int) -> Points:
     """Return up to `most` trials as columns; baselines, bests and the front are always kept, even beyond `most`."""
     known = outlines(session, study.id)
     drawn = [each for each in known if each.role != Role.CONFIRMATION]
-    front = set(ranking_service.front(session, study).trials)
+    front = set(ranking_service.front_numbers(session, study))
     improved = best_so_far(known)
     always = {each.number for each in drawn if each.role != Role.SEARCH} | front | {each.number for each in improved}
     numbers = sample([each.number for each in drawn], always, most)
@@ -112,8 +112,6 @@ def _columns(
     measured = measured_of(session, [trial.id for trial in trials], [counted_moment(study)])
     table = Columns(definition_of(study), study_rows.terms_of(session, study.id))
     rows = [table.row(trial, counted(study, measured[trial.id])) for trial in trials]
-    shown, not_finite = column_values(table, rows)
-    kept = [name for name in shown if name in SHOWN or name.startswith(GROUPS)]
-    columns = {name: shown[name] for name in kept}
+    columns, not_finite = column_values(table, rows, [name for name in table.names if name in SHOWN or name.startswith(GROUPS)])
     columns["front"] = [trial.number in front for trial in trials]
-    return columns, {name: odd for name, odd in not_finite.items() if name in columns}
+    return columns, not_finite

@@ -163,6 +163,12 @@ def front(session: Session, study: StudyRecord, reference: str = "") -> Front:
     return fronts.pareto_front(objective, _measured(session, study, objective), read_reference(reference, paths))
 
 
+def front_numbers(session: Session, study: StudyRecord) -> list[int]:
+    """Return the numbers of the trials on the study's front so far."""
+    objective = rescoring.judged_anew(session, study, definition_of(study).objective)
+    return fronts.front_numbers(objective, _measured(session, study, objective))
+
+
 def front_document(session: Session, study: StudyRecord, found: Front) -> dict[str, Any]:
     """Return the front as it goes out."""
     records = trials_numbered(session, study.id, found.trials)

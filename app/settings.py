@@ -28,7 +28,7 @@ class ApiSettings(BaseSettings):
     alive_within_seconds: float = Field(default=60.0, gt=0, description="A worker whose last sign of life is older counts as dead.")
     sweep_seconds: float = Field(default=5.0, gt=0, description="How often expired leases and stopping studies are looked for.")
     poll_seconds: float = Field(default=0.2, gt=0, description="How often a waiting request (`?wait=60`) looks at its study.")
-    events_seconds: float = Field(default=1.0, gt=0, description="How often new events are looked for while somebody watches.")
+    events_seconds: float = Field(default=0.2, gt=0, description="How often new events are looked for while somebody watches.")
     page: bool = Field(default=True, description="Serve the page at `/`, or the API alone.")
     root_path: str = Field(default="", description="The path prefix that a proxy in front of the service answers under.")
     max_wait_seconds: float = Field(default=300.0, gt=0, description="Longest `?wait=`.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
 from app.waiting import WorkerPlugins, reason_of
 from search.analysis.answer import best_of_search
+from search.catalog import resolve_metric
 from search.definition.finite import affordable
 from search.definition.schema import ObjectiveMetric, RelativeBound, StudyDefinition
 from search.definition.space import SearchSpace
@@ -20,7 +21,7 @@ from search.objective.order import BEST_FIRST
 from search.planning.phases import cost, trainings
 from search.validation import normalize
 from search.validation.published import named_plugins
-from storage import contenders, derived, progress, workers
+from storage import contenders, derived, progress, workers, workloads
 from storage.database import Session
 from storage.estimates import seconds_an_epoch
 from storage.plugins import worker_plugins
@@ -38,11 +39,10 @@ from storage.records import (
 
 @dataclass(frozen=True, slots=True)
 class StoredProgress:
-    """What is stored about one study beside its row. `trials` counts by state, `epochs` the trial-epochs done; `leader` is the best
-    complete trial of the search, feasible or not."""
+    """What is stored about one study beside its row. `trials` counts by state; `leader` is the best complete trial of the search,
+    feasible or not."""
 
     trials: Mapping[str, int]
-    epochs: int
     pace: Throughput
     anchors: Sequence[AnchorRecord]
     leader: TrialRecord | None
@@ -82,18 +82,21 @@ def study_bodies(session: Session, found: Sequence[StudyRecord], now: datetime, 
     live = [worker for worker in workers.list_workers(session, now, alive_within_seconds) if worker.alive]
     outside = any(True for study in found for _ in named_plugins(study.definition))
     runs = worker_plugins(session, [worker.id for worker in live]) if outside else {}
-    return [_body(study, stored[study.id], live, runs) for study in found]
+    described = workloads.descriptions_of(session, {study.workload for study in found})
+    own = {name: frozenset(description.get("metrics", ())) for name, description in described.items()}
+    return [_body(study, stored[study.id], live, runs, own.get(study.workload, frozenset())) for study in found]
 
 
 def _stored(session: Session, study_ids: Sequence[int]) -> Mapping[int, StoredProgress]:
-    counts = progress.progress_counts_of(session, study_ids)
-    pace = progress.trial_durations(session, study_ids)
+    totals = progress.study_totals(session, study_ids)
     anchors = derived.anchors_of_studies(session, study_ids)
     leaders = contenders.leaders(session, study_ids, BEST_FIRST)
-    return {each: StoredProgress(*counts[each], pace[each], anchors[each], leaders.get(each)) for each in study_ids}
+    return {each: StoredProgress(totals[each].trials, totals[each].pace, anchors[each], leaders.get(each)) for each in study_ids}
 
 
-def _body(study: StudyRecord, stored: StoredProgress, live: Sequence[WorkerRecord], runs: WorkerPlugins) -> Study:
+def _body(
+    study: StudyRecord, stored: StoredProgress, live: Sequence[WorkerRecord], runs: WorkerPlugins, own_metrics: Collection[str]
+) -> Study:
     definition, split = definition_of(study), NumberSplitter()
     anchors = stored.anchors if required_anchors(definition.objective) else ()
     preparing = any(worker.study == study.name for worker in live)
@@ -113,10 +116,22 @@ def _body(study: StudyRecord, stored: StoredProgress, live: Sequence[WorkerRecor
         bounds=[
             _bound(entry) for entry in resolve_anchors(definition.objective, anchors).metrics if entry.strategy == "constraint"
         ],
+        in_percent=_in_percent(definition, own_metrics),
         best=_best(stored.leader, split),
         times=Times(created_at=study.created_at, updated_at=study.updated_at, started_at=study.started_at, ended_at=study.ended_at),
         not_finite=split.not_finite,
     )
+
+
+def _in_percent(definition: StudyDefinition, own_metrics: Collection[str]) -> list[str]:
+    """Return the paths of the metrics that the catalog says are read in percent; one of the workload's own is read as it is."""
+    found = {
+        f"{task.name}.{metric.name}": resolve_metric(metric.metric, [loss.loss for loss in task.losses], metric.config)
+        for task in definition.tasks
+        for metric in task.metrics
+        if metric.metric not in own_metrics
+    }
+    return [path for path, resolved in found.items() if resolved is not None and resolved[0].in_percent]
 
 
 def _bound(entry: ObjectiveMetric) -> BoundBody:
@@ -131,7 +146,7 @@ def _progress(study: StudyRecord, definition: StudyDefinition, stored: StoredPro
     return ProgressBody(
         trials=dict(stored.trials),
         planned=planned,
-        epochs=stored.epochs,
+        epochs=stored.pace.epochs,
         epochs_planned=planned * definition.training.epochs,
         seconds_left=0.0 if study.state in STUDY_ENDS else _seconds_left(definition, stored),
     )

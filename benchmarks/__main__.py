@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import claims, delta_m, fit, memory, no_gain, page, problems, pruning, ranges, regret
+from benchmarks import claims, delta_m, fit, memory, no_gain, page, problems, pruning, ranges, regret, scale
 from benchmarks.options import PEERS, Options
 from benchmarks.searches import Search
 from benchmarks.table import Table
@@ -54,6 +54,7 @@ BENCHMARKS: Mapping[str, Callable[[Options], Table]] = {
     "claims": claims.table,
     "page": page.table,
     "watchers": page.watchers,
+    "scale": scale.table,
 }
 
 

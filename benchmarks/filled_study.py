@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from search.workloads.flagship import FLAGSHIP
@@ -31,6 +32,27 @@ def fill(database: Database, name: str, count: int) -> None:
     with database.writing() as session:
         study = study_rows.get_study(session, name)
         studies.end_study(session, study.id, StudyState.COMPLETE, None, database.now(session))
+
+
+def copy(database: Database, name: str, count: int) -> None:
+    """Create `count` queued studies with the definition of the study `name`, which is there."""
+    with database.writing() as session:
+        study, now = study_rows.get_study(session, name), database.now(session)
+        new = studies.NewStudy(
+            name=name,
+            definition=study.definition,
+            definition_version=study.definition_version,
+            definition_sha256=study.definition_sha256,
+            problem_sha256=study.problem_sha256,
+            workload=study.workload,
+            description=study.description,
+            labels=study.labels,
+            warnings=study.warnings,
+            trial_budget=study.trial_budget,
+            terms=tuple(study_rows.terms_of(session, study.id)),
+        )
+        for number in range(count):
+            studies.create_study(session, replace(new, name=f"{name}-{number:04d}"), now)
 
 
 def _cohort(session: Session, database: Database, name: str, weights: Sequence[tuple[float, float]]) -> None:

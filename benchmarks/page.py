@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 import shutil
+import socket
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -31,7 +33,7 @@ def table(options: Options) -> Table:
     """Open a study of `--trials` trials; with `--minutes`, keep its tab open and weigh its heap."""
     trials = 500 if options.quick else options.trials
     runs = options.runs_or(5)
-    with serving(digits_mlp(quick=True), 0) as service, _browser() as browser:
+    with serving(digits_mlp(quick=True), 0) as service, _browser() as browser, httpx.Client(timeout=60) as rest:
         client = service.client
         client.submit(filled_study.definition(NAME, trials))
         database = Database(database_url_in(str(service.folder)))
@@ -41,9 +43,9 @@ def table(options: Options) -> Table:
         views: dict[str, Callable[[], float]] = {
             "study view": lambda: _opened(page, client.page(NAME)),
             "a page of its trials (REST)": lambda: _asked(
-                f"{client.base_url}/v1/studies/{NAME}/trials?view=table&page_size=25&order_by=-objective"
+                rest, f"{client.base_url}/v1/studies/{NAME}/trials?view=table&page_size=25&order_by=-objective"
             ),
-            "points to draw (REST)": lambda: _asked(f"{client.base_url}/v1/studies/{NAME}/points?most=800"),
+            "points to draw (REST)": lambda: _asked(rest, f"{client.base_url}/v1/studies/{NAME}/points?most=800"),
             "list of studies": lambda: _opened(page, client.page()),
         }
         lines = [_line(name, [view() for _ in range(runs)]) for name, view in views.items()]
@@ -67,9 +69,9 @@ def _opened(page: Any, address: str) -> float:
     return time.perf_counter() - began
 
 
-def _asked(address: str) -> float:
+def _asked(client: httpx.Client, address: str) -> float:
     began = time.perf_counter()
-    httpx.get(address, timeout=60).raise_for_status()
+    client.get(address).raise_for_status()
     return time.perf_counter() - began
 
 
@@ -128,22 +130,27 @@ def watchers(options: Options) -> Table:
 
 @contextmanager
 def _watching(url: str, count: int) -> Iterator[None]:
-    """Hold so many streams open for the length of a block."""
-    ended = threading.Event()
-    threads = [threading.Thread(target=_stream, args=(url, ended.is_set), daemon=True) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
+    """Hold so many streams open for the length of a block, which begins when all of them are.
+
+    They share a client: each of its own would read certificates, in the time that is measured.
+    """
+    opened: queue.Queue[socket.socket] = queue.Queue()
+    with httpx.Client(base_url=url, timeout=60, trust_env=False, limits=httpx.Limits(max_connections=count + 1)) as client:
+        threads = [threading.Thread(target=_stream, args=(client, opened)) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        sockets = [opened.get(timeout=60) for _ in threads]
+        try:
+            yield
+        finally:
+            for each in sockets:
+                each.shutdown(socket.SHUT_RDWR)  # its reader wakes up, and the service sees it go
+            for thread in threads:
+                thread.join()
 
 
-def _stream(url: str, ended: Callable[[], bool]) -> None:
-    try:
-        with httpx.stream("GET", f"{url}/v1/events", timeout=60) as response:
-            for _ in response.iter_lines():
-                if ended():
-                    return
-    except httpx.HTTPError:
-        return  # the service has ended before the stream
+def _stream(client: httpx.Client, opened: queue.Queue[socket.socket]) -> None:
+    with suppress(httpx.HTTPError), client.stream("GET", "/v1/events") as response:
+        opened.put(response.extensions["network_stream"].get_extra_info("socket"))
+        for _ in response.iter_bytes():
+            pass

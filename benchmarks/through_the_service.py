@@ -73,14 +73,15 @@ class Service:
 
 
 @contextmanager
-def serving(problem: Problem, workers: int) -> Iterator[Service]:
-    """Run a service with a new database and warm workers for the length of a block."""
+def serving(problem: Problem, workers: int, database_url: str | None = None) -> Iterator[Service]:
+    """Run a service with warm workers for the length of a block, on the database given, else on a new one."""
     with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as folder, open(Path(folder) / "serve.log", "a+") as log:
         command = [sys.executable, "-m", "steelyard", "serve", "--port", "0", "--workers", str(workers), "--json"]
+        environment = {name: value for name, value in os.environ.items() if name != "STEELYARD_DATABASE_URL"} | problem.environment
         process = subprocess.Popen(
             [*command, "--data-dir", folder, "--end-with", str(os.getpid())],
             cwd=ROOT,
-            env={name: value for name, value in os.environ.items() if name != "STEELYARD_DATABASE_URL"} | problem.environment,
+            env=environment | ({} if database_url is None else {"STEELYARD_DATABASE_URL": database_url}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

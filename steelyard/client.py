@@ -24,6 +24,8 @@ from steelyard.version import version
 if TYPE_CHECKING:
     import httpx
 
+    from steelyard.following import StudyWatch
+
 DEFAULT_URL = "http://127.0.0.1:8765"
 LONGEST_HOLD_SECONDS = 60.0
 PAGE_SIZE = 200
@@ -51,10 +53,11 @@ class Client:
     ) -> None:
         self._clock = clock or Clock()
         self._longest_hold = LONGEST_HOLD_SECONDS
+        self._retries = retries or Retries()
         self._connection = Connection(
             base_url or os.environ.get("STEELYARD_URL") or DEFAULT_URL,
             timeout_seconds=timeout_seconds,
-            retries=retries or Retries(),
+            retries=self._retries,
             clock=self._clock,
             transport=transport,
             agent=f"steelyard/{version()}",
@@ -259,25 +262,27 @@ class Client:
     def watch(self, study: StudyOrName, *, timeout: float | None = None, every_seconds: float = 1.0) -> Iterator[Study]:
         """Iterate over the study's snapshots whenever it has changed, up to the one that has ended.
 
+        Follows the study's stream of events, through a restart of the service too; polls where no stream comes through. Between two
+        snapshots are at least `every_seconds`, but a change of the study's state comes at once.
         Stopping the iteration does not touch the study. Raises WaitTimeout after `timeout` seconds.
         """
         started = self._clock.now()
-        seen: Study | None = None
-        hold = 0.0
-        while True:
-            asked = self._clock.now()
-            snapshot = self._snapshot(study, hold)
-            if snapshot != seen:
-                seen = snapshot
+        with self.following(study, every_seconds) as watch:
+            left = None
+            while (snapshot := watch.next(left)) is not None:
                 yield snapshot
-            if snapshot["ended"]:
-                return
-            self._rest(min(hold, self._longest_hold) - (self._clock.now() - asked))
-            hold = every_seconds
-            if timeout is not None:
-                hold = min(hold, timeout - (self._clock.now() - started))
-                if hold <= 0:
-                    raise WaitTimeout(snapshot["name"], timeout, snapshot["state"])
+                if snapshot["ended"]:
+                    return
+                left = None if timeout is None else timeout - (self._clock.now() - started)
+            assert timeout is not None
+            raise WaitTimeout(watch.seen["name"], timeout, watch.seen["state"])
+
+    def following(self, study: StudyOrName, every_seconds: float) -> StudyWatch:
+        """Return what looks at the study whenever something happens to it, to be used as a context manager."""
+        from steelyard.following import EventFeed, StudyWatch
+
+        feed = EventFeed(self._connection, f"{_at(study)}/events", self._retries)
+        return StudyWatch(lambda hold: self._snapshot(study, hold), feed, self._clock, every_seconds)
 
     def wait(self, study: StudyOrName, timeout: float | None = None, progress: bool = True) -> Study:
         """Wait for the study's end and return it as it is then, whichever end that is.
@@ -306,11 +311,6 @@ class Client:
                 raise
             self._longest_hold = limit  # this service's operator allows less
             return self._snapshot(study, hold_seconds)
-
-    def _rest(self, seconds: float) -> None:
-        """Sleep for what is left where the service did not hold its answer back."""
-        if seconds > 0:
-            self._clock.sleep(seconds)
 
     def _verb(self, study: StudyOrName, verb: str) -> Study:
         return cast(Study, self._connection.call("POST", f"{_at(study)}/{verb}"))

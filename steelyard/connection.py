@@ -23,6 +23,10 @@ from steelyard.errors import InvalidAddress, ServiceUnreachable, SteelyardError,
 TRY_AGAIN = frozenset({429, 502, 503, 504})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 CONNECT_SECONDS = 5.0
+SILENT_SECONDS = 45.0
+"""A stream of events that sends nothing for so long is lost: the service sends a comment every 15 seconds."""
+
+EVENT_STREAM = "text/event-stream"
 HTTPX_ERRORS = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
 
 
@@ -137,14 +141,33 @@ class Connection:
     @contextmanager
     def stream(self, path: str, query: Mapping[str, Any]) -> Iterator[Iterator[bytes]]:
         """Open an answer of any length. It is not retried: half of it may have been used already."""
-        request = self._request("GET", path, query, None, 0.0)
+        with self._opened(self._request("GET", path, query, None, 0.0)) as response:
+            yield response.iter_bytes()
+
+    @contextmanager
+    def events(self, path: str, query: Mapping[str, Any], last_id: str | None) -> Iterator[httpx.Response]:
+        """Open a stream of Server-Sent Events, after the event `last_id` where one is given. It is not retried.
+
+        Raises UnexpectedAnswer where the answer is no such stream, ServiceUnreachable where it breaks or falls silent.
+        """
+        request = self._request("GET", path, query, None, SILENT_SECONDS - self._timeout_seconds)
+        request.headers["accept"] = f"{EVENT_STREAM}, application/problem+json"
+        if last_id is not None:
+            request.headers["last-event-id"] = last_id
+        with self._opened(request) as response:
+            if not response.headers.get("content-type", "").startswith(EVENT_STREAM):
+                raise UnexpectedAnswer(self.base_url, "it is no stream of events")
+            yield response
+
+    @contextmanager
+    def _opened(self, request: httpx.Request) -> Iterator[httpx.Response]:
         try:
             response = self._http.send(request, stream=True)
             try:
                 if response.status_code != 200:
                     response.read()
                     raise self._refusal(response)
-                yield response.iter_bytes()
+                yield response
             finally:
                 response.close()
         except HTTPX_ERRORS as error:

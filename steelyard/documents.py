@@ -63,6 +63,7 @@ class Study(TypedDict):
     progress: Progress
     anchors: list[Mapping[str, Any]]
     bounds: list[Mapping[str, Any]]
+    in_percent: list[str]
     best: Best | None
     times: Mapping[str, str | None]
     not_finite: Mapping[str, str]

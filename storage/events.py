@@ -14,7 +14,7 @@ from storage.records import EventRecord, Reason
 
 STUDY_CREATED = "study.created"  # {"name"}
 STUDY_STATE = "study.state"  # {"state", "reason"}
-STUDY_CHANGED = "study.changed"  # {"trials"} or {"labels", "description"}
+STUDY_CHANGED = "study.changed"  # {"trials"}, {"stop"}, {"rescored"} or {"labels", "description"}
 TRIAL_STATE = "trial.state"  # {"number", "state", "attempt", "reason"}: started, ended or waiting again
 
 

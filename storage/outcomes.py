@@ -10,11 +10,11 @@ from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import insert_many
-from storage.events import TRIAL_STATE, reason_body, write_events
+from storage.events import STUDY_CHANGED, TRIAL_STATE, reason_body, write_events
 from storage.fencing import fence, running_under
 from storage.models import OBJECTIVE_VALUES, STUDIES, TRIAL_VALUES, TRIALS
 from storage.records import NO_OBJECTIVE, Measured, Outcome, Reason, Split, StudyRecord, StudyState, TrialState, Values
-from storage.study_rows import TermIds, reason_columns, set_state
+from storage.study_rows import TermIds, change_study, reason_columns, set_state
 from storage.types import split_float
 
 
@@ -76,6 +76,7 @@ def rescore(session: Session, study: StudyRecord, scored: Mapping[int, Outcome],
     """Judge COMPLETE trials (by id) anew: objective, best epoch, numbers at each moment. The study is locked.
 
     They keep their places among the outcomes and the time of their end; one that turns out to have no objective becomes FAILED.
+    An event says how many there are: numbers that readers know have changed.
     """
     if not scored:
         return
@@ -87,7 +88,8 @@ def rescore(session: Session, study: StudyRecord, scored: Mapping[int, Outcome],
     ]
     session.connection().execute(update(TRIALS).where(TRIALS.c.id == bindparam("trial")), changes)
     failed = [outcome for outcome in scored.values() if outcome.state is not TrialState.COMPLETE]
-    write_events(session, study.id, [_ended_event(outcome) for outcome in failed], now)
+    change_study(session, study.id, now)
+    write_events(session, study.id, [(STUDY_CHANGED, {"rescored": len(scored)}), *map(_ended_event, failed)], now)
     _insert_measured(session, TermIds(session, study.id), scored)
     _insert_objective(session, scored)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from storage.models import TRIALS
@@ -26,6 +26,11 @@ class TrialOutline(NamedTuple):
     def competes(self) -> bool:
         """Whether it may be the best so far: a complete, feasible search trial or baseline with a value."""
         return self.role in (Role.SEARCH, Role.BASELINE) and self.state == TrialState.COMPLETE and bool(self.feasible)
+
+
+def trial_count(session: Session, study_id: int) -> int:
+    """Return how many trials a study has, planned ones too; by index alone."""
+    return session.scalar(select(func.count(TRIALS.c.number)).where(TRIALS.c.study_id == study_id)) or 0
 
 
 def outlines(session: Session, study_id: int) -> list[TrialOutline]:

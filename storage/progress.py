@@ -4,35 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from storage.models import COHORTS, LEASES, STUDIES, TRIALS
-from storage.records import Role, Throughput, TrialState
+from storage.leases import COHORT
+from storage.models import COHORTS, LEASES, TRIALS
+from storage.records import Role, StudyTotals, Throughput, TrialState
 
 
-def progress_counts(session: Session, study_id: int) -> tuple[Mapping[str, int], int]:
-    """Count a study's trials by state (every state is there) and its trial-epochs done.
+def study_totals(session: Session, study_ids: Sequence[int]) -> Mapping[int, StudyTotals]:
+    """Count the trials of studies, their epochs and their seconds, by study id. In two statements, one of them over the trials.
 
-    One statement, so the counts add up whatever happens beside it.
+    Epochs to do, times seconds an epoch, over the cohorts in training is the time left.
     """
-    return progress_counts_of(session, [study_id])[study_id]
-
-
-def progress_counts_of(session: Session, study_ids: Sequence[int]) -> Mapping[int, tuple[Mapping[str, int], int]]:
-    """Do as `progress_counts` for many studies at once, for a list of them."""
-    counts = {each: {state.value: 0 for state in TrialState} for each in study_ids}
-    epochs = dict.fromkeys(study_ids, 0)
+    table = TRIALS.c
+    searched = (table.role == Role.SEARCH.value) & table.sequence.is_not(None)
     rows = session.execute(
-        select(TRIALS.c.study_id, TRIALS.c.state, func.count(), func.sum(TRIALS.c.epochs))
-        .where(TRIALS.c.study_id.in_(study_ids))
-        .group_by(TRIALS.c.study_id, TRIALS.c.state)
+        select(
+            table.study_id,
+            table.state,
+            func.count(),
+            func.sum(table.epochs),
+            func.coalesce(func.sum(table.seconds).filter(table.epochs > 0), 0.0),
+            func.count().filter(searched),
+            func.coalesce(func.sum(table.epochs).filter(searched), 0),
+        )
+        .where(table.study_id.in_(study_ids))
+        .group_by(table.study_id, table.state)
+    ).all()
+    live = _live_cohorts(session, study_ids)
+    return {each: _totals([row[1:] for row in rows if row[0] == each], live.get(each, 0)) for each in study_ids}
+
+
+def _totals(rows: Sequence[Sequence[Any]], cohorts: int) -> StudyTotals:
+    counts = {state.value: 0 for state in TrialState} | {state: count for state, count, *_ in rows}
+    epochs = {state: int(done) for state, _, done, *_ in rows}
+    pace = Throughput(
+        sum(epochs.values()),
+        sum(float(seconds) for _, _, _, seconds, *_ in rows),
+        cohorts,
+        epochs.get(TrialState.RUNNING.value, 0),
+        sum(int(ended) for *_, ended, _ in rows),
+        sum(int(ended_epochs) for *_, ended_epochs in rows),
     )
-    for study_id, state, count, done in rows:
-        counts[study_id][state] = count
-        epochs[study_id] += int(done)
-    return {each: (counts[each], epochs[each]) for each in study_ids}
+    return StudyTotals(counts, pace)
+
+
+def _live_cohorts(session: Session, study_ids: Sequence[int]) -> Mapping[int, int]:
+    rows = session.execute(
+        select(LEASES.c.study_id, func.count())
+        .where(LEASES.c.study_id.in_(study_ids), LEASES.c.purpose == COHORT)
+        .where(LEASES.c.released_at.is_(None), LEASES.c.cohort_id.is_not(None))
+        .group_by(LEASES.c.study_id)
+    )
+    return dict(rows.all())
 
 
 def trained_seconds(session: Session, study_id: int, now: datetime) -> float:
@@ -53,34 +80,3 @@ def trained_seconds(session: Session, study_id: int, now: datetime) -> float:
         seconds += max(0.0, (end - begin).total_seconds())
         until = end if until is None else max(until, end)
     return seconds
-
-
-def trial_durations(session: Session, study_ids: Sequence[int]) -> Mapping[int, Throughput]:
-    """Return how fast studies go, by id: epochs to do, times seconds an epoch, over the cohorts in training is the time left."""
-    live = (
-        select(func.count())
-        .where(LEASES.c.study_id == STUDIES.c.id, LEASES.c.purpose == "cohort")
-        .where(LEASES.c.released_at.is_(None), LEASES.c.cohort_id.is_not(None))
-        .correlate(STUDIES)
-        .scalar_subquery()
-    )
-    running = TRIALS.c.state == TrialState.RUNNING.value
-    searched = (TRIALS.c.role == Role.SEARCH.value) & TRIALS.c.sequence.is_not(None)
-    rows = session.execute(
-        select(
-            STUDIES.c.id,
-            func.coalesce(func.sum(TRIALS.c.epochs), 0),
-            func.coalesce(func.sum(TRIALS.c.seconds).filter(TRIALS.c.epochs > 0), 0.0),
-            live,
-            func.coalesce(func.sum(TRIALS.c.epochs).filter(running), 0),
-            func.count(TRIALS.c.id).filter(searched),
-            func.coalesce(func.sum(TRIALS.c.epochs).filter(searched), 0),
-        )
-        .outerjoin(TRIALS, TRIALS.c.study_id == STUDIES.c.id)
-        .where(STUDIES.c.id.in_(study_ids))
-        .group_by(STUDIES.c.id)
-    )
-    return {
-        study_id: Throughput(int(epochs), float(seconds), int(cohorts), int(under_way), int(ended), int(ended_epochs))
-        for study_id, epochs, seconds, cohorts, under_way, ended, ended_epochs in rows
-    }

@@ -331,6 +331,14 @@ class Throughput:
 
 
 @dataclass(frozen=True, slots=True)
+class StudyTotals:
+    """A study's trials counted by state (every state is there), and how fast it goes."""
+
+    trials: Mapping[str, int]
+    pace: Throughput
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerRecord:
     """A worker process. `alive` by the database's clock; `workloads` are the names it can train."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -94,3 +94,9 @@ def is_version_alive(session: Session, name: str, version: str, now: datetime) -
         .where(WORKERS.c.stopped_at.is_(None), WORKERS.c.heartbeat_at > now - timedelta(seconds=ALIVE_SECONDS))
     )
     return session.execute(held.limit(1)).one_or_none() is not None
+
+
+def descriptions_of(session: Session, names: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+    """Get what is published of these workloads, by name."""
+    rows = session.execute(select(WORKLOADS.c.name, WORKLOADS.c.description).where(WORKLOADS.c.name.in_(names)))
+    return dict(rows.all())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -17,6 +18,10 @@ from starlette.responses import Response
 STATIC = Path(__file__).parent / "static"
 PLOTLY = "plotly.min.js"
 DIGITS = 12
+LEVEL = 6
+"""Of compression: 9 takes three times as long for plotly.js, and saves 1 %."""
+
+IMPORT = re.compile(r'(from|import) "\./([\w-]+\.js)"')
 FOR_EVER = "public, max-age=31536000, immutable"
 TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
@@ -47,7 +52,7 @@ class Asset:
         """Return the compressed file, which is made once."""
         with self._lock:
             if self._packed is None:
-                self._packed = gzip.compress(self.file.read_bytes(), 9, mtime=0)
+                self._packed = gzip.compress(self.file.read_bytes(), LEVEL, mtime=0)
             return self._packed
 
 
@@ -62,6 +67,13 @@ class Assets:
         plotly = plotly_file()
         self.plotly = f"assets/{_digest([plotly.read_bytes()])}/{PLOTLY}"
         self._by_address[self.plotly] = Asset(plotly, self.plotly)
+
+    def imported(self, name: str) -> list[str]:
+        """Return the modules that one of ours needs, itself and what they import in turn: a page asks for all of them at once."""
+        found = [name]
+        for each in found:
+            found += [other for _, other in IMPORT.findall((STATIC / each).read_text(encoding="utf-8")) if other not in found]
+        return found
 
     def own(self) -> dict[str, str]:
         """Return the text of our own files by name."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +12,7 @@ from fastapi import Request
 
 from app import confirmation, points, ranking_service, results, running
 from app.columns import curve
-from app.pages.assets import plotly_file
+from app.pages.assets import IMPORT, plotly_file
 from app.pages.views import Views
 from app.refusals import Refusal
 from app.results import counted
@@ -31,7 +30,6 @@ from storage.records import Role, Split, StudyRecord, TrialState
 from storage.study_rows import counted_moment
 
 MOST, MOST_DRAWN = 800, 12
-MODULE = re.compile(r'(from|import) "\./([\w-]+\.js)"')
 
 
 def report(views: Views, request: Request, storage: Database, name: str) -> str:
@@ -113,7 +111,7 @@ def _modules(own: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Yield each module's name and a data URL of it: in one file modules find each other by an import map."""
     for name, text in own.items():
         if name.endswith(".js"):
-            named = MODULE.sub(r'\1 "\2"', text)
+            named = IMPORT.sub(r'\1 "\2"', text)
             yield name, "data:text/javascript;base64," + base64.b64encode(named.encode()).decode()
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app import confirmation
 from app.dependencies import Storage, StudyName
-from app.etag import tagged
+from app.etag import TaggedContent, tagged
 from app.schemas.confirmation import RepeatedSettings
 from app.schemas.points import Points
 from storage import study_rows
@@ -37,5 +37,5 @@ def show_points(
 ) -> Response:
     """Show search trials, baselines and references as columns to draw; of many trials a sample, front and best always in it."""
     with storage.reading() as session:
-        found = request.app.state.points.points(session, study_rows.get_study(session, name), most)
-    return tagged(request, found)
+        found: TaggedContent = request.app.state.points.points(session, study_rows.get_study(session, name), most)
+    return found.answer(request)

@@ -76,6 +76,9 @@ class Study(Body):
     progress: ProgressBody
     anchors: list[AnchorBody] = Field(description="What the objective is relative to, once it has been measured.")
     bounds: list[BoundBody] = Field(description="The constraints with their numbers; null for a bound that is not measured yet.")
+    in_percent: list[str] = Field(
+        description="Paths of the metrics that are shares from 0 to 1 and read in percent; the workload's own are read as they are."
+    )
     best: Best | None = Field(description="The best trial so far; null before one is complete and feasible.")
     times: Times
     not_finite: NotFinite = Field(default_factory=dict)

@@ -92,6 +92,7 @@ def _metric(entry: MetricEntry) -> dict[str, Any]:
         "labels": entry.labels,
         "direction": entry.direction,
         "range": list(entry.range),
+        "in_percent": entry.in_percent,
     }
 
 

@@ -113,6 +113,7 @@ class MetricEntry(Entry):
     takes_from_logits: bool = False  # has `from_logits`; it stays False, since the engine hands over probabilities
     takes_raw_output: bool = False  # as for losses
     columnwise: bool = False  # a mean or counts over columns, so that single columns may lack their label
+    in_percent: bool = False  # a share of rows that people read in percent; AUC, F1 and overlaps end at 1 too, and are read as such
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -87,6 +87,10 @@ def _maximized(name: str, keras_class: str, labels: Any, summary: str, *paramete
     return _metric(name, keras_class, labels, "maximize", more.pop("range", SHARE), summary, *parameters, **more)
 
 
+def _share(name: str, keras_class: str, labels: Any, summary: str, *parameters: Parameter, **more: Any) -> MetricEntry:
+    return _maximized(name, keras_class, labels, summary, *parameters, in_percent=True, **more)
+
+
 def _minimized(name: str, keras_class: str, labels: Any, summary: str, *parameters: Parameter, **more: Any) -> MetricEntry:
     return _metric(name, keras_class, labels, "minimize", more.pop("range", COUNT), summary, *parameters, **more)
 
@@ -95,30 +99,30 @@ def _best(name: str, keras_class: str, best: str, held: str) -> MetricEntry:
     """Return the entry of the greatest `best` among the thresholds at which `held` is large enough."""
     summary = f"Best {best} over the thresholds whose {held} is at least the given one."
     least = number(held, REQUIRED, f"Smallest {held}.", least=0, most=1)
-    return _maximized(name, keras_class, "binary", summary, least, _num_thresholds(1), _class_id())
+    return _share(name, keras_class, "binary", summary, least, _num_thresholds(1), _class_id())
 
 
 ACCURACIES = (
-    _maximized(
+    _share(
         "binary_accuracy", "BinaryAccuracy", "binary", "Share of yes/no predictions that are right.", _threshold("threshold", 0.5)
     ),
-    _maximized(
+    _share(
         "categorical_accuracy", "CategoricalAccuracy", "one_hot", "Share of rows whose likeliest class is right, one-hot targets."
     ),
-    _maximized(
+    _share(
         "sparse_categorical_accuracy",
         "SparseCategoricalAccuracy",
         "integer",
         "Share of rows whose likeliest class is right, class-index targets.",
     ),
-    _maximized(
+    _share(
         "top_k_categorical_accuracy",
         "TopKCategoricalAccuracy",
         "one_hot",
         "Share of rows whose true class is among the k likeliest, one-hot targets.",
         integer("k", 5, "How many classes are looked at.", least=1),
     ),
-    _maximized(
+    _share(
         "sparse_top_k_categorical_accuracy",
         "SparseTopKCategoricalAccuracy",
         "integer",
@@ -148,7 +152,7 @@ CONFUSION = (
             Rule("multi_label true with num_labels", lambda given: not given.get("num_labels") or bool(given.get("multi_label"))),
         ),
     ),
-    _maximized(
+    _share(
         "precision",
         "Precision",
         "binary",
@@ -157,7 +161,7 @@ CONFUSION = (
         integer("top_k", None, "Count the k likeliest classes as predicted.", nullable=True, least=1),
         _class_id(),
     ),
-    _maximized(
+    _share(
         "recall",
         "Recall",
         "binary",

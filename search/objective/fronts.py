@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from search.definition.schema import Objective
 from search.objective import pareto
-from search.objective.scoring import Measurements, evaluate, optimized
+from search.objective.scoring import Measurements, is_feasible, optimized
 from storage.records import Values
 
 
@@ -35,16 +35,14 @@ class Front:
 def front_numbers(objective: Objective, measured: Measurements) -> list[int]:
     """Return the numbers of the trials that keep all constraints and that no other such trial beats, in order."""
     found = _points(objective, measured)
-    feasible = [number for number in found if evaluate(objective, measured[number]).feasible]
+    feasible = [number for number in found if is_feasible(objective, measured[number])]
     return [feasible[i] for i in pareto.front([found[number] for number in feasible], list(_directions(objective).values()))]
 
 
 def _points(objective: Objective, measured: Measurements) -> dict[int, pareto.Point]:
     """Return the optimised metrics of the trials that have a finite number of each, by number."""
-    points = {
-        number: tuple(values.get(entry.metric, math.nan) for entry in optimized(objective))
-        for number, values in sorted(measured.items())
-    }
+    paths = list(_directions(objective))
+    points = {number: tuple(values.get(path, math.nan) for path in paths) for number, values in sorted(measured.items())}
     return {number: point for number, point in points.items() if all(map(math.isfinite, point))}
 
 

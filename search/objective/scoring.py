@@ -50,10 +50,21 @@ def evaluate(objective: Objective, measured: Values) -> Score:
     """
     values = {entry.metric: measured.get(entry.metric, math.nan) for entry in objective.metrics}
     value = measured.get(VALUE_PATH, math.nan) if objective.plugin is not None else _aggregated(objective, values)
-    violations = {
-        entry.metric: _violation(entry, values[entry.metric]) for entry in objective.metrics if entry.strategy == "constraint"
+    violations = _violations(objective, values)
+    return Score(value, values, not any(violations.values()), violations)
+
+
+def is_feasible(objective: Objective, measured: Values) -> bool:
+    """Return whether the validation numbers `measured` keep all constraints, as `evaluate` says."""
+    return not any(_violations(objective, measured).values())
+
+
+def _violations(objective: Objective, measured: Values) -> dict[str, float]:
+    return {
+        entry.metric: _violation(entry, measured.get(entry.metric, math.nan))
+        for entry in objective.metrics
+        if entry.strategy == "constraint"
     }
-    return Score(value, values, all(amount == 0 for amount in violations.values()), violations)
 
 
 def with_value(objective: Objective, measured: Values) -> Values:

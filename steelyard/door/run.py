@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steelyard.door.refusals import all_refused, refused
-from steelyard.errors import DefinitionRefused, Fault, NotFound, ProblemError, TrainingError, ValidationError, WaitTimeout
+from steelyard.errors import DefinitionRefused, Fault, NotFound, ProblemError, TrainingError, ValidationError
 
 if TYPE_CHECKING:
     from steelyard.client import Client
@@ -339,17 +339,16 @@ class CallRun:
         """Wait for the study's end with a progress bar. Raises TrainingError where it fails, or where all workers end."""
         from steelyard.door.waiting import progress_shown
 
-        with progress_shown(self._arguments["verbose"]) as seen:
+        with progress_shown(self._arguments["verbose"]) as seen, client.following(name, every_seconds=1.0) as watch:
             while True:
-                try:
-                    for study in client.watch(name, timeout=POLL_SECONDS):
-                        seen(study)
+                if (study := watch.next(POLL_SECONDS)) is not None:
+                    seen(study)
+                if watch.seen["ended"]:
                     break
-                except WaitTimeout:
-                    if (log := owned.ended_early()) is not None:
-                        raise TrainingError(name, "FAILED", f"its worker ended:\n{log}") from None
-        if study["state"] in ("FAILED", "CANCELLED"):
-            raise _failure(study)
+                if (log := owned.ended_early()) is not None:
+                    raise TrainingError(name, "FAILED", f"its worker ended:\n{log}")
+        if watch.seen["state"] in ("FAILED", "CANCELLED"):
+            raise _failure(watch.seen)
 
     def _result(self, client: Client, name: str) -> Result:
         from steelyard.door.result import Result

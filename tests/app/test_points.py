@@ -7,8 +7,9 @@ import math
 import pytest
 
 from app.points import sample
+from storage import outcomes, study_rows, trial_rows
 from storage.records import Role
-from tests.app.scenes import DIGIT, NAME, PARITY, Bench, on_sqlite
+from tests.app.scenes import DIGIT, NAME, PARITY, Bench, on_sqlite, outcome
 
 PATH = f"/v1/studies/{NAME}/points"
 
@@ -53,6 +54,17 @@ def test_points_are_drawn_anew_when_something_happens(bench: Bench) -> None:
     assert bench.get(PATH)["columns"]["objective"] == [0.5]
     bench.trained([0.75])
     assert bench.get(PATH)["columns"]["objective"] == [0.5, 0.75]
+
+
+def test_points_are_drawn_anew_when_trials_are_scored_anew(bench: Bench) -> None:
+    bench.submit()
+    bench.trained([0.5])
+    assert bench.get(PATH)["columns"]["objective"] == [0.5]
+    with bench.database.writing() as session:
+        study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
+        trial = trial_rows.get_trial(session, study.id, 0)
+        outcomes.rescore(session, study, {trial.id: outcome(0, 0.25)}, bench.database.now(session))
+    assert bench.get(PATH)["columns"]["objective"] == [0.25]
 
 
 @on_sqlite

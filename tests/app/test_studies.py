@@ -11,7 +11,7 @@ import pytest
 from storage import study_rows
 from storage.database import Database
 from storage.records import StudyState
-from tests.app.scenes import NAME, Bench, definition, on_sqlite, outcome, problem
+from tests.app.scenes import DESCRIPTION, DIGIT, NAME, PARITY, Bench, definition, on_sqlite, outcome, problem
 
 STUDY = f"/v1/studies/{NAME}"
 
@@ -33,6 +33,22 @@ def test_a_study_shows_every_field_of_its_normalised_definition(bench: Bench) ->
     assert shown["objective"]["metrics"][0]["direction"] == "maximize"
     assert shown["search"]["trials"] == 32
     assert bench.client.post("/v1/studies", json=shown).status_code == 200
+
+
+@on_sqlite
+def test_a_metric_of_the_catalog_is_read_in_percent_and_one_of_the_workloads_own_as_it_is(bench: Bench) -> None:
+    bench.submit()
+    assert bench.get(STUDY)["in_percent"] == [DIGIT, PARITY]
+    bench.publish({**DESCRIPTION, "metrics": [PARITY.partition(".")[2]]})
+    assert bench.get(STUDY)["in_percent"] == [DIGIT]
+
+
+@on_sqlite
+def test_accuracy_is_read_in_percent_whichever_the_losses_make_of_it(bench: Bench) -> None:
+    tasks = [{**task, "metrics": ["accuracy"]} for task in definition()["tasks"]]
+    paths = ["digit.accuracy", "parity.accuracy"]
+    bench.submit(tasks=tasks, objective={"aggregate": "mean", "metrics": [{"metric": path} for path in paths]})
+    assert bench.get(STUDY)["in_percent"] == paths
 
 
 def test_progress_counts_every_state_and_the_baseline(bench: Bench) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from benchmarks.scale import _late
 from benchmarks.table import quicker, timed_table
 from benchmarks.turns import Measured, Row, Way, in_turn
 
@@ -53,3 +54,8 @@ def test_ways_are_measured_in_turn() -> None:
 
     assert order == [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
     assert [row.seconds for row in rows] == [(1.0, 2.0), (1.0, 2.0)]
+
+
+def test_the_95th_percentile_of_few_calls_is_the_greatest() -> None:
+    assert _late([3.0, 1.0, 2.0]) == 3.0
+    assert _late([float(each) for each in range(100)]) == 95.0

@@ -7,6 +7,7 @@ import itertools
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,23 +30,31 @@ class Service:
     database: Database
 
 
+@contextmanager
+def running(database_url: str, port: int = 0) -> Iterator[str]:
+    """Run the service in a thread for the length of a block; gives its URL."""
+    app = create_app(ApiSettings(database_url=database_url, poll_seconds=0.02, events_seconds=0.02))
+    ready = threading.Event()
+    server = Server(app, ready.set)
+    opened = listening_socket("127.0.0.1", port)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[opened])))
+    thread.start()
+    assert ready.wait(30)
+    try:
+        yield url_of(opened)
+    finally:
+        server.end()
+        thread.join()
+
+
 @pytest.fixture(scope="session")
 def service(migrated_sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service for all these tests; each takes a study of its own."""
     url = f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path_factory.mktemp('service') / 'steelyard.db')}"
-    app = create_app(ApiSettings(database_url=url, poll_seconds=0.02))
-    ready = threading.Event()
-    server = Server(app, ready.set)
-    opened = listening_socket("127.0.0.1", 0)
-    address = url_of(opened)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[opened])))
-    thread.start()
-    assert ready.wait(30)
-    database = Database(url)
-    yield Service(address, database)
-    database.close()
-    server.end()
-    thread.join()
+    with running(url) as address:
+        database = Database(url)
+        yield Service(address, database)
+        database.close()
 
 
 @pytest.fixture

@@ -35,14 +35,24 @@ class FakeTime:
 
 @dataclass
 class Script:
-    """A transport that gives prepared answers in turn, the last one for ever, and keeps the requests."""
+    """A transport that gives prepared answers in turn, the last one for ever, and keeps the requests.
+
+    `streams` are the answers to who asks for events, in turn; beyond them there is no such stream.
+    """
 
     answers: list[Answer]
     requests: list[httpx.Request] = field(default_factory=list)
+    streams: list[Answer] = field(default_factory=list)
+    stream_requests: list[httpx.Request] = field(default_factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
-        self.requests.append(request)
+        if request.url.path.endswith("/events"):
+            self.stream_requests.append(request)
+            number = len(self.stream_requests)
+            answer = self.streams[number - 1] if number <= len(self.streams) else problem(404, "not-found")
+        else:
+            answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
+            self.requests.append(request)
         if isinstance(answer, Exception):
             raise answer
         return answer(request) if callable(answer) else answer
@@ -90,6 +100,12 @@ def study(**changes: Any) -> dict[str, Any]:
         "not_finite": {},
         **changes,
     }
+
+
+def event_stream(chunks: httpx.SyncByteStream | bytes) -> httpx.Response:
+    """Return an answer that is a stream of events."""
+    more = {"content": chunks} if isinstance(chunks, bytes) else {"stream": chunks}
+    return httpx.Response(200, headers={"content-type": "text/event-stream; charset=utf-8"}, **more)
 
 
 def broken(chunks: list[bytes], error: Exception) -> httpx.SyncByteStream:

@@ -162,4 +162,4 @@ def trial_of(database: Database, running: Running, number: int = 0) -> TrialReco
 
 def pace_of(session: Session, running: Running) -> Throughput:
     """Read how fast the study that runs goes."""
-    return progress.trial_durations(session, [running.study.id])[running.study.id]
+    return progress.study_totals(session, [running.study.id])[running.study.id].pace

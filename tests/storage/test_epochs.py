@@ -7,7 +7,7 @@ import math
 import pytest
 from sqlalchemy import select
 
-from storage import curves, epochs, leases, outcomes, progress, trial_rows
+from storage import curves, epochs, leases, outcomes, trial_rows
 from storage.database import Database
 from storage.errors import LeaseLost, TermNotFound, TrialNotFound
 from storage.models import EPOCH_VALUES, EPOCHS
@@ -27,7 +27,7 @@ def test_reported_epochs_come_back(database: Database) -> None:
     trial = scenes.trial_of(database, running)
     with database.reading() as session:
         assert curves.epochs_of(session, trial.id) == [first, second]
-        assert progress.progress_counts(session, running.study.id)[1] == 1
+        assert scenes.pace_of(session, running).epochs == 1
     assert trial.epochs == 1
 
 

@@ -18,17 +18,17 @@ def test_progress_counts_every_state_and_the_epochs(database: Database) -> None:
         report = {number: (4, {}, {"digit.accuracy": 0.5}, 0.5) for number in (0, 1)}
         epochs.record_epoch(session, running.token, running.cohort, report, NOW)
         outcomes.record_outcomes(session, running.token, [scenes.outcome(2, epochs=10)], NOW)
-        counts, done = progress.progress_counts(session, running.study.id)
-    assert counts == {**dict.fromkeys(TrialState, 0), TrialState.RUNNING: 2, TrialState.COMPLETE: 1}
-    assert done == 4 + 4 + 10
+        totals = progress.study_totals(session, [running.study.id])[running.study.id]
+    assert totals.trials == {**dict.fromkeys(TrialState, 0), TrialState.RUNNING: 2, TrialState.COMPLETE: 1}
+    assert totals.pace.epochs == 4 + 4 + 10
 
 
 def test_progress_of_many_studies_comes_at_once(database: Database) -> None:
     first, second = scenes.running(database, 2, "first"), scenes.running(database, 1, "second")
     with database.writing() as session:
         empty = scenes.create(session, "empty")
-        found = progress.progress_counts_of(session, [first.study.id, second.study.id, empty.id])
-    assert [found[each.id][0]["RUNNING"] for each in (first.study, second.study, empty)] == [2, 1, 0]
+        found = progress.study_totals(session, [first.study.id, second.study.id, empty.id])
+    assert [found[each.id].trials["RUNNING"] for each in (first.study, second.study, empty)] == [2, 1, 0]
 
 
 def test_the_pace_is_seconds_over_epochs_and_what_trains_now(database: Database) -> None:

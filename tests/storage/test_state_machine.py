@@ -142,14 +142,14 @@ class StudyLife(RuleBasedStateMachine):
     @invariant()
     def the_counts_add_up(self) -> None:
         with self.database.reading() as session:
-            counts, done = progress.progress_counts(session, self.study_id)
+            totals = progress.study_totals(session, [self.study_id])[self.study_id]
             study = study_rows.get_study_by_id(session, self.study_id)
             by_role = trial_rows.count_by_role(session, self.study_id)
             events = session.scalar(select(func.count()).where(EVENTS.c.study_id == self.study_id))
         states = Counter(trial.state for trial in self.before.values())
-        assert {state: number for state, number in counts.items() if number} == states
-        assert sum(by_role.values()) == sum(counts.values()) == len(self.before)
-        assert done == sum(trial.epochs for trial in self.before.values())
+        assert {state: number for state, number in totals.trials.items() if number} == states
+        assert sum(by_role.values()) == sum(totals.trials.values()) == len(self.before)
+        assert totals.pace.epochs == sum(trial.epochs for trial in self.before.values())
         sequences = [trial.sequence for trial in self.before.values() if trial.sequence is not None]
         assert len(set(sequences)) == len(sequences) == sum(states[end] for end in TRIAL_ENDS)
         assert max(sequences, default=0) <= study.sequence

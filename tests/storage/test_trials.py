@@ -285,4 +285,5 @@ def test_a_complete_trial_without_an_objective_fails_when_it_is_judged_at_last(d
         found = events.events_after(session, study.id, 0, 100)
     assert (first.state, first.reason, first.value) == (TrialState.FAILED, Reason("no_objective", "b.auc is undefined"), None)
     assert (second.state, second.reason, second.value) == (TrialState.COMPLETE, None, 0.5)
+    assert [event.body.get("rescored") for event in found[-2:]] == [2, None]
     assert found[-1].body["reason"]["code"] == "no_objective"

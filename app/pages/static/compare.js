@@ -80,7 +80,7 @@ function metricFigure(view, path) {
     id: `compare-${path.replaceAll(".", "-")}`, file: `${view.name}-${path}`, title: `${metricName(path)} ${ARROWS[direction]}`, height: 70 + ROW * shown(view).length,
     draw: () => {
       const { data, yaxis, height } = dots(view, of, estimate, unit.factor);
-      return { data, layout: { height, margin: { l: 90, r: 14, t: 6, b: 40 }, yaxis, xaxis: { title: `${unit.suffix ? "%, " : ""}${direction === "maximize" ? "higher" : "lower"} is better` } } };
+      return { data, layout: { height, margin: { l: 90, r: 14, t: 6, b: 40 }, yaxis, xaxis: { tickformat: ".6~g", title: `${unit.suffix ? "%, " : ""}${direction === "maximize" ? "higher" : "lower"} is better` } } };
     },
     rows: () => rowsOf(view, of, estimate, (value) => metricValue(path, value)),
   });

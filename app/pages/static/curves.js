@@ -2,7 +2,7 @@
 import { find, isReport } from "./api.js";
 import { read, write } from "./address.js";
 import { fill, h } from "./dom.js";
-import { figure, plain } from "./figures.js";
+import { epochAxis, figure, plain } from "./figures.js";
 import { metricName, number, unitOf } from "./numbers.js";
 import { settingStyle } from "./palette.js";
 import { metricsOf } from "./settings.js";
@@ -84,7 +84,7 @@ function metricPlot(view, held) {
         const style = look(view, curve.trial, place);
         return { type: "scatter", mode: "lines", name: plain(style.title), x: curve.epochs, y: (curve.values[path] ?? []).map((value) => (value === null ? null : value * unit.factor)), line: { color: style.color, width: 2, dash: style.dash }, hovertemplate: `${plain(style.title)}, epoch %{x}: %{y:.4g}<extra></extra>` };
       });
-      return { data, layout: { height: 340, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: { title: "epoch", zeroline: false }, yaxis: { title: `${plain(metricName(path))}${unit.suffix ? ", %" : ""}`, zeroline: false }, uirevision: path }, note: "One seed, validation split. Click a mark above, or choose rows of the table below, to draw other trials." };
+      return { data, layout: { height: 340, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: epochAxis(view.study.definition.training.epochs), yaxis: { title: `${plain(metricName(path))}${unit.suffix ? ", %" : ""}`, zeroline: false }, uirevision: path }, note: "One seed, validation split. Click a mark above, or choose rows of the table below, to draw other trials." };
     },
     rows: () => {
       const epochs = [...new Set(held.curves.flatMap((curve) => curve.epochs))].sort((a, b) => a - b);
@@ -102,7 +102,7 @@ function weightPlot(view, held) {
   });
   return figure({
     id: "curves-weights", file: `${view.name}-weights-in-force`, title: "Weights in force", height: 240, class: "wide",
-    draw: () => ({ data: lines().map((line) => ({ type: "scatter", mode: "lines", name: plain(line.title), x: line.epochs, y: line.values, line: { color: line.color, dash: line.dash, width: 2 }, hovertemplate: `${plain(line.title)}, epoch %{x}: %{y:.4g}<extra></extra>` })), layout: { height: 240, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: { title: "epoch", zeroline: false }, yaxis: { title: "weight", zeroline: false } } }),
+    draw: () => ({ data: lines().map((line) => ({ type: "scatter", mode: "lines", name: plain(line.title), x: line.epochs, y: line.values, line: { color: line.color, dash: line.dash, width: 2 }, hovertemplate: `${plain(line.title)}, epoch %{x}: %{y:.4g}<extra></extra>` })), layout: { height: 240, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: epochAxis(view.study.definition.training.epochs), yaxis: { title: "weight", zeroline: false } } }),
     rows: () => ({ columns: ["Weight", ...(lines()[0]?.epochs ?? []).map((epoch) => `epoch ${epoch}`)], rows: lines().map((line) => [line.title, ...line.values.map((value) => number(value))]) }),
   });
 }

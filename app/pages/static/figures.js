@@ -17,6 +17,11 @@ function plotly() {
   return loading;
 }
 
+// Load plotly.js as soon as the answer is on the screen.
+export function prepare() {
+  if (!window.Plotly) requestAnimationFrame(() => setTimeout(() => plotly().catch(() => {})));
+}
+
 // Text for a plot, whose labels know some markup: none of it comes from a name.
 export function plain(text) {
   return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
@@ -122,6 +127,11 @@ addEventListener("beforeprint", () => {
   redraw();
 });
 matchMedia("print").addEventListener("change", redraw);
+
+// An axis of epochs: no ticks between them.
+export function epochAxis(last) {
+  return { title: "epoch", zeroline: false, ...(last <= 12 ? { dtick: 1 } : {}) };
+}
 
 // Limits for an axis that one far point does not spoil: beyond twice the middle half's width points are left out, and counted.
 export function clip(values) {

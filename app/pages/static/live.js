@@ -1,17 +1,19 @@
 // Say when something has changed: by the stream that all tabs share, by polling where there is none.
-import { isReport } from "./api.js";
+import { base, isReport } from "./api.js";
+import { h } from "./dom.js";
 
 const POLL_MS = 5000;
 const SLOW_MS = 30000;
 const TOGETHER_MS = 700;
 const watchers = new Set();
-let state = "waiting";
+let state = "waiting"; // what is shown
+let stream = "waiting"; // how the stream stands
 let timer = null;
 
 // `changed` is called at most every 0.7 s after a hint for `study` (null: any), and now and then while `busy()` says so.
-export function watch(study, changed, busy = () => false) {
+export function watch(study, changed, busy = () => false, what = "This study") {
   if (isReport) return;
-  const watcher = { study, changed, busy, due: null, asked: Date.now(), running: false };
+  const watcher = { study, changed, busy, what, due: null, asked: Date.now(), running: false };
   watchers.add(watcher);
   if (timer === null) begin();
 }
@@ -22,20 +24,21 @@ function begin() {
   document.addEventListener("visibilitychange", () => document.hidden || all());
   try {
     const worker = new SharedWorker(document.body.dataset.stream, { name: "steelyard" });
-    worker.onerror = () => show("polling");
+    worker.onerror = () => show((stream = "polling"));
     worker.port.onmessage = (event) => hear(event.data);
     worker.port.start();
     addEventListener("pagehide", () => worker.port.postMessage("leave"));
     addEventListener("pageshow", (event) => event.persisted && location.reload());
   } catch {
-    show("polling");
+    show((stream = "polling"));
   }
 }
 
 function hear(message) {
   if (message.state) {
-    if (message.state === "live" && state === "lost") all();
-    show(message.state);
+    if (message.state === "live" && ["lost", "unreachable"].includes(state)) all();
+    stream = message.state;
+    if (state !== "unreachable" || stream !== "live") show(stream);
   }
   if (message.study) for (const watcher of watchers) if (watcher.study === null || watcher.study === message.study) hint(watcher);
 }
@@ -57,9 +60,10 @@ async function run(watcher) {
   watcher.running = true;
   try {
     await watcher.changed();
-    if (state === "unreachable") show("polling");
-  } catch {
-    show("unreachable");
+    if (state === "unreachable") show(stream);
+  } catch (error) {
+    if (error.status === 404) end(watcher);
+    else show("unreachable");
   } finally {
     watcher.asked = Date.now();
     watcher.running = false;
@@ -68,14 +72,22 @@ async function run(watcher) {
 
 function tick() {
   if (document.hidden) return;
-  const streaming = state === "live";
+  const streaming = stream === "live";
   for (const watcher of watchers) {
     const wait = streaming && !watcher.busy() ? SLOW_MS : POLL_MS;
     if (!watcher.running && watcher.due === null && Date.now() - watcher.asked > wait) run(watcher);
   }
 }
 
-const SHOWN = { live: "live", waiting: "", lost: "reconnecting", polling: "every 5 s", unreachable: "service unreachable" };
+// What was watched has been deleted: say so, and ask no more.
+function end(watcher) {
+  watchers.delete(watcher);
+  clearTimeout(watcher.due);
+  show("deleted");
+  document.getElementById("main").prepend(h("p", { class: "problem", role: "alert" }, `${watcher.what} has been deleted; what is shown is as it was. `, h("a", { href: `${base}/` }, "All studies")));
+}
+
+const SHOWN = { live: "live", waiting: "", lost: "reconnecting", polling: "every 5 s", unreachable: "service unreachable", deleted: "deleted" };
 
 function show(now) {
   state = now;

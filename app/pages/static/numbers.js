@@ -29,9 +29,16 @@ function minus(text) {
   return text.replace("-", "−");
 }
 
-// How a metric is read: an accuracy in percent, all else as it is. A task may be called so too: only what follows it counts.
+const inPercent = new Set();
+
+// The metrics that the service says are read in percent: a name alone does not tell, and one of a workload's own may be in percent already.
+export function readInPercent(paths) {
+  inPercent.clear();
+  for (const path of paths ?? []) inPercent.add(path);
+}
+
 export function unitOf(path) {
-  return /accuracy/.test(path.slice(path.indexOf(".") + 1)) ? { factor: 100, suffix: " %", point: " points" } : { factor: 1, suffix: "", point: "" };
+  return inPercent.has(path) ? { factor: 100, suffix: " %", point: " points" } : { factor: 1, suffix: "", point: "" };
 }
 
 export function metricValue(path, value) {

@@ -78,6 +78,8 @@ function said(name, { kind, body }) {
   if (kind === "study.state") return `study ${body.state.toLowerCase()}`;
   if (kind === "study.created") return "study submitted";
   if (body.priority !== undefined) return `priority set to ${body.priority}`;
+  if (body.rescored) return `${body.rescored} trials scored anew: what the objective is relative to is measured`;
+  if ("stop" in body) return "stopping rule of the search changed";
   return body.trials ? `study extended to ${body.trials} trials` : "labels or description changed";
 }
 

@@ -14,9 +14,11 @@ export function settingsOf(view) {
   const { best, confirmation } = view;
   const found = [];
   const told = confirmation?.winner;
+  // Before fresh seeds the best trial may be a baseline: then nothing is tuned yet.
+  const leading = told ? null : Object.keys(best?.baselines ?? {}).find((name) => best.baselines[name].trial === best.trial);
   const winner = best && confirmation?.settings?.[told]?.trial !== best.trial ? `trial ${best.trial}` : told;
   const tuned = confirmation?.settings?.[winner];
-  if (best || tuned) found.push({ key: "tuned", name: winner, title: "tuned", trial: best?.trial ?? tuned.trial, weights: best?.weights ?? tuned.weights });
+  if ((best || tuned) && !leading) found.push({ key: "tuned", name: winner, title: "tuned", trial: best?.trial ?? tuned.trial, weights: best?.weights ?? tuned.weights });
   const baselines = best?.baselines ?? {};
   const names = new Set([...Object.keys(baselines), ...Object.keys(confirmation?.settings ?? {}).filter((name) => confirmation.settings[name].role === "baseline")]);
   for (const name of names) {
@@ -40,6 +42,11 @@ export function yardstick(settings) {
   return settings.find((each) => each.key === "current") ?? settings.find((each) => each.key === "equal") ?? settings.find((each) => each.key !== "tuned") ?? null;
 }
 
+// The baseline that is the best trial of a search that is not confirmed; null where a search trial is.
+export function leaderOf(view) {
+  return view.settings.some((each) => each.key === "tuned") ? null : view.settings.find((each) => each.trial === view.best?.trial) ?? null;
+}
+
 // Whether the tuned setting that is shown is the one that fresh seeds confirm.
 export function isConfirmed(view) {
   const tuned = view.settings.find((each) => each.key === "tuned");
@@ -48,12 +55,18 @@ export function isConfirmed(view) {
 
 // The metrics that the objective looks at, the optimised ones first.
 export function metricsOf(view) {
-  const optimized = view.points?.optimized ?? [];
-  return [...optimized, ...Object.keys(view.points?.metrics ?? {}).filter((path) => !optimized.includes(path))];
+  const named = [...optimizedOf(view), ...objectiveOf(view).map((entry) => entry.metric)];
+  return [...new Set([...named, ...Object.keys(view.points?.metrics ?? {})])];
 }
 
+export function optimizedOf(view) {
+  return objectiveOf(view).filter((entry) => entry.strategy === "optimize").map((entry) => entry.metric);
+}
+
+const objectiveOf = (view) => view.study.definition.objective.metrics;
+
 export function directionOf(view, path) {
-  return view.points?.metrics?.[path] ?? view.confirmation?.directions?.[path] ?? "minimize";
+  return objectiveOf(view).find((entry) => entry.metric === path)?.direction ?? view.points?.metrics?.[path] ?? view.confirmation?.directions?.[path] ?? "minimize";
 }
 
 export const ARROWS = { maximize: "↑", minimize: "↓" };

@@ -104,7 +104,7 @@ function studies() {
       [studyLink(study.name), study.definition.priority ? h("small", { class: "muted" }, ` priority ${study.definition.priority}`) : ""],
       badge(study.state),
       h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),
-      { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "one seed" : "–"), class: verdict?.tone ?? "muted" },
+      { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "one seed" : "–"), class: `verdict ${verdict?.tone ?? "muted"}` },
       verdict ? `trial ${verdict.trial}` : study.best ? `trial ${study.best.number}` : "–",
       verdict ? { cell: number(verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: number(study.best?.objective.value), title: "one seed, validation" },
       study.definition.workload.name,

@@ -2,8 +2,9 @@
 import { find, get } from "./api.js";
 import { read, readNumbers, write } from "./address.js";
 import { add, fill, h } from "./dom.js";
-import { drawn, redraw } from "./figures.js";
+import { drawn, prepare, redraw } from "./figures.js";
 import { watch } from "./live.js";
+import { readInPercent } from "./numbers.js";
 import { broken, ready } from "./parts.js";
 import { settingsOf } from "./settings.js";
 import { compare } from "./compare.js";
@@ -37,18 +38,25 @@ const SECTIONS = [
 ];
 const made = [];
 
-async function load() {
+// All is asked for at once. `answered` is called when the answer is there: the points of a great study come later.
+async function load(answered = () => {}) {
+  const asked = [find(`${at}/confirmation`), find(`${at}/cohorts`), find(`${at}/points?most=${MOST}`), get("/v1/workloads").catch(() => null)];
+  for (const each of asked) each.catch(() => {}); // told where it is awaited
+  const [confirmation, cohorts, points, workloads] = asked;
   view.study = await get(at);
+  readInPercent(view.study.in_percent);
   view.refusal = null;
   const { study } = view;
   const front = study.definition.objective.aggregate === "pareto";
-  const described = get("/v1/workloads").then((found) => found.workloads.find((each) => each.name === study.definition.workload.name) ?? null).catch(() => null);
   const hopeless = !study.best && !(study.ended && study.progress.trials.COMPLETE > 0);
   const best = front || hopeless ? null : find(`${at}/best`, (refusal) => (view.refusal = refusal));
   const matters = front && study.state === "COMPLETE" ? find(`${at}/sensitivity`) : null;
-  [view.best, view.confirmation, view.points, view.sensitivity, view.cohorts, view.workload] = await Promise.all([
-    front ? pick() : best, find(`${at}/confirmation`), find(`${at}/points?most=${MOST}`), matters, find(`${at}/cohorts`), described]);
+  [view.best, view.confirmation, view.sensitivity, view.cohorts] = await Promise.all([front ? pick() : best, confirmation, matters, cohorts]);
   view.sensitivity ??= view.best?.sensitivity ?? null;
+  view.workload = (await workloads)?.workloads.find((each) => each.name === study.definition.workload.name) ?? null;
+  view.settings = settingsOf(view);
+  answered();
+  view.points = await points;
   view.settings = settingsOf(view);
 }
 
@@ -116,8 +124,12 @@ async function refresh() {
   redraw();
 }
 
-load().then(async () => {
+load(() => {
   build();
+  fill(made.top, head(view));
+  for (const each of made) each.section.hidden = each.id !== "verdict" || each.update() === false;
+  prepare();
+}).then(async () => {
   show();
   if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   await drawn();

@@ -38,6 +38,8 @@ export function tradeoff(view, body) {
   };
 }
 
+const MOST_LINES = 200; // of trials in the view of all metrics, the front beside them
+
 const column = (view, path) => view.points.columns[`validation.${path}`] ?? [];
 
 function scatter(view, axes, open) {
@@ -136,7 +138,9 @@ function parallel(view, paths, open) {
         const share = (value - low) / (high - low);
         return directionOf(view, path) === "maximize" ? share : 1 - share;
       };
-      const indices = columns.number.map((_, index) => index).filter((index) => columns.role[index] === "search" && columns.state[index] === "COMPLETE").slice(-200);
+      const complete = columns.number.map((_, index) => index).filter((index) => columns.role[index] === "search" && columns.state[index] === "COMPLETE");
+      const step = Math.max(complete.length / MOST_LINES, 1);
+      const indices = complete.filter((index, place) => columns.front[index] || Math.floor(place / step) !== Math.floor((place - 1) / step));
       const crowd = { type: "scatter", mode: "lines", x: [], y: [], line: { color: colors.faint, width: 0.7 }, opacity: 0.5, hoverinfo: "skip", name: "search trials" };
       for (const index of indices) {
         paths.forEach((path, place) => { crowd.x.push(place); crowd.y.push(at(path, index)); });
@@ -147,7 +151,7 @@ function parallel(view, paths, open) {
         const index = columns.number.indexOf(each.trial);
         return index < 0 ? null : { type: "scatter", mode: "lines+markers", name: each.title, x: paths.map((_, place) => place), y: paths.map((path) => at(path, index)), customdata: paths.map(() => each.trial), text: paths.map((path) => `${plain(each.title)}: ${plain(metricName(path))} ${metricValue(path, column(view, path)[index])}`), hovertemplate: "%{text}<extra></extra>", line: { color: each.color, width: 2 }, marker: { color: each.color, size: 8, symbol: each.symbol } };
       }).filter(Boolean);
-      return { data: [crowd, ...settings], layout: { height: 320, showlegend: true, margin: { l: 20, r: 20, t: 34, b: 40 }, xaxis: { tickmode: "array", tickvals: paths.map((_, place) => place), ticktext: paths.map((path) => plain(metricName(path))), range: [-0.3, paths.length - 0.7], showgrid: true }, yaxis: { showticklabels: false, range: [-0.05, 1.05], ticks: "", showgrid: false, zeroline: false } }, note: "One seed, validation split." };
+      return { data: [crowd, ...settings], layout: { height: 320, showlegend: true, margin: { l: 20, r: 20, t: 34, b: 40 }, xaxis: { tickmode: "array", tickvals: paths.map((_, place) => place), ticktext: paths.map((path) => plain(metricName(path))), range: [-0.3, paths.length - 0.7], showgrid: true }, yaxis: { showticklabels: false, range: [-0.05, 1.05], ticks: "", showgrid: false, zeroline: false } }, note: ["One seed, validation split.", indices.length < complete.length || view.points.sampled ? `${indices.length} of ${view.points.trials} trials are drawn, the front among them.` : ""].filter(Boolean).join(" ") };
     },
     rows: () => ({ columns: ["Setting", ...paths.map(metricName)], rows: view.settings.map((each) => { const index = view.points.columns.number.indexOf(each.trial); return [each.title, ...paths.map((path) => metricValue(path, index < 0 ? null : column(view, path)[index]))]; }) }),
     onclick: (point) => Number.isInteger(point.customdata) && open(point.customdata),

@@ -2,9 +2,9 @@
 import { base, get } from "./api.js";
 import { read, write } from "./address.js";
 import { add, copyButton, fill, h, table } from "./dom.js";
-import { drawn, figure, plain, redraw } from "./figures.js";
+import { drawn, epochAxis, figure, plain, redraw } from "./figures.js";
 import { watch } from "./live.js";
-import { duration, metricName, metricValue, moment, number, unitOf } from "./numbers.js";
+import { duration, metricName, metricValue, moment, number, readInPercent, unitOf } from "./numbers.js";
 import { settingStyle, theme } from "./palette.js";
 import { badge, broken, ready, reasonText } from "./parts.js";
 import { ruleTitle } from "./settings.js";
@@ -17,7 +17,9 @@ const held = { trial: null };
 let figures = [];
 
 async function load() {
-  held.trial = await get(`/v1/studies/${name}/trials/${number_}`);
+  const [study, trial] = await Promise.all([get(`/v1/studies/${name}`), get(`/v1/studies/${name}/trials/${number_}`)]);
+  readInPercent(study.in_percent);
+  held.trial = trial;
   fill(top, facts(held.trial));
   if (!figures.length && held.trial.intermediate_values.length) {
     figures = [curve(), moving()].filter(Boolean);
@@ -60,7 +62,7 @@ function curve() {
       const path = chosen();
       const unit = unitOf(path);
       const line = (split, color, dash) => ({ type: "scatter", mode: "lines", name: split, x: held.trial.intermediate_values.map((epoch) => epoch.epoch), y: held.trial.intermediate_values.map((epoch) => (typeof epoch[split][path] === "number" ? epoch[split][path] * unit.factor : null)), line: { color, dash, width: 2 }, hovertemplate: `${split}, epoch %{x}: %{y:.4g}<extra></extra>` });
-      return { data: [line("validation", settingStyle("tuned").color, "solid"), line("train", theme().muted, "dot")].filter((each) => each.y.some((value) => value !== null)), layout: { height: 320, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: { title: "epoch", zeroline: false }, yaxis: { title: `${plain(metricName(path))}${unit.suffix ? ", %" : ""}`, zeroline: false }, uirevision: path } };
+      return { data: [line("validation", settingStyle("tuned").color, "solid"), line("train", theme().muted, "dot")].filter((each) => each.y.some((value) => value !== null)), layout: { height: 320, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: epochAxis(held.trial.epochs), yaxis: { title: `${plain(metricName(path))}${unit.suffix ? ", %" : ""}`, zeroline: false }, uirevision: path } };
     },
     rows: () => ({ columns: ["Epoch", "validation", "train"], rows: held.trial.intermediate_values.map((epoch) => [epoch.epoch, epoch.not_finite[`validation.${chosen()}`] ?? metricValue(chosen(), epoch.validation[chosen()]), epoch.not_finite[`train.${chosen()}`] ?? metricValue(chosen(), epoch.train[chosen()])]) }),
   });
@@ -73,7 +75,7 @@ function moving() {
   const terms = () => Object.keys(epochs()[0].weights);
   return figure({
     id: "trial-weights", file: `${name}-trial-${number_}-weights`, title: "Weights in force", height: 320,
-    draw: () => ({ data: terms().map((path, place) => ({ type: "scatter", mode: "lines", name: plain(path), x: epochs().map((epoch) => epoch.epoch), y: epochs().map((epoch) => epoch.weights[path]), line: { color: settingStyle("", place).color, width: 2 }, hovertemplate: `${plain(path)}, epoch %{x}: %{y:.4g}<extra></extra>` })), layout: { height: 320, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: { title: "epoch", zeroline: false }, yaxis: { title: "weight", zeroline: false } } }),
+    draw: () => ({ data: terms().map((path, place) => ({ type: "scatter", mode: "lines", name: plain(path), x: epochs().map((epoch) => epoch.epoch), y: epochs().map((epoch) => epoch.weights[path]), line: { color: settingStyle("", place).color, width: 2 }, hovertemplate: `${plain(path)}, epoch %{x}: %{y:.4g}<extra></extra>` })), layout: { height: 320, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: epochAxis(held.trial.epochs), yaxis: { title: "weight", zeroline: false } } }),
     rows: () => ({ columns: ["Epoch", ...terms().map(metricName)], rows: epochs().map((epoch) => [epoch.epoch, ...terms().map((path) => number(epoch.weights[path]))]) }),
   });
 }
@@ -81,5 +83,5 @@ function moving() {
 fill(content, top, plots);
 load().then(async () => {
   await drawn();
-  watch(name, load, () => !held.trial.ended);
+  watch(name, load, () => !held.trial.ended, "This trial");
 }).catch((error) => add(content, [broken(error)])).finally(ready);

@@ -4,7 +4,7 @@ import { write } from "./address.js";
 import { copyButton, fill, h, table } from "./dom.js";
 import { duration, metricChange, metricName, metricRange, metricValue, number, shortNames, signed } from "./numbers.js";
 import { badge, progressBar, reasonText, standing, trialLink } from "./parts.js";
-import { ADAPTIVE, ARROWS, directionOf, isConfirmed, metricsOf, objectiveName, yardstick } from "./settings.js";
+import { ADAPTIVE, ARROWS, directionOf, isConfirmed, leaderOf, metricsOf, objectiveName, optimizedOf, yardstick } from "./settings.js";
 
 export function head(view) {
   const { study } = view;
@@ -64,7 +64,9 @@ function headline(view, against) {
   const { best, confirmation, study } = view;
   if (view.front) return { tone: "", text: isConfirmed(view) ? `A trade-off: trial ${best.trial} is the compromise that fresh seeds confirm.` : `A trade-off: no setting is best in all; this is the ${(view.picked ?? "").replaceAll("_", " ")}.` };
   if (!isConfirmed(view) || !against) {
-    return study.ended ? { tone: "", text: `Trial ${best.trial} leads on one seed; nothing is confirmed.` } : { tone: "", text: `So far trial ${best.trial} leads, on one seed.` };
+    const leader = leaderOf(view);
+    const [who, verb] = leader ? [leader.key === "current" ? "your weights" : `${leader.title} weights`, "lead"] : [`trial ${best.trial}`, "leads"];
+    return { tone: "", text: study.ended ? `${who[0].toUpperCase()}${who.slice(1)} ${verb} on one seed; nothing is confirmed.` : `So far ${who} ${verb}, on one seed.` };
   }
   const gain = confirmation.against[against.name]?.value;
   if (confirmation.call in BESIDES && gain?.low > 0) {
@@ -75,26 +77,32 @@ function headline(view, against) {
 
 function answer(view) {
   const { best, confirmation, study } = view;
-  const against = opponent(view);
+  const against = besides(view, opponent(view));
   const said = headline(view, against);
   const recommended = best.recommended;
   return [
     h("div", { class: `card answer ${said.tone}` },
       h("p", { class: "headline" }, said.text),
       recommended?.sentence ? h("p", { class: "sentence recommended" }, recommended.sentence) : null,
-      confirmation?.verdict && isConfirmed(view) ? h("p", { class: "sentence" }, confirmation.verdict[0].toUpperCase() + confirmation.verdict.slice(1)) : null,
       changes(view, against),
       pays(view, against),
+      confirmation?.verdict && isConfirmed(view) ? h("p", { class: "sentence full" }, inFull(confirmation.verdict)) : null,
       picker(view)),
-    weightsCard(view, yardstick(view.settings), recommended),
+    weightsCard(view, besides(view, yardstick(view.settings)), recommended),
     time(study, view),
   ];
 }
 
+// The setting to compare with; null where it is the one that is shown.
+const besides = (view, setting) => (setting && setting.trial === view.best.trial ? null : setting);
+
+// The verdict as a sentence: its arrows as such, on one line with what they are of.
+const inFull = (text) => (text[0].toUpperCase() + text.slice(1)).replaceAll(" -> ", "\u00a0→\u00a0").replaceAll(" %", "\u00a0%");
+
 // Each metric from what the user has to the tuned setting, with the paired interval where it is confirmed.
 function changes(view, against) {
   const { best, confirmation } = view;
-  const paths = metricsOf(view).filter((path) => path in best.objective.values || view.points.optimized.includes(path));
+  const paths = metricsOf(view).filter((path) => path in best.objective.values || optimizedOf(view).includes(path));
   const tuned = isConfirmed(view) ? confirmation.settings[confirmation.winner] : null;
   const other = tuned && against ? confirmation.settings[against.name] : null;
   const seeds = tuned ? (other ?? tuned).judged_on.filter((seed) => tuned.seeds.includes(seed)) : [];
@@ -104,7 +112,7 @@ function changes(view, against) {
     const gain = against && tuned ? confirmation.against[against.name]?.metrics[path] : null;
     return change(path, directionOf(view, path), before, now, gain);
   });
-  const where = tuned ? `Means over ${seeds.length} fresh seeds${other ? " that both trained on" : ""}, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences.` : "One seed, validation split: whether it is really better is not known.";
+  const where = tuned ? `Means over ${seeds.length} fresh seeds${other ? " that both trained on" : ""}, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences. ${SAME}` : `One seed, validation split: whether it is really better is not known. ${SAME}`;
   return [h("div", { class: "changes" }, cards), h("p", { class: "note" }, against ? `Against ${against.key === "current" ? "your weights" : against.title}. ${where}` : where)];
 }
 
@@ -114,6 +122,8 @@ function meanOn(setting, other, path, seeds) {
   const values = seeds.filter((seed) => has(setting, seed) && (!other || has(other, seed))).map((seed) => setting.metrics[path][seed]);
   return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
 }
+
+const SAME = "Every setting trains on the same rows with the same recipe; only what is searched differs.";
 
 function change(path, direction, before, now, gain) {
   const tone = gain ? (gain.better === true ? "good" : gain.better === false ? "bad" : "") : "";
@@ -129,9 +139,9 @@ function change(path, direction, before, now, gain) {
 function pays(view, against) {
   const gains = against && isConfirmed(view) ? view.confirmation.against[against.name]?.metrics : null;
   if (!gains) return null;
-  const paths = view.points.optimized.filter((path) => gains[path]);
+  const paths = optimizedOf(view).filter((path) => gains[path]);
   if (!paths.length) return null;
-  const whole = paths.length === view.points.optimized.length;
+  const whole = paths.length === optimizedOf(view).length;
   const losing = paths.filter((path) => gains[path].better === false);
   const perhaps = paths.filter((path) => gains[path].better === null && (directionOf(view, path) === "maximize") === gains[path].difference < 0 && gains[path].difference !== 0);
   const names = (list) => list.map(metricName).join(" and ");
@@ -158,8 +168,8 @@ function weightsCard(view, against, recommended) {
   for (const path of beside) rows.push([path.replace(/^optimizer\./, ""), ...(against ? ["–"] : []), h("strong", {}, number(best.parameters[path]))]);
   const recommendedOther = recommended && recommended.pick && recommended.loss_weights && JSON.stringify(recommended.loss_weights) !== JSON.stringify(best.loss_weights);
   return h("div", { class: "card take" },
-    h("h3", {}, isConfirmed(view) || view.study.ended ? "The tuned weights" : "The best weights so far", h("span", { class: "muted" }, ` trial ${best.trial}`)),
-    table("Weights", [{ label: "Weight of" }, ...(against ? [{ label: against.key === "current" ? "yours" : against.title, right: true }] : []), { label: "tuned", right: true }], rows, { class: "small" }),
+    h("h3", {}, leaderOf(view) ? `The best so far: ${leaderOf(view).title}` : isConfirmed(view) || view.study.ended ? "The tuned weights" : "The best weights so far", h("span", { class: "muted" }, ` trial ${best.trial}`)),
+    table("Weights", [{ label: "Weight of" }, ...(against ? [{ label: against.key === "current" ? "yours" : against.title, right: true }] : []), { label: leaderOf(view)?.title ?? "tuned", right: true }], rows, { class: "small" }),
     h("p", { class: "buttons" }, copyButton("Copy as Python", copied.python), copyButton("Copy as JSON", copied.json),
       recommendedOther ? copyButton(`Copy the recommended (${recommended.pick})`, `loss_weights = ${python(recommended.loss_weights)}\n`) : null),
     h("p", { class: "note" }, best.note),

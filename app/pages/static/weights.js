@@ -136,6 +136,7 @@ function drawSlice(view, path) {
 }
 
 const GRID = 26;
+const MOST_SMOOTHED = 600;
 
 // Two parameters at once: a smooth surface through the trials, left blank where there are none near.
 function contour(view, paths) {
@@ -149,7 +150,7 @@ function contour(view, paths) {
       const [xs, ys] = [valuesOf(view, first), valuesOf(view, second)];
       const [one, other] = [termOf(view, first), termOf(view, second)];
       const logs = [isLog(xs), isLog(ys)];
-      const indices = searchedIndices(view, first).filter((index) => typeof ys[index] === "number" && (!logs[0] || xs[index] > 0) && (!logs[1] || ys[index] > 0)).slice(-600);
+      const indices = searchedIndices(view, first).filter((index) => typeof ys[index] === "number" && (!logs[0] || xs[index] > 0) && (!logs[1] || ys[index] > 0)).slice(-MOST_SMOOTHED);
       const place = indices.map((index) => [logs[0] ? Math.log10(xs[index]) : xs[index], logs[1] ? Math.log10(ys[index]) : ys[index], drawn[index]]);
       const ends = [0, 1].map((axis) => [Math.min(...place.map((point) => point[axis])), Math.max(...place.map((point) => point[axis]))]);
       const width = ends.map(([low, high]) => (high - low || 1));
@@ -175,7 +176,7 @@ function contour(view, paths) {
           ...view.settings.filter((each) => ["tuned", "current", "equal"].includes(each.key) && typeof each.weights?.[one] === "number" && typeof each.weights?.[other] === "number" && (!logs[0] || each.weights[one] > 0) && (!logs[1] || each.weights[other] > 0)).map((each) => ({ type: "scatter", mode: "markers", x: [each.weights[one]], y: [each.weights[other]], marker: { size: 12, symbol: each.symbol, color: each.color, line: { color: "#fff", width: 1.5 } }, hovertemplate: `${plain(each.title)}<extra></extra>` })),
         ],
         layout: { height: 300, margin: { l: 60, r: 10, t: 12, b: 44 }, xaxis: { type: logs[0] ? "log" : "linear", title: plain(labelOf(view, first)), dtick: logs[0] ? 1 : undefined, ...shown(ends[0]) }, yaxis: { type: logs[1] ? "log" : "linear", title: plain(labelOf(view, second)), dtick: logs[1] ? 1 : undefined, ...shown(ends[1]) } },
-        note: `${titleOf(view)[0].toUpperCase()}${titleOf(view).slice(1)}, smoothed over the trials (dots); blank where none is near.`,
+        note: `${titleOf(view)[0].toUpperCase()}${titleOf(view).slice(1)}, smoothed over ${indices.length < searchedIndices(view, first).length ? `the latest ${indices.length} trials drawn` : "the trials"} (dots); blank where none is near.`,
       };
     },
     rows: () => ({ columns: ["Trial", first, second, titleOf(view)], rows: ranked(view, [first, second]) }),

@@ -150,6 +150,39 @@ def test_progress_is_shown_without_reloading(served: Served) -> None:
     assert seen.wrong == []
 
 
+def test_a_deleted_study_says_so_on_a_page_that_is_open(served: Served) -> None:
+    name = "to-be-deleted"
+    served.bench.submit(name=name)
+    served.bench.ended(StudyState.CANCELLED, name)
+    seen = served.tab().open(f"/studies/{name}")
+    seen.page.locator('#live[data-state="live"]').wait_for(timeout=30_000)
+    assert served.bench.client.delete(f"/v1/studies/{name}").status_code == 204
+    seen.page.evaluate("dispatchEvent(new Event('online'))")  # as a browser says that it is connected again: look now
+    seen.page.get_by_text("This study has been deleted").wait_for(timeout=30_000)
+    assert seen.text("#live") == "deleted"
+
+
+def test_one_answer_that_fails_does_not_end_being_live(served: Served) -> None:
+    seen = served.tab().open(f"/studies/{scenes.QUEUED}")
+    seen.page.locator('#live[data-state="live"]').wait_for(timeout=30_000)
+    seen.page.route("**/v1/studies/*", lambda route: route.abort())
+    seen.page.evaluate("dispatchEvent(new Event('online'))")
+    seen.page.locator('#live[data-state="unreachable"]').wait_for(timeout=30_000)
+    seen.page.unroute("**/v1/studies/*")
+    seen.page.evaluate("dispatchEvent(new Event('online'))")
+    seen.page.locator('#live[data-state="live"]').wait_for(timeout=30_000)
+
+
+def test_a_baseline_that_leads_is_not_called_tuned(served: Served) -> None:
+    name = "baseline-leads"
+    served.bench.submit(name=name)
+    served.bench.trained([0.5], name, baseline=0.75)
+    seen = served.tab().open(f"/studies/{name}")
+    assert "weights lead, on one seed." in seen.text(".headline")
+    assert seen.text(".take h3").startswith("The best so far: yours")
+    assert "tuned" not in seen.text(".take table").lower()
+
+
 def test_ten_tabs_share_one_stream_and_all_are_live(served: Served, finished: Seen) -> None:
     finished.page.locator('#live[data-state="live"]').wait_for(timeout=30_000)
     first = served.tab().open("/")

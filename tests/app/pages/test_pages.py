@@ -58,6 +58,16 @@ def test_all_that_a_page_loads_is_there_for_ever_and_compressed(trained: Bench, 
 
 
 @on_sqlite
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_asks_at_once_for_all_modules_that_it_will_import(trained: Bench, path: str) -> None:
+    page = trained.client.get(path).text
+    linked = re.findall(r'<link rel="modulepreload" href="[^"]*/([^"/]+)">|<script type="module" src="[^"]*/([^"/]+)"', page)
+    names = {one or other for one, other in linked}
+    imported = {name for each in names for name in re.findall(r'from "\./([\w-]+\.js)"', (STATIC / each).read_text())}
+    assert imported <= names
+
+
+@on_sqlite
 def test_a_client_that_takes_no_compression_is_sent_the_file_itself(client: TestClient) -> None:
     address = re.findall(r'data-plotly="([^"]+)"', client.get("/").text)[0]
     plain = client.get(address, headers={"accept-encoding": "identity"})
