@@ -17,7 +17,7 @@ from search.definition.space import SearchSpace
 from search.export.best_weights import anchor_document
 from search.objective.anchors import required_anchors, resolve_anchors
 from search.objective.order import BEST_FIRST
-from search.planning.phases import cost, trainings
+from search.planning.phases import cost, trainings, trials
 from search.validation import normalize
 from search.validation.published import named_plugins
 from storage import contenders, derived, progress, workers
@@ -26,7 +26,6 @@ from storage.estimates import seconds_an_epoch
 from storage.plugins import worker_plugins
 from storage.records import (
     STUDY_ENDS,
-    TRIAL_ENDS,
     AnchorRecord,
     StudyRecord,
     StudyState,
@@ -121,7 +120,7 @@ def _bound(entry: ObjectiveMetric) -> BoundBody:
 def _progress(study: StudyRecord, definition: StudyDefinition, stored: StoredProgress) -> ProgressBody:
     # Before the end it is the most there can be; a plan that came to its end is known.
     there = sum(stored.trials.values())
-    planned = there if study.state is StudyState.COMPLETE else max(trainings(definition), there)
+    planned = there if study.state is StudyState.COMPLETE else max(sum(trials(definition).values()), there)
     return ProgressBody(
         trials=dict(stored.trials),
         planned=planned,
@@ -140,12 +139,12 @@ def _seconds_left(definition: StudyDefinition, stored: StoredProgress) -> float 
     pace = stored.pace
     if not pace.epochs:
         return None
-    ended = sum(stored.trials[state] for state in TRIAL_ENDS)
-    per_trial = definition.training.epochs
+    per_training = definition.training.epochs
     searches = max(affordable(definition, SearchSpace(definition).trial_budget()) - pace.searched, 0)
-    others = max(trainings(definition) - ended - searches, 0)
-    per_search = pace.searched_epochs / pace.searched if pace.searched else per_trial
-    left = max(searches * per_search + others * per_trial - pace.under_way, 0)
+    seeds = definition.search.seeds
+    others = max(trainings(definition) - pace.ended - searches * seeds, 0)
+    per_search = pace.searched_epochs / pace.searched if pace.searched else per_training * seeds
+    left = max(searches * per_search + others * per_training - pace.under_way, 0)
     return left * pace.seconds / pace.epochs / max(pace.cohorts, 1)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from storage.models import COHORTS, LEASES, STUDIES, TRIALS
 from storage.records import Role, Throughput, TrialState
+from storage.seed_results import trainings
 
 
 def progress_counts(session: Session, study_id: int) -> tuple[Mapping[str, int], int]:
@@ -65,22 +66,24 @@ def trial_durations(session: Session, study_ids: Sequence[int]) -> Mapping[int, 
         .scalar_subquery()
     )
     running = TRIALS.c.state == TrialState.RUNNING.value
+    epochs = TRIALS.c.epochs * trainings()
     searched = (TRIALS.c.role == Role.SEARCH.value) & TRIALS.c.sequence.is_not(None)
     rows = session.execute(
         select(
             STUDIES.c.id,
-            func.coalesce(func.sum(TRIALS.c.epochs), 0),
+            func.coalesce(func.sum(epochs), 0),
             func.coalesce(func.sum(TRIALS.c.seconds).filter(TRIALS.c.epochs > 0), 0.0),
             live,
-            func.coalesce(func.sum(TRIALS.c.epochs).filter(running), 0),
+            func.coalesce(func.sum(epochs).filter(running), 0),
             func.count(TRIALS.c.id).filter(searched),
-            func.coalesce(func.sum(TRIALS.c.epochs).filter(searched), 0),
+            func.coalesce(func.sum(epochs).filter(searched), 0),
+            func.coalesce(func.sum(trainings()).filter(TRIALS.c.sequence.is_not(None)), 0),
         )
         .outerjoin(TRIALS, TRIALS.c.study_id == STUDIES.c.id)
         .where(STUDIES.c.id.in_(study_ids))
         .group_by(STUDIES.c.id)
     )
     return {
-        study_id: Throughput(int(epochs), float(seconds), int(cohorts), int(under_way), int(ended), int(ended_epochs))
-        for study_id, epochs, seconds, cohorts, under_way, ended, ended_epochs in rows
+        study_id: Throughput(int(done), float(seconds), int(cohorts), int(under_way), int(ended), int(ended_epochs), int(over))
+        for study_id, done, seconds, cohorts, under_way, ended, ended_epochs, over in rows
     }

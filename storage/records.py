@@ -134,7 +134,10 @@ class StudyRecord:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTrial:
-    """A trial that the plan asks for. `parameters` are drawn values by parameter path, `weights` used values by term path."""
+    """A trial that the plan asks for. `parameters` are drawn values by parameter path, `weights` used values by term path.
+
+    `seeds`: all that it trains on, `seed` first, where they are several; empty where `seed` is the only one.
+    """
 
     role: Role
     rule: str | None
@@ -144,6 +147,7 @@ class PlannedTrial:
     origin: str
     confirms: int | None = None
     sampler_state: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,8 @@ class TrialRecord:
     `attempt` counts the starts; `charged` those that ended with a lost process; `cohort_limit` bounds the next cohort it may join.
     `planned_after` is the study's outcome sequence when it was planned, `planned_beside` the numbers that ran then.
     `value`, `values`, `violations` are the objective's; `sequence` is the place of its end among the study's outcomes.
+    `by_seed` has the objective's value under each seed, None where there is none (yet), of a trial that trains on several: its
+    numbers are then means over these seeds, `seed` being the first. Empty of all others.
     """
 
     id: int
@@ -187,6 +193,12 @@ class TrialRecord:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    by_seed: Mapping[int, float | None] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """All seeds that it trains on, `seed` first."""
+        return tuple(self.by_seed) or (self.seed,)
 
     @property
     def ended(self) -> bool:
@@ -211,6 +223,18 @@ class Measured:
     train: Values = field(default_factory=dict)
     validation: Values = field(default_factory=dict)
     test: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SeedResult:
+    """What a trial gave under one of its several seeds.
+
+    `value` is the objective's, None where it has none (yet); `measured` has by epoch, then path, the validation numbers that it
+    is made of: of the epoch that counts, or of all reported ones as long as that is not known.
+    """
+
+    value: float | None
+    measured: Mapping[int, Values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +286,8 @@ class Rival:
 class Outcome:
     """How a trial ended, as the worker records it.
 
-    `measured` holds the numbers at each moment; the objective's fields are those of the epoch that counts.
+    `measured` holds the numbers at each moment; the objective's fields are those of the epoch that counts. `by_seed` is filled
+    where it trained on several seeds.
     """
 
     number: int
@@ -275,6 +300,7 @@ class Outcome:
     violations: Values = field(default_factory=dict)
     measured: Mapping[Moment, Measured] = field(default_factory=dict)
     reason: Reason | None = None
+    by_seed: Mapping[int, SeedResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,10 +331,11 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """How fast a study goes: trial-epochs timed so far, the seconds they took one after another, and cohorts in training now.
+    """How fast a study goes: epochs of trainings so far, the seconds they took one after another, and cohorts in training now.
 
-    `under_way` are the epochs of the trials in training; `searched` the search trials that have ended, `searched_epochs` theirs:
-    pruned ones have fewer than the definition says.
+    `under_way` are the epochs of those in training; `searched` the search trials that have ended, `searched_epochs` theirs:
+    pruned ones have fewer than the definition says. `ended` counts the trainings of all trials that have ended: a trial on several
+    seeds has one for each.
     """
 
     epochs: int
@@ -317,6 +344,7 @@ class Throughput:
     under_way: int = 0
     searched: int = 0
     searched_epochs: int = 0
+    ended: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ TRIAL_EXAMPLE: dict[str, Any] = {
     },
     "metrics": {"train": {"digit.crossentropy": 0.02}, "validation": {"digit.sparse_categorical_accuracy": 0.972}, "test": {}},
     "seed": 0,
+    "seeds": [0],
+    "by_seed": {"0": 0.957},
     "epochs": 10,
     "best_epoch": 9,
     "attempt": 1,
@@ -73,6 +75,11 @@ class Trial(Body):
     objective: ObjectiveBody
     metrics: MetricsBody
     seed: int
+    seeds: list[int] = Field(
+        description="All that it trained on, `seed` first: several where the study's `search.seeds` says so. Its metrics, by epoch "
+        "too, are then means over them, and its objective is that of the means."
+    )
+    by_seed: dict[str, float | None] = Field(description="The objective's value under each seed; null where there is none.")
     epochs: int = Field(description="Epochs trained so far in the latest attempt.")
     best_epoch: int | None = Field(description="The epoch with the best objective.")
     attempt: int = Field(description="How often it was started.")
@@ -167,6 +174,7 @@ def trial_fields(trial: TrialRecord, measured: Measured) -> dict[str, Any]:
     split = NumberSplitter()
     same = ("number", "rule", "ended", "seed", "epochs", "best_epoch", "attempt", "worker", "cohort", "engine", "engine_why")
     times = ("created_at", "started_at", "ended_at")
+    by_seed = trial.by_seed or {trial.seed: trial.value}
     return {
         **{name: getattr(trial, name) for name in (*same, *times)},
         "role": trial.role.value,
@@ -175,6 +183,8 @@ def trial_fields(trial: TrialRecord, measured: Measured) -> dict[str, Any]:
         "parameters": split.many("parameters", trial.parameters),
         "objective": objective_body(trial, split, "objective"),
         "metrics": metrics_body(measured, split, "metrics"),
+        "seeds": list(trial.seeds),
+        "by_seed": split.many("by_seed", {str(seed): value for seed, value in by_seed.items()}),
         "reason": reason_body(trial.reason),
         "not_finite": split.not_finite,
     }

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.end_to_end.service import Service, until
 from tests.end_to_end.studies import flagship, grid, regression
@@ -138,3 +139,27 @@ def test_a_training_process_that_is_killed_is_replaced_and_its_trials_trained_ag
     assert {trial["state"] for trial in trials} == {"COMPLETE"}
     assert max(trial["attempt"] for trial in trials) >= 2
     assert {worker.pid for worker in answering.worker_processes()} == {worker.pid for worker in before}
+
+
+def test_a_trial_on_two_seeds_has_the_means_of_two_studies_on_one(service: Service) -> None:
+    several = {**grid(2), "name": "on-two-seeds"}
+    several["search"] = {**several["search"], "seeds": 2, "baselines": []}
+    name = service.submit(several)
+    assert service.finished(name)["state"] == "COMPLETE"
+    both = _rows(service, name)
+    seeds = both[0]["seeds"]
+    alone = []
+    for seed in seeds:
+        one = grid(2)
+        one["search"] = {**one["search"], "seed": seed, "baselines": []}
+        single = service.submit(one)
+        assert service.finished(single)["state"] == "COMPLETE"
+        alone.append({str(trial["weights"]): trial for trial in _rows(service, single)})
+    assert len(seeds) == len(alone) == 2
+    assert len(both) == 4
+    for trial in both:
+        apart = [found[str(trial["weights"])] for found in alone]
+        assert list(trial["by_seed"].values()) == [each["objective"]["value"] for each in apart]
+        for split in ("train", "validation"):
+            for path, value in trial["metrics"][split].items():
+                assert value == pytest.approx(sum(each["metrics"][split][path] for each in apart) / 2, rel=1e-9)

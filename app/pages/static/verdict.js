@@ -4,7 +4,7 @@ import { write } from "./address.js";
 import { copyButton, fill, h, table } from "./dom.js";
 import { duration, metricChange, metricName, metricRange, metricValue, number, shortNames, signed } from "./numbers.js";
 import { badge, progressBar, reasonText, standing, trialLink } from "./parts.js";
-import { ADAPTIVE, ARROWS, directionOf, isConfirmed, metricsOf, objectiveName, yardstick } from "./settings.js";
+import { ADAPTIVE, ARROWS, directionOf, isConfirmed, metricsOf, objectiveName, searchSeeds, searchSeedsFirst, yardstick } from "./settings.js";
 
 export function head(view) {
   const { study } = view;
@@ -64,7 +64,7 @@ function headline(view, against) {
   const { best, confirmation, study } = view;
   if (view.front) return { tone: "", text: isConfirmed(view) ? `A trade-off: trial ${best.trial} is the compromise that fresh seeds confirm.` : `A trade-off: no setting is best in all; this is the ${(view.picked ?? "").replaceAll("_", " ")}.` };
   if (!isConfirmed(view) || !against) {
-    return study.ended ? { tone: "", text: `Trial ${best.trial} leads on one seed; nothing is confirmed.` } : { tone: "", text: `So far trial ${best.trial} leads, on one seed.` };
+    return study.ended ? { tone: "", text: `Trial ${best.trial} leads on ${searchSeeds(study)}; nothing is confirmed.` } : { tone: "", text: `So far trial ${best.trial} leads, on ${searchSeeds(study)}.` };
   }
   const gain = confirmation.against[against.name]?.value;
   if (confirmation.call in BESIDES && gain?.low > 0) {
@@ -104,7 +104,7 @@ function changes(view, against) {
     const gain = against && tuned ? confirmation.against[against.name]?.metrics[path] : null;
     return change(path, directionOf(view, path), before, now, gain);
   });
-  const where = tuned ? `Means over ${seeds.length} fresh seeds${other ? " that both trained on" : ""}, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences.` : "One seed, validation split: whether it is really better is not known.";
+  const where = tuned ? `Means over ${seeds.length} fresh seeds${other ? " that both trained on" : ""}, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences.` : `${searchSeedsFirst(view.study)}, validation split: whether it is really better is not known.`;
   return [h("div", { class: "changes" }, cards), h("p", { class: "note" }, against ? `Against ${against.key === "current" ? "your weights" : against.title}. ${where}` : where)];
 }
 
