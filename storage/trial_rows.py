@@ -46,7 +46,7 @@ def in_order(order: Ordering) -> list[ColumnElement[Any]]:
 
 def _with_numbers(session: Session, rows: Sequence[AnyRow]) -> list[TrialRecord]:
     numbers, by_seed = _numbers(session, [row.id for row in rows])
-    return [_trial_record(row, *(numbers[kind, row.id] for kind in KINDS), by_seed[row.id]) for row in rows]
+    return [_trial_record(row, {kind: numbers[kind, row.id] for kind in KINDS}, by_seed[row.id]) for row in rows]
 
 
 def _numbers(
@@ -87,14 +87,7 @@ def _numbers(
     return found, by_seed
 
 
-def _trial_record(
-    row: AnyRow,
-    parameters: Mapping[str, float],
-    weights: Mapping[str, float],
-    values: Mapping[str, float],
-    violations: Mapping[str, float],
-    by_seed: Mapping[int, float | None],
-) -> TrialRecord:
+def _trial_record(row: AnyRow, numbers: Mapping[str, Values], by_seed: Mapping[int, float | None]) -> TrialRecord:
     return TrialRecord(
         id=row.id,
         study_id=row.study_id,
@@ -105,8 +98,8 @@ def _trial_record(
         confirms=row.confirms,
         state=TrialState(row.state),
         seed=row.seed,
-        parameters=parameters,
-        weights=weights,
+        parameters=numbers["parameter"],
+        weights=numbers["weight"],
         sampler_state=row.sampler_state,
         planned_after=row.planned_after,
         planned_beside=tuple(row.planned_beside),
@@ -116,9 +109,9 @@ def _trial_record(
         epochs=row.epochs,
         best_epoch=row.best_epoch,
         value=join_float(row.value, row.value_not_finite),
-        values=values,
+        values=numbers["value"],
         feasible=row.feasible,
-        violations=violations,
+        violations=numbers["violation"],
         reason=None if row.reason_code is None else Reason(row.reason_code, row.reason_message, row.reason_at),
         worker=row.worker,
         cohort=row.cohort_id,

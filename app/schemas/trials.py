@@ -174,7 +174,7 @@ def trial_fields(trial: TrialRecord, measured: Measured) -> dict[str, Any]:
     split = NumberSplitter()
     same = ("number", "rule", "ended", "seed", "epochs", "best_epoch", "attempt", "worker", "cohort", "engine", "engine_why")
     times = ("created_at", "started_at", "ended_at")
-    by_seed = trial.by_seed or {trial.seed: trial.value}
+    own = trial.by_seed or {trial.seed: trial.value}
     return {
         **{name: getattr(trial, name) for name in (*same, *times)},
         "role": trial.role.value,
@@ -184,7 +184,7 @@ def trial_fields(trial: TrialRecord, measured: Measured) -> dict[str, Any]:
         "objective": objective_body(trial, split, "objective"),
         "metrics": metrics_body(measured, split, "metrics"),
         "seeds": list(trial.seeds),
-        "by_seed": split.many("by_seed", {str(seed): value for seed, value in by_seed.items()}),
+        "by_seed": {str(seed): split.one(f"by_seed.{seed}", value) for seed, value in own.items()},
         "reason": reason_body(trial.reason),
         "not_finite": split.not_finite,
     }

@@ -63,7 +63,8 @@ def _under_each_seed(trial: TrialRecord, mean: Values, by_seed: Mapping[int, See
     if not by_seed:
         yield trial.seed, mean
     for seed, each in by_seed.items():
-        yield seed, each.measured[trial.best_epoch if trial.best_epoch in each.measured else max(each.measured)]
+        best = each.measured.get(trial.best_epoch) if trial.best_epoch is not None else None
+        yield seed, each.measured[max(each.measured)] if best is None else best
 
 
 def _at(session: Session, study: StudyRecord, trial: TrialRecord) -> Measured:

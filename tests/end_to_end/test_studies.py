@@ -141,20 +141,20 @@ def test_a_training_process_that_is_killed_is_replaced_and_its_trials_trained_ag
     assert {worker.pid for worker in answering.worker_processes()} == {worker.pid for worker in before}
 
 
-def test_a_trial_on_two_seeds_has_the_means_of_two_studies_on_one(service: Service) -> None:
+def test_a_trial_on_two_seeds_has_the_means_of_two_studies_on_one(answering: Service) -> None:
     several = {**grid(2), "name": "on-two-seeds"}
     several["search"] = {**several["search"], "seeds": 2, "baselines": []}
-    name = service.submit(several)
-    assert service.finished(name)["state"] == "COMPLETE"
-    both = _rows(service, name)
+    name = answering.submit(several)
+    assert answering.finished(name)["state"] == "COMPLETE"
+    both = _rows(answering, name)
     seeds = both[0]["seeds"]
     alone = []
     for seed in seeds:
         one = grid(2)
         one["search"] = {**one["search"], "seed": seed, "baselines": []}
-        single = service.submit(one)
-        assert service.finished(single)["state"] == "COMPLETE"
-        alone.append({str(trial["weights"]): trial for trial in _rows(service, single)})
+        single = answering.submit(one)
+        assert answering.finished(single)["state"] == "COMPLETE"
+        alone.append({str(trial["weights"]): trial for trial in _rows(answering, single)})
     assert len(seeds) == len(alone) == 2
     assert len(both) == 4
     for trial in both:
