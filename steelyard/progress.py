@@ -13,7 +13,7 @@ from steelyard.documents import Study
 from steelyard.formatting import plain, share_done, standing
 
 BAR_WIDTH = 16
-LINES_IN_ALL = 8
+LINES_IN_ALL = 4
 
 
 class Shown(Protocol):
@@ -62,7 +62,7 @@ class StudyProgress:
 
 
 class ProgressLines:
-    """A line now and then, for a log: at every change of state, and some eight times in all."""
+    """A line now and then, for a log: at every change of state, and some four times in all."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

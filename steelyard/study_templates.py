@@ -23,7 +23,7 @@ def overlay() -> dict[str, Any]:
     loss = "sparse_categorical_crossentropy"
     return {
         "name": "overlay",
-        "description": "Two digits lie over each other: classify the left one, reconstruct the right one.",
+        "description": "Two digits overlap: classify the left one, reconstruct the right one.",
         "workload": {"name": "digits-overlay", "options": {}},
         "tasks": [
             {"name": "left", "losses": [{"name": "crossentropy", "loss": loss, "weight": weight}], "metrics": ["accuracy"]},

@@ -14,6 +14,7 @@ from search.catalog.plugins import traits_of
 from search.definition.space import SearchSpace
 from search.sampling import suggest
 from search.validation import normalize
+from search.worker import analysis_claims
 from search.worker.analyses import work_out
 from search.worker.claim import Analysis, Claim, Claimant, claim
 from storage import derived, leases, outcomes, studies, study_rows, trials
@@ -143,3 +144,14 @@ def test_a_study_that_got_further_is_worked_out_anew(database: Database) -> None
     work_out(database, replace(analysis, study=replace(analysis.study, sequence=11)))
     with database.reading() as session:
         assert derived.find_analysis(session, analysis.study.id, "sensitivity") is None
+
+
+def test_an_analysis_is_one_workers_until_it_takes_too_long(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted(database, "random", baselines=[], confirmation=None, trials=12)
+    trained(database, 12)
+    mine, other = claimant(database), claimant(database)
+    assert isinstance(claim(database, mine), Analysis)
+    assert claim(database, other) is None
+    assert isinstance(claim(database, mine), Analysis)  # a failure is tried again by the same worker
+    monkeypatch.setattr(analysis_claims, "CLAIM_SECONDS", 0.0)
+    assert isinstance(claim(database, other), Analysis)
