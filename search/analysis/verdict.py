@@ -269,6 +269,8 @@ def _sentence(
     more = f"; {changes}" if changes else ""
     more += _could_detect(call, rival, detectable)
     if call is Judgement.BETTER:
+        if len(intervals) == 1:
+            return f"{they} are better than {rival.told_as}: by {rival.difference:.3g} ({ends(rival)}), {seeds}{more}"
         by = " and ".join(f"by {each.difference:.3g} over {each.told_as} ({ends(each)})" for each in intervals)
         return f"{they} are better than the best baselines: {by}, {seeds}{more}"
     first = "".join(f"better than {each.told_as} ({difference(each)}), but " for each in intervals if each.call is Judgement.BETTER)

@@ -57,6 +57,11 @@ def test_a_clear_gain_over_the_best_baselines_is_called_better() -> None:
     assert (three.recommended.rule, three.recommended.trial) == (None, 3)
 
 
+def test_a_single_baseline_is_not_called_the_best_ones() -> None:
+    three = verdict([candidate(3, around(0.9)), equal(0.7)], 4)
+    assert three.sentence.startswith("The tuned weights (trial 3) are better than equal weights: by 0.2 (95 % interval")
+
+
 def test_an_interval_below_zero_is_called_worse_and_the_baseline_recommended() -> None:
     three = verdict([candidate(3, around(0.7)), equal(0.9)], 4)
     assert three.call is Judgement.WORSE
