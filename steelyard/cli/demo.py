@@ -25,6 +25,8 @@ from steelyard.version import COMMAND
 SERVE = (*COMMAND, "serve", "--port", "0", "--workers", "1", "--json")
 END_SECONDS = 35.0
 LOG_LINES = 15
+PROGRESS_LINES = 4
+"""Without a terminal; with one it is a bar. All that the demo prints is to fit one screen."""
 
 NEXT = """Try next:
   steelyard serve                                  a service of your own
@@ -80,7 +82,7 @@ def _search(url: str, definition: Any, output: str, as_json: bool, shown_in_brow
         note(f"See it: {client.page(study)}")
         if shown_in_browser:
             in_browser(client.page(study))
-        with shown_on(notes()) as shown:
+        with shown_on(notes(), PROGRESS_LINES) as shown:
             *_, study = map(shown.seen, client.watch(study))
         show_outcome(client, study, notes() if as_json else terminal())
         if study["state"] != "COMPLETE":
