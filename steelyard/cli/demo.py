@@ -89,7 +89,7 @@ def _search(url: str, definition: Any, output: str, as_json: bool, shown_in_brow
             raise CommandFailed(f"the study ended {study['state']}", OF_STATE[study["state"]])
         best = client.best(study)
     write_whole(Path(output), [(json.dumps(best, indent=2, ensure_ascii=False) + "\n").encode()])
-    note(f"Wrote {output}. In Python: steelyard.apply(build_model(), json.load(open(FILE)))")
+    note(f"Wrote {output}, for steelyard.apply(build_model(), best) in Python.")
     return best
 
 
