@@ -17,6 +17,7 @@ from search.analysis.intervals import LEVEL, mean_half_width
 from search.definition.schema import Objective
 from search.objective.anchors import resolve_anchors
 from search.objective.scoring import evaluate, is_pareto
+from search.planning.candidates import judged_on
 from search.planning.compromise import scored_objective
 from search.planning.history import recalled
 from storage import paging, study_rows
@@ -43,10 +44,9 @@ class RepeatedSetting:
     def name(self) -> str:
         return self.trial.rule or f"trial {self.trial.number}"
 
-    def judged_on(self, meeting: Collection[int]) -> list[int]:
-        """Return the seeds that its means are of: those of the meeting, which chose nothing, if it met on two of them; else all."""
-        met = sorted(self.measured.keys() & set(meeting))
-        return met if len(met) > 1 else sorted(self.measured)
+    def judged_on(self, meeting: Collection[int]) -> tuple[int, ...]:
+        """Return the seeds that its means are of; `meeting` are the winner's."""
+        return judged_on(self.trial, self.measured, meeting)
 
     def values(self, objective: Objective, split: str) -> dict[int, float]:
         """Return the objective's value by seed."""
@@ -150,7 +150,7 @@ def _setting(
         "told_as": named.get("told_as") or setting.name,
         "weights": dict(trial.weights),
         "seeds": sorted(setting.measured),
-        "judged_on": judged,
+        "judged_on": list(judged),
         "trials": _named(setting.numbers),
         "searched": trial.value,
         "values": _named(values),

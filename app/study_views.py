@@ -18,23 +18,15 @@ from search.definition.space import SearchSpace
 from search.export.best_weights import anchor_document
 from search.objective.anchors import required_anchors, resolve_anchors
 from search.objective.order import BEST_FIRST
-from search.planning.phases import cost, trainings
+from search.planning.phases import cost, trainings, trials
 from search.validation import normalize
 from search.validation.published import named_plugins
 from storage import contenders, derived, progress, workers, workloads
 from storage.database import Session
 from storage.estimates import seconds_an_epoch
+from storage.fleet_records import WorkerRecord
 from storage.plugins import worker_plugins
-from storage.records import (
-    STUDY_ENDS,
-    TRIAL_ENDS,
-    AnchorRecord,
-    StudyRecord,
-    StudyState,
-    Throughput,
-    TrialRecord,
-    WorkerRecord,
-)
+from storage.records import STUDY_ENDS, AnchorRecord, StudyRecord, StudyState, Throughput, TrialRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +35,7 @@ class StoredProgress:
     feasible or not."""
 
     trials: Mapping[str, int]
+    epochs: int
     pace: Throughput
     anchors: Sequence[AnchorRecord]
     leader: TrialRecord | None
@@ -91,7 +84,10 @@ def _stored(session: Session, study_ids: Sequence[int]) -> Mapping[int, StoredPr
     totals = progress.study_totals(session, study_ids)
     anchors = derived.anchors_of_studies(session, study_ids)
     leaders = contenders.leaders(session, study_ids, BEST_FIRST)
-    return {each: StoredProgress(totals[each].trials, totals[each].pace, anchors[each], leaders.get(each)) for each in study_ids}
+    return {
+        each: StoredProgress(totals[each].trials, totals[each].epochs, totals[each].pace, anchors[each], leaders.get(each))
+        for each in study_ids
+    }
 
 
 def _body(
@@ -142,11 +138,11 @@ def _bound(entry: ObjectiveMetric) -> BoundBody:
 def _progress(study: StudyRecord, definition: StudyDefinition, stored: StoredProgress) -> ProgressBody:
     # Before the end it is the most there can be; a plan that came to its end is known.
     there = sum(stored.trials.values())
-    planned = there if study.state is StudyState.COMPLETE else max(trainings(definition), there)
+    planned = there if study.state is StudyState.COMPLETE else max(sum(trials(definition).values()), there)
     return ProgressBody(
         trials=dict(stored.trials),
         planned=planned,
-        epochs=stored.pace.epochs,
+        epochs=stored.epochs,
         epochs_planned=planned * definition.training.epochs,
         seconds_left=0.0 if study.state in STUDY_ENDS else _seconds_left(definition, stored),
     )
@@ -161,12 +157,12 @@ def _seconds_left(definition: StudyDefinition, stored: StoredProgress) -> float 
     pace = stored.pace
     if not pace.epochs:
         return None
-    ended = sum(stored.trials[state] for state in TRIAL_ENDS)
-    per_trial = definition.training.epochs
+    per_training = definition.training.epochs
     searches = max(affordable(definition, SearchSpace(definition).trial_budget()) - pace.searched, 0)
-    others = max(trainings(definition) - ended - searches, 0)
-    per_search = pace.searched_epochs / pace.searched if pace.searched else per_trial
-    left = max(searches * per_search + others * per_trial - pace.under_way, 0)
+    seeds = definition.search.seeds
+    others = max(trainings(definition) - pace.ended - searches * seeds, 0)
+    per_search = pace.searched_epochs / pace.searched if pace.searched else per_training * seeds
+    left = max(searches * per_search + others * per_training - pace.under_way, 0)
     return left * pace.seconds / pace.epochs / max(pace.cohorts, 1)
 
 

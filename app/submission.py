@@ -27,7 +27,8 @@ from search.validation.published import PublishedPlugins
 from storage import lifecycle, plugins, studies, study_rows, workers, workloads
 from storage.database import Database, Session
 from storage.errors import StudyExists
-from storage.records import StudyRecord, WorkloadFailure
+from storage.fleet_records import WorkloadFailure
+from storage.records import StudyRecord
 
 NAMES_TRIED = 8
 

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from search.catalog import KINDS
 from search.names import listed
 from search.validation.published import Named, named_plugins
-from storage.records import STUDY_ENDS, Reason, StudyRecord, StudyState, TrialState, WorkerRecord
+from storage.fleet_records import WorkerRecord
+from storage.records import STUDY_ENDS, Reason, StudyRecord, StudyState, TrialState
 
 WorkerPlugins = Mapping[int, Collection[Named]]
 """The plug-ins from outside that workers can run, by the worker's id."""

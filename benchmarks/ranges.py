@@ -150,7 +150,14 @@ def _met(definition: StudyDefinition, world: World, searched: Sequence[TrialReco
 def _trained(number: int, parameters: Values, value: float, role: Role = Role.SEARCH) -> TrialRecord:
     blank: dict[str, Any] = {each.name: None for each in fields(TrialRecord)}
     known = {"id": number, "study_id": 0, "number": number, "role": role, "origin": "tpe", "state": TrialState.COMPLETE, "seed": 0}
-    numbers = {"parameters": dict(parameters), "weights": dict(parameters), "value": value, "values": {}, "feasible": True}
+    numbers = {
+        "parameters": dict(parameters),
+        "weights": dict(parameters),
+        "value": value,
+        "values": {},
+        "feasible": True,
+        "by_seed": {},
+    }
     rest = {"sampler_state": {}, "planned_after": 0, "planned_beside": (), "violations": {}, "created_at": datetime.now(UTC)}
     counts = {"attempt": 1, "charged": 0, "epochs": 1, "sequence": number}
     return TrialRecord(**{**blank, **known, **numbers, **rest, **counts})

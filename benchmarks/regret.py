@@ -180,7 +180,14 @@ def _definition(seed: int, trials: int) -> StudyDefinition:
 def _record(number: int, planned: PlannedTrial, value: float) -> TrialRecord:
     fields: dict[str, Any] = dict.fromkeys(TrialRecord.__dataclass_fields__)
     given = {name: getattr(planned, name) for name in ("role", "rule", "origin", "confirms", "seed", "parameters", "weights")}
-    state = {"state": TrialState.COMPLETE, "feasible": True, "violations": {}, "values": {METRIC: value}, "value": value}
+    state = {
+        "state": TrialState.COMPLETE,
+        "feasible": True,
+        "violations": {},
+        "values": {METRIC: value},
+        "value": value,
+        "by_seed": {},
+    }
     places = {"number": number, "id": number + 1, "sequence": number + 1, "created_at": datetime(2026, 1, 1, tzinfo=UTC)}
     record = TrialRecord(**{**fields, **given, **state, **places, "sampler_state": planned.sampler_state, "planned_beside": ()})
     return replace(record, planned_after=0)

@@ -116,6 +116,8 @@ class Trial(TypedDict):
     objective: ObjectiveValue
     metrics: Metrics
     seed: int
+    seeds: list[int]
+    by_seed: Mapping[str, float | None]
     epochs: int
     best_epoch: int | None
     attempt: int

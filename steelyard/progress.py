@@ -62,10 +62,10 @@ class StudyProgress:
 
 
 class ProgressLines:
-    """A line now and then, for a log: at every change of state, and some twenty times in all."""
+    """A line now and then, for a log: at every change of state, and some `in_all` times in all."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, in_all: int = LINES_IN_ALL) -> None:
+        self._console, self._in_all = console, in_all
         self._last: tuple[str, int] | None = None
 
     def __enter__(self) -> Self:
@@ -76,13 +76,13 @@ class ProgressLines:
 
     def seen(self, study: Study) -> Study:
         """Print the snapshot where it is news, and hand it on."""
-        news = (study["state"], int(share_done(study) * LINES_IN_ALL))
+        news = (study["state"], int(share_done(study) * self._in_all))
         if news != self._last:
             self._last = news
             self._console.print(plain(f"{study['name']}: {standing(study)}"), soft_wrap=True, markup=False, highlight=False)
         return study
 
 
-def shown_on(console: Console) -> Shown:
-    """Return what suits the console."""
-    return StudyProgress(console) if console.is_terminal or console.is_jupyter else ProgressLines(console)
+def shown_on(console: Console, lines: int = LINES_IN_ALL) -> Shown:
+    """Return what suits the console: a bar, or some `lines` for a log."""
+    return StudyProgress(console) if console.is_terminal or console.is_jupyter else ProgressLines(console, lines)

@@ -17,20 +17,25 @@ def digits() -> dict[str, Any]:
 def overlay() -> dict[str, Any]:
     """Return a study on which the weights matter, short enough to watch: two overlaid digits, one classified, one reconstructed.
 
-    It is `examples/digits_overlay.json` with fewer trials and seeds.
+    It is `examples/digits_overlay.json` with fewer trials and seeds, held against equal weights alone.
     """
     weight = {"low": 0.001, "high": 1, "current": 1.0}
     loss = "sparse_categorical_crossentropy"
     return {
         "name": "overlay",
-        "description": "Two digits lie over each other: classify the left one, reconstruct the right one.",
+        "description": "Two digits overlap: classify the left one, reconstruct the right one.",
         "workload": {"name": "digits-overlay", "options": {}},
         "tasks": [
             {"name": "left", "losses": [{"name": "crossentropy", "loss": loss, "weight": weight}], "metrics": ["accuracy"]},
             {"name": "right", "losses": [{"name": "error", "loss": "mean_squared_error", "weight": 1.0}], "metrics": ["mse"]},
         ],
         "objective": {"aggregate": "delta_m", "metrics": [{"metric": "left.accuracy"}, {"metric": "right.mse"}]},
-        "search": {"trials": 24, "references": {"seeds": 2}, "confirmation": {"top": 2, "seeds": 5}},
+        "search": {
+            "trials": 24,
+            "baselines": ["equal"],
+            "references": {"seeds": 2},
+            "confirmation": {"top": 3, "seeds": 6},
+        },
         "training": {"epochs": 25, "batch_size": 64, "optimizer": {"name": "adam", "config": {"learning_rate": 0.002}}},
     }
 

@@ -8,10 +8,11 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from storage.models import STUDIES, TRIALS
+from storage.seed_results import trainings
 
 
 def seconds_an_epoch(session: Session, problem_sha256: str, workload: str) -> float | None:
-    """Return how long one epoch of one trial took, on average, in all studies of the same problem.
+    """Return how long one epoch of one training took, on average, in all studies of the same problem.
 
     Where there is none, in all studies of the same workload; None where that was never trained either.
     """
@@ -21,7 +22,7 @@ def seconds_an_epoch(session: Session, problem_sha256: str, workload: str) -> fl
 
 def _pace(session: Session, which: ColumnElement[Any]) -> float | None:
     epochs, seconds = session.execute(
-        select(func.sum(TRIALS.c.epochs), func.sum(TRIALS.c.seconds))
+        select(func.sum(TRIALS.c.epochs * trainings()), func.sum(TRIALS.c.seconds))
         .join(STUDIES, STUDIES.c.id == TRIALS.c.study_id)
         .where(which, TRIALS.c.epochs > 0)
     ).one()

@@ -31,6 +31,7 @@ from storage.models_numbers import EPOCHS as EPOCHS
 from storage.models_numbers import INITIAL_VALUES as INITIAL_VALUES
 from storage.models_numbers import OBJECTIVE_VALUES as OBJECTIVE_VALUES
 from storage.models_numbers import PARAMETERS as PARAMETERS
+from storage.models_numbers import TRIAL_SEEDS as TRIAL_SEEDS
 from storage.models_numbers import TRIAL_VALUES as TRIAL_VALUES
 from storage.models_numbers import WEIGHTS as WEIGHTS
 from storage.records import Role, StudyState, TrialState

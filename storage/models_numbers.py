@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.models_base import IN_KEY_ORDER, WORD, Base, either_value_or_not_finite, one_of, table_of
 from storage.records import Moment, Split
-from storage.types import NOT_FINITE, Id
+from storage.types import NOT_FINITE, Id, OpaqueJson
 
 
 class TrialParameterRow(Base):
@@ -76,6 +76,24 @@ class TrialObjectiveValueRow(Base):
     path: Mapped[str] = mapped_column(String(160))
     value: Mapped[float | None] = mapped_column(Double)
     not_finite: Mapped[str | None] = mapped_column(String(WORD))
+
+
+class TrialSeedRow(Base):
+    """What a trial gave under one of its seeds, where it trains on several.
+
+    `value` is the objective's; `measured` has the numbers that it is made of (see `storage.records.SeedResult`), None before the
+    trial's end.
+    """
+
+    __tablename__ = "trial_seeds"
+    __table_args__ = (one_of("not_finite", NOT_FINITE), IN_KEY_ORDER)
+
+    trial_id: Mapped[int] = mapped_column(ForeignKey("trials.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    seed: Mapped[int] = mapped_column(Id)
+    value: Mapped[float | None] = mapped_column(Double)
+    not_finite: Mapped[str | None] = mapped_column(String(WORD))
+    measured: Mapped[dict[str, dict[str, float]] | None] = mapped_column(OpaqueJson)
 
 
 class InitialValueRow(Base):
@@ -152,6 +170,7 @@ PARAMETERS = table_of(TrialParameterRow)
 WEIGHTS = table_of(TrialWeightRow)
 TRIAL_VALUES = table_of(TrialValueRow)
 OBJECTIVE_VALUES = table_of(TrialObjectiveValueRow)
+TRIAL_SEEDS = table_of(TrialSeedRow)
 INITIAL_VALUES = table_of(InitialValueRow)
 ANCHORS = table_of(AnchorRow)
 EPOCH_WEIGHTS = table_of(EpochWeightRow)

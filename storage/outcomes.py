@@ -14,6 +14,7 @@ from storage.events import STUDY_CHANGED, TRIAL_STATE, reason_body, write_events
 from storage.fencing import fence, running_under
 from storage.models import OBJECTIVE_VALUES, STUDIES, TRIAL_VALUES, TRIALS
 from storage.records import NO_OBJECTIVE, Measured, Outcome, Reason, Split, StudyRecord, StudyState, TrialState, Values
+from storage.seed_results import forget_results, keep_results
 from storage.study_rows import TermIds, change_study, reason_columns, set_state
 from storage.types import split_float
 
@@ -33,6 +34,7 @@ def record_outcomes(session: Session, token: int, outcomes: Sequence[Outcome], n
     if any(outcome.measured for outcome in ended.values()):
         _insert_measured(session, TermIds(session, held.study.id), ended)
     _insert_objective(session, ended)
+    keep_results(session, {trial_id: outcome.by_seed for trial_id, outcome in ended.items()})
     return tuple(outcome.number for outcome in ended.values())
 
 
@@ -92,6 +94,7 @@ def rescore(session: Session, study: StudyRecord, scored: Mapping[int, Outcome],
     write_events(session, study.id, [(STUDY_CHANGED, {"rescored": len(scored)}), *map(_ended_event, failed)], now)
     _insert_measured(session, TermIds(session, study.id), scored)
     _insert_objective(session, scored)
+    keep_results(session, {trial_id: outcome.by_seed for trial_id, outcome in scored.items()})
 
 
 def _score_columns(outcome: Outcome) -> dict[str, Any]:
@@ -162,6 +165,7 @@ def reopen_failed(session: Session, study: StudyRecord, now: datetime) -> list[i
         return []
     for table in (TRIAL_VALUES, OBJECTIVE_VALUES):
         session.execute(delete(table).where(table.c.trial_id.in_(ids)))
+    forget_results(session, ids)
     fresh = {"state": TrialState.WAITING.value, "charged": 0, "losses": 0, "cohort_limit": None, "sequence": None, "ended_at": None}
     numbers_gone = {"epochs": 0, "seconds": 0.0, "best_epoch": None, "value": None, "value_not_finite": None, "feasible": None}
     session.execute(update(TRIALS).where(TRIALS.c.id.in_(ids)).values(**fresh, **numbers_gone, **reason_columns(None)))

@@ -10,8 +10,8 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from storage.fleet_records import PluginRecord
 from storage.models import PLUGINS, WORKER_PLUGINS
-from storage.records import PluginRecord
 
 
 def publish_plugin(session: Session, kind: str, name: str, digest: str, traits: Mapping[str, Any], now: datetime) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from storage.leases import COHORT
 from storage.models import COHORTS, LEASES, TRIALS
 from storage.records import Role, StudyTotals, Throughput, TrialState
+from storage.seed_results import trainings
 
 
 def study_totals(session: Session, study_ids: Sequence[int]) -> Mapping[int, StudyTotals]:
@@ -21,15 +22,18 @@ def study_totals(session: Session, study_ids: Sequence[int]) -> Mapping[int, Stu
     """
     table = TRIALS.c
     searched = (table.role == Role.SEARCH.value) & table.sequence.is_not(None)
+    trained = table.epochs * trainings()
     rows = session.execute(
         select(
             table.study_id,
             table.state,
             func.count(),
             func.sum(table.epochs),
+            func.sum(trained),
             func.coalesce(func.sum(table.seconds).filter(table.epochs > 0), 0.0),
             func.count().filter(searched),
-            func.coalesce(func.sum(table.epochs).filter(searched), 0),
+            func.coalesce(func.sum(trained).filter(searched), 0),
+            func.coalesce(func.sum(trainings()).filter(table.sequence.is_not(None)), 0),
         )
         .where(table.study_id.in_(study_ids))
         .group_by(table.study_id, table.state)
@@ -39,17 +43,18 @@ def study_totals(session: Session, study_ids: Sequence[int]) -> Mapping[int, Stu
 
 
 def _totals(rows: Sequence[Sequence[Any]], cohorts: int) -> StudyTotals:
-    counts = {state.value: 0 for state in TrialState} | {state: count for state, count, *_ in rows}
-    epochs = {state: int(done) for state, _, done, *_ in rows}
+    counts = {state.value: 0 for state in TrialState} | {row[0]: row[1] for row in rows}
+    trained = {row[0]: int(row[3]) for row in rows}
     pace = Throughput(
-        sum(epochs.values()),
-        sum(float(seconds) for _, _, _, seconds, *_ in rows),
-        cohorts,
-        epochs.get(TrialState.RUNNING.value, 0),
-        sum(int(ended) for *_, ended, _ in rows),
-        sum(int(ended_epochs) for *_, ended_epochs in rows),
+        epochs=sum(trained.values()),
+        seconds=sum(float(row[4]) for row in rows),
+        cohorts=cohorts,
+        under_way=trained.get(TrialState.RUNNING.value, 0),
+        searched=sum(int(row[5]) for row in rows),
+        searched_epochs=sum(int(row[6]) for row in rows),
+        ended=sum(int(row[7]) for row in rows),
     )
-    return StudyTotals(counts, pace)
+    return StudyTotals(counts, sum(int(row[2]) for row in rows), pace)
 
 
 def _live_cohorts(session: Session, study_ids: Sequence[int]) -> Mapping[int, int]:

@@ -142,7 +142,10 @@ class StudyRecord:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTrial:
-    """A trial that the plan asks for. `parameters` are drawn values by parameter path, `weights` used values by term path."""
+    """A trial that the plan asks for. `parameters` are drawn values by parameter path, `weights` used values by term path.
+
+    `seeds`: all that it trains on, `seed` first, where they are several; empty where `seed` is the only one.
+    """
 
     role: Role
     rule: str | None
@@ -152,6 +155,7 @@ class PlannedTrial:
     origin: str
     confirms: int | None = None
     sampler_state: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,8 @@ class TrialRecord:
     `cohort_limit` bounds the next cohort it may join.
     `planned_after` is the study's outcome sequence when it was planned, `planned_beside` the numbers that ran then.
     `value`, `values`, `violations` are the objective's; `sequence` is the place of its end among the study's outcomes.
+    `by_seed` has the objective's value under each seed, None where there is none (yet), of a trial that trains on several: its
+    numbers are then means over these seeds, `seed` being the first. Empty of all others.
     """
 
     id: int
@@ -198,6 +204,12 @@ class TrialRecord:
     ended_at: datetime | None
     losses: int = 0
     workload_version: str | None = None  # of the files that it was trained with
+    by_seed: Mapping[int, float | None] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """All seeds that it trains on, `seed` first."""
+        return tuple(self.by_seed) or (self.seed,)
 
     @property
     def ended(self) -> bool:
@@ -222,6 +234,18 @@ class Measured:
     train: Values = field(default_factory=dict)
     validation: Values = field(default_factory=dict)
     test: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SeedResult:
+    """What a trial gave under one of its several seeds.
+
+    `value` is the objective's, None where it has none (yet); `measured` has by epoch, then path, the validation numbers that it
+    is made of: of the epoch that counts, or of all reported ones as long as that is not known.
+    """
+
+    value: float | None
+    measured: Mapping[int, Values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +297,8 @@ class Rival:
 class Outcome:
     """How a trial ended, as the worker records it.
 
-    `measured` holds the numbers at each moment; the objective's fields are those of the epoch that counts.
+    `measured` holds the numbers at each moment; the objective's fields are those of the epoch that counts. `by_seed` is filled
+    where it trained on several seeds.
     """
 
     number: int
@@ -286,6 +311,7 @@ class Outcome:
     violations: Values = field(default_factory=dict)
     measured: Mapping[Moment, Measured] = field(default_factory=dict)
     reason: Reason | None = None
+    by_seed: Mapping[int, SeedResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,10 +342,11 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """How fast a study goes: trial-epochs timed so far, the seconds they took one after another, and cohorts in training now.
+    """How fast a study goes: epochs of trainings so far, the seconds they took one after another, and cohorts in training now.
 
-    `under_way` are the epochs of the trials in training; `searched` the search trials that have ended, `searched_epochs` theirs:
-    pruned ones have fewer than the definition says.
+    `under_way` are the epochs of those in training; `searched` the search trials that have ended, `searched_epochs` theirs:
+    pruned ones have fewer than the definition says. `ended` counts the trainings of all trials that have ended: a trial on several
+    seeds has one for each.
     """
 
     epochs: int
@@ -328,69 +355,16 @@ class Throughput:
     under_way: int = 0
     searched: int = 0
     searched_epochs: int = 0
+    ended: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StudyTotals:
-    """A study's trials counted by state (every state is there), and how fast it goes."""
+    """A study's trials counted by state (every state is there), their epochs done, and how fast it goes."""
 
     trials: Mapping[str, int]
+    epochs: int
     pace: Throughput
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerRecord:
-    """A worker process. `alive` by the database's clock; `workloads` are the names it can train."""
-
-    id: int
-    name: str
-    host: str
-    pid: int
-    version: str
-    workloads: tuple[str, ...]
-    state: str  # "starting", "idle", "busy", "stopped"
-    alive: bool
-    started_at: datetime
-    heartbeat_at: datetime
-    stopped_at: datetime | None
-    study: str | None  # the study it works on now
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadRecord:
-    """What a worker published of a workload: its `description` is that of `search.training.child.protocol`.
-
-    `version` changes with the user's files that it is made of; None where they are not versioned.
-    """
-
-    name: str
-    digest: str
-    description: Mapping[str, Any]
-    published_at: datetime
-    version: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadFailure:
-    """Why a worker could not describe a workload in a version, and where (`ads.py:12`)."""
-
-    name: str
-    version: str | None
-    message: str
-    at: str | None
-    published_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PluginRecord:
-    """What a worker published of a plug-in from outside: its `traits`, None as long as none could load it; `failure` says why."""
-
-    kind: str
-    name: str
-    digest: str | None
-    traits: Mapping[str, Any] | None
-    failure: str | None
-    published_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

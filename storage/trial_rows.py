@@ -10,14 +10,15 @@ from sqlalchemy import ColumnElement, Select, String, cast, func, literal, selec
 from sqlalchemy.orm import Session
 
 from storage.errors import TrialNotFound
-from storage.models import OBJECTIVE_VALUES, PARAMETERS, STUDIES, TERMS, TRIALS, WEIGHTS
+from storage.models import OBJECTIVE_VALUES, PARAMETERS, STUDIES, TERMS, TRIAL_SEEDS, TRIALS, WEIGHTS
 from storage.records import Reason, Role, TrialRecord, TrialState, Values
 from storage.types import AnyRow, join_float, measured_float
 
 UNFINISHED = (TrialState.WAITING.value, TrialState.RUNNING.value)
 LAST_NUMBER = 2**31 - 1
-AT_ONCE = 2000  # ids in one IN list; three of these lists stay below what SQLite and PostgreSQL take in one statement
+AT_ONCE = 2000  # ids in one IN list; four of these lists stay below what SQLite and PostgreSQL take in one statement
 KINDS = ("parameter", "weight", "value", "violation")
+SEED = "seed"
 
 Ordering = Sequence[tuple[str, bool]]
 """Columns of `trials` to sort by, the first one first, each with whether it descends."""
@@ -44,16 +45,22 @@ def in_order(order: Ordering) -> list[ColumnElement[Any]]:
 
 
 def _with_numbers(session: Session, rows: Sequence[AnyRow]) -> list[TrialRecord]:
-    numbers = _numbers(session, [row.id for row in rows])
-    return [_trial_record(row, *(numbers[kind, row.id] for kind in KINDS)) for row in rows]
+    numbers, by_seed = _numbers(session, [row.id for row in rows])
+    return [_trial_record(row, {kind: numbers[kind, row.id] for kind in KINDS}, by_seed[row.id]) for row in rows]
 
 
-def _numbers(session: Session, ids: Sequence[int]) -> Mapping[tuple[str, int], dict[str, float]]:
-    """Get the parameters, weights, objective values and violations of trials in one statement, each in its own order."""
+def _numbers(
+    session: Session, ids: Sequence[int]
+) -> tuple[Mapping[tuple[str, int], dict[str, float]], Mapping[int, dict[int, float | None]]]:
+    """Get the parameters, weights, objective values and violations of trials in one statement, each in its own order.
+
+    And beside them the values by seed, of those that train on several.
+    """
     found: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
+    by_seed: dict[int, dict[int, float | None]] = defaultdict(dict)
     if not ids:
-        return found
-    drawn, used, judged = PARAMETERS.c, WEIGHTS.c, OBJECTIVE_VALUES.c
+        return found, by_seed
+    drawn, used, judged, seeds = PARAMETERS.c, WEIGHTS.c, OBJECTIVE_VALUES.c, TRIAL_SEEDS.c
     finite = cast(None, String)
     rows = session.execute(
         union_all(
@@ -67,20 +74,20 @@ def _numbers(session: Session, ids: Sequence[int]) -> Mapping[tuple[str, int], d
             select(judged.kind, judged.trial_id, judged.position, judged.path, judged.value, judged.not_finite).where(
                 judged.trial_id.in_(ids)
             ),
+            select(literal(SEED), seeds.trial_id, seeds.position, cast(seeds.seed, String), seeds.value, seeds.not_finite).where(
+                seeds.trial_id.in_(ids)
+            ),
         ).order_by("trial_id", "kind", "position")
     )
     for kind, trial_id, _, path, value, not_finite in rows:
-        found[kind, trial_id][path] = measured_float(value, not_finite)
-    return found
+        if kind == SEED:
+            by_seed[trial_id][int(path)] = join_float(value, not_finite)
+        else:
+            found[kind, trial_id][path] = measured_float(value, not_finite)
+    return found, by_seed
 
 
-def _trial_record(
-    row: AnyRow,
-    parameters: Mapping[str, float],
-    weights: Mapping[str, float],
-    values: Mapping[str, float],
-    violations: Mapping[str, float],
-) -> TrialRecord:
+def _trial_record(row: AnyRow, numbers: Mapping[str, Values], by_seed: Mapping[int, float | None]) -> TrialRecord:
     return TrialRecord(
         id=row.id,
         study_id=row.study_id,
@@ -91,8 +98,8 @@ def _trial_record(
         confirms=row.confirms,
         state=TrialState(row.state),
         seed=row.seed,
-        parameters=parameters,
-        weights=weights,
+        parameters=numbers["parameter"],
+        weights=numbers["weight"],
         sampler_state=row.sampler_state,
         planned_after=row.planned_after,
         planned_beside=tuple(row.planned_beside),
@@ -103,9 +110,9 @@ def _trial_record(
         epochs=row.epochs,
         best_epoch=row.best_epoch,
         value=join_float(row.value, row.value_not_finite),
-        values=values,
+        values=numbers["value"],
         feasible=row.feasible,
-        violations=violations,
+        violations=numbers["violation"],
         reason=None if row.reason_code is None else Reason(row.reason_code, row.reason_message, row.reason_at),
         worker=row.worker,
         cohort=row.cohort_id,
@@ -116,6 +123,7 @@ def _trial_record(
         started_at=row.started_at,
         ended_at=row.ended_at,
         workload_version=row.workload_version,
+        by_seed=by_seed,
     )
 
 

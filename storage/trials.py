@@ -14,6 +14,7 @@ from storage.errors import LeaseLost, TrialsTaken
 from storage.events import TRIAL_STATE, write_events
 from storage.models import COHORTS, LEASES, PARAMETERS, TRIALS, WEIGHTS
 from storage.records import LeaseRecord, PlannedTrial, StudyRecord, TrialRecord, TrialState
+from storage.seed_results import add_seeds
 from storage.study_rows import TermIds, reason_columns
 from storage.trial_rows import (
     load_trials,
@@ -34,7 +35,9 @@ def add_trials(
     rows = [_trial_columns(study, trial, first + place, beside, now) for place, trial in enumerate(planned)]
     # In parameter order, so that ids grow with numbers: pages in the order of a metric break ties by id.
     ids = session.scalars(insert(TRIALS).returning(TRIALS.c.id, sort_by_parameter_order=True), rows).all()
-    _insert_settings(session, TermIds(session, study.id), dict(zip(ids, planned, strict=True)))
+    by_id = dict(zip(ids, planned, strict=True))
+    _insert_settings(session, TermIds(session, study.id), by_id)
+    add_seeds(session, by_id)
     return load_trials(session, select(TRIALS).where(TRIALS.c.id.in_(ids)).order_by(TRIALS.c.number))
 
 

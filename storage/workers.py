@@ -11,8 +11,8 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from storage.errors import WorkerNotFound
+from storage.fleet_records import WorkerRecord
 from storage.models import LEASES, STUDIES, WORKERS
-from storage.records import WorkerRecord
 from storage.types import AnyRow
 
 ALIVE_SECONDS = 60.0

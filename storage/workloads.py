@@ -10,8 +10,8 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from storage.fleet_records import WorkloadFailure, WorkloadRecord
 from storage.models import WORKER_WORKLOADS, WORKERS, WORKLOAD_FAILURES, WORKLOADS
-from storage.records import WorkloadFailure, WorkloadRecord
 from storage.types import is_storable
 from storage.workers import ALIVE_SECONDS
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from app.schemas.common import Body
-from storage.records import WorkloadFailure, WorkloadRecord
+from storage.fleet_records import WorkloadFailure, WorkloadRecord
 
 
 class WorkerBody(Body):

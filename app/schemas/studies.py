@@ -20,7 +20,7 @@ class ProgressBody(Body):
         description="Number of trials by state; every state is there.",
         examples=[{"WAITING": 4, "RUNNING": 8, "COMPLETE": 21, "PRUNED": 0, "FAILED": 0, "DIVERGED": 0, "CANCELLED": 0}],
     )
-    planned: int = Field(description="Trainings in the whole plan: at most those of all phases; once COMPLETE, those there are.")
+    planned: int = Field(description="Trials in the whole plan: at most those of all phases; once COMPLETE, those there are.")
     epochs: int = Field(description="Trial-epochs done.")
     epochs_planned: int = Field(description="Trial-epochs in the whole plan, if no trial ends early.")
     seconds_left: float | None = Field(description="An estimate at the present pace; null where there is nothing to judge by.")

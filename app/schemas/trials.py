@@ -26,6 +26,8 @@ TRIAL_EXAMPLE: dict[str, Any] = {
     },
     "metrics": {"train": {"digit.crossentropy": 0.02}, "validation": {"digit.sparse_categorical_accuracy": 0.972}, "test": {}},
     "seed": 0,
+    "seeds": [0],
+    "by_seed": {"0": 0.957},
     "epochs": 10,
     "best_epoch": 9,
     "attempt": 1,
@@ -74,6 +76,11 @@ class Trial(Body):
     objective: ObjectiveBody
     metrics: MetricsBody
     seed: int
+    seeds: list[int] = Field(
+        description="All that it trained on, `seed` first: several where the study's `search.seeds` says so. Its metrics, by epoch "
+        "too, are then means over them, and its objective is that of the means."
+    )
+    by_seed: dict[str, float | None] = Field(description="The objective's value under each seed; null where there is none.")
     epochs: int = Field(description="Epochs trained so far in the latest attempt.")
     best_epoch: int | None = Field(description="The epoch with the best objective.")
     attempt: int = Field(description="How often it was started.")
@@ -172,6 +179,7 @@ def trial_fields(trial: TrialRecord, measured: Measured) -> dict[str, Any]:
     numbers = ("number", "rule", "ended", "seed", "epochs", "best_epoch", "attempt")
     same = (*numbers, "worker", "cohort", "engine", "engine_why", "workload_version")
     times = ("created_at", "started_at", "ended_at")
+    own = trial.by_seed or {trial.seed: trial.value}
     return {
         **{name: getattr(trial, name) for name in (*same, *times)},
         "role": trial.role.value,
@@ -180,6 +188,8 @@ def trial_fields(trial: TrialRecord, measured: Measured) -> dict[str, Any]:
         "parameters": split.many("parameters", trial.parameters),
         "objective": objective_body(trial, split, "objective"),
         "metrics": metrics_body(measured, split, "metrics"),
+        "seeds": list(trial.seeds),
+        "by_seed": {str(seed): split.one(f"by_seed.{seed}", value) for seed, value in own.items()},
         "reason": reason_body(trial.reason),
         "not_finite": split.not_finite,
     }

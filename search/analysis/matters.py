@@ -146,6 +146,8 @@ def _spread(material: Material, believed: Beliefs, winner: TrialRecord) -> tuple
     """Return the standard deviation of one training and what it was measured on: fresh seeds, else the anchors' trainings."""
     if (measured := believed.surrogate.measured) is not None:
         settings = sum(len(each.measured) > 1 and not each.is_reference for each in material.candidates)
+        if not settings:
+            return measured.total, f"search trials on {material.definition.search.seeds} seeds each"
         return measured.total, f"{settings} setting{'s' if settings > 1 else ''} on fresh seeds"
     objective = resolve_anchors(material.definition.objective, material.anchors)
     found = noise.propagated(objective, winner.values, material.anchors)

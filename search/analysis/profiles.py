@@ -4,14 +4,17 @@ The profile of a parameter at a value is the objective with all others tuned to 
 are drawn from the posterior. *As good*: the largest set of values, the surest first, that cost at most `delta` against the winner
 in `LEVEL` of the curves, all of them at once (Bolin and Lindgren, "Excursion and contour uncertainty regions for latent Gaussian
 models", Journal of the Royal Statistical Society B, 2015); of an ordered parameter, the run of them around the winner's own value.
-*Worse*: likewise, those that cost more. What is neither is not known: there are too few trials to tell.
+*Worse*: likewise, those that cost more; of a single parameter only from where something was trained (`supported`). What is neither
+is not known: there are too few trials to tell.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +73,8 @@ def profile(beliefs: Beliefs, winner: TrialRecord, path: str, delta: float) -> P
     rows[own] = places.at([best])[0]
     curves = beliefs.surrogate.curves(rows, CURVES)
     answers = findings(curves, own, delta, run=not axis.choices)
+    if len(places.axes) == 1 and not axis.choices:
+        answers = supported(answers, rows[:, 0], beliefs.surrogate.trained[:, 0])
     low, high = np.quantile(curves, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     mean = beliefs.surrogate.means(rows)
     peaks = np.bincount(curves.argmax(axis=1), minlength=len(values)) / len(curves)
@@ -121,6 +126,28 @@ def findings(curves: Array, winner: int, delta: float, *, run: bool) -> list[Fin
     return [
         Finding.AS_GOOD if fine else Finding.WORSE if bad else Finding.TOO_FEW for fine, bad in zip(as_good, worse, strict=True)
     ]
+
+
+def supported(answers: Sequence[Finding], at: Array, trained: Array) -> list[Finding]:
+    """Return the answers at coordinates `at`, ascending, with *worse* only from where something was `trained`.
+
+    The model is as smooth everywhere as it is on the whole, so it draws a cliff wider than it is, and what lies between the last
+    good training and the first bad one would be called worse up to the good one's side. There, nobody knows: there are too few
+    trials to tell. Towards an end of the range a run of worse values goes on as it is.
+    """
+    found = list(answers)
+    for answer, group in groupby(range(len(found)), key=lambda i: answers[i]):
+        run = list(group)
+        if answer is not Finding.WORSE:
+            continue
+        inside = trained[(trained >= at[run[0]]) & (trained <= at[run[-1]])]
+        low, high = (float(inside.min()), float(inside.max())) if len(inside) else (math.inf, -math.inf)
+        for i in run:
+            before = run[0] > 0 and at[i] < low
+            behind = run[-1] < len(found) - 1 and at[i] > high
+            if before or behind or not len(inside):
+                found[i] = Finding.TOO_FEW
+    return found
 
 
 def _joint(holds: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -41,7 +41,7 @@ RANGE = (
     "range: the largest set of values around the winner's that are as good in 95 % of the model's curves, all of them at once; "
     "worse likewise; of the rest there are not enough trials to tell"
 )
-ONLY = "with one parameter, all importance is its own, by definition"
+ONLY = "with one parameter, all importance is its own, by definition; a value is worse only from where something was trained"
 OTHERS = "with several parameters, a trial stands for its value of each, whatever the others are there: change one, tune the others"
 
 

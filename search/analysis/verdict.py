@@ -13,16 +13,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from search.analysis.constraints import ConstraintRate, by_constraints, on, rates
+from search.analysis.intervals import Interval, difference, ends
 from search.analysis.story import story
-from search.definition.schema import Objective, ObjectiveMetric
+from search.definition.schema import Objective
 from search.objective.anchors import resolve_anchors
-from search.objective.scoring import evaluate
-from search.planning.candidates import Candidate
-from search.planning.looks import LEVEL, Judgement, Look
+from search.planning.candidates import Candidate, judged_on
+from search.planning.constraints import Kept, kept
+from search.planning.looks import ERROR, Judgement, Look
 from search.planning.meeting import Meeting, MeetingEnd, Trained
 from storage.records import ADAPTIVE_ORIGIN, AnchorRecord, Values
 
 FIXED_START = "every training started from the same weights, so this covers the order of rows alone"
+
+HANDS_OVER = {True: "It moves weights in training, so it hands over no fixed weights.", False: "They need no search."}
+"""What else to know of a recommended baseline, by whether a rule moves its weights."""
 
 FEW_SEEDS = 6
 """A verdict from fewer seeds says what it could have detected."""
@@ -35,47 +40,6 @@ class Spread:
     mean: float
     std: float
     n: int
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """The mean of the winner's paired differences to a baseline (above 0: the winner is better), and its interval.
-
-    It is that of the last look at the baseline: wrong in at most 5 % of studies, whatever made the looks stop. `call` is what is
-    said by it.
-    """
-
-    against: str
-    told_as: str
-    difference: float
-    low: float
-    high: float
-    n: int
-    call: Judgement
-
-    @property
-    def above_zero(self) -> bool:
-        return self.low > 0
-
-    @property
-    def half(self) -> float:
-        return (self.high - self.low) / 2
-
-
-@dataclass(frozen=True, slots=True)
-class ConstraintRate:
-    """In how many of `n` trainings on fresh seeds the winner kept a constraint; the bound is that of the named split."""
-
-    metric: str
-    at_least: float | None
-    at_most: float | None
-    held: int
-    n: int
-
-    def __str__(self) -> str:
-        bounds = [f"at least {self.at_least:.4g}"] if self.at_least is not None else []
-        bounds += [f"at most {self.at_most:.4g}"] if self.at_most is not None else []
-        return f"{self.metric} {' and '.join(bounds)} holds in {self.held} of {self.n}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +95,16 @@ def judge(objective: Objective, meeting: Meeting | None, trained: Trained, *, fi
     subject = _Subject(judged, meeting, seeds)
     values = {each.name: spread(list(subject.here(each).values(judged, split).values())) for each in _competing(trained)}
     intervals = tuple(_interval(rival, look) for rival in meeting.rivals if (look := _last(meeting, rival)) is not None)
-    held = _held(judged, winner.on(seeds), split)
-    broken = _broken(judged, winner.on(seeds), meeting.rivals, split)
-    call, rival = _call(meeting, intervals, broken)
+    held = rates(judged, winner.on(seeds), split)
+    who = kept(judged, winner.on(seeds), [rival.on(seeds) for rival in meeting.rivals], split, _last_error(meeting))
+    call, rival = _call(meeting, intervals, who)
     detectable = max((each.half for each in intervals), default=None)
     changes = subject.story(rival)
-    sentence = _sentence(subject, call, rival, intervals, values, changes, detectable)
+    by_constraint = by_constraints(subject.name, meeting.rivals, intervals, who, call)
+    sentence = by_constraint or _sentence(subject, call, rival, intervals, values, changes, detectable)
     notes = [
         *map(str, held),
-        *(f"{name} break a constraint" for name in broken.values()),
+        *([] if by_constraint else _breaking(meeting.rivals, who)),
         *_unfinished(meeting, trained),
         *([FIXED_START] if fixed_start else []),
     ]
@@ -158,7 +123,7 @@ def judge(objective: Objective, meeting: Meeting | None, trained: Trained, *, fi
         margin=_margin(meeting, rival),
         detectable=detectable,
         story=changes,
-        recommended=_recommended(winner, meeting.rivals, call, rival),
+        recommended=_recommended(winner, meeting.rivals, call, rival, who),
         meeting=meeting,
         trainings=len(trained.planned),
     )
@@ -186,9 +151,8 @@ class _Subject:
         return f"the tuned weights ({self.winner.name})"
 
     def here(self, candidate: Candidate) -> Candidate:
-        """Return a candidate on the seeds it is judged by: those that compare if it met them, else those that chose."""
-        met = candidate.on(self.seeds)
-        return met if met.measured and candidate in (self.winner, *self.meeting.rivals) else candidate
+        """Return a candidate on the seeds it is judged by."""
+        return candidate.on(judged_on(candidate.trial, candidate.measured, self.seeds))
 
     def story(self, rival: Interval | None) -> str:
         """Return the metrics of a baseline and the winner's, over the seeds that both finished."""
@@ -210,24 +174,33 @@ def _interval(rival: Candidate, look: Look) -> Interval:
     return Interval(rival.name, rival.told_as, look.difference, look.low, look.high, look.n, look.call)
 
 
-def _broken(objective: Objective, winner: Candidate, rivals: Sequence[Candidate], split: str) -> dict[str, str]:
-    """Return the rivals that break a constraint on the mean where the winner does not, by name, as sentences name them."""
-    if not evaluate(objective, winner.means(split)).feasible:
-        return {}
-    return {each.name: each.told_as for each in rivals if not evaluate(objective, each.means(split)).feasible}
+def _breaking(rivals: Sequence[Candidate], who: Kept) -> list[str]:
+    return [f"{each.told_as} break {on(who.rivals[each.name])}" for each in rivals if not who.keeps(each.name)]
 
 
-def _call(meeting: Meeting, intervals: Sequence[Interval], broken: Mapping[str, str]) -> tuple[Judgement | None, Interval | None]:
-    """Return the verdict in a word, and the baseline it is against: one that breaks a constraint can only be beaten."""
+def _last_error(meeting: Meeting) -> float:
+    """Return how often what the last look says may be wrong."""
+    return meeting.looks[-1].error if meeting.looks else ERROR
+
+
+def _call(meeting: Meeting, intervals: Sequence[Interval], who: Kept) -> tuple[Judgement | None, Interval | None]:
+    """Return the verdict in a word, and the baseline it is against: one that breaks a constraint can only be beaten.
+
+    A winner that breaks a constraint which a baseline keeps is worse than it, if that is sure.
+    """
     if not meeting.rivals:
         return None, None
+    if who.winner:
+        best = min((each for each in intervals if who.keeps(each.against)), key=lambda each: each.difference, default=None)
+        return (Judgement.WORSE if who.winner_surely else Judgement.NOT_ENOUGH), best
     for call in (Judgement.WORSE, Judgement.AS_GOOD):
-        found = [each for each in intervals if each.call is call and each.against not in broken]
+        found = [each for each in intervals if each.call is call and who.keeps(each.against)]
         if found:
             return call, min(found, key=lambda each: each.difference)
-    better = len(intervals) == len(meeting.rivals) and all(each.call is Judgement.BETTER for each in intervals)
-    undecided = [each for each in intervals if better or each.call is not Judgement.BETTER]
-    closest = min(undecided, key=lambda each: (each.against in broken, each.difference), default=None)
+    beaten = {each.against for each in intervals if each.call is Judgement.BETTER}
+    better = all(rival.name in beaten or who.beaten(rival.name) for rival in meeting.rivals)
+    undecided = [each for each in intervals if better or not (each.call is Judgement.BETTER or who.beaten(each.against))]
+    closest = min(undecided, key=lambda each: (not who.keeps(each.against), each.difference), default=None)
     return (Judgement.BETTER if better else Judgement.NOT_ENOUGH), closest
 
 
@@ -238,31 +211,26 @@ def _margin(meeting: Meeting, rival: Interval | None) -> float | None:
 
 
 def _recommended(
-    winner: Candidate, rivals: Sequence[Candidate], call: Judgement | None, rival_of: Interval | None
+    winner: Candidate, rivals: Sequence[Candidate], call: Judgement | None, rival_of: Interval | None, who: Kept
 ) -> Recommendation:
-    """Return what to train with: weights that need no search are good news, so a baseline that is as good goes first."""
+    """Return what to train with: what keeps the constraints; a baseline that is as good goes first, since it needs no search."""
     other = next((each for each in rivals if rival_of is not None and each.name == rival_of.against), None)
+    if who.winner:
+        other = other or next(each for each in rivals if each.measured and who.keeps(each.name))
+        adaptive = other.trial.origin == ADAPTIVE_ORIGIN
+        why = f"they keep {on(who.winner)}, which the tuned weights break on fresh seeds"
+        return Recommendation(other.name, other.number, adaptive, f"Use {other.told_as}: {why}. {HANDS_OVER[adaptive]}")
+    if other is not None and not who.keeps(other.name):
+        why = f"they keep {on(who.rivals[other.name])}, which {other.told_as} break"
+        return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}: {why}.")
     adaptive = other is not None and other.trial.origin == ADAPTIVE_ORIGIN
     if other is None or call not in (Judgement.WORSE, Judgement.AS_GOOD) or (adaptive and call is Judgement.AS_GOOD):
         unsure = "" if call in (Judgement.BETTER, Judgement.AS_GOOD) else "; it is not certain that they are better"
         return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}{unsure}.")
     how = "better than" if call is Judgement.WORSE else "as good as"
-    end = "It moves weights in training, so it hands over no fixed weights." if adaptive else "They need no search."
-    return Recommendation(other.name, other.number, adaptive, f"Use {other.told_as}: {how} the tuned weights. {end}")
-
-
-def _held(objective: Objective, winner: Candidate, split: str) -> tuple[ConstraintRate, ...]:
-    violations = [evaluate(objective, getattr(measured, split)).violations for measured in winner.measured.values()]
-    return tuple(
-        ConstraintRate(entry.metric, *_bounds(entry), sum(each[entry.metric] == 0 for each in violations), len(violations))
-        for entry in objective.metrics
-        if entry.strategy == "constraint"
+    return Recommendation(
+        other.name, other.number, adaptive, f"Use {other.told_as}: {how} the tuned weights. {HANDS_OVER[adaptive]}"
     )
-
-
-def _bounds(entry: ObjectiveMetric) -> tuple[float | None, float | None]:
-    at_least, at_most = (bound if isinstance(bound, float) else None for bound in (entry.at_least, entry.at_most))
-    return at_least, at_most
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -298,22 +266,22 @@ def _sentence(
     if rival is None:
         return _nothing_to_compare(subject, they, intervals)
     seeds = f"{rival.n} fresh seeds that chose nothing, {subject.meeting.split} split"
-    ends = f"; {changes}" if changes else ""
-    ends += _could_detect(call, rival, detectable)
+    more = f"; {changes}" if changes else ""
+    more += _could_detect(call, rival, detectable)
     if call is Judgement.BETTER:
-        by = " and ".join(f"by {each.difference:.3g} over {each.told_as} ({_ends(each)})" for each in intervals)
-        return f"{they} are better than the best baselines: {by}, {seeds}{ends}"
-    first = "".join(
-        f"better than {each.told_as} ({_difference(each)}), but " for each in intervals if each.call is Judgement.BETTER
-    )
+        if len(intervals) == 1:
+            return f"{they} are better than {rival.told_as}: by {rival.difference:.3g} ({ends(rival)}), {seeds}{more}"
+        by = " and ".join(f"by {each.difference:.3g} over {each.told_as} ({ends(each)})" for each in intervals)
+        return f"{they} are better than the best baselines: {by}, {seeds}{more}"
+    first = "".join(f"better than {each.told_as} ({difference(each)}), but " for each in intervals if each.call is Judgement.BETTER)
     if call is Judgement.WORSE:
-        return f"{they} are {first}worse than {rival.told_as}: by {-rival.difference:.3g} ({_ends(rival)}), {seeds}{ends}"
+        return f"{they} are {first}worse than {rival.told_as}: by {-rival.difference:.3g} ({ends(rival)}), {seeds}{more}"
     if call is Judgement.AS_GOOD:
         within = f"within one training's luck ({_margin(subject.meeting, rival) or 0.0:.3g})"
-        return f"{they} are {first}as good as {rival.told_as}: {_difference(rival)}, {within}, {seeds}{ends}"
+        return f"{they} are {first}as good as {rival.told_as}: {difference(rival)}, {within}, {seeds}{more}"
     lead, who = (f"{they} are {first}there", "they") if first else ("There", subject.name)
     undecided = f"are not enough trainings to tell whether {who} are better than {rival.told_as}"
-    return f"{lead} {undecided} ({_difference(rival)}, {seeds}){ends}"
+    return f"{lead} {undecided} ({difference(rival)}, {seeds}){more}"
 
 
 def _nothing_to_compare(subject: _Subject, they: str, intervals: Sequence[Interval]) -> str:
@@ -322,7 +290,7 @@ def _nothing_to_compare(subject: _Subject, they: str, intervals: Sequence[Interv
         return (
             f"There are not enough trainings to tell whether {subject.name} are better than a baseline: none finished on two seeds"
         )
-    beaten = " and ".join(f"{each.told_as} ({_difference(each)})" for each in intervals)
+    beaten = " and ".join(f"{each.told_as} ({difference(each)})" for each in intervals)
     known = {each.against for each in intervals}
     others = " or ".join(each.told_as for each in subject.meeting.rivals if each.name not in known)
     seeds = f"{intervals[0].n} fresh seeds that chose nothing, {subject.meeting.split} split"
@@ -337,14 +305,6 @@ def _could_detect(call: Judgement, rival: Interval, detectable: float | None) ->
     if detectable is None or (call is not Judgement.NOT_ENOUGH and rival.n >= FEW_SEEDS):
         return ""
     return f"; a lead of less than {detectable:.3g} could not have been detected"
-
-
-def _difference(interval: Interval) -> str:
-    return f"{interval.difference:+.3g}, {_ends(interval)}"
-
-
-def _ends(interval: Interval) -> str:
-    return f"{LEVEL * 100:.0f} % interval {interval.low:+.3g} to {interval.high:+.3g}"
 
 
 def _unfinished(meeting: Meeting, trained: Trained) -> list[str]:

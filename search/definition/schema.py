@@ -251,6 +251,11 @@ class Search(Strict):
     )
     stop: Stop | None = Field(default=None, description="When to end the search early (default: never). Not hashed, like `trials`.")
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**31)] = Field(default=0, description="Seed of suggestions and of training.")
+    seeds: Annotated[int, Field(strict=True, ge=1, le=32)] = Field(
+        default=1,
+        description="On how many seeds each search trial and each baseline trains, `seed` first. Its metrics are means over them, "
+        "and its objective is that of the means; `by_seed` has the objective of each. A trial costs so many trainings.",
+    )
     space: Space = Field(
         default="box",
         description="`box`: each weight in its own range. `simplex`: all searched weights sum to 1; or those of "

@@ -105,7 +105,7 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         },
         "trial": trial.number,
         "picked_by": winner.picked_by or ("objective" if winner.verdict is None else "confirmation"),
-        "seeds": [trial.seed],
+        "seeds": list(trial.seeds),
         "epoch": trial.best_epoch if definition.objective.epoch == "best" else trial.epochs,
         "weights": dict(trial.weights),
         "shared": {name: trial.parameters[name] for name in definition.weights if name in trial.parameters},

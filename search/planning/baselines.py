@@ -11,6 +11,7 @@ from search.definition.schema import StudyDefinition
 from search.definition.space import SearchSpace, shared_by
 from search.names import rule_for
 from search.objective.anchors import measured_by, required_anchors
+from search.planning.seeds import several_seeds
 from storage.records import ADAPTIVE_ORIGIN, PlannedTrial, Role, Values
 
 ORIGIN_FIXED = "rule"
@@ -118,4 +119,5 @@ def _baseline(
 ) -> PlannedTrial:
     """Return the training under fixed weights; `drawn` are the parameters that stand for them, where they are not the weights."""
     drawn = _as_parameters(definition, weights) if drawn is None else drawn
-    return PlannedTrial(Role.BASELINE, rule, drawn, weights, definition.search.seed, origin=origin)
+    seeds = several_seeds(definition)
+    return PlannedTrial(Role.BASELINE, rule, drawn, weights, definition.search.seed, origin=origin, seeds=seeds)

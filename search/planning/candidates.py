@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -20,6 +20,16 @@ def rule_in_words(rule: str) -> str:
 
 
 EQUALLY = rule_in_words(EQUAL)
+
+
+def judged_on(trial: TrialRecord, measured: Collection[int], meeting: Collection[int]) -> tuple[int, ...]:
+    """Return the seeds that a setting's means are of, of those that it was `measured` on.
+
+    Those of the meeting, which chose nothing, if it was measured on two of them; else all. What others are relative to was measured
+    on all of its seeds.
+    """
+    met = tuple(sorted({*measured} & {*meeting}))
+    return met if len(met) > 1 and trial.role is not Role.REFERENCE else tuple(sorted(measured))
 
 
 @dataclass(frozen=True, slots=True)

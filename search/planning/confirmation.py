@@ -19,12 +19,8 @@ from search.definition.space import SearchSpace
 from search.planning.candidates import Candidate
 from search.planning.looks import schedule
 from search.planning.meeting import CHOOSING, RIVALS, Design, Meeting, Trained, Training, meet
+from search.planning.seeds import CONFIRMATION, seeds_from
 from storage.records import AnchorRecord, PlannedTrial, Role, TrialRecord
-
-SEED_STEP = 1_000_003
-STREAM_STEP = 7_368_787
-MAX_SEED = 2**31
-STREAM = 0
 
 SHARE_OF_SEARCH = 1.5
 LEAST_TRAININGS = 24
@@ -41,22 +37,18 @@ SHARE_OF_REFERENCES = 6
 """The references get this part of the trainings at most."""
 
 
-def seeds_from(definition: StudyDefinition, stream: int, count: int) -> list[int]:
-    """Return `count` seeds that are not the study's own; different streams have different ones."""
-    return [(definition.search.seed + STREAM_STEP * stream + SEED_STEP * (i + 1)) % MAX_SEED for i in range(count)]
-
-
 def fresh_seeds(definition: StudyDefinition) -> list[int]:
-    """Return all seeds that a confirmation may train on, in their order: none of them is the study's own."""
+    """Return all seeds that a confirmation may train on, in their order: none of them is one of the search's."""
     wanted = definition.search.confirmation
-    return seeds_from(definition, STREAM, CHOOSING + wanted.seeds) if wanted else []
+    return seeds_from(definition, CONFIRMATION, CHOOSING + wanted.seeds) if wanted else []
 
 
 def most_trainings(definition: StudyDefinition, wanted: Confirmation) -> int:
     """Return how many trainings on fresh seeds there are at most, those of baselines and references included."""
     if wanted.trainings is not None:
         return wanted.trainings
-    return max(LEAST_TRAININGS, math.ceil(SHARE_OF_SEARCH * affordable(definition, SearchSpace(definition).trial_budget())))
+    searched = affordable(definition, SearchSpace(definition).trial_budget()) * definition.search.seeds
+    return max(LEAST_TRAININGS, math.ceil(SHARE_OF_SEARCH * searched))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 *Choose*: the finalists train on two fresh seeds, and so do the baselines where there are more than two of them. The finalist with
 the best mean wins, those first that keep the constraints; the two best baselines are its rivals. *Meet*: the winner and its rivals
 train on further seeds, and are compared after thirds of them (`search.planning.looks`). A rival that a call was made about trains
-no further. All stops when every call is made, when the winner is worse than a rival, or when no call has a chance any more.
+no further, nor does one that surely breaks a constraint which the winner keeps: it can only be beaten. All stops when every call is
+made, when the winner is worse than a rival that keeps the constraints, or when no call has a chance any more.
 
 Which seeds chose and which compare never mixes: the best of several means over two seeds is partly the luckiest, and so is the best
 of several baselines. Two baselines are kept since the truly best one may come second by luck.
@@ -22,7 +23,8 @@ from search.objective.anchors import Measurement, anchors, resolve_anchors
 from search.objective.order import Place, place
 from search.objective.scoring import VALUE_PATH, evaluate
 from search.planning.candidates import Candidate
-from search.planning.looks import FUTILE, Judgement, Look, chance, compare, luck, schedule
+from search.planning.constraints import Kept, kept
+from search.planning.looks import FUTILE, Judgement, Look, chance, compare, error_of, luck, schedule
 from storage.records import AnchorRecord, TrialRecord
 
 CHOOSING = 2
@@ -186,20 +188,31 @@ def _met(objective: Objective, design: Design, trained: Trained, chosen: Meeting
             for rival in still
         ]
         looks += latest
-        still = [rival for rival, look in zip(still, latest, strict=True) if look.call is Judgement.NOT_ENOUGH]
-        stop, before = _stop(latest, bool(still), after, seeds), after
+        error = error_of(before / seeds, after / seeds)
+        held = kept(judged, chosen.winner.on(now), [rival.on(now) for rival in still], split, error)
+        still = [rival for rival, look in zip(still, latest, strict=True) if _is_open(look, held)]
+        stop, before = _stop(latest, held, bool(still), after, seeds), after
         if stop is not None:
             return so_far()
     stop = MeetingEnd.SEEDS
     return so_far()
 
 
-def _stop(latest: Sequence[Look], is_open: bool, after: int, seeds: int) -> MeetingEnd | None:
-    if latest and (not is_open or any(look.call is Judgement.WORSE for look in latest)):
+def _is_open(look: Look, held: Kept) -> bool:
+    """Return whether a rival trains on: nothing is called about it; one that breaks a constraint can only be beaten."""
+    if held.beaten(look.against):
+        return False
+    return look.call is Judgement.NOT_ENOUGH or (look.call is not Judgement.BETTER and not held.keeps(look.against))
+
+
+def _stop(latest: Sequence[Look], held: Kept, is_open: bool, after: int, seeds: int) -> MeetingEnd | None:
+    if held.winner_surely:
+        return MeetingEnd.DECIDED
+    if latest and (not is_open or any(look.call is Judgement.WORSE and held.keeps(look.against) for look in latest)):
         return MeetingEnd.DECIDED
     if after == seeds:
         return MeetingEnd.SEEDS
-    hopeless = [chance(look, seeds) < FUTILE for look in latest if look.call is Judgement.NOT_ENOUGH]
+    hopeless = [look.call is Judgement.NOT_ENOUGH and chance(look, seeds) < FUTILE for look in latest if _is_open(look, held)]
     return MeetingEnd.FUTILE if hopeless and all(hopeless) else None
 
 

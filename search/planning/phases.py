@@ -10,17 +10,21 @@ from search.planning.confirmation import budget_of
 from search.planning.references import reference_seeds, referenced_tasks
 from storage.records import Role
 
+SEEDED = (Role.BASELINE, Role.SEARCH)
+"""Roles of the trials that train on as many seeds as `search.seeds` says."""
+
 
 def phases(definition: StudyDefinition) -> dict[Role, int]:
     """Return the number of trainings of each role in the whole plan, in the order in which they come."""
     unlike = {
         term.path: i + 1.0 for i, term in enumerate(SearchSpace(definition).terms)
     }  # so that no two rules have the same weights
+    seeds = definition.search.seeds
     tasks, rules = len(referenced_tasks(definition)), len(baselines(definition, unlike))
     return {
         Role.REFERENCE: tasks * len(reference_seeds(definition)),
-        Role.BASELINE: rules,
-        Role.SEARCH: _searches(definition),
+        Role.BASELINE: rules * seeds,
+        Role.SEARCH: _searches(definition) * seeds,
         Role.CONFIRMATION: _confirmations(definition, tasks, rules),
     }
 
@@ -36,6 +40,12 @@ def _confirmations(definition: StudyDefinition, tasks: int, rules: int) -> int:
 
 def _searches(definition: StudyDefinition) -> int:
     return affordable(definition, SearchSpace(definition).trial_budget())
+
+
+def trials(definition: StudyDefinition) -> dict[Role, int]:
+    """Return the number of trials of each role in the whole plan: one of several seeds is one trial and as many trainings."""
+    seeds = definition.search.seeds
+    return {role: count // seeds if role in SEEDED else count for role, count in phases(definition).items()}
 
 
 def trainings(definition: StudyDefinition) -> int:
@@ -55,7 +65,9 @@ def cost(definition: StudyDefinition, seconds: float | None = None) -> str:
     first = " and ".join(f"{count} {kind}" for kind, count in before.items() if count)
     one = sum(before.values()) == 1
     ahead = f"; before them {first} training{'' if one else 's'}" if first else ""
-    return f"{counts[Role.SEARCH]} to search{confirmed}{lasts}{ahead}"
+    seeds = definition.search.seeds
+    several = f" ({_searches(definition)} trials on {seeds} seeds each)" if seeds > 1 else ""
+    return f"{counts[Role.SEARCH]} to search{several}{confirmed}{lasts}{ahead}"
 
 
 def _about(seconds: float) -> str:

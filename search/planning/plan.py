@@ -24,6 +24,7 @@ from search.planning.finalists import finalists
 from search.planning.initial_values import divisors
 from search.planning.meeting import Meeting, Trained, Training
 from search.planning.references import one_of_each, references
+from search.planning.seeds import several_seeds
 from search.sampling import suggest
 from search.sampling.beliefs import beliefs
 from storage.records import (
@@ -248,6 +249,7 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
             seed=definition.search.seed,
             origin=definition.search.sampler.name,
             sampler_state=drawn.sampler_state,
+            seeds=several_seeds(definition),
         )
         for drawn in suggest.suggest(definition, observed, place, count, history.settings)
     ]

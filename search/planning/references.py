@@ -9,11 +9,8 @@ from search.definition.schema import StudyDefinition
 from search.definition.space import SearchSpace
 from search.names import rule_for
 from search.objective import anchors
-from search.planning.confirmation import seeds_from
+from search.planning.seeds import REFERENCES, seeds_from
 from storage.records import PlannedTrial, Role, TrialRecord, TrialState
-
-STREAM = 2
-"""Beside the confirmation's, so that the two share no seed but by chance."""
 
 
 def wanted_references(definition: StudyDefinition) -> References | None:
@@ -30,7 +27,7 @@ def referenced_tasks(definition: StudyDefinition) -> list[str]:
 def reference_seeds(definition: StudyDefinition) -> list[int]:
     """Return the seeds of the references: the study's own, so that one of them joins the first cohort, then others."""
     wanted = wanted_references(definition)
-    return [definition.search.seed, *seeds_from(definition, STREAM, wanted.seeds - 1)] if wanted else []
+    return [definition.search.seed, *seeds_from(definition, REFERENCES, wanted.seeds - 1)] if wanted else []
 
 
 def references(definition: StudyDefinition, planned: Collection[tuple[str | None, int]] = ()) -> list[PlannedTrial]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import Measurement, anchors, is_resolved, resolve_anchors
 from search.objective.outcomes import TrialCurve, judged, outcome
+from search.objective.seed_means import rescored
 from storage import curves, derived, outcomes, trial_rows
 from storage.database import Session
-from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, StudyRecord, TrialRecord, TrialState
+from storage.records import AnchorRecord, Measured, Moment, Outcome, Role, SeedResult, StudyRecord, TrialRecord, TrialState, Values
+from storage.seed_results import results_of
 from storage.study_rows import counted_moment
 
 SCORED = (Role.BASELINE, Role.SEARCH)
@@ -35,19 +38,33 @@ def judged_anew(session: Session, study: StudyRecord, objective: Objective) -> O
     if is_resolved(kept):
         return kept
     fixed = trial_rows.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
-    return resolve_anchors(kept, anchors(kept, measurements(session, study, fixed)))
+    return resolve_anchors(kept, anchors(kept, measurements(session, study, fixed, by_seed=False)))
 
 
-def measurements(session: Session, study: StudyRecord, measured: Sequence[TrialRecord]) -> list[Measurement]:
+def measurements(
+    session: Session, study: StudyRecord, measured: Sequence[TrialRecord], *, by_seed: bool = True
+) -> list[Measurement]:
     """Return what references and baselines that have ended measured on validation, at the epoch that counts.
 
-    A reference's is its last: the study's objective, which names a best epoch, is not defined for it.
+    A reference's is its last: the study's objective, which names a best epoch, is not defined for it. A baseline that trained on
+    several seeds has a measurement under each (`by_seed`), of what the study's objective reads; else its means.
     """
+    trained = [trial for trial in measured if trial.trained]
+    several = results_of(session, [trial.id for trial in trained if trial.by_seed]) if by_seed else {}
     return [
-        Measurement(trial.role, trial.rule, trial.seed, _at(session, study, trial).validation)
-        for trial in measured
-        if trial.trained
+        Measurement(trial.role, trial.rule, seed, values)
+        for trial in trained
+        for seed, values in _under_each_seed(trial, _at(session, study, trial).validation, several.get(trial.id, {}))
     ]
+
+
+def _under_each_seed(trial: TrialRecord, mean: Values, by_seed: Mapping[int, SeedResult]) -> Iterator[tuple[int, Values]]:
+    """Yield what a trial measured under each seed at the epoch of its `mean`: the means themselves where there is nothing else."""
+    if not by_seed:
+        yield trial.seed, mean
+    for seed, each in by_seed.items():
+        best = each.measured.get(trial.best_epoch) if trial.best_epoch is not None else None
+        yield seed, each.measured[max(each.measured)] if best is None else best
 
 
 def _at(session: Session, study: StudyRecord, trial: TrialRecord) -> Measured:
@@ -60,9 +77,13 @@ def score(session: Session, study: StudyRecord, definition: StudyDefinition, fou
     derived.keep_anchors(session, study.id, found)
     objective = resolve_anchors(definition.objective, found)
     ended = trial_rows.trials_of(session, study.id, roles=SCORED, states=[TrialState.COMPLETE])
-    outcomes.rescore(session, study, {trial.id: _rescored(session, trial, objective) for trial in ended}, now)
+    several = results_of(session, [trial.id for trial in ended if trial.by_seed])
+    outcomes.rescore(
+        session, study, {trial.id: _rescored(session, trial, objective, several.get(trial.id, {})) for trial in ended}, now
+    )
 
 
-def _rescored(session: Session, trial: TrialRecord, objective: Objective) -> Outcome:
+def _rescored(session: Session, trial: TrialRecord, objective: Objective, by_seed: Mapping[int, SeedResult]) -> Outcome:
     curve = TrialCurve({each.epoch: Measured(each.train, each.validation) for each in curves.epochs_of(session, trial.id)})
-    return judged(outcome(trial.number, curve, objective, trial.state, trial.reason, trial.epochs), objective)
+    found = outcome(trial.number, curve, objective, trial.state, trial.reason, trial.epochs)
+    return replace(judged(found, objective), by_seed=rescored(found, by_seed, objective))

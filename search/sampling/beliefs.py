@@ -24,7 +24,7 @@ FEWEST = 5
 """Fewer search trials with a value say too little for a model."""
 
 MOST = 250
-"""The model is given so many search trials at most; all of them have a mean."""
+"""The model is given so many trainings of search trials at most; all of these have a mean."""
 
 SPREAD, AROUND, NEAR = 256, 4, 24
 CURVES = 512
@@ -120,13 +120,14 @@ def beliefs(
 
 
 def _thinned(tried: Sequence[TrialRecord], repeated: Collection[int]) -> list[TrialRecord]:
-    """Return at most `MOST` search trials, evenly from first to last whatever they reached, and with them those that were repeated.
+    """Return search trials with at most `MOST` trainings, evenly from first to last whatever they reached, and the repeated ones.
 
     A model's time grows with the cube of its trainings, and choosing the best ones would show it a curve that is too high there.
     """
-    if len(tried) <= MOST:
+    most = max(MOST // max((len(trial.seeds) for trial in tried), default=1), 2)
+    if len(tried) <= most:
         return list(tried)
-    chosen = {tried[i * (len(tried) - 1) // (MOST - 1)].number for i in range(MOST)}
+    chosen = {tried[i * (len(tried) - 1) // (most - 1)].number for i in range(most)}
     return [trial for trial in tried if trial.number in chosen or trial.number in repeated]
 
 
@@ -148,27 +149,43 @@ def _value(trial: TrialRecord) -> float:
 
 def _trainings(trials: Sequence[TrialRecord], places: Array, values: Sequence[float]) -> list[SeedTraining]:
     return [
-        SeedTraining(trial.number, tuple(map(float, place)), trial.seed, value)
+        each
         for trial, place, value in zip(trials, places, values, strict=True)
+        for each in _under_each_seed(trial, tuple(map(float, place)), value)
     ]
+
+
+def _under_each_seed(trial: TrialRecord, place: tuple[float, ...], value: float) -> list[SeedTraining]:
+    """Return a trial's trainings; one on several seeds whose values are not all finite, or that came to nothing, counts as one."""
+    values = [each for each in trial.by_seed.values() if each is not None and math.isfinite(each)]
+    if not values or len(values) < len(trial.by_seed) or value != trial.value:
+        return [SeedTraining(trial.number, place, trial.seed, value)]
+    return [SeedTraining(trial.number, place, seed, each) for seed, each in zip(trial.by_seed, values, strict=True)]
 
 
 def _of_baselines(places: Places, baselines: Sequence[TrialRecord], divisors: Mapping[str, float]) -> list[SeedTraining]:
     known_ones = [trial for trial in baselines if known(trial)]
     placed = [(trial, places.baseline(trial, divisors)) for trial in known_ones]
     return [
-        SeedTraining(trial.number, tuple(place), trial.seed, float(trial.value or 0.0))
+        each
         for trial, place in placed
         if place is not None
+        for each in _under_each_seed(trial, tuple(place), float(trial.value or 0.0))
     ]
 
 
 def observations_of(places: Places, trainings: Sequence[SeedTraining], repeated: Sequence[SeedTraining]) -> Observations:
-    """Return trainings as the model takes them: extremes pulled up (`observations.floored`), the noise from the repeated ones."""
+    """Return trainings as the model takes them: extremes pulled up (`observations.floored`), the noise from the repeated ones.
+
+    Where nothing was repeated on fresh seeds, from trials that trained on several seeds.
+    """
     everything = [*trainings, *repeated]
     values = floored([each.value for each in everything])
-    again = values[len(trainings) :]
-    noise = noise_of([each.number for each in repeated], [each.seed for each in repeated], again) if again else None
+    start = len(trainings) if repeated else 0
+    again = everything[start:]
+    numbers = [each.number for each in again]
+    several = len(set(numbers)) < len(numbers)
+    noise = noise_of(numbers, [each.seed for each in again], values[start:]) if several else None
     placed = [(each, each.place, value) for each, value in zip(everything, values, strict=True) if each.place is not None]
     return Observations(
         np.array([place for _, place, _ in placed], dtype=float).reshape(len(placed), len(places.axes)),

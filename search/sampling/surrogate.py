@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,9 @@ WIDE = 3.0
 
 DRAWS, DRAWS_OF_MANY, MANY = 128, 32, 300
 LEAST_WEIGHT = 0.005
+LEAST_SQUARED = 1e-100
+"""Smaller numbers, and those greater than its inverse, are not squared as they are."""
+
 AT_ONCE = 1000
 """Places whose distances to all trainings are in memory at a time."""
 
@@ -72,7 +75,8 @@ def noise_of(settings: Sequence[int], seeds: Sequence[int], values: Sequence[flo
     `total`: pooled over settings. `rest`: least squares of setting and seed as additive effects, so that seeds may be missing;
     where no two settings share seeds, half of the variance, as the model has it.
     """
-    one, two, y = np.asarray(settings), np.asarray(seeds), np.asarray(values, float)
+    unit = _unit(values)
+    one, two, y = np.asarray(settings), np.asarray(seeds), np.asarray(values, float) / unit
     kinds, starts = np.unique(one), np.unique(two)
     freedom = len(y) - len(kinds)
     effects = np.hstack([one[:, None] == kinds, two[:, None] == starts]).astype(float)
@@ -82,8 +86,14 @@ def noise_of(settings: Sequence[int], seeds: Sequence[int], values: Sequence[flo
         return None
     total = sum(float(((y[one == kind] - y[one == kind].mean()) ** 2).sum()) for kind in kinds) / freedom
     if left < 1:
-        return SeedNoise(math.sqrt(total), math.sqrt(total / 2), freedom)
-    return SeedNoise(math.sqrt(total), math.sqrt(float(((y - effects @ fitted) ** 2).sum()) / left), left)
+        return SeedNoise(unit * math.sqrt(total), unit * math.sqrt(total / 2), freedom)
+    return SeedNoise(unit * math.sqrt(total), unit * math.sqrt(float(((y - effects @ fitted) ** 2).sum()) / left), left)
+
+
+def _unit(values: Sequence[float] | Array) -> float:
+    """Return what values are divided by so that their squares neither overflow nor vanish: 1 but for extreme ones."""
+    greatest = float(np.abs(np.asarray(values, float)).max(initial=0.0))
+    return 1.0 if greatest == 0 or LEAST_SQUARED < greatest < 1 / LEAST_SQUARED else 2.0 ** (math.frexp(greatest)[1] - 1)
 
 
 def even_points(count: int, dims: int) -> Array:
@@ -115,7 +125,8 @@ class Surrogate:
     """The posterior of the curve given evidence of at least two trainings."""
 
     def __init__(self, evidence: Observations) -> None:
-        self._evidence = evidence
+        self._measured, self._unit = evidence.noise, _unit(evidence.values)
+        evidence = self._evidence = _divided(evidence, self._unit)
         self._mean = float(evidence.values.mean())
         self._scale = float(evidence.values.std()) or 1.0
         self._unordered = np.asarray(evidence.unordered, bool)
@@ -126,20 +137,24 @@ class Surrogate:
         self._weights = np.array([each.weight / whole for each in kept])
 
     @property
+    def trained(self) -> Array:
+        """The places of all trainings [n, d]."""
+        return self._evidence.places
+
+    @property
     def measured(self) -> SeedNoise | None:
         """The noise as it was measured on repeated settings; None where there are none."""
-        return self._evidence.noise
+        return self._measured
 
     @property
     def rest(self) -> float:
         """The standard deviation of what one training has to itself under a seed, as the model has it."""
-        return float(sum(weight * each.rest for weight, each in zip(self._weights, self._kept, strict=True)))
+        return self._unit * float(sum(weight * each.rest for weight, each in zip(self._weights, self._kept, strict=True)))
 
     @property
     def noise(self) -> float:
         """The standard deviation of one training over seeds: measured, else as the model has it."""
-        measured = self._evidence.noise
-        return measured.total if measured is not None else self.rest * math.sqrt(2)
+        return self._measured.total if self._measured is not None else self.rest * math.sqrt(2)
 
     def _components(self, draws: int) -> list[_Component]:
         from scipy.linalg import LinAlgError, cho_factor, cho_solve
@@ -186,7 +201,8 @@ class Surrogate:
 
     def means(self, places: Array) -> Array:
         """Return the posterior mean of the curve at places [n, d]."""
-        return np.concatenate([self._means(places[start : start + AT_ONCE]) for start in range(0, len(places), AT_ONCE)])
+        parts = [self._means(places[start : start + AT_ONCE]) for start in range(0, len(places), AT_ONCE)]
+        return np.concatenate(parts) * self._unit
 
     def _means(self, places: Array) -> Array:
         gaps = self._gaps(places, self._evidence.places)
@@ -213,7 +229,14 @@ class Surrogate:
             values, vectors = np.linalg.eigh(covariance)
             normal = rng.normal(size=(number, len(places)))
             drawn.append(self._mean + cross @ each.solved + normal @ (vectors * np.sqrt(np.maximum(values, 0))).T)
-        return np.vstack(drawn)
+        return np.vstack(drawn) * self._unit
+
+
+def _divided(evidence: Observations, unit: float) -> Observations:
+    """Return trainings with their values, and the noise of these, in a unit."""
+    noise = evidence.noise
+    scaled = None if noise is None else SeedNoise(noise.total / unit, noise.rest / unit, noise.freedom)
+    return replace(evidence, values=evidence.values / unit, noise=scaled)
 
 
 def _between(ends: tuple[float, float], share: Array) -> Array:

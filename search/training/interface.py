@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
@@ -68,9 +68,9 @@ class EpochReport:
             for place, number in enumerate(self.numbers)
         }
 
-    def weights_in_force(self, moving: Collection[int]) -> dict[int, Values]:
-        """Return the weights of each setting at the end of the epoch: {} for those that are not `moving`."""
-        return {number: _at(self.weights, place) if number in moving else {} for place, number in enumerate(self.numbers)}
+    def weights_in_force(self) -> dict[int, Values]:
+        """Return the weights of each setting at the end of the epoch; {} where none of them move."""
+        return {number: _at(self.weights, place) for place, number in enumerate(self.numbers)}
 
 
 def _at(values: Mapping[str, Sequence[float]], place: int) -> dict[str, float]:

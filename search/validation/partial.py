@@ -138,7 +138,7 @@ def _readable(model: type[Any], values: Any) -> dict[int, Any]:
 
 
 SPARE = frozenset({"weight", "from_logits", "direction", "utility", "epoch", "missing", "class_weight"})
-SPARE_IN_SEARCH = frozenset({"trials", "seed", "space", "pruner", "cohort_size", "max_attempts", "max_losses"})
+SPARE_IN_SEARCH = frozenset({"trials", "seed", "seeds", "space", "pruner", "cohort_size", "max_attempts", "max_losses"})
 """Fields that a part is read without where they are faulty, since no check of the other fields depends on them."""
 
 

@@ -115,8 +115,8 @@ class ChildSession:
             del self._defined[replaces]
         self._defined[study] = definition
 
-    def reply(self, order: GoOn) -> None:
-        """Send what the child waits for. Raises ChildLost."""
+    def reply(self, order: GoOn | CancelSettings) -> None:
+        """Send what the child waits for at a rung, or which settings it need not train on. Raises ChildLost."""
         self._child.send(order)
 
     def listen(self, seconds: float) -> Iterator[Answer]:

@@ -19,6 +19,7 @@ from search.planning.rescoring import measurements, objective_of, score
 from search.sampling import suggest
 from search.validation import normalize
 from search.validation.published import Named, named_plugins
+from search.worker import analysis_claims
 from storage import derived, leases, progress, studies, study_rows, trial_rows, trials, workloads
 from storage.database import Database, Session
 from storage.errors import StorageError
@@ -149,7 +150,7 @@ def _claim_cohort(
     waiting = trial_rows.waiting_trials(session, study.id)
     chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, now)
     if isinstance(chosen, Analysis):
-        return chosen
+        return chosen if analysis_claims.take(session, study, chosen.kind, claimant.worker_id, now) else None
     if not chosen:
         return None
     if not claimant.can_train(study):

@@ -10,10 +10,12 @@ from search.definition.schema import Objective, StudyDefinition
 from search.definition.space import SearchSpace
 from search.objective.outcomes import TrialCurve, judged, outcome
 from search.objective.scoring import with_value
+from search.objective.seed_means import seed_results
 from search.planning.rescoring import SCORED, objective_of
-from search.training.child.protocol import Answer, CohortTrained, GoOn, RungReached, TrainCohort
+from search.training.child.protocol import Answer, CancelSettings, CohortTrained, GoOn, RungReached, TrainCohort
 from search.training.interface import Ended, EpochReport, Setting
 from search.worker.claim import Claim
+from search.worker.copies import Cohort, SeedEpoch
 from search.worker.lease_keeper import Holding
 from search.worker.rungs import Rungs
 from storage import epochs, leases, outcomes
@@ -29,12 +31,14 @@ class CohortRun:
 
     def __init__(self, database: Database, claim: Claim, holding: Holding) -> None:
         self._database, self._claim, self._holding = database, claim, holding
+        self._cohort = Cohort(claim.trials)
         self._curves = {trial.number: TrialCurve() for trial in claim.trials}
         self._roles = {trial.number: trial.role for trial in claim.trials}
         self._epochs: list[EpochReports] = []
         self._moving = {trial.number for trial in claim.trials if _moves(claim.definition, trial)}
         self._ends: list[Ended] = []
         self._rungs = Rungs(database, claim)
+        self._reached: RungReached | None = None
         self.done = False
         self.traces = 0  # graphs that the child has traced in its life
         self._recorded = False
@@ -43,8 +47,8 @@ class CohortRun:
     def order(self) -> TrainCohort:
         """Return the order that has the child train this cohort."""
         study, definition = self._claim.study, self._claim.definition
-        settings = [_setting(definition, trial, self._rungs.of(trial.number)) for trial in self._claim.trials]
-        return TrainCohort(study.id, study.engine or "", study.cohort_size or 1, settings)
+        own = {trial.number: _setting(definition, trial, self._rungs.of(trial.number)) for trial in self._claim.trials}
+        return TrainCohort(study.id, study.engine or "", study.cohort_size or 1, self._cohort.settings(own))
 
     def hear(self, answer: Answer) -> None:
         """Take in one answer of the child."""
@@ -53,20 +57,33 @@ class CohortRun:
                 self._hear_epoch(answer)
             case Ended():
                 self.failed |= answer.state is TrialState.FAILED
-                self._ends.append(answer)
+                if (ended := self._cohort.of(answer.number).end(answer)) is not None:
+                    self._ends.append(ended)
             case RungReached():
-                self._rungs.ask(answer)
+                self._hear_rung(answer)
             case CohortTrained():
                 self.done, self.traces = True, answer.traces
 
     def _hear_epoch(self, report: EpochReport) -> None:
-        share, weights = report.seconds / len(report.numbers), report.weights_in_force(self._moving)
-        measured = {number: self._valued(numbers) for number, numbers in report.measured().items()}
-        for number, numbers in measured.items():
-            self._curves[number].add(report.epoch, numbers)
-        self._epochs.append(
-            {n: epochs.EpochWrite(report.epoch, each.train, each.validation, share, weights[n]) for n, each in measured.items()}
-        )
+        share, weights = report.seconds / len(report.numbers), report.weights_in_force()
+        written: dict[int, epochs.EpochWrite] = {}
+        for number, measured in report.measured().items():
+            copies = self._cohort.of(number)
+            trial = copies.trial.number
+            whole = copies.add(number, report.epoch, SeedEpoch(self._valued(measured), share, weights[number]))
+            if whole is not None:
+                mean = self._valued(whole.measured)
+                self._curves[trial].add(report.epoch, mean)
+                moved = whole.weights if trial in self._moving else {}
+                written[trial] = epochs.EpochWrite(report.epoch, mean.train, mean.validation, whole.seconds, moved)
+        if written:
+            self._epochs.append(written)
+
+    def _hear_rung(self, reached: RungReached) -> None:
+        """Ask who ends at a rung, of the trials whose settings have all come to it: they are judged by their means."""
+        measured = {number for number, curve in self._curves.items() if reached.epoch in curve.reports}
+        self._reached = reached
+        self._rungs.ask(self._cohort.trials_at(reached, measured))
 
     def _valued(self, measured: Measured) -> Measured:
         """Return an epoch's numbers with the value that an aggregate from outside gives them, if the study has one."""
@@ -83,16 +100,26 @@ class CohortRun:
         role, curve = self._roles[ended.number], self._curves[ended.number]
         scored_by = None if role is Role.REFERENCE else objective
         found = outcome(ended.number, curve, scored_by, ended.state, ended.reason, ended.epochs)
-        return judged(found, objective) if role in SCORED else found
+        if role not in SCORED:
+            return found
+        return replace(judged(found, objective), by_seed=seed_results(found, self._cohort.by_seed(ended.number), objective))
 
     @property
     def waiting(self) -> bool:
         """Return whether the child waits for us, at a rung."""
         return self._rungs.asked
 
-    def reply(self) -> GoOn | None:
-        """Return what the child waits for, if it waits. None too as long as its numbers are not stored: the database is away."""
-        return None if self._epochs else self._rungs.reply(self._curves)
+    def reply(self) -> GoOn | CancelSettings | None:
+        """Return what the child waits for, if it waits, else the settings that it trains in vain.
+
+        None too as long as its numbers are not stored: the database is away.
+        """
+        if self._epochs:
+            return None
+        found = self._rungs.reply(self._curves)
+        if found is None or self._reached is None:
+            return self._cohort.to_drop()
+        return self._cohort.reply(self._reached, found)
 
     def record(self) -> bool:
         """Store what came since the last time, and with it the lease's end once all is done.

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from search.training.child.protocol import Answer, BadMessage, GoOn, PrepareStudy, TrainCohort
+from search.training.child.protocol import Answer, BadMessage, CancelSettings, GoOn, PrepareStudy, TrainCohort
 from search.worker.analyses import load, work_out
 from search.worker.backoff import Backoff
 from search.worker.child_losses import MOST_UNREAD, ChildLosses
@@ -52,7 +52,7 @@ class ClaimedRun(Protocol):
     @property
     def waiting(self) -> bool: ...  # the child waits for `reply`
 
-    def reply(self) -> GoOn | None: ...
+    def reply(self) -> GoOn | CancelSettings | None: ...
 
     def record(self) -> bool: ...  # False where the database is away
 

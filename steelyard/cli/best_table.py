@@ -88,7 +88,7 @@ def _rules(best: Best) -> list[str]:
 
 
 def _mean(best: Best, rule: str) -> float | None:
-    """Return a setting's value: its mean over fresh seeds, or of one seed where nothing was confirmed."""
+    """Return a setting's value: its mean over fresh seeds, or over those of the search where nothing was confirmed."""
     found: float | None
     if "confirmation" in best:
         candidate = best["confirmation"]["candidates"].get(_candidate(best, rule))
@@ -111,9 +111,14 @@ def _objective(best: Best, rule: str) -> Mapping[str, Any]:
     return found
 
 
+def _seeds(best: Best) -> str:
+    """Return on how many seeds the search trained a setting, in words."""
+    return "one seed" if len(best["seeds"]) == 1 else f"the mean of {len(best['seeds'])} seeds"
+
+
 def _measured_on(best: Best) -> str:
     if "confirmation" not in best:
-        return "One seed, validation split."
+        return f"{_seeds(best).capitalize()}, validation split."
     confirmation = best["confirmation"]
     seeds = f"{len(confirmation['seeds'])} fresh seeds, {confirmation['split']} split"
     fewer = [rule for rule in best["baselines"] if rule in confirmation["candidates"] and rule not in confirmation["against"]]
@@ -225,10 +230,12 @@ def conclusion(best: Best) -> list[str]:
     """Return what the document says, in sentences: the verdict, the selection bias, and what else would do as well."""
     confirmation = best.get("confirmation")
     if confirmation is None and best.get("picked_by", "objective") != "objective":
-        found = [f"Trial {best['trial']} is what {best['picked_by']} picks, on one seed; what it is worth on others is not known."]
+        found = [
+            f"Trial {best['trial']} is what {best['picked_by']} picks, on {_seeds(best)}; what it is worth on others is not known."
+        ]
     elif confirmation is None:
         reason = "the study has no confirmation" if best["final"] else "the study has not ended"
-        found = [f"Trial {best['trial']} has the best value on one seed; whether it is really better is not known: {reason}."]
+        found = [f"Trial {best['trial']} has the best value on {_seeds(best)}; whether it is really better is not known: {reason}."]
         found += [edge["sentence"] for edge in _edges(best)]
     else:
         found = [f"Verdict: {confirmation['verdict']}", *_promised(confirmation), *_recommended(best)]

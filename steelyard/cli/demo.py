@@ -25,14 +25,13 @@ from steelyard.version import COMMAND
 SERVE = (*COMMAND, "serve", "--port", "0", "--workers", "1", "--json")
 END_SECONDS = 35.0
 LOG_LINES = 15
+PROGRESS_LINES = 4
+"""Without a terminal; with one it is a bar. All that the demo prints is to fit one screen."""
 
-NEXT = """
-Try next:
+NEXT = """Try next:
   steelyard serve                                  a service of your own
   steelyard init --output study.json               a study to start from
-  steelyard submit study.json --watch              search its weights
-In Python: model = steelyard.apply(build_model(), json.load(open("{output}")))
-"""
+  steelyard submit study.json --watch              search its weights"""
 
 
 def register(app: typer.Typer) -> None:
@@ -54,13 +53,12 @@ def demo(
 ) -> None:
     """Start a service of its own, search the weights of a small study over real HTTP, and end it again."""
     with _directory(data_dir) as directory, _service(directory) as url:
-        note(f"A service runs at {url}, for this demo alone.")
         found = _search(url, _definition(definition), output, as_json, open_)
         if as_json:
             print_document(found)
         if open_:
             _kept(f"{url}/studies/{found['study']['name']}")
-    note(NEXT.format(output=output))
+    note(NEXT)
 
 
 def _kept(address: str) -> None:
@@ -78,18 +76,20 @@ def _search(url: str, definition: Any, output: str, as_json: bool, shown_in_brow
 
     with Client(url) as client:
         study = client.submit(definition)
-        note(f"Submitted {study['name']}: {study['cost']}. {study['definition'].get('description') or ''}")
+        note(f"Submitted {study['name']} to a service for this demo alone: {study['cost']}.")
+        if study["definition"].get("description"):
+            note(study["definition"]["description"])
         note(f"See it: {client.page(study)}")
         if shown_in_browser:
             in_browser(client.page(study))
-        with shown_on(notes()) as shown:
+        with shown_on(notes(), PROGRESS_LINES) as shown:
             *_, study = map(shown.seen, client.watch(study))
         show_outcome(client, study, notes() if as_json else terminal())
         if study["state"] != "COMPLETE":
             raise CommandFailed(f"the study ended {study['state']}", OF_STATE[study["state"]])
         best = client.best(study)
     write_whole(Path(output), [(json.dumps(best, indent=2, ensure_ascii=False) + "\n").encode()])
-    note(f"Wrote {output}.")
+    note(f"Wrote {output}, for steelyard.apply(build_model(), best) in Python.")
     return best
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -130,6 +130,7 @@ def trial_table(trial: Trial) -> Table:
         ("state", trial["state"]),
         ("because", because(trial["reason"])),
         ("value", worth(trial)),
+        ("by seed", ", ".join(_by_seed(trial)) if len(trial["seeds"]) > 1 else ""),
         *((f"weight {path}", number(weight)) for path, weight in trial["weights"].items()),
         *numbers,
         ("epochs", f"{trial['epochs']}" + (f", the best is {trial['best_epoch']}" if trial["best_epoch"] is not None else "")),
@@ -140,6 +141,11 @@ def trial_table(trial: Trial) -> Table:
         ("ended", moment(trial["ended_at"])),
     ]
     return fields(pairs)
+
+
+def _by_seed(trial: Trial) -> Iterator[str]:
+    for seed, value in trial["by_seed"].items():
+        yield f"{seed}: {trial['not_finite'].get(f'by_seed.{seed}') or number(value)}"
 
 
 def catalog_table(kind: str, entries: Sequence[Mapping[str, Any]]) -> FittingTable:

@@ -207,6 +207,12 @@ def chosen_weights(
     if default:
         ranges = ", ".join(f"{path} {found[path]['low']:g} to {found[path]['high']:g}" for path in default)
         notes.append(f"default ranges: {ranges}")
+    left_out = [term.path for term in terms if term.path in default and term.yours == 0]
+    if left_out:
+        notes.append(
+            f"your weight of {listed(left_out)} is 0, outside the default range: it is compared as yours, and never drawn; "
+            'weight_ranges={...: {"low": 0, "high": ...}} draws it too'
+        )
     return Weights(found, "box", tuple(notes), tuple(default))
 
 

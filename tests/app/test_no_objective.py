@@ -75,6 +75,7 @@ def test_such_a_trial_keeps_its_numbers(bench: Bench, make: Make) -> None:
     assert trial["intermediate_values"][-1]["validation"][DIGIT] == 0.9
     assert trial["not_finite"] == {
         "objective.value": "nan",
+        "by_seed.0": "nan",
         f"objective.values.{PARITY}": "undefined",
         f"metrics.validation.{PARITY}": "undefined",
     }

@@ -51,6 +51,8 @@ def test_a_complete_trial_has_every_field_of_the_contract(bench: Bench) -> None:
             "objective",
             "metrics",
             "seed",
+            "seeds",
+            "by_seed",
             "epochs",
             "best_epoch",
             "workload_version",
@@ -85,6 +87,7 @@ def test_numbers_that_json_cannot_say_are_null_and_named(bench: Bench) -> None:
     assert trial["metrics"]["validation"][DIGIT] is None
     assert trial["not_finite"] == {
         "objective.value": "nan",
+        "by_seed.0": "nan",
         f"objective.values.{DIGIT}": "-inf",
         "objective.violations.agreement": "inf",
         f"metrics.validation.{DIGIT}": "nan",
@@ -331,6 +334,7 @@ def test_an_undefined_number_is_null_and_called_undefined(bench: Bench) -> None:
     assert trial["objective"]["values"] == trial["metrics"]["validation"] == {DIGIT: None, "parity.binary_accuracy": 0.5}
     assert trial["not_finite"] == {
         "objective.value": "nan",
+        "by_seed.0": "nan",
         f"objective.values.{DIGIT}": "undefined",
         f"metrics.validation.{DIGIT}": "undefined",
     }

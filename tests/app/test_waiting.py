@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from app.waiting import reason_of
-from storage.records import Reason, StudyRecord, StudyState, TrialState, WorkerRecord
+from storage.fleet_records import WorkerRecord
+from storage.records import Reason, StudyRecord, StudyState, TrialState
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NOTED = Reason("trials_running", "3 planned trials are not finished yet")

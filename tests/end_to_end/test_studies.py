@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.end_to_end.service import Service, until
 from tests.end_to_end.studies import flagship, grid, regression
@@ -143,3 +144,27 @@ def test_a_training_process_that_is_killed_is_replaced_and_its_trials_trained_ag
     assert {trial["state"] for trial in trials} == {"COMPLETE"}
     assert max(trial["attempt"] for trial in trials) >= 2
     assert {worker.pid for worker in answering.worker_processes()} == {worker.pid for worker in before}
+
+
+def test_a_trial_on_two_seeds_has_the_means_of_two_studies_on_one(answering: Service) -> None:
+    several = {**grid(2), "name": "on-two-seeds"}
+    several["search"] = {**several["search"], "seeds": 2, "baselines": []}
+    name = answering.submit(several)
+    assert answering.finished(name)["state"] == "COMPLETE"
+    both = _rows(answering, name)
+    seeds = both[0]["seeds"]
+    alone = []
+    for seed in seeds:
+        one = grid(2)
+        one["search"] = {**one["search"], "seed": seed, "baselines": []}
+        single = answering.submit(one)
+        assert answering.finished(single)["state"] == "COMPLETE"
+        alone.append({str(trial["weights"]): trial for trial in _rows(answering, single)})
+    assert len(seeds) == len(alone) == 2
+    assert len(both) == 4
+    for trial in both:
+        apart = [found[str(trial["weights"])] for found in alone]
+        assert list(trial["by_seed"].values()) == [each["objective"]["value"] for each in apart]
+        for split in ("train", "validation"):
+            for path, value in trial["metrics"][split].items():
+                assert value == pytest.approx(sum(each["metrics"][split][path] for each in apart) / 2, rel=1e-9)

@@ -33,6 +33,7 @@ def best(**changes: Any) -> dict[str, Any]:
     metric = {"name": "accuracy", "direction": "maximize"}
     document = {
         "trial": 18,
+        "seeds": [0],
         "final": True,
         "weights": {"a.loss": 0.3},
         "shared": {},
@@ -167,3 +168,8 @@ def test_a_task_of_two_losses_has_both_by_name() -> None:
 def test_a_baseline_shows_its_weights_unless_a_rule_moves_them(rule: str, weight: str) -> None:
     found = {"trial": 3, "weights": {"a.loss": 1.0}, "objective": best()["objective"]}
     assert drawn(best(baselines={rule: found}))["weight a"] == ([weight, "0.3"] if rule == "equal" else ["0.3", weight])
+
+
+def test_a_search_on_several_seeds_says_that_its_numbers_are_means() -> None:
+    text = " ".join(conclusion(best(seeds=[0, 1, 2])))
+    assert "best value on the mean of 3 seeds" in text

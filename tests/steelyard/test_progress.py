@@ -126,6 +126,14 @@ def test_a_log_of_a_large_study_stays_short():
     assert len(text_of(console).splitlines()) == 21
 
 
+def test_a_log_may_be_asked_to_be_shorter():
+    console = screen(terminal=False)
+    with shown_on(console, lines=4) as lines:
+        for ended in range(101):
+            lines.seen(study(counts={"COMPLETE": ended}, progress={"planned": 100}))
+    assert len(text_of(console).splitlines()) == 5
+
+
 def test_what_is_shown_suits_the_console():
     assert isinstance(shown_on(screen(terminal=True)), StudyProgress)
     assert isinstance(shown_on(screen(terminal=False)), ProgressLines)

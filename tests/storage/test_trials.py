@@ -47,6 +47,7 @@ def test_a_planned_trial_keeps_everything_that_the_plan_said(database: Database)
         parameters={"z": 1e-300, "a": 2.0},
         weights={"agreement": 1 / 3, "digit.crossentropy": 0.0},
         seed=2**40,
+        seeds=(2**40, 5),
         origin="finalist",
         confirms=7,
         sampler_state={"nsga:generation": 3, "cma": [math.inf]},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from storage import workers, workloads
 from storage.database import Database
-from storage.records import WorkloadFailure
+from storage.fleet_records import WorkloadFailure
 from tests.storage import scenes
 from tests.storage.scenes import NOW, later
 

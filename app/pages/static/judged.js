@@ -23,7 +23,7 @@ function facts(view) {
     ["Rows", rows ? Object.entries(rows).map(([split, count]) => `${count.toLocaleString("en")} ${split}`).join(", ") : null],
     ["Training", `${training.epochs} epochs, batches of ${training.batch_size}, ${optimizer.name}${optimizer.config && Object.keys(optimizer.config).length ? ` (${setting(optimizer.config)})` : ""}; the numbers of the ${objective.epoch} epoch count`],
     ["Same recipe", `every setting is trained on the same rows, epochs, optimizer and seeds; only ${["the weights", ...beside(view)].join(" and ")} differ`],
-    ["Search", `${search.sampler.name}, ${search.trials} trials on seed ${search.seed}, judged on validation`],
+    ["Search", `${search.sampler.name}, ${search.trials} trials on ${search.seeds > 1 ? `${search.seeds} seeds each, ${search.seed} first` : `seed ${search.seed}`}, judged on validation`],
     ["Fresh seeds", tuned ? `${tuned.judged_on.length} that chose nothing (${tuned.judged_on.join(", ")}), judged on ${confirmation.split}` : search.confirmation ? "not trained yet" : "none: the study has no confirmation"],
     ["Confidence", confirmation?.winner ? `${(confirmation.level * 100).toFixed(0)} % throughout: paired t intervals, those of the lead in the objective over all looks together; on seeds that chose, Bonferroni-corrected over ${confirmation.comparisons} finalists` : null],
     ["Workload", workload ? `${workload.name}${Object.keys(definition.workload.options).length ? ` ${JSON.stringify(definition.workload.options)}` : ""}${workload.digest ? `, description ${workload.digest.slice(0, 12)}` : ""}${workload.version ? `, version ${workload.version}` : ""}` : definition.workload.name],

@@ -4,7 +4,7 @@ import { fill, h } from "./dom.js";
 import { clip, clippedNote, figure, plain } from "./figures.js";
 import { moment, number } from "./numbers.js";
 import { settingStyle, theme } from "./palette.js";
-import { objectiveName } from "./settings.js";
+import { objectiveName, searchSeeds, searchSeedsFirst } from "./settings.js";
 
 export function progress(view, body) {
   let made = false;
@@ -58,7 +58,7 @@ function drawHistory(view, byTime) {
   });
   const clipped = clip(indices.map((index) => columns.objective[index]));
   const sampled = view.points.sampled ? `${indices.length} of ${view.points.trials} trials are drawn.` : "";
-  return { data, layout: { height: 320, shapes, annotations, margin: { l: 60, r: 14, t: 26, b: 42 }, xaxis: { title: byTime ? "when it ended" : "trial", zeroline: false, showgrid: false, ...(byTime ? {} : { range: [-0.5, last + 0.5] }) }, yaxis: { title: plain(objectiveName(view)), zeroline: false, ...(clipped.range ? { range: clipped.range } : {}) }, uirevision: `history ${byTime} ${steps.length > 0}` }, note: ["One seed, validation split.", sampled, clippedNote("Objective", clipped)].filter(Boolean).join(" ") };
+  return { data, layout: { height: 320, shapes, annotations, margin: { l: 60, r: 14, t: 26, b: 42 }, xaxis: { title: byTime ? "when it ended" : "trial", zeroline: false, showgrid: false, ...(byTime ? {} : { range: [-0.5, last + 0.5] }) }, yaxis: { title: plain(objectiveName(view)), zeroline: false, ...(clipped.range ? { range: clipped.range } : {}) }, uirevision: `history ${byTime} ${steps.length > 0}` }, note: [`${searchSeedsFirst(view.study)}, validation split.`, sampled, clippedNote("Objective", clipped)].filter(Boolean).join(" ") };
 }
 
 function confirmed(view) {
@@ -77,7 +77,7 @@ function bias(view) {
         const color = view.settings.find((setting) => setting.name === name)?.color ?? colors.muted;
         return { type: "scatter", mode: "lines", x: [each.searched, each.value.mean], y: [y, y], line: { color, width: 2 }, hoverinfo: "skip", showlegend: false };
       });
-      data.push({ type: "scatter", mode: "markers", name: "search: one seed, validation", x: found.map(([, each]) => each.searched), y: found.map((_, y) => y), marker: { size: 10, color: colors.panel, line: { color: colors.ink, width: 1.6 } }, hovertemplate: "search %{x:.4g}<extra></extra>" });
+      data.push({ type: "scatter", mode: "markers", name: `search: ${searchSeeds(view.study)}, validation`, x: found.map(([, each]) => each.searched), y: found.map((_, y) => y), marker: { size: 10, color: colors.panel, line: { color: colors.ink, width: 1.6 } }, hovertemplate: "search %{x:.4g}<extra></extra>" });
       data.push({ type: "scatter", mode: "markers", name: `fresh seeds, ${view.confirmation.split}`, x: found.map(([, each]) => each.value.mean), y: found.map((_, y) => y), error_x: { type: "data", array: found.map(([, each]) => (each.value.low === null ? 0 : (each.value.high - each.value.low) / 2)), color: colors.muted, thickness: 1.3, width: 4 }, marker: { size: 10, color: colors.ink }, hovertemplate: "fresh seeds %{x:.4g}<extra></extra>" });
       const optimism = view.best?.confirmation?.optimism;
       const note = typeof optimism === "number" ? `Selection bias: the search scored the winner ${number(Math.abs(optimism), 3)} ${optimism >= 0 ? "higher" : "lower"} than fresh seeds do.` : "";

@@ -37,6 +37,17 @@ function sameAsEqual(weights, names) {
   return !names.has("equal") && Object.values(weights ?? {}).length > 0 && Object.values(weights).every((value) => value === 1);
 }
 
+// What the search's numbers are of: one seed, or means over several where the definition asks for them.
+export function searchSeeds(study) {
+  const { seeds } = study.definition.search;
+  return seeds > 1 ? `means over ${seeds} seeds` : "one seed";
+}
+
+export function searchSeedsFirst(study) {
+  const text = searchSeeds(study);
+  return text[0].toUpperCase() + text.slice(1);
+}
+
 // What the tuned setting is held against: what the user has today, else equal weights, else the best baseline.
 export function yardstick(settings) {
   return settings.find((each) => each.key === "current") ?? settings.find((each) => each.key === "equal") ?? settings.find((each) => each.key !== "tuned") ?? null;

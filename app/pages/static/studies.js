@@ -5,7 +5,7 @@ import { add, fill, h, say, table } from "./dom.js";
 import { watch } from "./live.js";
 import { ago, moment, number } from "./numbers.js";
 import { badge, broken, progressBar, ready, reasonText, standing, studyLink } from "./parts.js";
-import { STATES } from "./settings.js";
+import { STATES, searchSeeds } from "./settings.js";
 
 const content = document.getElementById("content");
 const PAGE = 25;
@@ -104,9 +104,9 @@ function studies() {
       [studyLink(study.name), study.definition.priority ? h("small", { class: "muted" }, ` priority ${study.definition.priority}`) : ""],
       badge(study.state),
       h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),
-      { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "one seed" : "–"), class: `verdict ${verdict?.tone ?? "muted"}` },
+      { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? searchSeeds(study) : "–"), class: `verdict ${verdict?.tone ?? "muted"}` },
       verdict ? `trial ${verdict.trial}` : study.best ? `trial ${study.best.number}` : "–",
-      verdict ? { cell: number(verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: number(study.best?.objective.value), title: "one seed, validation" },
+      verdict ? { cell: number(verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: number(study.best?.objective.value), title: `${searchSeeds(study)}, validation` },
       study.definition.workload.name,
       Object.entries(study.definition.labels).map(([key, value]) => h("span", { class: "label" }, value ? `${key}: ${value}` : key)),
       { cell: ago(study.times.created_at), title: moment(study.times.created_at) },

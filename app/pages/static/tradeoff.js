@@ -5,7 +5,7 @@ import { clip, clippedNote, figure, plain } from "./figures.js";
 import { metricName, metricValue, number, unitOf } from "./numbers.js";
 import { theme } from "./palette.js";
 import { trialLink } from "./parts.js";
-import { ARROWS, directionOf, metricsOf, yardstick } from "./settings.js";
+import { ARROWS, directionOf, metricsOf, searchSeeds, searchSeedsFirst, yardstick } from "./settings.js";
 
 export function tradeoff(view, body) {
   let plot = null;
@@ -71,7 +71,7 @@ function drawScatter(view, { x, y }) {
   const ys = column(view, y);
   const place = (test) => columns.number.map((_, index) => index).filter((index) => columns.role[index] !== "reference" && xs[index] !== null && ys[index] !== null && test(index));
   const hover = (index) => `${columns.rule[index] ? plain(columns.rule[index]) : `trial ${columns.number[index]}`}<br>${plain(metricName(x))} ${metricValue(x, xs[index])}<br>${plain(metricName(y))} ${metricValue(y, ys[index])}`;
-  const cloud = (name, indices, marker) => ({ type: "scatter", mode: "markers", name, x: indices.map((index) => xs[index] * fx), y: indices.map((index) => ys[index] * fy), customdata: indices.map((index) => columns.number[index]), text: indices.map(hover), hovertemplate: "%{text}<br>one seed, validation<extra></extra>", marker });
+  const cloud = (name, indices, marker) => ({ type: "scatter", mode: "markers", name, x: indices.map((index) => xs[index] * fx), y: indices.map((index) => ys[index] * fy), customdata: indices.map((index) => columns.number[index]), text: indices.map(hover), hovertemplate: `%{text}<br>${searchSeeds(view.study)}, validation<extra></extra>`, marker });
   const searched = place((index) => columns.role[index] === "search");
   const front = place((index) => columns.front[index]).sort((a, b) => xs[a] - xs[b]);
   const chosen = new Set(view.chosen ?? []);
@@ -93,7 +93,7 @@ function drawScatter(view, { x, y }) {
   const yClip = limits(searched.map((index) => ys[index] * fy), solid.map(([, value]) => value));
   const odd = columns.number.filter((_, index) => columns.role[index] === "search" && columns.state[index] === "COMPLETE" && (xs[index] === null || ys[index] === null)).length;
   const notes = [
-    confirmed.length ? `Two kinds of numbers share these axes: hollow marks are one seed on validation, solid ones are means over fresh seeds on ${view.confirmation.split} with ${(view.confirmation.level * 100).toFixed(0)} % intervals.` : "Every mark is one training: one seed, validation split.",
+    confirmed.length ? `Two kinds of numbers share these axes: hollow marks are ${searchSeeds(view.study)} on validation, solid ones are means over fresh seeds on ${view.confirmation.split} with ${(view.confirmation.level * 100).toFixed(0)} % intervals.` : `Every mark is one trial: ${searchSeeds(view.study)}, validation split.`,
     view.points.sampled ? `${searched.length} of ${view.points.trials} trials are drawn; the front and the best are among them.` : "",
     clippedNote(metricName(x), xClip), clippedNote(metricName(y), yClip), odd ? `${odd} without a finite number are not drawn.` : "", "A click shows a trial.",
   ];
@@ -151,7 +151,7 @@ function parallel(view, paths, open) {
         const index = columns.number.indexOf(each.trial);
         return index < 0 ? null : { type: "scatter", mode: "lines+markers", name: each.title, x: paths.map((_, place) => place), y: paths.map((path) => at(path, index)), customdata: paths.map(() => each.trial), text: paths.map((path) => `${plain(each.title)}: ${plain(metricName(path))} ${metricValue(path, column(view, path)[index])}`), hovertemplate: "%{text}<extra></extra>", line: { color: each.color, width: 2 }, marker: { color: each.color, size: 8, symbol: each.symbol } };
       }).filter(Boolean);
-      return { data: [crowd, ...settings], layout: { height: 320, showlegend: true, margin: { l: 20, r: 20, t: 34, b: 40 }, xaxis: { tickmode: "array", tickvals: paths.map((_, place) => place), ticktext: paths.map((path) => plain(metricName(path))), range: [-0.3, paths.length - 0.7], showgrid: true }, yaxis: { showticklabels: false, range: [-0.05, 1.05], ticks: "", showgrid: false, zeroline: false } }, note: ["One seed, validation split.", indices.length < complete.length || view.points.sampled ? `${indices.length} of ${view.points.trials} trials are drawn, the front among them.` : ""].filter(Boolean).join(" ") };
+      return { data: [crowd, ...settings], layout: { height: 320, showlegend: true, margin: { l: 20, r: 20, t: 34, b: 40 }, xaxis: { tickmode: "array", tickvals: paths.map((_, place) => place), ticktext: paths.map((path) => plain(metricName(path))), range: [-0.3, paths.length - 0.7], showgrid: true }, yaxis: { showticklabels: false, range: [-0.05, 1.05], ticks: "", showgrid: false, zeroline: false } }, note: [`${searchSeedsFirst(view.study)}, validation split.`, indices.length < complete.length || view.points.sampled ? `${indices.length} of ${view.points.trials} trials are drawn, the front among them.` : ""].filter(Boolean).join(" ") };
     },
     rows: () => ({ columns: ["Setting", ...paths.map(metricName)], rows: view.settings.map((each) => { const index = view.points.columns.number.indexOf(each.trial); return [each.title, ...paths.map((path) => metricValue(path, index < 0 ? null : column(view, path)[index]))]; }) }),
     onclick: (point) => Number.isInteger(point.customdata) && open(point.customdata),

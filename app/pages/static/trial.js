@@ -35,9 +35,9 @@ function facts(trial) {
   const reason = reasonText(trial.reason);
   const seconds = trial.intermediate_values.reduce((sum, epoch) => sum + epoch.seconds, 0);
   return [
-    h("p", {}, badge(trial.state), " ", trial.rule ? ruleTitle(trial.rule) : trial.role, h("span", { class: "muted" }, ` · seed ${trial.seed} · ${trial.epochs} epochs in ${duration(seconds)}${trial.engine ? ` · ${trial.engine}` : ""}${trial.worker ? ` on ${trial.worker}` : ""}${trial.attempt > 1 ? ` · attempt ${trial.attempt}` : ""}${trial.ended_at ? ` · ended ${moment(trial.ended_at)}` : ""}`)),
+    h("p", {}, badge(trial.state), " ", trial.rule ? ruleTitle(trial.rule) : trial.role, h("span", { class: "muted" }, ` · ${trial.seeds.length > 1 ? `means over seeds ${trial.seeds.join(", ")}` : `seed ${trial.seed}`} · ${trial.epochs} epochs in ${duration(seconds)}${trial.engine ? ` · ${trial.engine}` : ""}${trial.worker ? ` on ${trial.worker}` : ""}${trial.attempt > 1 ? ` · attempt ${trial.attempt}` : ""}${trial.ended_at ? ` · ended ${moment(trial.ended_at)}` : ""}`)),
     reason ? h("p", { class: trial.state === "FAILED" || trial.state === "DIVERGED" ? "problem" : "note" }, reason) : null,
-    h("p", {}, "Objective ", h("strong", {}, show("objective.value", trial.objective.value)), trial.objective.feasible === false ? " (breaks a constraint)" : "", h("span", { class: "muted" }, " · "), h("a", { href: `${base}/studies/${name}?t=${trial.number}#curves` }, "beside the others")),
+    h("p", {}, "Objective ", h("strong", {}, show("objective.value", trial.objective.value)), trial.objective.feasible === false ? " (breaks a constraint)" : "", bySeed(trial, show), h("span", { class: "muted" }, " · "), h("a", { href: `${base}/studies/${name}?t=${trial.number}#curves` }, "beside the others")),
     h("div", { class: "grid two" },
       h("div", { class: "card" }, h("h2", {}, "Weights"),
         table("Weights", [{ label: "Weight of" }, { label: "used", right: true }, { label: "drawn", right: true }], Object.keys(trial.weights).map((path) => [path, number(trial.weights[path]), number(trial.parameters[path])]).concat(beside(trial)), { class: "small" }),
@@ -46,6 +46,12 @@ function facts(trial) {
         table("Terms and metrics", [{ label: "Path" }, ...splits.map((split) => ({ label: split, right: true }))], metrics.map((path) => [path, ...splits.map((split) => show(`metrics.${split}.${path}`, trial.metrics[split][path], (value) => metricValue(path, value)))]), { class: "small" })) : null),
     trial.engine_why ? h("p", { class: "note" }, `Trained ${trial.engine}: ${trial.engine_why}.`) : null,
   ];
+}
+
+// The objective under each seed, of a trial on several.
+function bySeed(trial, show) {
+  const values = Object.entries(trial.by_seed);
+  return values.length > 1 ? h("span", { class: "muted" }, ` by seed: ${values.map(([seed, value]) => show(`by_seed.${seed}`, value)).join(", ")}`) : null;
 }
 
 // What was searched beside the weights of terms: a learning rate, a shared weight.

@@ -4,7 +4,7 @@ import { write } from "./address.js";
 import { copyButton, fill, h, table } from "./dom.js";
 import { duration, metricChange, metricName, metricRange, metricValue, number, shortNames, signed } from "./numbers.js";
 import { badge, progressBar, reasonText, standing, trialLink } from "./parts.js";
-import { ADAPTIVE, ARROWS, directionOf, isConfirmed, leaderOf, metricsOf, objectiveName, optimizedOf, yardstick } from "./settings.js";
+import { ADAPTIVE, ARROWS, directionOf, isConfirmed, leaderOf, metricsOf, objectiveName, optimizedOf, searchSeeds, searchSeedsFirst, yardstick } from "./settings.js";
 
 export function head(view) {
   const { study } = view;
@@ -66,7 +66,7 @@ function headline(view, against) {
   if (!isConfirmed(view) || !against) {
     const leader = leaderOf(view);
     const [who, verb] = leader ? [leader.key === "current" ? "your weights" : `${leader.title} weights`, "lead"] : [`trial ${best.trial}`, "leads"];
-    return { tone: "", text: study.ended ? `${who[0].toUpperCase()}${who.slice(1)} ${verb} on one seed; nothing is confirmed.` : `So far ${who} ${verb}, on one seed.` };
+    return { tone: "", text: study.ended ? `${who[0].toUpperCase()}${who.slice(1)} ${verb} on ${searchSeeds(study)}; nothing is confirmed.` : `So far ${who} ${verb}, on ${searchSeeds(study)}.` };
   }
   const gain = confirmation.against[against.name]?.value;
   if (confirmation.call in BESIDES && gain?.low > 0) {
@@ -112,7 +112,7 @@ function changes(view, against) {
     const gain = against && tuned ? confirmation.against[against.name]?.metrics[path] : null;
     return change(path, directionOf(view, path), before, now, gain);
   });
-  const where = tuned ? `Means over ${seeds.length} fresh seeds${other ? " that both trained on" : ""}, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences. ${SAME}` : `One seed, validation split: whether it is really better is not known. ${SAME}`;
+  const where = tuned ? `Means over ${seeds.length} fresh seeds${other ? " that both trained on" : ""}, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences. ${SAME}` : `${searchSeedsFirst(view.study)}, validation split: whether it is really better is not known. ${SAME}`;
   return [h("div", { class: "changes" }, cards), h("p", { class: "note" }, against ? `Against ${against.key === "current" ? "your weights" : against.title}. ${where}` : where)];
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.analysis.profiles import Finding, findings
+from search.analysis.profiles import Finding, findings, supported
 
 GOOD, WORSE, OPEN = Finding.AS_GOOD, Finding.WORSE, Finding.TOO_FEW
 
@@ -41,3 +41,21 @@ def test_what_costs_delta_is_as_good(delta: float, answer: Finding) -> None:
 def test_the_winners_own_value_is_as_good_though_nothing_is_known() -> None:
     drawn = np.random.default_rng(0).normal(size=(200, 5))
     assert findings(drawn, 3, 0.01, run=True)[3] is GOOD
+
+
+AT = np.linspace(0.0, 1.0, 6)
+
+
+def test_worse_begins_where_something_was_trained() -> None:
+    answers = [GOOD, GOOD, WORSE, WORSE, WORSE, WORSE]
+    assert supported(answers, AT, np.array([0.1, 0.7])) == [GOOD, GOOD, OPEN, OPEN, WORSE, WORSE]
+
+
+def test_a_hole_between_good_values_is_worse_between_trainings() -> None:
+    answers = [GOOD, WORSE, WORSE, WORSE, WORSE, OPEN]
+    assert supported(answers, AT, np.array([0.0, 0.39, 0.61, 1.0])) == [GOOD, OPEN, WORSE, WORSE, OPEN, OPEN]
+
+
+def test_nothing_is_worse_where_nothing_was_trained() -> None:
+    answers = [GOOD, GOOD, GOOD, OPEN, WORSE, WORSE]
+    assert supported(answers, AT, np.array([0.1, 0.3])) == [GOOD, GOOD, GOOD, OPEN, OPEN, OPEN]

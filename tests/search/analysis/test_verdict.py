@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from search.analysis.verdict import judge, spread
+from search.analysis.verdict import Verdict, judge, spread
 from search.definition.schema import Objective
 from search.planning.candidates import Candidate, rule_in_words
 from search.planning.looks import Judgement
@@ -57,6 +57,11 @@ def test_a_clear_gain_over_the_best_baselines_is_called_better() -> None:
     assert (three.recommended.rule, three.recommended.trial) == (None, 3)
 
 
+def test_a_single_baseline_is_not_called_the_best_ones() -> None:
+    three = verdict([candidate(3, around(0.9)), equal(0.7)], 4)
+    assert three.sentence.startswith("The tuned weights (trial 3) are better than equal weights: by 0.2 (95 % interval")
+
+
 def test_an_interval_below_zero_is_called_worse_and_the_baseline_recommended() -> None:
     three = verdict([candidate(3, around(0.7)), equal(0.9)], 4)
     assert three.call is Judgement.WORSE
@@ -102,10 +107,24 @@ def test_a_baseline_that_breaks_down_beside_one_that_is_beaten_is_the_one_that_i
     assert end in three.sentence
 
 
-def test_an_open_rival_is_named_and_not_a_beaten_one_that_leads_it() -> None:
-    """The other breaks the constraint, so that it can neither win nor be the one that the winner is held against."""
+def test_a_baseline_that_surely_breaks_a_constraint_counts_as_beaten() -> None:
     reference = both(1, [0.1] * 4, [0.8] * 4, role=Role.REFERENCE, rule="alone:b")
     cheat = both(4, [0.95, 0.96, 0.95, 0.94], [0.1] * 4, role=Role.BASELINE, rule="dwa")
+    beaten = both(0, [0.5, 0.51, 0.5, 0.49], [0.5] * 4, role=Role.BASELINE, rule="equal")
+    three = verdict([both(2, [0.9] * 4, [0.5] * 4), beaten, cheat, reference], 4, objective=RELATIVE)
+    assert three.call is Judgement.BETTER
+    assert three.sentence.startswith("The tuned weights (trial 2) are better than equal weights (+0.4, ")
+    assert "and they keep the constraint on b.accuracy, which dynamic weight averaging" in three.sentence
+
+
+UNSURE = [0.1, 0.5, 0.2, 0.6]
+"""An accuracy by seed whose mean misses the bound of 0.4, perhaps by chance."""
+
+
+def test_an_open_rival_is_named_and_not_a_beaten_one_that_leads_it() -> None:
+    """The other breaks the constraint, perhaps by chance: it can only be beaten, and it is not yet."""
+    reference = both(1, [0.1] * 4, [0.8] * 4, role=Role.REFERENCE, rule="alone:b")
+    cheat = both(4, [0.95, 0.96, 0.95, 0.94], UNSURE, role=Role.BASELINE, rule="dwa")
     beaten = both(0, [0.5, 0.51, 0.5, 0.49], [0.5] * 4, role=Role.BASELINE, rule="equal")
     three = verdict([both(2, [0.9] * 4, [0.5] * 4), beaten, cheat, reference], 4, objective=RELATIVE)
     assert three.call is Judgement.NOT_ENOUGH
@@ -153,7 +172,7 @@ def test_the_seeds_that_choose_are_no_part_of_the_comparison() -> None:
     three = verdict([*finalists, candidate(0, [0.1, 0.1, *around(0.9)[::-1]], rule="equal")], 6, choosing=2)
     assert (three.call, three.seeds) == (Judgement.WORSE, (2, 3, 4, 5))
     assert three.values["trial 3"].mean == pytest.approx(0.5)
-    assert three.values["trial 4"].n == 6
+    assert three.values["trial 4"].n == 4
 
 
 def test_a_winner_that_failed_on_fresh_seeds_says_so() -> None:
@@ -245,12 +264,52 @@ def test_a_finalist_whose_mean_keeps_the_constraints_goes_before_a_better_one() 
     assert verdict([better, feasible, reference], 4, choosing=2, objective=RELATIVE).winner.trial.number == 2
 
 
-def test_a_better_baseline_that_breaks_a_constraint_is_not_recommended() -> None:
+def beside_equal(winner: Sequence[float], equal: Sequence[float], value: float = 0.95) -> Verdict:
+    """Return the verdict over a winner worth 0.9 beside equal weights, by their accuracies on the constraint's task."""
     reference = both(1, [0.1] * 4, [0.8] * 4, role=Role.REFERENCE, rule="alone:b")
-    equal = both(0, [0.95] * 4, [0.1] * 4, role=Role.BASELINE, rule="equal")
-    three = verdict([both(2, [0.9] * 4, [0.5] * 4), equal, reference], 4, objective=RELATIVE)
+    baseline = both(0, [value] * 4, equal, role=Role.BASELINE, rule="equal")
+    return verdict([both(2, [0.9] * 4, winner), baseline, reference], 4, objective=RELATIVE)
+
+
+def test_a_better_baseline_that_breaks_a_constraint_is_not_recommended() -> None:
+    three = beside_equal([0.5] * 4, [0.1] * 4)
+    assert (three.call, three.recommended.rule) == (Judgement.BETTER, None)
+    assert three.recommended.sentence == (
+        "Use the tuned weights of trial 2: they keep the constraint on b.accuracy, which equal weights break."
+    )
+    assert (
+        "(trial 2) are better by a constraint: they keep the constraint on b.accuracy, which equal weights (-0.05, "
+        in three.sentence
+    )
+
+
+def test_a_leading_baseline_that_may_break_a_constraint_by_chance_alone_is_not_called_beaten() -> None:
+    three = beside_equal([0.5] * 4, UNSURE)
     assert (three.call, three.recommended.rule) == (Judgement.NOT_ENOUGH, None)
-    assert "; equal weights break a constraint" in three.sentence
+    assert "; equal weights break the constraint on b.accuracy" in three.sentence
+    assert three.recommended.sentence.endswith("they keep the constraint on b.accuracy, which equal weights break.")
+
+
+@pytest.mark.parametrize("value", [0.7, 0.95])
+def test_a_winner_that_breaks_a_constraint_which_a_baseline_keeps_is_not_recommended(value: float) -> None:
+    three = beside_equal([0.1] * 4, [0.5] * 4, value)
+    assert (three.call, three.recommended.rule) == (Judgement.WORSE, "equal")
+    assert three.sentence.startswith("The tuned weights (trial 2) are worse than equal weights (")
+    assert " by the constraint on b.accuracy: they break it on fresh seeds" in three.sentence
+    assert three.recommended.sentence == (
+        "Use equal weights: they keep the constraint on b.accuracy, which the tuned weights break on fresh seeds. "
+        "They need no search."
+    )
+
+
+def test_a_winner_that_may_break_a_constraint_by_chance_is_not_recommended_before_a_baseline_that_keeps_it() -> None:
+    three = beside_equal(UNSURE, [0.5] * 4, 0.7)
+    assert (three.call, three.recommended.rule) == (Judgement.NOT_ENOUGH, "equal")
+    assert "not enough trainings to tell whether the tuned weights (trial 2) keep the constraint on b.accuracy" in three.sentence
+
+
+def test_where_all_break_a_constraint_values_decide() -> None:
+    assert beside_equal([0.1] * 4, [0.1] * 4, 0.7).call is Judgement.BETTER
 
 
 def test_a_reference_is_no_candidate_and_has_no_value() -> None:

@@ -259,6 +259,7 @@ def trial(number: int, weights: Values, *, parameters: Values | None = None, **c
         "values": {"a.mean_squared_error": 0.25},
         "feasible": True,
         "violations": {},
+        "by_seed": {},
         "created_at": NOW,
     }
     return TrialRecord(**{**fields, **known, **changes})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from search.definition.schema import Objective
 from search.planning.looks import Judgement
 from search.planning.meeting import MeetingEnd, Trained, meet
 from storage.records import Measured, Role
@@ -139,3 +140,33 @@ def test_references_train_on_the_first_seeds_beside_the_candidates() -> None:
     assert {each for each in planned([*field(), alone], set()) if each[0] == 3} == {(3, 0), (3, 1)}
     chosen = {(number, seed) for number in (0, 1, 2, 3, 5, 6) for seed in (0, 1)}
     assert {each for each in planned([*field(), alone], chosen, seeds=8) if each[0] == 3} == {(3, 2), (3, 3)}
+
+
+BOUNDED = Objective.model_validate(
+    {
+        "metrics": [
+            {"metric": "a.accuracy", "direction": "maximize"},
+            {"metric": "b.accuracy", "direction": "maximize", "strategy": "constraint", "at_least": 0.4},
+        ]
+    }
+)
+
+
+def bounded(number: int, value: float, kept: float, rule: str | None = None) -> Candidate:
+    """Return a candidate on 12 seeds whose accuracies differ a little by seed."""
+    own = trial(number, role=Role.BASELINE if rule else Role.SEARCH, rule=rule)
+    moves = [0.01 * (seed % 3 - 1) for seed in range(12)]
+    return Candidate(own, {s: Measured(validation={"a.accuracy": value + m, "b.accuracy": kept - m}) for s, m in enumerate(moves)})
+
+
+def test_a_rival_that_leads_and_surely_breaks_a_constraint_stops_nothing_and_trains_no_further() -> None:
+    cheat, fair = bounded(0, 0.95, 0.1, "equal"), bounded(1, 0.7005, 0.5, "dwa")
+    found = met([bounded(5, 0.7, 0.5), cheat, fair], 12, objective=BOUNDED)
+    assert [look.after for look in found.looks if look.against == "equal"] == [4]
+    assert found.last("dwa") is not None
+    assert found.stop is not None
+
+
+def test_a_winner_that_surely_breaks_a_constraint_which_a_rival_keeps_has_lost() -> None:
+    found = met([bounded(5, 0.9, 0.1), bounded(0, 0.9, 0.5, "equal")], 12, objective=BOUNDED)
+    assert (found.stop, [look.after for look in found.looks]) == (MeetingEnd.DECIDED, [4])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -106,3 +107,24 @@ def test_of_a_long_search_the_model_has_every_so_many_trials_and_the_repeated_on
     assert found is not None
     assert len(found.tried) == 21
     assert given == [6 + 1 + 1]  # 0, 4, 8, 12, 16, 20; trial 1, and its training on a fresh seed
+
+
+def test_a_trial_on_several_seeds_is_a_training_under_each() -> None:
+    """What was measured on the seeds says how noisy a training is, where nothing was trained on fresh ones."""
+    rng = np.random.default_rng(2)
+    several = []
+    for each in searched(8, noise=0.0):
+        values = [float(each.value or 0) + 0.05 * float(rng.normal()) for _ in range(3)]
+        several.append(replace(each, value=float(np.mean(values)), by_seed=dict(zip((0, 5, 9), values, strict=True))))
+    found = beliefs(ONE, several)
+    assert found is not None
+    assert len(found.surrogate.trained) == 24
+    assert found.surrogate.measured is not None
+    assert 0.02 < found.surrogate.measured.total < 0.1
+
+
+def test_a_trial_on_several_seeds_that_came_to_nothing_counts_once() -> None:
+    broken = trial(9, {PATH: 1.0}, value=0.5, feasible=False, by_seed={0: 0.4, 5: 0.6})
+    found = beliefs(ONE, [*searched(8), broken])
+    assert found is not None
+    assert len(found.surrogate.trained) == 9

@@ -84,3 +84,19 @@ def test_even_points_leave_no_large_gap() -> None:
     points = np.sort(even_points(50, 1)[:, 0])
     assert len({round(gap, 9) for gap in np.diff(points)}) <= 3
     assert even_points(50, 3).shape == (50, 3)
+
+
+@pytest.mark.parametrize("factor", [2.0**700, 2.0**-700])
+def test_values_whose_squares_are_no_numbers_are_modelled_like_any_others(factor: float) -> None:
+    seeds, noise = [0, 1] * 6, SeedNoise(0.2, 0.1, 5)
+    plain = Surrogate(evidence(seeds, noise=noise))
+    extreme = Surrogate(evidence(seeds, VALUES * factor, SeedNoise(0.2 * factor, 0.1 * factor, 5)))
+    np.testing.assert_allclose(extreme.means(ASKED) / factor, plain.means(ASKED), rtol=1e-9)
+    np.testing.assert_allclose(extreme.curves(ASKED, 50) / factor, plain.curves(ASKED, 50), rtol=1e-6)
+    assert (extreme.noise / factor, extreme.rest / factor) == pytest.approx((plain.noise, plain.rest))
+
+
+def test_the_noise_of_values_whose_squares_are_no_numbers_is_measured() -> None:
+    found = noise_of([0, 0, 1, 1], [5, 6, 5, 6], [1e200, 3e200, 2e200, 4e200])
+    assert found is not None
+    assert found.total == pytest.approx(math.sqrt(2) * 1e200)

@@ -14,6 +14,7 @@ from search.catalog.plugins import traits_of
 from search.definition.space import SearchSpace
 from search.sampling import suggest
 from search.validation import normalize
+from search.worker import analysis_claims
 from search.worker.analyses import work_out
 from search.worker.claim import Analysis, Claim, Claimant, claim
 from storage import derived, leases, lifecycle, outcomes, studies, study_rows, trial_rows, trials, workers, workloads
@@ -232,3 +233,14 @@ def test_a_study_is_left_to_the_worker_that_has_its_version(database: Database) 
         workloads.set_worker_versions(session, other.id, [("ads", "v1")])
     assert claim(database, _with_version(database, claimant(database), "v2")) is None
     assert _study(database).state is StudyState.RUNNING
+
+
+def test_an_analysis_is_one_workers_until_it_takes_too_long(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted(database, "random", baselines=[], confirmation=None, trials=12)
+    trained(database, 12)
+    mine, other = claimant(database), claimant(database)
+    assert isinstance(claim(database, mine), Analysis)
+    assert claim(database, other) is None
+    assert isinstance(claim(database, mine), Analysis)  # a failure is tried again by the same worker
+    monkeypatch.setattr(analysis_claims, "CLAIM_SECONDS", 0.0)
+    assert isinstance(claim(database, other), Analysis)

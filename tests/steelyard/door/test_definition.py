@@ -33,6 +33,13 @@ def test_the_first_weight_stays_as_it_is_and_yours_widens_the_range() -> None:
     assert found.by_path["b.x"] == {"low": 0.02, "high": 50_000.0, "current": 500.0}
 
 
+def test_a_weight_of_0_is_compared_as_yours_and_said_to_lie_outside_the_default_range() -> None:
+    off = WeightedTerm("b.x", ("b",), 0.0, "b")
+    found = chosen_weights([SOLD, off], {}, {"sold.bce": 1.0, "b.x": 1.0}, ADAM)
+    assert found.by_path["b.x"] == {"low": 0.01, "high": 100.0, "current": 0.0}
+    assert "your weight of b.x is 0, outside the default range: it is compared as yours, and never drawn" in found.notes[-1]
+
+
 @pytest.mark.parametrize("optimizer", [{"name": "sgd", "config": {}}, {"name": "adam", "config": {"clipnorm": 1.0}}])
 def test_with_sgd_or_clipping_the_sum_of_the_weights_stays(optimizer: dict[str, Any]) -> None:
     found = chosen_weights([SOLD, PRICE], {}, {"sold.bce": 1.0, "price.mse": 1.0}, optimizer)

@@ -1,0 +1,74 @@
+"""What constraints say of the winner and its rivals on fresh seeds, and the sentences that say so. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.analysis.intervals import Interval, difference
+from search.definition.schema import Objective, ObjectiveMetric
+from search.objective.scoring import evaluate
+from search.planning.candidates import Candidate
+from search.planning.constraints import Kept
+from search.planning.looks import Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class ConstraintRate:
+    """In how many of `n` trainings on fresh seeds the winner kept a constraint; the bound is that of the named split."""
+
+    metric: str
+    at_least: float | None
+    at_most: float | None
+    held: int
+    n: int
+
+    def __str__(self) -> str:
+        bounds = [f"at least {self.at_least:.4g}"] if self.at_least is not None else []
+        bounds += [f"at most {self.at_most:.4g}"] if self.at_most is not None else []
+        return f"{self.metric} {' and '.join(bounds)} holds in {self.held} of {self.n}"
+
+
+def rates(objective: Objective, winner: Candidate, split: str) -> tuple[ConstraintRate, ...]:
+    """Return in how many trainings the winner kept each constraint."""
+    violations = [evaluate(objective, getattr(measured, split)).violations for measured in winner.measured.values()]
+    return tuple(
+        ConstraintRate(entry.metric, *_bounds(entry), sum(each[entry.metric] == 0 for each in violations), len(violations))
+        for entry in objective.metrics
+        if entry.strategy == "constraint"
+    )
+
+
+def _bounds(entry: ObjectiveMetric) -> tuple[float | None, float | None]:
+    at_least, at_most = (bound if isinstance(bound, float) else None for bound in (entry.at_least, entry.at_most))
+    return at_least, at_most
+
+
+def on(metrics: Sequence[str]) -> str:
+    """Return constraints as a sentence names them."""
+    return f"the constraint{'s' if len(metrics) > 1 else ''} on {' and '.join(metrics)}"
+
+
+def by_constraints(
+    name: str, rivals: Sequence[Candidate], intervals: Sequence[Interval], who: Kept, call: Judgement | None
+) -> str | None:
+    """Return the verdict as a sentence without its end where constraints decide it; None where values do.
+
+    `name` is that of the tuned weights in a sentence.
+    """
+    they = name[:1].upper() + name[1:]
+    leads = {each.against: f" ({difference(each)})" for each in intervals}
+    if who.winner:
+        keeping = " and ".join(each.told_as + leads.get(each.name, "") for each in rivals if each.measured and who.keeps(each.name))
+        if call is Judgement.WORSE:
+            return f"{they} are worse than {keeping} by {on(who.winner)}: they break it on fresh seeds, and it is kept there"
+        told = f"{name} keep {on(who.winner)}: their mean over fresh seeds breaks it, and that of {keeping} keeps it"
+        return f"There are not enough trainings to tell whether {told}"
+    out = [each for each in rivals if not who.keeps(each.name) and leads.get(each.name) is not None]
+    beaten = [each for each in intervals if each.call is Judgement.BETTER]
+    lost = [each for each in out if each.name not in {one.against for one in beaten}]
+    if call is not Judgement.BETTER or not lost:
+        return None
+    first = " and ".join(f"{each.told_as} ({difference(each)})" for each in beaten)
+    broken = "; ".join(f"they keep {on(who.rivals[each.name])}, which {each.told_as}{leads[each.name]} break" for each in lost)
+    return f"{they} are better than {first}, and {broken}" if first else f"{they} are better by a constraint: {broken}"
