@@ -127,6 +127,7 @@ def worker(
 ) -> None:
     """Run one worker against the database of a service: STEELYARD_DATABASE_URL, or the SQLite file in the data directory."""
     _end_with(end_with)
+    from search.processes import collect_seldom
     from search.worker.worker import Worker, WorkerSettings, stop_on_signals
     from steelyard.logs import configure_logs
 
@@ -143,6 +144,7 @@ def worker(
         )
         running = Worker(settings)
         stop_on_signals(running)
+        collect_seldom()
         raise typer.Exit(running.run())
 
 
