@@ -14,6 +14,7 @@ from app.submission import submit
 from benchmarks import filled_study
 from benchmarks.options import Options
 from benchmarks.table import Ratio, Table
+from search.processes import collect_seldom
 from search.validation import normalize
 from search.worker.claim import Claim, Claimant, claim
 from storage import leases, lifecycle, outcomes, study_rows, workers
@@ -57,6 +58,8 @@ def _claims(database: Database, trials: int, runs: int) -> Iterator[float]:
         found = claim(database, claimant)
         if run:
             yield time.perf_counter() - began
+        else:
+            collect_seldom()  # as a worker does
         assert isinstance(found, Claim)
         with database.writing() as session:
             _end(session, found, database.now(session))

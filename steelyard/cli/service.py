@@ -133,6 +133,8 @@ def worker(
 ) -> None:
     """Run one worker against the database of a service: STEELYARD_DATABASE_URL, or the SQLite file in the data directory."""
     _end_with(end_with)
+    from search.processes import collect_seldom
+
     add_to_environment(workload)
     from search.worker.worker import Worker, WorkerSettings, stop_on_signals
     from steelyard.database_location import workloads_folder_in
@@ -152,6 +154,7 @@ def worker(
         )
         running = Worker(settings)
         stop_on_signals(running)
+        collect_seldom()
         raise typer.Exit(running.run())
 
 

@@ -7,14 +7,13 @@ Standard output and error are for logs.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 
-from search.processes import die_with_parent, limit_resources
+from search.processes import collect_seldom, die_with_parent, limit_resources
 
 
 def main(arguments: list[str]) -> int:
@@ -26,7 +25,7 @@ def main(arguments: list[str]) -> int:
         from search.training.child.protocol import Channel
         from search.training.child.server import serve
 
-    _collect_seldom()
+    collect_seldom()
     return serve(Channel([int(argument) for argument in arguments]))
 
 
@@ -35,13 +34,6 @@ def prepare_environment() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     warnings.filterwarnings("ignore", module="keras|tensorflow")
-
-
-def _collect_seldom() -> None:
-    """Spend less on looking for garbage: a trace makes some hundred thousand objects, and a fifth of its time went there."""
-    gc.collect()
-    gc.freeze()  # TensorFlow's own million objects stay for good
-    gc.set_threshold(100_000, 50, 100)
 
 
 @contextlib.contextmanager
