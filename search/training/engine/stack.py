@@ -60,7 +60,7 @@ class Stack:
             Stacked(variable, strategy, size, by_rows=place in form.by_rows) for place, variable in enumerate(network.trainable)
         ]
         self.state = [Stacked(variable, strategy, size) for variable in form.split(network.state)]
-        self._clip, self.optimizer = stacked_optimizer(problem.optimizer, stacks=strategy.stacks)
+        self._clip, self.optimizer = stacked_optimizer(problem.optimizer, stacks=strategy.stacks, by_rows=bool(form.by_rows))
         self._variables = [stacked.variable for stacked in self.trainable]
         self.optimizer.build(self._variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+import search.training.engine.conversions  # noqa: F401 - registers how `tf.vectorized_map` turns some operations
+
 Nest = Any
 """A structure of tensors: tuples, lists and dicts."""
 
