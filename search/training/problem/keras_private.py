@@ -69,7 +69,23 @@ def make_variables(model: Any, inputs: Mapping[str, Any], single: str | None) ->
     backend.compute_output_spec(model, symbolic[single] if single is not None else symbolic, training=False)
 
 
-# Masks
+@contextmanager
+def wrapped_calls(layers: Mapping[int, Any], wrap: Callable[[int, Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
+    """Let `wrap(place, call)` stand in for the `call` of layers by place; what Keras does around a call goes on."""
+    before = {place: vars(layer).get("call") for place, layer in layers.items()}
+    try:
+        for place, layer in layers.items():
+            object.__setattr__(layer, "call", wrap(place, layer.call))  # past Keras's tracking of attributes
+        yield
+    finally:
+        for place, layer in layers.items():
+            if before[place] is None:
+                vars(layer).pop("call", None)
+            else:
+                object.__setattr__(layer, "call", before[place])
+
+
+# What Keras keeps beside a tensor
 
 
 def mask_of(value: Tensor) -> Tensor | None:

@@ -98,8 +98,9 @@ class TrainingProblem:
         start = step * self.batch_size
         chosen = order[start : tf.minimum(start + self.batch_size, tf.shape(order)[0])]
         extra = {name: self._points(name, points, step, extra_orders[name]) for name, points in rows.extra.items()}
-        inputs, targets, weights = (_gathered(part, chosen) for part in (rows.inputs, rows.targets, rows.sample_weight))
-        return DeviceRows(inputs, targets, weights, extra)
+        parts = (rows.inputs, rows.targets, rows.sample_weight, rows.features)
+        inputs, targets, weights, features = (_gathered(part, chosen) for part in parts)
+        return DeviceRows(inputs, targets, weights, extra, features)
 
     def _points(self, name: str, points: Tensor, step: Tensor, order: Tensor) -> Tensor:
         size = self.extra_sizes[name]

@@ -114,7 +114,7 @@ def _run(
     *,
     training: bool,
 ) -> tuple[Batch, Passed]:
-    passed = network(trainable, state, rows.inputs, training)
+    passed = network(trainable, state, rows.inputs, training, rows.features)
 
     def again(x: Any, active: Tensor | None) -> Tensors:
         return network.outputs(passed.trainable, passed.state, x, training, active)

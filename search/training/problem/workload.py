@@ -14,7 +14,7 @@ from search.errors import PreflightError
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.keras_private import layers_of, make_variables
 from search.training.problem.keras_settings import KerasSettings, keeping
-from search.training.problem.network import Network
+from search.training.problem.network import NOTHING, Network
 from search.training.problem.own_forms import is_keras_object
 from search.training.problem.seeding import build_under
 from search.workloads.base import TERM_KINDS, ResolvedWorkload
@@ -25,12 +25,16 @@ EXAMPLE_ROWS = 2
 
 
 class DeviceRows(NamedTuple):
-    """Rows as tensors by name, each [rows, ...]; `extra` holds points that belong to no row."""
+    """Rows as tensors by name, each [rows, ...]; `extra` holds points that belong to no row.
+
+    `features`: kept outputs of layers, by the layer's place among the model's; see `search.training.engine.frozen_trunk`.
+    """
 
     inputs: Tensors
     targets: Tensors
     sample_weight: Tensors
     extra: Tensors
+    features: Tensors = NOTHING
 
 
 class LoadedWorkload:
