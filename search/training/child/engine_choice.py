@@ -23,6 +23,7 @@ from search.planning.phases import trials
 from search.planning.references import referenced_tasks
 from search.processes import cores
 from search.training.engine.cost import Cost, cost_of
+from search.training.engine.frozen_trunk import cost_in_steps, frontier_of
 from search.training.engine.loops import looped_operations
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import GradientLayout, form_of
@@ -70,9 +71,9 @@ class Choice(NamedTuple):
 def choose(definition: StudyDefinition, problem: TrainingProblem) -> Choice:
     """Choose once for a study; all its workers use it."""
     wanted = wanted_size(definition)
-    cost = cost_of(problem)
     network = problem.network(0)
     form = form_of(problem, network)
+    cost = cost_in_steps(cost_of(problem), frontier_of(problem, network, form))
     size = min(wanted, fitting(cost))
     if not stacks_exactly(problem.optimizer, by_rows=bool(form.by_rows)):
         return _serial(cost, f"{problem.optimizer.name} so configured is not elementwise, so settings are trained one by one")

@@ -48,7 +48,7 @@ from search.training.child.protocol import (
     storable_text,
 )
 from search.training.engine.registry import made_engine
-from search.training.engine.stack import traces_made
+from search.training.engine.traces import traces_made
 from search.training.interface import Ended, Engine, EpochReport
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.workload import LoadedWorkload

@@ -66,12 +66,12 @@ def _traced(problem: TrainingProblem) -> Cost:
         return dict(training_batch(problem, network, rows, trainable, state)[0].outputs)
 
     graph = tf.function(forward, autograph=False).get_concrete_function(trained).graph
-    own = _depending(graph, [tensor.op.name for tensor in graph.inputs[: len(trained)]])
+    own = depending(graph, [tensor.op.name for tensor in graph.inputs[: len(trained)]])
     flops = {True: 0.0, False: 0.0}
     convolutions = False
     activations = 0
     for operation in graph.get_operations():
-        flops[operation.name in own] += _flops(graph, operation)
+        flops[operation.name in own] += flops_of(graph, operation)
         convolutions |= operation.type in CONVOLUTIONS and operation.inputs[1].op.name in own
         if operation.name in own:
             activations += sum(_bytes(output) for output in operation.outputs)
@@ -79,7 +79,7 @@ def _traced(problem: TrainingProblem) -> Cost:
     return Cost(flops[True], flops[False], convolutions, variables * (1 + SLOTS) + 2 * activations)
 
 
-def _depending(graph: Any, sources: list[str]) -> set[str]:
+def depending(graph: Any, sources: list[str]) -> set[str]:
     """Return the names of all operations that depend on `sources`, those included."""
     found = set(sources)
     for operation in graph.get_operations():  # in the order of creation: inputs come first
@@ -88,7 +88,8 @@ def _depending(graph: Any, sources: list[str]) -> set[str]:
     return found
 
 
-def _flops(graph: Any, operation: Any) -> float:
+def flops_of(graph: Any, operation: Any) -> float:
+    """Return the floating-point operations of a product or a convolution, 0 of anything else."""
     if operation.type not in COUNTED:
         return 0.0
     try:

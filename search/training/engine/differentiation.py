@@ -42,7 +42,7 @@ class Asked(NamedTuple):
     weigh: Callable[..., Tensor] | None = None
 
 
-NOTHING = Asked()
+NOTHING_ASKED = Asked()
 
 
 def counted(terms: Tensor, given: Tensor) -> Tensor:

@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from search.definition.schema import Training
 from search.errors import PreflightError
 from search.training.engine.cost import cost_of
+from search.training.engine.frozen_trunk import frozen_trunk
 from search.training.engine.group import Group, Start, Values, groups, of_first
 from search.training.engine.pace import StepBudget
 from search.training.engine.shared_layer import shared_places
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import form_of
-from search.training.engine.strategies import Strategy
+from search.training.engine.strategies import Strategy, stack_size
 from search.training.interface import Ended, EpochReport, Observer, Setting, is_report_epoch
-from search.training.problem.batch import Tensor
+from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.measurable import undefined
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.seeding import epoch_order
@@ -53,6 +54,7 @@ class CohortEngine:
         self._size = size if strategy.stacks else 1
         self._network = problem.network(0)
         self._form = form_of(problem, self._network)
+        self._trunk = frozen_trunk(problem, self._network, self._form)
         self._seconds_a_place = strategy.cost_of_a_place * cost_of(problem).seconds_a_step
         self._stacks: dict[int, Stack] = {}
         self._paces: dict[tuple[str, int], StepBudget] = {}
@@ -104,9 +106,11 @@ class CohortEngine:
         knobs = equal_knobs(size, width, [*self._problem.usual.values()])
         extra = self._extra_orders(lambda _, count: np.arange(count, dtype=np.int32))
         order = tf.range(self._problem.count("train"))
-        stack.train(knobs, order, extra, none, none, tf.zeros((size, width, 2), tf.float64))
+        nothing = {} if self._trunk is None else self._trunk.nothing()
+        stack.train(knobs, order, extra, none, none, tf.zeros((size, width, 2), tf.float64), None, nothing)
         sums = tf.zeros((size, stack.measured_width, 2), tf.float64)
-        rows, order = tuple(self._problem.rows("validation")), tf.range(self._problem.count("validation"))
+        rows = tuple(self._problem.rows("validation")._replace(features=nothing))
+        order = tf.range(self._problem.count("validation"))
         stack.measure(knobs, rows, order, extra, none, none, sums)
 
     def initial_values(self, seed: int, observer: Observer) -> dict[str, float]:
@@ -130,7 +134,7 @@ class CohortEngine:
 
     def _stack(self, size: int) -> Stack:
         if size not in self._stacks:
-            self._stacks[size] = Stack(self._problem, self._network, self._form, self._strategy, size)
+            self._stacks[size] = Stack(self._problem, self._network, self._form, self._strategy, size, self._trunk)
         return self._stacks[size]
 
     def _group(self, settings: Sequence[Setting], size: int, epochs: int) -> Group:
@@ -218,12 +222,12 @@ class CohortEngine:
         problem = self._problem
         count = problem.count("train")
         group.in_force.begin_epoch(epoch)
-        knobs, rules = group.knobs(problem), group.rules(epoch)
+        knobs, rules, features = group.knobs(problem), group.rules(epoch), self._features("train", training=True)
         order = tf.constant(epoch_order(group.seed, epoch - 1, count))
         extra = self._extra_orders(lambda i, size: epoch_order(group.seed, epoch - 1, size, stream=i + 1))
         sums = tf.zeros((group.stack.size, len(problem.paths), 2), tf.float64)
         for first, stop in self._calls("train", problem.steps("train"), group, observer):
-            sums, finite = group.stack.train(knobs, order, extra, first, stop, sums, rules)
+            sums, finite = group.stack.train(knobs, order, extra, first, stop, sums, rules, features)
             self._end_undefined(group, epoch, observer)
             self._end_diverged(group, epoch, self._means(sums), observer)
             self._end_broken(group, epoch, finite.numpy(), observer)
@@ -238,7 +242,8 @@ class CohortEngine:
     def _measure(self, split: str, group: Group, observer: Observer) -> Values:
         """Return terms and metrics over a split, in order, without training."""
         problem, stack = self._problem, group.stack
-        knobs, rows, order = group.knobs(problem), tuple(problem.rows(split)), tf.range(problem.count(split))
+        rows = tuple(problem.rows(split)._replace(features=self._features(split, training=False)))
+        knobs, order = group.knobs(problem), tf.range(problem.count(split))
         extra = self._extra_orders(lambda _, size: np.arange(size, dtype=np.int32))
         sums = tf.zeros((stack.size, stack.measured_width, 2), tf.float64)
         stack.reset_counters()
@@ -251,6 +256,10 @@ class CohortEngine:
                 values[metric.path] = np.sqrt(mean) if metric.root else mean
         values |= {path: np.array(counted) for path, counted in stack.counted().items()}
         return {path: each for path, each in values.items() if path not in self._undefined(split)}
+
+    def _features(self, split: str, *, training: bool) -> Tensors:
+        """Return what the frozen trunk makes of a split's rows; {} where nothing of it is kept."""
+        return {} if self._trunk is None else self._trunk.features(split, training=training)
 
     def _undefined(self, split: str) -> Mapping[str, str]:
         """Return the paths that the labels of a split cannot measure."""
@@ -384,13 +393,3 @@ def _computable(settings: Sequence[Setting], observer: Observer) -> Iterator[Set
 def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, observer: Observer) -> None:
     group.drop(setting)
     observer.ended(Ended(setting.number, state, group.done, reason))
-
-
-def stack_size(count: int, limit: int, strategy: Strategy) -> int:
-    """Return how large a stack `count` settings get, at most `limit`: a power of two, so that few sizes are ever traced.
-
-    Where free places cost little (vectorized) it is at least half the limit: a trace would cost more. It depends on nothing else,
-    so that the same cohort always has the same bits.
-    """
-    least = limit // 2 if strategy.cost_of_a_place < 1 else 1
-    return min(limit, max(least, 1 << (count - 1).bit_length()))

@@ -14,14 +14,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from search.training.engine.differentiation import NOTHING, Asked, Differentiated, by_shared, counted, gradients
+from search.training.engine.differentiation import NOTHING_ASKED, Asked, Differentiated, by_shared, counted, gradients
+from search.training.engine.frozen_trunk import FrozenTrunk
 from search.training.engine.learned_weights import Learned
 from search.training.engine.shared_layer import shared_places
 from search.training.engine.stacked_variable import GradientLayout, Stacked, gradient_parts
 from search.training.engine.strategies import Strategy
+from search.training.engine.traces import count_trace
 from search.training.problem.batch import Batch, Tensor, Tensors
 from search.training.problem.keras_private import put_mask
-from search.training.problem.network import Network, Passed
+from search.training.problem.network import NOTHING, Network, Passed
 from search.training.problem.optimizers import stacked_optimizer
 from search.training.problem.per_setting_optimizer import set_hyperparameters
 from search.training.problem.problem import TrainingProblem, no_model
@@ -34,33 +36,29 @@ from search.training.weighting.protocol import Start
 Arrays = Sequence[NDArray[Any]]
 
 
-_traces = 0
-
-
-def traces_made() -> int:
-    """Return how many graphs of stacks this process has traced. Each keeps some 10 MB for good, whatever is dropped afterwards."""
-    return _traces
-
-
-def _count_trace() -> None:
-    global _traces
-    _traces += 1
-
-
 class Stack:
     """`size` settings' variables, their optimizer, and the two graphs that train and measure them all.
 
-    The network gives the graph its form and holds what is frozen; its own trainable variables are not used.
+    The network gives the graph its form and holds what is frozen; its own trainable variables are not used. `trunk` keeps what the
+    frozen part makes of rows; without one it runs in every step.
     """
 
-    def __init__(self, problem: TrainingProblem, network: Network, form: GradientLayout, strategy: Strategy, size: int) -> None:
+    def __init__(
+        self,
+        problem: TrainingProblem,
+        network: Network,
+        form: GradientLayout,
+        strategy: Strategy,
+        size: int,
+        trunk: FrozenTrunk | None = None,
+    ) -> None:
         self._problem, self._network, self._form, self._strategy = problem, network, form, strategy
-        self.size = size
+        self.size, self._trunk = size, trunk
         self.trainable = [
             Stacked(variable, strategy, size, by_rows=place in form.by_rows) for place, variable in enumerate(network.trainable)
         ]
         self.state = [Stacked(variable, strategy, size) for variable in form.split(network.state)]
-        self._clip, self.optimizer = stacked_optimizer(problem.optimizer, stacks=strategy.stacks)
+        self._clip, self.optimizer = stacked_optimizer(problem.optimizer, stacks=strategy.stacks, by_rows=bool(form.by_rows))
         self._variables = [stacked.variable for stacked in self.trainable]
         self.optimizer.build(self._variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
@@ -80,6 +78,8 @@ class Stack:
             stacked.assign([start[trained + place] for start in starts])
         for variable, value in zip(self._network.state, starts[0][trained:], strict=True):
             variable.assign(value)  # what is frozen; settings of one seed share it
+        if self._trunk is not None:
+            self._trunk.renew()
         for variable, value in zip(self.optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(value)
 
@@ -147,14 +147,16 @@ class Stack:
         stop: Tensor,
         sums: Tensor,
         rules: StepRules | None = None,
+        features: Tensors = NOTHING,
     ) -> tuple[Tensor, Tensor]:
         """Train steps `first` to `stop`; return the terms' (total, weight) [K, terms, 2], and whose weights are all finite [K].
 
         `knobs` are all settings' ([K, ...]), `order` the order of the training rows, `sums` what was summed before.
         Where `rules` are given the weights move from step to step, in a graph for each combination of rules; else they stand.
+        `features`: what the trunk keeps of the training rows.
         """
-        _count_trace()  # Python runs when a graph is traced, and only then
-        rows = self._problem.rows("train")
+        count_trace()
+        rows = self._problem.rows("train")._replace(features=features)
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
             taken = self._problem.slice(rows, order, step, extra)
@@ -200,7 +202,7 @@ class Stack:
 
         return self._strategy.over(one, (*self._values(), self._mapped(knobs)), self.size)
 
-    def _train_step(self, rows: DeviceRows, knobs: SettingInputs, asked: Asked = NOTHING) -> Differentiated:
+    def _train_step(self, rows: DeviceRows, knobs: SettingInputs, asked: Asked = NOTHING_ASKED) -> Differentiated:
         """Do one step of all settings: forward, gradients, the optimizer. Returns what was differentiated, and what was `asked`."""
         differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
         done = differentiate(rows, self._mapped(knobs), asked)
@@ -306,7 +308,7 @@ class Stack:
 
         Returns the sums [K, terms + row metrics, 2] of each term's and metric's weighted values, and of their weights.
         """
-        _count_trace()
+        count_trace()
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
             taken = self._problem.slice(DeviceRows(*rows), order, step, extra)
@@ -356,7 +358,9 @@ class Stack:
         def spec(tensor: Tensor) -> tf.TensorSpec:
             return tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)
 
-        rows = tuple({name: spec(tensor) for name, tensor in part.items()} for part in self._problem.rows("train"))
+        parts = self._problem.rows("train")[:-1]
+        features = {} if self._trunk is None else self._trunk.signature
+        rows = (*({name: spec(tensor) for name, tensor in part.items()} for part in parts), features)
         order, step = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         sums = tf.TensorSpec((self.size, self.measured_width, 2), tf.float64)
         widths = len(self._problem.terms), len(self._problem.arguments)

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+import search.training.engine.conversions  # noqa: F401 - registers how `tf.vectorized_map` turns some operations
+
 Nest = Any
 """A structure of tensors: tuples, lists and dicts."""
 
@@ -64,3 +66,13 @@ class Serial:
 
 
 STRATEGIES: Mapping[str, Strategy] = {strategy.name: strategy for strategy in (Vectorized(), Unrolled(), Serial())}
+
+
+def stack_size(count: int, limit: int, strategy: Strategy) -> int:
+    """Return how large a stack `count` settings get, at most `limit`: a power of two, so that few sizes are ever traced.
+
+    Where free places cost little (vectorized) it is at least half the limit: a trace would cost more. It depends on nothing else,
+    so that the same cohort always has the same bits.
+    """
+    least = limit // 2 if strategy.cost_of_a_place < 1 else 1
+    return min(limit, max(least, 1 << (count - 1).bit_length()))

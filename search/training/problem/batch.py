@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 from keras import ops
 
-from search.training.problem.keras_private import mask_of, put_mask
+from search.training.problem.keras_private import logits_of, mask_of, put_logits, put_mask
 
 Tensor = Any
 Tensors = Mapping[str, Tensor]
@@ -88,7 +88,18 @@ def gate(value: Tensor, active: Tensor) -> Tensor:
     The gradient of a selection is a selection, so that NaN and infinity stop here; and it is made of plain operations, so that it
     keeps its meaning under `tf.vectorized_map` (a custom gradient would be lost there).
     """
-    return with_mask_of(value, tf.where(active, value, tf.stop_gradient(value)))
+    gated, logits = chosen(active, value, tf.stop_gradient(value)), logits_of(value)
+    if logits is not None:  # `fit` takes the cross-entropy of these, and so stays exact where a probability rounds to 0 or 1
+        put_logits(gated, chosen(active, logits, tf.stop_gradient(logits)))
+    return with_mask_of(value, gated)
+
+
+def chosen(condition: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """Return `one` where `condition` (a boolean scalar) is true, else `other`, of the same shape.
+
+    `tf.where` can broadcast, so its gradient asks for shapes and sums over axes: a dozen operations more.
+    """
+    return tf.raw_ops.Select(condition=condition, x=one, y=other)
 
 
 def with_mask_of(source: Tensor, result: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Written against Keras 3.15. Each function says what it stands for, and each has 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
@@ -70,7 +70,23 @@ def make_variables(model: Any, inputs: Mapping[str, Any], single: str | None) ->
     backend.compute_output_spec(model, symbolic[single] if single is not None else symbolic, training=False)
 
 
-# Masks
+@contextmanager
+def wrapped_calls(layers: Mapping[int, Any], wrap: Callable[[int, Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
+    """Let `wrap(place, call)` stand in for the `call` of layers by place; what Keras does around a call goes on."""
+    before = {place: vars(layer).get("call") for place, layer in layers.items()}
+    try:
+        for place, layer in layers.items():
+            object.__setattr__(layer, "call", wrap(place, layer.call))  # past Keras's tracking of attributes
+        yield
+    finally:
+        for place, layer in layers.items():
+            if before[place] is None:
+                vars(layer).pop("call", None)
+            else:
+                object.__setattr__(layer, "call", before[place])
+
+
+# What Keras keeps beside a tensor
 
 
 def mask_of(value: Tensor) -> Tensor | None:
@@ -82,6 +98,18 @@ def put_mask(value: Tensor, mask: Tensor | None) -> Tensor:
     """Return the tensor, which bears the mask from now on; as it is where there is none."""
     if mask is not None:
         value._keras_mask = mask
+    return value
+
+
+def logits_of(value: Tensor) -> Tensor | None:
+    """Return the logits that a softmax or a sigmoid was made of, or None: Keras's cross-entropies read them in its place."""
+    return getattr(value, "_keras_logits", None)
+
+
+def put_logits(value: Tensor, logits: Tensor | None) -> Tensor:
+    """Return the tensor, which bears the logits from now on; as it is where there are none."""
+    if logits is not None:
+        value._keras_logits = logits
     return value
 
 
@@ -164,7 +192,7 @@ def function_of(metric: Any) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 class OptimizerHooks:
-    """Mixed into a Keras optimizer's class: calls `decay` and `current_rate` where Keras has private hooks."""
+    """Mixed into a Keras optimizer's class: calls `decay`, `current_rate` and `update` where Keras has private hooks."""
 
     def decay(self, variables: Any, keras_decay: Callable[[Any], None]) -> None:
         """Apply the weight decay to the variables; `keras_decay` is Keras's own way."""
@@ -174,11 +202,25 @@ class OptimizerHooks:
         """Return the learning rate of the next step; `keras_rate` gives Keras's own."""
         return keras_rate()
 
+    def update(self, gradients: Sequence[Any], variables: Sequence[Any], rate: Any, keras_update: Callable[..., None]) -> None:
+        """Update TensorFlow's variables by their gradients; `keras_update(gradients, variables, rate)` is Keras's own way."""
+        keras_update(gradients, variables, rate)
+
     def _apply_weight_decay(self, variables: Any) -> None:
         self.decay(variables, super()._apply_weight_decay)  # type: ignore[misc]
 
     def _get_current_learning_rate(self) -> Any:
         return self.current_rate(super()._get_current_learning_rate)  # type: ignore[misc]
+
+    def _backend_update_step(self, gradients: Any, variables: Any, rate: Any) -> None:
+        own = [variable.value if isinstance(variable, backend.Variable) else variable for variable in variables]
+        self.update(gradients, own, rate, super()._backend_update_step)  # type: ignore[misc]
+
+
+def slots_of(optimizer: Any, names: Sequence[str], variable: Any) -> list[Any]:
+    """Return what a built optimizer remembers of a variable under Keras's attributes `names`, as TensorFlow's variables."""
+    place = optimizer._get_variable_index(variable)
+    return [getattr(optimizer, name)[place].value for name in names]
 
 
 # What `compile` made of its arguments

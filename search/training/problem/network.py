@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import keras
@@ -10,9 +11,11 @@ import tensorflow as tf
 
 from search.errors import PreflightError
 from search.training.problem.batch import Tensor, Tensors, as_columns, gate
-from search.training.problem.keras_private import drawing_from, takes_training
+from search.training.problem.keras_private import drawing_from, layers_of, takes_training, wrapped_calls
 from search.training.problem.keras_settings import kept
 from search.workloads.data import INPUT
+
+NOTHING: Tensors = {}
 
 
 class Passed(NamedTuple):
@@ -47,11 +50,16 @@ class Network:
     def variables(self) -> list[Any]:
         return [*self.trainable, *self.state]
 
-    def __call__(self, trainable: Sequence[Tensor], state: Sequence[Tensor], x: Any, training: bool) -> Passed:
-        """Run the model on the values given for its variables; nothing is changed in place."""
+    def __call__(
+        self, trainable: Sequence[Tensor], state: Sequence[Tensor], x: Any, training: bool, features: Tensors = NOTHING
+    ) -> Passed:
+        """Run the model on the values given for its variables; nothing is changed in place.
+
+        features: outputs of layers for `x`, by the layer's place among the model's: these are not run.
+        """
         given = dict(zip(map(id, self.trainable), trainable, strict=True))
         mapping = [*zip(self.trainable, trainable, strict=True), *zip(self.state, state, strict=True)]
-        with kept(), drawing_from(self._generator), _Values(mapping, given) as values:
+        with kept(), self._given(features), drawing_from(self._generator), _Values(mapping, given) as values:
             arguments = {"training": training} if self._training_argument else {}
             outputs = self.model(self._as_taken(x), **arguments)
             losses = list(self.model.losses)
@@ -66,6 +74,12 @@ class Network:
         """Return the outputs alone; with `active`, no gradient reaches `trainable` unless it is true."""
         values = trainable if active is None else [gate(value, active) for value in trainable]
         return self(values, state, x, training).outputs
+
+    def _given(self, features: Tensors) -> AbstractContextManager[None]:
+        """Let layers return what is given for them."""
+        layers = layers_of(self.model) if features else []
+        chosen = {int(place): layers[int(place)] for place in features}
+        return wrapped_calls(chosen, lambda place, _: lambda *given, **named: features[str(place)])
 
     def _as_taken(self, x: Any) -> Any:
         return x[INPUT] if self._single_input and isinstance(x, Mapping) else x

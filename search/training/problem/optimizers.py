@@ -12,6 +12,7 @@ from search.catalog import find_optimizer, keras_arguments
 from search.definition.schema import Optimizer
 from search.definition.searched_arguments import fixed, searched_in
 from search.errors import PreflightError
+from search.training.problem.fused_optimizer import fused
 from search.training.problem.per_setting_optimizer import per_setting
 from search.workloads.blame import one_line
 
@@ -23,9 +24,10 @@ Clip = Callable[[Sequence[Any]], Sequence[Any]]
 """From the gradients of all variables to those that are applied."""
 
 
-def made_optimizer(choice: Optimizer) -> keras.optimizers.Optimizer:
+def made_optimizer(choice: Optimizer, *, fuse: bool = False) -> keras.optimizers.Optimizer:
     """Return a new optimizer; where something of it is searched, one that is given it before each step (`per_setting`).
 
+    fuse: let its step be one operation a variable, where there is one (`fused`); all gradients must be dense then.
     Raises PreflightError for an unknown name, and for what the engine would not train as `fit` does.
     """
     entry = find_optimizer(choice.name)
@@ -35,23 +37,26 @@ def made_optimizer(choice: Optimizer) -> keras.optimizers.Optimizer:
         # Keras swaps the averaged weights in when `fit` ends, so what is validated in between are other weights than the result's.
         raise PreflightError("unsupported_optimizer", "use_ema is not yet supported", f"{AT}.config.use_ema")
     kind = getattr(keras.optimizers, entry.keras_class or "")
-    kind = per_setting(kind) if searched_in(choice.config) else kind
+    if searched_in(choice.config):
+        kind = per_setting(kind)
+    elif fuse:
+        kind = fused(kind, choice.config)
     try:
         return kind(**keras_arguments(entry, fixed(choice.config)))
     except (TypeError, ValueError) as error:
         raise PreflightError("bad_optimizer", f"{choice.name}: {one_line(error)}", f"{AT}.config") from None
 
 
-def stacked_optimizer(choice: Optimizer, *, stacks: bool) -> tuple[Clip, keras.optimizers.Optimizer]:
-    """Return how gradients are clipped before the optimizer sees them, and the optimizer.
+def stacked_optimizer(choice: Optimizer, *, stacks: bool, by_rows: bool) -> tuple[Clip, keras.optimizers.Optimizer]:
+    """Return how gradients are clipped before the optimizer sees them, and the optimizer. `by_rows`: some gradients come as rows.
 
     Clipping by a norm couples a setting's elements, so on a stack [K, ...] it is done here, each setting by its own norms.
     """
     norms = {name: choice.config[name] for name in NORMS if choice.config.get(name)}
     if not stacks or not norms:
-        return list, made_optimizer(choice)
+        return list, made_optimizer(choice, fuse=not by_rows)
     rest = {name: value for name, value in choice.config.items() if name not in norms}
-    optimizer = made_optimizer(choice.model_copy(update={"config": rest}))
+    optimizer = made_optimizer(choice.model_copy(update={"config": rest}), fuse=not by_rows)
     if "clipnorm" in norms:
         return lambda gradients: [_scaled(each, _norms([each]), norms["clipnorm"]) for each in gradients], optimizer
     limit = norms["global_clipnorm"]

@@ -165,6 +165,6 @@ def _head(path: str) -> str:
 
 
 def _chosen(rows: DeviceRows, places: Tensor) -> DeviceRows:
-    parts = (rows.inputs, rows.targets, rows.sample_weight, rows.class_weight)
-    inputs, targets, weights, classes = ({name: tf.gather(tensor, places) for name, tensor in part.items()} for part in parts)
-    return DeviceRows(inputs, targets, weights, rows.extra, classes)
+    parts = (rows.inputs, rows.targets, rows.sample_weight, rows.class_weight, rows.features)
+    inputs, targets, weights, classes, kept = ({name: tf.gather(tensor, places) for name, tensor in part.items()} for part in parts)
+    return DeviceRows(inputs, targets, weights, rows.extra, classes, kept)

@@ -60,7 +60,7 @@ def of_values(
     """
     weights = weights_like(path, values, weight, mask)
     if weights is None:
-        total, count = ops.sum(values), ops.cast(ops.prod(ops.convert_to_tensor(ops.shape(values), "int32")), values.dtype)
+        total, count = ops.sum(values), ops.cast(ops.size(values), values.dtype)
     else:
         total, count = ops.sum(values * weights), ops.sum(weights)
     return TermValue(total, count, _rows(values, weights) if by_row else None)

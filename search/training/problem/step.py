@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from search.training.problem.batch import Batch, Tensor, Tensors
+from search.training.problem.batch import Batch, Tensor, Tensors, chosen
 from search.training.problem.network import Network, Passed
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.reduction import TermValue
@@ -61,7 +61,7 @@ def weighted_step(
         active = tf.not_equal(weights[i], 0)
         measured = term.measure(batch.gated(active))
         value = tf.cast(measured.mean, weights.dtype)
-        total += tf.where(active, weights[i] * value, tf.zeros_like(value))
+        total += chosen(active, weights[i] * value, tf.zeros_like(value))
         values.append(value)
         sums.append(_sums(measured, weights.dtype))
     for loss in passed.losses:
@@ -114,7 +114,7 @@ def _run(
     *,
     training: bool,
 ) -> tuple[Batch, Passed]:
-    passed = network(trainable, state, rows.inputs, training)
+    passed = network(trainable, state, rows.inputs, training, rows.features)
 
     def again(x: Any, active: Tensor | None) -> Tensors:
         return network.outputs(passed.trainable, passed.state, x, training, active)

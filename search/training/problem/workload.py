@@ -15,7 +15,7 @@ from search.errors import PreflightError
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.keras_private import layers_of, make_variables
 from search.training.problem.keras_settings import KerasSettings, keeping
-from search.training.problem.network import Network
+from search.training.problem.network import NOTHING, Network
 from search.training.problem.own_forms import is_keras_object
 from search.training.problem.seeding import build_under
 from search.workloads.base import TERM_KINDS, ResolvedWorkload
@@ -29,6 +29,7 @@ class DeviceRows(NamedTuple):
     """Rows as tensors by name, each [rows, ...]; `extra` holds points that belong to no row.
 
     `class_weight`: by task, how much the class of each label counts in a study's losses: 1 but in training rows.
+    `features`: kept outputs of layers, by the layer's place among the model's; see `search.training.engine.frozen_trunk`.
     """
 
     inputs: Tensors
@@ -36,6 +37,7 @@ class DeviceRows(NamedTuple):
     sample_weight: Tensors
     extra: Tensors
     class_weight: Tensors = MappingProxyType({})
+    features: Tensors = NOTHING
 
 
 class LoadedWorkload:

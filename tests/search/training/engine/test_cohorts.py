@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from search.training.engine.engine import CohortEngine, stack_size
+from search.training.engine.engine import CohortEngine
 from search.training.engine.group import groups
-from search.training.engine.strategies import STRATEGIES
+from search.training.engine.strategies import STRATEGIES, stack_size
 from search.training.interface import Setting
 from search.workloads.base import ResolvedWorkload
 from storage.records import TrialState

@@ -12,8 +12,8 @@ from keras import ops
 
 from search.definition.schema import StudyDefinition
 from search.training.engine.engine import CohortEngine
-from search.training.engine.stack import traces_made
 from search.training.engine.strategies import STRATEGIES
+from search.training.engine.traces import traces_made
 from search.training.interface import Setting
 from storage.records import TrialState
 from tests.search.training.scenes import (

@@ -18,7 +18,7 @@ from search.catalog import WeightingRule
 from search.definition.schedules import AppliedSchedule
 from search.training.engine.engine import CohortEngine
 from search.training.engine.pace import StepBudget
-from search.training.engine.stack import traces_made
+from search.training.engine.traces import traces_made
 from search.training.interface import Setting
 from search.training.weighting.protocol import StepView
 from search.workloads.data import read

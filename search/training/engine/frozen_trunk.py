@@ -1,0 +1,292 @@
+"""The part of a model that no setting changes: run once a row, and kept over epochs, where only what follows it is trained.
+
+A layer is kept where everything done in its call is the same in every step: it depends on no trained variable, on no state that
+training changes, and on no random number. Its output must belong to its row alone, which is tried on rows in other company. In
+training the layer's call then returns what was kept, so that masks, losses and whatever else a model makes of it stay Keras's own;
+what a term asks of the model for other inputs (`batch.call`) is never replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import tensorflow as tf
+
+from search.training.engine.cost import Cost, cost_of, depending, flops_of
+from search.training.engine.stacked_variable import GradientLayout
+from search.training.engine.traces import count_trace
+from search.training.problem.batch import Tensor, Tensors
+from search.training.problem.keras_private import layers_of, wrapped_calls
+from search.training.problem.network import Network
+from search.training.problem.problem import TrainingProblem
+
+WORTH_KEEPING = 1e6
+"""Floating-point operations that a batch's trunk takes, from which it is kept: with less, asking for it costs more."""
+
+MEMORY_SHARE = 0.1
+"""Share of the machine's memory that kept features may take."""
+
+TOLERANCE = 1e-4
+"""How far a row's features may lie apart in other company, of the greatest: another order of summation, and no more."""
+
+
+class Kept(NamedTuple):
+    """A layer whose output is kept: its place among the model's layers, and the output's shape [...] without the rows."""
+
+    place: int
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @property
+    def name(self) -> str:
+        return str(self.place)
+
+
+class Frontier(NamedTuple):
+    """The layers of a problem's models that are kept; `by_mode`: their outputs are others in training than in measuring."""
+
+    kept: tuple[Kept, ...] = ()
+    by_mode: bool = False
+
+
+class _Call(NamedTuple):
+    """What one call of a layer did: its output, and the operations made from `first` to before `stop`."""
+
+    output: Any
+    first: int
+    stop: int
+
+
+class FrozenTrunk:
+    """Runs the kept layers of a network, and remembers their outputs by split until the frozen weights change."""
+
+    def __init__(self, problem: TrainingProblem, network: Network, form: GradientLayout, frontier: Frontier) -> None:
+        self._problem, self._network = problem, network
+        self.kept, self._by_mode = frontier
+        self._frozen = [variable for place, variable in enumerate(network.state) if place not in form.changing]
+        self._features: dict[tuple[str, bool], Tensors] = {}
+        self._weights = b""
+        rows = problem.example_rows().inputs
+        given = {name: tf.TensorSpec((None, *each.shape[1:]), each.dtype) for name, each in rows.items()}
+        self._run = {
+            training: tf.function(self._passes(training), autograph=False, input_signature=[given]) for training in (True, False)
+        }
+
+    @property
+    def signature(self) -> dict[str, tf.TensorSpec]:
+        """The form of the features, as a graph takes them."""
+        return {each.name: tf.TensorSpec((None, *each.shape), each.dtype) for each in self.kept}
+
+    def nothing(self) -> Tensors:
+        """Return the features of no rows: for traces."""
+        return {each.name: tf.zeros((0, *each.shape), each.dtype) for each in self.kept}
+
+    def renew(self) -> None:
+        """Forget what was kept under other frozen weights, such as those of another seed."""
+        digest = hashlib.blake2b()
+        for variable in self._frozen:
+            digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
+        if digest.digest() != self._weights:
+            self._weights = digest.digest()
+            self._features.clear()
+
+    def features(self, split: str, *, training: bool) -> Tensors:
+        """Return the kept outputs for all rows of a split, each [rows, ...] by the layer's name here; computed when first asked."""
+        key = (split, training and self._by_mode)
+        if key not in self._features:
+            self._features[key] = self.of_rows(self._problem.rows(split).inputs, training=key[1])
+        return self._features[key]
+
+    def of_rows(self, inputs: Tensors, *, training: bool) -> Tensors:
+        """Return the kept outputs for any rows, in batches of the study's size."""
+        found: Tensors = self._run[training](dict(inputs))
+        return found
+
+    def _passes(self, training: bool) -> Callable[[Tensors], Tensors]:
+        def passes(inputs: Tensors) -> Tensors:
+            count_trace()
+            size, rows = self._problem.batch_size, tf.shape(next(iter(inputs.values())))[0]
+            steps = (rows + size - 1) // size
+            arrays = [
+                tf.TensorArray(each.dtype, size=steps, infer_shape=False, element_shape=(None, *each.shape)) for each in self.kept
+            ]
+
+            def body(step: Tensor, arrays: list[Any]) -> tuple[Tensor, list[Any]]:
+                batch = {name: each[step * size : (step + 1) * size] for name, each in inputs.items()}
+                outputs = self._pass(batch, training)
+                return step + 1, [array.write(step, output) for array, output in zip(arrays, outputs, strict=True)]
+
+            _, filled = tf.while_loop(lambda step, _: step < steps, body, (tf.constant(0), arrays))
+            return {each.name: array.concat() for each, array in zip(self.kept, filled, strict=True)}
+
+        return passes
+
+    def _pass(self, batch: Tensors, training: bool) -> list[Tensor]:
+        network, found = self._network, {}
+        layers = layers_of(network.model)
+
+        def record(place: int, call: Callable[..., Any]) -> Callable[..., Any]:
+            def recorded(*given: Any, **named: Any) -> Any:
+                found[place] = call(*given, **named)
+                return found[place]
+
+            return recorded
+
+        values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
+        trained = len(network.trainable)
+        with wrapped_calls({each.place: layers[each.place] for each in self.kept}, record):
+            network(values[:trained], values[trained:], batch, training)
+        return [found[each.place] for each in self.kept]
+
+
+_known: WeakKeyDictionary[TrainingProblem, Frontier] = WeakKeyDictionary()
+
+
+def frontier_of(problem: TrainingProblem, network: Network, form: GradientLayout) -> Frontier:
+    """Return the layers whose outputs are worth keeping, found once a problem."""
+    if problem not in _known:
+        worth = cost_of(problem).shared_flops >= WORTH_KEEPING
+        _known[problem] = _found(problem, network, form) if worth else Frontier()
+    return _known[problem]
+
+
+def frozen_trunk(problem: TrainingProblem, network: Network, form: GradientLayout) -> FrozenTrunk | None:
+    """Return what keeps the outputs of a network's frozen layers, None where nothing of it is kept."""
+    frontier = frontier_of(problem, network, form)
+    return FrozenTrunk(problem, network, form, frontier) if frontier.kept else None
+
+
+def cost_in_steps(cost: Cost, frontier: Frontier) -> Cost:
+    """Return what a step costs where the frozen part is not run in it."""
+    return replace(cost, shared_flops=0.0) if frontier.kept else cost
+
+
+def _found(problem: TrainingProblem, network: Network, form: GradientLayout) -> Frontier:
+    kept = _last_steady_layers(problem, network, form)
+    if not kept or _bytes(problem, kept) > _limit():
+        return Frontier()
+    trunk = FrozenTrunk(problem, network, form, Frontier(kept, by_mode=True))
+    return Frontier(kept, _differs_by_mode(problem, trunk)) if _rows_stand_alone(problem, trunk) else Frontier()
+
+
+def _last_steady_layers(problem: TrainingProblem, network: Network, form: GradientLayout) -> tuple[Kept, ...]:
+    """Return the last layers, on every way from inputs to outputs, that do the same in every step."""
+    rows = problem.example_rows(problem.batch_size)
+    size = len(next(iter(rows.inputs.values())))
+    values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
+    trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
+    calls: dict[int, list[_Call]] = {}
+
+    def record(place: int, call: Callable[..., Any]) -> Callable[..., Any]:
+        def recorded(*given: Any, **named: Any) -> Any:
+            first = _made()
+            output = call(*given, **named)
+            calls.setdefault(place, []).append(_Call(output, first, _made()))
+            return output
+
+        return recorded
+
+    def forward(trainable: list[Tensor], changing: list[Tensor]) -> Any:
+        with wrapped_calls({place: layer for place, layer in enumerate(layers_of(network.model)) if place}, record):
+            passed = network(trainable, form.merged(changing, state), rows.inputs, training=True)
+        return dict(passed.outputs), passed.losses, form.split(passed.state), [passed.trainable[i] for i in form.assigned]
+
+    graph = tf.function(forward, autograph=False).get_concrete_function(trainable, form.split(state)).graph
+    own = depending(graph, _sources(graph, len(trainable) + len(form.changing)))
+    steady = _steady(graph, calls, own, size)
+    return tuple(sorted(Kept(steady[name], *_form(graph, name)) for name in _last(graph, steady)))
+
+
+def _made() -> int:
+    return len(tf.compat.v1.get_default_graph().get_operations())
+
+
+def _sources(graph: Any, count: int) -> list[str]:
+    """Return the operations whose results differ from step to step: what training changes, and what draws or remembers."""
+    changing = [tensor.op.name for tensor in graph.inputs[:count]]
+    moods = [each.name for each in graph.get_operations() if each.op_def.is_stateful and each.type != "ReadVariableOp"]
+    return [*changing, *(name for name in moods if graph.get_operation_by_name(name).type not in ("Placeholder", "VarHandleOp"))]
+
+
+def _steady(graph: Any, calls: dict[int, list[_Call]], own: set[str], size: int) -> dict[str, int]:
+    """Return, by the output's name, the places of layers that do the same in every step; of nested ones the outermost."""
+    operations = graph.get_operations()
+    found: dict[str, int] = {}
+    for place in sorted(calls):
+        output, first, stop = calls[place][0]
+        if len(calls[place]) > 1 or not isinstance(output, tf.Tensor) or not output.shape.is_fully_defined():
+            continue
+        if output.shape[:1] != (size,):
+            continue
+        if not output.dtype.is_floating or output.op.name in own or any(each.name in own for each in operations[first:stop]):
+            continue
+        if sum(flops_of(graph, each) for each in _before(output)) > 0:
+            found.setdefault(output.name, place)
+    return found
+
+
+def _before(tensor: Tensor) -> list[Any]:
+    """Return all operations that a tensor depends on."""
+    found, left = {}, [tensor.op]
+    while left:
+        operation = left.pop()
+        if operation.name not in found:
+            found[operation.name] = operation
+            left += [value.op for value in operation.inputs]
+    return list(found.values())
+
+
+def _last(graph: Any, steady: dict[str, int]) -> set[str]:
+    """Return which of the steady tensors are met first on the ways back from the graph's results."""
+    met, seen, left = set(), set(), list(graph.outputs)
+    while left:
+        tensor = left.pop()
+        if tensor.name in steady:
+            met.add(tensor.name)
+        elif tensor.op.name not in seen:
+            seen.add(tensor.op.name)
+            left += tensor.op.inputs
+    return met
+
+
+def _form(graph: Any, name: str) -> tuple[tuple[int, ...], Any]:
+    tensor = graph.get_tensor_by_name(name)
+    return tuple(tensor.shape[1:]), tensor.dtype
+
+
+def _bytes(problem: TrainingProblem, kept: Sequence[Kept]) -> int:
+    """Return what the features of all splits take; those of training rows twice, as they are in training and in measuring."""
+    rows = sum(split.count for split in problem.opened.loaded.splits.values()) + problem.count("train")
+    return rows * sum(int(np.prod(each.shape) * each.dtype.size) for each in kept)
+
+
+def _limit() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE
+
+
+def _rows_stand_alone(problem: TrainingProblem, trunk: FrozenTrunk) -> bool:
+    """Return whether rows have the same features in other company: in turned order, and in half a batch."""
+    inputs = problem.example_rows(problem.batch_size).inputs
+    half = -(-len(next(iter(inputs.values()))) // 2)
+    whole = trunk.of_rows(inputs, training=True)
+    turned = trunk.of_rows({name: each[::-1] for name, each in inputs.items()}, training=True)
+    part = trunk.of_rows({name: each[:half] for name, each in inputs.items()}, training=True)
+    return all(_alike(whole[name], turned[name][::-1]) and _alike(whole[name][:half], part[name]) for name in whole)
+
+
+def _differs_by_mode(problem: TrainingProblem, trunk: FrozenTrunk) -> bool:
+    """Return whether a batch has other features in training than in measuring, be it in one bit."""
+    inputs = problem.example_rows(problem.batch_size).inputs
+    training, measuring = (trunk.of_rows(inputs, training=training) for training in (True, False))
+    return any(not np.array_equal(training[name], measuring[name]) for name in training)
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    apart, greatest = (float(tf.reduce_max(tf.abs(each))) for each in (one - other, one))
+    return apart <= TOLERANCE * greatest

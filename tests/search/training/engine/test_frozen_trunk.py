@@ -1,0 +1,166 @@
+"""A frozen trunk is run once a row where nothing random stands before it, and settings train as under `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from search.training.engine import frozen_trunk
+from search.training.engine.engine import CohortEngine
+from search.training.interface import Setting
+from search.training.problem.keras_private import layers_of
+from tests.search.training.scenes import Recorder, engine_of, rows, settings, study, task, workload
+from tests.search.training.twins import Terms, TwinRun
+
+TERMS: Terms = {
+    "a.error": lambda y, y_pred: ops.mean(ops.square(y["a"] - y_pred["a"])),
+    "b.error": lambda y, y_pred: ops.mean(ops.square(y["b"] - y_pred["b"])),
+}
+WEIGHTS = [{"a.error": 1.0, "b.error": 2.0}, {"a.error": 3.0, "b.error": 0.5}]
+DEFINITION = study([task("a", metrics=["mae"]), task("b")], training={"epochs": 2, "batch_size": 8})
+
+Trunk = Callable[[Any], Any]
+
+
+class MeanOfBatch(layers.Layer):
+    """Takes the mean over the batch off: a row's output depends on its company."""
+
+    def call(self, x: Any) -> Any:
+        return x - ops.mean(x, axis=0, keepdims=True)
+
+
+def frozen(*inner: layers.Layer, name: str = "trunk") -> keras.Sequential:
+    trunk = keras.Sequential([keras.Input((6,)), *inner], name=name)
+    trunk.trainable = False
+    return trunk
+
+
+def model(trunk: Trunk) -> Callable[[], keras.Model]:
+    def build_model() -> keras.Model:
+        x = keras.Input((6,))
+        features = trunk(x)
+        return keras.Model(x, {"a": layers.Dense(2)(layers.Dense(3, activation="relu")(features)), "b": layers.Dense(1)(features)})
+
+    return build_model
+
+
+def nested(x: Any) -> Any:
+    return frozen(layers.Dense(5, activation="tanh"), layers.BatchNormalization(), layers.Dense(4))(x)
+
+
+def with_dropout(x: Any) -> Any:
+    return frozen(layers.Dense(5, name="before"), layers.Dropout(0.5), layers.Dense(4))(x)
+
+
+def coupled(x: Any) -> Any:
+    return layers.Dense(5, trainable=False)(MeanOfBatch()(layers.Dense(4, trainable=False)(x)))
+
+
+def above_what_is_trained(x: Any) -> Any:
+    return layers.Dense(5, trainable=False)(layers.Dense(4)(x))
+
+
+def two_branches(x: Any) -> Any:
+    return layers.Concatenate()(
+        [layers.Dense(3, trainable=False, name="left")(x), layers.Dense(2, trainable=False, name="right")(x)]
+    )
+
+
+@pytest.fixture(autouse=True)
+def _everything_is_worth_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen_trunk, "WORTH_KEEPING", 1.0)
+
+
+def _engine(trunk: Trunk, strategy: str = "vectorized", size: int = 2, **more: Any) -> CohortEngine:
+    return engine_of(DEFINITION, workload(model(trunk), rows(20, inputs=6, a=2, b=1), **more), strategy, size)
+
+
+def kept_names(engine: CohortEngine) -> list[str]:
+    if engine._trunk is None:
+        return []
+    names = [layer.name for layer in layers_of(engine._network.model)]
+    return [names[each.place] for each in engine._trunk.kept]
+
+
+def test_settings_over_a_kept_trunk_equal_their_own_fit(float64: None) -> None:
+    engine, recorder = _engine(nested), Recorder()
+    assert kept_names(engine) == ["trunk"]
+    engine.train(settings(*WEIGHTS), DEFINITION.training, recorder)
+    bound = workload(model(nested), rows(20, inputs=6, a=2, b=1))
+    optimizer = keras.optimizers.Adam()
+    twin = TwinRun(bound, TERMS, WEIGHTS[1], optimizer=optimizer, batch_size=8, epochs=2, seed=0, validate=True)
+    for ours, theirs in zip(engine.variables(1)[:-1], twin.variables, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+    assert recorder.values(1, 2, "train") == pytest.approx(twin.train[1], abs=1e-10)
+    assert {path: recorder.values(1, 2)[path] for path in TERMS} == pytest.approx(twin.validation[1], abs=1e-10)
+
+
+def test_every_seed_has_the_features_of_its_own_frozen_weights(float64: None) -> None:
+    engine, apart = _engine(nested), Recorder()
+    together = Recorder()
+    both = [Setting(number, seed, WEIGHTS[0]) for number, seed in enumerate((0, 1))]
+    engine.train(both, DEFINITION.training, together)
+    _engine(nested).train(both[1:], DEFINITION.training, apart)
+    assert together.values(1, 2) == pytest.approx(apart.values(1, 2), abs=1e-12)
+    assert together.values(0, 2) != pytest.approx(together.values(1, 2), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("trunk", "names"),
+    [
+        (with_dropout, ["before"]),  # what follows the dropout differs from step to step
+        (coupled, []),  # a row's features depend on its company
+        (above_what_is_trained, []),
+        (two_branches, ["concatenate"]),
+    ],
+)
+def test_what_is_kept_stands_before_all_that_differs(trunk: Trunk, names: list[str]) -> None:
+    found = kept_names(_engine(trunk))
+    assert [name.rstrip("_0123456789") for name in found] == names
+
+
+def test_a_trunk_with_dropout_trains_as_under_fit(float64: None) -> None:
+    engine, recorder = _engine(with_dropout, "unrolled"), Recorder()
+    engine.train(settings(*WEIGHTS), DEFINITION.training, recorder)
+    bound = workload(model(with_dropout), rows(20, inputs=6, a=2, b=1))
+    twin = TwinRun(bound, TERMS, WEIGHTS[0], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=2, seed=0)
+    for ours, theirs in zip(engine.variables(0)[:-1], twin.variables, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+
+
+def test_what_a_term_asks_of_the_model_for_other_inputs_is_not_what_was_kept(float64: None) -> None:
+    def moved(batch: Any) -> Any:
+        return ops.mean(ops.square(batch.call(batch.inputs["input"] + 1.0)["a"] - batch.outputs["a"]), axis=-1)
+
+    definition = study(
+        [task("a"), task("b")], [{"name": "moved", "penalty": "moved", "weight": 1.0}], training={"epochs": 2, "batch_size": 8}
+    )
+    bound = workload(model(nested), rows(20, inputs=6, a=2, b=1), penalties={"moved": moved})
+    measured = []
+    for worth in (1.0, 1e30):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(frozen_trunk, "WORTH_KEEPING", worth)
+            engine, recorder = engine_of(definition, bound, "serial"), Recorder()
+        assert (engine._trunk is not None) == (worth == 1.0)
+        engine.train(settings({**WEIGHTS[0], "moved": 0.5}), definition.training, recorder)
+        measured.append(recorder.values(0, 2))
+    assert measured[0] == pytest.approx(measured[1], abs=1e-10)
+    assert measured[0]["moved"] > 0
+
+
+def test_a_trunk_whose_features_do_not_fit_into_memory_runs_in_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen_trunk, "MEMORY_SHARE", 1e-15)
+    assert kept_names(_engine(nested)) == []
+
+
+def test_features_that_are_the_same_in_both_modes_are_kept_once() -> None:
+    engine = _engine(nested)
+    assert engine._trunk is not None
+    features = engine._trunk.features("train", training=True)
+    assert {tuple(each.shape) for each in features.values()} == {(20, 4)}
+    assert features is engine._trunk.features("train", training=False)
