@@ -23,7 +23,7 @@ from search.planning.phases import trials
 from search.planning.references import referenced_tasks
 from search.processes import cores
 from search.training.engine.cost import Cost, cost_of
-from search.training.engine.frozen_trunk import cost_in_steps, frontier_of
+from search.training.engine.frozen_trunk import cost_in_steps, frontier_of, frozen_trunk
 from search.training.engine.loops import looped_operations
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import GradientLayout, form_of
@@ -166,7 +166,9 @@ def _measured(problem: TrainingProblem, network: Network, form: GradientLayout, 
 
 
 def _seconds_a_setting(problem: TrainingProblem, network: Network, form: GradientLayout, name: str, size: int) -> float:
-    stack = Stack(problem, network, form, STRATEGIES[name], size)
+    trunk = frozen_trunk(problem, network, form)
+    stack = Stack(problem, network, form, STRATEGIES[name], size, trunk)
+    kept = {} if trunk is None else trunk.empty(problem.count("train"))
     knobs = equal_knobs(size, len(problem.terms), [*problem.usual.values()])
     order = tf.constant(epoch_order(0, 0, problem.count("train")))
     extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}
@@ -175,6 +177,6 @@ def _seconds_a_setting(problem: TrainingProblem, network: Network, form: Gradien
     best = math.inf
     for _ in range(3):  # the first traces
         began = time.perf_counter()
-        stack.train(knobs, order, extra, tf.constant(0), tf.constant(steps), sums)[0].numpy()
+        stack.train(knobs, order, extra, tf.constant(0), tf.constant(steps), sums, None, kept)[0].numpy()
         best = min(best, time.perf_counter() - began)
     return best / steps / size

@@ -106,10 +106,10 @@ class CohortEngine:
         knobs = equal_knobs(size, width, [*self._problem.usual.values()])
         extra = self._extra_orders(lambda _, count: np.arange(count, dtype=np.int32))
         order = tf.range(self._problem.count("train"))
-        nothing = {} if self._trunk is None else self._trunk.nothing()
-        stack.train(knobs, order, extra, none, none, tf.zeros((size, width, 2), tf.float64), None, nothing)
+        empty = {} if self._trunk is None else self._trunk.empty(self._problem.count("train"))
+        stack.train(knobs, order, extra, none, none, tf.zeros((size, width, 2), tf.float64), None, empty)
         sums = tf.zeros((size, stack.measured_width, 2), tf.float64)
-        rows = tuple(self._problem.rows("validation")._replace(features=nothing))
+        rows = tuple(self._problem.rows("validation")._replace(features={} if self._trunk is None else self._trunk.empty()))
         order = tf.range(self._problem.count("validation"))
         stack.measure(knobs, rows, order, extra, none, none, sums)
 
@@ -222,7 +222,7 @@ class CohortEngine:
         problem = self._problem
         count = problem.count("train")
         group.in_force.begin_epoch(epoch)
-        knobs, rules, features = group.knobs(problem), group.rules(epoch), self._features("train", training=True)
+        knobs, rules, features = group.knobs(problem), group.rules(epoch), self._features("train", observer, training=True)
         order = tf.constant(epoch_order(group.seed, epoch - 1, count))
         extra = self._extra_orders(lambda i, size: epoch_order(group.seed, epoch - 1, size, stream=i + 1))
         sums = tf.zeros((group.stack.size, len(problem.paths), 2), tf.float64)
@@ -242,7 +242,7 @@ class CohortEngine:
     def _measure(self, split: str, group: Group, observer: Observer) -> Values:
         """Return terms and metrics over a split, in order, without training."""
         problem, stack = self._problem, group.stack
-        rows = tuple(problem.rows(split)._replace(features=self._features(split, training=False)))
+        rows = tuple(problem.rows(split)._replace(features=self._features(split, observer, training=False)))
         knobs, order = group.knobs(problem), tf.range(problem.count(split))
         extra = self._extra_orders(lambda _, size: np.arange(size, dtype=np.int32))
         sums = tf.zeros((stack.size, stack.measured_width, 2), tf.float64)
@@ -257,9 +257,14 @@ class CohortEngine:
         values |= {path: np.array(counted) for path, counted in stack.counted().items()}
         return {path: each for path, each in values.items() if path not in self._undefined(split)}
 
-    def _features(self, split: str, *, training: bool) -> Tensors:
+    def _features(self, split: str, observer: Observer, *, training: bool) -> Tensors:
         """Return what the frozen trunk makes of a split's rows; {} where nothing of it is kept."""
-        return {} if self._trunk is None else self._trunk.features(split, training=training)
+
+        def progress(batches: int) -> None:
+            self._steps_done += batches
+            observer.progress(self._steps_done)
+
+        return {} if self._trunk is None else self._trunk.features(split, progress, training=training)
 
     def _undefined(self, split: str) -> Mapping[str, str]:
         """Return the paths that the labels of a split cannot measure."""

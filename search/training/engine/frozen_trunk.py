@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -19,10 +20,11 @@ import numpy as np
 import tensorflow as tf
 
 from search.training.engine.cost import Cost, cost_of, depending, flops_of
+from search.training.engine.pace import StepBudget
 from search.training.engine.stacked_variable import GradientLayout
 from search.training.engine.traces import count_trace
 from search.training.problem.batch import Tensor, Tensors
-from search.training.problem.keras_private import layers_of, wrapped_calls
+from search.training.problem.keras_private import layers_of, logits_of, mask_of, wrapped_calls
 from search.training.problem.network import Network
 from search.training.problem.problem import TrainingProblem
 
@@ -36,7 +38,7 @@ TOLERANCE = 1e-4
 """How far a row's features may lie apart in other company, of the greatest: another order of summation, and no more."""
 
 
-class Kept(NamedTuple):
+class KeptLayer(NamedTuple):
     """A layer whose output is kept: its place among the model's layers, and the output's shape [...] without the rows."""
 
     place: int
@@ -51,16 +53,21 @@ class Kept(NamedTuple):
 class Frontier(NamedTuple):
     """The layers of a problem's models that are kept; `by_mode`: their outputs are others in training than in measuring."""
 
-    kept: tuple[Kept, ...] = ()
+    kept: tuple[KeptLayer, ...] = ()
     by_mode: bool = False
 
 
 class _Call(NamedTuple):
-    """What one call of a layer did: its output, and the operations made from `first` to before `stop`."""
+    """What one call of a layer did: its output, and the operations made from `first` to before `stop`.
+
+    `bare`: the output bears nothing yet, neither a mask nor logits. Keras sets a layer's own mask after its call; what inner layers
+    put on their output would be lost where the call is not made.
+    """
 
     output: Any
     first: int
     stop: int
+    bare: bool
 
 
 class FrozenTrunk:
@@ -83,9 +90,9 @@ class FrozenTrunk:
         """The form of the features, as a graph takes them."""
         return {each.name: tf.TensorSpec((None, *each.shape), each.dtype) for each in self.kept}
 
-    def nothing(self) -> Tensors:
-        """Return the features of no rows: for traces."""
-        return {each.name: tf.zeros((0, *each.shape), each.dtype) for each in self.kept}
+    def empty(self, rows: int = 0) -> Tensors:
+        """Return features of so many rows that were not computed: for traces."""
+        return {each.name: tf.zeros((rows, *each.shape), each.dtype) for each in self.kept}
 
     def renew(self) -> None:
         """Forget what was kept under other frozen weights, such as those of another seed."""
@@ -96,17 +103,29 @@ class FrozenTrunk:
             self._weights = digest.digest()
             self._features.clear()
 
-    def features(self, split: str, *, training: bool) -> Tensors:
-        """Return the kept outputs for all rows of a split, each [rows, ...] by the layer's name here; computed when first asked."""
+    def features(self, split: str, progress: Callable[[int], None], *, training: bool) -> Tensors:
+        """Return the kept outputs for all rows of a split, each [rows, ...] by the layer's name here; computed when first asked.
+
+        `progress` hears how many batches were done, every few seconds.
+        """
         key = (split, training and self._by_mode)
         if key not in self._features:
-            self._features[key] = self.of_rows(self._problem.rows(split).inputs, training=key[1])
+            self._features[key] = self.of_rows(self._problem.rows(split).inputs, progress, training=key[1])
         return self._features[key]
 
-    def of_rows(self, inputs: Tensors, *, training: bool) -> Tensors:
-        """Return the kept outputs for any rows, in batches of the study's size."""
-        found: Tensors = self._run[training](dict(inputs))
-        return found
+    def of_rows(self, inputs: Tensors, progress: Callable[[int], None] = lambda batches: None, *, training: bool) -> Tensors:
+        """Return the kept outputs for any rows, in batches of the study's size and in graph calls of a bounded time."""
+        size, rows = self._problem.batch_size, len(next(iter(inputs.values())))
+        batches, first, pace = -(-rows // size), 0, StepBudget()
+        parts: list[Tensors] = []
+        while first < batches or not parts:
+            stop = first + pace.steps(batches - first)
+            began = time.perf_counter()
+            parts.append(self._run[training]({name: each[first * size : stop * size] for name, each in inputs.items()}))
+            pace.took(stop - first, time.perf_counter() - began)
+            progress(stop - first)
+            first = stop
+        return {each.name: tf.concat([part[each.name] for part in parts], axis=0) for each in self.kept}
 
     def _passes(self, training: bool) -> Callable[[Tensors], Tensors]:
         def passes(inputs: Tensors) -> Tensors:
@@ -175,7 +194,7 @@ def _found(problem: TrainingProblem, network: Network, form: GradientLayout) -> 
     return Frontier(kept, _differs_by_mode(problem, trunk)) if _rows_stand_alone(problem, trunk) else Frontier()
 
 
-def _last_steady_layers(problem: TrainingProblem, network: Network, form: GradientLayout) -> tuple[Kept, ...]:
+def _last_steady_layers(problem: TrainingProblem, network: Network, form: GradientLayout) -> tuple[KeptLayer, ...]:
     """Return the last layers, on every way from inputs to outputs, that do the same in every step."""
     rows = problem.example_rows(problem.batch_size)
     size = len(next(iter(rows.inputs.values())))
@@ -187,7 +206,8 @@ def _last_steady_layers(problem: TrainingProblem, network: Network, form: Gradie
         def recorded(*given: Any, **named: Any) -> Any:
             first = _made()
             output = call(*given, **named)
-            calls.setdefault(place, []).append(_Call(output, first, _made()))
+            bare = mask_of(output) is None and logits_of(output) is None
+            calls.setdefault(place, []).append(_Call(output, first, _made(), bare))
             return output
 
         return recorded
@@ -200,7 +220,7 @@ def _last_steady_layers(problem: TrainingProblem, network: Network, form: Gradie
     graph = tf.function(forward, autograph=False).get_concrete_function(trainable, form.split(state)).graph
     own = depending(graph, _sources(graph, len(trainable) + len(form.changing)))
     steady = _steady(graph, calls, own, size)
-    return tuple(sorted(Kept(steady[name], *_form(graph, name)) for name in _last(graph, steady)))
+    return tuple(sorted(KeptLayer(steady[name], *_form(graph, name)) for name in _last(graph, steady)))
 
 
 def _made() -> int:
@@ -219,10 +239,10 @@ def _steady(graph: Any, calls: dict[int, list[_Call]], own: set[str], size: int)
     operations = graph.get_operations()
     found: dict[str, int] = {}
     for place in sorted(calls):
-        output, first, stop = calls[place][0]
-        if len(calls[place]) > 1 or not isinstance(output, tf.Tensor) or not output.shape.is_fully_defined():
+        output, first, stop, bare = calls[place][0]
+        if len(calls[place]) > 1 or not bare or not isinstance(output, tf.Tensor) or output.graph is not graph:
             continue
-        if output.shape[:1] != (size,):
+        if not output.shape.is_fully_defined() or output.shape[:1] != (size,):
             continue
         if not output.dtype.is_floating or output.op.name in own or any(each.name in own for each in operations[first:stop]):
             continue
@@ -260,7 +280,7 @@ def _form(graph: Any, name: str) -> tuple[tuple[int, ...], Any]:
     return tuple(tensor.shape[1:]), tensor.dtype
 
 
-def _bytes(problem: TrainingProblem, kept: Sequence[Kept]) -> int:
+def _bytes(problem: TrainingProblem, kept: Sequence[KeptLayer]) -> int:
     """Return what the features of all splits take; those of training rows twice, as they are in training and in measuring."""
     rows = sum(split.count for split in problem.opened.loaded.splits.values()) + problem.count("train")
     return rows * sum(int(np.prod(each.shape) * each.dtype.size) for each in kept)

@@ -12,6 +12,7 @@ from keras import layers, ops
 
 from search.training.engine import frozen_trunk
 from search.training.engine.engine import CohortEngine
+from search.training.engine.traces import traces_made
 from search.training.interface import Setting
 from search.training.problem.keras_private import layers_of
 from tests.search.training.scenes import Recorder, engine_of, rows, settings, study, task, workload
@@ -133,6 +134,46 @@ def test_a_trunk_with_dropout_trains_as_under_fit(float64: None) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
 
 
+def masked() -> keras.Model:
+    """Return a model whose frozen trunk puts a mask on its output, by an inner layer."""
+    x = keras.Input((6,), dtype="int32")
+    trunk = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(9, 4, mask_zero=True), layers.Dense(3)])
+    trunk.trainable = False
+    read = layers.GlobalAveragePooling1D()(trunk(x))
+    return keras.Model(x, {"a": layers.Dense(2)(read), "b": layers.Dense(1)(read)})
+
+
+def test_the_mask_that_a_kept_trunk_puts_on_its_output_is_not_lost(float64: None) -> None:
+    x, y = rows(20, inputs=6, a=2, b=1)
+    bound = workload(masked, ((np.abs(x) * 4).astype("int32") % 9, y))
+    engine, recorder = engine_of(DEFINITION, bound, "vectorized", 2), Recorder()
+    engine.train(settings(*WEIGHTS), DEFINITION.training, recorder)
+    twin = TwinRun(bound, TERMS, WEIGHTS[1], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=2, seed=0, validate=True)
+    assert recorder.values(1, 2, "train") == pytest.approx(twin.train[1], abs=1e-10)
+    assert {path: recorder.values(1, 2)[path] for path in TERMS} == pytest.approx(twin.validation[1], abs=1e-10)
+
+
+def test_a_pass_over_many_rows_reports_on_its_way_and_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = _engine(nested)
+    assert engine._trunk is not None
+    heard: list[int] = []
+    inputs = engine._problem.rows("train").inputs
+    whole = engine._trunk._run[True](dict(inputs))
+    found = engine._trunk.of_rows(inputs, heard.append, training=True)
+    assert sum(heard) == 3
+    assert len(heard) > 1
+    for name, features in whole.items():
+        np.testing.assert_array_equal(found[name], features)
+
+
+def test_the_first_epoch_runs_the_graph_that_was_traced() -> None:
+    engine = _engine(nested)
+    engine.trace()
+    traced = traces_made()
+    engine.train(settings(*WEIGHTS), DEFINITION.training, Recorder())
+    assert traces_made() - traced <= 1  # the pass over training rows
+
+
 def test_what_a_term_asks_of_the_model_for_other_inputs_is_not_what_was_kept(float64: None) -> None:
     def moved(batch: Any) -> Any:
         return ops.mean(ops.square(batch.call(batch.inputs["input"] + 1.0)["a"] - batch.outputs["a"]), axis=-1)
@@ -161,6 +202,6 @@ def test_a_trunk_whose_features_do_not_fit_into_memory_runs_in_every_step(monkey
 def test_features_that_are_the_same_in_both_modes_are_kept_once() -> None:
     engine = _engine(nested)
     assert engine._trunk is not None
-    features = engine._trunk.features("train", training=True)
+    features = engine._trunk.features("train", lambda batches: None, training=True)
     assert {tuple(each.shape) for each in features.values()} == {(20, 4)}
-    assert features is engine._trunk.features("train", training=False)
+    assert features is engine._trunk.features("train", lambda batches: None, training=False)
