@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 
 from app import refusals
 from app.refusals import parameter_fault
@@ -99,6 +99,7 @@ PROBLEMS: Mapping[type[Exception], ProblemKind] = {
     refusals.ForeignHost: ProblemKind(400, "foreign-host", "The service does not answer for this host"),
     refusals.ForeignOrigin: ProblemKind(403, "foreign-origin", "A web page of another site may not do that"),
     refusals.Closing: ProblemKind(503, "closing", "The service is shutting down", retry_after_seconds=5),
+    refusals.TooManyStreams: ProblemKind(503, "too-many-streams", "Too many streams are open", retry_after_seconds=10),
     refusals.NotWritable: ProblemKind(503, "not-writable", "The database cannot be written", retry_after_seconds=10),
     refusals.NoSuchProblem: ProblemKind(404, "not-found", "There is nothing here"),
     refusals.Refusal: ProblemKind(400, "refused", "The request is refused"),
@@ -146,9 +147,14 @@ async def _handle_http(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> list[str]:
-    """List the methods that any route of the request's path takes. The framework names those of the first route alone."""
+    """List the methods that any route of the request's path takes. The framework names those of the first route alone.
+
+    What is mounted matches every method and takes GET and HEAD: static files.
+    """
     asked = {method: {**request.scope, "method": method} for method in METHODS}
-    return [method for method, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)]
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    taken = [method for method, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    return taken or ["GET", "HEAD"]
 
 
 def problem_response(error: Exception) -> Response:

@@ -38,7 +38,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app = FastAPI(**openapi.ABOUT, docs_url=None, redoc_url=None, lifespan=_lifespan, generate_unique_id_function=_route_name)
     app.state.settings = settings
     app.state.database = Database(settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds)
-    app.state.readiness = Readiness(settings.database_url)
+    app.state.readiness = Readiness(settings.database_url, settings.busy_timeout_seconds)
     app.state.page_tokens = PageTokens(settings.database_url)
     app.state.registered = registry.names()
     app.state.points = PointsCache()
@@ -69,7 +69,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: ApiSettings = app.state.settings
     database: Database = app.state.database
     await run_in_threadpool(bring_up_to_date, database, migrate_at_start=settings.migrate_at_start)
-    sweeper = Sweeper(database, settings.sweep_seconds)
+    sweeper = Sweeper(database, settings.sweep_seconds, app.state.readiness.trouble)
     sweeper.start()
     app.state.closing.clear()  # a lifespan may be entered again
     try:

@@ -17,17 +17,19 @@ PROBE_SECONDS = 5.0
 """How long a probe holds. Nothing is written while nobody asks."""
 FAILED_SECONDS = 10.0
 """How long a write of a client that failed counts: a larger one may fail where the probe does not."""
-BUSY_SECONDS = 2.0
-"""How long a probe waits for the database's write lock."""
 
 MOVING = frozenset({StudyState.QUEUED, StudyState.RUNNING, StudyState.STOPPING})
 
 
 class Readiness:
-    """What is known of writes. `clock`: this process's monotonic time. Any thread may ask; one probes."""
+    """What is known of writes. Any thread may ask; one probes, and others meanwhile go by the last probe.
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._database, self._clock = Database(url, busy_timeout_seconds=BUSY_SECONDS), clock
+    A probe waits for the database's write lock for `busy_timeout_seconds`, as long as requests do: what they sit out is no trouble.
+    `clock`: this process's monotonic time.
+    """
+
+    def __init__(self, url: str, busy_timeout_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database, self._clock = Database(url, busy_timeout_seconds=busy_timeout_seconds), clock
         self._lock = threading.Lock()
         self._probed_at: float | None = None
         self._refused: StorageError | None = None
@@ -39,10 +41,17 @@ class Readiness:
 
     def trouble(self) -> StorageError | None:
         """Return why nothing can be written, or None. Probes where the last probe is too old to tell."""
-        with self._lock:
-            if self._probed_at is None or self._clock() - self._probed_at >= PROBE_SECONDS:
-                self._refused = self._probe()
-                self._probed_at = self._clock()
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._probed_at is None or self._clock() - self._probed_at >= PROBE_SECONDS:
+                    self._refused = self._probe()
+                    self._probed_at = self._clock()
+            finally:
+                self._lock.release()
+        return self.known()
+
+    def known(self) -> StorageError | None:
+        """Return why nothing could be written when that was last tried, or None. Waits for nothing."""
         failed = self._failed
         if failed is not None and self._clock() - failed[0] < FAILED_SECONDS:
             return failed[1]
@@ -61,7 +70,7 @@ class Readiness:
 
 def standing_still(study: Study, readiness: Readiness) -> Study:
     """Return the study with what it waits for where nothing can be written: it goes on by itself once something can."""
-    trouble = readiness.trouble() if study.state in MOVING else None
+    trouble = readiness.known() if study.state in MOVING else None
     if trouble is None:
         return study
     kinds = {StorageFull: "storage_full", StorageBusy: "storage_busy"}

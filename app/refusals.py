@@ -153,6 +153,13 @@ class Closing(Refusal):
         super().__init__("the service is shutting down")
 
 
+class TooManyStreams(Refusal):
+    """So many streams are open that more would leave other connections no descriptor."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} streams of events are open, as many as this service keeps; poll, or come back later")
+
+
 class NotWritable(Refusal):
     """The database answers, but cannot be written."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
+import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -29,6 +31,12 @@ LATE_SECONDS, LATE_IDS = 15.0, 1000
 
 IDLE_SECONDS = 15.0
 """After so long without news of its study a watcher makes sure that it is still there."""
+
+
+def most_watchers() -> int:
+    """Return how many may watch at once: half of the descriptors that may be open, by the limit that holds at this moment."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit // 2
 
 
 @dataclass(eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from storage import leases, lifecycle
 from storage.database import Database
@@ -13,10 +14,13 @@ log = logging.getLogger("steelyard.api")
 
 
 class Sweeper:
-    """Sweeps every `seconds`, in a thread of its own, until it is closed. One that fails is tried again at the next turn."""
+    """Sweeps every `seconds`, in a thread of its own, until it is closed. One that fails is tried again at the next turn.
 
-    def __init__(self, database: Database, seconds: float) -> None:
-        self._database = database
+    Before every sweep it calls `probe`, so that what is known of writes is never much older than a sweep.
+    """
+
+    def __init__(self, database: Database, seconds: float, probe: Callable[[], object] = lambda: None) -> None:
+        self._database, self._probe = database, probe
         self._seconds = seconds
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
@@ -32,6 +36,7 @@ class Sweeper:
     def _run(self) -> None:
         while not self._closed.wait(self._seconds):
             try:
+                self._probe()
                 sweep(self._database)
             except StorageError as error:
                 log.warning("sweep: %s", error)

@@ -302,7 +302,7 @@ class Client:
     def _snapshot(self, study: StudyOrName, hold_seconds: float) -> Study:
         """Return the study; the service answers at its end, or after `hold_seconds`."""
         hold = min(hold_seconds, self._longest_hold)
-        query = {"wait": int(hold) or hold} if hold > 0 else {}
+        query = {"wait": int(hold)} if hold >= 1 else {}  # whole seconds, which services of every version take
         try:
             return cast(Study, self._connection.call("GET", _at(study), query=query, hold_seconds=hold))
         except BadRequest as refused:

@@ -1,13 +1,15 @@
 """HTTP connections with deadlines: what uvicorn's protocol lacks against slow, silent and too many clients.
 
 A request's header must be complete within a few seconds of its first byte, however it drips; `app.guard` has the body's deadline.
-When descriptors run out, the oldest connection without a complete header makes room for the newest, so liveness always answers.
+When descriptors run out, the oldest connection without a complete request makes room for the newest, so liveness always answers.
+An answer is read slowly for as long as it takes, but not left unread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import resource
+import socket
 import sys
 from typing import Any
 
@@ -19,13 +21,14 @@ from app.refusals import HeaderTooLarge, HeaderTooSlow, MalformedRequest, Refusa
 
 MAX_HEADER_BYTES = 16_384
 WRITE_SECONDS = 60.0
-"""How long a client may leave its answer unread."""
+READ_BYTES = 16_384
+"""How much of its answer a client must read within `WRITE_SECONDS`, or all of what is left."""
 SPARE_DESCRIPTORS = 64
 """Descriptors that connections leave to the database, the workers' pipes and the log; at most a quarter of the limit."""
 
 
 class WaitingConnections:
-    """The connections of one server that have not sent a complete header, oldest first; idle keep-alive connections too."""
+    """The connections of one server that have not sent a complete request, oldest first; idle keep-alive connections too."""
 
     def __init__(self) -> None:
         self._waiting: dict[DeadlineProtocol, None] = {}
@@ -80,9 +83,13 @@ class DeadlineProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # whatever is left unread is watched
+        opened = transport.get_extra_info("socket")
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # what the system holds back besides would hide megabytes of slow reading
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, READ_BYTES)
         self._await_header()
         # The system hands out the lowest free descriptor: all below this one are taken.
-        for _ in range(transport.get_extra_info("socket").fileno() + 1 - most_descriptors()):
+        for _ in range(opened.fileno() + 1 - most_descriptors()):
             self._waiting.close_oldest(but=self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -98,8 +105,9 @@ class DeadlineProtocol(H11Protocol):
         if self.conn.their_state is h11.IDLE:
             self._await_header()
         elif not self._answered_early():
-            self._waiting.discard(self)
             self._end_deadline()
+            if self.conn.their_state is not h11.SEND_BODY:
+                self._waiting.discard(self)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -120,13 +128,23 @@ class DeadlineProtocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._write_deadline = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+        self._watch_reading()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._write_deadline is not None:
             self._write_deadline.cancel()
             self._write_deadline = None
+
+    def _watch_reading(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._write_deadline = self.loop.call_later(WRITE_SECONDS, self._check_reading, unread)
+
+    def _check_reading(self, unread: int) -> None:
+        if unread - self.transport.get_write_buffer_size() < READ_BYTES:
+            self.transport.abort()
+        else:
+            self._watch_reading()
 
     def _answered_early(self) -> bool:
         """Return whether a request was answered before its body was complete."""
@@ -161,6 +179,7 @@ class DeadlineProtocol(H11Protocol):
             headers = [*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close")]
             reason = STATUS_PHRASES[answer.status_code]
             head = h11.Response(status_code=answer.status_code, headers=headers, reason=reason)
-            for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+            to_head = self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
+            for event in (head, h11.Data(data=b"" if to_head else bytes(answer.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()

@@ -184,6 +184,11 @@ def _postgresql_engine(url: URL, busy_timeout_seconds: float, answer_seconds: fl
         connection.answer_seconds = answer_seconds
         return connection
 
+    @event.listens_for(engine, "checkin")
+    def limit(connection: Any, _record: Any) -> None:
+        if connection is not None:  # None: it was lost
+            connection.answer_seconds = answer_seconds  # after `wait_for_ever`, whoever uses it next does not
+
     return engine
 
 

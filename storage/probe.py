@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from storage.database import Database
-from storage.errors import StorageFull
+from storage.errors import StorageFull, StorageUnavailable
 from storage.migrations import VERSION_TABLE
 
 LEAST_FREE_BYTES = 1 << 20
@@ -21,7 +21,10 @@ def probe_write(database: Database) -> None:
     The database has been migrated. Raises StorageBusy, StorageUnavailable, StorageFull.
     """
     if database.dialect == "sqlite":
-        free = shutil.disk_usage(Path(str(database.url.database)).parent).free
+        try:
+            free = shutil.disk_usage(Path(str(database.url.database)).parent).free
+        except OSError as error:  # its folder is gone
+            raise StorageUnavailable(str(error)) from error
         if free < LEAST_FREE_BYTES:
             raise StorageFull(f"{free} bytes are free")
     with database.writing() as session:

@@ -18,10 +18,11 @@ TURN = timedelta(seconds=60)
 def in_turn(live_leases: ColumnElement[int]) -> tuple[ColumnElement[Any], ...]:
     """Return the order in which studies are served.
 
-    The highest priority first; then the fewest live leases, so that workers spread; then whose last turn ended longest ago, or who
-    had none; then the oldest.
+    The highest priority first; then the fewest live leases, so that workers spread; then who has waited longest, since its last
+    turn or since it was submitted, so that newcomers starve nobody; then the oldest.
     """
-    return STUDIES.c.priority.desc(), live_leases, STUDIES.c.turn_ended_at.asc().nulls_first(), STUDIES.c.id
+    waits_since = func.coalesce(STUDIES.c.turn_ended_at, STUDIES.c.created_at)
+    return STUDIES.c.priority.desc(), live_leases, waits_since, STUDIES.c.id
 
 
 def count_turn(session: Session, study_id: int, now: datetime) -> None:

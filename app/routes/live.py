@@ -12,6 +12,7 @@ from starlette.responses import Response
 from app import running, stream
 from app.dependencies import Storage, StudyName
 from app.etag import tagged
+from app.refusals import TooManyStreams
 from app.schemas.running import CohortList
 from storage import study_rows
 
@@ -35,12 +36,19 @@ def _study_id(name: StudyName, storage: Storage) -> int:
         return study_rows.get_study(session, name).id
 
 
+async def _room(request: Request) -> None:
+    """Refuse a stream before its answer begins, where too many are open. Raises TooManyStreams."""
+    watching: stream.EventStream = request.app.state.events
+    if watching.watchers >= (most := stream.most_watchers()):
+        raise TooManyStreams(most)
+
+
 def _resume(sent: Annotated[str, Header(alias="Last-Event-ID")] = "") -> int | None:
     """Return the id that a client has seen; None where it says none that could be ours."""
     return int(sent) if sent.isascii() and sent.isdigit() and len(sent) <= LONGEST_ID else None
 
 
-@router.get("/studies/{name}/events", response_class=EventSourceResponse)
+@router.get("/studies/{name}/events", response_class=EventSourceResponse, dependencies=[Depends(_room)])
 async def stream_events(
     request: Request,
     study_id: Annotated[int, Depends(_study_id)],
@@ -59,7 +67,7 @@ async def stream_events(
         yield ServerSentEvent(id=str(event.id), event=event.kind, data=body)
 
 
-@router.get("/events", response_class=EventSourceResponse)
+@router.get("/events", response_class=EventSourceResponse, dependencies=[Depends(_room)])
 async def stream_changes(request: Request) -> AsyncIterator[ServerSentEvent]:
     """Stream the names of studies to which something happens, as hints to look again. What was missed is not sent again."""
     yield ServerSentEvent(comment="listening")

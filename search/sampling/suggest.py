@@ -27,9 +27,10 @@ from search.definition.schema import StudyDefinition
 from search.definition.space import SearchSpace
 from search.definition.weights import SharedWeight, WeightChoice
 from search.errors import PluginFailed
-from search.sampling.cmaes_state import from_numbers, to_numbers
+from search.sampling.cmaes import CmaEs, Replayed
 from search.sampling.generations import left_of_generation
 from search.sampling.observations import directions, observed_values, without_extremes
+from search.sampling.spaced import Spaced
 from search.sampling.unique import without_known
 from storage.records import Reason, TrialRecord, TrialState, Values
 
@@ -108,9 +109,11 @@ def _ask(definition: StudyDefinition, observed: Sequence[TrialRecord], place: Dr
     searched = SearchSpace(definition).parameters
     frozen = [_frozen(record, searched, distributions, worth.get(record.number)) for record in by_number]
     study.add_trials([trial for trial in frozen if trial is not None])
-    drawn = []
+    drawn, replayed = [], Replayed()
     for number in range(place.number, place.number + count):
         study.sampler = _sampler(definition, _seed(definition.search.seed, number), distributions)
+        if isinstance(study.sampler, CmaEs):
+            study.sampler.replayed = replayed
         trial = study.ask(distributions)
         parameters = _checked(definition, _from_optuna(definition, trial.params))
         drawn.append(Drawn(parameters, study.get_trials(deepcopy=False)[-1].system_attrs))
@@ -143,64 +146,10 @@ def make_gp(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler
 def make_cmaes(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `lr_adapt` and the like, as above
-        return _CmaEs(seed=seed, n_startup_trials=0, **config)
+        return CmaEs(seed=seed, n_startup_trials=0, **config)
 
 
-class _Spaced(optuna.samplers.BaseSampler):
-    """A sampler that knows its space. Optuna's learn it from complete trials, at every call anew."""
-
-    whole: Mapping[str, BaseDistribution] = {}
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return dict(self.whole)
-
-
-class _CmaEs(_Spaced, optuna.samplers.CmaEsSampler):
-    """CMA-ES. Optuna's draws at random until there are complete trials, so that the whole first cohort would belong to no
-    generation.
-
-    Optuna's keeps a pickle with each trial. This one keeps numbers, and unpickles nothing: what a study of an earlier version has
-    learned is learned anew from its rows, generation by generation.
-    """
-
-    learned: Sequence[FrozenTrial] = ()  # what was told so far may be in them
-    optimizer: Any = None
-
-    def _restore_optimizer(self, completed_trials: list[FrozenTrial]) -> None:
-        self.learned = completed_trials
-
-    def _init_optimizer(self, trans: Any, direction: Any) -> Any:
-        before = self._cma_rng.rng.get_state()
-        self.optimizer = super()._init_optimizer(trans, direction)
-        stored = (trial.system_attrs.get(self._attr_prefix + "state") for trial in reversed(self.learned))
-        next((numbers for numbers in stored if numbers is not None and from_numbers(self.optimizer, numbers)), None)
-        latest = max((trial.system_attrs.get(self._attr_key_generation, 0) for trial in self.learned), default=0)
-        while self.optimizer.generation < latest and (told := self._generation(trans, direction)):
-            self.optimizer.tell(told)
-        if self.optimizer.generation:  # as where nothing had to be made: the draws below depend on it
-            self._cma_rng.rng.set_state(before)
-        return self.optimizer
-
-    def _generation(self, trans: Any, direction: Any) -> list[tuple[Any, float]]:
-        """Return settings and values, smaller is better, that make the optimizer's next generation; none where one is lacking."""
-        size, sign = self.optimizer.population_size, 1.0 if direction is optuna.study.StudyDirection.MINIMIZE else -1.0
-        members = self._get_solution_trials(list(self.learned), self.optimizer.generation)[:size]
-        if len(members) < size:
-            return []
-        raw = [trial.system_attrs.get("x_for_tell") for trial in members]
-        places = [trans.transform(trial.params) if x is None else np.array(x) for trial, x in zip(members, raw, strict=True)]
-        return [(place, sign * trial.values[0]) for place, trial in zip(places, members, strict=True)]
-
-    def _split_optimizer_str(self, optimizer_str: str) -> dict[str, Any]:
-        return {self._attr_prefix + "state": to_numbers(self.optimizer)}
-
-    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # `use_separable_cma` does nothing for one weight: no harm
-            return super().sample_relative(study, trial, search_space)
-
-
-class _Genetic(_Spaced, optuna.samplers.BaseGASampler):
+class _Genetic(Spaced, optuna.samplers.BaseGASampler):
     """NSGA rebuilt from rows. Its class names the attribute that has a trial's generation, so it may never be renamed.
 
     Optuna's keeps each generation's parents in the study, and goes back to the first generation where they are lost, as they are
@@ -294,9 +243,9 @@ def _sampler(definition: StudyDefinition, seed: int, distributions: Mapping[str,
     sampler = implementation(SAMPLER_KIND, entry)(config, seed)
     if not isinstance(sampler, optuna.samplers.BaseSampler):
         raise PluginFailed(f"the sampler {entry.name!r} should make a sampler of Optuna, got a {type(sampler).__name__}")
-    if isinstance(sampler, optuna.samplers.CmaEsSampler) and not isinstance(sampler, _CmaEs):
-        raise PluginFailed(f"the sampler {entry.name!r} is Optuna's CmaEsSampler, which runs code from the database: use cmaes")
-    if isinstance(sampler, _Spaced):
+    if isinstance(sampler, optuna.samplers.CmaEsSampler) and not isinstance(sampler, CmaEs):
+        raise PluginFailed(f"the sampler {entry.name!r} is Optuna's CmaEsSampler, whose pickles no worker opens: use cmaes")
+    if isinstance(sampler, Spaced):
         sampler.whole = distributions
     if isinstance(sampler, Nsga3):
         sampler.lots = definition.search.seed

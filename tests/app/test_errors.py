@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app import refusals
+from app.docs_page import ASSETS
 from app.errors import PROBLEMS, find_problem, problem_response
 from search import errors as search_errors
 from search.errors import Fault, InvalidDefinition
@@ -125,6 +126,7 @@ def test_an_unknown_path_is_404(bench: Bench, path: str) -> None:
         ("DELETE", "/v1/catalog", "GET"),
         ("POST", "/livez", "GET"),
         ("GET", "/v1/studies/a/pause", "POST"),
+        ("POST", f"{ASSETS}/swagger-ui.css", "GET, HEAD"),
     ],
 )
 def test_a_method_that_a_path_lacks_is_405_with_all_that_it_has(bench: Bench, method: str, path: str, allowed: str) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
+import sys
 from typing import Any
 
 import pytest
 
+from app.stream import most_watchers
 from storage.records import StudyState
 from tests.app.scenes import NAME, Bench, on_sqlite, problem
 
@@ -56,6 +59,22 @@ def test_a_last_id_that_is_none_of_ours_begins_with_what_is_new(bench: Bench, se
 
 def test_a_stream_of_no_study_is_404_before_it_begins(bench: Bench) -> None:
     problem(bench.client.get(EVENTS), 404, "study-not-found")
+
+
+@on_sqlite
+def test_a_stream_too_many_is_503_before_it_begins(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.submit()
+    monkeypatch.setattr("app.stream.resource.getrlimit", lambda kind: (0, 0))
+    for path in (EVENTS, "/v1/events"):
+        refused = bench.client.get(path)
+        problem(refused, 503, "too-many-streams")
+        assert refused.headers["retry-after"]
+
+
+@pytest.mark.parametrize(("limit", "most"), [(1024, 512), (resource.RLIM_INFINITY, sys.maxsize)])
+def test_half_of_the_descriptors_may_be_streams(monkeypatch: pytest.MonkeyPatch, limit: int, most: int) -> None:
+    monkeypatch.setattr("app.stream.resource.getrlimit", lambda kind: (limit, limit))
+    assert most_watchers() == most
 
 
 def test_a_cohort_in_training_tells_worker_engine_trials_and_lease(bench: Bench) -> None:

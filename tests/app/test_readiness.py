@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,7 +15,7 @@ from app.readiness import FAILED_SECONDS, PROBE_SECONDS, Readiness
 from app.settings import ApiSettings
 from storage import probe
 from storage.database import Database
-from storage.errors import StorageBusy, StorageFull, StorageUnavailable
+from storage.errors import StorageBusy, StorageError, StorageFull, StorageUnavailable
 from tests.app.conftest import TestClient
 from tests.app.scenes import NAME, Bench, definition, on_sqlite, problem
 
@@ -68,6 +70,7 @@ def test_a_database_that_takes_no_write_is_503(bench: Bench, refusing: Any, erro
 def test_a_study_that_stands_still_says_why(bench: Bench, refusing: Any) -> None:
     bench.submit()
     refusing(StorageFull("no space"))
+    bench.client.get("/readyz")
     reason = bench.get(STUDY)["reason"]
     assert reason["code"] == "storage_full"
     assert reason["message"] == "waits: the database's disk is full; it goes on once the database can be written"
@@ -79,6 +82,7 @@ def test_a_study_that_stands_still_says_why(bench: Bench, refusing: Any) -> None
 def test_what_stands_in_the_way_has_a_code(bench: Bench, refusing: Any, error: Exception, code: str) -> None:
     bench.submit()
     refusing(error)
+    bench.client.get("/readyz")
     assert bench.get(STUDY)["reason"]["code"] == code
 
 
@@ -87,6 +91,7 @@ def test_a_study_that_has_ended_waits_for_nothing(bench: Bench, refusing: Any) -
     bench.submit()
     bench.client.post(f"{STUDY}/cancel")
     refusing(StorageFull(""))
+    bench.client.get("/readyz")
     assert bench.get(STUDY)["reason"]["code"] == "cancelled"
 
 
@@ -104,7 +109,7 @@ def test_a_write_that_failed_is_remembered_though_a_tiny_one_succeeds(bench: Ben
 def readiness(database_url: str) -> Iterator[tuple[Readiness, list[float]]]:
     """Give a readiness and its clock."""
     now = [0.0]
-    made = Readiness(database_url, clock=lambda: now[0])
+    made = Readiness(database_url, 10.0, clock=lambda: now[0])
     yield made, now
     made.close()
 
@@ -135,19 +140,50 @@ def test_a_failed_write_counts_for_some_seconds(readiness: Any) -> None:
 
 def test_a_probe_changes_nothing_that_can_be_read(database: Database, database_url: str) -> None:
     probe.probe_write(database)
-    found = Readiness(database_url)
+    found = Readiness(database_url, 10.0)
     assert found.trouble() is None
     found.close()
 
 
-def test_a_lock_of_another_is_busy(database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.readiness.BUSY_SECONDS", 0.05)
-    found = Readiness(database_url)
+def test_a_lock_of_another_is_busy(database: Database, database_url: str) -> None:
+    found = Readiness(database_url, 0.05)
     with database.writing() as session:
         probe_text = probe.text("UPDATE alembic_version SET version_num = version_num")
         session.execute(probe_text)
         assert isinstance(found.trouble(), StorageBusy)
     found.close()
+
+
+@on_sqlite
+def test_a_study_is_read_without_a_probe(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    probed: list[Database] = []
+    monkeypatch.setattr("app.readiness.probe_write", probed.append)
+    bench.submit()
+    bench.get(STUDY)
+    bench.get("/v1/studies")
+    assert probed == []
+
+
+@on_sqlite
+def test_while_one_probes_others_go_by_the_last_probe(readiness: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, _ = readiness
+    meanwhile: list[StorageError | None] = []
+
+    def probe_slowly(database: Database) -> None:
+        other = threading.Thread(target=lambda: meanwhile.append(found.trouble()))
+        other.start()
+        other.join(30)
+        raise StorageFull("")
+
+    monkeypatch.setattr("app.readiness.probe_write", probe_slowly)
+    assert isinstance(found.trouble(), StorageFull)
+    assert meanwhile == [None]
+
+
+def test_a_folder_that_is_gone_is_unavailable(tmp_path: Path) -> None:
+    gone = Database(f"sqlite:///{tmp_path / 'gone' / 'x.db'}")
+    with pytest.raises(StorageUnavailable):
+        probe.probe_write(gone)
 
 
 @on_sqlite
@@ -161,9 +197,11 @@ def test_a_read_only_file_is_named_so(database_url: str) -> None:
 def test_a_study_is_moving_again_by_itself(bench: Bench, refusing: Any, app: FastAPI) -> None:
     bench.submit()
     refusing(StorageFull(""))
+    bench.client.get("/readyz")
     assert bench.get(STUDY)["reason"]["code"] == "storage_full"
     refusing(None)
     app.state.readiness._probed_at = None
+    bench.client.get("/readyz")
     assert bench.get(STUDY)["reason"]["code"] == "no_live_worker"
 
 

@@ -14,14 +14,16 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
 from app.main import create_app
 from app.settings import ApiSettings
-from steelyard.http_protocol import WaitingConnections, most_descriptors
+from steelyard.http_protocol import READ_BYTES, WRITE_SECONDS, DeadlineProtocol, WaitingConnections, most_descriptors
 from steelyard.logs import SameWarningFilter
 from steelyard.serving import Server, listening_socket
 from tests.steelyard.test_serve import serving
@@ -158,14 +160,86 @@ def test_a_body_that_breaks_off_into_nonsense_is_a_problem_document(connection: 
     assert problem(rest(connection))["type"] == "/problems/malformed-request"
 
 
-def test_liveness_answers_while_half_open_connections_take_all_descriptors(tmp_path, monkeypatch):
-    monkeypatch.setenv("STEELYARD_HEADER_TIMEOUT_SECONDS", "300")  # nothing but the room made at the limit helps
+def test_a_head_with_a_bad_chunk_is_refused_without_a_body(connection: socket.socket, caplog: pytest.LogCaptureFixture) -> None:
+    connection.sendall(b"HEAD /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnot a length\r\n")
+    head, _, body = rest(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert body == b""
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.fixture
+def of_protocol() -> tuple[DeadlineProtocol, Any, dict[str, Any]]:
+    """Give a connection's protocol with a transport and a loop that are played, and the call that the loop has been asked for."""
+    planned: dict[str, Any] = {}
+
+    def call_later(seconds: float, call: Any, *of: Any) -> Any:
+        planned.update(seconds=seconds, call=lambda: call(*of))
+        return SimpleNamespace(cancel=planned.clear)
+
+    loop: Any = SimpleNamespace(call_later=call_later)
+    config = uvicorn.Config(lambda: None, log_config=None)
+    shared: dict[str, Any] = {"server_state": uvicorn.server.ServerState(), "app_state": {}, "_loop": loop}
+    made = DeadlineProtocol(header_seconds=5.0, waiting=WaitingConnections(), config=config, **shared)
+    transport: Any = SimpleNamespace(unread=100_000, aborted=False)
+    transport.get_write_buffer_size = lambda: transport.unread
+    transport.abort = lambda: setattr(transport, "aborted", True)
+    flow: Any = SimpleNamespace(pause_writing=lambda: None, resume_writing=lambda: None)
+    made.transport, made.flow = transport, flow
+    return made, transport, planned
+
+
+def test_an_answer_may_be_read_slowly_but_not_left(of_protocol: Any) -> None:
+    protocol, transport, planned = of_protocol
+    protocol.pause_writing()
+    for left in (80_000, 60_000, 40_000):
+        transport.unread = left
+        assert planned["seconds"] == WRITE_SECONDS
+        planned["call"]()
+        assert not transport.aborted
+    transport.unread -= READ_BYTES - 1
+    planned["call"]()
+    assert transport.aborted
+
+
+def test_an_answer_that_was_read_is_watched_no_more(of_protocol: Any) -> None:
+    protocol, _, planned = of_protocol
+    protocol.pause_writing()
+    protocol.resume_writing()
+    assert planned == {}
+
+
+def test_an_answer_that_nobody_reads_ends_its_connection(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steelyard.http_protocol.WRITE_SECONDS", 0.3)
+    lost, ports, connection_lost = threading.Event(), [], DeadlineProtocol.connection_lost
+
+    def note(self: DeadlineProtocol, error: Exception | None) -> None:
+        connection_lost(self, error)
+        if self.client is not None and self.client[1] in ports:
+            lost.set()
+
+    monkeypatch.setattr(DeadlineProtocol, "connection_lost", note)
+    with socket.socket() as unread:
+        unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        unread.connect(("127.0.0.1", port))
+        ports.append(unread.getsockname()[1])
+        unread.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert lost.wait(30)
+
+
+WITHOUT_BODY = b"POST /v1/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [LIVEZ, WITHOUT_BODY], ids=["header", "body"])
+def test_liveness_answers_while_half_open_connections_take_all_descriptors(tmp_path, monkeypatch, sent):
+    for part in ("HEADER", "BODY"):
+        monkeypatch.setenv(f"STEELYARD_{part}_TIMEOUT_SECONDS", "300")  # nothing but the room made at the limit helps
     with serving(tmp_path, workers=0) as running:
         resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (256, 256))
         port = int(running.ready["url"].rpartition(":")[2])
         opened = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
         for half_open in opened:
-            half_open.sendall(LIVEZ)
+            half_open.sendall(sent)
         assert httpx.get(f"{running.ready['url']}/livez", timeout=30).status_code == 200
         assert running.client.catalog()["losses"]  # the database can be opened too
         for half_open in opened:

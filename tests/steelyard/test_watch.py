@@ -39,6 +39,14 @@ def test_watch_does_not_hammer_a_service_that_answers_at_once():
     assert time.slept == [2, 2]
 
 
+def test_a_watch_of_less_than_a_second_asks_for_no_hold_and_still_rests():
+    time = FakeTime()
+    script = Script([ok(study()), ok(study()), ok(END)])
+    list(client_of(script, time).watch("s", every_seconds=0.5))
+    assert [dict(request.url.params) for request in script.requests] == [{}, {}, {}]
+    assert time.slept == [0.5]
+
+
 def test_watch_goes_on_over_a_restart_of_the_service():
     refused = httpx.ConnectError("Connection refused")
     script = Script([ok(study()), refused, refused, problem(503, "storage-busy"), ok(END)])

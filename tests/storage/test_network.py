@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from storage import leases, outcomes, studies, study_rows, trial_rows
-from storage.database import Database
+from storage.database import Database, wait_for_ever
 from storage.errors import LeaseLost, StorageUnavailable
 from storage.migrations import migrate
 from storage.records import TrialState
@@ -51,6 +52,17 @@ def names(database: Database) -> list[str]:
 def create(database: Database, name: str) -> None:
     with database.writing() as session:
         scenes.create(session, name)
+
+
+def test_a_connection_that_migrated_is_bounded_again(far: Database) -> None:
+    with far.writing() as session:
+        wait_for_ever(session)
+        migrated: Any = session.connection().connection.driver_connection
+        assert migrated.answer_seconds is None
+    with far.writing() as session:
+        again: Any = session.connection().connection.driver_connection
+        assert again is migrated
+        assert again.answer_seconds == 0.5
 
 
 def test_a_slow_network_is_only_slow(far: Database, proxy: FaultyProxy) -> None:

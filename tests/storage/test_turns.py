@@ -73,6 +73,17 @@ def test_of_300_studies_none_is_left_out(database: Database) -> None:
     assert len(counted) == 300
 
 
+def test_newcomers_starve_nobody(database: Database) -> None:
+    prepared(database, old=0)
+    names, cohort = [], TURN.total_seconds() + 1
+    for number in range(8):
+        names += served(database, number * cohort, 1, cohort)
+        with database.writing() as session:
+            submitted_at = NOW + timedelta(seconds=number * cohort + 30)
+            scenes.prepare(session, studies.create_study(session, scenes.new_study(f"new{number}"), submitted_at))
+    assert names == ["old"] * 2 + ["new0"] * 2 + ["old"] * 2 + ["new1"] * 2
+
+
 def test_two_workers_are_spread_over_equal_studies(database: Database) -> None:
     prepared(database, a=0, b=0)
     with database.writing() as session:

@@ -14,10 +14,11 @@ from search.errors import PreflightError
 
 def write_pickle(path: Path, thing: Any) -> None:
     """Write a file that this user alone can read and write (0600), in place of one that is there."""
+    pickled = cloudpickle.dumps(thing)  # what cannot be pickled leaves the file as it is
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb") as file:
-        file.write(cloudpickle.dumps(thing))
+        file.write(pickled)
 
 
 def read_pickle(path: Path) -> Any:

@@ -98,6 +98,22 @@ def test_a_study_without_numbers_learns_the_same_again_from_its_rows(config: Doc
         assert other.parameters == pytest.approx(one.parameters, rel=1e-9)
 
 
+def test_what_is_learned_anew_is_learned_once_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    definition = searched({})
+    records = played(definition, 30)
+    without = [
+        replace(record, sampler_state={name: value for name, value in record.sampler_state.items() if not name.endswith(":state")})
+        for record in records[:-3]  # in the middle of a generation, so that a draw itself tells none
+    ]
+    told: list[int] = []
+    tell = cmaes.CMA.tell
+    monkeypatch.setattr(cmaes.CMA, "tell", lambda self, members: (told.append(self.generation), tell(self, members))[1])
+    drawn = next_of(definition, without)
+    assert told == list(range(max(told) + 1))
+    assert ["cma:state" in one.sampler_state for one in drawn] == [True, False, False]
+    assert drawn[0].sampler_state["cma:state"]["generation"] == max(told) + 1
+
+
 class Bomb:
     """What runs code when it is unpickled."""
 
@@ -120,7 +136,7 @@ def test_a_pickle_in_the_database_is_never_opened(tmp_path: Path) -> None:
 
 def test_a_sampler_from_outside_that_would_open_pickles_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "implementation", lambda kind, entry: lambda config, seed: optuna.samplers.CmaEsSampler(seed=seed))
-    with pytest.raises(PluginFailed, match="runs code from the database"):
+    with pytest.raises(PluginFailed, match="whose pickles no worker opens"):
         next_of(searched({}), [])
 
 

@@ -37,6 +37,12 @@ def test_a_file_that_is_there_is_replaced_and_its_openness_with_it(kept: Path) -
     assert read_pickle(kept) == 1
 
 
+def test_what_cannot_be_pickled_leaves_the_file_as_it_is(kept: Path) -> None:
+    with pytest.raises(TypeError):
+        write_pickle(kept, (each for each in "generator"))
+    assert read_pickle(kept)() == 42
+
+
 @pytest.mark.parametrize("mode", [0o602, 0o620, 0o640, 0o604, 0o666])
 def test_a_file_that_others_may_read_or_write_is_not_loaded(kept: Path, mode: int) -> None:
     kept.chmod(mode)
