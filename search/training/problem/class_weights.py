@@ -44,7 +44,7 @@ def weights_by_class(task: Task, batch: Batch) -> Table:
 
 def countable(task: Task, ids: NDArray[Any], classes: int) -> NDArray[np.bool_]:
     """Return which class ids are a class of the output that no loss of the task ignores."""
-    ignored = [loss.config["ignore_class"] for loss in task.losses if loss.config.get("ignore_class") is not None]
+    ignored = [value for loss in task.losses if isinstance(value := loss.config.get("ignore_class"), int | float)]
     return np.asarray((ids >= 0) & (ids < classes) & ~np.isin(ids, ignored))
 
 
