@@ -125,6 +125,11 @@ class Task(Strict):
         return self.target or self.name
 
     @property
+    def read_targets(self) -> frozenset[str]:
+        """The targets that its losses and metrics read."""
+        return frozenset({self.used_target, *(loss.target for loss in self.losses if loss.target is not None)})
+
+    @property
     def may_lack_labels(self) -> bool:
         return self.missing != REFUSE
 

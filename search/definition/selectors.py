@@ -47,9 +47,12 @@ class Selector(Strict):
     def _order(cls, given: Any) -> Any:
         """Write the groups' order down: an object of JSON has none that lasts."""
         groups = given.get("groups") if isinstance(given, dict) else None
-        if not isinstance(groups, dict) or not groups or given.get("order") is not None:
+        if not isinstance(groups, dict) or not groups:
             return given
-        return {**given, "order": sorted(groups, key=int) if all(map(_is_index, groups)) else list(groups)}
+        groups = {str(key) if type(key) is int else key: columns for key, columns in groups.items()}  # as JSON writes them
+        if given.get("order") is not None or not all(isinstance(key, str) for key in groups):
+            return {**given, "groups": groups}
+        return {**given, "groups": groups, "order": sorted(groups, key=int) if all(map(is_index, groups)) else list(groups)}
 
     @model_validator(mode="after")
     def _check(self) -> Selector:
@@ -72,7 +75,7 @@ class Selector(Strict):
         twice = [column for column, count in places.items() if count > 1]
         if twice:
             raise refuse("groups in which no column stands twice", f"{listed(map(str, twice))} again")
-        indices = [name for name in self.groups if _is_index(name)]
+        indices = [name for name in self.groups if is_index(name)]
         if indices and sorted(map(int, indices)) != list(range(len(self.groups))):
             raise refuse(
                 f'names, or all the indices from "0" to "{len(self.groups) - 1}", of the other side\'s classes', list(self.groups)
@@ -101,5 +104,6 @@ class Selector(Strict):
         return tuple(column for _, column in self.read_columns())
 
 
-def _is_index(name: str) -> bool:
+def is_index(name: str) -> bool:
+    """Return whether a group's name is the index of its parent class."""
     return name.isascii() and name.isdecimal() and (name == "0" or not name.startswith("0")) and len(name) < 7

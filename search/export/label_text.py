@@ -19,25 +19,38 @@ def labelled(target, mark):
     return ~gone.reshape(len(gone), -1).any(axis=1)'''
 
 ROW_WEIGHTS = '''\
-def row_weights(y):
-    """Return y as `fit` takes it, and the weight of each row: 0 where its label is missing, times that of its class."""
+def row_weights(y, sample_weight=None):
+    """Return y as `fit` takes it, and the weight of each row: 0 where its label is missing, times that of its class.
+
+    y: by target, or the array of the only one. sample_weight: row weights of all targets, or by target; they are multiplied.
+    """
+    if not isinstance(y, dict):
+        names = {*MISSING, *CLASS_WEIGHT}
+        if len(names) != 1 or isinstance(y, (list, tuple)):
+            raise ValueError("row_weights wants y as a dict of arrays by target, or the array of the only one")
+        (name,) = names
+        y, weights = row_weights({name: y}, sample_weight)
+        return y[name], weights[name]
     filled, weights = {}, {}
     for name, target in y.items():
         target = np.asarray(target)
         there = labelled(target, MISSING[name]) if name in MISSING else np.ones(len(target), bool)
         filled[name] = np.where(there.reshape(-1, *[1] * (target.ndim - 1)), target, 0).astype(target.dtype)
         weights[name] = there.astype("float64")
+        given = sample_weight.get(name) if isinstance(sample_weight, dict) else sample_weight
+        if given is not None:
+            weights[name] *= np.asarray(given).reshape(-1)
         if name in CLASS_WEIGHT:
             classes = filled[name].argmax(axis=-1) if filled[name][0].size > 1 else filled[name].reshape(-1).astype(int)
-            weights[name] *= class_weights(classes, there, CLASS_WEIGHT[name])
+            weights[name] *= class_weights(classes, weights[name], CLASS_WEIGHT[name])
     return filled, weights
 
 
-def class_weights(classes, there, by_class):
-    """Return the weight of each row's class; balanced: n / (classes * count) over the rows that have a label."""
+def class_weights(classes, weights, by_class):
+    """Return the weight of each row's class; balanced: n / (classes * count), of rows under their weights."""
     if by_class == "balanced":
-        known, counts = np.unique(classes[there], return_counts=True)
-        by_class = dict(zip(known.tolist(), there.sum() / (len(known) * counts)))
+        known = np.unique(classes[weights > 0]).tolist()
+        by_class = {each: weights.sum() / (len(known) * weights[classes == each].sum()) for each in known}
     return np.array([by_class.get(each, 1.0) for each in classes.tolist()])'''
 
 FUNCTIONS = (LABELLED, ROW_WEIGHTS)

@@ -22,7 +22,7 @@ from search.validation.context import Description, ValidationContext, direction_
 from search.validation.partial import parts_of, salvaged
 from search.validation.published import PublishedPlugins, with_plugins
 from search.validation.schema_errors import MAX_FAULTS, form_faults
-from search.validation.warnings import beyond_settings, cautions
+from search.validation.warnings import beyond_settings, cautions, unordered_groups
 from storage.records import TermRecord
 
 UNHASHED = frozenset({"name", "description", "labels", "priority", "schema_"})
@@ -70,7 +70,8 @@ def normalise(
         raise _refused(found)
     definition = searched_arguments.with_defaults(_echoed(definition, known))
     trials = SearchSpace(definition).trial_budget()
-    return Normal(definition, (*cautions(known, trials), *beyond_settings(definition, trials)))
+    warned = (*cautions(known, trials), *beyond_settings(definition, trials), *unordered_groups(document, definition))
+    return Normal(definition, warned)
 
 
 def _own_penalties(document: Mapping[str, Any], workloads: Mapping[str, Description | None]) -> Mapping[str, Any] | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from search.definition.finite import finite_space
 from search.definition.plugins import is_grid, sampler_of
 from search.definition.schema import ObjectiveMetric, StudyDefinition
+from search.definition.selectors import is_index
 from search.definition.space import shared_by, simplex_members, simplex_total
 from search.definition.weights import SharedWeight, Weight, WeightRange
 from search.sampling.generations import given_size
@@ -15,6 +17,7 @@ from search.sampling.pruning import ladder
 from search.validation.context import ValidationContext, direction_of, matches, measured_paths, resolve
 
 LEAST_GENERATIONS = 5
+SHOWN_GROUPS = 12
 
 
 def cautions(known: ValidationContext, trials: int) -> list[str]:
@@ -187,3 +190,20 @@ def beyond_settings(definition: StudyDefinition, trials: int) -> Iterator[str]:
     settings = trials if finite is None else finite.count(trials)
     if settings < trials and not is_grid(definition.search.sampler):
         yield f"search.trials: {trials} trials of {settings} settings: each is trained once, and the search ends when all are known"
+
+
+def unordered_groups(document: Mapping[str, Any], definition: StudyDefinition) -> Iterator[str]:
+    """Warn of named groups that a POSTed document gives no `order`: many clients sort the keys of an object."""
+    for i, penalty in enumerate(definition.penalties):
+        for j, side in enumerate(penalty.between or ()):
+            given = document["penalties"][i]["between"][j]
+            said = given.get("order") if isinstance(given, Mapping) else side.order
+            if said is not None or side.groups is None or all(map(is_index, side.groups)):
+                continue
+            names = side.order or ()
+            shown = ", ".join(f"{name} is class {place}" for place, name in enumerate(names[:SHOWN_GROUPS]))
+            more = f", and {len(names) - SHOWN_GROUPS} more" if len(names) > SHOWN_GROUPS else ""
+            yield (
+                f"penalties.{i}.between.{j}.groups: by the order of the keys, {shown}{more} of the other side; "
+                'say `order`, or use the keys "0", "1", ...'
+            )

@@ -49,6 +49,7 @@ def compile_text(best: Mapping[str, Any]) -> str:
 
 def _row_weights() -> Iterator[str]:
     yield "# model.fit(x, y, sample_weight=weights) with y, weights = row_weights(y) trains what was tuned."
+    yield "# Row weights of your own are multiplied: row_weights(y, sample_weight)."
     for function in FUNCTIONS:
         yield from (*function.split("\n"), "", "")
 

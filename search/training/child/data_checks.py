@@ -12,7 +12,7 @@ from search.definition.schema import StudyDefinition, Task
 from search.definition.space import SearchSpace
 from search.errors import PreflightError
 from search.names import listed
-from search.training.child.label_checks import label_counts
+from search.training.child.label_checks import balanced_padding, label_counts, raw_marks
 from search.training.problem.batch import Batch, shape_text
 from search.training.problem.measurable import UNLABELLED, undefined
 from search.training.problem.metrics import RowMean
@@ -50,6 +50,8 @@ def _judged_on(problem: TrainingProblem, definition: StudyDefinition) -> Iterato
 def cautions(problem: TrainingProblem, definition: StudyDefinition, batch: Batch) -> Iterator[str]:
     """Yield what is trained or measured as it was asked for, but probably not as it was meant. `batch`: some training rows."""
     yield from label_counts(problem, definition)
+    yield from raw_marks(problem, definition)
+    yield from balanced_padding(definition, batch)
     yield from _undefined(problem)
     for term in problem.terms:
         yield from _beside_weights(term, problem, batch)

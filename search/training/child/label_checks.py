@@ -20,14 +20,14 @@ from search.definition.schema import StudyDefinition, Task
 from search.errors import PreflightError
 from search.names import listed
 from search.training.problem.batch import Batch, Tensor
-from search.training.problem.class_weights import classes_of
+from search.training.problem.class_weights import classes_of, countable
 from search.training.problem.labels import has_class_ids
 from search.training.problem.measurable import counted_labels
 from search.training.problem.metrics import CountingMetric, RowMean
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.step import training_batch
 from search.training.problem.terms import TermFunction
-from search.training.problem.views import TaskView
+from search.training.problem.views import TaskView, common_mark
 
 Array = NDArray[Any]
 MeasuredPart = TermFunction | RowMean | CountingMetric
@@ -45,9 +45,9 @@ TOLERANCE = 1e-5
 def refuse_unreadable_labels(problem: TrainingProblem, definition: StudyDefinition) -> None:
     """Refuse NaN that no task calls missing, and class weights of what has no classes."""
     for split in problem.opened.loaded.splits:
-        labels = problem.labels(split)
+        as_given = replace(problem.labels(split), targets=problem.opened.rows(split).targets, labelled={})
         for i, task in enumerate(definition.tasks):
-            _refuse_nan(f"tasks.{i}", task, labels, split)
+            _refuse_nan(f"tasks.{i}", task, as_given, split)
         _refuse_nan_that_no_task_reads(definition, problem, split)
     for i, task in enumerate(definition.tasks):
         if task.class_weight is not None:
@@ -55,7 +55,7 @@ def refuse_unreadable_labels(problem: TrainingProblem, definition: StudyDefiniti
 
 
 def _refuse_nan(at: str, task: Task, labels: Batch, split: str) -> None:
-    for name in sorted(_read_by(task) & labels.targets.keys()):
+    for name in sorted(task.read_targets & labels.targets.keys()):
         target = np.asarray(TaskView(task).target(labels, name))
         if task.missing != NAN and target.dtype.kind == "f" and (gone := np.isnan(target)).any():
             place = f"{split}.y[{name!r}]"
@@ -64,16 +64,11 @@ def _refuse_nan(at: str, task: Task, labels: Batch, split: str) -> None:
 
 
 def _refuse_nan_that_no_task_reads(definition: StudyDefinition, problem: TrainingProblem, split: str) -> None:
-    read = set[str]().union(*(_read_by(task) for task in definition.tasks))
+    read = set[str]().union(*(task.read_targets for task in definition.tasks))
     for name, target in problem.opened.loaded.splits[split].targets.items():
         if name not in read and target.dtype.kind == "f" and (gone := np.isnan(target)).any():
             place = f"{split}.y[{name!r}]"
             raise PreflightError("nan_labels", f"{_nan_text(place, gone)}; leave such rows out", f"load_data: {place}")
-
-
-def _read_by(task: Task) -> set[str]:
-    """Return the targets that a task's losses and metrics read."""
-    return {task.used_target, *(loss.target for loss in task.losses if loss.target is not None)}
 
 
 def _nan_text(place: str, gone: Array) -> str:
@@ -126,6 +121,32 @@ def label_counts(problem: TrainingProblem, definition: StudyDefinition) -> Itera
             yield f"{task.name}: a label in {', '.join(counts)}"
 
 
+def raw_marks(problem: TrainingProblem, definition: StudyDefinition) -> Iterator[str]:
+    """Warn of marks of missing labels that functions of the workload's own see, since not all losses agree on them."""
+    every: Sequence[MeasuredPart] = (*problem.terms, *problem.row_metrics, *problem.counted_metrics)
+    own = [measured.path for measured in every if getattr(measured, "own", None)]
+    labels = problem.labels("train")
+    for i, task in enumerate(definition.tasks):
+        name = task.used_target
+        there = TaskView(task).labelled(labels)
+        agreed = task.missing == NAN or common_mark(definition.tasks, name) is not None
+        if own and there is not None and not agreed and not bool(ops.all(there)):
+            text = f"tasks.{i}.missing: not all losses that read y[{name!r}] agree that {_mark(task)} marks a missing label"
+            yield f"{text}, so the functions of {listed(own)} see it as it is in batch.targets[{name!r}]: leave it out there"
+
+
+def balanced_padding(definition: StudyDefinition, batch: Batch) -> Iterator[str]:
+    """Warn of classes that are balanced by labels of padding. `batch`: some training rows."""
+    for i, task in enumerate(definition.tasks):
+        mask = TaskView(task).mask(batch)
+        if not task.balances_classes or mask is None:
+            continue
+        ids, steps = np.asarray(TaskView(task).classes(batch)), np.asarray(mask)
+        if ids.shape == steps.shape and (countable(task, ids, classes_of(TaskView(task), batch)) & ~steps).any():
+            text = f"tasks.{i}.class_weight: output {task.used_output} has a mask, and the labels that it leaves out are counted"
+            yield f"{text} in the balance: mark those with `missing`"
+
+
 def _mark(task: Task) -> str:
     return "NaN" if task.missing == NAN else f"{task.missing:g}"
 
@@ -159,14 +180,15 @@ def _refuse_reading(measured: MeasuredPart, batch: Batch, split: str) -> None:
     if any(lost):
         raise _partly(measured, split)
     if not _same(value, _value(measured, _with_other_labels(batch))) and _same(value, _value(measured, batch)):
-        raise _dependent(measured, split)
+        outside = getattr(measured, "own", None) and not np.isfinite(value).all()
+        raise _no_number(measured, split) if outside else _dependent(measured, split)
 
 
 def _telling_rows(problem: TrainingProblem, definition: StudyDefinition, split: str) -> Array:
     """Return a few rows of a split: of each task some without a label, with a part of it, and with all; none where all have all."""
     labels, found = problem.labels(split), set[int]()
     for task in definition.tasks:
-        for name in sorted(_read_by(task)):
+        for name in sorted(task.read_targets):
             there = TaskView(task).labelled(labels, name)
             if there is None or bool(ops.all(there)):
                 continue
@@ -209,8 +231,18 @@ def _loses(there: Tensor, whole: Tensor) -> bool:
 
 def _partly(measured: MeasuredPart, split: str) -> PreflightError:
     text = f"{measured.path} reads several labels of a row as one, and some rows of {split} lack a part of theirs"
-    way = "give each label a task of its own (`column`), or choose a loss or metric that is a mean over columns"
+    way = (
+        "return one value a label, [batch, columns], each of which then counts where it has its label"
+        if getattr(measured, "own", None)
+        else "give each label a task of its own (`column`), or choose a loss or metric that is a mean over columns"
+    )
     return PreflightError("partial_labels", f"{text}: {way}", measured.at)
+
+
+def _no_number(measured: MeasuredPart, split: str) -> PreflightError:
+    text = f"{measured.path} is no finite number on rows of {split}, of which some lack their label: there the target is 0"
+    way = "put a number that the function is made for in its place: ops.where(batch.labelled[name], batch.targets[name], number)"
+    return PreflightError("reads_missing_labels", f"{text}; {way}", measured.at)
 
 
 def _dependent(measured: MeasuredPart, split: str) -> PreflightError:

@@ -21,13 +21,13 @@ class Batch:
 
     inputs: by the names of the workload's x; a single unnamed array is `inputs["input"]`.
     targets: by the names of y; a single unnamed array bears the single output's name, or "target" where there are several outputs.
-        A target of one axis less than its output of width 1 gets that axis: [batch] against [batch, 1] would broadcast. NaN in a
-        target that may lack labels is 0 here.
+        A target of one axis less than its output of width 1 gets that axis: [batch] against [batch, 1] would broadcast. What
+        marks a missing label is 0 here.
     outputs: by the names of the model's outputs, as they come (logits where the model gives logits); one of [batch] is [batch, 1].
     sample_weight: row weights by output (or target) name, empty where the workload gives none.
     extra: the workload's point sets, each with its own batch size.
     row_weight: the row weights that hold for every output, None where there are none, or some by name.
-    labelled: by target name, true where a target has a label: [batch, ...], of the targets in which NaN marks one that is missing.
+    labelled: by target name, true where a target has a label: [batch, ...], of the targets in which some may be missing.
     class_weight: by task name, how much the class of each label counts: [batch, ...], of training rows alone.
     placeholder: what stands where a label is missing; nothing may depend on it.
     watch: called with where labels are, and where all are that one value reads, whenever a term or metric asks.

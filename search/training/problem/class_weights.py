@@ -25,7 +25,8 @@ def weights_by_class(task: Task, batch: Batch) -> Table:
     """Return a task's weight by class. `batch`: all training rows, from which `balanced` is counted.
 
     balanced: n / (classes * count), with n the number of labelled rows and classes those that have any, as scikit-learn's
-    `compute_class_weight`; rows are counted under their row weights, as it does with `sample_weight`.
+    `compute_class_weight`; rows are counted under their row weights, as it does with `sample_weight`. A loss's `ignore_class` is no
+    label. A mask is not known here, so what it leaves out is counted.
     """
     if isinstance(task.class_weight, Mapping):
         return _given(task.class_weight)
@@ -34,11 +35,17 @@ def weights_by_class(task: Task, batch: Batch) -> Table:
     ids = np.asarray(view.classes(batch))
     counted = view.weight(batch, ids.ndim)
     weights = np.ones(ids.shape) if counted is None else np.broadcast_to(_as_wide(np.asarray(counted), ids.ndim), ids.shape)
-    known = (ids >= 0) & (ids < len(table) - 1)
+    known = countable(task, ids, len(table) - 1)
     counts = np.bincount(ids[known], weights=weights[known].astype(np.float64), minlength=len(table) - 1)
     there = counts > 0
     table[:-1][there] = counts.sum() / (there.sum() * counts[there])
     return table
+
+
+def countable(task: Task, ids: NDArray[Any], classes: int) -> NDArray[np.bool_]:
+    """Return which class ids are a class of the output that no loss of the task ignores."""
+    ignored = [value for loss in task.losses if isinstance(value := loss.config.get("ignore_class"), int | float)]
+    return np.asarray((ids >= 0) & (ids < classes) & ~np.isin(ids, ignored))
 
 
 def _given(class_weight: Mapping[str, float]) -> Table:
@@ -86,6 +93,8 @@ def classes_of(view: TaskView, batch: Batch) -> int:
 
 
 def _as_wide(weights: NDArray[Any], axes: int) -> NDArray[Any]:
+    while weights.ndim > axes and weights.shape[-1] == 1:
+        weights = weights[..., 0]
     return weights.reshape(weights.shape + (1,) * (axes - weights.ndim))
 
 

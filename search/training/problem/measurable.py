@@ -7,6 +7,7 @@ says 0. Here they are undefined, with the reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,13 @@ NO_POSITIVE = "no label is positive"
 def undefined(problem: TrainingProblem, split: str) -> dict[str, str]:
     """Return the paths that a split cannot measure, each with the reason."""
     labels = problem.labels(split)
+    weighed = replace(labels, class_weight=problem.rows(split).class_weight)
     found = {}
     every: Sequence[TermFunction | RowMean | CountingMetric] = (*problem.terms, *problem.row_metrics, *problem.counted_metrics)
     for measured in every:
         if measured.task is None:
             continue
-        counted = counted_labels(measured.task, labels, measured.target)
+        counted = counted_labels(measured.task, weighed if isinstance(measured, TermFunction) else labels, measured.target)
         if counted is not None and not counted.any():
             found[measured.path] = UNLABELLED
         elif isinstance(measured, CountingMetric) and (reason := _without(measured, labels)):
@@ -65,7 +67,7 @@ def _without(metric: CountingMetric, labels: Batch) -> str | None:
     width = int(output.shape[-1])
     ids = has_class_ids(target, output) and width != 1
     known = _columns(np.asarray(target), width, ids)
-    if not view.reads_columns(metric.entry, target, output, metric.config):
+    if view.labelled(labels) is None or not view.reads_columns(metric.entry, target, output, metric.config):
         weight = view.weight(labels, len(output.shape) - 1)
         return rule(known if weight is None else known[_spread(np.asarray(weight), len(known))], metric.config)
     return _without_in_columns(rule, known, np.asarray(view.weight(labels, len(output.shape))), metric.config)

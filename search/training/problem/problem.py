@@ -20,7 +20,7 @@ from search.training.problem.class_weights import class_weights, weights_by_clas
 from search.training.problem.metrics import CountingMetric, RowMean, metric_functions
 from search.training.problem.network import Network, Passed
 from search.training.problem.terms import term_functions
-from search.training.problem.views import narrow_targets, widened, without_nan
+from search.training.problem.views import narrow_targets, widened, without_missing
 from search.training.problem.workload import DeviceRows, LoadedWorkload
 from search.workloads.data import EVERY_OUTPUT
 
@@ -148,7 +148,7 @@ class TrainingProblem:
         if every is not None:
             weights = dict.fromkeys(passed.outputs, every) | weights  # an output's own come first
         searched = self.term_arguments(arguments)
-        targets, labelled = without_nan(self._tasks, widened(rows.targets, self._narrow))
+        targets, labelled = without_missing(self._tasks, widened(rows.targets, self._narrow))
         known: dict[str, Any] = {"labelled": labelled, "class_weight": rows.class_weight}
         return Batch(
             rows.inputs, targets, passed.outputs, weights, rows.extra, forward, searched=searched, row_weight=every, **known

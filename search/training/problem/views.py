@@ -56,13 +56,14 @@ class TaskView:
         NaN marks missing labels of every target that the task's losses read; a number those of the task's own.
         """
         key = name or self.task.used_target
+        known = batch.labelled.get(key)
         if self.task.missing == NAN:
-            return self._seen(batch, batch.labelled[key]) if key in batch.labelled else None
+            return None if known is None else self._seen(batch, known)
         target = batch.targets.get(key)
         if target is None or not isinstance(self.task.missing, float) or key != self.task.used_target:
             return None
-        mark = mark_in(self.task.missing, target.dtype)
-        return None if mark is None else self._seen(batch, ops.not_equal(target, ops.cast(mark, target.dtype)))
+        there = both(known, _unmarked(target, self.task.missing))
+        return None if there is None else self._seen(batch, there)
 
     def _seen(self, batch: Batch, target: Tensor) -> Tensor:
         output = batch.outputs[self.task.used_output]
@@ -71,12 +72,18 @@ class TaskView:
         return _column(target, column) if whole and column is not None else target
 
     def classes(self, batch: Batch) -> Tensor:
-        """Return the class of each label: [batch, ...], int32. Of one-hot rows it is the likeliest, as for Keras's class_weight."""
+        """Return the class of each label: [batch, ...], int32, -1 where it is missing.
+
+        Of one-hot rows it is the likeliest, as for Keras's class_weight.
+        """
         target, prediction = self.target(batch), self.raw(batch)
         if prediction.shape[-1] != 1 and not has_class_ids(target, prediction):
-            return ops.cast(ops.argmax(target, axis=-1), "int32")
-        ids = ops.squeeze(target, -1) if len(target.shape) == len(prediction.shape) else target
-        return ops.cast(ops.round(ids) if "float" in str(ids.dtype) else ids, "int32")
+            ids = ops.argmax(target, axis=-1)
+        else:
+            ids = ops.squeeze(target, -1) if len(target.shape) == len(prediction.shape) else target
+            ids = ops.round(ids) if "float" in str(ids.dtype) else ids
+        ids, there = ops.cast(ids, "int32"), all_of(self.labelled(batch), len(ids.shape))
+        return ids if there is None else ops.where(there, ids, -1)
 
     def reads_columns(self, entry: LossEntry | MetricEntry | None, target: Tensor, prediction: Tensor, config: Any) -> bool:
         """Return whether single columns of a target may lack their label: a loss or metric then has a value for each column."""
@@ -120,17 +127,35 @@ def mark_in(mark: float, dtype: Any) -> float | int | None:
     return int(mark) if mark == int(mark) and limits[0] <= mark <= limits[1] else None
 
 
-def without_nan(tasks: Sequence[Task], targets: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return the targets with 0 for NaN, and where they have labels, of those in which NaN marks a missing one."""
-    read = {name for task in tasks if task.missing == NAN
-            for name in (task.used_target, *(loss.target for loss in task.losses if loss.target is not None))}  # fmt: skip
-    labelled = {
-        name: ops.logical_not(ops.isnan(target))
-        for name, target in targets.items()
-        if name in read and "float" in str(target.dtype)
-    }
+def common_mark(tasks: Sequence[Task], name: str) -> float | None:
+    """Return the number that marks a missing label for all tasks that read the target `name`; None where they differ."""
+    marks = {task.missing if task.used_target == name else None for task in tasks if name in task.read_targets}
+    mark = marks.pop() if len(marks) == 1 else None
+    return mark if isinstance(mark, float) else None
+
+
+def without_missing(tasks: Sequence[Task], targets: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the targets with 0 where a label is missing, and where they have labels, of those in which some may be missing.
+
+    NaN marks missing labels of every target that a task's losses read; a number those of a target whose readers agree on it.
+    """
+    by_nan = {name for task in tasks if task.missing == NAN for name in task.read_targets}
+    labelled = {}
+    for name, target in targets.items():
+        mark = common_mark(tasks, name)
+        there = _unmarked(target, mark) if mark is not None else None
+        if name in by_nan and "float" in str(target.dtype):
+            there = ops.logical_not(ops.isnan(target))
+        if there is not None:
+            labelled[name] = there
     filled = {name: ops.where(there, targets[name], ops.zeros_like(targets[name])) for name, there in labelled.items()}
     return {**targets, **filled}, labelled
+
+
+def _unmarked(target: Tensor, number: float) -> Tensor | None:
+    """Return where a target is not the number that marks missing labels, None where its dtype cannot hold that."""
+    mark = mark_in(number, target.dtype)
+    return None if mark is None else ops.not_equal(target, ops.cast(mark, target.dtype))
 
 
 def select(selector: Selector, batch: Batch, tasks: Mapping[str, TaskView]) -> Tensor:

@@ -19,8 +19,11 @@ from search.training.problem.metrics import RowMean
 from search.training.problem.network import named_outputs
 from search.training.problem.reduction import TermValue
 from search.training.problem.terms import TermFunction
-from search.training.problem.views import narrow_targets, widened, without_nan
+from search.training.problem.views import narrow_targets, widened, without_missing
 from search.workloads.data import INPUT, TARGET
+
+_AFTER_CALLBACKS = ("validation_split", "validation_data", "shuffle", "class_weight", "sample_weight")
+"""What `fit` may be given by position after its callbacks."""
 
 
 class MovingWeights:
@@ -94,11 +97,13 @@ class Tuned:
     ) -> Any:
         """Train as every Keras model does; weights that follow a schedule are set when an epoch begins.
 
-        Classes are balanced over the rows that are given here. Raises ValueError for rows that are no arrays then.
+        Classes are balanced over the rows that are given here, without those of `validation_split`. Raises ValueError for rows that
+        are no arrays then.
         """
         if self._tuned_classes.balance:
-            weight = named.get("sample_weight", more[4] if len(more) > 4 else None)
-            self._tuned_classes.count(labels_of(self, x, y, weight, self._tuned_tasks))
+            given = dict(zip(_AFTER_CALLBACKS, more, strict=False)) | named
+            share = 0.0 if given.get("validation_data") is not None else given.get("validation_split") or 0.0
+            self._tuned_classes.count(labels_of(self, x, y, given.get("sample_weight"), self._tuned_tasks, share))
         if self._tuned_moving is not None:
             callbacks = _with(callbacks, _EpochBegins(self._tuned_moving))
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, *more, **named)  # type: ignore[misc]  # a model's
@@ -155,7 +160,7 @@ def batch_of(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any, traini
     given = {name: weight for name, weight in weights.items() if weight is not None}
     inputs = x if isinstance(x, Mapping) else {INPUT: x}
     every = None if isinstance(sample_weight, Mapping) else sample_weight
-    targets, labelled = without_nan(tasks, widened(targets, narrow_targets(tasks, outputs, targets)))
+    targets, labelled = without_missing(tasks, widened(targets, narrow_targets(tasks, outputs, targets)))
 
     def again(other: Any, active: Tensor | None) -> Tensors:
         return as_columns(_again(model, other, active, training))
@@ -163,13 +168,17 @@ def batch_of(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any, traini
     return Batch(inputs, targets, outputs, given, {}, again, row_weight=every, labelled=labelled)
 
 
-def labels_of(model: Any, x: Any, y: Any, sample_weight: Any, tasks: Sequence[Task]) -> Batch:
-    """Return all rows that `fit` is given as one batch with the outputs of a single row: for what reads labels alone."""
+def labels_of(model: Any, x: Any, y: Any, sample_weight: Any, tasks: Sequence[Task], validation_split: float = 0) -> Batch:
+    """Return all rows that `fit` trains on as one batch with the outputs of a single row: for what reads labels alone.
+
+    validation_split: the share of rows, the last ones, that it holds out.
+    """
     if y is None or not all(isinstance(part, np.ndarray) for part in keras.tree.flatten(y)):
         text = 'class_weight "balanced" counts the labels that fit() is given: pass x and y as NumPy arrays, or dicts of them'
         raise ValueError(f"{text}; or put a weight by class in its place")
     few = keras.tree.map_structure(lambda part: ops.convert_to_tensor(part[:1]), x)
-    rows = keras.tree.map_structure(ops.convert_to_tensor, (y, sample_weight), none_is_leaf=False)
+    count = int(len(keras.tree.flatten(y)[0]) * (1.0 - validation_split))
+    rows = keras.tree.map_structure(lambda part: ops.convert_to_tensor(part[:count]), (y, sample_weight), none_is_leaf=False)
     return batch_of(model, few, rows[0], called(model, few, False), rows[1], False, tasks)
 
 

@@ -287,6 +287,11 @@ def test_indices_are_groups_in_their_own_order() -> None:
     assert Selector.model_validate({"task": "digit", "groups": {"1": [7], "0": [2]}}).grouped == ((2,), (7,))
 
 
+def test_integer_keys_of_groups_are_their_text() -> None:
+    side = Selector.model_validate({"task": "digit", "groups": {1: [7], 0: [2]}})
+    assert (side.groups, side.grouped) == ({"1": (7,), "0": (2,)}, ((2,), (7,)))
+
+
 # Labels
 
 

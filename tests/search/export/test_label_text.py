@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from search.definition.schema import Task
 from search.export.label_text import FUNCTIONS, label_constants
@@ -18,10 +19,10 @@ TASKS = [
 ]
 
 
-def made(tasks: list[Task], y: Any) -> Any:
+def made(tasks: list[Task], y: Any, *weight: Any) -> Any:
     namespace: dict[str, Any] = {"np": np}
     exec("\n".join([*label_constants(tasks), *FUNCTIONS]), namespace)
-    return namespace["row_weights"](y)
+    return namespace["row_weights"](y, *weight)
 
 
 def test_row_weights_are_those_of_labels_that_are_there_and_of_their_classes() -> None:
@@ -36,6 +37,24 @@ def test_row_weights_are_those_of_labels_that_are_there_and_of_their_classes() -
 def test_classes_of_one_hot_rows_are_theirs() -> None:
     _, weights = made(TASKS[:1], {"topic": np.where(np.isnan(IDS)[:, None], np.nan, np.eye(3)[np.nan_to_num(IDS).astype(int)])})
     np.testing.assert_allclose(weights["topic"], [5 / 9, 5 / 3, 0, 5 / 9, 5 / 9, 5 / 3])
+
+
+def test_row_weights_of_ones_own_are_multiplied_and_classes_balanced_under_them() -> None:
+    own = np.array([1.0, 2, 3, 1, 2, 0.5])
+    _, of_all = made(TASKS[:1], {"topic": IDS}, own)
+    totals = [of_all["topic"][each == IDS].sum() for each in range(3)]
+    np.testing.assert_allclose(totals, 6.5 / 3)
+    np.testing.assert_allclose(of_all["topic"][:1], 6.5 / (3 * 4))
+    _, by_name = made(TASKS[1:2], {"click": np.array([1.0, 0, -1])}, {"click": np.array([[2.0], [3], [4]])})
+    np.testing.assert_allclose(by_name["click"], [10, 3, 0])
+
+
+def test_the_only_target_may_be_an_array() -> None:
+    y, weights = made(TASKS[:1], IDS)
+    np.testing.assert_allclose(weights, [5 / 9, 5 / 3, 0, 5 / 9, 5 / 9, 5 / 3])
+    assert y.tolist() == [0, 2, 0, 0, 0, 1]
+    with pytest.raises(ValueError, match="a dict of arrays by target"):
+        made(TASKS, [IDS, IDS])
 
 
 def test_labels_that_all_count_alike_need_no_row_weights() -> None:

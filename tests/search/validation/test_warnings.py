@@ -83,3 +83,17 @@ def test_two_rules_that_train_the_same_weights_are_warned_of() -> None:
     both = changed(flagship(), {"search.baselines": ["uncertainty", "imtl_l"]})
     assert any("uncertainty and imtl_l train the same weights" in warning for warning in warnings_of(both))
     assert not any("imtl_l" in warning for warning in warnings_of(changed(flagship(), {"search.baselines": ["imtl_l"]})))
+
+
+def test_named_groups_without_an_order_are_warned_of_with_their_classes() -> None:
+    def said(**side: Any) -> list[str]:
+        between = [{"task": "digit", **side}, {"output": "parity"}]
+        penalties = [{"name": "p", "penalty": "consistency", "between": between}]
+        return [text for text in warnings_of(changed(flagship(), {"penalties": penalties})) if ".groups: " in text]
+
+    by_name = {"groups": {"odd": [1, 3]}}
+    assert said(**by_name) == [
+        "penalties.0.between.0.groups: by the order of the keys, odd is class 0 of the other side; "
+        'say `order`, or use the keys "0", "1", ...'
+    ]
+    assert said(**by_name, order=["odd"]) == said(groups={"0": [1, 3]}) == []

@@ -11,6 +11,7 @@ from keras import ops
 
 from search.errors import PreflightError
 from search.training.child.preflight import preflight
+from search.training.user.brought import TwoSided
 from tests.search.training.scenes import linear, problem_of, rows, study, task, workload
 
 X, _ = rows(20)
@@ -35,6 +36,13 @@ def refused(*asked: Any, **own: Any) -> Any:
 
 def own(name: str, **more: Any) -> dict[str, Any]:
     return {"name": "b", "losses": [{"name": "own", "loss": name}], "missing": "nan", **more}
+
+
+MARKS = pytest.mark.parametrize(("mark", "missing"), [(np.nan, "nan"), (-1.0, -1)], ids=["nan", "-1"])
+
+
+def marked(mark: float) -> Any:
+    return np.where(GONE[:, None], mark, YES)
 
 
 def test_labelled_rows_are_counted_by_split() -> None:
@@ -82,27 +90,121 @@ def test_a_loss_of_a_whole_batch_is_refused_missing_labels() -> None:
     assert "b.error depends on labels of train that are missing: it does not leave them out" in reason.message
 
 
-def test_an_own_mean_over_all_rows_is_refused_missing_labels_and_one_value_a_row_is_not() -> None:
+@MARKS
+def test_an_own_mean_over_all_rows_is_refused_missing_labels_and_one_value_a_row_is_not(mark: float, missing: Any) -> None:
+    y = {"b": marked(mark)}
+
     def squares(batch: Any) -> Any:
         return ops.square(batch.outputs["b"] - batch.targets["b"])
 
-    reason = refused([own("mean")], {"b": NAN}, losses={"mean": lambda batch: ops.mean(squares(batch))})
+    reason = refused([own("mean", missing=missing)], y, losses={"mean": lambda batch: ops.mean(squares(batch))})
     assert reason.code == "reads_missing_labels"
     assert "return one value a row, or weigh by batch.labelled" in reason.message
-    assert len(warned([own("rows")], {"b": NAN}, losses={"rows": squares})) == 1
+    assert len(warned([own("rows", missing=missing)], y, losses={"rows": squares})) == 1
 
     def weighed(batch: Any) -> Any:
         there = ops.cast(batch.labelled["b"], "float32")
         return ops.sum(squares(batch) * there) / ops.maximum(ops.sum(there), 1)
 
-    assert "row weights do not reach it" in warned([own("weighed")], {"b": NAN}, losses={"weighed": weighed})[-1]
+    assert "row weights do not reach it" in warned([own("weighed", missing=missing)], y, losses={"weighed": weighed})[-1]
 
 
-def test_an_own_penalty_that_reads_missing_labels_is_refused() -> None:
+@MARKS
+@pytest.mark.parametrize("two_sided", [False, True])
+def test_an_own_penalty_that_reads_missing_labels_is_refused(mark: float, missing: Any, two_sided: bool) -> None:
     penalties = [{"name": "p", "penalty": "p"}]
-    given = {"p": lambda batch: ops.abs(batch.outputs["a"] - batch.targets["b"])}
-    reason = refused([task("b", "binary_crossentropy", missing="nan")], {"b": NAN}, penalties, penalties=given)
+    plain = TwoSided(lambda y, outputs: ops.abs(outputs["a"] - y["b"]))
+    given = {"p": plain if two_sided else lambda batch: ops.abs(batch.outputs["a"] - batch.targets["b"])}
+    asked = task("b", "binary_crossentropy", missing=missing)
+    reason = refused([asked], {"b": marked(mark)}, penalties, penalties=given)
     assert (reason.code, reason.at) == ("reads_missing_labels", "penalties.0")
+
+
+@MARKS
+def test_an_own_crossentropy_of_class_ids_meets_no_mark(mark: float, missing: Any) -> None:
+    def likely(batch: Any) -> Any:
+        ids = ops.cast(batch.targets["topic"], "int32")
+        return -ops.log(ops.take_along_axis(batch.outputs["topic"], ids[:, None], axis=1)[:, 0])
+
+    asked = {"name": "topic", "losses": [{"name": "own", "loss": "likely"}], "missing": missing}
+    said = warned([asked], {"topic": np.where(GONE, mark, IDS.astype("float64"))}, losses={"likely": likely})
+    assert said == ["topic: a label in 15 of 20 train rows, 15 of 20 validation rows"]
+
+
+def test_an_own_function_that_sees_a_mark_that_tasks_differ_on_is_warned_of() -> None:
+    other = {"name": "c", "output": "a", "target": "b", "losses": [{"name": "error", "loss": "mse"}]}
+    given = {"rows": lambda batch: ops.square(batch.outputs["b"] - batch.targets["b"])}
+    (text,) = [each for each in warned([own("rows", missing=-1), other], {"b": marked(-1)}, losses=given) if "agree" in each]
+    assert text.startswith("tasks.1.missing: not all losses that read y['b'] agree that -1 marks a missing label")
+    assert "the functions of b.own see it as it is" in text
+
+
+def test_an_own_loss_of_positive_labels_is_told_what_stands_for_missing_ones() -> None:
+    def relative(batch: Any) -> Any:
+        return ops.square(ops.log(batch.targets["a"]) - batch.outputs["a"])
+
+    positive = {"name": "a", "losses": [{"name": "own", "loss": "relative"}], "missing": "nan"}
+    definition = study([positive], search={"confirmation": None})
+    y = {"a": np.where(GONE[:, None], np.nan, 2.0)}
+    with pytest.raises(PreflightError) as caught:
+        preflight(problem_of(definition, workload(BUILD, (X, y), losses={"relative": relative})), definition)
+    assert "a.own is no finite number on rows of train, of which some lack their label: there the target is 0" in str(caught.value)
+
+
+def test_an_own_loss_that_averages_labelled_columns_is_told_to_return_them() -> None:
+    def means(batch: Any) -> Any:
+        there = ops.cast(batch.labelled["many"], "float32")
+        errors = ops.square(batch.outputs["many"] - batch.targets["many"]) * there
+        return ops.divide_no_nan(ops.sum(errors, -1), ops.sum(there, -1))
+
+    asked = {"name": "many", "losses": [{"name": "own", "loss": "own"}], "missing": "nan"}
+    reason = refused([asked], {"many": FIVE}, losses={"own": means})
+    assert (reason.code, "return one value a label, [batch, columns]" in reason.message) == ("partial_labels", True)
+
+    def columns(batch: Any) -> Any:
+        return ops.square(batch.outputs["many"] - batch.targets["many"])
+
+    assert len(warned([asked], {"many": FIVE}, losses={"own": columns})) == 1
+
+
+def test_nan_that_one_task_calls_missing_is_refused_of_another_that_reads_it() -> None:
+    other = {"name": "c", "output": "a", "target": "b", "losses": [{"name": "error", "loss": "mse"}]}
+    reason = refused([task("b", "binary_crossentropy", missing="nan"), other], {"b": NAN})
+    assert (reason.code, reason.at) == ("nan_labels", "tasks.2.missing")
+    assert 'set "missing": "nan" in task c' in reason.message
+
+
+@pytest.mark.parametrize("weight", [None, {"many": np.ones(20)}])
+def test_labels_of_columns_that_cannot_hold_the_mark_are_measured(weight: Any) -> None:
+    labels = (np.arange(100).reshape(20, 5) % 3 == 0).astype("uint8")
+    metrics = ["auc", "precision", "recall"]
+    definition = study([task("many", "binary_crossentropy", metrics, missing="nan")], search={"confirmation": None})
+    rows = (X, {"many": labels}) if weight is None else (X, {"many": labels}, weight)
+    said = preflight(problem_of(definition, workload(BUILD, rows)), definition)
+    assert said == ["tasks.0.missing: no label of many is NaN, so none is missing"]
+
+
+def test_labels_whose_classes_all_weigh_0_cannot_be_trained() -> None:
+    reason = refused([task("b", "binary_crossentropy", class_weight={"0": 0.0, "1": 0.0})], {"b": YES})
+    assert (reason.code, reason.at) == ("no_labels", "tasks.1.losses.0")
+
+
+def test_padding_that_is_counted_in_the_balance_is_warned_of() -> None:
+    def build() -> keras.Model:
+        tokens = keras.Input((4,), name="input")
+        hidden = keras.layers.Embedding(9, 4, mask_zero=True)(tokens)
+        return keras.Model(tokens, {"tag": keras.layers.Dense(3, activation="softmax")(hidden)})
+
+    tokens = np.where(np.arange(4) < 2, np.arange(1, 9)[:, None], 0)
+
+    def said(tags: Any, **more: Any) -> list[str]:
+        asked = task("tag", "sparse_categorical_crossentropy", class_weight="balanced", **more)
+        definition = study([asked], search={"confirmation": None})
+        return preflight(problem_of(definition, workload(build, (tokens, {"tag": tags}))), definition)
+
+    tags = np.where(tokens > 0, tokens % 3, 0)
+    assert "tasks.0.class_weight: output tag has a mask, and the labels that it leaves out are counted" in said(tags)[-1]
+    assert len(said(np.where(tokens > 0, tags, -1), missing=-1)) == 1
 
 
 def test_what_draws_at_random_is_not_blamed_for_it() -> None:

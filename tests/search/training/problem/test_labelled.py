@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -19,7 +20,7 @@ from search.training.problem.class_weights import class_weights, weights_by_clas
 from search.training.problem.keras_private import function_of
 from search.training.problem.metrics import CountingMetric, RowMean, metric_functions
 from search.training.problem.terms import term_functions
-from search.training.problem.views import TaskView, mark_in, without_nan
+from search.training.problem.views import TaskView, mark_in, without_missing
 from search.workloads.base import ResolvedWorkload
 
 RANDOM = np.random.default_rng(0)
@@ -32,7 +33,7 @@ NOTHING = ResolvedWorkload("none", lambda: None, lambda: None, {}, {}, {})
 
 
 def batch(target: Any, task: Task, output: Any = PREDICTED, weight: Any = None) -> Batch:
-    targets, labelled = without_nan([task], {"a": tf.constant(target)})
+    targets, labelled = without_missing([task], {"a": tf.constant(target)})
     weights = {} if weight is None else {"a": tf.constant(weight)}
     return Batch({}, targets, {"a": tf.constant(output)}, weights, {}, lambda x, active: {}, labelled=labelled)
 
@@ -174,6 +175,34 @@ def test_balanced_classes_weigh_alike_under_row_weights() -> None:
     table = weights_by_class(task, batch(IDS, task, WIDE, ROWS))
     totals = [(ROWS * table[IDS])[each == IDS].sum() for each in range(3)]
     np.testing.assert_allclose(totals, ROWS.sum() / 3)
+
+
+def test_balanced_classes_are_counted_under_row_weights_of_width_1() -> None:
+    task = asked("refuse", "sparse_categorical_crossentropy", class_weight="balanced")
+    flat, wide = (weights_by_class(task, batch(IDS, task, WIDE, weight)) for weight in (ROWS, ROWS[:, None]))
+    np.testing.assert_array_equal(wide, flat)
+
+
+def test_a_class_that_a_loss_ignores_is_not_balanced() -> None:
+    losses = [{"name": "error", "loss": "sparse_categorical_crossentropy", "config": {"ignore_class": 0}}]
+    task = Task.model_validate({"name": "a", "losses": losses, "class_weight": "balanced"})
+    table = weights_by_class(task, batch(IDS, task, WIDE))
+    np.testing.assert_allclose(table, [1, 6 / (2 * 2), 6 / (2 * 4), 1])
+
+
+@pytest.mark.parametrize(("missing", "mark"), [("nan", np.nan), (-1, -1.0)])
+def test_a_label_that_is_missing_is_of_no_class_in_a_loss_with_a_target_of_its_own(missing: Any, mark: float) -> None:
+    soft = {"name": "soft", "loss": "mse", "target": "teacher"}
+    hard = {"name": "hard", "loss": "binary_crossentropy"}
+    task = Task.model_validate({"name": "a", "losses": [hard, soft], "missing": missing, "class_weight": {"0": 5.0}})
+    labels = np.array([[0.0], [1.0], [mark]])
+    targets, labelled = without_missing([task], {"a": tf.constant(labels), "teacher": tf.constant(np.zeros((3, 1)))})
+    output = tf.constant(np.array([[0.1], [0.2], [0.3]]))
+    seen = Batch({}, targets, {"a": output}, {}, {}, lambda x, active: {}, labelled=labelled)
+    weighed = class_weights([task], seen, {"a": weights_by_class(task, seen)})
+    np.testing.assert_allclose(weighed["a"], [5, 1, 1])
+    measured = term_functions([task], [], NOTHING)[1].measure(replace(seen, class_weight=weighed))
+    assert float(measured.mean) == pytest.approx((5 * 0.01 + 0.04 + 0.09) / 7)
 
 
 def test_a_class_without_a_label_leaves_balance_to_the_others() -> None:

@@ -136,3 +136,13 @@ def test_a_compiled_loss_of_weight_0_is_left_out() -> None:
     model = apply(keras.Model(inputs, outputs), best)
     model.fit(X, {"a": Y, "b": Y * np.inf}, verbose=0)
     assert all(np.isfinite(np.asarray(weight)).all() for weight in model.weights)
+
+
+@pytest.mark.parametrize("how", [{"validation_split": 0.5}, {"validation_split": 0.5, "validation_data": (X, {"a": Y})}])
+def test_classes_are_balanced_over_the_rows_that_are_trained(how: Any) -> None:
+    task = {"name": "a", "losses": [{"name": "error", "loss": "mse"}], "class_weight": "balanced"}
+    model = apply(_slope(), _best(terms={"tasks": [task], "penalties": []}))
+    y = np.array([[0.0], [0], [0], [1], [1], [1], [1], [1]])
+    model.fit(np.ones((8, 1)), {"a": y}, batch_size=8, verbose=0, **how)
+    expected = [8 / (2 * 3), 8 / (2 * 5), 1] if "validation_data" in how else [4 / (2 * 3), 4 / (2 * 1), 1]
+    np.testing.assert_allclose(model._tuned_classes.tables()["a"], expected, rtol=1e-6)
