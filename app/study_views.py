@@ -152,7 +152,7 @@ def _seconds_left(definition: StudyDefinition, stored: StoredProgress) -> float 
     """Estimate: the epochs to go, at the seconds an epoch took so far, over the cohorts that train side by side.
 
     A trial that ended early (pruned, diverged, failed) counts as done, and search trials to come will train for as long as those
-    did that have ended.
+    did that have ended; on several seeds, the last one alone, since a trial is pruned only under that one.
     """
     pace = stored.pace
     if not pace.epochs:
@@ -162,6 +162,8 @@ def _seconds_left(definition: StudyDefinition, stored: StoredProgress) -> float 
     seeds = definition.search.seeds
     others = max(trainings(definition) - pace.ended - searches * seeds, 0)
     per_search = pace.searched_epochs / pace.searched if pace.searched else per_training * seeds
+    if seeds > 1:
+        per_search = per_search / seeds + (seeds - 1) * per_training
     left = max(searches * per_search + others * per_training - pace.under_way, 0)
     return left * pace.seconds / pace.epochs / max(pace.cohorts, 1)
 

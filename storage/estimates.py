@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from storage.models import STUDIES, TRIALS
-from storage.seed_results import trainings
+from storage.seed_results import is_paced, trainings
 
 
 def seconds_an_epoch(session: Session, problem_sha256: str, workload: str) -> float | None:
@@ -24,6 +24,6 @@ def _pace(session: Session, which: ColumnElement[Any]) -> float | None:
     epochs, seconds = session.execute(
         select(func.sum(TRIALS.c.epochs * trainings()), func.sum(TRIALS.c.seconds))
         .join(STUDIES, STUDIES.c.id == TRIALS.c.study_id)
-        .where(which, TRIALS.c.epochs > 0)
+        .where(which, TRIALS.c.epochs > 0, is_paced())
     ).one()
     return float(seconds) / int(epochs) if epochs else None

@@ -44,10 +44,11 @@ def end_trials(session: Session, study: StudyRecord, ended: Mapping[int, Outcome
         return
     first = _take_sequence(session, study.id, len(ended))
     changes = [
-        {"trial": trial_id, "sequence": first + place, **_outcome_columns(outcome, now)}
+        {"trial": trial_id, "sequence": first + place, "more_seconds": outcome.seconds, **_outcome_columns(outcome, now)}
         for place, (trial_id, outcome) in enumerate(ended.items())
     ]
-    session.connection().execute(update(TRIALS).where(TRIALS.c.id == bindparam("trial")), changes)
+    more = TRIALS.c.seconds + bindparam("more_seconds")
+    session.connection().execute(update(TRIALS).where(TRIALS.c.id == bindparam("trial")).values(seconds=more), changes)
     write_events(session, study.id, [_ended_event(outcome) for outcome in ended.values()], now)
 
 

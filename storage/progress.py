@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from storage.leases import COHORT
 from storage.models import COHORTS, LEASES, TRIALS
 from storage.records import Role, StudyTotals, Throughput, TrialState
-from storage.seed_results import trainings
+from storage.seed_results import is_paced, trainings
 
 
 def study_totals(session: Session, study_ids: Sequence[int]) -> Mapping[int, StudyTotals]:
@@ -29,8 +29,8 @@ def study_totals(session: Session, study_ids: Sequence[int]) -> Mapping[int, Stu
             table.state,
             func.count(),
             func.sum(table.epochs),
-            func.sum(trained),
-            func.coalesce(func.sum(table.seconds).filter(table.epochs > 0), 0.0),
+            func.coalesce(func.sum(trained).filter(is_paced()), 0),
+            func.coalesce(func.sum(table.seconds).filter(table.epochs > 0, is_paced()), 0.0),
             func.count().filter(searched),
             func.coalesce(func.sum(trained).filter(searched), 0),
             func.coalesce(func.sum(trainings()).filter(table.sequence.is_not(None)), 0),

@@ -298,12 +298,13 @@ class Outcome:
     """How a trial ended, as the worker records it.
 
     `measured` holds the numbers at each moment; the objective's fields are those of the epoch that counts. `by_seed` is filled
-    where it trained on several seeds.
+    where it trained on several seeds. `seconds` are those of epochs that only some of its seeds came to.
     """
 
     number: int
     state: TrialState
     epochs: int
+    seconds: float = 0.0
     best_epoch: int | None = None
     value: float | None = None
     values: Values = field(default_factory=dict)

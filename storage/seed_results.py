@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from storage.database import insert_many
 from storage.models import TRIAL_SEEDS, TRIALS
-from storage.records import PlannedTrial, SeedResult
+from storage.records import PlannedTrial, SeedResult, TrialState
 from storage.types import join_float, split_float
 
 
@@ -60,3 +60,11 @@ def trainings() -> ColumnElement[Any]:
     """Select how many trainings a row of `trials` stands for: one for each of its seeds."""
     own = select(func.count()).select_from(TRIAL_SEEDS).where(TRIAL_SEEDS.c.trial_id == TRIALS.c.id)
     return func.coalesce(func.nullif(own.correlate(TRIALS).scalar_subquery(), 0), 1)
+
+
+def is_paced() -> ColumnElement[bool]:
+    """Select rows of `trials` whose seconds are those of their epochs.
+
+    One on several seeds that ended early trained longer on some of them than its epochs say.
+    """
+    return (trainings() == 1) | TRIALS.c.state.in_([TrialState.COMPLETE.value, TrialState.RUNNING.value])

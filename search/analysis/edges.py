@@ -20,6 +20,9 @@ OUTER = 0.1
 DECADES = 1000.0
 """How far below its old end a range reaches that changes from a linear to a logarithmic scale."""
 
+WIDE = 100.0
+"""Where every value is as good and the highest is so many times the lowest, the weight hardly matters."""
+
 LEAST = 1e-12
 SAME = 1e-12
 
@@ -32,7 +35,7 @@ class Edge:
     """At which end of its range the winner lies, and what to write in the definition next: a range, or values of a choice.
 
     `both` where every value is as good: then where the winner lies is luck, and better ones, if there are any, lie outside.
-    `sentence` says so. `suggested` is None where nothing lies beyond, or it is not known what may.
+    `sentence` says so. `suggested` is None where nothing lies beyond, it is not known what may, or the weight hardly matters.
     """
 
     end: End | Literal["both"]
@@ -68,7 +71,7 @@ def edge(definition: StudyDefinition, path: str, end: End, drawn: float, subject
 def everywhere(definition: StudyDefinition, path: str, subject: str) -> Edge | None:
     """Return the edges of a searched weight of which every value is as good as the winner's; None for any other parameter.
 
-    None too on a simplex where a share may be nothing and all there is.
+    None too on a simplex where a share may be nothing and all there is. Over a wide range none is suggested.
 
     `subject` names the weight and its values, in used units.
     """
@@ -78,7 +81,11 @@ def everywhere(definition: StudyDefinition, path: str, subject: str) -> Edge | N
     suggested = _wider(weights[path]) if path in weights else None
     if suggested is None:
         return None
-    where = f"every {subject} is as good as the winner's, so the range may be the limit"
+    axis = axes(definition)[path]
+    where = f"every {subject} is as good as the winner's"
+    if 0 < axis.low * WIDE <= axis.high:
+        return Edge(BOTH, None, f"{where}: this weight hardly matters in so wide a range")
+    where += ", so the range may be the limit"
     return Edge(BOTH, suggested, f"{where}: search {_words(suggested, BOTH)}{_units(definition, path)} next")
 
 

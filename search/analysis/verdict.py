@@ -175,7 +175,7 @@ def _interval(rival: Candidate, look: Look) -> Interval:
 
 
 def _breaking(rivals: Sequence[Candidate], who: Kept) -> list[str]:
-    return [f"{each.told_as} break {on(who.rivals[each.name])}" for each in rivals if not who.keeps(each.name)]
+    return [f"{each.told_as} break {on(who.rivals[each.name])}" for each in rivals if who.breaks(each.name)]
 
 
 def _last_error(meeting: Meeting) -> float:
@@ -186,13 +186,15 @@ def _last_error(meeting: Meeting) -> float:
 def _call(meeting: Meeting, intervals: Sequence[Interval], who: Kept) -> tuple[Judgement | None, Interval | None]:
     """Return the verdict in a word, and the baseline it is against: one that breaks a constraint can only be beaten.
 
-    A winner that breaks a constraint which a baseline keeps is worse than it, if that is sure.
+    A winner that breaks a constraint which a baseline keeps is worse than it, if both are sure, or if it is worth less too.
     """
     if not meeting.rivals:
         return None, None
     if who.winner:
-        best = min((each for each in intervals if who.keeps(each.against)), key=lambda each: each.difference, default=None)
-        return (Judgement.WORSE if who.winner_surely else Judgement.NOT_ENOUGH), best
+        among = [each for each in intervals if each.against in (who.worse_than or who.keeping)]
+        best = min(among, key=lambda each: each.difference, default=None)
+        worse = who.worse_than or any(each.call is Judgement.WORSE for each in among)
+        return (Judgement.WORSE if worse else Judgement.NOT_ENOUGH), best
     for call in (Judgement.WORSE, Judgement.AS_GOOD):
         found = [each for each in intervals if each.call is call and who.keeps(each.against)]
         if found:
@@ -200,7 +202,7 @@ def _call(meeting: Meeting, intervals: Sequence[Interval], who: Kept) -> tuple[J
     beaten = {each.against for each in intervals if each.call is Judgement.BETTER}
     better = all(rival.name in beaten or who.beaten(rival.name) for rival in meeting.rivals)
     undecided = [each for each in intervals if better or not (each.call is Judgement.BETTER or who.beaten(each.against))]
-    closest = min(undecided, key=lambda each: (not who.keeps(each.against), each.difference), default=None)
+    closest = min(undecided, key=lambda each: (who.breaks(each.against), each.difference), default=None)
     return (Judgement.BETTER if better else Judgement.NOT_ENOUGH), closest
 
 
@@ -216,11 +218,11 @@ def _recommended(
     """Return what to train with: what keeps the constraints; a baseline that is as good goes first, since it needs no search."""
     other = next((each for each in rivals if rival_of is not None and each.name == rival_of.against), None)
     if who.winner:
-        other = other or next(each for each in rivals if each.measured and who.keeps(each.name))
+        other = other or next(each for each in rivals if each.name in (who.worse_than or who.keeping))
         adaptive = other.trial.origin == ADAPTIVE_ORIGIN
         why = f"they keep {on(who.winner)}, which the tuned weights break on fresh seeds"
         return Recommendation(other.name, other.number, adaptive, f"Use {other.told_as}: {why}. {HANDS_OVER[adaptive]}")
-    if other is not None and not who.keeps(other.name):
+    if other is not None and who.breaks(other.name):
         why = f"they keep {on(who.rivals[other.name])}, which {other.told_as} break"
         return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}: {why}.")
     adaptive = other is not None and other.trial.origin == ADAPTIVE_ORIGIN

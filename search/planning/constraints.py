@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from search.definition.schema import Objective, ObjectiveMetric
+from search.definition.schema import Objective, ObjectiveMetric, RelativeBound
 from search.objective.scoring import evaluate
 from search.planning.candidates import Candidate
 from search.planning.looks import half_width
@@ -21,51 +21,83 @@ def broken(objective: Objective, candidate: Candidate, split: str) -> tuple[str,
 
 
 def surely_broken(objective: Objective, candidate: Candidate, split: str, error: float) -> tuple[str, ...]:
-    """Return the metrics of which a mean that keeps its bound is as unlikely as `error`, by Student's t over the seeds."""
-    entries = [entry for entry in objective.metrics if entry.metric in broken(objective, candidate, split)]
-    return tuple(entry.metric for entry in entries if _least(entry, candidate, split, error) > 0)
+    """Return the metrics of which a mean that keeps its bound is unlikely, by Student's t over the seeds.
+
+    `error` is how often any is named of a candidate that truly keeps all: it is divided among the bounds.
+    """
+    missing = broken(objective, candidate, split)
+    each = error / max(sum(len(_bounds(entry)) for entry in objective.metrics), 1)
+    entries = [entry for entry in objective.metrics if entry.metric in missing]
+    return tuple(entry.metric for entry in entries if any(low > 0 for low, _ in _missed(entry, candidate, split, each)))
 
 
-def _least(entry: ObjectiveMetric, candidate: Candidate, split: str, error: float) -> float:
-    """Return by how much a bound is missed at least."""
+def surely_kept(objective: Objective, candidate: Candidate, split: str, error: float) -> bool:
+    """Return whether a candidate that truly breaks some bound is as unlikely as `error` to have kept all of them so clearly."""
+    return all(high <= 0 for entry in objective.metrics for _, high in _missed(entry, candidate, split, error))
+
+
+def _missed(entry: ObjectiveMetric, candidate: Candidate, split: str, error: float) -> list[tuple[float, float]]:
+    """Return by how much each bound is missed at least and at most; anything may be where the seeds do not say."""
     by_seed = [getattr(each, split).get(entry.metric, math.nan) for each in candidate.measured.values()]
-    least = -math.inf
-    for bound, way in ((entry.at_least, 1.0), (entry.at_most, -1.0)):
-        if isinstance(bound, float):
-            missed = [way * (bound - value) for value in by_seed]
-            if len(missed) > 1 and all(map(math.isfinite, missed)):
-                least = max(least, fmean(missed) - half_width(stdev(missed), len(missed), error))
-    return least
+    found = []
+    for bound, way in _bounds(entry):
+        missed = [way * (bound - value) for value in by_seed] if isinstance(bound, float) else []
+        if len(missed) > 1 and all(map(math.isfinite, missed)):
+            half = half_width(stdev(missed), len(missed), error)
+            found.append((fmean(missed) - half, fmean(missed) + half))
+        else:
+            found.append((-math.inf, math.inf))
+    return found
+
+
+def _bounds(entry: ObjectiveMetric) -> list[tuple[float | RelativeBound, float]]:
+    """Return the bounds of a metric; -1 with one that it must not exceed."""
+    return [(bound, way) for bound, way in ((entry.at_least, 1.0), (entry.at_most, -1.0)) if bound is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     """Which constraints the winner and its rivals break, by name, and which of that is sure.
 
-    `winner` are those that it breaks while a rival keeps all. `rivals` has those that rivals break, by name. Where the winner and
-    all its rivals break some, there is nothing here: they are compared by their values alone. `surely`: rivals that are out.
+    `winner` are those that it breaks while a rival keeps all, and `worse_than` the rivals that surely keep them while it surely
+    breaks one. `rivals` has those that rivals break, by name; `keeping` are the rivals that were measured and break none, `out`
+    those that are surely out. Where the winner and all its rivals break some, they are compared by their values alone: none
+    counts as breaking any.
     """
 
     winner: tuple[str, ...]
-    winner_surely: bool
     rivals: dict[str, tuple[str, ...]]
-    surely: frozenset[str]
+    keeping: frozenset[str]
+    worse_than: frozenset[str] = frozenset()
+    out: frozenset[str] = frozenset()
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the winner breaks a constraint that a rival keeps, perhaps by chance."""
+        return bool(self.winner) and not self.worse_than
 
     def keeps(self, rival: str) -> bool:
-        return rival not in self.rivals
+        return rival in self.keeping
+
+    def breaks(self, rival: str) -> bool:
+        return rival in self.rivals
 
     def beaten(self, rival: str) -> bool:
         """Return whether a rival is surely out by a constraint that the winner keeps."""
-        return rival in self.surely
+        return rival in self.out
 
 
 def kept(objective: Objective, winner: Candidate, rivals: Sequence[Candidate], split: str, error: float) -> Kept:
     """Return who breaks what, where it is sure unless with the probability `error`."""
     own = broken(objective, winner, split)
+    measured = frozenset(each.name for each in rivals if each.measured)
     by_name = {each.name: found for each in rivals if (found := broken(objective, each, split))}
+    keeping = measured - by_name.keys()
+    if own and not keeping:
+        return Kept((), {}, measured)
     if own:
-        if not any(each.measured and each.name not in by_name for each in rivals):
-            return Kept((), False, {}, frozenset())
-        return Kept(own, bool(surely_broken(objective, winner, split, error)), by_name, frozenset())
-    sure = {each.name for each in rivals if surely_broken(objective, each, split, error)}
-    return Kept((), False, by_name, frozenset(sure))
+        surely = surely_broken(objective, winner, split, error)
+        keep = [each for each in rivals if each.name in keeping and surely_kept(objective, each, split, error)] if surely else []
+        return Kept(own, by_name, keeping, worse_than=frozenset(each.name for each in keep))
+    out = frozenset(each.name for each in rivals if surely_broken(objective, each, split, error))
+    return Kept((), by_name, keeping, out=out)

@@ -3,8 +3,9 @@
 *Choose*: the finalists train on two fresh seeds, and so do the baselines where there are more than two of them. The finalist with
 the best mean wins, those first that keep the constraints; the two best baselines are its rivals. *Meet*: the winner and its rivals
 train on further seeds, and are compared after thirds of them (`search.planning.looks`). A rival that a call was made about trains
-no further, nor does one that surely breaks a constraint which the winner keeps: it can only be beaten. All stops when every call is
-made, when the winner is worse than a rival that keeps the constraints, or when no call has a chance any more.
+no further, nor does one that surely breaks a constraint which the winner keeps: it can only be beaten. One that keeps a constraint
+which the winner breaks trains until that is sure. All stops when every call is made, when the winner is worse than a rival that
+keeps the constraints, or when no call has a chance any more.
 
 Which seeds chose and which compare never mixes: the best of several means over two seeds is partly the luckiest, and so is the best
 of several baselines. Two baselines are kept since the truly best one may come second by luck.
@@ -167,6 +168,7 @@ def _met(objective: Objective, design: Design, trained: Trained, chosen: Meeting
     assert chosen.winner is not None
     references = [each for each in trained.candidates if each.is_reference]
     seeds, looks, still, before = len(design.meeting), list[Look](), list(chosen.rivals), 0
+    known_on = dict[str, tuple[int, ...]]()  # each rival's seeds at its last look: what came later decided nothing then
     split = _split(chosen.winner)
     found = anchors_on(objective, trained.candidates, design.referenced, split, known)
     judged = resolve_anchors(objective, found)
@@ -189,8 +191,9 @@ def _met(objective: Objective, design: Design, trained: Trained, chosen: Meeting
         ]
         looks += latest
         error = error_of(before / seeds, after / seeds)
-        held = kept(judged, chosen.winner.on(now), [rival.on(now) for rival in still], split, error)
-        still = [rival for rival, look in zip(still, latest, strict=True) if _is_open(look, held)]
+        known_on |= {rival.name: now for rival in still}
+        held = kept(judged, chosen.winner.on(now), [rival.on(known_on[rival.name]) for rival in chosen.rivals], split, error)
+        still = _still(chosen.rivals, latest, held)
         stop, before = _stop(latest, held, bool(still), after, seeds), after
         if stop is not None:
             return so_far()
@@ -198,20 +201,35 @@ def _met(objective: Objective, design: Design, trained: Trained, chosen: Meeting
     return so_far()
 
 
+def _still(rivals: Sequence[Candidate], latest: Sequence[Look], held: Kept) -> list[Candidate]:
+    """Return who trains on: those that are open, and one that keeps what the winner breaks, perhaps by chance."""
+    open_ones = {look.against for look in latest if _is_open(look, held)}
+    if held.is_unsure and not open_ones & held.keeping:
+        open_ones.add(next(rival.name for rival in rivals if held.keeps(rival.name)))
+    return [rival for rival in rivals if rival.name in open_ones]
+
+
 def _is_open(look: Look, held: Kept) -> bool:
-    """Return whether a rival trains on: nothing is called about it; one that breaks a constraint can only be beaten."""
+    """Return whether a rival trains on: nothing is called about it; one that breaks a constraint can only be beaten.
+
+    One that keeps a constraint which the winner breaks is open, whatever it is worth, until that is sure.
+    """
     if held.beaten(look.against):
         return False
-    return look.call is Judgement.NOT_ENOUGH or (look.call is not Judgement.BETTER and not held.keeps(look.against))
+    if held.winner and held.keeps(look.against):
+        return held.is_unsure and look.call is not Judgement.WORSE
+    return look.call is Judgement.NOT_ENOUGH or (look.call is not Judgement.BETTER and held.breaks(look.against))
 
 
 def _stop(latest: Sequence[Look], held: Kept, is_open: bool, after: int, seeds: int) -> MeetingEnd | None:
-    if held.winner_surely:
+    if held.worse_than:
         return MeetingEnd.DECIDED
     if latest and (not is_open or any(look.call is Judgement.WORSE and held.keeps(look.against) for look in latest)):
         return MeetingEnd.DECIDED
     if after == seeds:
         return MeetingEnd.SEEDS
+    if held.is_unsure:
+        return None
     hopeless = [look.call is Judgement.NOT_ENOUGH and chance(look, seeds) < FUTILE for look in latest if _is_open(look, held)]
     return MeetingEnd.FUTILE if hopeless and all(hopeless) else None
 

@@ -174,18 +174,22 @@ def _of_baselines(places: Places, baselines: Sequence[TrialRecord], divisors: Ma
     ]
 
 
+def _is_several(trainings: Sequence[SeedTraining]) -> bool:
+    """Return whether some setting was trained twice, which says how far one training's value lies from another's."""
+    return len({each.number for each in trainings}) < len(trainings)
+
+
 def observations_of(places: Places, trainings: Sequence[SeedTraining], repeated: Sequence[SeedTraining]) -> Observations:
     """Return trainings as the model takes them: extremes pulled up (`observations.floored`), the noise from the repeated ones.
 
-    Where nothing was repeated on fresh seeds, from trials that trained on several seeds.
+    Where nothing was repeated on two fresh seeds, from trials that trained on several seeds.
     """
     everything = [*trainings, *repeated]
     values = floored([each.value for each in everything])
-    start = len(trainings) if repeated else 0
+    start = len(trainings) if _is_several(repeated) else 0
     again = everything[start:]
     numbers = [each.number for each in again]
-    several = len(set(numbers)) < len(numbers)
-    noise = noise_of(numbers, [each.seed for each in again], values[start:]) if several else None
+    noise = noise_of(numbers, [each.seed for each in again], values[start:]) if _is_several(again) else None
     placed = [(each, each.place, value) for each, value in zip(everything, values, strict=True) if each.place is not None]
     return Observations(
         np.array([place for _, place, _ in placed], dtype=float).reshape(len(placed), len(places.axes)),

@@ -100,6 +100,7 @@ class CohortRun:
         role, curve = self._roles[ended.number], self._curves[ended.number]
         scored_by = None if role is Role.REFERENCE else objective
         found = outcome(ended.number, curve, scored_by, ended.state, ended.reason, ended.epochs)
+        found = replace(found, seconds=self._cohort.unreported_seconds(ended.number))
         if role not in SCORED:
             return found
         return replace(judged(found, objective), by_seed=seed_results(found, self._cohort.by_seed(ended.number), objective))

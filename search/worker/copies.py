@@ -72,6 +72,11 @@ class Copies:
         return replace(ended.reason, message=f"under seed {self.seeds[ended.number]}: {ended.reason.message}")
 
     @property
+    def unreported_seconds(self) -> float:
+        """What settings took for epochs that not all of them came to."""
+        return sum(one.seconds for found in self._reports.values() for one in found.values())
+
+    @property
     def spoiled(self) -> bool:
         """Whether a setting ended such that the trial can have no result any more."""
         return any(ended.state in (TrialState.FAILED, TrialState.DIVERGED) for ended in self.ends.values())
@@ -106,6 +111,10 @@ class Cohort:
         """Return the curves of a trial by seed; empty where it has only one."""
         curves = self._copies[trial].curves
         return curves if len(curves) > 1 else {}
+
+    def unreported_seconds(self, trial: int) -> float:
+        """Return what a trial took for epochs that it has no report of: not all of its settings came to them."""
+        return self._copies[trial].unreported_seconds
 
     def trials_at(self, reached: RungReached, measured: Collection[int]) -> RungReached:
         """Return a rung as the trials come to it: those whose settings are all there, which `measured` has the numbers of."""

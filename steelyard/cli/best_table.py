@@ -195,7 +195,8 @@ def _confirmed(best: Best, confirmation: Mapping[str, Any], rules: Sequence[str]
     leads = [confirmation["against"].get(rule) for rule in rules]
     yield "tuned leads by", [f"{lead['difference']:+.3g}" if lead else "" for lead in leads], False
     yield _level(confirmation), [f"{lead['low']:+.3g} to {lead['high']:+.3g}" if lead else "" for lead in leads], False
-    yield "it is", [CALLS.get(lead.get("call", ""), "") if lead else "" for lead in leads], False
+    by_value = "by value it is" if confirmation.get("constraints") else "it is"
+    yield by_value, [CALLS.get(lead.get("call", ""), "") if lead else "" for lead in leads], False
 
 
 def _level(confirmation: Mapping[str, Any]) -> str:

@@ -28,6 +28,10 @@ LOG_LINES = 15
 PROGRESS_LINES = 4
 """Without a terminal; with one it is a bar. All that the demo prints is to fit one screen."""
 
+BESIDE = """Held against equal weights alone, to be quick; a study of yours is also held against
+weights that need no search (inverse initial losses), which come close here:
+examples/digits_overlay.json is the whole study."""
+
 NEXT = """Try next:
   steelyard serve                                  a service of your own
   steelyard init --output study.json               a study to start from
@@ -53,7 +57,7 @@ def demo(
 ) -> None:
     """Start a service of its own, search the weights of a small study over real HTTP, and end it again."""
     with _directory(data_dir) as directory, _service(directory) as url:
-        found = _search(url, _definition(definition), output, as_json, open_)
+        found = _search(url, definition, output, as_json, open_)
         if as_json:
             print_document(found)
         if open_:
@@ -68,14 +72,14 @@ def _kept(address: str) -> None:
         threading.Event().wait()
 
 
-def _search(url: str, definition: Any, output: str, as_json: bool, shown_in_browser: bool) -> dict[str, Any]:
+def _search(url: str, given: str | None, output: str, as_json: bool, shown_in_browser: bool) -> dict[str, Any]:
     from steelyard.cli.page import in_browser
     from steelyard.cli.waiting import show_outcome
     from steelyard.client import Client
     from steelyard.progress import shown_on
 
     with Client(url) as client:
-        study = client.submit(definition)
+        study = client.submit(_definition(given))
         note(f"Submitted {study['name']} to a service for this demo alone: {study['cost']}.")
         if study["definition"].get("description"):
             note(study["definition"]["description"])
@@ -85,11 +89,13 @@ def _search(url: str, definition: Any, output: str, as_json: bool, shown_in_brow
         with shown_on(notes(), PROGRESS_LINES) as shown:
             *_, study = map(shown.seen, client.watch(study))
         show_outcome(client, study, notes() if as_json else terminal())
+        if given is None:
+            note(BESIDE)
         if study["state"] != "COMPLETE":
             raise CommandFailed(f"the study ended {study['state']}", OF_STATE[study["state"]])
         best = client.best(study)
     write_whole(Path(output), [(json.dumps(best, indent=2, ensure_ascii=False) + "\n").encode()])
-    note(f"Wrote {output}, for steelyard.apply(build_model(), best) in Python.")
+    note(f'Wrote {output}. In Python:\n  steelyard.apply(build_model(), json.load(open("{output}")))')
     return best
 
 

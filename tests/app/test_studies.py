@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from app import study_views
+from app.study_views import StoredProgress
+from search.definition.schema import StudyDefinition
 from storage import study_rows
 from storage.database import Database
-from storage.records import StudyState
+from storage.records import StudyState, Throughput
 from tests.app.scenes import DESCRIPTION, DIGIT, NAME, PARITY, Bench, definition, on_sqlite, outcome, problem
 
 STUDY = f"/v1/studies/{NAME}"
@@ -73,6 +76,15 @@ def test_seconds_left_take_search_trials_to_come_for_as_long_as_those_that_have_
     progress = bench.get(STUDY)["progress"]
     assert (progress["planned"], progress["epochs"], progress["epochs_planned"]) == (5, 4, 50)
     assert progress["seconds_left"] == pytest.approx((2 * 2 + 1 * 10) * 3 / 4)  # 2 search trials and the baseline to go
+
+
+def test_seconds_left_on_several_seeds_take_all_but_the_last_to_train_in_full() -> None:
+    search = {"trials": 4, "seeds": 2, "confirmation": None}
+    planned = StudyDefinition.model_validate(definition(training={"epochs": 10}, search=search))
+    pace = Throughput(epochs=20, seconds=10.0, cohorts=1, under_way=0, searched=2, searched_epochs=24, ended=4)
+    # one of the two was pruned after 2 epochs under its second seed: a mean of 6; two more to go, and the baseline
+    left = 2 * (10 + 6) + 2 * 10
+    assert study_views._seconds_left(planned, StoredProgress({}, 0, pace, (), None)) == pytest.approx(left * 10.0 / 20)
 
 
 def test_the_same_definition_again_is_the_same_study(bench: Bench) -> None:

@@ -70,6 +70,12 @@ def test_a_confirmed_answer_has_means_leads_and_intervals() -> None:
     assert "Mean and standard deviation over 3 fresh seeds, test split." in rows
 
 
+def test_beside_constraints_a_lead_is_said_to_be_by_value() -> None:
+    bound = {"metric": "b.accuracy", "at_least": 0.4, "at_most": None, "held": 0, "n": 3}
+    rows = drawn(best(confirmation={**CONFIRMATION, "call": "worse", "constraints": [bound]}))
+    assert rows["by value it is"] == ["better"]
+
+
 def test_without_a_confirmation_the_numbers_are_of_one_seed() -> None:
     rows = drawn(best())
     assert rows["a accuracy ↑"] == ["0.75", "0.75", "0.97", "0.75"]

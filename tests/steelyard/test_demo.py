@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -22,7 +23,9 @@ def test_the_demo_trains_writes_the_weights_and_ends_its_service(tmp_path):
     assert written["final"]
     assert 0.01 <= written["weights"]["parity.crossentropy"] <= 100
     assert "yours" in ended.stderr
-    assert "steelyard.apply" in ended.stderr
+    (line,) = (line.strip() for line in ended.stderr.splitlines() if "steelyard.apply" in line)
+    (loaded,) = (each for each in ast.walk(ast.parse(line)) if isinstance(each, ast.Call) and ast.unparse(each.func) == "open")
+    assert ast.literal_eval(loaded.args[0]) == "best-weights.json"
 
 
 def test_a_demo_that_is_refused_ends_its_service_and_says_why(tmp_path):

@@ -84,3 +84,16 @@ def test_an_epoch_of_a_trial_on_three_seeds_is_three_of_a_training(database: Dat
         assert seconds_an_epoch(session, "p" * 64, "digits") == 1.0
         pace = scenes.pace_of(session, started)
     assert (pace.epochs, pace.seconds, pace.under_way, pace.ended) == (4, 4.0, 4, 0)
+
+
+def test_what_was_pruned_on_several_seeds_is_no_pace_since_its_first_seeds_trained_longer(database: Database) -> None:
+    started = running(database)
+    with database.writing() as session:
+        reports = {0: (1, {}, {}, 3.0), 1: (1, {}, {}, 5.0)}
+        epochs.record_epoch(session, started.token, started.cohort, reports, NOW)
+        pruned = [scenes.outcome(each, None, TrialState.PRUNED) for each in (0, 1)]
+        outcomes.record_outcomes(session, started.token, [replace(each, epochs=1) for each in pruned], NOW)
+    with database.reading() as session:
+        assert seconds_an_epoch(session, "p" * 64, "digits") == 5.0
+        pace = scenes.pace_of(session, started)
+    assert (pace.epochs, pace.seconds) == (1, 5.0)

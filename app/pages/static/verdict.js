@@ -59,6 +59,16 @@ const BESIDES = {
   not_enough: "it is not certain that they beat every baseline.",
 };
 
+// The baseline that goes first since it keeps a constraint which the tuned setting breaks: it is recommended, and not for its value.
+function keeper(view) {
+  const { best, confirmation } = view;
+  const pick = best.recommended?.pick ?? "";
+  if (!pick.startsWith("baseline:") || !["worse", "not_enough"].includes(confirmation.call)) return null;
+  const key = pick.slice("baseline:".length);
+  if (confirmation.call === "worse" && confirmation.against[key]?.value?.high < 0) return null;
+  return key === "current" ? "your weights" : `${view.settings.find((each) => each.key === key)?.title ?? key} weights`;
+}
+
 // The headline and whether it is good news: the verdict in a few words.
 function headline(view, against) {
   const { best, confirmation, study } = view;
@@ -68,6 +78,8 @@ function headline(view, against) {
     const [who, verb] = leader ? [leader.key === "current" ? "your weights" : `${leader.title} weights`, "lead"] : [`trial ${best.trial}`, "leads"];
     return { tone: "", text: study.ended ? `${who[0].toUpperCase()}${who.slice(1)} ${verb} on ${searchSeeds(study)}; nothing is confirmed.` : `So far ${who} ${verb}, on ${searchSeeds(study)}.` };
   }
+  const keeping = keeper(view);
+  if (keeping) return confirmation.call === "worse" ? { tone: "bad", text: `Do not use the tuned weights: they break a constraint that ${keeping} keep.` } : { tone: "", text: `The tuned weights may break a constraint that ${keeping} keep.` };
   const gain = confirmation.against[against.name]?.value;
   if (confirmation.call in BESIDES && gain?.low > 0) {
     return { tone: "good", text: `The tuned weights are better than ${against.key === "current" ? "yours" : against.title}; ${BESIDES[confirmation.call]}` };

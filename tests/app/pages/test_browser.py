@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,30 @@ def test_the_answer_comes_first_in_the_units_of_the_metrics(served: Served, fini
         mean = 100 * means[setting]["metrics"][path]["mean"]
         assert f"{mean:.4g} %" in card
     assert "gains" in card
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        ("worse", "Do not use the tuned weights: they break a constraint that your weights keep."),
+        ("not_enough", "The tuned weights may break a constraint that your weights keep."),
+    ],
+)
+def test_weights_that_break_a_constraint_are_praised_for_no_lead(served: Served, call: str, text: str) -> None:
+    seen = served.tab()
+    address = f"/v1/studies/{scenes.FINISHED}"
+    best, confirmation = (served.bench.get(f"{address}/{name}") for name in ("best", "confirmation"))
+    assert confirmation["against"]["current"]["value"]["low"] > 0
+    answers = {"best": {**best, "recommended": {**best["recommended"], "pick": "baseline:current"}}}
+    answers["confirmation"] = {**confirmation, "call": call}
+    for name in answers:
+        seen.page.route(re.compile(f"{address}/{name}$"), partial(_answered, answers[name]))
+    seen.open(f"/studies/{scenes.FINISHED}")
+    assert seen.text(".headline") == text
+
+
+def _answered(body: Any, route: Any) -> None:
+    route.fulfill(json=body)
 
 
 def test_the_table_of_studies_has_the_verdict_and_not_the_lead_over_one_baseline(served: Served) -> None:

@@ -308,6 +308,25 @@ def test_a_winner_that_may_break_a_constraint_by_chance_is_not_recommended_befor
     assert "not enough trainings to tell whether the tuned weights (trial 2) keep the constraint on b.accuracy" in three.sentence
 
 
+def test_a_winner_is_worse_by_a_constraint_only_where_the_baseline_surely_keeps_it() -> None:
+    three = beside_equal([0.1] * 4, [0.3, 0.6, 0.3, 0.6], 0.7)
+    assert (three.call, three.recommended.rule) == (Judgement.NOT_ENOUGH, "equal")
+
+
+def test_a_winner_that_is_worth_less_is_worse_even_if_it_may_break_a_constraint_by_chance() -> None:
+    three = beside_equal(UNSURE, [0.5] * 4, 0.95)
+    assert (three.call, three.recommended.rule) == (Judgement.WORSE, "equal")
+    assert three.sentence.startswith("The tuned weights (trial 2) are worse than equal weights: by 0.05 ")
+
+
+def test_a_baseline_without_a_value_that_surely_breaks_a_constraint_is_beaten_in_words_too() -> None:
+    three = beside_equal([0.5] * 4, [0.1] * 4, math.nan)
+    assert three.call is Judgement.BETTER
+    assert three.sentence.startswith(
+        "The tuned weights (trial 2) are better by a constraint: they keep the constraint on b.accuracy, which equal weights break"
+    )
+
+
 def test_where_all_break_a_constraint_values_decide() -> None:
     assert beside_equal([0.1] * 4, [0.1] * 4, 0.7).call is Judgement.BETTER
 

@@ -168,5 +168,24 @@ def test_a_rival_that_leads_and_surely_breaks_a_constraint_stops_nothing_and_tra
 
 
 def test_a_winner_that_surely_breaks_a_constraint_which_a_rival_keeps_has_lost() -> None:
-    found = met([bounded(5, 0.9, 0.1), bounded(0, 0.9, 0.5, "equal")], 12, objective=BOUNDED)
+    found = met([bounded(5, 0.9, 0.1), bounded(0, 0.9, 0.7, "equal")], 12, objective=BOUNDED)
     assert (found.stop, [look.after for look in found.looks]) == (MeetingEnd.DECIDED, [4])
+
+
+def test_a_beaten_rival_trains_on_while_the_winner_breaks_a_constraint_perhaps_by_chance() -> None:
+    found = met([bounded(5, 0.9, 0.395), bounded(0, 0.5, 0.5, "equal")], 12, objective=BOUNDED)
+    assert found.looks[0].call is Judgement.BETTER
+    assert (found.stop, [look.after for look in found.looks]) == (MeetingEnd.SEEDS, [4, 8, 12])
+
+
+def test_a_rival_that_was_beaten_earlier_comes_back_where_only_it_keeps_what_the_winner_breaks() -> None:
+    winner, fair, cheat = bounded(5, 0.9, 0.4), bounded(0, 0.5, 0.5, "equal"), bounded(1, 0.7, 0.39, "dwa")
+    for seed in range(12):  # the winner's luck turns after the first look; the other's value goes up and down beside it
+        winner.measured[seed].validation["b.accuracy"] += 0.05 if seed < 4 else -0.06 * (seed % 2)
+        cheat.measured[seed].validation["a.accuracy"] += 0.2 * (-1) ** seed
+    found = met([winner, fair, cheat], 12, objective=BOUNDED)
+    assert [look.after for look in found.looks if look.against == "equal"] == [4]
+    for seed in range(4, 12):
+        winner.measured[seed].validation["b.accuracy"] -= 0.04
+    found = met([winner, fair, cheat], 12, objective=BOUNDED)
+    assert [look.after for look in found.looks if look.against == "equal"] == [4, 12]

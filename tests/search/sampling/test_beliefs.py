@@ -99,6 +99,17 @@ def test_noise_is_what_trainings_of_one_setting_differ_by() -> None:
     assert found.surrogate.noise == pytest.approx(1.0)
 
 
+def test_noise_of_several_search_seeds_is_kept_where_each_setting_was_repeated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "Surrogate", lambda observations: observations)
+    ways = [0.5, -0.5, 0.5, -0.5, 0.5]
+    twice = [trial(i, {PATH: 10.0 ** (i - 2)}, value=1.0, by_seed={0: 1 - way, 1: 1 + way}) for i, way in enumerate(ways)]
+    alone, once = (beliefs(ONE, twice, again) for again in ((), [SeedTraining(90, None, 5, 1.0)]))
+    assert alone is not None
+    assert once is not None
+    assert alone.surrogate.noise is not None
+    assert once.surrogate.noise == alone.surrogate.noise
+
+
 def test_of_a_long_search_the_model_has_every_so_many_trials_and_the_repeated_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
     monkeypatch.setattr(module, "MOST", 6)

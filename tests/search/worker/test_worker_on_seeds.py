@@ -10,7 +10,7 @@ from search.planning.seeds import several_seeds
 from search.training.child.protocol import CancelSettings, GoOn, RungReached, TrainCohort
 from search.training.interface import Ended, EpochReport
 from search.worker.claim import definition_of
-from storage import curves
+from storage import cohorts, curves
 from storage.records import Moment, Reason, TrialState
 from tests.search.worker.test_worker import PREPARED, TRAINED, Scene, ended
 
@@ -116,3 +116,5 @@ def test_a_rung_is_judged_by_means_once_the_last_seed_has_come_to_it(scene: Scen
     found = scene.trials()
     assert [trial.state.value for trial in found] == ["COMPLETE", "PRUNED", "COMPLETE", "PRUNED"]
     assert (found[3].epochs, found[3].value) == (3, pytest.approx(0.6))
+    with scene.database.reading() as session:  # all that was reported counts, also what trials have no epoch of
+        assert cohorts.trained(session, scene.study().id)[1] == pytest.approx(4 * 0.4)
