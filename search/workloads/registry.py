@@ -112,6 +112,9 @@ def _file_module(name: str, place: str) -> Any:
     if file.stem in NOT_OWN:
         text = f"workload {name!r}: a file {file.name} hides the module {file.stem!r} of Python or of Steelyard: rename it"
         raise PreflightError("workload_import_failed", text, file.name)
+    if "." in file.stem:
+        text = f"workload {name!r}: Python cannot import a file {file.name}, for its name has a dot before .py: rename it"
+        raise PreflightError("workload_import_failed", text, file.name)
     if not pinned.is_pinned(file.stem, file):
         sources = sources_of(place)
         if sources is None or not sources.modules:
