@@ -81,7 +81,7 @@ class Desk:
     def stored(self, name: str = "ads") -> tuple[str | None, str | None]:
         """Return the published version of a workload, and why it cannot be described."""
         with self.database.reading() as session:
-            found, failure = workloads.find_workload(session, name), workloads.failures(session).get(name)
+            found, failure = workloads.find_workload(session, name), workloads.failures(session, scenes.NOW).get(name)
         return found.version if found else None, failure.message if failure else None
 
 

@@ -123,9 +123,9 @@ def test_an_argument_that_is_searched_is_compared_at_its_usual_value(folder: Pat
 
 
 def test_what_fit_cannot_train_is_a_warning(folder: Path) -> None:
-    own = "def apart(batch):\n    return keras.ops.mean(batch.outputs['kind']) + keras.ops.mean(batch.extra['e'])\n\n\npenalties = {'apart': apart}\n"
+    own = "def apart(batch):\n    return keras.ops.mean(batch.outputs['kind']) + keras.ops.mean(batch.extra['e'])\n\n\n"
     text = SOUND.replace('"test": part}', '"test": part, "extra": {"e": (X, 4)}}')
-    found = examined(write(folder, f"{text}\n\n{own}"), {})
+    found = examined(write(folder, f"{text}\n\n{own}penalties = {{'apart': apart}}\n"), {})
     assert found["comparison"] is None
     assert any("by fit, which has no point sets" in warning for warning in found["warnings"])
 
