@@ -51,8 +51,8 @@ class RegisteredWorkloads:
 
     @property
     def versions(self) -> dict[str, str]:
-        """The current version of each workload that is the user's own files, by name."""
-        return {name: sources.version for name, sources in self._current.items() if sources is not None}
+        """The current version of each workload that is the user's own files, by name, as far as they are there."""
+        return {name: sources.version for name, sources in self._current.items() if sources is not None and sources.modules}
 
     @property
     def kept(self) -> frozenset[Version]:
@@ -75,7 +75,7 @@ class RegisteredWorkloads:
         before = self._stated()
         self._current = {name: self._sources(place) for name, place in self._places().items()}
         for name, sources in self._current.items():
-            if sources is not None:
+            if sources is not None and sources.modules:
                 self._keep(name, sources)
         ended = self._clock()
         self._look_at = began + max(LOOK_SECONDS, (ended - began) / LOOK_SHARE)

@@ -118,7 +118,7 @@ class WorkLoop:
             session = self._describing_session()
             load()  # now, while the first child loads TensorFlow, and not when a study waits for its end
             self._listen_idle(session, 0.0)  # a dead child is found before it is given work
-            work = self._poll.next(self._descriptions.runs) if not self._descriptions.pressing else None
+            work = None if self._descriptions.pressing else self._poll.next(self._descriptions.runs, self._descriptions.failed)
             self._backoff.worked()
             if work is None:
                 self._descriptions.try_again(idle=True)

@@ -69,6 +69,11 @@ class Descriptions:
             self._asked.pop(name, None)  # what is being said of it now is of an earlier version
 
     @property
+    def failed(self) -> frozenset[str]:
+        """Return the workloads that could not be described as they are now."""
+        return frozenset(self._pauses) | self._given_up
+
+    @property
     def pressing(self) -> bool:
         """Return whether something is to be described before work is taken up."""
         return not self._given_up.issuperset(self._wanted)
@@ -122,7 +127,7 @@ class Descriptions:
 
     def _hear(self, entry: Mapping[str, Any], sources: Sources | None) -> None:
         name = entry["name"]
-        heard = {**entry, "version": None if sources is None else sources.version}
+        heard = {**entry, "version": sources.version if sources is not None and sources.modules else None}
         if "description" in entry and sources is not None:
             code = {**entry["description"].get("code", {}), "sources": sources.digests}
             heard["description"] = {**entry["description"], "code": code}

@@ -91,6 +91,18 @@ def test_eight_saves_leave_the_version_of_a_study(shop: Path, clock: Clock) -> N
     assert ("ads", first) in registered.kept
 
 
+def test_a_file_that_is_not_there_is_no_version(shop: Path, clock: Clock) -> None:
+    register(shop / "workloads", "ads", f"{shop}/ads.py")
+    registered = RegisteredWorkloads(str(shop / "workloads"), clock)
+    first = registered.versions["ads"]
+    (shop / "ads.py").unlink()
+    assert look(registered, clock) == {"ads"}
+    assert (registered.versions, registered.kept) == ({}, {("ads", first)})
+    found = registered.sources("ads")
+    assert found is not None
+    assert not found.modules
+
+
 def test_a_look_that_takes_long_is_not_repeated_soon(shop: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     register(shop / "workloads", "ads", f"{shop}/ads.py")
     registered = RegisteredWorkloads(str(shop / "workloads"), clock)
