@@ -36,9 +36,11 @@ NAMES_TRIED = 8
 def normalised(storage: Database, document: Any, registered: Iterable[str], settings: ApiSettings) -> Normal:
     """Return the normalised definition, checked against all workloads that are known. Raises InvalidDefinition."""
     with storage.reading() as session:
-        known = known_workloads(session, registered, storage.now(session), settings.alive_within_seconds)
+        now = storage.now(session)
+        known = known_workloads(session, registered, now, settings.alive_within_seconds)
         published = published_plugins(session)
-        failures = {name: because(failure) for name, failure in workloads.failures(session).items()}
+        failing = workloads.failures(session, now, settings.alive_within_seconds)
+        failures = {name: because(failure) for name, failure in failing.items()}
     return normalize.normalise(document, workloads=known, plugins=published, failures=failures)
 
 
@@ -62,7 +64,8 @@ def known_workloads(
     """Return what was published of every workload that is registered here, a live worker's, or published; None for nothing."""
     live = workers.live_workloads(session, now, alive_within_seconds)
     published = {workload.name: workload.description for workload in workloads.list_workloads(session)}
-    return {**dict.fromkeys([*registered, *live, *workloads.failures(session)]), **published}
+    failing = workloads.failures(session, now, alive_within_seconds)
+    return {**dict.fromkeys([*registered, *live, *failing]), **published}
 
 
 def submit(session: Session, sent: Normal, now: datetime) -> tuple[StudyRecord, bool]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from storage.fleet_records import WorkloadFailure, WorkloadRecord
 from storage.models import WORKER_WORKLOADS, WORKERS, WORKLOAD_FAILURES, WORKLOADS
 from storage.types import is_storable
-from storage.workers import ALIVE_SECONDS
+from storage.workers import ALIVE_SECONDS, live_workloads
 
 
 def publish_workload(
@@ -65,16 +66,37 @@ def find_workload(session: Session, name: str) -> WorkloadRecord | None:
     return None if row is None else WorkloadRecord(*row)
 
 
-def failures(session: Session) -> dict[str, WorkloadFailure]:
+def failures(session: Session, now: datetime, alive_within_seconds: float = ALIVE_SECONDS) -> dict[str, WorkloadFailure]:
     """Return by name why workloads cannot be described as they are now.
 
-    A failure of the very version that is described is left out: another worker has what the failing one lacks.
+    A failure counts as long as a live worker may have met it, and no other live worker has what the failing one lacks.
     """
-    described = select(WORKLOADS.c.name).where(
-        WORKLOADS.c.name == WORKLOAD_FAILURES.c.name, WORKLOADS.c.version.is_not_distinct_from(WORKLOAD_FAILURES.c.version)
+    rows = session.execute(select(WORKLOAD_FAILURES).order_by(WORKLOAD_FAILURES.c.name)).all()
+    if not rows:
+        return {}
+    published = dict(session.execute(select(WORKLOADS.c.name, WORKLOADS.c.version)).all())
+    live = live_workloads(session, now, alive_within_seconds)
+    holders = select(WORKER_WORKLOADS.c.name, WORKER_WORKLOADS.c.version).join(
+        WORKERS, WORKERS.c.id == WORKER_WORKLOADS.c.worker_id
     )
-    rows = session.execute(select(WORKLOAD_FAILURES).where(~described.exists()).order_by(WORKLOAD_FAILURES.c.name))
-    return {row.name: WorkloadFailure(*row) for row in rows}
+    held = Counter((row.name, row.version) for row in session.execute(holders.where(*_alive(now, alive_within_seconds))))
+
+    def counts(failure: WorkloadFailure) -> bool:
+        name, version = failure.name, failure.version
+        if failure.at == f"{name}.json":  # a registration that does not count, of no version and no worker's
+            return True
+        able = held[name, version] if version is not None else live.get(name, 0)
+        if able == 0:
+            return False
+        if name in published and published[name] == version:
+            return able == 1
+        return version is not None or not 0 < held[name, published.get(name)] < able
+
+    return {failure.name: failure for failure in (WorkloadFailure(*row) for row in rows) if counts(failure)}
+
+
+def _alive(now: datetime, within_seconds: float = ALIVE_SECONDS) -> tuple[ColumnElement[bool], ...]:
+    return WORKERS.c.stopped_at.is_(None), WORKERS.c.heartbeat_at > now - timedelta(seconds=within_seconds)
 
 
 def set_worker_versions(session: Session, worker_id: int, versions: Iterable[tuple[str, str]]) -> None:
@@ -91,9 +113,26 @@ def is_version_alive(session: Session, name: str, version: str, now: datetime) -
         select(WORKERS.c.id)
         .join(WORKER_WORKLOADS, WORKER_WORKLOADS.c.worker_id == WORKERS.c.id)
         .where(WORKER_WORKLOADS.c.name == name, WORKER_WORKLOADS.c.version == version)
-        .where(WORKERS.c.stopped_at.is_(None), WORKERS.c.heartbeat_at > now - timedelta(seconds=ALIVE_SECONDS))
+        .where(*_alive(now))
     )
     return session.execute(held.limit(1)).one_or_none() is not None
+
+
+def is_described_elsewhere(session: Session, name: str, version: str | None, worker_id: int, now: datetime) -> bool:
+    """Return whether another live worker has the published version of a workload that this worker cannot describe as it is.
+
+    `version`: that of this worker's files, None where they are not there. Who has them too counts where they are what is published.
+    """
+    has, own = WORKER_WORKLOADS, WORKER_WORKLOADS.alias()
+    same = select(own.c.worker_id).where(own.c.worker_id == WORKERS.c.id, own.c.name == name, own.c.version == (version or ""))
+    others = (
+        select(WORKERS.c.id)
+        .join(has, has.c.worker_id == WORKERS.c.id)
+        .join(WORKLOADS, (WORKLOADS.c.name == has.c.name) & (WORKLOADS.c.version == has.c.version))
+        .where(has.c.name == name, WORKERS.c.id != worker_id, *_alive(now))
+        .where((WORKLOADS.c.version == version) | ~same.exists())
+    )
+    return session.execute(others.limit(1)).one_or_none() is not None
 
 
 def descriptions_of(session: Session, names: Collection[str]) -> Mapping[str, Mapping[str, Any]]:

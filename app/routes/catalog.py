@@ -31,7 +31,7 @@ def list_workloads(request: Request, storage: Storage, settings: Settings) -> Wo
         names = known_workloads(session, request.app.state.registered, now, settings.alive_within_seconds)
         live = workers.live_workloads(session, now, settings.alive_within_seconds)
         published = {workload.name: workload for workload in workloads.list_workloads(session)}
-        failures = workloads.failures(session)
+        failures = workloads.failures(session, now, settings.alive_within_seconds)
     return WorkloadList(
         workloads=[WorkloadBody.of(name, live.get(name, 0), published.get(name), failures.get(name)) for name in names]
     )

@@ -45,8 +45,11 @@ WARN_OF_CHANGES = '''\
 def warn_of_changes():
     """Say which of the workload's files are not those that the study trained."""
     for name, digest in SOURCES.items():
-        found = importlib.util.find_spec(name)
-        if found is None or hashlib.sha256(pathlib.Path(found.origin).read_bytes()).hexdigest() != digest:
+        try:
+            origin = getattr(importlib.util.find_spec(name), "origin", None)
+        except ImportError:  # its package is gone
+            origin = None
+        if origin is None or hashlib.sha256(pathlib.Path(origin).read_bytes()).hexdigest() != digest:
             print(f"warning: the module {name} has changed since the study trained it: the numbers below may differ")'''
 
 PLAIN_TRAIN = Template("""\

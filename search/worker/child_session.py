@@ -90,13 +90,16 @@ class ChildSession:
         )
 
     def use(self, name: str, sources: Sources | None) -> None:
-        """Have the child import the workload `name` from these sources, which fit it. Raises ChildLost."""
+        """Have the child import the workload `name` from these sources. Raises ChildLost, ValueError where they do not fit it."""
+        if not self.fits(name, sources):
+            raise ValueError(f"the training process has imported other files of the workload {name!r}, or modules of their names")
         if sources is not None and name not in self._used:
             self._used[name] = sources
             self._child.send(UseWorkload(name, sources.place, sources.modules))
 
     def describe(self, names: Sequence[str] | None = None) -> None:
         """Ask for the descriptions of these workloads, or of all. Raises ChildLost."""
+        self._heard_at, self._calls = self._clock(), False
         self._child.send(DescribeWorkloads(names))
 
     def order(self, order: PrepareStudy | TrainCohort, definition: StudyDefinition) -> None:

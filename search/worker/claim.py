@@ -66,7 +66,8 @@ class Analysis:
 class Claimant:
     """Who claims, for how long, and what it can train.
 
-    `versions` are the current ones of workloads that are the user's own files, by name; `kept` has earlier ones too.
+    `versions` are the current ones of workloads that are the user's own files, by name; `kept` has earlier ones too. `failed`
+    could not be described here.
     """
 
     worker_id: int
@@ -75,6 +76,7 @@ class Claimant:
     lease_seconds: float
     versions: Mapping[str, str] = field(default_factory=dict)
     kept: Collection[tuple[str, str]] = ()
+    failed: Collection[str] = ()
 
     def can_train(self, study: StudyRecord) -> bool:
         """Return whether the study's version of its workload is at hand."""
@@ -135,8 +137,13 @@ def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: d
     if reason := suggest.unavailable(definition):  # known before a preflight loads TensorFlow for nothing
         studies.end_study(session, study.id, StudyState.FAILED, reason, now)
         return None
+    version = claimant.versions.get(study.workload)
+    if study.workload in claimant.failed and workloads.is_described_elsewhere(
+        session, study.workload, version, claimant.worker_id, now
+    ):
+        return None
     lease = leases.acquire(session, study.id, claimant.worker_id, leases.PREFLIGHT, claimant.lease_seconds, now)
-    return Claim(study, definition, lease, workload_version=claimant.versions.get(study.workload))
+    return Claim(study, definition, lease, workload_version=version)
 
 
 def definition_of(study: StudyRecord) -> StudyDefinition:

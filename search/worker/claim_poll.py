@@ -43,13 +43,15 @@ class ClaimPoll:
         self._claimant = replace(self._claimant, workloads=workloads, versions=versions, kept=kept)
         self._fruitless = frozenset()
 
-    def next(self, plugins: Collection[Named] = ()) -> Claim | Analysis | None:
+    def next(self, plugins: Collection[Named] = (), failed: Collection[str] = ()) -> Claim | Analysis | None:
         """Return the next work that this worker holds or is to work out, or None.
 
         Raises StorageBusy, StorageUnavailable, and SchemaTooNew where a later version has migrated the database.
 
-        A study that names a plug-in from outside which is not among `plugins` is left to other workers.
+        A study that names a plug-in from outside which is not among `plugins` is left to other workers, and so is one to prepare
+        whose workload is among `failed`, those that this worker could not describe, where another has it.
         """
+        self._claimant = replace(self._claimant, failed=frozenset(failed))
         if self._unknown:
             self._give_back()
         if self._clock() - self._swept_at >= SWEEP_SECONDS:

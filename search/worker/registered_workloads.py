@@ -15,8 +15,11 @@ from search.workloads.watched import watched
 log = structlog.get_logger("steelyard.worker")
 
 LOOK_SECONDS = 1.0
-MOST_VERSIONS = 8
-"""So many versions of a workload are kept, a few kilobytes each: studies that began with an older one go on with it."""
+LOOK_SHARE = 0.05
+"""Looking takes no more than this share of a worker's time: many modules are looked at less often."""
+MOST_VERSIONS = 500
+MOST_BYTES = 32 * 2**20
+"""So many versions of a workload are kept, and so many bytes of them: studies that began with an older one go on with it."""
 
 Version = tuple[str, str]
 """A workload's name and the version of its files."""
@@ -35,7 +38,7 @@ class RegisteredWorkloads:
         self._folder = None if folder is None or self.private else Path(folder)
         self._clock = clock
         self._named = registry.places()
-        self._looked_at = -math.inf
+        self._look_at = -math.inf
         self._current: dict[str, Sources | None] = {}
         self._kept: dict[str, dict[str, Sources]] = {}
         self.faults: Mapping[str, str] = {}
@@ -48,8 +51,8 @@ class RegisteredWorkloads:
 
     @property
     def versions(self) -> dict[str, str]:
-        """The current version of each workload that is the user's own files, by name."""
-        return {name: sources.version for name, sources in self._current.items() if sources is not None}
+        """The current version of each workload that is the user's own files, by name, as far as they are there."""
+        return {name: sources.version for name, sources in self._current.items() if sources is not None and sources.modules}
 
     @property
     def kept(self) -> frozenset[Version]:
@@ -58,18 +61,24 @@ class RegisteredWorkloads:
 
     def sources(self, name: str, version: str | None = None) -> Sources | None:
         """Return the sources of a kept version, else of the current one; None where the workload is not the user's own files."""
-        return self._kept.get(name, {}).get(version or "") or self._current.get(name)
+        kept = self._kept.get(name, {})
+        if version in kept:
+            kept[version] = kept.pop(version)  # what is asked for is let go of last
+            return kept[version]
+        return self._current.get(name)
 
     def look(self) -> frozenset[str]:
         """Look again, if that is due; return the names that are new, changed or gone."""
-        if self._clock() - self._looked_at < LOOK_SECONDS:
+        began = self._clock()
+        if began < self._look_at:
             return frozenset()
-        self._looked_at = self._clock()
         before = self._stated()
         self._current = {name: self._sources(place) for name, place in self._places().items()}
         for name, sources in self._current.items():
-            if sources is not None:
+            if sources is not None and sources.modules:
                 self._keep(name, sources)
+        ended = self._clock()
+        self._look_at = began + max(LOOK_SECONDS, (ended - began) / LOOK_SHARE)
         return frozenset(name for name, _ in before ^ self._stated())
 
     def _stated(self) -> set[tuple[str, str]]:
@@ -101,5 +110,6 @@ class RegisteredWorkloads:
         versions = self._kept.setdefault(name, {})
         versions.pop(sources.version, None)
         versions[sources.version] = sources
-        while len(versions) > MOST_VERSIONS:
-            del versions[next(iter(versions))]
+        size = sum(each.size for each in versions.values())
+        while len(versions) > MOST_VERSIONS or (size > MOST_BYTES and len(versions) > 1):
+            size -= versions.pop(next(iter(versions))).size

@@ -13,7 +13,7 @@ from search.worker.analyses import load, work_out
 from search.worker.backoff import Backoff
 from search.worker.child_losses import MOST_UNREAD, ChildLosses
 from search.worker.child_process import LOST, ChildLost
-from search.worker.child_session import ChildPipe, ChildSession
+from search.worker.child_session import ChildPipe, ChildSession, ChildSilent
 from search.worker.claim import Analysis, Claim, Claimant
 from search.worker.claim_poll import ClaimPoll
 from search.worker.cohort_run import CohortRun
@@ -105,7 +105,7 @@ class WorkLoop:
 
     def _idle_for_long(self) -> bool:
         limit = self._settings.until_idle_seconds
-        return limit is not None and self._descriptions.settled and self._clock() - self._worked_at >= limit
+        return limit is not None and not self._descriptions.pressing and self._clock() - self._worked_at >= limit
 
     def step(self) -> None:
         """Do one round: beat, then work if there is any, else wait a little. Raises Stopped."""
@@ -113,18 +113,22 @@ class WorkLoop:
             self._heartbeat.beat("idle")
             self._look()
             self._descriptions.publish(self._worker_id)
+            if self._descriptions.pressing:
+                self._stop_trying()
             session = self._describing_session()
             load()  # now, while the first child loads TensorFlow, and not when a study waits for its end
             self._listen_idle(session, 0.0)  # a dead child is found before it is given work
-            work = self._poll.next(self._descriptions.runs) if self._descriptions.settled else None
+            work = None if self._descriptions.pressing else self._poll.next(self._descriptions.runs, self._descriptions.failed)
             self._backoff.worked()
             if work is None:
+                self._descriptions.try_again(idle=True)
                 self._listen_idle(session, self._settings.poll_seconds)
             elif isinstance(work, Analysis):
                 if not work_out(self._database, work):
                     self._sleep(self._settings.poll_seconds)
                 self._worked_at = self._clock()
             else:
+                self._stop_trying()
                 self.carry_out(work)
                 self._worked_at = self._clock()
         except (StorageBusy, StorageUnavailable) as error:
@@ -132,7 +136,12 @@ class WorkLoop:
             log.warning("database away", error=str(error), again_in_seconds=round(pause, 1))
             self._sleep(pause)
         except (ChildLost, BadMessage, OSError) as error:  # OSError: it could not even be started
-            self._lose_idle_child(str(error))
+            self._lose_idle_child(str(error), silent=isinstance(error, ChildSilent))
+
+    def _stop_trying(self) -> None:
+        """End a child that describes what held up one before: something else is to be done."""
+        if self._descriptions.put_off():
+            self.end_child()
 
     def _look(self) -> None:
         """See whether workloads came, changed or went, and take that up."""
@@ -188,12 +197,12 @@ class WorkLoop:
             self._session.end()
         self._session = None
 
-    def _lose_idle_child(self, why: str) -> None:
+    def _lose_idle_child(self, why: str, *, silent: bool = False) -> None:
         """End a child that was lost before it worked, and wait the longer the more of them are."""
         log.error("child lost while idle", worker=self._name, reason=why)
         ready = self._session is not None and self._session.ready
         self.end_child()
-        self._descriptions.lost(why, ready=ready)
+        self._descriptions.lost(why, ready=ready, silent=silent)
         self._sleep(self._losses.pause_after_one())
 
     def _sleep(self, seconds: float) -> None:

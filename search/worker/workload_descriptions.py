@@ -30,7 +30,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 600.0
 class Descriptions:
     """Asked of the child, heard when it answers, published when the database is there. `clock`: this process's monotonic time.
 
-    `settled`: nothing is to be described before work is taken up.
+    `settled`: nothing is to be described. `pressing`: something is, before work is taken up.
     """
 
     def __init__(self, database: Database, registered: RegisteredWorkloads, clock: Callable[[], float]) -> None:
@@ -39,6 +39,7 @@ class Descriptions:
         self._asked: dict[str, Sources | None] = {}
         self._alone = False  # a child died over several: one at a time from now on
         self._lost: Counter[str] = Counter()
+        self._given_up: set[str] = set()  # each ended a child or held it up: tried again only while there is nothing else to do
         self._pauses: dict[str, tuple[float, float]] = {}  # when to try again, and how long that was waited for
         self._heard: list[Mapping[str, Any]] = []
         self._gone = {name for name in registered.names if registered.sources(name) is None}  # what failed before may be mended
@@ -54,6 +55,7 @@ class Descriptions:
         for name in gone:
             self._wanted.pop(name, None)
             self._pauses.pop(name, None)
+            self._given_up.discard(name)
         self._gone |= gone
         self._unsaid |= bool(names)
         self.settled = not self._wanted
@@ -62,15 +64,38 @@ class Descriptions:
         for name in names:
             self._wanted[name] = None
             self._lost.pop(name, None)
+            self._given_up.discard(name)
             self._pauses.pop(name, None)
             self._asked.pop(name, None)  # what is being said of it now is of an earlier version
 
-    def try_again(self) -> None:
-        """Have workloads described again whose pause is over."""
-        due = [name for name, (at, _) in self._pauses.items() if self._clock() >= at]
+    @property
+    def failed(self) -> frozenset[str]:
+        """Return the workloads that could not be described as they are now."""
+        return frozenset(self._pauses) | self._given_up
+
+    @property
+    def pressing(self) -> bool:
+        """Return whether something is to be described before work is taken up."""
+        return not self._given_up.issuperset(self._wanted)
+
+    def try_again(self, *, idle: bool = False) -> None:
+        """Have workloads described again whose pause is over. `idle`: also those that ended a child, or held it up."""
+        due = [name for name, (at, _) in self._pauses.items() if self._clock() >= at and (idle or name not in self._given_up)]
         if due:
             self._wanted |= dict.fromkeys(due)
             self.settled = False
+
+    def put_off(self) -> bool:
+        """Try what ended a child, or held it up, again at a later time; return whether the child was just asked for it."""
+        off = self._given_up.intersection(self._wanted)
+        asked = not off.isdisjoint(self._asked)
+        for name in off:
+            del self._wanted[name]
+            self._pauses[name] = (self._clock() + LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+        if asked:
+            self._asked = {}
+        self.settled = not self._wanted
+        return asked
 
     def ask(self, session: ChildSession, *, new: bool = False) -> bool:
         """Ask for what is to be described; return False where that does not fit the child. Raises ChildLost."""
@@ -78,7 +103,7 @@ class Descriptions:
             self._asked = {}
         if self.settled or self._asked:
             return True
-        for name in self._wanted:
+        for name in sorted(self._wanted, key=self._given_up.__contains__):
             sources = self._registered.sources(name)
             if session.fits(name, sources) and not (self._alone and self._asked):
                 session.use(name, sources)
@@ -93,10 +118,8 @@ class Descriptions:
             return
         for entry in answer.workloads:
             if entry["name"] in self._asked:
-                self._hear(entry, self._asked[entry["name"]])
-        for name in self._asked:
-            self._wanted.pop(name, None)
-        self._asked = {}
+                self._hear(entry, self._asked.pop(entry["name"]))
+                self._wanted.pop(entry["name"], None)
         self.settled = not self._wanted
         if not self._plugins or answer.plugins:
             self._plugins = [*published_by("worker"), *answer.plugins]
@@ -104,27 +127,33 @@ class Descriptions:
 
     def _hear(self, entry: Mapping[str, Any], sources: Sources | None) -> None:
         name = entry["name"]
-        heard = {**entry, "version": None if sources is None else sources.version}
+        heard = {**entry, "version": sources.version if sources is not None and sources.modules else None}
         if "description" in entry and sources is not None:
             code = {**entry["description"].get("code", {}), "sources": sources.digests}
             heard["description"] = {**entry["description"], "code": code}
         self._heard.append(heard)
         self._lost.pop(name, None)
+        self._given_up.discard(name)
         _, waited = self._pauses.pop(name, (0.0, 0.0))
         if "description" not in entry:
             pause = min(max(2 * waited, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
             self._pauses[name] = (self._clock() + pause, pause)
 
-    def lost(self, why: str, *, ready: bool = True) -> None:
-        """Note that the child is lost: while it described, that was perhaps a workload's doing. `ready`: it had started well."""
+    def lost(self, why: str, *, ready: bool = True, silent: bool = False) -> None:
+        """Note that the child is lost: while it described, that was perhaps a workload's doing.
+
+        `ready`: it had started well. `silent`: it was ended because it said nothing; what it alone was asked for is given up.
+        """
         if self.settled:
             return
         to_blame = self._asked if len(self._asked) == 1 or not ready else {}
         for name, sources in to_blame.items():
             self._lost[name] += 1
-            if self._lost[name] >= MOST_TRIES:
+            if self._lost[name] >= MOST_TRIES or (silent and ready) or name in self._given_up:
                 reason = {"code": "workload_failed", "message": f"describing it ended the training process: {why}", "at": None}
                 self._hear({"name": name, "reason": reason}, sources)
+                self._given_up.add(name)
+                self._pauses[name] = (self._clock() + LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
                 self._wanted.pop(name, None)
                 self._unsaid = True
         self._alone, self._asked = self._alone or ready, {}

@@ -37,11 +37,14 @@ BUILT_IN: Mapping[str, str] = {
 """Name to `module:attribute`."""
 
 _used: dict[str, str] = {}
+_absent: set[str] = set()
+"""Names of workloads whose files were not there when they were read: what lies there now would be of no version."""
 
 
-def use(name: str, place: str) -> None:
-    """Let this process find the workload `name` at a place that somebody else looked up."""
+def use(name: str, place: str, *, there: bool = True) -> None:
+    """Let this process find the workload `name` at a place that somebody else looked up; not `there`: refuse it until told anew."""
     _used[name] = place
+    (_absent.discard if there else _absent.add)(name)
 
 
 def names(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -95,6 +98,8 @@ def load(name: str, environment: Mapping[str, str] | None = None) -> Any:
         raise PreflightError("unknown_workload", f"no workload {name!r} is registered here, only {listed(known)}{hint}")
     module, attribute = split_place(known[name])
     shown = Path(module).name if is_file(known[name]) else module
+    if name in _absent:
+        raise PreflightError("workload_import_failed", f"workload {name!r}: there is no file {module}", shown)
     found = _file_module(name, known[name]) if is_file(known[name]) else _module(name, module, shown, os.getcwd())
     for part in filter(None, attribute.split(".")):
         if not hasattr(found, part):
@@ -111,6 +116,9 @@ def _file_module(name: str, place: str) -> Any:
     file = Path(split_place(place)[0])
     if file.stem in NOT_OWN:
         text = f"workload {name!r}: a file {file.name} hides the module {file.stem!r} of Python or of Steelyard: rename it"
+        raise PreflightError("workload_import_failed", text, file.name)
+    if "." in file.stem:
+        text = f"workload {name!r}: Python cannot import a file {file.name}, for its name has a dot before .py: rename it"
         raise PreflightError("workload_import_failed", text, file.name)
     if not pinned.is_pinned(file.stem, file):
         sources = sources_of(place)

@@ -55,6 +55,11 @@ class Sources:
         return {name: hashlib.sha256(module.content).hexdigest() for name, module in sorted(self.modules.items())}
 
     @cached_property
+    def size(self) -> int:
+        """The bytes of all texts."""
+        return sum(len(module.text) for module in self.modules.values())
+
+    @cached_property
     def version(self) -> str:
         """The sha256 of all modules' names and texts: where files lie decides nothing."""
         return hashlib.sha256(json.dumps(self.digests, separators=(",", ":")).encode()).hexdigest()

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from search.definition.schema import StudyDefinition
+from search.definition.searched_arguments import substitute
 from search.definition.space import SearchSpace
 from search.export.reproduction import Published, how_to_use
 from search.planning.phases import trainings
+from search.training.child.engine_choice import Choice
 from search.training.engine.registry import made_engine
 from search.training.interface import Ended, EpochReport, Setting
 from search.training.problem.problem import TrainingProblem
@@ -19,6 +21,7 @@ from search.training.problem.seeding import epoch_order
 from search.training.user.apply import apply
 from search.training.user.measure import measure
 from search.validation import normalize
+from search.workloads.blame import one_line
 from search.workloads.data import EVERY_OUTPUT, Loaded, Rows
 from storage.records import Reason, TrialState
 
@@ -26,20 +29,29 @@ EPOCHS = 2
 SEED = 0
 
 
-class FailedTraining(Exception):
-    """The engine's training did not come to its end; the text says why."""
+class NotComparable(Exception):
+    """`fit` or the engine could not train the workload to the end; the text says why."""
 
 
-def compared(definition: StudyDefinition, problem: TrainingProblem, data: Loaded, engine: str, size: int, description: Any) -> Any:
+def compared(definition: StudyDefinition, problem: TrainingProblem, data: Loaded, choice: Choice, description: Any) -> Any:
     """Return a document: each term after two epochs by `fit` and by the engine, both times, and the speed-up to expect.
 
-    `data` are the workload's arrays, `description` what is published of it. All weights that are searched are 1.
-    Raises FailedTraining where a training by the engine ends before its last epoch.
+    `data` are the workload's arrays, `description` what is published of it. All weights that are searched are 1, and arguments that
+    are searched have their usual values.
+    Raises NotComparable where one of the two trainings ends before its last epoch, or cannot be made.
     """
-    short = definition.model_copy(update={"training": definition.training.model_copy(update={"epochs": EPOCHS, "report_every": 1})})
+    usual = substitute(definition, SearchSpace(definition).usual_arguments())
+    if usual != definition:
+        problem = TrainingProblem(usual, problem.opened)
+    size = choice.cohort_size
+    short = usual.model_copy(update={"training": usual.training.model_copy(update={"epochs": EPOCHS, "report_every": 1})})
     weights = {term.path: term.weight if isinstance(term.weight, float | int) else 1.0 for term in SearchSpace(definition).terms}
-    fit_values, fit_seconds = _by_fit(short, problem, data, weights, description)
-    engine_values, engine_seconds = _by_engine(short, problem, weights, engine, size)
+    try:
+        fit_values, fit_seconds = _by_fit(short, problem, data, weights, description)
+    except Exception as error:  # what fit and the user's code raise can be anything
+        points = ", which has no point sets (`extra`)" if problem.opened.loaded.extra else ""
+        raise NotComparable(f"no comparison with fit: training by fit{points} failed: {one_line(error)}") from error
+    engine_values, engine_seconds = _by_engine(short, problem, weights, choice.engine, size)
     terms = {
         path: {"fit": fit_values[path], "engine": engine_values[path], "difference": abs(fit_values[path] - engine_values[path])}
         for path in weights
@@ -124,7 +136,8 @@ def _by_engine(
     engine, heard = made_engine(name, problem, size), EpochRecorder()
     engine.train([Setting(number, SEED, weights) for number in range(size)], definition.training, heard)
     if heard.failure is not None or len(heard.reports) <= EPOCHS:
-        raise FailedTraining(heard.failure.message if heard.failure else "the engine's training ended before its last epoch")
+        why = heard.failure.message if heard.failure else "it ended before its last epoch"
+        raise NotComparable(f"no comparison with fit: training by the engine failed: {why}")
     last = heard.reports[EPOCHS].measured()[0].validation
     return {path: float(value) for path, value in last.items()}, [heard.reports[epoch].seconds for epoch in (1, 2)]
 

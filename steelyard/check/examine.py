@@ -6,6 +6,7 @@ Importing this module imports TensorFlow.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from search.errors import PreflightError
-from search.names import listed
+from search.names import RESERVED, listed
 from search.training.child.describe import description_of
 from search.training.child.engine_choice import choose, traced
 from search.training.child.loading import load, opened
@@ -30,11 +31,13 @@ from search.workloads.blame import located
 from search.workloads.data import EVERY_OUTPUT, Loaded, Rows
 from search.workloads.sources import sources_of, split_place
 from steelyard import study_templates
-from steelyard.check.compare import compared
+from steelyard.check.compare import NotComparable, compared
 from steelyard.check.labels import cautions, labels_of
 
 NO_TEST = "there are no test rows: the verdict will say that validation rows judged and chose"
 OF_PROBABILITIES = ("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy")
+LONGEST_NAME = 59
+"""Of a workload as of its file: `-file` may come after it."""
 FEW = 64
 """Rows that are run to see whether an output gives probabilities."""
 
@@ -49,7 +52,7 @@ def examined(
     Raises PreflightError with the user's file and line, InvalidDefinition.
     """
     tf.get_logger().setLevel(logging.ERROR)
-    name = Path(split_place(place)[0]).stem.replace(".", "-")
+    name = name_of(Path(split_place(place)[0]).stem)
     registry.use(name, place)
     source = load(name)
     try:
@@ -58,6 +61,12 @@ def examined(
         reason = refused.reason
         of_guess = study is None and (reason.at or "").startswith(("tasks.", "objective."))  # nobody has written that study
         raise PreflightError(reason.code, reason.message, located("load_data" if of_guess else reason.at, source)) from refused
+
+
+def name_of(stem: str) -> str:
+    """Return the workload's name for a file `stem`.py: one that a study can have, and no built-in workload's."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:LONGEST_NAME].rstrip("-_") or "workload"
+    return f"{name}-file" if name in {*registry.BUILT_IN, *RESERVED} else name
 
 
 def _examined(
@@ -75,7 +84,11 @@ def _examined(
         problem = TrainingProblem(normal.definition, found)
         warnings = [*cautions(labels), *unsure, *normal.warnings, *preflight(problem, normal.definition)]
         choice = traced(choose(normal.definition, problem), lambda each: made_engine(each.engine, problem, each.cohort_size))
-        beside = compared(normal.definition, problem, data, choice.engine, choice.cohort_size, description) if train else None
+        try:
+            beside = compared(normal.definition, problem, data, choice, description) if train else None
+        except NotComparable as refused:
+            beside = None
+            warnings.append(str(refused))
     sources = sources_of(place)
     return {
         "workload": {"name": name, "version": sources and sources.version, "files": sorted(sources.modules) if sources else []},

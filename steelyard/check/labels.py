@@ -19,20 +19,22 @@ Labels = Mapping[str, Any]
 def labels_of(target: Any, weight: Any = None) -> dict[str, Any]:
     """Describe one target [rows, ...] of one split. weight: its row weights, None where it has none."""
     array = np.asarray(target)
-    values = array.astype("float64").ravel()
-    known = values[np.isfinite(values)]
+    integers = array.dtype.kind in "biu"
+    values = array.ravel() if integers else array.astype("float64").ravel()
+    known = values if integers else values[np.isfinite(values)]
     missing = 0 if weight is None else int((np.asarray(weight).reshape(len(array), -1) == 0).all(axis=1).sum())
-    found: dict[str, Any] = {"rows": len(array), "missing": missing, "nan": int(np.isnan(values).sum())}
+    found: dict[str, Any] = {"rows": len(array), "missing": missing, "nan": 0 if integers else int(np.isnan(values).sum())}
     columns = array.shape[-1] if array.ndim > 1 else 1
-    if columns > 1 and known.size and np.isin(known, (0, 1)).all():
-        by_row = array.reshape(-1, columns)
-        one_hot = bool((by_row.sum(axis=1) == 1).all())
-        counts = {str(column): int(count) for column, count in enumerate(by_row.sum(axis=0))}
+    binary = columns > 1 and known.size > 0 and bool(((known == 0) | (known == 1)).all())
+    one_hot = binary and known.size == values.size and bool((array.sum(axis=-1) == 1).all())
+    if one_hot or (binary and array.ndim == 2):  # of a mask [rows, height, width], the last axis is no list of classes
+        ones = np.count_nonzero(array.reshape(-1, columns) == 1, axis=0)
+        counts = {str(column): int(count) for column, count in enumerate(ones)}
         return {"kind": "one_hot" if one_hot else "yes_no", **found, "counts": counts}
-    whole = known.size > 0 and bool((known == np.round(known)).all())
+    whole = known.size > 0 and (integers or bool((known == np.round(known)).all()))
     classes, counted = np.unique(known, return_counts=True) if whole else (known[:0], known[:0])
-    if whole and (array.dtype.kind in "biu" or len(classes) <= 2) and len(classes) <= MOST_CLASSES:
-        counts = {f"{value:g}": int(count) for value, count in zip(classes, counted, strict=True)}
+    if whole and (integers or len(classes) <= 2) and len(classes) <= MOST_CLASSES:
+        counts = {str(int(value)): int(count) for value, count in zip(classes, counted, strict=True)}
         return {"kind": "classes", **found, "counts": counts}
     spread = {"min": known.min(), "mean": known.mean(), "std": known.std(), "max": known.max()} if known.size else {}
     return {"kind": "numbers", **found, **{name: float(value) for name, value in spread.items()}}

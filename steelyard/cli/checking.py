@@ -159,8 +159,8 @@ def _sentence(comparison: Mapping[str, Any]) -> str:
     whole = comparison["training"]
     return (
         f"A training of {whole['epochs']} epochs takes about {number(whole['fit_seconds'])} s by fit and "
-        f"{number(whole['engine_seconds'])} s by the engine ({comparison['settings']} at once, {whole['trainings']} trainings): "
-        f"expect it {comparison['speed_up']:.1f} times as fast."
+        f"{number(whole['engine_seconds'])} s by the engine ({comparison['settings']} at once, {whole['trainings']} trainings), "
+        f"on all cores of this process: expect it {comparison['speed_up']:.1f} times as fast."
     )
 
 

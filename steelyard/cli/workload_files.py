@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from steelyard.cli.exit_codes import CommandFailed
 from steelyard.cli.output import note
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 DESCRIBED_SECONDS = 60.0
 """How long `submit` waits for a worker to describe the file: one that trains does so after its cohort."""
 POLL_SECONDS = 0.3
+SETTLED_SECONDS = 5.0
+"""So long an error of other files than these is looked at before it counts: it may be of an earlier save."""
 
 
 def parsed(text: str) -> tuple[str, str]:
@@ -67,25 +70,38 @@ def register_and_wait(client: Client, workloads: Sequence[str] | None, data_dir:
 
     folder = workloads_folder_in(data_dir)
     for name, place in map(parsed, workloads or ()):
+        before = _entry(client, name)
         try:
             file = register(folder, name, place)
         except NotRegistered as refused:
             raise CommandFailed(str(refused)) from refused
-        _wait(client, name, place, file)
+        _wait(client, name, place, file, before)
 
 
-def _wait(client: Client, name: str, place: str, file: Path) -> None:
+def _entry(client: Client, name: str) -> Mapping[str, Any] | None:
+    return next((entry for entry in client.workloads() if entry["name"] == name), None)
+
+
+def _is_new(error: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
+    """Return whether an entry's error was published after another look at it."""
+    return before is None or any(error[key] != before[key] for key in ("error", "version", "published_at"))
+
+
+def _wait(client: Client, name: str, place: str, file: Path, before: Mapping[str, Any] | None) -> None:
     from search.workloads.sources import sources_of
     from steelyard.formatting import because
 
     sources = sources_of(place)
     version = None if sources is None else sources.version
-    deadline, told = time.monotonic() + DESCRIBED_SECONDS, False
+    deadline, told, failing_since = time.monotonic() + DESCRIBED_SECONDS, False, math.inf
     while True:
-        found = next((entry for entry in client.workloads() if entry["name"] == name), None)
-        if found is not None and found["version"] == version:
-            if found["error"]:
-                raise CommandFailed(f"the workload {name!r} cannot be described: {because(found['error'])}")
+        found = _entry(client, name)
+        described = found is not None and found["version"] == version
+        failing = found is not None and found["error"] and (described or _is_new(found, before))
+        failing_since = min(failing_since, time.monotonic()) if failing else math.inf
+        if found is not None and failing and (described or time.monotonic() - failing_since >= SETTLED_SECONDS):
+            raise CommandFailed(f"the workload {name!r} cannot be described: {because(found['error'])}")
+        if described:
             return
         if time.monotonic() >= deadline:
             break
@@ -98,3 +114,4 @@ def _wait(client: Client, name: str, place: str, file: Path) -> None:
             f"no worker has taken up the workload {name!r} within {DESCRIBED_SECONDS:g} s: a worker watches {file.parent} where it "
             "runs with this data directory (--data-dir) and as this user"
         )
+    note(f"No worker has described {name} as it is now within {DESCRIBED_SECONDS:g} s; the study is checked against what is known.")

@@ -105,12 +105,14 @@ class Bench:
         with self.database.reading() as session:
             return len(studies.list_studies(session, page_size=1000)[0])
 
-    def worker(self, *names: str, name: str = "w1") -> int:
+    def worker(self, *names: str, name: str = "w1", versions: Sequence[tuple[str, str]] = ()) -> int:
         """Let a worker that has these workloads come alive."""
         with self.database.writing() as session:
             now = self.database.now(session)
             able = names or ("digits",)
-            return workers.register(session, name=name, host="here", pid=11, version="1", workloads=able, now=now).id
+            found = workers.register(session, name=name, host="here", pid=11, version="1", workloads=able, now=now).id
+            workloads.set_worker_versions(session, found, versions)
+            return found
 
     def publish(self, description: Mapping[str, Any] = DESCRIPTION, name: str = "digits", version: str | None = None) -> None:
         with self.database.writing() as session:

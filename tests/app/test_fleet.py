@@ -49,6 +49,7 @@ def test_a_published_workload_is_listed_with_its_description(bench: Bench) -> No
 
 def test_a_workload_that_cannot_be_described_says_why_and_a_study_of_it_is_refused_until_it_can(bench: Bench) -> None:
     bench.publish(name="ads", version="v1")
+    bench.worker("ads", "shop", versions=[("ads", "v1"), ("ads", "v2")])
     bench.fail_to_describe("ads", "workload 'ads': importing ads.py failed: NameError: x", "ads.py:3", "v2")
     bench.fail_to_describe("shop", "there is no file shop.py", None)
     found = {workload["name"]: workload for workload in bench.get("/v1/workloads")["workloads"]}

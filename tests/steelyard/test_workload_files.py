@@ -62,7 +62,7 @@ class Service:
 
     def workloads(self) -> list[dict[str, Any]]:
         turn = self.turns.pop(0) if len(self.turns) > 1 else self.turns[0]
-        return [] if turn is None else [{"name": "ads", "workers": 1, "error": None, **turn}]
+        return [] if turn is None else [{"name": "ads", "workers": 1, "error": None, "published_at": None, **turn}]
 
 
 @pytest.fixture(autouse=True)
@@ -95,8 +95,18 @@ def test_a_file_that_cannot_be_described_ends_the_submission_with_its_line(file:
         submitted(file, {"version": "old", "error": error}, {"version": version_of(file), "error": error})
 
 
-def test_a_worker_that_trains_is_not_waited_for_for_ever(file: Path) -> None:
-    submitted(file, {"version": None})
+@pytest.mark.parametrize("before", [None, {"version": "old"}])
+def test_an_error_that_came_after_the_registration_ends_it_whatever_its_version(
+    file: Path, monkeypatch: pytest.MonkeyPatch, before: dict[str, Any] | None
+) -> None:
+    monkeypatch.setattr(workload_files, "SETTLED_SECONDS", 0.0)
+    with pytest.raises(CommandFailed, match="others may write it"):
+        submitted(file, before, {"version": None, "error": {"message": "others may write it", "at": "ads.json"}})
+
+
+def test_a_worker_that_trains_is_not_waited_for_for_ever(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    submitted(file, {"version": "old", "error": {"message": "an earlier error", "at": None}})
+    assert "No worker has described ads as it is now within 0.05 s" in capsys.readouterr().err
 
 
 def test_a_service_with_another_data_directory_is_named_as_the_reason(file: Path) -> None:

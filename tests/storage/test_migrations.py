@@ -214,7 +214,7 @@ def test_a_filled_database_of_version_0004_keeps_its_workloads_and_has_no_versio
     migrate(database)
     with database.reading() as session:
         found = workloads.find_workload(session, "mine")
-        assert workloads.failures(session) == {}
+        assert workloads.failures(session, NOW) == {}
     assert found is not None
     assert (found.name, found.description, found.version) == ("mine", {"outputs": 1}, None)
     database.close()

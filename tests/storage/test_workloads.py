@@ -51,26 +51,74 @@ def test_a_failure_stands_beside_what_was_published_until_it_can_be_described_ag
     with database.writing() as session:
         workloads.publish_workload(session, "ads", "m1", {"outputs": 1}, NOW, "v1")
         workloads.publish_failure(session, "ads", "NameError: x", "ads.py:3", later(1), "v2")
-        assert workloads.failures(session) == {"ads": WorkloadFailure("ads", "v2", "NameError: x", "ads.py:3", later(1))}
+        workloads.set_worker_versions(session, scenes.register(session), [("ads", "v1"), ("ads", "v2")])
+        assert workloads.failures(session, NOW) == {"ads": WorkloadFailure("ads", "v2", "NameError: x", "ads.py:3", later(1))}
         found = workloads.find_workload(session, "ads")
         assert found is not None
         assert found.version == "v1"
         workloads.publish_workload(session, "ads", "m1", {"outputs": 1}, later(2), "v1")
-        assert workloads.failures(session) == {}
+        assert workloads.failures(session, NOW) == {}
 
 
 def test_the_same_failure_again_writes_nothing(database: Database) -> None:
     with database.writing() as session:
+        scenes.register(session, workloads=["ads"])
         workloads.publish_failure(session, "ads", "NameError: x", None, NOW)
         workloads.publish_failure(session, "ads", "NameError: x", None, later(1))
-        assert workloads.failures(session)["ads"].published_at == NOW
+        assert workloads.failures(session, NOW)["ads"].published_at == NOW
 
 
-def test_a_failure_of_a_version_that_another_worker_described_does_not_count(database: Database) -> None:
+def test_a_failure_counts_as_long_as_a_live_worker_has_its_version(database: Database) -> None:
+    with database.writing() as session:
+        workloads.publish_workload(session, "ads", "m1", {"outputs": 1}, NOW, "v1")
+        workloads.publish_failure(session, "ads", "NameError: x", "ads.py:3", NOW, "v2")
+        assert workloads.failures(session, NOW) == {}
+        worker = scenes.register(session)
+        workloads.set_worker_versions(session, worker, [("ads", "v2")])
+        assert set(workloads.failures(session, NOW)) == {"ads"}
+        assert workloads.failures(session, later(61)) == {}
+        workers.deregister(session, worker, later(1))
+        assert workloads.failures(session, later(1)) == {}
+
+
+def test_a_failure_of_the_version_that_is_described_counts_until_another_worker_has_it_too(database: Database) -> None:
     with database.writing() as session:
         workloads.publish_workload(session, "ads", "m1", {"outputs": 1}, NOW, "v1")
         workloads.publish_failure(session, "ads", "No module named 'pandas'", "ads.py:1", later(1), "v1")
-        assert workloads.failures(session) == {}
+        workloads.set_worker_versions(session, scenes.register(session), [("ads", "v1")])
+        assert set(workloads.failures(session, NOW)) == {"ads"}
+        workloads.set_worker_versions(session, scenes.register(session), [("ads", "v1")])
+        assert workloads.failures(session, NOW) == {}
+
+
+def test_a_worker_without_the_file_does_not_count_where_another_has_it(database: Database) -> None:
+    with database.writing() as session:
+        workloads.publish_workload(session, "ads", "m1", {"outputs": 1}, NOW, "v1")
+        workloads.publish_failure(session, "ads", "there is no file ads.py", "ads.py", NOW)
+        assert workloads.failures(session, NOW) == {}
+        scenes.register(session, workloads=["ads"])
+        assert set(workloads.failures(session, NOW)) == {"ads"}
+        workloads.set_worker_versions(session, scenes.register(session, workloads=["ads"]), [("ads", "v1")])
+        assert workloads.failures(session, NOW) == {}
+
+
+def test_a_workload_is_described_elsewhere_by_a_live_worker_with_what_is_published(database: Database) -> None:
+    with database.writing() as session:
+        worker, other = scenes.register(session), scenes.register(session)
+        workloads.publish_workload(session, "ads", "m1", {"outputs": 1}, NOW, "v1")
+        workloads.set_worker_versions(session, worker, [("ads", "v1"), ("ads", "v2")])
+
+        def elsewhere(version: str | None, *others: str) -> bool:
+            workloads.set_worker_versions(session, other, [("ads", each) for each in others])
+            return workloads.is_described_elsewhere(session, "ads", version, worker, NOW)
+
+        assert not elsewhere("v1")
+        assert elsewhere("v1", "v1")  # it has what this one lacks
+        assert elsewhere("v2", "v1")
+        assert not elsewhere("v2", "v1", "v2")  # its files are as broken
+        assert elsewhere(None, "v1")
+        workers.deregister(session, other, NOW)
+        assert not elsewhere(None, "v1")
 
 
 def test_a_version_is_alive_with_a_live_worker_that_has_it(database: Database) -> None:

@@ -134,7 +134,7 @@ class TrainingChild:
 
     def _use(self, order: UseWorkload) -> None:
         """Find a workload where the worker says. What cannot be imported beside others is reported by what needs it."""
-        registry.use(order.name, order.place)
+        registry.use(order.name, order.place, there=bool(order.modules))
         try:
             pinned.pin(order.modules)
         except PreflightError as refused:

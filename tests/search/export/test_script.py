@@ -265,6 +265,8 @@ def test_the_file_says_which_of_the_workloads_modules_have_changed_since(
     for name in ("s_same", "s_edited", "s_gone"):
         (tmp_path / f"{name}.py").write_text(f"x = '{name}'\n")
         sources[name] = hashlib.sha256((tmp_path / f"{name}.py").read_bytes()).hexdigest()
+    sources |= {"s_parts.one": "0" * 64, "s_folder": "0" * 64}  # the package is gone, and a folder in a module's place
+    (tmp_path / "s_folder").mkdir()
     text = script(best(workload={**OWN_FILES, "changed": False, "sources": sources}))
     (tmp_path / "s_edited.py").write_text("x = 2\n")
     (tmp_path / "s_gone.py").unlink()
@@ -274,7 +276,7 @@ def test_the_file_says_which_of_the_workloads_modules_have_changed_since(
     exec("\n".join(part for part in parts[1:-1] if any(name in part.split("(")[0] for name in wanted)), scope)
     scope["warn_of_changes"]()
     said = capsys.readouterr().out.splitlines()
-    assert [line.split()[3] for line in said] == ["s_edited", "s_gone"]
+    assert [line.split()[3] for line in sorted(said)] == ["s_edited", "s_folder", "s_gone", "s_parts.one"]
     assert ast.unparse(ast.parse(text).body[-1]).splitlines()[1:] == ["    warn_of_changes()", "    main()"]
 
 

@@ -78,6 +78,19 @@ def test_a_study_of_a_plug_in_is_left_to_workers_that_have_it(database: Database
     assert found.definition.search.sampler.name == "outside"
 
 
+def test_a_study_whose_workload_one_worker_could_not_describe_is_prepared_by_another_that_has_it(database: Database) -> None:
+    submitted(database, "random")
+    worker = replace(claimant(database), failed={"ads"})
+    with database.writing() as session:
+        other = scenes.register(session, workloads=["ads"])
+        workloads.publish_workload(session, "ads", "m1", {}, NOW, "v1")
+        workloads.set_worker_versions(session, other, [("ads", "v1")])
+    assert claim(database, worker) is None
+    with database.writing() as session:
+        workers.deregister(session, other, NOW)
+    assert isinstance(claim(database, worker), Claim)
+
+
 def trained(database: Database, count: int) -> None:
     """Train so many search trials of the study to COMPLETE; those with a weight below 1 are worse by ten."""
     with database.writing() as session:

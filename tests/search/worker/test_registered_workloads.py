@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from search.worker.registered_workloads import MOST_VERSIONS, RegisteredWorkloads
+from search.worker import registered_workloads
+from search.worker.registered_workloads import RegisteredWorkloads
 from search.workloads.registry import BUILT_IN
 from search.workloads.watched import register
 
@@ -64,14 +65,61 @@ def test_a_changed_file_is_another_version_and_the_earlier_one_is_kept(shop: Pat
     assert [sources.modules["parts"].text for sources in texts if sources] == ["x = 1\n", "x = 22\n", "x = 22\n"]
 
 
-def test_no_more_than_so_many_versions_are_kept_and_the_current_one_always(shop: Path, clock: Clock) -> None:
+@pytest.mark.parametrize(("limit", "value"), [("MOST_VERSIONS", 3), ("MOST_BYTES", 100)])
+def test_what_was_asked_for_least_recently_is_let_go_of_and_never_the_current_version(
+    shop: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(registered_workloads, limit, value)  # a version takes 13 bytes and those of parts: 33
     register(shop / "workloads", "ads", f"{shop}/ads.py")
     registered = RegisteredWorkloads(str(shop / "workloads"), clock)
-    for place in range(MOST_VERSIONS + 3):
+    seen = []
+    for place in range(6):
+        (shop / "parts.py").write_text(str(place) * 20)
+        look(registered, clock)
+        seen.append(registered.versions["ads"])
+        registered.sources("ads", seen[0])
+    assert registered.kept == {("ads", version) for version in (seen[0], seen[4], seen[5])}
+
+
+def test_eight_saves_leave_the_version_of_a_study(shop: Path, clock: Clock) -> None:
+    register(shop / "workloads", "ads", f"{shop}/ads.py")
+    registered = RegisteredWorkloads(str(shop / "workloads"), clock)
+    first = registered.versions["ads"]
+    for place in range(12):
         (shop / "parts.py").write_text("x" * (place + 1))
         look(registered, clock)
-    assert len(registered.kept) == MOST_VERSIONS
-    assert ("ads", registered.versions["ads"]) in registered.kept
+    assert ("ads", first) in registered.kept
+
+
+def test_a_file_that_is_not_there_is_no_version(shop: Path, clock: Clock) -> None:
+    register(shop / "workloads", "ads", f"{shop}/ads.py")
+    registered = RegisteredWorkloads(str(shop / "workloads"), clock)
+    first = registered.versions["ads"]
+    (shop / "ads.py").unlink()
+    assert look(registered, clock) == {"ads"}
+    assert (registered.versions, registered.kept) == ({}, {("ads", first)})
+    found = registered.sources("ads")
+    assert found is not None
+    assert not found.modules
+
+
+def test_a_look_that_takes_long_is_not_repeated_soon(shop: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(shop / "workloads", "ads", f"{shop}/ads.py")
+    registered = RegisteredWorkloads(str(shop / "workloads"), clock)
+    places = registered._places
+
+    def slow() -> dict[str, str]:
+        clock.at += 0.5
+        return places()
+
+    monkeypatch.setattr(registered, "_places", slow)
+    clock.at = 1.0
+    registered.look()
+    (shop / "parts.py").write_text("x = 22\n")
+    clock.at = 10.9  # 20 times as long has not passed
+    assert registered.look() == frozenset()
+    clock.at = 11.0
+    assert registered.look() == {"ads"}
 
 
 def test_a_built_in_name_and_a_file_that_does_not_count_are_faults(shop: Path, clock: Clock) -> None:

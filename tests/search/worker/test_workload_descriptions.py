@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from search.training.child.protocol import DescribeWorkloads, UseWorkload, WorkloadsDescribed, encode, read_order
-from search.worker.child_session import ChildSession
+from search.worker.child_session import ChildSession, ChildSilent
+from search.worker.progress_deadlines import ProgressDeadlines
 from search.worker.registered_workloads import RegisteredWorkloads
-from search.worker.workload_descriptions import FIRST_PAUSE_SECONDS, Descriptions
+from search.worker.workload_descriptions import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Descriptions
 from storage import workers, workloads
 from storage.database import Database
 from tests.storage import scenes
@@ -80,7 +81,7 @@ class Desk:
     def stored(self, name: str = "ads") -> tuple[str | None, str | None]:
         """Return the published version of a workload, and why it cannot be described."""
         with self.database.reading() as session:
-            found, failure = workloads.find_workload(session, name), workloads.failures(session).get(name)
+            found, failure = workloads.find_workload(session, name), workloads.failures(session, scenes.NOW).get(name)
         return found.version if found else None, failure.message if failure else None
 
 
@@ -183,6 +184,80 @@ def test_one_that_ends_the_child_is_found_by_asking_one_by_one(desk: Desk) -> No
     desk.descriptions.publish(desk.worker)
     assert desk.stored() == (None, "describing it ended the training process: killed by SIGKILL")
     assert desk.stored("shop")[0] is not None
+
+
+def given_up(desk: Desk) -> None:
+    """Have `ads` hold a child up, and all others described."""
+    session, _ = desk.child()
+    desk.descriptions.ask(session, new=True)
+    desk.descriptions.lost("said nothing", silent=True)
+    while not desk.descriptions.settled:
+        session, pipe = desk.child()
+        desk.descriptions.ask(session, new=True)
+        if desk.asked(pipe) == [["ads"]]:
+            desk.descriptions.lost("said nothing", silent=True)  # once is enough
+        else:
+            desk.answer()
+
+
+def test_one_that_holds_a_child_up_is_tried_again_late_while_there_is_no_work_and_never_before_work(desk: Desk) -> None:
+    given_up(desk)
+    desk.look(LONGEST_PAUSE_SECONDS - 1)
+    desk.descriptions.try_again(idle=True)
+    assert desk.descriptions.settled
+    desk.look(1)
+    assert desk.descriptions.settled  # there may be work
+    desk.descriptions.try_again(idle=True)
+    assert not desk.descriptions.settled
+    assert not desk.descriptions.pressing
+    session, pipe = desk.child()
+    desk.descriptions.ask(session)
+    assert desk.asked(pipe) == [["ads"]]
+    assert desk.descriptions.put_off()  # work came
+    assert desk.descriptions.settled
+    assert not desk.descriptions.put_off()
+
+
+def test_one_that_held_a_child_up_is_pressing_again_when_its_file_changes(desk: Desk) -> None:
+    given_up(desk)
+    desk.write("ads", "x = 22\n")
+    desk.look()
+    assert desk.descriptions.pressing
+    session, _ = desk.child()
+    desk.descriptions.ask(session, new=True)
+    desk.answer()
+    assert desk.stored() == (desk.registered.versions["ads"], None)
+
+
+def test_an_answer_to_an_earlier_question_leaves_the_later_one_open(desk: Desk) -> None:
+    session, _ = desk.child()
+    desk.descriptions.ask(session, new=True)
+    desk.descriptions.hear(WorkloadsDescribed([{"name": "shop", "digest": "d", "description": {"code": {}}}]))
+    assert not desk.descriptions.settled
+    desk.answer()
+    desk.descriptions.publish(desk.worker)
+    assert desk.descriptions.settled
+    assert None not in (desk.stored("ads")[0], desk.stored("shop")[0])
+
+
+def test_an_idle_child_has_its_whole_time_to_describe(desk: Desk) -> None:
+    session = ChildSession(Pipe(), ProgressDeadlines(60.0), lambda: desk.at)
+    desk.at = 3600.0
+    session.describe(["ads"])
+    desk.at += 60.0
+    session.require_heard()
+    desk.at += 1.0
+    with pytest.raises(ChildSilent, match="nothing for 60 s"):
+        session.require_heard()
+
+
+def test_a_child_does_not_take_other_files_of_a_workload(desk: Desk) -> None:
+    session, _ = desk.child()
+    session.use("ads", desk.registered.sources("ads"))
+    desk.write("ads", "x = 22\n")
+    desk.look()
+    with pytest.raises(ValueError, match="other files of the workload 'ads'"):
+        session.use("ads", desk.registered.sources("ads"))
 
 
 def test_a_child_that_never_starts_well_is_not_waited_for_for_ever(desk: Desk) -> None:

@@ -50,6 +50,14 @@ def test_an_unknown_name_is_reported_with_the_nearest() -> None:
     assert "did you mean 'digits'?" in str(error)
 
 
+def test_a_file_that_was_not_there_is_not_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_used", {})
+    monkeypatch.setattr(registry, "_absent", set())
+    registry.use("ads", f"{tmp_path}/ads.py", there=False)
+    (tmp_path / "ads.py").write_text("x = 1\n")
+    assert "workload 'ads': there is no file" in str(_refusal({}, "ads"))
+
+
 def test_a_failing_import_is_named_with_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "failing_shop.py").write_text("import os\n\nrate = 1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from search.errors import PreflightError
 from search.validation.normalize import normalise
 from search.workloads import pinned, registry
-from steelyard.check.examine import examined
+from steelyard.check.examine import examined, name_of
 from steelyard.cli.main import app
 from tests.steelyard.check.mistakes import BUILD, MISTAKES, RETURNED, SOUND
 
@@ -83,6 +83,51 @@ def test_a_study_of_ones_own_is_checked_with_the_workload(folder: Path) -> None:
     with pytest.raises(PreflightError) as caught:
         examined(write(folder), {}, given, train=False)
     assert caught.value.reason.at == "tasks.0.losses.0"
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("c_shop", "c_shop"),
+        ("digits", "digits-file"),
+        ("my ads", "my-ads"),
+        ("_ads", "ads"),
+        ("\u5e83\u544a", "workload"),
+        ("a" * 80, "a" * 59),
+        ("loss", "loss-file"),
+    ],
+)
+def test_a_file_of_any_name_is_checked_under_a_name_that_a_study_can_have(stem: str, name: str) -> None:
+    assert name_of(stem) == name
+
+
+def test_a_file_with_a_built_in_name_is_checked_itself(folder: Path) -> None:
+    (folder / "digits.py").write_text(SOUND)
+    found = examined(f"{folder}/digits.py", {}, train=False)
+    pinned.unpin(["digits"])
+    assert (found["workload"]["name"], found["rows"]["train"]) == ("digits-file", 20)
+
+
+def test_a_file_that_python_cannot_import_is_refused_in_a_sentence(folder: Path) -> None:
+    (folder / "c_shop.v2.py").write_text(SOUND)
+    with pytest.raises(PreflightError, match=r"cannot import a file c_shop\.v2\.py, for its name has a dot before \.py: rename it"):
+        examined(f"{folder}/c_shop.v2.py", {}, train=False)
+
+
+def test_an_argument_that_is_searched_is_compared_at_its_usual_value(folder: Path) -> None:
+    study = examined(write(folder), {}, train=False)["study"]
+    pinned.unpin(["c_shop"])
+    study["training"]["optimizer"] = {"name": "sgd", "config": {"learning_rate": {"low": 0.001, "high": 0.1, "current": 0.01}}}
+    found = examined(write(folder), {}, study)
+    assert found["comparison"]["largest_difference"] < 1e-5
+
+
+def test_what_fit_cannot_train_is_a_warning(folder: Path) -> None:
+    own = "def apart(batch):\n    return keras.ops.mean(batch.outputs['kind']) + keras.ops.mean(batch.extra['e'])\n\n\n"
+    text = SOUND.replace('"test": part}', '"test": part, "extra": {"e": (X, 4)}}')
+    found = examined(write(folder, f"{text}\n\n{own}penalties = {{'apart': apart}}\n"), {})
+    assert found["comparison"] is None
+    assert any("by fit, which has no point sets" in warning for warning in found["warnings"])
 
 
 def test_a_fault_ends_the_command_with_file_and_line(folder: Path) -> None:
