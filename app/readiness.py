@@ -14,7 +14,7 @@ from storage.probe import probe_write
 from storage.records import Reason, StudyState
 
 PROBE_SECONDS = 5.0
-"""How long a probe holds. Nothing is written while nobody asks."""
+"""How long a probe holds."""
 FAILED_SECONDS = 10.0
 """How long a write of a client that failed counts: a larger one may fail where the probe does not."""
 

@@ -37,7 +37,8 @@ class Sweeper:
         while not self._closed.wait(self._seconds):
             try:
                 self._probe()
-                sweep(self._database)
+                if not self._closed.is_set():  # a probe may have waited long, and whoever closes waits with it
+                    sweep(self._database)
             except StorageError as error:
                 log.warning("sweep: %s", error)
             except Exception:

@@ -282,7 +282,11 @@ class Client:
         from steelyard.following import EventFeed, StudyWatch
 
         feed = EventFeed(self._connection, f"{_at(study)}/events", self._retries)
-        return StudyWatch(lambda hold: self._snapshot(study, hold), feed, self._clock, every_seconds)
+        return StudyWatch(lambda hold: self._snapshot(study, hold), feed, self._clock, every_seconds, self._rest_seconds)
+
+    def _rest_seconds(self) -> float:
+        """Return the longest rest between two looks: what the service holds back, or a second where it holds nothing back."""
+        return max(self._longest_hold, 1.0)
 
     def wait(self, study: StudyOrName, timeout: float | None = None, progress: bool = True) -> Study:
         """Wait for the study's end and return it as it is then, whichever end that is.

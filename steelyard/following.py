@@ -153,11 +153,19 @@ class StudyWatch:
     """Looks at a study whenever something has happened to it.
 
     `look` returns the study as it is, held back by the service for so many seconds or until its end. A study is looked at most once
-    in `every_seconds`, but at once when its state changes.
+    in `every_seconds`, but at once when its state changes; without a stream, again after `longest_rest` seconds at the latest.
     """
 
-    def __init__(self, look: Callable[[float], Study], feed: EventFeed, clock: Clock, every_seconds: float) -> None:
+    def __init__(
+        self,
+        look: Callable[[float], Study],
+        feed: EventFeed,
+        clock: Clock,
+        every_seconds: float,
+        longest_rest: Callable[[], float],
+    ) -> None:
         self._look, self._feed, self._clock, self._every_seconds = look, feed, clock, every_seconds
+        self._longest_rest = longest_rest
         self._seen: Study | None = None
         self._rests_until = 0.0
 
@@ -195,7 +203,7 @@ class StudyWatch:
         asked = self._clock.now()
         self._feed.take()
         snapshot = self._look(hold)
-        self._rests_until = asked + (self._every_seconds if self._feed.live else hold)
+        self._rests_until = asked + (self._every_seconds if self._feed.live else min(hold, self._longest_rest()))
         return snapshot
 
     def _rested(self, end: float | None) -> float | None:

@@ -12,7 +12,7 @@ from app.settings import ApiSettings
 from app.sweeper import Sweeper, sweep
 from storage.database import Database
 from storage.errors import StorageBusy
-from tests.app.scenes import NAME, Bench
+from tests.app.scenes import NAME, Bench, on_sqlite
 
 
 def test_an_expired_lease_is_reaped_and_its_trials_wait_again(bench: Bench, database_url: str) -> None:
@@ -66,3 +66,13 @@ def test_the_service_sweeps_while_it_runs(monkeypatch: pytest.MonkeyPatch, datab
     monkeypatch.setattr("app.sweeper.sweep", lambda _: swept.set())
     with TestClient(create_app(ApiSettings(database_url=database_url, sweep_seconds=0.001))):
         assert swept.wait(10)
+
+
+@on_sqlite
+def test_what_is_known_of_writes_is_refreshed_by_the_sweeper(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+    from tests.app.conftest import TestClient
+
+    probed = threading.Event()
+    monkeypatch.setattr("app.readiness.probe_write", lambda _: probed.set())
+    with TestClient(create_app(ApiSettings(database_url=database_url, sweep_seconds=0.001))):
+        assert probed.wait(10)

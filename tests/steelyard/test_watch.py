@@ -32,6 +32,14 @@ def test_watch_keeps_to_the_longest_hold_that_the_service_allows():
     assert time.slept == [2]
 
 
+def test_a_service_that_holds_nothing_back_is_asked_once_a_second():
+    time = FakeTime()
+    script = Script([ok(study()), problem(422, "bad-parameter", limit=0.01), ok(study()), ok(study()), ok(END)])
+    list(client_of(script, time).watch("s", every_seconds=5))
+    assert [request.url.params.get("wait") for request in script.requests] == [None, "5", None, None, None]
+    assert time.slept == [1, 1]
+
+
 def test_watch_does_not_hammer_a_service_that_answers_at_once():
     time = FakeTime()
     script = Script([ok(study()), ok(study()), ok(study()), ok(END)])
