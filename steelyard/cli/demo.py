@@ -25,17 +25,15 @@ from steelyard.version import COMMAND
 SERVE = (*COMMAND, "serve", "--port", "0", "--workers", "1", "--json")
 END_SECONDS = 35.0
 LOG_LINES = 15
-PROGRESS_LINES = 4
+PROGRESS_LINES = 2
 """Without a terminal; with one it is a bar. All that the demo prints is to fit one screen."""
 
-BESIDE = """Held against equal weights alone, to be quick; a study of yours is also held against
-weights that need no search (inverse initial losses), which come close here:
-examples/digits_overlay.json is the whole study."""
+BESIDE = """Held against equal weights alone, to be quick; a study of yours is also held
+against weights that need no search (inverse initial losses), which come close
+here: examples/digits_overlay.json is the whole study."""
 
-NEXT = """Try next:
-  steelyard serve                                  a service of your own
-  steelyard init --output study.json               a study to start from
-  steelyard submit study.json --watch              search its weights"""
+NEXT = """Next, a study of your own: steelyard serve, and in another terminal
+  steelyard init --output study.json && steelyard submit study.json --watch"""
 
 
 def register(app: typer.Typer) -> None:
