@@ -16,7 +16,6 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PROC = Path("/proc")
 MOST_FILES = 65_536
-MORE_THREADS = 4096
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -51,12 +50,12 @@ def reap_orphans(own: Collection[int]) -> None:
 
 
 def limit_resources() -> None:
-    """Bound what this process and those it starts may take: no core files, so many open files, so many more threads of this user.
+    """Bound what this process and those it starts may take: no core files, and so many open files.
 
-    Memory is not bounded here: TensorFlow reserves far more addresses than it uses.
+    Memory is not bounded here: TensorFlow reserves far more addresses than it uses. Nor are threads: the limit would count those of
+    all the user's processes.
     """
-    threads = sum(process.threads for process in own_processes()) + MORE_THREADS
-    for kind, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, MOST_FILES), (resource.RLIMIT_NPROC, threads)):
+    for kind, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, MOST_FILES)):
         _, hard = resource.getrlimit(kind)
         limit = most if hard == resource.RLIM_INFINITY else min(hard, most)
         resource.setrlimit(kind, (limit, limit))
@@ -95,6 +94,18 @@ class RunningProcess:
             return None
         return cls(pid, int(others[16]), int(group), state == "Z")
 
+    @staticmethod
+    def is_gone(pid: int, started: int) -> bool:
+        """Return whether the process is known to be gone; not where it merely cannot be looked up, for want of descriptors say."""
+        try:
+            (PROC / str(pid) / "stat").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return (PROC / "self/stat").exists()
+        except OSError:
+            return False
+        found = RunningProcess.find(pid)
+        return found is not None and (found.started != started or found.is_zombie)
+
     @property
     def variables(self) -> frozenset[bytes]:
         """Return the environment that it was started with, as NAME=VALUE; empty where this user may not read it."""
@@ -104,19 +115,12 @@ class RunningProcess:
             return frozenset()
 
     @property
-    def threads(self) -> int:
-        """Return how many threads it has."""
-        with contextlib.suppress(OSError):
-            return len(os.listdir(PROC / str(self.pid) / "task"))
-        return 0
-
-    @property
     def memory(self) -> int:
-        """Return how many bytes of memory it holds: its own, and its share of what it shares."""
-        with contextlib.suppress(OSError, ValueError):
-            for line in (PROC / str(self.pid) / "smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    return int(line.split()[1]) * 1024
+        """Return how many bytes of memory it holds: its own, and its share of what it shares; not files that it merely reads."""
+        with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
+            lines = (PROC / str(self.pid) / "smaps_rollup").read_text().splitlines()
+            sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines[1:]}
+            return sizes["Pss_Anon"] + sizes["Pss_Shmem"] if "Pss_Anon" in sizes else sizes["Pss"]
         return 0
 
     def kill(self) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from storage.models import COHORTS
-from storage.records import StudyRecord
+from storage.models import COHORTS, TRIALS
+from storage.records import StudyRecord, TrialState
 from storage.study_rows import change_study, lock_study
 
 FEWEST_SUCCESSES = 4
@@ -29,6 +29,9 @@ def count_success(session: Session, study: StudyRecord, cohort_id: int, now: dat
     size, full = study.cohort_size, study.prepared_cohort_size
     if size is None or full is None or size >= full:
         return
+    trained = [state.value for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.DIVERGED)]
+    if session.scalar(select(exists().where(TRIALS.c.cohort_id == cohort_id, TRIALS.c.state.not_in(trained)))):
+        return  # not all of it was trained: memory may have run out within the process
     if (session.scalar(select(COHORTS.c.size).where(COHORTS.c.id == cohort_id)) or 0) < size:
         return  # it says nothing of the full size
     wanted = min(MOST_SUCCESSES, FEWEST_SUCCESSES << max(0, study.cohort_losses - 1))

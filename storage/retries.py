@@ -127,8 +127,11 @@ def fail_if_all_are_lost(session: Session, study: StudyRecord, cohort_id: int, r
     and a cohort without it is lost as well: then no single trial is to blame.
     """
     started = (TRIALS.c.study_id == study.id) & (TRIALS.c.attempt > 0)
-    failed = (TRIALS.c.state == TrialState.FAILED.value) & (TRIALS.c.reason_code == reason.code)
-    waiting = (TRIALS.c.state == TrialState.WAITING.value) & (TRIALS.c.reason_code == reason.code) & (TRIALS.c.charged > 0)
+    alike = TRIALS.c.reason_code == reason.code
+    if reason.code == "child_lost":  # the message has the exit code or signal: a crash and somebody's kill are not alike
+        alike &= TRIALS.c.reason_message.endswith(reason.message, autoescape=True)
+    failed = (TRIALS.c.state == TrialState.FAILED.value) & alike
+    waiting = (TRIALS.c.state == TrialState.WAITING.value) & alike & (TRIALS.c.charged > 0)
     if study.state is not StudyState.RUNNING or not _any(session, started & failed & (TRIALS.c.cohort_id != cohort_id)):
         return
     if _any(session, started & ~((failed | waiting) & TRIALS.c.reason_code.is_not(None))):

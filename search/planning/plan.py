@@ -286,6 +286,11 @@ def wants_finalists(definition: StudyDefinition, history: History) -> bool:
     return bool(finalists(definition, scored(definition.objective, history.trials)))
 
 
+def finalists_by_rank(definition: StudyDefinition, history: History) -> tuple[int, ...]:
+    """Return the numbers of the finalists without a model of the search: its best trials in order."""
+    return tuple(trial.number for trial in finalists(definition, scored(definition.objective, history.trials)))
+
+
 def choose_finalists(definition: StudyDefinition, history: History) -> History:
     """Return the history with the finalists chosen, once the search is over; a choice that was made for this search stays.
 

@@ -5,11 +5,13 @@ No lease is held: whoever comes next does what a dead worker did not, and two at
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
 from search.analysis import gain, importance, matters, sensitivity
 from search.planning import kept_confirmation
-from search.planning.plan import choose_finalists
+from search.planning.plan import choose_finalists, finalists_by_rank
 from search.worker.claim import Analysis, history_of
 from storage.database import Database
 from storage.errors import StorageError, StudyNotFound
@@ -61,7 +63,12 @@ def _matters(database: Database, analysis: Analysis) -> None:
 def _finalists(database: Database, analysis: Analysis) -> None:
     with database.reading() as session:
         history = history_of(session, analysis.study, analysis.definition, database.now(session))
-    chosen, until = choose_finalists(analysis.definition, history).finalists, kept_confirmation.searched_until(history.trials)
+    try:
+        chosen: Sequence[int] = choose_finalists(analysis.definition, history).finalists
+    except Exception as error:  # the study goes on all the same, and stands in no other's way
+        log.error("finalists are chosen without a model", study=analysis.study.name, exc_info=error)
+        chosen = finalists_by_rank(analysis.definition, history)
+    until = kept_confirmation.searched_until(history.trials)
     with database.writing() as session:
         kept_confirmation.keep_finalists(session, analysis.study.id, chosen, until, database.now(session))
 

@@ -61,7 +61,7 @@ class Owner:
     @property
     def is_dead(self) -> bool:
         """Return whether the worker is known to be gone."""
-        return self.machine == _machine() != "" and not _is_alive(*self.worker)
+        return self.machine == _machine() != "" and RunningProcess.is_gone(*self.worker)
 
 
 def own(folder: Path, child: int | None = None) -> None:
@@ -92,8 +92,9 @@ def _folders(within: Path) -> Iterator[Path]:
     with contextlib.suppress(OSError):
         for entry in os.scandir(within):
             with contextlib.suppress(OSError):
-                own_folder = entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == os.geteuid()
-                if entry.name.startswith(PREFIX) and own_folder:
+                if not entry.name.startswith(PREFIX) or not entry.is_dir(follow_symlinks=False):
+                    continue
+                if entry.stat(follow_symlinks=False).st_uid == os.geteuid():
                     yield Path(entry.path)
 
 

@@ -7,7 +7,7 @@ import pytest
 from storage import cohort_sizes, leases, outcomes, study_rows, trial_rows
 from storage.cohort_sizes import FEWEST_SUCCESSES
 from storage.database import Database
-from storage.records import StudyRecord
+from storage.records import StudyRecord, TrialState
 from tests.storage import scenes
 from tests.storage.scenes import NOW
 
@@ -60,6 +60,19 @@ def test_enough_whole_cohorts_double_the_size_up_to_that_of_the_preflight(databa
     assert size(database, study) == 8
     train(database, study, 8, FEWEST_SUCCESSES)
     assert size(database, study) == 8
+
+
+def test_a_cohort_that_failed_for_want_of_memory_within_its_process_is_no_success(database: Database, study: StudyRecord) -> None:
+    halve(database, study, 8)
+    train(database, study, 4, FEWEST_SUCCESSES - 1)
+    with database.writing() as session:
+        scenes.add(session, study, 4)
+        waiting = trial_rows.waiting_trials(session, study.id)
+        lease = scenes.start(session, study)
+        ends = [scenes.outcome(trial.number, state=TrialState.FAILED) for trial in waiting]
+        outcomes.record_outcomes(session, lease.token, ends, NOW)
+        leases.complete(session, lease.token, NOW)
+    assert size(database, study) == 4
 
 
 def test_smaller_cohorts_say_nothing(database: Database, study: StudyRecord) -> None:

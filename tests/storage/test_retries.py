@@ -177,6 +177,14 @@ def test_a_study_in_which_every_trial_hangs_fails_once_no_single_one_can_be_to_b
     assert set(scenes.states(database, study)) == {"FAILED"}
 
 
+def test_a_crash_of_every_trial_ends_a_study_and_somebodys_kill_of_another_trial_does_not(database: Database) -> None:
+    killed = Reason("child_lost", "the training process was ended by SIGKILL")
+    study = prepared(database, 2)
+    lose_in_turn(database, study, [0], [0], [0], reason=CRASH)
+    assert lose_in_turn(database, study, [1], reason=killed).state is StudyState.RUNNING
+    assert lose_in_turn(database, study, [1], reason=CRASH).state is StudyState.FAILED
+
+
 def test_a_study_that_failed_so_is_revived_by_retry(database: Database) -> None:
     study = prepared(database, 2)
     lose_in_turn(database, study, [0, 1], [0], [0], [1])

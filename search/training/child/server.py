@@ -156,9 +156,10 @@ class TrainingChild:
             problem = self._problem(definition)
             with problem.opened.settings.active():
                 warnings = preflight(problem, definition)
+                report = Report(self._channel, [])  # so that its slowest call holds what it takes to build and trace the model
                 choice = self._traced(definition, choose(definition, problem))
                 engine = self._engine(definition, choice.engine, choice.cohort_size)
-                initial = engine.initial_values(definition.search.seed, Report(self._channel, []))
+                initial = engine.initial_values(definition.search.seed, report)
             log.info("%s in cohorts of %d: %s", choice.engine, choice.cohort_size, choice.why)
         except ENDS_CHILD:
             raise

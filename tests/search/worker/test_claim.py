@@ -172,6 +172,22 @@ def test_finalists_are_chosen_without_a_lease_and_once_for_a_search(database: Da
     assert {trial.role for trial in found.trials} == {Role.CONFIRMATION}
 
 
+def test_finalists_are_the_best_of_the_search_where_the_model_fails(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*given: object) -> object:
+        raise ArithmeticError("no model")
+
+    submitted(database, "random", baselines=[], confirmation={"top": 2, "seeds": 2}, trials=12)
+    trained(database, 12)
+    worker = claimant(database)
+    wanted = claim(database, worker)
+    assert isinstance(wanted, Analysis)
+    monkeypatch.setattr("search.worker.analyses.choose_finalists", fails)
+    assert work_out(database, wanted)
+    found = claim(database, worker)
+    assert isinstance(found, Claim)
+    assert {trial.role for trial in found.trials} == {Role.CONFIRMATION}
+
+
 def test_a_claim_writes_no_confirmation_that_is_as_it_was(database: Database) -> None:
     submitted(database, "random", baselines=[], confirmation={"top": 2, "seeds": 2}, trials=12)
     trained(database, 12)

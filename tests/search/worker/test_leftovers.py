@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -96,6 +97,15 @@ def test_what_a_live_worker_has_stays(folder: Path, sleepers: Sleepers) -> None:
     assert leftovers.sweep(folder.parent) == 0
     assert marked.poll() is None
     assert folder.exists()
+
+
+def test_a_worker_that_cannot_be_looked_up_is_not_called_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    assert RunningProcess.is_gone(os.getpid(), 1)  # its number came back: it started at another time
+    monkeypatch.setattr(Path, "read_bytes", none_left)
+    assert not RunningProcess.is_gone(os.getpid(), 1)
 
 
 def test_a_process_that_got_the_number_of_a_dead_one_stays(folder: Path, sleepers: Sleepers) -> None:
