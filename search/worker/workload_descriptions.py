@@ -88,6 +88,8 @@ class Descriptions:
     def put_off(self) -> bool:
         """Try what ended a child, or held it up, again at a later time; return whether the child was just asked for it."""
         off = self._given_up.intersection(self._wanted)
+        if not off:
+            return False
         asked = not off.isdisjoint(self._asked)
         for name in off:
             del self._wanted[name]

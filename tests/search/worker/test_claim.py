@@ -83,6 +83,7 @@ def test_a_study_whose_workload_one_worker_could_not_describe_is_prepared_by_ano
     worker = replace(claimant(database), failed={"ads"})
     with database.writing() as session:
         other = scenes.register(session, workloads=["ads"])
+        workers.heartbeat(session, other, "idle", database.now(session))
         workloads.publish_workload(session, "ads", "m1", {}, NOW, "v1")
         workloads.set_worker_versions(session, other, [("ads", "v1")])
     assert claim(database, worker) is None

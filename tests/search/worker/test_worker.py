@@ -16,6 +16,7 @@ from search.training.child.protocol import (
     ChildReady,
     CohortTrained,
     DefineStudy,
+    DescribeWorkloads,
     OrderTaken,
     PrepareStudy,
     StepsDone,
@@ -116,6 +117,7 @@ class Scene:
             lambda: False,
             lambda: self.clock(),
         )
+        self.loop._descriptions._wanted.clear()
         self.loop._descriptions.settled = True
 
     def play(self, *turns: Sequence[Any]) -> Scripted:
@@ -327,6 +329,17 @@ def test_a_child_gets_a_study_s_definition_once_and_again_when_its_budget_is_rai
         scene.loop.carry_out(work)
     assert [type(order) for order in child.orders] == [DefineStudy, PrepareStudy, TrainCohort, DefineStudy, TrainCohort]
     assert [order.definition["search"]["trials"] for order in child.orders if isinstance(order, DefineStudy)] == [3, 4]
+
+
+def test_work_is_taken_up_while_a_child_describes_what_held_one_up_before(scene: Scene) -> None:
+    tried = scene.loop._descriptions
+    tried._given_up, tried._wanted, tried.settled = {"digits"}, {"digits": None}, False
+    child = scene.child = Scripted([], [PREPARED])
+    scene.loop.step()
+    assert child.ended
+    assert [type(order) for order in child.orders] == [DescribeWorkloads, DefineStudy, PrepareStudy]
+    assert scene.study().engine == "vectorized"
+    assert tried.settled
 
 
 def test_a_dead_child_is_found_before_it_is_given_work(scene: Scene) -> None:
