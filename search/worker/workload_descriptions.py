@@ -122,6 +122,10 @@ class Descriptions:
             if entry["name"] in self._asked:
                 self._hear(entry, self._asked.pop(entry["name"]))
                 self._wanted.pop(entry["name"], None)
+        if not answer.workloads:  # nothing is known of any that was asked for
+            for name in self._asked:
+                self._wanted.pop(name, None)
+            self._asked = {}
         self.settled = not self._wanted
         if not self._plugins or answer.plugins:
             self._plugins = [*published_by("worker"), *answer.plugins]

@@ -41,6 +41,7 @@ from search.worker.lease_keeper import Holding
 from search.worker.registered_workloads import RegisteredWorkloads
 from search.worker.work_loop import WorkLoop
 from search.worker.worker import Worker, WorkerSettings
+from search.workloads.registry import BUILT_IN
 from search.workloads.sources import SourceModule, Sources
 from storage import curves, leases, lifecycle, studies, study_rows, trial_rows, workers
 from storage.database import Database
@@ -457,7 +458,8 @@ def test_weights_in_force_are_stored_of_trials_whose_weights_move(database_url: 
 
 def test_a_worker_runs_in_a_thread_of_another_program_and_leaves_its_signals_alone(scene: Scene) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    child = Scripted([ChildReady({}), WorkloadsDescribed([])])
+    described = [{"name": name, "digest": "d", "description": {}} for name in BUILT_IN]
+    child = Scripted([ChildReady({}), WorkloadsDescribed(described)])
     url = scene.database.url.render_as_string(hide_password=False)
     worker = Worker(WorkerSettings(url, poll_seconds=0.0), lambda threads: child)
     codes: list[int] = []
