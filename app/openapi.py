@@ -99,7 +99,7 @@ def _set_longest_wait(document: dict[str, Any], seconds: float) -> None:
 
 
 NO_NUL = "^[^\\x00]*$"
-TOLD_ALREADY = frozenset({"pattern", "enum", "const", "format"})
+RESTRICTED = frozenset({"pattern", "enum", "const", "format"})
 
 
 def without_nul(schema: Any) -> Any:
@@ -110,11 +110,11 @@ def without_nul(schema: Any) -> Any:
         return schema
     found = {key: without_nul(value) for key, value in schema.items() if key not in ("examples", "default", "example")}
     found |= {key: schema[key] for key in ("examples", "default", "example") if key in schema}
-    if found.get("type") == "string" and not TOLD_ALREADY & found.keys():
+    if found.get("type") == "string" and not RESTRICTED & found.keys():
         found["pattern"] = NO_NUL
     if found.get("type") == "object" and found.get("additionalProperties"):
         names = found.get("propertyNames", {})
-        found["propertyNames"] = names if TOLD_ALREADY & names.keys() or "$ref" in names else {**names, "pattern": NO_NUL}
+        found["propertyNames"] = names if RESTRICTED & names.keys() or "$ref" in names else {**names, "pattern": NO_NUL}
     return found
 
 

@@ -40,7 +40,7 @@ class Readiness:
         self._failed = (self._clock(), error)
 
     def trouble(self) -> StorageError | None:
-        """Return why nothing can be written, or None. Probes where the last probe is too old to tell."""
+        """Return why nothing can be written, or None. Probes where the last probe is too old."""
         if self._lock.acquire(blocking=False):
             try:
                 if self._probed_at is None or self._clock() - self._probed_at >= PROBE_SECONDS:

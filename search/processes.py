@@ -1,4 +1,4 @@
-"""What Linux offers to keep processes together: die with the parent, adopt orphans, tell processes apart, end a whole group."""
+"""What Linux offers to keep processes together: die with the parent, adopt orphans, distinguish processes, end a whole group."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Matters(Body):
     trial: int | None = Field(description="The winner that ranges are stated around.")
     trials: int = Field(description="How many complete search trials the importances come from.")
     importance: dict[str, ImportanceBody] = Field(description="By parameter.")
-    untold: dict[str, str] = Field(description="Why no importance is told, by `objective` or metric.")
+    untold: dict[str, str] = Field(description="Why there is no importance, by `objective` or metric.")
     ranges: dict[str, RangeBody] = Field(description="By parameter; empty where the noise is not known.")
     noise: NoiseBody
     rules: list[str] = Field(description="How each of these is defined.")

@@ -62,17 +62,17 @@ def by_constraints(
         if call is Judgement.WORSE and not who.worse_than:
             return None
         among = who.worse_than or who.keeping
-        keeping = " and ".join(each.told_as + leads.get(each.name, "") for each in rivals if each.name in among)
+        keeping = " and ".join(each.in_words + leads.get(each.name, "") for each in rivals if each.name in among)
         if call is Judgement.WORSE:
             return f"{they} are worse than {keeping} by {on(who.winner)}: they break it on fresh seeds, and it is kept there"
-        told = f"{name} keep {on(who.winner)}: their mean over fresh seeds breaks it, and that of {keeping} keeps it"
-        return f"There are not enough trainings to tell whether {told}"
+        claim = f"{name} keep {on(who.winner)}: their mean over fresh seeds breaks it, and that of {keeping} keeps it"
+        return f"There are not enough trainings to tell whether {claim}"
     beaten = [each for each in intervals if each.call is Judgement.BETTER]
     lost = [each for each in rivals if who.beaten(each.name) and each.name not in {one.against for one in beaten}]
     if call is not Judgement.BETTER or not lost:
         return None
-    first = " and ".join(f"{each.told_as} ({difference(each)})" for each in beaten)
+    first = " and ".join(f"{each.in_words} ({difference(each)})" for each in beaten)
     broken = "; ".join(
-        f"they keep {on(who.rivals[each.name])}, which {each.told_as}{leads.get(each.name, '')} break" for each in lost
+        f"they keep {on(who.rivals[each.name])}, which {each.in_words}{leads.get(each.name, '')} break" for each in lost
     )
     return f"{they} are better than {first}, and {broken}" if first else f"{they} are better by a constraint: {broken}"

@@ -33,7 +33,7 @@ class Interval:
     """
 
     against: str
-    told_as: str
+    in_words: str
     difference: float
     low: float
     high: float

@@ -171,11 +171,11 @@ def _last(meeting: Meeting, rival: Candidate) -> Look | None:
 
 def _interval(rival: Candidate, look: Look) -> Interval:
     assert look.difference is not None and look.low is not None and look.high is not None  # noqa: PT018
-    return Interval(rival.name, rival.told_as, look.difference, look.low, look.high, look.n, look.call)
+    return Interval(rival.name, rival.in_words, look.difference, look.low, look.high, look.n, look.call)
 
 
 def _breaking(rivals: Sequence[Candidate], who: Kept) -> list[str]:
-    return [f"{each.told_as} break {on(who.rivals[each.name])}" for each in rivals if who.breaks(each.name)]
+    return [f"{each.in_words} break {on(who.rivals[each.name])}" for each in rivals if who.breaks(each.name)]
 
 
 def _last_error(meeting: Meeting) -> float:
@@ -221,9 +221,9 @@ def _recommended(
         other = other or next(each for each in rivals if each.name in (who.worse_than or who.keeping))
         adaptive = other.trial.origin == ADAPTIVE_ORIGIN
         why = f"they keep {on(who.winner)}, which the tuned weights break on fresh seeds"
-        return Recommendation(other.name, other.number, adaptive, f"Use {other.told_as}: {why}. {HANDS_OVER[adaptive]}")
+        return Recommendation(other.name, other.number, adaptive, f"Use {other.in_words}: {why}. {HANDS_OVER[adaptive]}")
     if other is not None and who.breaks(other.name):
-        why = f"they keep {on(who.rivals[other.name])}, which {other.told_as} break"
+        why = f"they keep {on(who.rivals[other.name])}, which {other.in_words} break"
         return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}: {why}.")
     adaptive = other is not None and other.trial.origin == ADAPTIVE_ORIGIN
     if other is None or call not in (Judgement.WORSE, Judgement.AS_GOOD) or (adaptive and call is Judgement.AS_GOOD):
@@ -231,7 +231,7 @@ def _recommended(
         return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}{unsure}.")
     how = "better than" if call is Judgement.WORSE else "as good as"
     return Recommendation(
-        other.name, other.number, adaptive, f"Use {other.told_as}: {how} the tuned weights. {HANDS_OVER[adaptive]}"
+        other.name, other.number, adaptive, f"Use {other.in_words}: {how} the tuned weights. {HANDS_OVER[adaptive]}"
     )
 
 
@@ -272,17 +272,19 @@ def _sentence(
     more += _could_detect(call, rival, detectable)
     if call is Judgement.BETTER:
         if len(intervals) == 1:
-            return f"{they} are better than {rival.told_as}: by {rival.difference:.3g} ({ends(rival)}), {seeds}{more}"
-        by = " and ".join(f"by {each.difference:.3g} over {each.told_as} ({ends(each)})" for each in intervals)
+            return f"{they} are better than {rival.in_words}: by {rival.difference:.3g} ({ends(rival)}), {seeds}{more}"
+        by = " and ".join(f"by {each.difference:.3g} over {each.in_words} ({ends(each)})" for each in intervals)
         return f"{they} are better than the best baselines: {by}, {seeds}{more}"
-    first = "".join(f"better than {each.told_as} ({difference(each)}), but " for each in intervals if each.call is Judgement.BETTER)
+    first = "".join(
+        f"better than {each.in_words} ({difference(each)}), but " for each in intervals if each.call is Judgement.BETTER
+    )
     if call is Judgement.WORSE:
-        return f"{they} are {first}worse than {rival.told_as}: by {-rival.difference:.3g} ({ends(rival)}), {seeds}{more}"
+        return f"{they} are {first}worse than {rival.in_words}: by {-rival.difference:.3g} ({ends(rival)}), {seeds}{more}"
     if call is Judgement.AS_GOOD:
         within = f"within one training's luck ({_margin(subject.meeting, rival) or 0.0:.3g})"
-        return f"{they} are {first}as good as {rival.told_as}: {difference(rival)}, {within}, {seeds}{more}"
+        return f"{they} are {first}as good as {rival.in_words}: {difference(rival)}, {within}, {seeds}{more}"
     lead, who = (f"{they} are {first}there", "they") if first else ("There", subject.name)
-    undecided = f"are not enough trainings to tell whether {who} are better than {rival.told_as}"
+    undecided = f"are not enough trainings to tell whether {who} are better than {rival.in_words}"
     return f"{lead} {undecided} ({difference(rival)}, {seeds}){more}"
 
 
@@ -292,9 +294,9 @@ def _nothing_to_compare(subject: _Subject, they: str, intervals: Sequence[Interv
         return (
             f"There are not enough trainings to tell whether {subject.name} are better than a baseline: none finished on two seeds"
         )
-    beaten = " and ".join(f"{each.told_as} ({difference(each)})" for each in intervals)
+    beaten = " and ".join(f"{each.in_words} ({difference(each)})" for each in intervals)
     known = {each.against for each in intervals}
-    others = " or ".join(each.told_as for each in subject.meeting.rivals if each.name not in known)
+    others = " or ".join(each.in_words for each in subject.meeting.rivals if each.name not in known)
     seeds = f"{intervals[0].n} fresh seeds that chose nothing, {subject.meeting.split} split"
     return (
         f"{they} are better than {beaten}, {seeds}, but there are not enough trainings to tell whether they are better than "

@@ -11,6 +11,7 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
+from search.analysis.intervals import Interval
 from search.analysis.verdict import Verdict
 from search.definition import searched_arguments
 from search.definition.schedules import AppliedSchedule
@@ -206,8 +207,15 @@ def confirmation_document(verdict: Verdict) -> dict[str, Any]:
             }
             for name, metrics in verdict.metrics.items()
         },
-        "against": {interval.against: {**asdict(interval), "call": interval.call.value} for interval in verdict.intervals},
+        "against": {interval.against: _interval(interval) for interval in verdict.intervals},
     }
+
+
+def _interval(interval: Interval) -> dict[str, Any]:
+    """Return an interval as the document has it; `told_as` is its public name for the baseline in words."""
+    found = asdict(interval)
+    words = found.pop("in_words")
+    return {**found, "told_as": words, "call": interval.call.value}
 
 
 def anchor_document(anchor: AnchorRecord) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Candidate:
         return self.trial.rule or f"trial {self.trial.number}"
 
     @property
-    def told_as(self) -> str:
+    def in_words(self) -> str:
         """Return the candidate as a sentence names it."""
         if not self.is_baseline:
             return self.name

@@ -31,7 +31,7 @@ class CmaEs(Spaced, optuna.samplers.CmaEsSampler):
     learned is learned anew from its rows, generation by generation.
     """
 
-    learned: Sequence[FrozenTrial] = ()  # what was told so far may be in them
+    learned: Sequence[FrozenTrial] = ()  # trials that the optimizer may have learned from
     optimizer: Any = None
     replayed = Replayed()
     unkept: Mapping[str, Any] = {}  # replayed, and in no trial yet
@@ -55,10 +55,10 @@ class CmaEs(Spaced, optuna.samplers.CmaEsSampler):
         began, members = self.optimizer.generation, self._by_generation()
         latest = max(members, default=0)
         while self.optimizer.generation < latest:
-            told = members.get(self.optimizer.generation, [])[: self.optimizer.population_size]
-            if len(told) < self.optimizer.population_size:
+            ended = members.get(self.optimizer.generation, [])[: self.optimizer.population_size]
+            if len(ended) < self.optimizer.population_size:
                 break
-            self.optimizer.tell(self._solutions(told, trans, direction))
+            self.optimizer.tell(self._solutions(ended, trans, direction))
         if self.optimizer.generation > began:
             self.unkept = self.replayed.numbers = to_numbers(self.optimizer)
 

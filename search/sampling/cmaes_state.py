@@ -33,7 +33,7 @@ OF_LEARNING_RATES = {
 def to_numbers(optimizer: Any) -> dict[str, Any]:
     """Return what an optimizer of the `cmaes` package has learned, as JSON can say it: its next draw depends on nothing else.
 
-    Taken right after a generation was told: what is derived of the covariance is not kept.
+    Taken right after a generation was learned from: what is derived of the covariance is not kept.
     """
     return {name: _to_list(name, getattr(owner, attribute)) for name, (owner, attribute) in _attributes(optimizer).items()}
 

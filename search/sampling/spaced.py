@@ -1,4 +1,4 @@
-"""Samplers of Optuna that are told their space."""
+"""Samplers of Optuna with a fixed search space."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def own(folder: Path, child: int | None = None) -> None:
     """Write down that a folder belongs to this process, and to the training process that it started, once there is one."""
     there = (None if pid is None else RunningProcess.find(pid) for pid in (os.getpid(), child))
     worker, started = ((found.pid, found.started) if found is not None else None for found in there)
-    if worker is not None:  # else there is no /proc, and nobody could tell who is dead
+    if worker is not None:  # else there is no /proc, and it is not known who is dead
         Owner(_machine(), worker, started).write(folder)
 
 

@@ -1,4 +1,4 @@
-"""The workloads there are, by name: built-in, installed (entry points), named by the operator, and used as told (`use`).
+"""The workloads there are, by name: built-in, installed (entry points), named by the operator, and used as asked for (`use`).
 
 Later ones win: an operator's `STEELYARD_WORKLOADS` may replace an installed one, but nobody may take a built-in name. A place is
 `module:attribute`, or a file, `folder/ads.py:attribute`. Imports no workload by itself.

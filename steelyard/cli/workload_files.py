@@ -93,7 +93,7 @@ def _wait(client: Client, name: str, place: str, file: Path, before: Mapping[str
 
     sources = sources_of(place)
     version = None if sources is None else sources.version
-    deadline, told, failing_since = time.monotonic() + DESCRIBED_SECONDS, False, math.inf
+    deadline, said, failing_since = time.monotonic() + DESCRIBED_SECONDS, False, math.inf
     while True:
         found = _entry(client, name)
         described = found is not None and found["version"] == version
@@ -105,9 +105,9 @@ def _wait(client: Client, name: str, place: str, file: Path, before: Mapping[str
             return
         if time.monotonic() >= deadline:
             break
-        if not told:
+        if not said:
             note(f"Registered {name} ({file}); waiting for a worker to describe it.")
-            told = True
+            said = True
         time.sleep(POLL_SECONDS)
     if found is None or not found["workers"]:
         raise CommandFailed(

@@ -28,7 +28,7 @@ DEPTH = 6
 def digest_of(*things: Any, known: Iterable[Any] = ()) -> str:
     """Return a digest of JSON-like values, arrays, functions and classes.
 
-    known: objects that are told apart elsewhere, such as the call's own model and its layers, whose weights are drawn anew.
+    known: objects that are compared elsewhere, such as the call's own model and its layers, whose weights are drawn anew.
     """
     found = _Digest(known)
     for thing in things:

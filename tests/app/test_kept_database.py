@@ -26,7 +26,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 
 @pytest.mark.parametrize("path", answers())
-def test_a_kept_study_is_told_as_it_was(kept: TestClient, path: str) -> None:
+def test_a_kept_study_is_shown_as_it_was(kept: TestClient, path: str) -> None:
     answer = kept.get(path)
     assert answer.status_code == 200
     assert missing(answers()[path], answer.json()) == []

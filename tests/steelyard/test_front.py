@@ -30,7 +30,7 @@ def test_best_says_in_one_sentence_which_picks_there_are(service, client, name):
     assert "say by pick which is wanted: knee (trial 2), nearest_ideal (trial 2), metric:" in result.stderr
 
 
-def test_a_pick_is_told_as_one_and_not_as_the_best(service, client, name):
+def test_a_pick_is_shown_as_one_and_not_as_the_best(service, client, name):
     filled_front(service, client, name, TRADE, StudyState.COMPLETE)
     seen = typed("best", name, "--pick", "knee")
     assert seen.code == 0

@@ -55,7 +55,7 @@ def test_a_path_that_cannot_be_handed_on_is_refused(tmp_path: Path) -> None:
 
 
 class Service:
-    """A client that is told of one workload, in turn."""
+    """A client that hears of one workload, in turn."""
 
     def __init__(self, *turns: dict[str, Any] | None) -> None:
         self.turns = list(turns)

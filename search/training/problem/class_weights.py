@@ -88,7 +88,7 @@ class ClassTables:
 
 
 def classes_of(view: TaskView, batch: Batch) -> int:
-    """Return how many classes a task's output tells apart: 2 where its width is 1."""
+    """Return how many classes a task's output distinguishes: 2 where its width is 1."""
     return max(int(view.raw(batch).shape[-1]), 2)
 
 

@@ -103,15 +103,15 @@ def test_what_is_learned_anew_is_learned_once_and_kept(monkeypatch: pytest.Monke
     records = played(definition, 30)
     without = [
         replace(record, sampler_state={name: value for name, value in record.sampler_state.items() if not name.endswith(":state")})
-        for record in records[:-3]  # in the middle of a generation, so that a draw itself tells none
+        for record in records[:-3]  # in the middle of a generation, so that a draw itself ends none
     ]
-    told: list[int] = []
+    learned: list[int] = []
     tell = cmaes.CMA.tell
-    monkeypatch.setattr(cmaes.CMA, "tell", lambda self, members: (told.append(self.generation), tell(self, members))[1])
+    monkeypatch.setattr(cmaes.CMA, "tell", lambda self, members: (learned.append(self.generation), tell(self, members))[1])
     drawn = next_of(definition, without)
-    assert told == list(range(max(told) + 1))
+    assert learned == list(range(max(learned) + 1))
     assert ["cma:state" in one.sampler_state for one in drawn] == [True, False, False]
-    assert drawn[0].sampler_state["cma:state"]["generation"] == max(told) + 1
+    assert drawn[0].sampler_state["cma:state"]["generation"] == max(learned) + 1
 
 
 class Bomb:
