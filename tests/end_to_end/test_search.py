@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -10,7 +11,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,19 +194,20 @@ def test_two_notebooks_search_at_once(cache: Path, tmp_path: Path) -> None:
     before = dict(os.environ)
     os.environ.update(environment(cache))
     try:
-        with ThreadPoolExecutor(2) as pool:
-            notebooks = [
-                nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(shorter(source, seed=seed))]) for seed in ("21", "22")
-            ]
-            clients = [
-                NotebookClient(each, timeout=int(PATIENCE), resources={"metadata": {"path": str(tmp_path)}}) for each in notebooks
-            ]
-            list(pool.map(NotebookClient.execute, clients))
+        cells = (nbformat.v4.new_code_cell(shorter(source, seed=seed)) for seed in ("21", "22"))
+        notebooks = [nbformat.v4.new_notebook(cells=[cell]) for cell in cells]
+        folder = {"metadata": {"path": str(tmp_path)}}
+
+        async def both() -> None:
+            clients = (NotebookClient(each, timeout=int(PATIENCE), resources=folder) for each in notebooks)
+            await asyncio.gather(*(client.async_execute() for client in clients))
+
+        asyncio.run(both())
     finally:
         os.environ.clear()
         os.environ.update(before)
     said = ["".join(output.get("text", "") for output in notebook.cells[0].outputs) for notebook in notebooks]
-    assert all(re.search(r"^new", each, re.MULTILINE) and "Verdict" in each for each in said), said
+    assert all(re.search(r"^new", each, re.MULTILINE) and "fresh seeds" in each for each in said), said
     assert len(_service_pids(cache)) == 1
 
 
