@@ -196,6 +196,7 @@ def test_one_answer_that_fails_does_not_end_being_live(served: Served) -> None:
     seen.page.unroute("**/v1/studies/*")
     seen.page.evaluate("dispatchEvent(new Event('online'))")
     seen.page.locator('#live[data-state="live"]').wait_for(timeout=30_000)
+    assert seen.page.locator("#live").get_attribute("data-state") == "live"
 
 
 def test_a_baseline_that_leads_is_not_called_tuned(served: Served) -> None:
