@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, takewhile
+from itertools import takewhile
 
 from search.definition.effort import Confirmation
 from search.definition.finite import affordable
@@ -169,21 +169,3 @@ def _again(candidate: TrialRecord, seed: int) -> PlannedTrial:
         origin="confirmation",
         confirms=candidate.number,
     )
-
-
-def whole_seeds(planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
-    """Return the first of the planned trainings, at most `room`: all of a seed or none, but for a first seed that is too many.
-
-    Trainings of one seed are trained as one stack, so half a seed costs what a whole one costs.
-    """
-    return list(_whole_seeds(planned, room))
-
-
-def _whole_seeds(planned: Sequence[PlannedTrial], room: int) -> Iterator[PlannedTrial]:
-    for place, (_, same) in enumerate(groupby(planned, key=lambda trial: trial.seed)):
-        group = list(same)
-        if len(group) > room:
-            yield from group[:room] if place == 0 else ()
-            return
-        yield from group
-        room -= len(group)

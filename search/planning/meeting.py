@@ -121,7 +121,7 @@ def meet(objective: Objective, design: Design, trained: Trained, known: Sequence
 def _trainings(
     seeds: Sequence[int], competing: Sequence[Candidate], references: Sequence[Candidate], design: Design
 ) -> list[Training]:
-    """Return who trains on which seed, seed by seed: those of one seed are trained as one stack."""
+    """Return who trains on which seed, seed by seed: where not all fit into one cohort, the first seeds are whole."""
     return [(each.number, seed) for seed in seeds for each in (*competing, *(references if seed in design.referenced else ()))]
 
 

@@ -19,7 +19,7 @@ from search.objective.order import Place, place
 from search.planning.baselines import baselines
 from search.planning.candidates import Candidate
 from search.planning.compromise import scored, scored_objective, valued
-from search.planning.confirmation import again, budget_of, standing, whole_seeds
+from search.planning.confirmation import again, budget_of, standing
 from search.planning.finalists import finalists
 from search.planning.initial_values import divisors
 from search.planning.meeting import Meeting, Trained, Training
@@ -130,12 +130,15 @@ Step = Run | ScoreStudy | Wait | End
 
 
 def plan(definition: StudyDefinition, history: History, limit: int) -> Step:
-    """Return the study's next trials (at most `limit`, at least 1), that it can be scored now, that it waits, or its end."""
+    """Return the study's next trials, that it can be scored now, that it waits, or its end.
+
+    The trials' trainings are at most `limit`, but for a single trial of more seeds than that.
+    """
     if early := _lacking(definition, history) or _scored(definition, history):
         return early
     planned: list[PlannedTrial] = []
     for phase in PHASES:
-        planned += phase(definition, history, planned, limit - len(planned))
+        planned += phase(definition, history, planned, limit - sum(max(1, len(trial.seeds)) for trial in planned))
     if planned:
         return Run(tuple(planned))
     if history.unfinished:
@@ -213,6 +216,11 @@ def _scored(definition: StudyDefinition, history: History) -> Step | None:
     return Wait(reason) if history.unfinished else End(StudyState.FAILED, reason)
 
 
+def _trials_in(definition: StudyDefinition, planned: Sequence[PlannedTrial], room: int) -> int:
+    """Return how many trials on the search's seeds have room: one at least where nothing is planned beside them."""
+    return max(room // definition.search.seeds, 0 if planned else 1)
+
+
 def _references(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
     """Plan the references that there are not yet: nothing relative can be scored before they are in."""
     return references(definition, {(trial.rule, trial.seed) for trial in history.references})[: max(room, 0)]
@@ -222,7 +230,7 @@ def _baselines(definition: StudyDefinition, history: History, planned: Sequence[
     """Plan the baselines that there are not yet; they go first, so that the comparison is there early: yours is trial 0."""
     there = {trial.rule for trial in history.baselines}
     missing = [trial for rule, trial in baselines(definition, history.initial or None).items() if rule not in there]
-    return missing[: max(room, 0)]
+    return missing[: _trials_in(definition, planned, room)]
 
 
 def _suggestions(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
@@ -233,7 +241,7 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
     if stopped(definition, history) is not None:
         return []
     observed = history.trials
-    room = min(room, suggest.batch_limit(definition, observed) - len(planned))
+    room = min(_trials_in(definition, planned, room), suggest.batch_limit(definition, observed) - len(planned))
     count = min(room, _left(definition, history))
     if not is_scored(definition, history):
         count = min(count, suggest.batch_limit(definition, ()) - history.searched)
@@ -258,7 +266,7 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
 def _confirmations(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
     """Plan the finalists, the baselines and what they are relative to again on fresh seeds, once the search is over."""
     met = None if planned else confirmation(definition, history)
-    return [] if met is None else whole_seeds(again(met.meeting.due, met.trained.candidates), room)
+    return [] if met is None else again(met.meeting.due, met.trained.candidates)[:room]
 
 
 @dataclass(frozen=True, slots=True)

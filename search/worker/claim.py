@@ -184,11 +184,15 @@ def _pause_without_version(session: Session, study: StudyRecord, now: datetime) 
 
 
 def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
-    """Choose which waiting trials go together: the first, and those after it, as many as the most cautious of them allows."""
+    """Choose which waiting trials go together: the first, and those after it, as many as the most cautious of them allows.
+
+    A trial on several seeds takes as many of the `size` places.
+    """
     chosen: list[TrialRecord] = []
+    places, most = 0, size
     for trial in waiting:
-        size = min(size, trial.cohort_limit or size)
-        if len(chosen) + 1 > size:
+        places, most = places + max(1, len(trial.seeds)), min(most, trial.cohort_limit or most)
+        if len(chosen) + 1 > most or (chosen and places > size):
             break
         chosen.append(trial)
     return chosen

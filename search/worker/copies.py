@@ -95,13 +95,12 @@ class Cohort:
         self._dropped: set[int] = set()
 
     def settings(self, of_trials: Mapping[int, Setting]) -> list[Setting]:
-        """Return the settings to train, seed by seed, made of each trial's own by number."""
-        found = [
-            (place, replace(of_trials[trial], number=number, seed=seed))
+        """Return the settings to train, made of each trial's own by number; trial by trial, so that one's seeds share a stack."""
+        return [
+            replace(of_trials[trial], number=number, seed=seed)
             for trial, copies in self._copies.items()
-            for place, (number, seed) in enumerate(copies.seeds.items())
+            for number, seed in copies.seeds.items()
         ]
-        return [setting for _, setting in sorted(found, key=lambda each: each[0])]
 
     def of(self, number: int) -> Copies:
         """Return the trial that a setting belongs to, by the setting's number."""

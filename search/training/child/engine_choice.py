@@ -19,7 +19,7 @@ from search.definition.plugins import sampler_of
 from search.definition.schema import StudyDefinition
 from search.errors import PreflightError
 from search.names import listed
-from search.planning.phases import trials
+from search.planning.phases import phases
 from search.planning.references import referenced_tasks
 from search.processes import cores
 from search.training.engine.cost import Cost, cost_of
@@ -143,7 +143,7 @@ def wanted_size(definition: StudyDefinition) -> int:
     """Return how many settings the sampler can use at once: a power of two, unless the user said how many."""
     if definition.search.cohort_size is not None:
         return definition.search.cohort_size
-    planned = trials(definition)
+    planned = phases(definition)
     count = planned[Role.SEARCH] + planned[Role.BASELINE] + len(referenced_tasks(definition))
     limit = LEARNING_SIZE if sampler_of(definition.search.sampler).learns else VECTORIZED_SIZE
     return min(limit, 1 << (count - 1).bit_length())

@@ -24,13 +24,14 @@ class Cost:
 
     `trained_flops`: floating-point operations with operands that differ between settings; `shared_flops`: those of the frozen part,
     done once for all. `own_convolutions`: some convolution has filters of its own per setting. `bytes_a_setting`: variables,
-    optimizer slots, gradients and activations.
+    optimizer slots, gradients and activations. `shared_bytes`: the batch's rows, and all that the frozen part makes of them.
     """
 
     trained_flops: float
     shared_flops: float
     own_convolutions: bool
     bytes_a_setting: int
+    shared_bytes: int = 0
 
     @property
     def seconds_a_step(self) -> float:
@@ -69,14 +70,17 @@ def _traced(problem: TrainingProblem) -> Cost:
     own = depending(graph, [tensor.op.name for tensor in graph.inputs[: len(trained)]])
     flops = {True: 0.0, False: 0.0}
     convolutions = False
-    activations = 0
+    activations = shared = 0
     for operation in graph.get_operations():
         flops[operation.name in own] += flops_of(graph, operation)
         convolutions |= operation.type in CONVOLUTIONS and operation.inputs[1].op.name in own
+        size = sum(_bytes(output) for output in operation.outputs)
         if operation.name in own:
-            activations += sum(_bytes(output) for output in operation.outputs)
+            activations += size
+        else:
+            shared += size
     variables = sum(_variable_bytes(variable) for variable in network.trainable)
-    return Cost(flops[True], flops[False], convolutions, variables * (1 + SLOTS) + 2 * activations)
+    return Cost(flops[True], flops[False], convolutions, variables * (1 + SLOTS) + 2 * activations, shared)
 
 
 def depending(graph: Any, sources: list[str]) -> set[str]:

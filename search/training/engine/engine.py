@@ -1,7 +1,7 @@
 """The engine: trains a cohort's settings, stacked by a strategy, and reports them epoch by epoch.
 
-Settings of one seed are trained together: they share the order of rows and the initial weights, so they differ by their weights
-alone.
+Settings of one seed share the order of rows and the initial weights, so they differ by their weights alone. Those of several seeds
+are trained together where that takes less time; see `search.training.engine.grouping`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,20 +20,22 @@ from numpy.typing import NDArray
 from search.definition.schema import Training
 from search.errors import PreflightError
 from search.training.engine.cost import cost_of
-from search.training.engine.frozen_trunk import frozen_trunk
-from search.training.engine.group import Group, Start, Values, groups, of_first
+from search.training.engine.frozen_trunk import cost_in_steps, frontier_of, frozen_trunk
+from search.training.engine.group import Group
+from search.training.engine.grouping import Mixing, computable, groups
+from search.training.engine.means import quotients
 from search.training.engine.pace import StepBudget
 from search.training.engine.shared_layer import shared_places
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import form_of
+from search.training.engine.starts import Start, Starts, Values
 from search.training.engine.strategies import Strategy, stack_size
+from search.training.engine.tracing import makes_for_several_seeds
 from search.training.interface import Ended, EpochReport, Observer, Setting, is_report_epoch
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.measurable import undefined
 from search.training.problem.problem import TrainingProblem
-from search.training.problem.seeding import epoch_order
 from search.training.problem.setting_inputs import equal_knobs
-from search.training.weighting.loading import check
 from search.training.weighting.schedule import WeightSchedule
 from storage.records import UNDEFINED, Reason, TrialState
 
@@ -40,9 +43,6 @@ log = logging.getLogger("steelyard.training")
 
 SECONDS_A_TRACE = 1.0
 """What a new stack costs to trace, roughly; a small one less, a large unrolled one more."""
-
-MAX_SEEDS = 32
-"""Seeds whose initial weights and numbers are kept."""
 
 
 class CohortEngine:
@@ -55,10 +55,12 @@ class CohortEngine:
         self._network = problem.network(0)
         self._form = form_of(problem, self._network)
         self._trunk = frozen_trunk(problem, self._network, self._form)
-        self._seconds_a_place = strategy.cost_of_a_place * cost_of(problem).seconds_a_step
+        self._starts = Starts(problem, self._form)
+        self._cost = cost_in_steps(cost_of(problem), frontier_of(problem, self._network, self._form))
+        self._seconds_a_place = strategy.cost_of_a_place * self._cost.seconds_a_step
         self._stacks: dict[int, Stack] = {}
+        self._mixed: dict[int, bool] = {}  # whether a stack of this size trains several seeds
         self._paces: dict[tuple[str, int], StepBudget] = {}
-        self._starts: dict[int, Start] = {}
         self._lost: dict[str, Mapping[str, str]] = {}
         self._steps_done = 0
         self._last: Group | None = None
@@ -66,19 +68,33 @@ class CohortEngine:
     def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
         """Train all settings to the last epoch or their own ends; see `search.training.interface.Engine`."""
         self._steps_done = 0
-        for chosen in groups(list(_computable(settings, observer)), self._size):
+        for chosen in self._groups(list(computable(settings, observer)), training, observer):
             self._train_in_memory(chosen, training, observer)
 
+    def _groups(self, settings: Sequence[Setting], training: Training, observer: Observer) -> list[Sequence[Setting]]:
+        """Return the settings that are trained together. Which may be is seen from the models of all their seeds."""
+
+        def frozen(setting: Setting) -> bytes:
+            observer.progress(self._steps_done)
+            return self._starts.frozen(setting.seed)
+
+        steps = self._problem.steps("train") * training.epochs
+        return groups(settings, self._size, Mixing(self._strategy, self._cost, steps, frozen, self._mixes))
+
+    def _mixes(self, size: int) -> bool:
+        if size not in self._mixed:
+            self._mixed[size] = makes_for_several_seeds(self._problem, self._stack(size), self._trunk)
+        return self._mixed[size]
+
     def _train_in_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
-        """Train settings of one seed together; where memory runs out, those that go on begin again in two halves."""
+        """Train settings together; where memory runs out, those that go on begin again in two halves."""
         left = self._train_or_halve(settings, training, observer)
-        for chosen in groups(left, self._size):
+        for chosen in self._groups(left, training, observer):
             self._train_in_memory(chosen, training, observer)
 
     def _train_or_halve(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
         """Train settings together. Out of memory, let go of the stack, halve the size, and return those that go on."""
-        size = stack_size(len(settings), self._size, self._strategy)
-        left = list(settings)
+        size, left = stack_size(len(settings), self._size, self._strategy), list(settings)
         try:
             group = self._group(settings, size, training.epochs)
             self._last = group
@@ -116,16 +132,16 @@ class CohortEngine:
     def initial_values(self, seed: int, observer: Observer) -> dict[str, float]:
         """Return the terms before training under `seed`, over the training rows, as epoch 0 has them; see `Engine`."""
         self._steps_done = 0
-        start = self._starts.get(seed)
+        start = self._starts.numbers([seed])
         while start is None:
             group = self._group([Setting(0, seed, dict.fromkeys(self._problem.paths, 1.0))], self._size, epochs=1)
             try:
-                start = self._measured_start(group, observer)
+                start = self._begun(group, observer)
             except tf.errors.ResourceExhaustedError:
                 if self._size == 1:
                     raise
                 self._halve(self._size)
-        return {path: value for path, value in of_first(start.train).items() if math.isfinite(value)}
+        return {path: float(values[0]) for path, values in start.train.items() if math.isfinite(values[0])}
 
     def variables(self, place: int = -1) -> list[NDArray[np.generic]]:
         """Return the model's variables as the setting at `place` of the last group left them: what is trained, then all else."""
@@ -171,32 +187,26 @@ class CohortEngine:
     # Where a group begins
 
     def _begin(self, group: Group, observer: Observer) -> None:
-        """Set the stack to the seed's start, and report epoch 0, which settings of one seed and one set of arguments share."""
+        """Set the stack to the seeds' starts, and report epoch 0, which settings of one seed and one set of arguments share."""
         began = time.perf_counter()
-        start = self._starts.get(group.seed) or self._measured_start(group, observer)
+        start = self._begun(group, observer)
         if not group.places:
             return
-        group.begin(start)
-        size = group.stack.size
-        train, validation = (
-            {path: np.full(size, value) for path, value in part.items()} for part in (start.train, start.validation)
-        )
-        self._report(group, 0, time.perf_counter() - began, train, validation, observer)
+        group.begin_learning(start.train)
+        self._report(group, 0, time.perf_counter() - began, start.train, start.validation, observer)
+
+    def _begun(self, group: Group, observer: Observer) -> Start:
+        group.stack.begin([self._starts.variables(seed) for seed in group.seeds()])
+        return self._starts.numbers(group.seeds()) or self._measured_start(group, observer)
 
     def _measured_start(self, group: Group, observer: Observer) -> Start:
-        variables = [variable.numpy() for variable in self._problem.network(group.seed).variables]
-        group.stack.begin([variables] * group.stack.size)
-        terms = set(self._problem.paths)
+        """Measure a group that has begun; what is cancelled in the middle gives no numbers of its seeds."""
+        terms, seeds = set(self._problem.paths), group.seeds()
         train = {path: values for path, values in self._measure("train", group, observer).items() if path in terms}
-        validation = self._measure("validation", group, observer)
-        if self._problem.searches_terms:  # each setting has its own numbers
-            return Start(variables, train, validation)
-        start = Start(variables, of_first(train), of_first(validation))
-        if not group.places:  # cancelled in the middle: these are not the seed's numbers
-            return start
-        while len(self._starts) >= MAX_SEEDS:
-            self._starts.pop(next(iter(self._starts)))
-        return self._starts.setdefault(group.seed, start)
+        start = Start(train, self._measure("validation", group, observer))
+        if group.places:
+            self._starts.keep(seeds, start)
+        return self._starts.numbers(seeds) or start
 
     def _shrink(self, group: Group, epochs_left: int) -> None:
         """Move the settings that go on to a smaller stack, where the time saved exceeds what tracing it costs.
@@ -223,21 +233,24 @@ class CohortEngine:
         count = problem.count("train")
         group.in_force.begin_epoch(epoch)
         knobs, rules, features = group.knobs(problem), group.rules(epoch), self._features("train", observer, training=True)
-        order = tf.constant(epoch_order(group.seed, epoch - 1, count))
-        extra = self._extra_orders(lambda i, size: epoch_order(group.seed, epoch - 1, size, stream=i + 1))
+        order, extra = group.order(epoch, count), self._extra_orders(lambda i, size: group.order(epoch, size, stream=i + 1))
         sums = tf.zeros((group.stack.size, len(problem.paths), 2), tf.float64)
         for first, stop in self._calls("train", problem.steps("train"), group, observer):
             sums, finite = group.stack.train(knobs, order, extra, first, stop, sums, rules, features)
             self._end_undefined(group, epoch, observer)
-            self._end_diverged(group, epoch, self._means(sums), observer)
+            self._end_diverged(group, epoch, self._means(sums, unseen=0.0), observer)
             self._end_broken(group, epoch, finite.numpy(), observer)
         means = self._means(sums)
         group.end_epoch(epoch, means)
         return means
 
-    def _means(self, sums: Tensor) -> Values:
-        """Return the terms' means by path, of (total, weight) [K, terms, 2]; a term that nothing counted for is left out."""
-        return {path: mean for path, mean in zip(self._problem.paths, _quotients(sums.numpy()), strict=True) if mean is not None}
+    def _means(self, sums: Tensor, unseen: float = math.nan) -> Values:
+        """Return the terms' means by path, of (total, weight) [K, terms, 2]; a term that nothing counted for is left out.
+
+        `unseen` is that of a setting which nothing counted for yet, where something did for one of another seed.
+        """
+        found = quotients(sums.numpy(), unseen)
+        return {path: mean for path, mean in zip(self._problem.paths, found, strict=True) if mean is not None}
 
     def _measure(self, split: str, group: Group, observer: Observer) -> Values:
         """Return terms and metrics over a split, in order, without training."""
@@ -251,7 +264,7 @@ class CohortEngine:
             sums = stack.measure(knobs, rows, order, extra, first, stop, sums)
         terms = len(problem.terms)
         values = self._means(sums[:, :terms])
-        for metric, mean in zip(problem.row_metrics, _quotients(sums.numpy()[:, terms:]), strict=True):
+        for metric, mean in zip(problem.row_metrics, quotients(sums.numpy()[:, terms:]), strict=True):
             if mean is not None:
                 values[metric.path] = np.sqrt(mean) if metric.root else mean
         values |= {path: np.array(counted) for path, counted in stack.counted().items()}
@@ -323,9 +336,9 @@ class CohortEngine:
             first = stop
             observer.progress(self._steps_done)
 
-    def _extra_orders(self, order: Callable[[int, int], NDArray[np.int32]]) -> dict[str, Tensor]:
+    def _extra_orders(self, order: Callable[[int, int], Any]) -> dict[str, Tensor]:
         points = self._problem.opened.loaded.extra
-        return {name: tf.constant(order(i, len(points[name].points))) for i, name in enumerate(sorted(points))}
+        return {name: tf.convert_to_tensor(order(i, len(points[name].points))) for i, name in enumerate(sorted(points))}
 
     # Settings that end before the last epoch; the others keep their places in the stack, and every bit
 
@@ -376,23 +389,6 @@ class CohortEngine:
             if not finite[where]:
                 reason = Reason("diverged", f"epoch {epoch}: the model's weights are not finite")
                 _end(group, setting, TrialState.DIVERGED, reason, observer)
-
-
-def _quotients(sums: NDArray[np.float64]) -> list[NDArray[np.float64] | None]:
-    """Return total / weight [K] of each of (total, weight) [K, n, 2]; None where nothing counts for any setting."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return [pair[0] / pair[1] if pair[1].any() else None for pair in sums.transpose(1, 2, 0)]
-
-
-def _computable(settings: Sequence[Setting], observer: Observer) -> Iterator[Setting]:
-    """Yield the settings whose rules this worker has; the others end."""
-    for setting in settings:
-        try:
-            check(setting.rule)
-        except PreflightError as refused:
-            observer.ended(Ended(setting.number, TrialState.FAILED, 0, refused.reason))
-        else:
-            yield setting
 
 
 def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, observer: Observer) -> None:

@@ -1,34 +1,24 @@
-"""Settings that are trained together on one stack, and where they begin."""
+"""Settings that are trained together on one stack: who is where, and what each place is given."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from search.training.engine.stack import Arrays, Stack
+from search.training.engine.stack import Stack
+from search.training.engine.starts import Values
 from search.training.interface import Setting
+from search.training.problem.batch import Tensor
 from search.training.problem.problem import TrainingProblem
+from search.training.problem.seeding import epoch_order
 from search.training.problem.setting_inputs import SettingInputs
 from search.training.weighting.in_graph import StepRules
-from search.training.weighting.loading import rule_named, stacks_with
+from search.training.weighting.loading import rule_named
 from search.training.weighting.schedule import WeightSchedule
-
-Values = dict[str, NDArray[np.float64]]
-"""Numbers by path, each [K]."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where the settings of one seed begin: the network's variables, and epoch 0's numbers, one for all settings or [K]."""
-
-    variables: Arrays
-    train: Mapping[str, float | NDArray[np.float64]]
-    validation: Mapping[str, float | NDArray[np.float64]]
 
 
 @dataclass
@@ -44,9 +34,14 @@ class Group:
     def __post_init__(self) -> None:
         self.places = {place: place for place in range(len(self.settings))}
 
-    @property
-    def seed(self) -> int:
-        return self.settings[0].seed
+    def seeds(self) -> list[int]:
+        """Return the seed of each place of the stack."""
+        return [self.settings[row].seed for row in self.rows()]
+
+    def order(self, epoch: int, count: int, stream: int = 0) -> Tensor:
+        """Return the order of rows in epoch `epoch` (from 1): [count], or [K, count] where the settings have several seeds."""
+        drawn = {seed: epoch_order(seed, epoch - 1, count, stream) for seed in dict.fromkeys(each.seed for each in self.settings)}
+        return tf.constant(next(iter(drawn.values())) if len(drawn) == 1 else np.stack([drawn[seed] for seed in self.seeds()]))
 
     def running(self) -> Iterator[tuple[Setting, int]]:
         """Yield each setting that goes on, and its place in the stack."""
@@ -77,10 +72,11 @@ class Group:
         """Return what the graph must know to move weights in an epoch; None where none moves within it."""
         return self.in_force.rules(self.rows(), epoch)
 
-    def begin(self, start: Start) -> None:
-        """Set the stack, and what the weighting rules learn, to the start of the settings' seed."""
-        self.stack.begin([start.variables] * self.stack.size)
-        self.in_force.begin(of_first(start.train))
+    def begin_learning(self, train: Values) -> None:
+        """Set what the weighting rules learn to where it begins, given the terms of the places before training."""
+        paths = self.in_force.paths
+        initial = np.stack([train[path] if path in train else np.zeros(self.stack.size) for path in paths], axis=1)
+        self.in_force.begin(initial[: len(self.settings)])
         self.stack.begin_learning(self.in_force.starts(self.rows()))
 
     def end_epoch(self, epoch: int, train: Values) -> None:
@@ -105,21 +101,3 @@ class Group:
                 if setting.rule == name and outside[where].any():
                     path, value = self.in_force.paths[int(outside[where].argmax())], least[where][outside[where].argmax()]
                     yield setting, f"{name} needs terms that are {kind}, and {path} was {value + 0:.4g}"  # -0 is 0
-
-
-def of_first(values: Mapping[str, float | NDArray[np.float64]]) -> dict[str, float]:
-    """Return the numbers of the first place of the stack, by path."""
-    return {path: float(np.ravel(each)[0]) for path, each in values.items()}
-
-
-def groups(settings: Sequence[Setting], size: int) -> Iterator[Sequence[Setting]]:
-    """Yield the settings that are trained together: of one seed, at most `size`, in their order.
-
-    Settings whose rules need different things of a step (`gradnorm`, `famo`) are apart.
-    """
-    alike: dict[tuple[object, ...], list[Setting]] = {}
-    for setting in settings:
-        alike.setdefault((setting.seed, *stacks_with(setting.rule)), []).append(setting)
-    for same in alike.values():
-        for first in range(0, len(same), size):
-            yield same[first : first + size]

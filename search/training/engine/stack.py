@@ -6,7 +6,8 @@ optimizer on the stacked variables trains each as if it were alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -19,7 +20,7 @@ from search.training.engine.frozen_trunk import FrozenTrunk
 from search.training.engine.learned_weights import Learned
 from search.training.engine.shared_layer import shared_places
 from search.training.engine.stacked_variable import GradientLayout, Stacked, gradient_parts
-from search.training.engine.strategies import Strategy
+from search.training.engine.strategies import Nest, Strategy
 from search.training.engine.traces import count_trace
 from search.training.problem.batch import Batch, Tensor, Tensors
 from search.training.problem.keras_private import put_mask
@@ -34,6 +35,9 @@ from search.training.weighting.in_graph import StepRules
 from search.training.weighting.protocol import Start
 
 Arrays = Sequence[NDArray[Any]]
+
+Over = Callable[[Callable[[DeviceRows, Nest], Nest], Nest], Nest]
+"""Maps a function of a batch's rows and of one setting's values over all settings: `over(function, values)` is [K, ...]."""
 
 
 class Stack:
@@ -151,7 +155,8 @@ class Stack:
     ) -> tuple[Tensor, Tensor]:
         """Train steps `first` to `stop`; return the terms' (total, weight) [K, terms, 2], and whose weights are all finite [K].
 
-        `knobs` are all settings' ([K, ...]), `order` the order of the training rows, `sums` what was summed before.
+        `knobs` are all settings' ([K, ...]), `order` the order of the training rows, `sums` what was summed before. Settings of
+        several seeds have an order each, [K, rows], and so have the point sets in `extra`: each setting then gets rows of its own.
         Where `rules` are given the weights move from step to step, in a graph for each combination of rules; else they stand.
         `features`: what the trunk keeps of the training rows.
         """
@@ -159,14 +164,20 @@ class Stack:
         rows = self._problem.rows("train")._replace(features=features)
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
-            taken = self._problem.slice(rows, order, step, extra)
-            done = self._train_step(taken, knobs) if rules is None else self._moving_step(taken, knobs, rules, step)
+            over = self._over(self._problem.slice(rows, order, step, extra), shared=order.shape.rank == 1)
+            done = self._train_step(over, knobs) if rules is None else self._moving_step(over, knobs, rules, step)
             return step + 1, sums + tf.cast(done.sums, tf.float64)
 
         _, sums = tf.while_loop(lambda step, _: step < stop, body, (first, sums))
         return sums, tf.reduce_all(tf.stack([stacked.finite() for stacked in self.trainable]), axis=0)
 
-    def _moving_step(self, rows: DeviceRows, knobs: SettingInputs, rules: StepRules, step: Tensor) -> Differentiated:
+    def _over(self, rows: DeviceRows, *, shared: bool) -> Over:
+        """Return how to map over all settings beside a batch's rows: those that all share, or [K, batch, ...], each its own."""
+        if shared:
+            return lambda function, values: self._strategy.over(partial(function, rows), values, self.size)
+        return lambda function, values: self._strategy.over(lambda own: function(*own), (rows, values), self.size)
+
+    def _moving_step(self, over: Over, knobs: SettingInputs, rules: StepRules, step: Tensor) -> Differentiated:
         """Do step `step` of the epoch under the weights that the rules give, and let them learn from it.
 
         A rule learns nothing of a term that nothing in the batch counts for.
@@ -175,16 +186,16 @@ class Stack:
         shared = shared_places(self._problem, self._network) if rules.needs_shared_layer else ()
         asked = Asked(shared, "gradient_norms" in rules.needs, "gram_matrix" in rules.needs)
         if rules.weigh_this_step:
-            done = self._train_step(rows, knobs, asked._replace(weigh=rules.weigher(given, self._states(rules), view)))
+            done = self._train_step(over, knobs, asked._replace(weigh=rules.weigher(given, self._states(rules), view)))
         else:
             weights = rules.weights(given, self._states(rules), view)
-            done = self._train_step(rows, knobs._replace(weights=weights), asked)._replace(weights=weights)
+            done = self._train_step(over, knobs._replace(weights=weights), asked)._replace(weights=weights)
         seen = view._replace(
             measured=view.counts & (done.sums[..., 1] > 0),
             terms=done.terms,
             norms=done.norms,
             gram=done.gram,
-            after=self._terms(rows, knobs) if "losses_after" in rules.needs else None,
+            after=self._terms(over, knobs) if "losses_after" in rules.needs else None,
             weights=done.weights,
         )
         for name, follows in zip(rules.names, rules.follows, strict=True):
@@ -194,18 +205,18 @@ class Stack:
     def _states(self, rules: StepRules) -> dict[str, dict[str, Tensor]]:
         return {name: self._learned[name].values() for name in rules.names}
 
-    def _terms(self, rows: DeviceRows, knobs: SettingInputs) -> Tensor:
+    def _terms(self, over: Over, knobs: SettingInputs) -> Tensor:
         """Return the terms of a batch as the variables are now, [K, terms]; what the pass would change stays as it is."""
 
-        def one(values: tuple[list[Tensor], list[Tensor], SettingInputs]) -> Tensor:
+        def one(rows: DeviceRows, values: tuple[list[Tensor], list[Tensor], SettingInputs]) -> Tensor:
             return self._step(rows, *values).terms
 
-        return self._strategy.over(one, (*self._values(), self._mapped(knobs)), self.size)
+        return over(one, (*self._values(), self._mapped(knobs)))
 
-    def _train_step(self, rows: DeviceRows, knobs: SettingInputs, asked: Asked = NOTHING_ASKED) -> Differentiated:
+    def _train_step(self, over: Over, knobs: SettingInputs, asked: Asked = NOTHING_ASKED) -> Differentiated:
         """Do one step of all settings: forward, gradients, the optimizer. Returns what was differentiated, and what was `asked`."""
         differentiate = self._gradients_apart if self._form.apart and self._strategy.stacks else self._gradients_of_sum
-        done = differentiate(rows, self._mapped(knobs), asked)
+        done = differentiate(over, self._mapped(knobs), asked)
         for place, value in zip(self._form.assigned, done.assigned, strict=True):
             self.trainable[place].update(value)
         set_hyperparameters(self.optimizer, self._optimizer_numbers(knobs))
@@ -219,10 +230,11 @@ class Stack:
         """Return the optimizer's searched numbers by argument, one a setting: [K]; empty where none is searched."""
         return self._problem.optimizer_arguments(self._mapped(knobs).arguments)
 
-    def _gradients_of_sum(self, rows: DeviceRows, knobs: SettingInputs, asked: Asked) -> Differentiated:
+    def _gradients_of_sum(self, over: Over, knobs: SettingInputs, asked: Asked) -> Differentiated:
         """Return the gradients of the sum of all totals, which are each setting's own."""
 
         def one(
+            rows: DeviceRows,
             values: tuple[list[Tensor], list[Tensor], SettingInputs],
         ) -> tuple[Tensor, Tensor, Tensor, list[Tensor], list[Tensor]]:
             step = self._step(rows, *values)
@@ -232,7 +244,7 @@ class Stack:
         trainable, state = self._values()
         with tf.GradientTape(persistent=bool(asked.shared), watch_accessed_variables=False) as tape:
             tape.watch(trainable)
-            totals, terms, sums, after, assigned = self._strategy.over(one, (trainable, state, knobs), self.size)
+            totals, terms, sums, after, assigned = over(one, (trainable, state, knobs))
             total = tf.reduce_sum(totals)
             each_term = tf.unstack(tf.reduce_sum(terms, axis=0)) if asked.shared else []
             of_rules = counted(terms, knobs.weights) if asked.weigh else None
@@ -243,10 +255,10 @@ class Stack:
             found = [None if each is None else tf.convert_to_tensor(each) for each in found]
         return Differentiated(found, terms, sums, after, assigned, norms, gram, weights)
 
-    def _gradients_apart(self, rows: DeviceRows, knobs: SettingInputs, asked: Asked) -> Differentiated:
+    def _gradients_apart(self, over: Over, knobs: SettingInputs, asked: Asked) -> Differentiated:
         """Return each setting's gradients, taken one by one so that those by rows stay rows; else as `_gradients_of_sum`."""
 
-        def one(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        def one(rows: DeviceRows, values: tuple[Any, ...]) -> tuple[Any, ...]:
             trainable, state, knobs, *place = values
             with tf.GradientTape(persistent=bool(asked.shared), watch_accessed_variables=False) as tape:
                 tape.watch(trainable)
@@ -266,7 +278,7 @@ class Stack:
             return parts, step.terms, step.sums, self._form.split(step.state), self._assigned(step), there
 
         values = (*self._values(), knobs, *([tf.range(self.size)] if asked.weigh else []))
-        parts, terms, sums, after, assigned, there = self._strategy.over(one, values, self.size)
+        parts, terms, sums, after, assigned, there = over(one, values)
         found = [stacked.gradient(parts.get(str(i))) for i, stacked in enumerate(self.trainable)]
         return Differentiated(found, terms, sums, after, assigned, **there)
 

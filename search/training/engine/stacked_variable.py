@@ -21,11 +21,12 @@ from search.training.problem.step import weighted_step
 class GradientLayout(NamedTuple):
     """What a training step does to a network's variables, by their places.
 
-    `changing`: the state that it changes (statistics, random seeds); all other state is frozen. `assigned`: the trainable variables
-    that a layer assigns in its call, so that the optimizer goes on from what was assigned. `by_rows`: the trainable variables
-    whose gradient comes as rows (`tf.IndexedSlices`, of an Embedding): Keras's optimizers treat a row that occurs twice as two, so
-    the rows must reach them as they are. `apart`: gradients must be taken setting by setting, because some are by rows, or because
-    the graph has a gradient of its own (`custom_gradient`, as for gradient reversal), which `tf.vectorized_map` drops in silence.
+    `changing`: the state that it changes (statistics, random seeds), or that measuring draws by; all other state is frozen.
+    `assigned`: the trainable variables that a layer assigns in its call, so that the optimizer goes on from what was assigned.
+    `by_rows`: the trainable variables whose gradient comes as rows (`tf.IndexedSlices`, of an Embedding): Keras's optimizers treat
+    a row that occurs twice as two, so the rows must reach them as they are. `apart`: gradients must be taken setting by setting,
+    because some are by rows, or because the graph has a gradient of its own (`custom_gradient`, as for gradient reversal), which
+    `tf.vectorized_map` drops in silence.
     """
 
     changing: tuple[int, ...]
@@ -54,13 +55,21 @@ def form_of(problem: TrainingProblem, network: Network) -> GradientLayout:
         tape.watch(trainable)
         step = weighted_step(problem, network, problem.example_rows(), trainable, state, knobs)
     gradients = tape.gradient(step.total, trainable)
-    changing, assigned = _changed(state, step.state), _changed(trainable, step.trainable)
+    changing, assigned = {*_changed(state, step.state), *_drawn(problem, network, values)}, _changed(trainable, step.trainable)
     by_rows = frozenset(place for place, gradient in enumerate(gradients) if isinstance(gradient, tf.IndexedSlices))
-    return GradientLayout(changing, assigned, by_rows, bool(by_rows) or _has_own_gradients(problem, network, values, knobs))
+    return GradientLayout(
+        tuple(sorted(changing)), assigned, by_rows, bool(by_rows) or _has_own_gradients(problem, network, values, knobs)
+    )
 
 
 def _changed(before: Sequence[Tensor], after: Sequence[Tensor]) -> tuple[int, ...]:
     return tuple(place for place, pair in enumerate(zip(before, after, strict=True)) if pair[0] is not pair[1])
+
+
+def _drawn(problem: TrainingProblem, network: Network, values: Sequence[Tensor]) -> tuple[int, ...]:
+    """Return the state that measuring draws by, which is other under another seed; it stays as it is."""
+    trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
+    return _changed(state, network(trainable, state, problem.example_rows().inputs, training=False).state)
 
 
 def _has_own_gradients(problem: TrainingProblem, network: Network, values: Sequence[Tensor], knobs: SettingInputs) -> bool:

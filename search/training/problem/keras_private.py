@@ -116,6 +116,11 @@ def put_logits(value: Tensor, logits: Tensor | None) -> Tensor:
 # Random numbers
 
 
+def is_seed_state(variable: Any) -> bool:
+    """Return whether a variable is what a seed generator draws by, and no weight."""
+    return bool(variable.name == "seed_generator_state")
+
+
 def global_generator() -> Any:
     """Return the generator that `keras.random` draws from where it is given no seed; made if there is none."""
     return seed_generator.global_seed_generator()

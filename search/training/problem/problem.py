@@ -116,9 +116,12 @@ class TrainingProblem:
         return self.chosen("train", np.arange(min(count, self.count("train")), dtype=np.int32))
 
     def slice(self, rows: DeviceRows, order: Tensor, step: Tensor, extra_orders: Tensors) -> DeviceRows:
-        """Return the rows of batch `step` under `order` [rows]; the last may be shorter. Point sets go round in their orders."""
+        """Return the rows of batch `step` under `order` [rows]; the last may be shorter. Point sets go round in their orders.
+
+        Under orders [K, rows], one a setting, all that is returned is [K, batch, ...].
+        """
         start = step * self.batch_size
-        chosen = order[start : tf.minimum(start + self.batch_size, tf.shape(order)[0])]
+        chosen = order[..., start : tf.minimum(start + self.batch_size, tf.shape(order)[-1])]
         extra = {name: self._points(name, points, step, extra_orders[name]) for name, points in rows.extra.items()}
         return _chosen(rows, chosen)._replace(extra=extra)
 
@@ -129,8 +132,9 @@ class TrainingProblem:
 
     def _points(self, name: str, points: Tensor, step: Tensor, order: Tensor) -> Tensor:
         size = self.extra_sizes[name]
-        places = (step * size + tf.range(size)) % tf.shape(order)[0]
-        return tf.ensure_shape(tf.gather(points, tf.gather(order, places)), [size, *points.shape[1:]])
+        places = (step * size + tf.range(size)) % tf.shape(order)[-1]
+        drawn = tf.gather(points, tf.gather(order, places, axis=-1))
+        return tf.ensure_shape(drawn, [*order.shape[:-1], size, *points.shape[1:]])
 
     def batch(
         self,

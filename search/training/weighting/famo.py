@@ -58,6 +58,7 @@ class Famo:
     """Remembers the logits, Adam's moments and steps, and the last step's weights."""
 
     descends: tuple[str, ...] = ()
+    draws = False
 
     def init(self, counts: NDArray[np.bool_], initial: NDArray[np.float64]) -> Start:
         zeros = np.zeros(counts.shape)

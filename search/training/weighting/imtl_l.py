@@ -20,6 +20,7 @@ class LossBalance:
     """
 
     descends = ("scales",)
+    draws = False
 
     def init(self, counts: NDArray[np.bool_], initial: NDArray[np.float64]) -> Start:
         return {"scales": np.zeros(counts.shape)}

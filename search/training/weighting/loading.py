@@ -33,6 +33,11 @@ def moves_by_step(name: str) -> bool:
     return name != FIXED and rule_named(name).moves == "step"
 
 
+def draws(name: str) -> bool:
+    """Return whether the weights of settings that follow `name` depend on the training's seed."""
+    return name != FIXED and getattr(computes(name), "draws", True)
+
+
 @cache
 def implementation(place: str) -> WeightingFormula:
     """Return the object at `module:attribute`. Raises PreflightError where there is none, or it is no rule."""

@@ -54,6 +54,12 @@ class WeightingFormula(Protocol):
     descends: tuple[str, ...]
     """Names of states that the study's optimizer moves."""
 
+    draws: bool
+    """Whether the weights depend on `StepView.seed`; where it is not said, they are taken to.
+
+    Settings of other rules are trained together under several seeds: `seed` is then that of one of them.
+    """
+
     def init(self, counts: NDArray[np.bool_], initial: NDArray[np.float64]) -> Start:
         """Return where K settings start. `initial` [terms] are the terms before training; 0 for one that nothing counted for."""
 

@@ -24,6 +24,7 @@ class Uncertainty:
     """Learns log-variances from 0; see `uncertainty_gradient`."""
 
     descends = ("log_variances",)
+    draws = False
 
     def init(self, counts: NDArray[np.bool_], initial: NDArray[np.float64]) -> Start:
         return {"log_variances": np.zeros(counts.shape)}
@@ -41,6 +42,7 @@ class DynamicAverage:
     """Remembers the means of the last two epochs, NaN before there are any: weights are 1 till both are known."""
 
     descends: tuple[str, ...] = ()
+    draws = False
 
     def init(self, counts: NDArray[np.bool_], initial: NDArray[np.float64]) -> Start:
         return {"latest": np.full(counts.shape, np.nan), "earlier": np.full(counts.shape, np.nan)}
@@ -57,6 +59,7 @@ class RandomWeights:
     """Remembers nothing: a draw depends on the seed and the step alone."""
 
     descends: tuple[str, ...] = ()
+    draws = True
 
     def init(self, counts: NDArray[np.bool_], initial: NDArray[np.float64]) -> Start:
         return {}
@@ -72,6 +75,7 @@ class GradNorm:
     """Learns the weights themselves, from 1, and remembers the terms before training."""
 
     descends = ("weights",)
+    draws = False
 
     def init(self, counts: NDArray[np.bool_], initial: NDArray[np.float64]) -> Start:
         return {"weights": counts.astype(np.float64), "initial": np.broadcast_to(initial, counts.shape)}

@@ -33,7 +33,7 @@ class WeightSchedule:
         self._weights = np.array([[setting.weights[path] for path in paths] for setting in settings], np.float64)
         self._names = tuple(sorted({setting.rule for setting in settings if moves_by_step(setting.rule)}))
         self.given: Numbers
-        self._initial = np.ones(len(self._paths))
+        self._initial = np.ones(self._weights.shape)
         self._states: dict[int, State] = {}
         self.begin_epoch(1)
 
@@ -42,9 +42,9 @@ class WeightSchedule:
         """The terms' paths, in the order of all that is [terms] here."""
         return self._paths
 
-    def begin(self, initial: Mapping[str, float]) -> None:
-        """Set the terms' values before training; 0 for one that nothing counted for, which a rule ignores."""
-        self._initial = np.array([initial.get(path, 0.0) for path in self._paths])
+    def begin(self, initial: Numbers) -> None:
+        """Set the terms' values before training [settings, terms]; 0 for one that nothing counted for, which a rule ignores."""
+        self._initial = initial
         self._states = {}
         self.begin_epoch(1)
 
@@ -78,8 +78,12 @@ class WeightSchedule:
     def _state(self, place: int) -> State:
         """Return what the rule of the setting at `place`, which moves between epochs, remembers: K is 1."""
         if place not in self._states:
-            self._states[place] = computes(self._settings[place].rule).init(self._counts([place]), self._initial)
+            self._states[place] = self._start(self._settings[place].rule, place)
         return self._states[place]
+
+    def _start(self, name: str, place: int) -> Start:
+        """Return where rule `name` starts for the setting at `place`: K is 1."""
+        return computes(name).init(self._counts([place]), self._initial[place])
 
     def _counts(self, places: Sequence[int]) -> NDArray[np.bool_]:
         counts: NDArray[np.bool_] = self._weights[list(places)] != 0
@@ -119,8 +123,11 @@ class WeightSchedule:
 
     def starts(self, places: Sequence[int]) -> dict[str, Start]:
         """Return by rule what it remembers before training, each [K, n], of the settings at `places`."""
-        counts = self._counts(places)
-        return {name: computes(name).init(counts, self._initial) for name in self._names}
+        found: dict[str, Start] = {}
+        for name in self._names:
+            each = [self._start(name, place) for place in places]
+            found[name] = {state: np.concatenate([one[state] for one in each]) for state in each[0]}
+        return found
 
     def at_end(self, places: Sequence[int], epoch: int, learned: Mapping[str, State]) -> dict[str, Numbers]:
         """Return the weights in force at the end of epoch `epoch` (0: at the start) by path, each [K]; {} where none move.

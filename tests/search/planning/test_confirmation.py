@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -170,11 +171,11 @@ def test_confirmations_come_after_the_search_and_the_study_ends_after_them() -> 
     assert len(repeated) == 2 * 2 + 3 * 3
 
 
-@pytest.mark.parametrize(("room", "planned"), [(64, 4), (4, 4), (3, 2), (2, 2), (1, 1)])
-def test_the_trainings_of_a_seed_are_planned_together_as_far_as_they_fit(room: int, planned: int) -> None:
+@pytest.mark.parametrize(("room", "planned"), [(64, [2, 2]), (4, [2, 2]), (3, [2, 1]), (2, [2]), (1, [1])])
+def test_fresh_seeds_fill_the_cohort_one_after_another(room: int, planned: list[int]) -> None:
     step = plan(define(EQUAL), history(define(EQUAL), SEARCHED), room)
     assert isinstance(step, Run)
-    assert len(step.trials) == planned
+    assert list(Counter(trial.seed for trial in step.trials).values()) == planned
 
 
 def test_a_choice_of_finalists_stays_as_it_was_made() -> None:

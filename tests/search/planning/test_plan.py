@@ -195,6 +195,12 @@ def test_trials_go_again_in_as_small_a_cohort_as_the_most_cautious_allows(
     assert limits(again(records, size)) == chosen
 
 
+@pytest.mark.parametrize(("size", "chosen"), [(8, [0, 1]), (5, [0]), (2, [0])])
+def test_a_trial_that_goes_again_takes_a_place_for_each_of_its_seeds(size: int, chosen: list[int]) -> None:
+    records = [trial(i, state=TrialState.WAITING, by_seed=dict.fromkeys((0, 1, 2))) for i in range(3)]
+    assert limits(again(records, size)) == chosen
+
+
 @given(st.lists(st.none() | st.integers(1, 8), min_size=1, max_size=12), st.integers(1, 8))
 @settings(deadline=None, derandomize=True)
 def test_no_trial_goes_again_in_a_greater_cohort_than_it_may(bounds: list[int | None], size: int) -> None:

@@ -60,6 +60,17 @@ def test_search_trials_and_baselines_train_on_all_of_them() -> None:
     assert {trial.seed for trial in step.trials} == {definition.search.seed}
 
 
+@pytest.mark.parametrize(("limit", "planned"), [(64, 13), (8, 2), (7, 2), (3, 1), (2, 1)])
+def test_a_trial_takes_a_place_of_the_cohort_for_each_seed_and_one_goes_alone_where_they_are_more(limit: int, planned: int) -> None:
+    step = plan(
+        defined(3, baselines=[], references=None, confirmation=None, trials=12, sampler={"name": "random"}),
+        History(budget=12),
+        limit,
+    )
+    assert isinstance(step, Run)
+    assert len(step.trials) == planned
+
+
 def test_a_trial_counts_as_one_of_the_budget_and_costs_as_many_trainings_as_seeds() -> None:
     definition, one = defined(3), defined()
     assert phases(definition)[Role.SEARCH] == 24

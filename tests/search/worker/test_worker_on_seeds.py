@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,7 @@ TRIALS = (0, 1, 2, 3)
 @pytest.fixture
 def scene(database_url: str) -> Iterator[Scene]:
     made = Scene(database_url, seeds=2, pruner={"name": "successive_halving", "config": {"min_epochs": 3}})
-    made.play([PREPARED])
+    made.play([replace(PREPARED, cohort_size=8)])  # four trials on two seeds
     yield made
     made.close()
 
@@ -55,8 +56,7 @@ def test_a_trial_is_judged_by_the_means_of_its_seeds(scene: Scene) -> None:
     (order,) = (order for order in child.orders if isinstance(order, TrainCohort))
     seeds = several_seeds(definition_of(scene.study()))
     assert [(setting.number, setting.seed) for setting in order.settings] == [
-        *((number, seeds[0]) for number in TRIALS),
-        *((second(number), seeds[1]) for number in TRIALS),
+        each for number in TRIALS for each in ((number, seeds[0]), (second(number), seeds[1]))
     ]
     found = scene.trials()
     assert [trial.seeds for trial in found] == [seeds] * 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,7 +14,6 @@ import pytest
 from keras import layers, ops
 
 from search.training.engine.engine import CohortEngine
-from search.training.engine.group import groups
 from search.training.engine.strategies import STRATEGIES, stack_size
 from search.training.interface import Setting
 from search.workloads.base import ResolvedWorkload
@@ -134,10 +134,10 @@ _engine = kept(_new_engine)
 
 
 @functools.cache
-def _twin(kind: str, number: int) -> TwinRun:
+def _twin(kind: str, number: int, seed: int = 5) -> TwinRun:
     """Train a setting of COHORT in float64, once for all strategies."""
     assert keras.config.floatx() == "float64"
-    return TwinRun(_bound(kind), TERMS, COHORT[number], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=3, seed=5)
+    return TwinRun(_bound(kind), TERMS, COHORT[number], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=3, seed=seed)
 
 
 @pytest.mark.parametrize(("kind", "strategy"), CASES)
@@ -212,19 +212,52 @@ def test_settings_that_go_on_are_moved_to_a_smaller_stack_and_stay_the_same(floa
     assert shrunk.values(2, 3) == pytest.approx(alone.values(2, 3), abs=1e-9)
 
 
-def test_settings_of_several_seeds_are_trained_in_groups_of_one_seed(float64: None) -> None:
-    training = _definition().training
-    mixed = [Setting(0, 1, COHORT[0]), Setting(1, 2, COHORT[0]), Setting(2, 1, COHORT[1])]
+MIXED = [
+    ("normalisations and dropout", "vectorized"),
+    ("embedding and attention", "vectorized"),
+    (OWN, "vectorized"),
+    ("words in order", "unrolled"),
+    ("convolutions", "unrolled"),
+    pytest.param("recurrent", "vectorized", marks=pytest.mark.soak),
+    pytest.param("subclassed", "vectorized", marks=pytest.mark.soak),
+    pytest.param("normalisations and dropout", "unrolled", marks=pytest.mark.soak),
+]
+
+
+@pytest.mark.parametrize(("kind", "strategy"), MIXED)
+def test_settings_of_several_seeds_in_one_stack_equal_their_own_fits(
+    kind: str, strategy: str, float64: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.training.engine.grouping.WORTH_A_GRAPH", -math.inf)
+    engine, recorder = _engine(kind, strategy, 2), Recorder()
+    engine.train([Setting(0, 5, COHORT[0]), Setting(1, 6, COHORT[1])], _definition().training, recorder)
+    assert [report.numbers for report in recorder.reports] == [[0, 1]] * 4
+    for number, seed in ((0, 5), (1, 6)) if kind == "normalisations and dropout" else ((0, 5),):
+        twin = _twin(kind, number, seed)
+        for ours, theirs in zip(engine.variables(number)[:-1], twin.variables, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
+        assert recorder.values(number, 3, "train") == pytest.approx(twin.train[2], abs=1e-8)
+
+
+def test_a_stack_of_several_seeds_leaves_one_of_one_seed_every_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, training = _engine("dense", "vectorized"), _definition().training
+    before, after = Recorder(), Recorder()
+    engine.train(_settings(*COHORT), training, before)
+    monkeypatch.setattr("search.training.engine.grouping.WORTH_A_GRAPH", -math.inf)
+    engine.train([Setting(number, number, weights) for number, weights in enumerate(COHORT)], training, Recorder())
+    engine.train(_settings(*COHORT), training, after)
+    assert [replace(report, seconds=0.0) for report in after.reports] == [replace(report, seconds=0.0) for report in before.reports]
+
+
+def test_seeds_whose_frozen_weights_differ_are_trained_apart(float64: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.training.engine.grouping.WORTH_A_GRAPH", -math.inf)
+    kind, training = "frozen trunk, regularised and constrained head", _definition().training
+    settings = [Setting(0, 5, COHORT[0]), Setting(1, 6, COHORT[0]), Setting(2, 5, COHORT[1])]
     together, alone = Recorder(), Recorder()
-    _engine("normalisations and dropout", "vectorized").train(mixed, training, together)
-    _engine("normalisations and dropout").train(mixed, training, alone)
-    for number in range(3):
-        assert together.values(number, 3) == pytest.approx(alone.values(number, 3), abs=1e-9)
-
-
-def test_groups_have_one_seed_and_at_most_the_limit() -> None:
-    mixed = [Setting(number, number % 2, {}) for number in range(7)]
-    assert [[setting.number for setting in group] for group in groups(mixed, 3)] == [[0, 2, 4], [6], [1, 3, 5]]
+    _engine(kind, "vectorized", 2).train(settings, training, together)
+    _engine(kind, "unrolled", 2).train(settings[1:2], training, alone)
+    assert [report.numbers for report in together.reports] == [[0, 2]] * 4 + [[1]] * 4
+    assert together.values(1, 3) == pytest.approx(alone.values(1, 3), abs=1e-9)
 
 
 @pytest.mark.parametrize(
