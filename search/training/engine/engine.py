@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from search.definition.schema import Training
 from search.errors import PreflightError
-from search.training.engine.cost import cost_of
 from search.training.engine.frozen_trunk import frozen_trunk
 from search.training.engine.group import Group, Start, Values, groups, of_first
 from search.training.engine.pace import StepBudget
 from search.training.engine.shared_layer import shared_places
+from search.training.engine.sizes import StackSizes
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import form_of
-from search.training.engine.strategies import Strategy, stack_size
+from search.training.engine.strategies import Strategy
 from search.training.interface import Ended, EpochReport, Observer, Setting, is_report_epoch
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.measurable import undefined
@@ -37,9 +37,6 @@ from search.training.weighting.schedule import WeightSchedule
 from storage.records import UNDEFINED, Reason, TrialState
 
 log = logging.getLogger("steelyard.training")
-
-SECONDS_A_TRACE = 1.0
-"""What a new stack costs to trace, roughly; a small one less, a large unrolled one more."""
 
 MAX_SEEDS = 32
 """Seeds whose initial weights and numbers are kept."""
@@ -55,7 +52,7 @@ class CohortEngine:
         self._network = problem.network(0)
         self._form = form_of(problem, self._network)
         self._trunk = frozen_trunk(problem, self._network, self._form)
-        self._seconds_a_place = strategy.cost_of_a_place * cost_of(problem).seconds_a_step
+        self._sizes = StackSizes(problem, strategy)
         self._stacks: dict[int, Stack] = {}
         self._paces: dict[tuple[str, int], StepBudget] = {}
         self._starts: dict[int, Start] = {}
@@ -77,7 +74,7 @@ class CohortEngine:
 
     def _train_or_halve(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
         """Train settings together. Out of memory, let go of the stack, halve the size, and return those that go on."""
-        size = stack_size(len(settings), self._size, self._strategy)
+        size = self._sizes.chosen(len(settings), self._size, self._size, training.epochs)
         left = list(settings)
         try:
             group = self._group(settings, size, training.epochs)
@@ -184,7 +181,7 @@ class CohortEngine:
         self._report(group, 0, time.perf_counter() - began, train, validation, observer)
 
     def _measured_start(self, group: Group, observer: Observer) -> Start:
-        variables = [variable.numpy() for variable in self._problem.network(group.seed).variables]
+        variables = [variable.numpy() for variable in self._problem.untouched_network(group.seed).variables]
         group.stack.begin([variables] * group.stack.size)
         terms = set(self._problem.paths)
         train = {path: values for path, values in self._measure("train", group, observer).items() if path in terms}
@@ -199,14 +196,10 @@ class CohortEngine:
         return self._starts.setdefault(group.seed, start)
 
     def _shrink(self, group: Group, epochs_left: int) -> None:
-        """Move the settings that go on to a smaller stack, where the time saved exceeds what tracing it costs.
-
-        Estimated from the model, not measured: the stack's size decides last bits, which must not depend on the load of the moment.
-        """
+        """Move the settings that go on to a smaller stack, where that is worth it."""
         old = group.stack
-        size = stack_size(len(group.places), self._size, self._strategy)
-        steps = self._problem.steps("train") * epochs_left
-        if size >= old.size or steps * (old.size - size) * self._seconds_a_place < SECONDS_A_TRACE:
+        size = self._sizes.chosen(len(group.places), old.size, self._size, epochs_left)
+        if size == old.size:
             return
         group.stack = self._stack(size)
         group.stack.take_over(old, list(group.places.values()))
