@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from starlette.concurrency import run_in_threadpool
 
 from storage import events, study_rows
+from storage.changes import Changes
 from storage.database import Database
 from storage.errors import StorageError, StudyNotFound
 from storage.records import EventRecord
@@ -28,6 +29,9 @@ MOST_AT_ONCE = 1000
 MOST_WAITING = 5000
 LATE_SECONDS, LATE_IDS = 15.0, 1000
 """PostgreSQL: how long, and how many ids back, an event may not be committed while later ones of other studies are seen."""
+
+LEAST_SECONDS, LOOK_SECONDS = 0.05, 0.02
+"""How long there is no other look after one, and how soon it is noticed that somebody has written to an SQLite file."""
 
 IDLE_SECONDS = 15.0
 """After so long without news of its study a watcher makes sure that it is still there."""
@@ -70,7 +74,7 @@ class Watcher:
 
 
 class EventStream:
-    """Looks for new events every `every_seconds` while somebody watches, and hands them to all watchers."""
+    """Looks for new events every `every_seconds`, or sooner, while somebody watches, and hands them to all watchers."""
 
     def __init__(self, database: Database, closing: Callable[[], bool], every_seconds: float) -> None:
         self._database = database
@@ -125,7 +129,7 @@ class EventStream:
 
     async def _look(self, begin: int, stopped: asyncio.Event) -> None:
         # Where looks begin, by time. On PostgreSQL some way back: what was seen there comes again, and a late one with it.
-        seen = deque([(time.monotonic(), begin)])
+        seen, changes = deque([(time.monotonic(), begin)]), Changes(self._database)
         try:
             while not stopped.is_set() and not self._closing():
                 try:
@@ -139,12 +143,21 @@ class EventStream:
                         seen.popleft()
                     for watcher in self._watchers if found else ():
                         watcher.add(found)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._every_seconds):
-                        await stopped.wait()
+                await self._pause(stopped, changes)
         finally:
+            changes.close()
             if self._task is asyncio.current_task():  # otherwise nobody watched, and another look may have begun
                 self._end()
+
+    async def _pause(self, stopped: asyncio.Event, changes: Changes) -> None:
+        """Wait `every_seconds`, or less where somebody writes to an SQLite file, but LEAST_SECONDS at least."""
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) < self._every_seconds and not stopped.is_set():
+            if waited >= LEAST_SECONDS and changes.any():
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(LOOK_SECONDS, self._every_seconds - waited)):
+                    await stopped.wait()
 
     def _end(self) -> None:
         for watcher in self._watchers:

@@ -56,7 +56,8 @@ class History:
     `anchors` what is kept of references and baselines, `measurements` what they measured, as long as anchors are wanted. `settings`
     are the parameters of all search trials but cancelled ones, in a space of finitely many settings. `seconds` is how long the
     study has trained, fresh seeds aside, where its search stops by that; `expected_gain` what a model of the search trials that
-    have ended expects to be gained, in units of the noise, once it is worked out.
+    have ended expects to be gained, in units of the noise, once it is worked out. `ahead` are suggestions that were drawn before
+    the latest cohort had ended: they are taken where they are the next.
     """
 
     budget: int
@@ -75,6 +76,7 @@ class History:
     measurements: Sequence[Measurement] = ()
     seconds: float = 0.0
     expected_gain: float | None = None
+    ahead: suggest.DrawnAhead | None = None
 
     def count(self, *, roles: Sequence[Role] = tuple(Role), states: Sequence[TrialState] = tuple(TrialState)) -> int:
         return sum(self.counts.get((role, state), 0) for role in roles for state in states)
@@ -248,6 +250,7 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
     if count <= 0:
         return []
     place = suggest.DrawIndex(number=history.next_number + len(planned), index=history.searched)
+    ahead = None if history.ahead is None else history.ahead.find(place, count)
     return [
         PlannedTrial(
             role=Role.SEARCH,
@@ -259,7 +262,7 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
             sampler_state=drawn.sampler_state,
             seeds=several_seeds(definition),
         )
-        for drawn in suggest.suggest(definition, observed, place, count, history.settings)
+        for drawn in ahead or suggest.suggest(definition, observed, place, count, history.settings)
     ]
 
 

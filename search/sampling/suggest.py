@@ -53,6 +53,18 @@ class DrawIndex:
     index: int
 
 
+@dataclass(frozen=True, slots=True)
+class DrawnAhead:
+    """Suggestions that were made while trials before them still trained: those from `place` on, in their order."""
+
+    place: DrawIndex
+    drawn: tuple[Drawn, ...]
+
+    def find(self, place: DrawIndex, count: int) -> tuple[Drawn, ...] | None:
+        """Return the first `count` of them where they begin at `place`; None where they do not, or are fewer."""
+        return self.drawn[:count] if place == self.place and count <= len(self.drawn) else None
+
+
 def batch_limit(definition: StudyDefinition, observed: Sequence[TrialRecord]) -> int:
     """Return how many trials the sampler should suggest at once: any number for those that do not learn."""
     chosen = definition.search.sampler

@@ -127,6 +127,12 @@ class Engine(Protocol):
         """
 
 
+def report_before_last(training: Training) -> int | None:
+    """Return the epoch of the last report but one, None where there is none after training began."""
+    epochs = [epoch for epoch in range(1, training.epochs) if is_report_epoch(epoch, training)]
+    return epochs[-1] if epochs else None
+
+
 def is_report_epoch(epoch: int, training: Training) -> bool:
     """Return whether epoch `epoch` is validated and reported: every `report_every` ones, and the last."""
     return epoch % training.report_every == 0 or epoch == training.epochs

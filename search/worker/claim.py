@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 
 import structlog
 
@@ -62,6 +63,12 @@ class Analysis:
     kind: str
 
 
+Ahead = Mapping[int, suggest.DrawnAhead]
+"""By study, what was drawn for its next cohort before the one before it had ended."""
+
+NOTHING_AHEAD: Ahead = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Claimant:
     """Who claims, for how long, and what it can train.
@@ -91,8 +98,12 @@ class PlanningFailed(Exception):
         super().__init__(f"study {study.name} cannot be planned: {type(error).__name__}: {error}")
 
 
-def claim(database: Database, claimant: Claimant, plugins: Collection[Named] = ()) -> Claim | Analysis | None:
+def claim(
+    database: Database, claimant: Claimant, plugins: Collection[Named] = (), ahead: Ahead = NOTHING_AHEAD
+) -> Claim | Analysis | None:
     """Take the next work there is for this worker, or None. Studies that are over are ended on the way.
+
+    A study's plan takes the draws of `ahead` where they fit.
 
     A study that names a plug-in from outside which is not among `plugins` is left to other workers. Raises SchemaTooNew where a
     later version has migrated the database since this worker started.
@@ -100,7 +111,7 @@ def claim(database: Database, claimant: Claimant, plugins: Collection[Named] = (
     A study that cannot be planned is ended FAILED, so that it does not stand in the way of all others.
     """
     try:
-        return _claim(database, claimant, plugins)
+        return _claim(database, claimant, plugins, ahead)
     except PlanningFailed as failed:
         log.exception("study cannot be planned", study=failed.study.name)
         with database.writing() as session:
@@ -109,7 +120,9 @@ def claim(database: Database, claimant: Claimant, plugins: Collection[Named] = (
         return None
 
 
-def _claim(database: Database, claimant: Claimant, plugins: Collection[Named]) -> Claim | Analysis | None:
+def _claim(
+    database: Database, claimant: Claimant, plugins: Collection[Named], ahead: Ahead = NOTHING_AHEAD
+) -> Claim | Analysis | None:
     skip: set[int] = set()
     with database.writing() as session:
         require_still_current_in(session)
@@ -119,7 +132,7 @@ def _claim(database: Database, claimant: Claimant, plugins: Collection[Named]) -
                 skip.add(study.id)
                 continue
             try:
-                found = _claim_from(session, study, claimant, now)
+                found = _claim_from(session, study, claimant, now, ahead)
             except StorageError:
                 raise
             except Exception as error:
@@ -130,10 +143,10 @@ def _claim(database: Database, claimant: Claimant, plugins: Collection[Named]) -
     return None
 
 
-def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: datetime) -> Claim | Analysis | None:
+def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: datetime, ahead: Ahead) -> Claim | Analysis | None:
     definition = definition_of(study)
     if study.prepared:
-        return _claim_cohort(session, study, definition, claimant, now)
+        return _claim_cohort(session, study, definition, claimant, now, ahead.get(study.id))
     if reason := suggest.unavailable(definition):  # known before a preflight loads TensorFlow for nothing
         studies.end_study(session, study.id, StudyState.FAILED, reason, now)
         return None
@@ -152,10 +165,15 @@ def definition_of(study: StudyRecord) -> StudyDefinition:
 
 
 def _claim_cohort(
-    session: Session, study: StudyRecord, definition: StudyDefinition, claimant: Claimant, now: datetime
+    session: Session,
+    study: StudyRecord,
+    definition: StudyDefinition,
+    claimant: Claimant,
+    now: datetime,
+    drawn: suggest.DrawnAhead | None,
 ) -> Claim | Analysis | None:
     waiting = trial_rows.waiting_trials(session, study.id)
-    chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, now)
+    chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, now, drawn)
     if isinstance(chosen, Analysis):
         return chosen if analysis_claims.take(session, study, chosen.kind, claimant.worker_id, now) else None
     if not chosen:
@@ -198,9 +216,11 @@ def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
     return chosen
 
 
-def _planned(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> list[TrialRecord] | Analysis:
+def _planned(
+    session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime, drawn: suggest.DrawnAhead | None
+) -> list[TrialRecord] | Analysis:
     """Ask the plan, and write down what it says: new trials, or the study's end. COMPLETE waits for its analysis."""
-    history = history_of(session, study, definition, now)
+    history = replace(history_of(session, study, definition, now), ahead=drawn)
     if wants_gain(definition, history):
         return Analysis(study, definition, gain.KIND)
     if wants_finalists(definition, history):

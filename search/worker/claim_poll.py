@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from search.validation.published import Named
-from search.worker.claim import Analysis, Claim, Claimant, claim
+from search.worker.claim import NOTHING_AHEAD, Ahead, Analysis, Claim, Claimant, claim
 from storage import leases, studies
 from storage.database import Database
 from storage.errors import LeaseLost, StorageUnavailable
@@ -43,8 +43,10 @@ class ClaimPoll:
         self._claimant = replace(self._claimant, workloads=workloads, versions=versions, kept=kept)
         self._fruitless = frozenset()
 
-    def next(self, plugins: Collection[Named] = (), failed: Collection[str] = ()) -> Claim | Analysis | None:
-        """Return the next work that this worker holds or is to work out, or None.
+    def next(
+        self, plugins: Collection[Named] = (), failed: Collection[str] = (), ahead: Ahead = NOTHING_AHEAD
+    ) -> Claim | Analysis | None:
+        """Return the next work that this worker holds or is to work out, or None. `ahead`: see `search.worker.claim.claim`.
 
         Raises StorageBusy, StorageUnavailable, and SchemaTooNew where a later version has migrated the database.
 
@@ -64,7 +66,7 @@ class ClaimPoll:
             return None
         self._claimed_at = self._clock()
         try:
-            found = claim(self._database, self._claimant, plugins)
+            found = claim(self._database, self._claimant, plugins, ahead)
         except StorageUnavailable:
             self._unknown = True
             raise

@@ -13,11 +13,11 @@ from search.objective.scoring import with_value
 from search.objective.seed_means import seed_results
 from search.planning.rescoring import SCORED, objective_of
 from search.training.child.protocol import Answer, CancelSettings, CohortTrained, GoOn, RungReached, TrainCohort
-from search.training.interface import Ended, EpochReport, Setting
+from search.training.interface import Ended, EpochReport, Setting, report_before_last
 from search.worker.claim import Claim
 from search.worker.copies import Cohort, SeedEpoch
 from search.worker.lease_keeper import Holding
-from search.worker.rungs import Rungs
+from search.worker.rungs import Rungs, rungs_of
 from storage import epochs, leases, outcomes
 from storage.database import Database, Session
 from storage.fencing import fence
@@ -37,8 +37,11 @@ class CohortRun:
         self._epochs: list[EpochReports] = []
         self._moving = {trial.number for trial in claim.trials if _moves(claim.definition, trial)}
         self._ends: list[Ended] = []
+        self._recorded_ends: set[int] = set()
         self._rungs = Rungs(database, claim)
         self._reached: RungReached | None = None
+        self._before_last = report_before_last(claim.definition.training)
+        self.plan_next = False
         self.done = False
         self.traces = 0  # graphs that the child has traced in its life
         self._recorded = False
@@ -46,9 +49,7 @@ class CohortRun:
 
     def order(self) -> TrainCohort:
         """Return the order that has the child train this cohort."""
-        study, definition = self._claim.study, self._claim.definition
-        own = {trial.number: _setting(definition, trial, self._rungs.of(trial.number)) for trial in self._claim.trials}
-        return TrainCohort(study.id, study.engine or "", study.cohort_size or 1, self._cohort.settings(own))
+        return train_order(self._claim)
 
     def hear(self, answer: Answer) -> None:
         """Take in one answer of the child."""
@@ -78,6 +79,25 @@ class CohortRun:
                 written[trial] = epochs.EpochWrite(report.epoch, mean.train, mean.validation, whole.seconds, moved)
         if written:
             self._epochs.append(written)
+            self._look_ahead(report.epoch)
+
+    def _look_ahead(self, epoch: int) -> None:
+        """Note, once, that what follows can be planned: every trial that has not ended has come to its last report but one."""
+        if epoch == self._before_last and all(epoch in self._curves[number].reports for number in self._running()):
+            self.plan_next, self._before_last = True, None
+
+    def _running(self) -> list[int]:
+        ended = {each.number for each in self._ends} | self._recorded_ends
+        return [number for number in self._curves if number not in ended]
+
+    def as_if_ended(self) -> list[TrialRecord]:
+        """Return the trials that have not ended as they would be stored if they had, after their latest reports."""
+        self.plan_next = False
+        objective = self._claim.objective or self._claim.definition.objective
+        running = set(self._running())
+        return [
+            _as_if_ended(trial, self._curves[trial.number], objective) for trial in self._claim.trials if trial.number in running
+        ]
 
     def _hear_rung(self, reached: RungReached) -> None:
         """Ask who ends at a rung, of the trials whose settings have all come to it: they are judged by their means."""
@@ -145,9 +165,34 @@ class CohortRun:
 
         done = self._holding.finish(finish) if self.done else self._holding.write(write)
         if done:
+            self._recorded_ends |= {each.number for each in self._ends}
             self._epochs, self._ends = [], []
             self._recorded = self.done
         return done
+
+
+def train_order(claim: Claim) -> TrainCohort:
+    """Return the order that has a child train a claimed cohort."""
+    study, definition = claim.study, claim.definition
+    own = {trial.number: _setting(definition, trial, rungs_of(claim, trial.number)) for trial in claim.trials}
+    return TrainCohort(study.id, study.engine or "", study.cohort_size or 1, Cohort(claim.trials).settings(own))
+
+
+def _as_if_ended(trial: TrialRecord, curve: TrialCurve, objective: Objective) -> TrialRecord:
+    scored_by = None if trial.role is Role.REFERENCE else objective
+    found = outcome(trial.number, curve, scored_by, TrialState.COMPLETE, None, curve.epochs)
+    found = judged(found, objective) if trial.role in SCORED else found
+    return replace(
+        trial,
+        state=found.state,
+        epochs=found.epochs,
+        best_epoch=found.best_epoch,
+        value=found.value,
+        values=found.values,
+        feasible=found.feasible,
+        violations=found.violations,
+        reason=found.reason,
+    )
 
 
 def _moves(definition: StudyDefinition, trial: TrialRecord) -> bool:

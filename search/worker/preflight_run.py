@@ -14,7 +14,7 @@ from storage.records import StudyState
 class PreflightRun:
     """Waits for the answer to a preflight, and records it under its lease."""
 
-    waiting = False
+    waiting = plan_next = False
 
     def __init__(self, database: Database, claim: Claim, holding: Holding) -> None:
         self._database, self._claim, self._holding = database, claim, holding

@@ -19,6 +19,12 @@ from storage.rung_history import rivals
 log = structlog.get_logger("steelyard.worker")
 
 
+def rungs_of(claim: Claim, number: int) -> tuple[int, ...]:
+    """Return the epochs at which a trial of a cohort is judged; none for one that is no search trial."""
+    index = claim.indices.get(number)
+    return () if index is None else rungs(claim.definition, index)
+
+
 class Rungs:
     """Judges a cohort's search trials at their rungs.
 
@@ -30,11 +36,6 @@ class Rungs:
     def __init__(self, database: Database, claim: Claim) -> None:
         self._database, self._claim = database, claim
         self._asked: RungReached | None = None
-
-    def of(self, number: int) -> tuple[int, ...]:
-        """Return the epochs at which a trial of the cohort is judged; none for one that is no search trial."""
-        index = self._claim.indices.get(number)
-        return () if index is None else rungs(self._claim.definition, index)
 
     def ask(self, reached: RungReached) -> None:
         """Note that the child waits at a rung."""

@@ -19,12 +19,14 @@ from search.worker.claim_poll import ClaimPoll
 from search.worker.cohort_run import CohortRun
 from search.worker.heartbeat import Heartbeat
 from search.worker.lease_keeper import Holding
+from search.worker.next_cohort import NextCohort
 from search.worker.preflight_run import PreflightRun
 from search.worker.progress_deadlines import ProgressDeadlines
 from search.worker.registered_workloads import RegisteredWorkloads
 from search.worker.settings import WorkerSettings
 from search.worker.workload_descriptions import Descriptions
 from storage import cohort_sizes, leases
+from storage.changes import Changes
 from storage.database import Database
 from storage.errors import LeaseLost, StorageBusy, StorageUnavailable
 from storage.records import Reason
@@ -33,6 +35,9 @@ log = structlog.get_logger("steelyard.worker")
 
 STOP_SECONDS = 0.2
 """How soon a worker that waits notices that it is to stop."""
+
+LOOK_SECONDS = 0.02
+"""How soon an idle worker notices that somebody has written to an SQLite file."""
 
 
 class Stopped(Exception):
@@ -53,6 +58,9 @@ class ClaimedRun(Protocol):
     def waiting(self) -> bool: ...  # the child waits for `reply`
 
     def reply(self) -> GoOn | CancelSettings | None: ...
+
+    @property
+    def plan_next(self) -> bool: ...  # what follows can be planned while it goes on
 
     def record(self) -> bool: ...  # False where the database is away
 
@@ -91,6 +99,7 @@ class WorkLoop:
         self._deadlines = ProgressDeadlines(settings.progress_seconds)
         self._backoff = Backoff(settings.poll_seconds)
         self._session: ChildSession | None = None
+        self._next, self._changes = NextCohort(database), Changes(database)
         self._worked_at = clock()
 
     def run(self) -> None:
@@ -102,6 +111,7 @@ class WorkLoop:
             log.info("worker stops", worker=self._name)
         finally:
             self.end_child()
+            self._changes.close()
 
     def _idle_for_long(self) -> bool:
         limit = self._settings.until_idle_seconds
@@ -110,6 +120,7 @@ class WorkLoop:
     def step(self) -> None:
         """Do one round: beat, then work if there is any, else wait a little. Raises Stopped."""
         try:
+            self._end_next()  # left over where the database went away before it was claimed
             self._heartbeat.beat("idle")
             self._look()
             self._descriptions.publish(self._worker_id)
@@ -118,25 +129,34 @@ class WorkLoop:
             session = self._describing_session()
             load()  # now, while the first child loads TensorFlow, and not when a study waits for its end
             self._listen_idle(session, 0.0)  # a dead child is found before it is given work
-            work = None if self._descriptions.pressing else self._poll.next(self._descriptions.runs, self._descriptions.failed)
+            work = None if self._descriptions.pressing else self._claim_next()
             self._backoff.worked()
             if work is None:
                 self._descriptions.try_again(idle=True)
                 self._listen_idle(session, self._settings.poll_seconds)
-            elif isinstance(work, Analysis):
-                if not work_out(self._database, work):
-                    self._sleep(self._settings.poll_seconds)
-                self._worked_at = self._clock()
-            else:
-                self._stop_trying()
-                self.carry_out(work)
-                self._worked_at = self._clock()
+            while work is not None:
+                self._do(work)
+                work = None if self._next.sent is None else self._claim_next()
         except (StorageBusy, StorageUnavailable) as error:
             pause = self._backoff.failed()
             log.warning("database away", error=str(error), again_in_seconds=round(pause, 1))
             self._sleep(pause)
         except (ChildLost, BadMessage, OSError) as error:  # OSError: it could not even be started
             self._lose_idle_child(str(error), silent=isinstance(error, ChildSilent))
+
+    def _do(self, work: Claim | Analysis) -> None:
+        if isinstance(work, Analysis):
+            self._end_next()
+            if not work_out(self._database, work):
+                self._sleep(self._settings.poll_seconds)
+        else:
+            self._stop_trying()
+            self.carry_out(work)
+        self._worked_at = self._clock()
+
+    def _claim_next(self) -> Claim | Analysis | None:
+        """Return the next work. Raises StorageBusy, StorageUnavailable."""
+        return self._poll.next(self._descriptions.runs, self._descriptions.failed, self._next.ahead)
 
     def _stop_trying(self) -> None:
         """End a child that describes what held up one before: something else is to be done."""
@@ -164,9 +184,16 @@ class WorkLoop:
         return session
 
     def _listen_idle(self, session: ChildSession, seconds: float) -> None:
-        """Hear what the child says without an order. Raises ChildLost, ChildSilent where it describes for too long, BadMessage."""
-        for answer in session.listen(seconds):
-            self._descriptions.hear(answer)
+        """Hear what the child says without an order, for so long or until somebody writes to the database.
+
+        Raises ChildLost, ChildSilent where it describes for too long, BadMessage.
+        """
+        until = self._clock() + seconds
+        while True:
+            for answer in session.listen(max(0.0, min(until - self._clock(), LOOK_SECONDS))):
+                self._descriptions.hear(answer)
+            if self._clock() >= until or self._changes.any():
+                break
         if not self._descriptions.settled:
             session.require_heard()
 
@@ -195,7 +222,7 @@ class WorkLoop:
         """End the training process, if there is one."""
         if self._session is not None:
             self._session.end()
-        self._session = None
+        self._session = self._next.sent = None
 
     def _lose_idle_child(self, why: str, *, silent: bool = False) -> None:
         """End a child that was lost before it worked, and wait the longer the more of them are."""
@@ -217,9 +244,11 @@ class WorkLoop:
         """Do the claimed work, and give the lease back whatever happens to it. Raises Stopped."""
         holding = Holding(self._database, work.lease, self._settings.lease_seconds, self._clock)
         try:
-            session = self._session_for(work)
             run: ClaimedRun = (PreflightRun if work.cohort is None else CohortRun)(self._database, work, holding)
-            self._converse(session, run, work, holding)
+            if not (begun := self._next.claimed(work, run.order())):
+                self._end_next()
+            session = self._session_for(work)
+            self._converse(session, run, work, holding, begun=begun)
             self._losses.worked(work.study.id)
         except LeaseLost:
             log.warning("lease lost", token=holding.token, study=work.study.name)
@@ -236,12 +265,15 @@ class WorkLoop:
             self.end_child()
             self._release(holding, charge=True, reason=Reason("internal_error", f"{type(error).__name__}: {error}"))
 
-    def _converse(self, session: ChildSession, run: ClaimedRun, work: Claim, holding: Holding) -> None:
-        """Give the order and listen until it is done and stored, keeping the lease meanwhile.
+    def _converse(self, session: ChildSession, run: ClaimedRun, work: Claim, holding: Holding, *, begun: bool) -> None:
+        """Give the order and listen until it is done and stored, keeping the lease meanwhile. `begun`: the child has the order.
 
         Raises ChildLost (dead, or silent for too long), BadMessage, LeaseLost, Stopped.
         """
-        session.order(run.order(), work.definition)
+        if begun:
+            session.waits_for_us()
+        else:
+            session.order(run.order(), work.definition)
         while True:
             if self._stopping():
                 raise Stopped
@@ -251,11 +283,13 @@ class WorkLoop:
             if run.waiting:
                 session.waits_for_us()
             session.require_heard()
-            run.record()
+            if run.record() and run.plan_next and isinstance(run, CohortRun):
+                self._next.plan(work, run)
             if (reply := run.reply()) is not None:
                 session.reply(reply)
             holding.keep()
             self._beat_patiently()
+        self._begin_next(session, run, work)
         while not run.record():
             if self._stopping():
                 raise Stopped
@@ -267,9 +301,28 @@ class WorkLoop:
             for answer in session.listen(self._settings.poll_seconds):
                 self._descriptions.hear(answer)
                 run.hear(answer)
+                if run.plan_next:  # of what comes after, the plan knows nothing: it does not depend on how quick this process is
+                    break
         except ChildLost:
             run.record()  # what had ended before is not to be trained again
             raise
+
+    def _begin_next(self, session: ChildSession, run: ClaimedRun, work: Claim) -> None:
+        """Have the child begin what is expected next, before it is claimed, unless the child is to be replaced."""
+        order, replaced = self._next.order(work.study.id), run.failed or run.traces >= self._settings.max_traces
+        if order is None or replaced or self._descriptions.pressing or self._stopping():
+            return
+        try:
+            session.order(order, work.definition)
+            self._next.sent = work.study.id
+        except ChildLost as lost:  # whoever works with it next hears of it again
+            log.warning("child lost before its next cohort", worker=self._name, reason=str(lost))
+
+    def _end_next(self) -> None:
+        """Have the child drop a cohort that it began and that is not claimed."""
+        if self._next.sent is not None and self._session is not None and not self._session.cancel(self._stopping):
+            self.end_child()
+        self._next.sent = None
 
     def _beat_patiently(self) -> None:
         try:

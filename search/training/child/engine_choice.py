@@ -39,8 +39,8 @@ from storage.records import Role
 
 log = logging.getLogger("steelyard.training")
 
-LEARNING_SIZE = 16
-"""Largest cohort of a sampler that learns from results."""
+LEARNING_SIZE = 8
+"""Largest cohort of a sampler that learns from results: what it draws at a time once it learns, so that one size is traced."""
 VECTORIZED_SIZE = 32
 UNROLLED_SIZE = 4
 """Every unrolled copy lengthens the trace. The digits CNN takes 0.12 s a trial with 4, 0.14 with 8, 0.23 alone."""
@@ -71,7 +71,7 @@ class Choice(NamedTuple):
 def choose(definition: StudyDefinition, problem: TrainingProblem) -> Choice:
     """Choose once for a study; all its workers use it."""
     wanted = wanted_size(definition)
-    network = problem.network(0)
+    network = problem.opened.example
     form = form_of(problem, network)
     cost = cost_in_steps(cost_of(problem), frontier_of(problem, network, form))
     size = min(wanted, fitting(cost))

@@ -165,7 +165,7 @@ def refuse_reading_missing(problem: TrainingProblem, definition: StudyDefinition
         places = _telling_rows(problem, definition, split)
         if not len(places):
             continue
-        network = problem.network(definition.search.seed)
+        network = problem.untouched_network(definition.search.seed)
         values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
         trained = len(network.trainable)
         batch, _ = training_batch(problem, network, problem.chosen(split, places), values[:trained], values[trained:])

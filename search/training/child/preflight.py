@@ -116,7 +116,7 @@ def _first_batch(problem: TrainingProblem, seed: int, rows_left_out: int = 0) ->
     order = tf.constant(epoch_order(seed, 0, problem.count("train"))[:count])
     extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}
     rows = problem.slice(problem.rows("train"), order, tf.constant(0), extra)
-    network = problem.network(seed)
+    network = problem.untouched_network(seed)
     values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
     trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
     tape = tf.GradientTape(persistent=True)

@@ -26,10 +26,11 @@ from search.training.engine.grouping import Mixing, computable, groups
 from search.training.engine.means import quotients
 from search.training.engine.pace import StepBudget
 from search.training.engine.shared_layer import shared_places
+from search.training.engine.sizes import chosen_size
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import form_of
 from search.training.engine.starts import Start, Starts, Values
-from search.training.engine.strategies import Strategy, stack_size
+from search.training.engine.strategies import Strategy
 from search.training.engine.tracing import makes_for_several_seeds
 from search.training.interface import Ended, EpochReport, Observer, Setting, is_report_epoch
 from search.training.problem.batch import Tensor, Tensors
@@ -40,9 +41,6 @@ from search.training.weighting.schedule import WeightSchedule
 from storage.records import UNDEFINED, Reason, TrialState
 
 log = logging.getLogger("steelyard.training")
-
-SECONDS_A_TRACE = 1.0
-"""What a new stack costs to trace, roughly; a small one less, a large unrolled one more."""
 
 
 class CohortEngine:
@@ -57,7 +55,6 @@ class CohortEngine:
         self._trunk = frozen_trunk(problem, self._network, self._form)
         self._starts = Starts(problem, self._form)
         self._cost = cost_in_steps(cost_of(problem), frontier_of(problem, self._network, self._form))
-        self._seconds_a_place = strategy.cost_of_a_place * self._cost.seconds_a_step
         self._stacks: dict[int, Stack] = {}
         self._mixed: dict[int, bool] = {}  # whether a stack of this size trains several seeds
         self._paces: dict[tuple[str, int], StepBudget] = {}
@@ -94,7 +91,7 @@ class CohortEngine:
 
     def _train_or_halve(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
         """Train settings together. Out of memory, let go of the stack, halve the size, and return those that go on."""
-        size, left = stack_size(len(settings), self._size, self._strategy), list(settings)
+        size, left = self._chosen_size(len(settings), self._size, training.epochs), list(settings)
         try:
             group = self._group(settings, size, training.epochs)
             self._last = group
@@ -107,6 +104,9 @@ class CohortEngine:
                 left = [setting for setting, _ in self._last.running()]
         self._halve(size)
         return left
+
+    def _chosen_size(self, count: int, size: int, epochs: int) -> int:
+        return chosen_size(count, size, self._size, self._problem.steps("train") * epochs, self._strategy, self._cost)
 
     def _halve(self, size: int) -> None:
         log.warning("out of memory with %d settings; going on with half as many", size)
@@ -209,14 +209,10 @@ class CohortEngine:
         return self._starts.numbers(seeds) or start
 
     def _shrink(self, group: Group, epochs_left: int) -> None:
-        """Move the settings that go on to a smaller stack, where the time saved exceeds what tracing it costs.
-
-        Estimated from the model, not measured: the stack's size decides last bits, which must not depend on the load of the moment.
-        """
+        """Move the settings that go on to a smaller stack, where that is worth it."""
         old = group.stack
-        size = stack_size(len(group.places), self._size, self._strategy)
-        steps = self._problem.steps("train") * epochs_left
-        if size >= old.size or steps * (old.size - size) * self._seconds_a_place < SECONDS_A_TRACE:
+        size = self._chosen_size(len(group.places), old.size, epochs_left)
+        if size == old.size:
             return
         group.stack = self._stack(size)
         group.stack.take_over(old, list(group.places.values()))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from search.errors import PreflightError
 from search.training.engine.cost import Cost
-from search.training.engine.strategies import Strategy, stack_size
+from search.training.engine.sizes import chosen_size
+from search.training.engine.strategies import Strategy
 from search.training.interface import Ended, Observer, Setting
 from search.training.weighting.loading import check, draws, stacks_with
 from storage.records import TrialState
@@ -45,10 +46,14 @@ class Mixing:
     alike: Callable[[Setting], object]
     makes: Callable[[int], bool]
 
+    def places(self, count: int, size: int) -> int:
+        """Return how large a stack `count` settings get, at most `size`."""
+        return chosen_size(count, size, size, self.steps, self.strategy, self.cost)
+
     def fits(self, count: int, size: int) -> bool:
         """Return whether `count` settings can share stacks of at most `size`, and there is memory for rows of their own."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE
-        places = stack_size(min(count, size), size, self.strategy)
+        places = self.places(min(count, size), size)
         return self.strategy.stacks and size > 1 and places * (self.cost.bytes_a_setting + self.cost.shared_bytes) <= memory
 
     def saves(self, apart: Sequence[Sequence[Setting]], together: Sequence[Sequence[Setting]], size: int) -> bool:
@@ -59,7 +64,7 @@ class Mixing:
 
     def _seconds(self, count: int, size: int, seeds: int) -> float:
         """Return what a step of `count` settings takes: in a stack of one seed, rows and a frozen part are there once."""
-        places, cost = stack_size(count, size, self.strategy), self.cost
+        places, cost = self.places(count, size), self.cost
         shared = cost.shared_flops / 2e10 + cost.shared_bytes / BYTES_A_SECOND
         own = self.strategy.cost_of_a_place * cost.seconds_a_step
         return SECONDS_A_STEP + places * own + (places if seeds > 1 else 1) * shared
@@ -89,7 +94,7 @@ def groups(settings: Sequence[Setting], size: int, mixing: Mixing | None = None)
     for alike in _alike(settings, lambda setting: (mixing.alike(setting), _drawn_by(setting))):
         apart, together = list(_chunks(alike, size, _seed)), list(_chunks(alike, size, _nothing))
         better = together != apart and (any(setting.rungs for setting in alike) or mixing.saves(apart, together, size))
-        found += together if better and mixing.makes(stack_size(len(together[0]), size, mixing.strategy)) else apart
+        found += together if better and mixing.makes(mixing.places(len(together[0]), size)) else apart
     return found
 
 

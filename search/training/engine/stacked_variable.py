@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -46,8 +47,17 @@ class GradientLayout(NamedTuple):
         return merged
 
 
+_known: WeakKeyDictionary[TrainingProblem, GradientLayout] = WeakKeyDictionary()
+
+
 def form_of(problem: TrainingProblem, network: Network) -> GradientLayout:
-    """Find out by doing one step's forward and backward pass on a few rows."""
+    """Find out, once a problem, by doing one step's forward and backward pass on a few rows; all its networks are of one form."""
+    if problem not in _known:
+        _known[problem] = _found_form(problem, network)
+    return _known[problem]
+
+
+def _found_form(problem: TrainingProblem, network: Network) -> GradientLayout:
     values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
     trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
     knobs = equal_knobs(1, len(problem.terms), [*problem.usual.values()]).of(0)

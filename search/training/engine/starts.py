@@ -54,7 +54,7 @@ class Starts:
             oldest = next(iter(self._variables))
             for kept in (self._variables, self._frozen, self._numbers):
                 kept.pop(oldest, None)
-        network = self._problem.network(seed)
+        network = self._problem.untouched_network(seed)
         self._variables[seed] = [variable.numpy() for variable in network.variables]
         digest = hashlib.blake2b()
         for place, variable in enumerate(network.state):

@@ -56,6 +56,7 @@ class LoadedWorkload:
         self.single_input = self.loaded.train.single_input
         self._few = {name: x[:EXAMPLE_ROWS] for name, x in self.loaded.train.inputs.items()}
         self.example = self.network(seed)
+        self._untouched = {seed: self.example}
         self.settings.require_supported("build_model()", "build_model")
         with self.settings.active():
             self.outputs: Tensors = called("build_model", lambda: self._run(self.example))
@@ -72,6 +73,13 @@ class LoadedWorkload:
                 raise PreflightError("bad_model", f"build_model() should return a new keras.Model, got a {kind}", "build_model")
             self._build(model)
             return Network(model, generator, self.single_input)
+
+    def untouched(self, seed: int) -> Network:
+        """Return a model with the initial weights of `seed` that nobody changes: the example, or the last one asked for."""
+        if seed not in self._untouched:
+            first = next(iter(self._untouched))
+            self._untouched = {first: self.example, seed: self.network(seed)}
+        return self._untouched[seed]
 
     def _build(self, model: Any) -> None:
         """Make the variables of a model that has none before its first call, as `fit` does: without running it."""

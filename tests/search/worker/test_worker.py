@@ -68,10 +68,16 @@ class Scripted:
         self.orders.append(read_order(encode(order)))
 
     def messages(self, seconds: float) -> Iterator[Any]:
-        for answer in self.turns.pop(0) if self.turns else ():
-            if isinstance(answer, Exception):
-                raise answer
-            yield read_answer(encode(answer))
+        left = list(self.turns.pop(0)) if self.turns else []
+        try:
+            while left:
+                answer = left.pop(0)
+                if isinstance(answer, Exception):
+                    raise answer
+                yield read_answer(encode(answer))
+        finally:
+            if left:  # nobody listened to the end: it is still in the pipe
+                self.turns.insert(0, left)
 
     def end(self) -> None:
         self.ended = True

@@ -40,7 +40,7 @@ def _convolution(trainable: bool = True) -> Any:
 
 def test_small_dense_models_are_vectorized_and_say_why() -> None:
     chosen = choose(*_problem(lambda: layers.Dense(8)))
-    assert (chosen.engine, chosen.cohort_size, chosen.threads) == ("vectorized", 16, 1)
+    assert (chosen.engine, chosen.cohort_size, chosen.threads) == ("vectorized", 8, 1)
     assert "its operations vectorise" in chosen.why
 
 
@@ -81,7 +81,7 @@ def test_a_middling_model_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("search", "size"),
     [
-        ({"trials": 64}, 16),  # TPE learns: small cohorts
+        ({"trials": 64}, 8),  # TPE learns: small cohorts
         ({"trials": 64, "sampler": {"name": "random"}}, 32),
         ({"trials": 3, "confirmation": None}, 4),
         ({"trials": 3}, 8),  # beside three baselines

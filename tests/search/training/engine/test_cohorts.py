@@ -202,7 +202,7 @@ def test_beside_a_diverging_neighbour_the_others_keep_every_bit(strategy: str) -
 
 
 def test_settings_that_go_on_are_moved_to_a_smaller_stack_and_stay_the_same(float64: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.training.engine.engine.SECONDS_A_TRACE", 0.0)
+    monkeypatch.setattr("search.training.engine.sizes.SECONDS_A_TRACE", 0.0)
     engine, training = _engine("normalisations and dropout", "vectorized"), _definition().training
     bad = {"a.error": math.inf, "b.error": 1.0, "apart": 1.0}
     shrunk, alone = Recorder(), Recorder()

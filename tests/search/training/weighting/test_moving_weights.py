@@ -195,7 +195,7 @@ def test_beside_a_diverging_neighbour_moved_weights_keep_every_bit() -> None:
 
 @pytest.mark.parametrize("rule", ["uncertainty", pytest.param("gradnorm", marks=pytest.mark.soak)])
 def test_what_a_rule_learned_moves_to_a_smaller_stack(rule: str, float64: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.training.engine.engine.SECONDS_A_TRACE", 0.0)
+    monkeypatch.setattr("search.training.engine.sizes.SECONDS_A_TRACE", 0.0)
     adam = {"name": "adam", "config": {"learning_rate": RATE}}
     alone = _trained(_engine("serial", 1, **adam), [_setting(2, rule)])
     engine, shrunk = _engine("vectorized", 4, **adam), Recorder(cancel=[0, 1, 3], after=3)  # epochs 0, 1 and 2

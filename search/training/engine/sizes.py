@@ -1,0 +1,20 @@
+"""How large a stack some settings are trained in: smaller than the largest only where that is worth a trace."""
+
+from __future__ import annotations
+
+from search.training.engine.cost import Cost
+from search.training.engine.strategies import Strategy, stack_size
+
+SECONDS_A_TRACE = 1.0
+"""What a new stack costs to trace, roughly; a small one less, a large unrolled one more."""
+
+
+def chosen_size(count: int, size: int, limit: int, steps: int, strategy: Strategy, cost: Cost) -> int:
+    """Return a smaller size than `size` for `count` settings where that saves more than a trace in `steps` steps, else `size`.
+
+    `limit`: the largest stack of the engine. It estimates from the model and reads neither measured times nor what is traced
+    already: the stack's size decides last bits, which must not depend on the load of the moment or on what came before.
+    """
+    smaller = stack_size(count, limit, strategy)
+    saved = steps * (size - smaller) * strategy.cost_of_a_place * cost.seconds_a_step
+    return smaller if saved >= SECONDS_A_TRACE else size

@@ -1,0 +1,139 @@
+"""The cohort after the one that trains: planned in its last epoch, and sent to the child the moment it ends.
+
+So the child need not wait for SQL. Nothing of it is stored, and no lease is taken, before the cohort that trains is stored whole:
+the claim that follows decides, and may take the draws that were made here. Where it claims something else, what the child began is
+cancelled. A worker that dies in between leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from search.planning.ahead import PlannedAhead, plan_ahead
+from search.sampling.suggest import DrawnAhead
+from search.training.child.protocol import TrainCohort
+from search.worker.claim import Claim, history_of
+from search.worker.cohort_run import CohortRun, train_order
+from storage import trial_rows
+from storage.database import Database, Session
+from storage.errors import StorageBusy, StorageUnavailable
+from storage.records import PlannedTrial, Role, StudyRecord, TrialRecord, TrialState
+from storage.study_rows import get_study_by_id
+
+log = structlog.get_logger("steelyard.worker")
+
+
+MOST_STUDIES = 64
+"""Studies whose draws are kept; each takes some kilobytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    drawn: DrawnAhead
+    order: TrainCohort
+
+
+class NextCohort:
+    """What is expected to be next, by study. `sent`: the study whose cohort the child has begun, while it is not claimed.
+
+    Draws are kept until their study is claimed from, also where the child could not begin with them: what a study draws must not
+    depend on when a child is replaced, or on other studies.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._expected: dict[int, _Expected] = {}
+        self.sent: int | None = None
+
+    @property
+    def ahead(self) -> dict[int, DrawnAhead]:
+        """Return what was drawn for the studies' next cohorts."""
+        return {study: expected.drawn for study, expected in self._expected.items()}
+
+    def order(self, study: int) -> TrainCohort | None:
+        """Return the order that trains a study's next cohort as it is expected."""
+        return self._expected[study].order if study in self._expected else None
+
+    def plan(self, work: Claim, run: CohortRun) -> None:
+        """Work out what follows a cohort, from what is stored and its numbers so far. Where that fails, nothing is expected."""
+        self._expected.pop(work.study.id, None)
+        try:
+            with self._database.reading() as session:
+                found = _expected(session, self._database, work, run)
+        except (StorageBusy, StorageUnavailable) as error:
+            log.warning("database away", error=str(error))
+        except Exception as error:  # the plan proper says so again, where it counts
+            log.warning("next cohort not planned ahead", study=work.study.name, exc_info=error)
+        else:
+            if found is not None:
+                self._expected[work.study.id] = found
+            while len(self._expected) > MOST_STUDIES:
+                del self._expected[next(iter(self._expected))]
+
+    def claimed(self, work: Claim, order: object) -> bool:
+        """Note what was claimed, and return whether the child has begun this very order."""
+        expected = self._expected.pop(work.study.id, None)
+        begun = self.sent == work.study.id and expected is not None and expected.order == order
+        if begun:
+            self.sent = None
+        return begun
+
+
+def _expected(session: Session, database: Database, work: Claim, run: CohortRun) -> _Expected | None:
+    study = get_study_by_id(session, work.study.id)
+    if trial_rows.waiting_trials(session, study.id):  # they come first
+        return None
+    history = history_of(session, study, work.definition, database.now(session))
+    planned = plan_ahead(work.definition, history, study.cohort_size or 1, run.as_if_ended())
+    if planned is None:
+        return None
+    return _Expected(planned.draws, train_order(_claim(work, study, planned)))
+
+
+def _claim(work: Claim, study: StudyRecord, planned: PlannedAhead) -> Claim:
+    """Return the claim that is expected, without a lease of its own."""
+    trials = tuple(_trial(study, trial, planned.first + place) for place, trial in enumerate(planned.trials))
+    searched = [trial.number for trial in trials if trial.role is Role.SEARCH]
+    indices = {number: planned.searched + place for place, number in enumerate(searched)} if work.definition.search.pruner else {}
+    return Claim(study, work.definition, work.lease, None, trials, indices, work.objective, study.workload_version)
+
+
+def _trial(study: StudyRecord, planned: PlannedTrial, number: int) -> TrialRecord:
+    """Return a planned trial as it will be stored, as far as its training depends on it."""
+    return TrialRecord(
+        id=0,
+        study_id=study.id,
+        number=number,
+        role=planned.role,
+        rule=planned.rule,
+        origin=planned.origin,
+        confirms=planned.confirms,
+        state=TrialState.RUNNING,
+        seed=planned.seed,
+        parameters=planned.parameters,
+        weights=planned.weights,
+        sampler_state=planned.sampler_state,
+        planned_after=study.sequence,
+        planned_beside=(),
+        attempt=1,
+        charged=0,
+        cohort_limit=None,
+        epochs=0,
+        best_epoch=None,
+        value=None,
+        values={},
+        feasible=None,
+        violations={},
+        reason=None,
+        worker=None,
+        cohort=None,
+        engine=study.engine,
+        engine_why=None,
+        sequence=None,
+        created_at=study.updated_at,
+        started_at=None,
+        ended_at=None,
+        by_seed=dict.fromkeys(planned.seeds),
+    )
