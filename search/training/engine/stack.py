@@ -6,6 +6,7 @@ optimizer on the stacked variables trains each as if it were alone.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -18,12 +19,12 @@ from numpy.typing import NDArray
 from search.training.engine.differentiation import NOTHING_ASKED, Asked, Differentiated, by_shared, counted, gradients
 from search.training.engine.frozen_trunk import FrozenTrunk
 from search.training.engine.learned_weights import Learned
+from search.training.engine.mapped_outputs import MappedOutputs
 from search.training.engine.shared_layer import shared_places
 from search.training.engine.stacked_variable import GradientLayout, Stacked, gradient_parts
 from search.training.engine.strategies import Nest, Strategy
 from search.training.engine.traces import count_trace
 from search.training.problem.batch import Batch, Tensor, Tensors
-from search.training.problem.keras_private import put_mask
 from search.training.problem.network import NOTHING, Network, Passed
 from search.training.problem.optimizers import stacked_optimizer
 from search.training.problem.per_setting_optimizer import set_hyperparameters
@@ -336,15 +337,15 @@ class Stack:
         """Measure one batch of all settings: terms and the workload's own metrics in the map, all other metrics on its outputs."""
         own = [metric for metric in self._problem.row_metrics if not metric.of_rows]
 
-        def one(values: tuple[list[Tensor], list[Tensor], SettingInputs]) -> tuple[Tensor, list[Tensor], Tensors, Tensors]:
+        def one(values: tuple[list[Tensor], list[Tensor], SettingInputs]) -> tuple[Tensor, list[Tensor], MappedOutputs]:
             batch, terms = measured_batch(
                 self._problem, self._network, rows, values[0], self._merged(values[1]), values[2].arguments
             )
-            return terms, [_sums(metric.measure(batch), 1) for metric in own], dict(batch.outputs), batch.masks
+            return terms, [_sums(metric.measure(batch), 1) for metric in own], MappedOutputs.of(batch)
 
-        terms, own_sums, outputs, masks = self._strategy.over(one, (*self._values(), self._mapped(knobs)), self.size)
-        self._count(rows, outputs, masks)
-        side_by_side = self._side_by_side(rows, outputs, masks)
+        terms, own_sums, outputs = self._strategy.over(one, (*self._values(), self._mapped(knobs)), self.size)
+        self._count(rows, outputs)
+        side_by_side = self._side_by_side(rows, outputs)
         of_own = iter(own_sums)
         sums = [
             _sums(metric.measure(side_by_side), self.size) if metric.of_rows else tf.reshape(next(of_own), [self.size, 2])
@@ -352,23 +353,19 @@ class Stack:
         ]
         return tf.concat([tf.cast(terms, tf.float64), *(each[:, tf.newaxis] for each in sums)], axis=1)
 
-    def _count(self, rows: DeviceRows, outputs: Tensors, masks: Tensors) -> None:
-        for metric, counters in zip(self._problem.counted_metrics, self._counters, strict=True):
-            for k, counter in enumerate(counters):
-                chosen = {name: output[k] for name, output in outputs.items()}
-                batch = self._batch_of(rows, chosen, {name: mask[k] for name, mask in masks.items()})
+    def _count(self, rows: DeviceRows, outputs: MappedOutputs) -> None:
+        for k, counters in enumerate(zip(*self._counters, strict=True)):
+            batch = self._batch_of(rows, outputs.each(operator.itemgetter(k)))
+            for metric, counter in zip(self._problem.counted_metrics, counters, strict=True):
                 counter.update_state(*metric.arguments(batch))
 
-    def _side_by_side(self, rows: DeviceRows, outputs: Tensors, masks: Tensors) -> Batch:
+    def _side_by_side(self, rows: DeviceRows, outputs: MappedOutputs) -> Batch:
         """Return one batch of all settings' rows, one setting after another: [K * batch, ...]."""
         inputs, targets, weights = (_repeated(part, self.size) for part in rows[:3])
-        repeated = DeviceRows(inputs, targets, weights, rows.extra)
-        return self._batch_of(repeated, _flattened(outputs), _flattened(masks))
+        return self._batch_of(DeviceRows(inputs, targets, weights, rows.extra), outputs.each(_flattened))
 
-    def _batch_of(self, rows: DeviceRows, outputs: Mapping[str, Tensor], masks: Tensors) -> Batch:
-        for name, mask in masks.items():
-            put_mask(outputs[name], mask)
-        return self._problem.batch(rows, Passed(outputs, [], []), no_model)
+    def _batch_of(self, rows: DeviceRows, outputs: MappedOutputs) -> Batch:
+        return self._problem.batch(rows, Passed(outputs.bearing(), [], []), no_model)
 
     def _measure_signature(self) -> tuple[Any, ...]:
         def spec(tensor: Tensor) -> tf.TensorSpec:
@@ -399,6 +396,6 @@ def _repeated(tensors: Tensors, size: int) -> dict[str, Tensor]:
     return {name: tf.tile(tensor, [size, *[1] * (len(tensor.shape) - 1)]) for name, tensor in tensors.items()}
 
 
-def _flattened(tensors: Tensors) -> dict[str, Tensor]:
+def _flattened(tensor: Tensor) -> Tensor:
     """Return [K, batch, ...] as [K * batch, ...]."""
-    return {name: tf.reshape(tensor, tf.concat([[-1], tf.shape(tensor)[2:]], 0)) for name, tensor in tensors.items()}
+    return tf.reshape(tensor, tf.concat([[-1], tf.shape(tensor)[2:]], 0))

@@ -88,10 +88,10 @@ def gate(value: Tensor, active: Tensor) -> Tensor:
     The gradient of a selection is a selection, so that NaN and infinity stop here; and it is made of plain operations, so that it
     keeps its meaning under `tf.vectorized_map` (a custom gradient would be lost there).
     """
-    gated, logits = chosen(active, value, tf.stop_gradient(value)), logits_of(value)
-    if logits is not None:  # `fit` takes the cross-entropy of these, and so stays exact where a probability rounds to 0 or 1
-        put_logits(gated, chosen(active, logits, tf.stop_gradient(logits)))
-    return with_mask_of(value, gated)
+    logits = logits_of(value)  # `fit` takes the cross-entropy of these, and so stays exact where a probability rounds to 0 or 1
+    if logits is not None:
+        logits = logits._replace(values=chosen(active, logits.values, tf.stop_gradient(logits.values)))
+    return with_mask_of(value, put_logits(chosen(active, value, tf.stop_gradient(value)), logits))
 
 
 def chosen(condition: Tensor, one: Tensor, other: Tensor) -> Tensor:
@@ -109,7 +109,19 @@ def with_mask_of(source: Tensor, result: Tensor) -> Tensor:
 
 def as_columns(outputs: Tensors) -> dict[str, Tensor]:
     """Return outputs with at least two axes: one of [batch], such as a dot product, becomes [batch, 1]."""
-    return {name: ops.expand_dims(output, -1) if len(output.shape) == 1 else output for name, output in outputs.items()}
+    return {name: as_column(output) if len(output.shape) == 1 else output for name, output in outputs.items()}
+
+
+def as_column(values: Tensor) -> Tensor:
+    """Return [batch, ...] as [batch, ..., 1]: each value alone, with the logits that a sigmoid made it of.
+
+    Those of an operation "Softmax" are left out: done again it would be over the new axis, and Keras finds them for none but the
+    cross-entropy over that axis.
+    """
+    logits, column = logits_of(values), ops.expand_dims(values, -1)
+    if logits is None or logits.operation == "Softmax":
+        return column
+    return put_logits(column, logits._replace(values=ops.expand_dims(logits.values, -1)))
 
 
 def row_means(values: Tensor) -> Tensor:

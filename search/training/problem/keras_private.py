@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+import tensorflow as tf
 from keras.src import backend
 from keras.src.backend.common import global_state
 from keras.src.losses.losses import LossFunctionWrapper
@@ -101,16 +102,42 @@ def put_mask(value: Tensor, mask: Tensor | None) -> Tensor:
     return value
 
 
-def logits_of(value: Tensor) -> Tensor | None:
-    """Return the logits that a softmax or a sigmoid was made of, or None: Keras's cross-entropies read them in its place."""
-    return getattr(value, "_keras_logits", None)
+class Logits(NamedTuple):
+    """What a probability was made of: Keras's cross-entropies read `values` in its place, and so stay exact where it is 0 or 1.
+
+    operation: "Softmax" or "Sigmoid" where Keras finds them by the operation of a graph that made the tensor, which it does for the
+    cross-entropy of that kind alone; None where they are kept beside the tensor, as `keras.ops.softmax` and layers leave them.
+    """
+
+    values: Tensor
+    operation: str | None = None
 
 
-def put_logits(value: Tensor, logits: Tensor | None) -> Tensor:
-    """Return the tensor, which bears the logits from now on; as it is where there are none."""
-    if logits is not None:
-        value._keras_logits = logits
+def logits_of(value: Tensor) -> Logits | None:
+    """Return the logits that Keras would find of a tensor; None where there are none, and of `tf.nn.softmax` outside of a graph."""
+    kept = getattr(value, "_keras_logits", None)
+    if kept is not None:
+        return Logits(kept)
+    if not tf.is_symbolic_tensor(value) or value.op.type not in _OF_LOGITS:
+        return None
+    return Logits(value.op.inputs[0], value.op.type)
+
+
+def put_logits(value: Tensor, logits: Logits | None) -> Tensor:
+    """Return the tensor made of these logits, where Keras finds them; as it is where there are none.
+
+    Those kept beside a tensor are put there; else the tensor is computed once more, by the operation that Keras looks for.
+    """
+    if logits is None:
+        return value
+    if logits.operation is not None:
+        return put_mask(_OF_LOGITS[logits.operation](logits.values), mask_of(value))
+    value._keras_logits = logits.values
     return value
+
+
+_OF_LOGITS: Mapping[str, Callable[[Tensor], Tensor]] = {"Softmax": tf.nn.softmax, "Sigmoid": tf.nn.sigmoid}
+"""By the type of an operation that makes probabilities: what does it."""
 
 
 # Random numbers

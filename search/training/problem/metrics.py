@@ -18,7 +18,7 @@ from search.catalog import MetricEntry, keras_arguments, resolve_metric, unresol
 from search.definition.schema import Metric, Task
 from search.errors import PreflightError
 from search.training.problem import labels
-from search.training.problem.batch import Batch, Tensor, with_mask_of
+from search.training.problem.batch import Batch, Tensor, as_column, with_mask_of
 from search.training.problem.keras_private import function_of, mask_of
 from search.training.problem.own_forms import own_keras_metric
 from search.training.problem.reduction import RowValues, both, product, spread, weighted_rows
@@ -32,7 +32,8 @@ class RowMean:
     """A metric that is a weighted mean over rows; `root` takes the square root at the end.
 
     `of_rows`: every row's value comes from that row alone, so that rows of several settings may be measured side by side. Not so
-    where the user's code sees the whole batch. `own`: the workload's f(batch), where it is one.
+    where the user's code sees the whole batch. `own`: the workload's f(batch), where it is one. `values`: of one of Keras's, what
+    its function gives [batch, ...], under no weight or mask yet.
     """
 
     path: str
@@ -41,6 +42,7 @@ class RowMean:
     root: bool = False
     of_rows: bool = True
     own: Callable[[Batch], Any] | None = None
+    values: Callable[[Batch], Tensor] | None = None
     task: Task | None = None
     target: None = None
 
@@ -94,8 +96,9 @@ def _metric(at: str, task: Task, metric: Metric, workload: ResolvedWorkload) -> 
     if function is None:
         counted = partial(_counted_arguments, path, view, entry, config)
         return CountingMetric(path, at, partial(_counter, path, entry, config, view), counted, task, entry, config)
-    rows = partial(_row_values, path, view, function, partial(_arguments, path, view, entry, config))
-    return RowMean(path, at, rows, root=entry.name == "root_mean_squared_error", task=task)
+    arguments = partial(_arguments, path, view, entry, config)
+    rows, root = partial(_row_values, path, view, function, arguments), entry.name == "root_mean_squared_error"
+    return RowMean(path, at, rows, root=root, values=lambda batch: own_values(function(*arguments(batch))), task=task)
 
 
 def _own_metric(path: str, at: str, view: TaskView, metric: Metric, given: Any) -> MetricFunction:
@@ -154,7 +157,7 @@ def _arguments(path: str, view: TaskView, entry: MetricEntry, config: Mapping[st
     prediction = view.raw(batch) if entry.takes_raw_output else view.probabilities(batch)
     target = labels.in_form(path, entry, view.target(batch), prediction)
     if view.reads_columns(entry, view.target(batch), prediction, config):
-        return ops.expand_dims(target, -1), with_mask_of(prediction, ops.expand_dims(prediction, -1))
+        return ops.expand_dims(target, -1), with_mask_of(prediction, as_column(prediction))
     return target, prediction
 
 

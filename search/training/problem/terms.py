@@ -19,7 +19,7 @@ from search.definition.schema import Loss, Penalty, Task
 from search.definition.searched_arguments import fixed, searched_in
 from search.errors import PluginMissing, PreflightError
 from search.names import listed
-from search.training.problem.batch import Batch, Tensor, Tensors, shape_text
+from search.training.problem.batch import Batch, Tensor, Tensors, as_column, shape_text
 from search.training.problem.keras_private import mask_of, put_mask, with_arguments
 from search.training.problem.keras_settings import kept
 from search.training.problem.own_forms import own_keras_loss, require_batch
@@ -103,7 +103,7 @@ def _keras_loss(
     function = _searching(function, _searched(path, loss.config, batch))
     target, given = (ops.convert_to_tensor(each, dtype=function.dtype) for each in (view.target(batch, loss.target), prediction))
     if view.reads_columns(entry, target, given, loss.config):
-        target, given = (ops.expand_dims(each, -1) for each in (target, given))  # one value a column, not their mean
+        target, given = ops.expand_dims(target, -1), as_column(given)  # one value a column, not their mean
     with kept() if entry is None else nullcontext():  # a class of the user's may set what it will
         values = function.call(target, given)
     if len(values.shape) == 0 or one_a_batch(entry, loss.config):

@@ -6,7 +6,7 @@ study did, penalties and own targets included.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -150,18 +150,18 @@ def _wrapped_metrics(task: Task, own: ResolvedWorkload) -> list[keras.metrics.Me
     """Return the task's metrics that are means over rows, in the form that `compile` takes."""
     found = metric_functions([task], own, ()) if task.used_target == task.used_output else ()
     return [
-        keras.metrics.MeanMetricWrapper(_RowFunction(metric, task), name=metric.path.partition(".")[2])
+        keras.metrics.MeanMetricWrapper(_RowFunction(metric.values, task), name=metric.path.partition(".")[2])
         for metric in found
-        if isinstance(metric, RowMean) and not metric.root and metric.path.partition(".")[2] not in own.metrics
+        if isinstance(metric, RowMean) and not metric.root and metric.values is not None
     ]
 
 
 class _RowFunction:
-    """A row metric as Keras's fn(y_true, y_pred)."""
+    """The values of a row metric as Keras's fn(y_true, y_pred), which are Keras's to weigh, and to mask step by step."""
 
-    def __init__(self, metric: RowMean, task: Task) -> None:
-        self._metric, self._task = metric, task
+    def __init__(self, values: Callable[[Batch], Tensor], task: Task) -> None:
+        self._values, self._task = values, task
 
     def __call__(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         batch = Batch({}, {self._task.used_target: y_true}, {self._task.used_output: y_pred}, {}, {}, lambda x, active: {})
-        return self._metric.measure(batch).values
+        return self._values(batch)

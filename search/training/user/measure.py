@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from search.training.problem.batch import Batch
@@ -38,43 +39,56 @@ def measure(
     """
     tasks, penalties, own = terms_of(best, workload)
     terms = term_functions(tasks, penalties, own)
-    sums = _Sums(terms, metric_functions(tasks, own, terms))
     size, count = batch_size or int(best["training"]["batch_size"]), len(_any(y))
+
+    def batch(inputs: Any, targets: Any, weights: Any) -> Batch:
+        return batch_of(model, inputs, targets, called(model, inputs, False), weights, False, tasks)
+
+    def rows(start: int) -> list[Any]:
+        return [_taken(part, slice(start, start + size)) for part in (x, y, sample_weight)]
+
+    sums = _Sums(terms, metric_functions(tasks, own, terms), batch(*rows(0)))
+    measured = tf.function(lambda *parts: sums.of(batch(*parts)), autograph=False, reduce_retracing=True)
     for start in range(0, count, size):
-        rows = slice(start, start + size)
-        inputs, targets, weights = (_taken(part, rows) for part in (x, y, sample_weight))
-        sums.add(batch_of(model, inputs, targets, called(model, inputs, False), weights, False, tasks))
+        sums.add(measured(*rows(start)))
     return sums.values()
 
 
 class _Sums:
-    """What has been summed over batches so far."""
+    """What has been summed over batches so far.
 
-    def __init__(self, terms: tuple[TermFunction, ...], metrics: tuple[MetricFunction, ...]) -> None:
+    Batches are measured in a graph, as `evaluate` does: only there does Keras find the logits that `tf.nn.softmax` was given. What
+    metrics need variables for is made before, of the batch `first`.
+    """
+
+    def __init__(self, terms: tuple[TermFunction, ...], metrics: tuple[MetricFunction, ...], first: Batch) -> None:
         self._terms = terms
-        self._totals = {term.path: np.zeros(2) for term in terms}
-        self._means = {metric.path: (metric, np.zeros(2)) for metric in metrics if isinstance(metric, RowMean)}
-        self._counted = [metric for metric in metrics if isinstance(metric, CountingMetric)]
-        self._counters: dict[str, keras.metrics.Metric] = {}
+        self._means = [metric for metric in metrics if isinstance(metric, RowMean)]
+        self._counters = [(metric, metric.make(first)) for metric in metrics if isinstance(metric, CountingMetric)]
+        paths = [*(term.path for term in terms), *(metric.path for metric in self._means)]
+        self._totals = {path: np.zeros(2) for path in paths}
 
-    def add(self, batch: Batch) -> None:
-        for term in self._terms:
-            measured = term.measure(batch)
-            self._totals[term.path] += [float(measured.total), float(measured.weight)]
-        for metric, sums in self._means.values():
-            values, weights = (np.asarray(part, np.float64) for part in metric.measure(batch))
-            sums += [np.sum(values * weights), np.sum(weights)]
-        for counted in self._counted:
-            if counted.path not in self._counters:
-                self._counters[counted.path] = counted.make(batch)
-            self._counters[counted.path].update_state(*counted.arguments(batch))
+    def of(self, batch: Batch) -> dict[str, tuple[Any, Any]]:
+        """Return the values and weights of a batch by path; of terms, their total and weight. Counting metrics count it."""
+        for metric, counter in self._counters:
+            counter.update_state(*metric.arguments(batch))
+        totals = {term.path: term.measure(batch) for term in self._terms}
+        found = {path: (measured.total, measured.weight) for path, measured in totals.items()}
+        return found | {metric.path: tuple(metric.measure(batch)) for metric in self._means}
+
+    def add(self, measured: Mapping[str, tuple[Any, Any]]) -> None:
+        """Add what `of` returned."""
+        terms = {term.path for term in self._terms}
+        for path, pair in measured.items():
+            value, weight = (np.asarray(part, np.float64) for part in pair)
+            self._totals[path] += [value if path in terms else np.sum(value * weight), np.sum(weight)]
 
     def values(self) -> dict[str, float]:
-        found = {path: float(total / weight) for path, (total, weight) in self._totals.items() if weight}
-        for path, (metric, (total, weight)) in self._means.items():
-            if weight:
-                found[path] = float(np.sqrt(total / weight) if metric.root else total / weight)
-        return found | {path: float(np.asarray(counter.result()).reshape(())) for path, counter in self._counters.items()}
+        """Return what has been measured by path, without what no row counted for."""
+        roots = {metric.path for metric in self._means if metric.root}
+        means = {path: float(total / weight) for path, (total, weight) in self._totals.items() if weight}
+        found = {path: float(np.sqrt(mean)) if path in roots else mean for path, mean in means.items()}
+        return found | {metric.path: float(np.asarray(counter.result()).reshape(())) for metric, counter in self._counters}
 
 
 def _any(part: Any) -> Any:

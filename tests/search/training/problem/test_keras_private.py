@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from search.training.problem import keras_private
@@ -16,9 +18,11 @@ from search.training.problem.keras_private import (
     function_of,
     global_generator,
     layers_of,
+    logits_of,
     make_variables,
     mask_of,
     outputs_structure,
+    put_logits,
     put_mask,
     takes_training,
     trainables_of,
@@ -26,7 +30,9 @@ from search.training.problem.keras_private import (
 )
 
 ROOT = Path(keras_private.__file__).parents[3]
-PRIVATE = re.compile(r"keras\.src|\._(flatten_layers|keras_mask|fn_kwargs|inputs_struct|outputs_struct|call_has_training_arg)\b")
+PRIVATE = re.compile(
+    r"keras\.src|\._(flatten_layers|keras_mask|keras_logits|fn_kwargs|inputs_struct|outputs_struct|call_has_training_arg)\b"
+)
 
 
 def test_no_other_file_uses_what_keras_keeps_private() -> None:
@@ -66,6 +72,29 @@ def test_a_mask_stays_with_its_tensor() -> None:
     assert mask_of(value) is None
     assert mask_of(put_mask(value, None)) is None
     assert mask_of(put_mask(value, mask)) is mask
+
+
+@pytest.mark.parametrize(("made", "operation"), [(ops.softmax, None), (tf.nn.softmax, "Softmax"), (tf.nn.sigmoid, "Sigmoid")])
+def test_logits_are_found_where_keras_finds_them_and_can_be_others(made: Any, operation: str | None) -> None:
+    def other(logits: Any) -> Any:
+        value = made(logits)
+        found = logits_of(value)
+        assert found is not None
+        assert found.operation == operation
+        again = logits_of(put_logits(value, found._replace(values=2 * logits)))
+        assert again is not None
+        assert again.operation == operation
+        return found.values, again.values
+
+    given = np.array([[1.0, -2.0]])
+    first, second = tf.function(other, autograph=False)(tf.constant(given))
+    assert np.array_equal(first, given)
+    assert np.array_equal(second, 2 * given)
+
+
+def test_no_logits_are_found_of_what_was_done_afterwards_or_outside_of_a_graph() -> None:
+    assert tf.function(lambda logits: logits_of(tf.nn.softmax(logits) + 0.0) is None, autograph=False)(tf.ones((1, 2)))
+    assert logits_of(tf.nn.softmax(tf.ones((1, 2)))) is None
 
 
 def test_random_numbers_without_a_seed_come_from_the_generator_that_was_given() -> None:

@@ -131,6 +131,21 @@ def test_a_single_output_is_compiled() -> None:
         assert model.evaluate(x, target, verbose=0, return_dict=True)["loss"] == pytest.approx(2 * np.mean(error**2), rel=1e-4)
 
 
+def test_metrics_of_padded_steps_leave_the_padding_to_keras() -> None:
+    words = np.array([[3, 1, 0, 0], [2, 2, 1, 0], [4, 0, 0, 0]])
+    inputs = keras.Input((4,), dtype="int32")
+    features = keras.layers.Embedding(5, 2, mask_zero=True)(inputs)
+    definition = study([task("tag", metrics=["mae"])])
+    best = _best(definition, {"tag.error": 1.0}, ("tag",))
+    model = apply(keras.Model(inputs, {"tag": keras.layers.Dense(1)(features)}), best)
+    target = np.arange(12.0).reshape(3, 4, 1)
+    model.run_eagerly = True
+    measured = model.evaluate(words, {"tag": target}, verbose=0, return_dict=True)
+    error = (target - np.asarray(model(words)["tag"]))[..., 0][words != 0]
+    assert measured["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-5)
+    assert measured["loss"] == pytest.approx(np.square(error).mean(), rel=1e-5)
+
+
 def test_a_subclassed_model_columns_own_targets_sample_weights_and_regularisers_are_trained_the_same() -> None:
     class Two(keras.Model):
         def __init__(self) -> None:
