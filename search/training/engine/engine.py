@@ -223,7 +223,7 @@ class CohortEngine:
         count = problem.count("train")
         group.in_force.begin_epoch(epoch)
         knobs, rules, features = group.knobs(problem), group.rules(epoch), self._features("train", observer, training=True)
-        order = tf.constant(epoch_order(group.seed, epoch - 1, count))
+        order = tf.constant(epoch_order(group.seed, epoch - 1, count, shuffle=problem.shuffle))
         extra = self._extra_orders(lambda i, size: epoch_order(group.seed, epoch - 1, size, stream=i + 1))
         sums = tf.zeros((group.stack.size, len(problem.paths), 2), tf.float64)
         for first, stop in self._calls("train", problem.steps("train"), group, observer):
