@@ -98,7 +98,10 @@ class TrainingError(SteelyardError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong in what was sent: where, what was expected, what came, and the nearest right name."""
+    """One thing wrong in what was sent: where, what was expected, what came, and the nearest right name.
+
+    Where `got` is empty, `expected` is a whole sentence.
+    """
 
     path: str
     expected: str
@@ -107,7 +110,8 @@ class Fault:
 
     def __str__(self) -> str:
         hint = f" (did you mean {self.did_you_mean!r}?)" if self.did_you_mean else ""
-        return f"{self.path or 'the definition'}: expected {self.expected}, got {self.got}{hint}"
+        place = self.path or "the definition"
+        return f"{place}: expected {self.expected}, got {self.got}{hint}" if self.got else f"{place}: {self.expected}{hint}"
 
 
 class ValidationError(SteelyardError, ValueError):
@@ -115,11 +119,7 @@ class ValidationError(SteelyardError, ValueError):
 
     def __init__(self, errors: Sequence[Fault]) -> None:
         self.errors: tuple[Fault, ...] = tuple(errors)
-        super().__init__("\n".join(_sentence(fault) for fault in self.errors))
-
-
-def _sentence(fault: Fault) -> str:
-    return str(fault) if fault.got else f"{fault.path}: {fault.expected}"
+        super().__init__("\n".join(map(str, self.errors)))
 
 
 class ProblemError(SteelyardError):

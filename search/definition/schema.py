@@ -335,6 +335,12 @@ class Training(Strict):
     report_every: Annotated[int, Field(strict=True, ge=1, le=MAX_EPOCHS)] = Field(
         default=1, description="Validate and report every so many epochs; the last one always."
     )
+    shuffle: Annotated[bool, Field(strict=True)] = Field(
+        default=True,
+        exclude_if=lambda shuffle: shuffle,
+        description="`true`: each epoch takes the training rows in an order of its own, which the seed decides. `false`: as they "
+        "come, in every epoch. Point sets of a workload (`extra`) are shuffled in any case.",
+    )
     initial_weights: Literal["fresh", "fixed"] = Field(
         default="fresh",
         description="`fresh`: every seed has initial weights of its own; a workload whose build_model() gives the same under every "

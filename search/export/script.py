@@ -207,7 +207,11 @@ def _plain(best: Mapping[str, Any], source: Source) -> Kind | None:
         functions=[
             *(label_text.FUNCTIONS if labels else ()),
             text.PLAIN_TRAIN.substitute(
-                begin=_begin(best), compile=compile_call, epochs=_range(best), **(weigh if labels else dict.fromkeys(weigh, ""))
+                begin=_begin(best),
+                compile=compile_call,
+                epochs=_range(best),
+                order=_order(best),
+                **(weigh if labels else dict.fromkeys(weigh, "")),
             ),
             text.PLAIN_MEASURED.substitute(values=measured),
             scored,
@@ -246,11 +250,19 @@ def _applied(best: Mapping[str, Any], source: Source) -> Kind:
         functions=[
             *([text.WEIGHTS] if weighted else []),
             text.APPLIED_TRAIN.substitute(
-                begin=_begin(best), epochs=_range(best), **(weigh if weighted else dict.fromkeys(weigh, ""))
+                begin=_begin(best),
+                epochs=_range(best),
+                order=_order(best),
+                **(weigh if weighted else dict.fromkeys(weigh, "")),
             ),
             text.APPLIED_MEASURED,
         ],
     )
+
+
+def _order(best: Mapping[str, Any]) -> str:
+    """Return what gives the order of an epoch's rows, called with their number."""
+    return "np.random.default_rng([seed, epoch]).permutation" if best["training"].get("shuffle", True) else "np.arange"
 
 
 def needed(best: Mapping[str, Any]) -> dict[str, Any]:

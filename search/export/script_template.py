@@ -57,7 +57,7 @@ $begin
     $compile
     x, y = split("train")[:2]$labels
     for epoch in range($epochs):
-        order = np.random.default_rng([seed, epoch]).permutation(len(next(iter(y.values()))))
+        order = $order(len(next(iter(y.values()))))
         model.fit(taken(x, order), taken(y, order), ${weighted}batch_size=BATCH_SIZE, epochs=1, shuffle=False, verbose=0)
     return model""")
 
@@ -94,7 +94,7 @@ $begin
     tuned = steelyard.apply(model, BEST, workload=workload)  # the same layers, trained by all that was tuned
     x, y = split("train")[:2]
     for epoch in range($epochs):
-        order = np.random.default_rng([seed, epoch]).permutation(len(next(iter(y.values())) if isinstance(y, dict) else y))$weigh
+        order = $order(len(next(iter(y.values())) if isinstance(y, dict) else y))$weigh
         tuned.fit(taken(x, order), taken(y, order), ${weighted}batch_size=BATCH_SIZE, epochs=1, shuffle=False, verbose=0)
     return model""")
 

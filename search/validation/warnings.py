@@ -135,7 +135,15 @@ def _twins(known: ValidationContext, trials: int) -> Iterator[str]:
 
 def _alike(known: ValidationContext, trials: int) -> Iterator[str]:
     search, training = known.parts.search, known.parts.training
-    if training is not None and training.initial_weights == "fixed" and search is not None and search.confirmation is not None:
+    if training is None or training.initial_weights != "fixed" or search is None or search.confirmation is None:
+        return
+    if not training.shuffle:
+        yield (
+            "training: every training starts from the same weights and takes the rows in the same order, so fresh seeds change "
+            "only what the model itself draws at random, such as dropout; intervals that cover more need one of initial_weights "
+            "and shuffle left out"
+        )
+    else:
         yield (
             "training.initial_weights: every training starts from the same weights, so what fresh seeds confirm covers the order "
             "of rows alone, not what other initial weights would give"

@@ -21,6 +21,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # Keras prints messages in bold
 _NOT_FILES = ("<frozen", "<string>", "<attrs")
 _FILE_AND_LINE = re.compile(r"\.py:\d+$")
 _OWN_FUNCTIONS = ("load_data", "build_model")
+_GRAPH_WORDS = re.compile(r"\{\{function_node [^}]*\}\} ?|\s*\[Op:\w+\](?: name:\s*\w*)?\s*$")
 _GRAPH_PLACE = re.compile(r'File "([^"]+)", line (\d+)')
 
 
@@ -72,7 +73,7 @@ def _essence(text: str) -> str:
     paragraphs = [part for part in re.split(r"\n\s*\n", text.strip()) if part.strip()]
     while len(paragraphs) > 1 and paragraphs[0].startswith("Exception encountered when calling"):
         paragraphs = paragraphs[1:]
-    return paragraphs[0] if paragraphs else ""
+    return _GRAPH_WORDS.sub("", paragraphs[0]) if paragraphs else ""
 
 
 def _is_users(filename: str) -> bool:

@@ -105,7 +105,7 @@ def _split(name: str, given: Any) -> Rows:
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         raise _bad(name, f"{name} should be (x, y) or (x, y, sample_weight), got {_kind(given)}")
     x, y, weight = (*given, None)[:3]
-    inputs, targets = _arrays(f"{name}.x", x, INPUT), _arrays(f"{name}.y", y, TARGET)
+    inputs, targets = _arrays(f"{name}.x", x, INPUT, text=True), _arrays(f"{name}.y", y, TARGET)
     weights = {} if weight is None else _arrays(f"{name}.sample_weight", weight, EVERY_OUTPUT)
     labels = _checked(f"{name}.y", y, targets)
     others = _checked(f"{name}.x", x, inputs) | _checked(f"{name}.sample_weight", weight, weights)
@@ -118,28 +118,40 @@ def _split(name: str, given: Any) -> Rows:
     return Rows(count, inputs, targets, weights, not isinstance(x, Mapping), not isinstance(y, Mapping))
 
 
-def _arrays(place: str, given: Any, single: str) -> dict[str, Array]:
+def _arrays(place: str, given: Any, single: str, text: bool = False) -> dict[str, Array]:
     if isinstance(given, Mapping):
         if not given:
             raise _bad(place, f"{place} is an empty dict")
-        return {str(key): _array(f"{place}[{key!r}]", value) for key, value in given.items()}
+        return {str(key): _array(f"{place}[{key!r}]", value, text) for key, value in given.items()}
     if isinstance(given, tuple) or (isinstance(given, list) and any(hasattr(item, "shape") for item in given)):
         raise _bad(
             place, f"{place} should be an array or a dict of arrays by name, got {_kind(given)}: order alone mixes outputs up"
         )
-    return {single: _array(place, given)}
+    return {single: _array(place, given, text)}
 
 
-def _array(place: str, given: Any) -> Array:
+def as_text(array: Array) -> Array | None:
+    """Return an array of text as UTF-8 of dtype S, as a model with text inputs takes it; None where it holds anything else."""
+    if array.dtype.kind == "O" and array.size and all(isinstance(each, str | bytes) for each in array.flat):
+        encoded = [each.encode() if isinstance(each, str) else each for each in array.flat]
+        return np.array(encoded, np.bytes_).reshape(array.shape)
+    if array.dtype.kind == "U":
+        return np.char.encode(array, "utf-8")
+    return array if array.dtype.kind == "S" else None
+
+
+def _array(place: str, given: Any, text: bool = False) -> Array:
     if isinstance(given, Mapping):
-        text = f"{place} is a dict: inputs, outputs and targets are one level of names, so flatten it"
+        nested = f"{place} is a dict: inputs, outputs and targets are one level of names, so flatten it"
         names = [f"{place.rpartition('[')[2].strip(']').strip(chr(39))}_{key}" for key in list(given)[:3]]
-        raise _bad(place, f"{text} ({', '.join(map(repr, names))}) in load_data() and build_model()")
+        raise _bad(place, f"{nested} ({', '.join(map(repr, names))}) in load_data() and build_model()")
     _refuse_other_forms(place, given)
     try:
         array = np.asarray(given)
     except (ValueError, TypeError):
         raise _bad(place, f"{place} cannot be made an array: its rows differ in length") from None
+    if text and (encoded := as_text(array)) is not None:
+        return encoded
     if array.dtype.kind not in "biuf":
         hint = " (encode text as numbers in load_data())" if array.dtype.kind in "USO" else ""
         raise _bad(place, f"{place} should be an array of numbers, got dtype {array.dtype}{hint}")

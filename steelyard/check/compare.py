@@ -91,7 +91,7 @@ def _by_fit(
     tuned, workload = apply(model, document, workload=problem.opened.workload), problem.opened.workload
     seconds, size = [], definition.training.batch_size
     for epoch in range(EPOCHS):
-        x, y, weight = _taken(data.train, epoch_order(SEED, epoch, data.train.count))
+        x, y, weight = _taken(data.train, epoch_order(SEED, epoch, data.train.count, shuffle=problem.shuffle))
         began = time.perf_counter()
         tuned.fit(x, y, sample_weight=_as_fit(weight, y), batch_size=size, epochs=1, shuffle=False, verbose=0)
         seconds.append(time.perf_counter() - began)

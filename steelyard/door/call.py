@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from search.names import listed
 from steelyard.door import definition as wording
 from steelyard.door import habits, identity
+from steelyard.door.reading import Arguments, point_sets, read_rows, split_rows
 from steelyard.door.refusals import refused
-from steelyard.door.rows import (
-    UNUSED,
-    NamedRows,
-    Names,
-    megabytes,
-    missing_marks,
-    named_inputs,
-    named_rows,
-    require_labels,
-    split_off,
-    weights_of_classes,
-)
-from steelyard.door.streams import EachPass, is_stream, read_stream
+from steelyard.door.rows import NamedRows, Names, megabytes, missing_marks, named_inputs, weights_of_classes
 
-DEFAULT_SHARE = 0.2
-BATCH_SIZE = 32
+if TYPE_CHECKING:
+    from search.training.user.compiled import Head
+
 LARGE_FUNCTION = 50 * 2**20
-
-Arguments = Mapping[str, Any]
-"""The arguments of `search` by name."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +72,15 @@ def understood(arguments: Arguments) -> SearchCall:
     with given.untouched():
         model = given.example_model(arguments["model"])
         inputs, keras_inputs = compiled.input_names(model)
-        read, batch_size, notes = _read(arguments)
+        read, batch_size, notes = read_rows(arguments)
+        arguments = {**arguments, "shuffle": read["shuffle"]}
         known = Names(inputs, keras_inputs, (), ())
         example = given.few_rows(model, named_inputs(read["x"], known, "x"), inputs, keras_inputs)
         predicted = given.predict_few(model, example)
         _require_own_steps(model)
         kept = given.kept_layers(model, arguments["initial_weights"], model is not arguments["model"])
         names = Names(inputs, keras_inputs, *compiled.output_names(model, predicted))
-        splits, more = _splits(read, arguments, names)
+        splits, more = split_rows(read, arguments, names, batch_size)
         few = {key: target[: len(np.asarray(_leaf(predicted)))] for key, target in splits["train"].targets.items()}
         compile_arguments = _compile_arguments(given.arguments_of(model), arguments)
         heads = compiled.heads(model, compiled.Ports(names.outputs, names.compile_outputs), few, predicted, compile_arguments)
@@ -108,18 +95,28 @@ def understood(arguments: Arguments) -> SearchCall:
         raise refused(
             "loss", "the model has one loss and no penalty, so there is nothing to weigh; a second loss or a penalty is needed"
         )
+    more += _first_loss_alone(heads, predicted)
     if arguments["metrics"] is not None or any(task["metrics"] for task in tasks.documents):
         more += ["metrics are measured under row weights, as weighted_metrics"] if _weighted(splits) else []
     call = SearchCall(
         arguments=arguments, given=arguments["model"], model=model, names=names, splits=splits, tasks=tasks, penalties=penalties,
         terms=terms, own={**tasks.own, "penalties": own_penalties}, aliases=wording.keras_names(tasks.documents, heads),
-        optimizer=optimizer, batch_size=batch_size, kept=kept, example=example, extra=_extra(arguments["extra"]),
+        optimizer=optimizer, batch_size=batch_size, kept=kept, example=example, extra=point_sets(arguments["extra"]),
         epoch=kept_epoch.epoch,
         loss_form="list" if isinstance(compile_arguments["loss"], list | tuple) else "dict",
         notes=(*notes, *said, *kept_epoch.notes, *tasks.notes, *more),
     )  # fmt: skip
     with given.untouched():
         return replace(call, parts=_parts(call))
+
+
+def _first_loss_alone(heads: Sequence[Head], predicted: Any) -> list[str]:
+    """Say where Keras's `fit` trains less than was given: of several losses of a model's only output, the first."""
+    if len(heads) != 1 or len(heads[0].losses) < 2 or isinstance(predicted, Mapping | list | tuple):
+        return []
+    text = f"fit itself trains only the first of several losses of a model that returns one tensor ({heads[0].losses[0].name})"
+    way = f"result.apply(), or let the model return a dict, {{{heads[0].key!r}: output}}"
+    return [f"{text}; here all are trained, so use {way}"]
 
 
 def _leaf(predicted: Any) -> Any:
@@ -145,102 +142,6 @@ def _compile_arguments(compiled: Mapping[str, Any], arguments: Arguments) -> dic
         found["loss_weights"] = None  # those of the model belong to its own losses
     if found["optimizer"] is None:
         found["optimizer"] = "rmsprop"
-    return found
-
-
-# Rows
-
-
-def _read(arguments: Arguments) -> tuple[dict[str, Any], int, list[str]]:
-    """Return x, y and sample_weight as arrays, the batch size, and what should be said."""
-    x, y, weight = arguments["x"], arguments["y"], arguments["sample_weight"]
-    if callable(x) and not is_stream_object(x) and not hasattr(x, "__array__"):
-        x = x()
-        if isinstance(x, tuple) and y is None:
-            x, y, weight = (*x, None, None)[:3]
-        elif hasattr(x, "__next__"):
-            function = arguments["x"]
-            x = EachPass(function)
-    if x is None:
-        raise refused("x", "the rows to train on: arrays, a dict of arrays, a dataset, or a function that returns one")
-    size = arguments["batch_size"]
-    if not is_stream(x):
-        return {"x": x, "y": y, "sample_weight": weight}, size or BATCH_SIZE, []
-    for name, value in (("y", y), ("sample_weight", weight)):
-        if value is not None:
-            raise refused(name, "a dataset has its own: leave it out, as in fit")
-    found = read_stream(x, "x")
-    note = f"read the dataset once: {found.megabytes:.1f} MB in batches of {found.batch_size}"
-    return {"x": found.x, "y": found.y, "sample_weight": found.sample_weight}, size or found.batch_size, [note]
-
-
-def is_stream_object(x: Any) -> bool:
-    """Return whether something callable is a dataset or loader rather than a function that returns rows."""
-    return not inspect.isfunction(x) and not inspect.ismethod(x) and is_stream(x)
-
-
-def _split_given(given: Any, names: Names, arguments: Arguments, at: str) -> NamedRows:
-    if is_stream(given):
-        found = read_stream(given, at)
-        x, y, weight = found.x, found.y, found.sample_weight
-    elif isinstance(given, tuple | list) and len(given) in (2, 3):
-        x, y, weight = (*given, None)[:3]
-    else:
-        raise refused(at, f"(x, y) or (x, y, sample_weight), or a dataset, got a {type(given).__name__}")
-    rows = named_rows(x, y, weight, names, f"{at} ")
-    return _with_target(rows, missing_marks(arguments["missing"], rows, names), f"{at} ")
-
-
-def _splits(read: Mapping[str, Any], arguments: Arguments, names: Names) -> tuple[dict[str, NamedRows], list[str]]:
-    """Return the rows by split, and what should be said of how they were split."""
-    rows = named_rows(read["x"], read["y"], read["sample_weight"], names)
-    marks = missing_marks(arguments["missing"], rows, names)
-    rows = _with_target(rows, marks)
-    found: dict[str, NamedRows] = {}
-    notes = []
-    if arguments["test_data"] is not None:
-        found["test"] = _split_given(arguments["test_data"], names, arguments, "test_data")
-    elif arguments["test_split"]:
-        rows, found["test"] = split_off(rows, arguments["test_split"], "test_split", True, marks)
-    if arguments["validation_data"] is not None:
-        if arguments["validation_split"]:
-            raise refused("validation_split", "validation_data is given too; one of them")
-        found["validation"] = _split_given(arguments["validation_data"], names, arguments, "validation_data")
-    else:
-        share = arguments["validation_split"]
-        rows, found["validation"] = split_off(
-            rows, DEFAULT_SHARE if share is None else share, "validation_split", share is not None, marks
-        )
-        if share is None:
-            notes.append(f"validation: the last {found['validation'].count} rows (20 %)")
-    if "test" not in found:
-        notes.append("no test_data: the validation rows choose the weights and judge them too, so the gain looks larger than it is")
-    found = {"train": rows, **found}
-    _same_columns(found)
-    return found, notes
-
-
-def _with_target(rows: NamedRows, marks: Mapping[str, Any], at: str = "") -> NamedRows:
-    """Return the rows with a target that nothing reads where y is None: a study's rows have one."""
-    require_labels(rows, marks, at)
-    return rows if rows.targets else replace(rows, targets={UNUSED: np.zeros(rows.count, np.float32)})
-
-
-def _same_columns(splits: Mapping[str, NamedRows]) -> None:
-    train = splits["train"]
-    for name, rows in splits.items():
-        for kind in ("inputs", "targets"):
-            expected = {key: each.shape[1:] for key, each in getattr(train, kind).items()}
-            got = {key: each.shape[1:] for key, each in getattr(rows, kind).items()}
-            if expected != got:
-                raise refused(f"{name} rows", f"their {kind} have the shapes {got}, those to train on {expected}")
-
-
-def _extra(given: Any) -> dict[str, tuple[Any, int | None]]:
-    found = {}
-    for name, points in (given or {}).items():
-        array, size = points if isinstance(points, tuple) and len(points) == 2 and isinstance(points[1], int) else (points, None)
-        found[str(name)] = (np.asarray(array), size)
     return found
 
 
@@ -322,6 +223,7 @@ def _parts(call: SearchCall) -> dict[str, str]:
     def own(kind: str) -> str:
         return identity.digest_of(dict(call.own[kind]), known=given.parts_of(call.model))
 
+    order = () if asked["shuffle"] else ("in order",)
     labels = [[task["name"], *(task.get(field) for field in wording.LABELS)] for task in tasks]
     return {
         **({"labels": identity.digest_of(labels)} if any(each[1:] != [None, None] for each in labels) else {}),
@@ -334,7 +236,7 @@ def _parts(call: SearchCall) -> dict[str, str]:
         "terms": identity.digest_of({kind: own(kind) for kind in call.own}),
         "objective": identity.digest_of(asked["objective"], call.epoch),
         "ranges": identity.digest_of(asked["weight_ranges"], asked["shared_weights"]),
-        "training": identity.digest_of(asked["epochs"], call.batch_size, dict(call.optimizer), process_settings()),
+        "training": identity.digest_of(asked["epochs"], call.batch_size, dict(call.optimizer), process_settings(), *order),
         "search": identity.digest_of(asked["confirmation"], asked["seed"], asked["timeout"], asked["definition"]),
     }
 

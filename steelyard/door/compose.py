@@ -38,6 +38,7 @@ def composed(call: SearchCall, folder: Path, name: str | None) -> tuple[dict[str
             "epochs": asked["epochs"],
             "batch_size": call.batch_size,
             "optimizer": dict(call.optimizer),
+            **({} if asked["shuffle"] else {"shuffle": False}),
             **({"initial_weights": "fixed"} if call.kept is None or asked["initial_weights"] == "model" else {}),
         },
     }

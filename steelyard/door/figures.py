@@ -23,6 +23,11 @@ class Figures:
         raise NotImplementedError
 
     @property
+    def definition(self) -> dict[str, Any]:
+        """The study's definition."""
+        raise NotImplementedError
+
+    @property
     def comparison(self) -> list[dict[str, Any]]:
         """A row for each setting and metric."""
         raise NotImplementedError
@@ -47,8 +52,8 @@ class Figures:
         return plots.history_figure(self.trials)
 
     def plot_pareto_front(self) -> Any:
-        """Return a figure of the first two metrics of all search trials. Needs plotly."""
-        return plots.front_figure(self.trials)
+        """Return a figure of the first two metrics of all search trials, and of those that no other beats. Needs plotly."""
+        return plots.front_figure(self.trials, self.definition["objective"])
 
     def plot_curves(self, trials: list[int] | None = None) -> Any:
         """Return a figure of the objective's metrics by epoch, of the best trial or of those given. Needs plotly."""

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from search.names import listed
 from steelyard.door.refusals import not_yet, refused
 
 HARMLESS = ("History", "ProgbarLogger", "TerminateOnNaN")
-"""Callbacks that change nothing of a training here: one that diverges ends by itself."""
+"""Callbacks that a study has without them: one that diverges ends by itself."""
+
+WRITING = ("BackupAndRestore", "CSVLogger", "ModelCheckpoint", "RemoteMonitor", "TensorBoard")
+"""Callbacks that write down a training and change nothing of it."""
+
+LATER = ("ReduceLROnPlateau", "LearningRateScheduler")
+"""Callbacks that move the learning rate."""
 
 
 @dataclass(frozen=True)
@@ -22,18 +29,24 @@ class Habits:
 
 def translated(callbacks: Iterable[Any]) -> Habits:
     """Return what callbacks of Keras mean in a study. Raises ValidationError for those that it does not have."""
-    found = Habits()
-    for callback in callbacks or ():
+    found, written = Habits(), []
+    for callback in [callbacks] if hasattr(callbacks, "set_model") else callbacks or ():
         name = type(callback).__name__
         ours = type(callback).__module__.split(".")[0] == "keras"
         if ours and name in HARMLESS:
             continue
-        if ours and name == "EarlyStopping":
+        if ours and name in WRITING:
+            written.append(name)
+        elif ours and name == "EarlyStopping":
             found = _early_stopping(callback)
-        elif ours and name in ("ReduceLROnPlateau", "LearningRateScheduler"):
-            raise not_yet("callbacks", f"{name}: schedules of the learning rate")
+        elif ours and name in LATER:
+            text = f"{name}: schedules of the learning rate come later; leave it out, and choose the rate that is best without it"
+            raise refused("callbacks", text)
         else:
             raise refused("callbacks", f"{name} is not supported in a search: leave it out, and use it when you fit the result")
+    if written:
+        text = f"{listed(written)}: not used, since a search trains many models; use it when you fit the result"
+        found = replace(found, notes=(*found.notes, text))
     return found
 
 
@@ -47,24 +60,29 @@ def _early_stopping(callback: Any) -> Habits:
 
 def require_supported(arguments: Mapping[str, Any]) -> list[str]:
     """Refuse arguments that a study does not have yet; return what should be said of the others."""
-    for name in ("steps_per_epoch", "validation_steps"):
-        if arguments[name] is not None:
-            raise not_yet(name, "a part of the rows in each epoch")
-    if arguments["shuffle"] is not True:
-        raise not_yet("shuffle", f"shuffle={arguments['shuffle']!r}, rows in a fixed order")
+    if arguments["shuffle"] not in (True, False):
+        raise refused("shuffle", f"True, or False for rows in their order, got {arguments['shuffle']!r}")
     if arguments["timeout"] is not None and not _has_stop():
         raise not_yet("timeout", "a limit of seconds")
     if arguments["jit_compile"] not in ("auto", False, None, True):
         raise refused("jit_compile", f'"auto", True or False, got {arguments["jit_compile"]!r}')
-    for name in ("epochs", "trials", "workers", "batch_size"):
+    for name in ("epochs", "trials", "workers", "batch_size", "steps_per_epoch", "validation_steps"):
         value = arguments[name]
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise refused(name, f"a whole number of 1 or more, got {value!r}")
     if arguments["if_exists"] not in ("resume", "new", "error"):
         raise refused("if_exists", f'"resume", "new" or "error", got {arguments["if_exists"]!r}')
     if arguments["api_key"] is not None:
-        raise not_yet("api_key", "keys of a service")
+        raise refused("api_key", "keys of a service come later; leave it out")
     return ["jit_compile=True: the engine compiles graphs of its own"] if arguments["jit_compile"] is True else []
+
+
+def require_all_steps(name: str, steps: int | None, rows: int, batch_size: int) -> None:
+    """Refuse an epoch of other steps than those of all rows: then other rows would count in each epoch."""
+    whole = -(-rows // batch_size)
+    if steps is not None and steps != whole:
+        text = f"all {rows} rows are {whole} batches of {batch_size}, got {steps}: a part of the rows in each epoch comes later"
+        raise refused(name, f"{text}; leave it out, or pass only the rows that should count")
 
 
 def _has_stop() -> bool:

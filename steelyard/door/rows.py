@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.names import listed
-from search.workloads.data import EVERY_OUTPUT
+from search.workloads.data import EVERY_OUTPUT, as_text
 from steelyard.door.refusals import refused
 
 Array = NDArray[Any]
@@ -58,7 +58,7 @@ def named_inputs(x: Any, names: Names, at: str) -> dict[str, Array]:
     """Return x by name. Raises ValidationError where it does not fit the model's inputs."""
     if isinstance(x, Mapping):
         wanted = dict(zip(names.given_inputs, names.inputs or names.given_inputs, strict=True))
-        known = {str(key): array(value, f"{at}[{key!r}]") for key, value in x.items()}
+        known = {str(key): input_array(value, f"{at}[{key!r}]") for key, value in x.items()}
         if not wanted:  # a model that is no graph takes what it takes
             return known
         if names.inputs is None and len(known) == 1:
@@ -69,14 +69,14 @@ def named_inputs(x: Any, names: Names, at: str) -> dict[str, Array]:
         return {wanted[name]: known[name] if name in known else known[wanted[name]] for name in wanted}
     if isinstance(x, tuple) or (isinstance(x, list) and any(hasattr(item, "shape") for item in x)):
         if names.inputs is not None and len(x) == len(names.inputs):
-            return {name: array(value, f"{at}[{i}]") for i, (name, value) in enumerate(zip(names.inputs, x, strict=True))}
+            return {name: input_array(value, f"{at}[{i}]") for i, (name, value) in enumerate(zip(names.inputs, x, strict=True))}
         if names.inputs is None and len(x) == 1:
-            return {INPUT: array(x[0], f"{at}[0]")}
+            return {INPUT: input_array(x[0], f"{at}[0]")}
         count = len(names.inputs or names.given_inputs) or "unnamed"
         raise refused(at, f"x is a list of {len(x)}, and the model has {count} inputs: pass a dict by name")
     if names.inputs is not None and len(names.inputs) > 1:
         raise refused(at, f"the model has the inputs {listed(names.inputs)}: pass a dict by name, got one array")
-    return {names.inputs[0] if names.inputs else INPUT: array(x, at)}
+    return {names.inputs[0] if names.inputs else INPUT: input_array(x, at)}
 
 
 def by_output(given: Any, names: Names, at: str) -> dict[str, Any]:
@@ -119,17 +119,41 @@ def named_rows(x: Any, y: Any, sample_weight: Any, names: Names, at: str = "") -
 
 def array(given: Any, at: str) -> Array:
     """Return something as an array of numbers with rows. Raises ValidationError for text, objects and single numbers."""
+    found = _with_rows(given, at)
+    if as_text(found) is not None:
+        some = ", ".join([*dict.fromkeys(str(each) for each in found.ravel()[:1000])][:3])
+        raise refused(
+            at, f"labels and weights are numbers, got text ({some}): encode it before, np.unique(labels, return_inverse=True)[1]"
+        )
+    return _numbers(found, at)
+
+
+def input_array(given: Any, at: str) -> Array:
+    """Return something as an array of numbers or of text (UTF-8) with rows. Raises ValidationError for anything else."""
+    found = _with_rows(given, at)
+    text = as_text(found)
+    return _numbers(found, at) if text is None else text
+
+
+def _with_rows(given: Any, at: str) -> Array:
     if hasattr(given, "to_numpy"):
         given = given.to_numpy()
     try:
         found = np.asarray(given)
     except (ValueError, TypeError) as error:
         raise refused(at, f"it cannot be made an array: {error}") from None
-    if found.dtype.kind not in "biuf":
-        hint = " (encode text as numbers before)" if found.dtype.kind in "USO" else ""
-        raise refused(at, f"it should be an array of numbers, got dtype {found.dtype}{hint}")
     if found.ndim == 0 or len(found) == 0:
-        raise refused(at, "it should have one row an example, got " + ("a single number" if found.ndim == 0 else "no rows"))
+        kind = type(given).__name__ if found.dtype.kind == "O" else "a single number"
+        raise refused(at, f"it should have one row an example, got {kind if found.ndim == 0 else 'no rows'}")
+    return found
+
+
+def _numbers(found: Array, at: str) -> Array:
+    if found.dtype.kind == "O" and found.size and all(isinstance(each, int | float | np.number | bool) for each in found.flat):
+        return found.astype(np.float64)  # a frame of several types
+    if found.dtype.kind not in "biuf":
+        some = f", the first a {type(found.flat[0]).__name__}" if found.dtype.kind == "O" else ""
+        raise refused(at, f"it should be an array of numbers, got dtype {found.dtype}{some}")
     return found
 
 

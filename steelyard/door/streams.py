@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,23 +15,28 @@ from numpy.typing import NDArray
 from steelyard.door.refusals import refused
 
 Array = NDArray[Any]
+Batch = tuple[Any, Any, Any]
 
 LATER = "streams come later: pass arrays, or a dataset that gives the same rows each time and fits into memory"
+ENDLESS = "the dataset never ends: pass it without repeat(), or say how many batches hold each row once"
 SHARE_OF_MEMORY = 0.25
 """How much of the memory that is free the rows of a dataset may take: the training holds them a second time."""
-
-PASSES = 2
 
 
 @dataclass(frozen=True)
 class ReadStream:
-    """What a dataset holds: x, y and sample_weight as `fit` takes arrays, and the rows of its first batch."""
+    """What a dataset holds: x, y and sample_weight as `fit` takes arrays, and the rows of its first batch.
+
+    shuffled: its passes have different orders. even: all batches but the last have as many rows as the first.
+    """
 
     x: Any
     y: Any
     sample_weight: Any
     batch_size: int
     megabytes: float
+    shuffled: bool = False
+    even: bool = True
 
 
 class EachPass:
@@ -48,26 +54,49 @@ def is_stream(given: Any) -> bool:
     return given is not None and _batches_of(given, "x") is not None
 
 
-def read_stream(given: Any, at: str) -> ReadStream:
+def read_stream(given: Any, at: str, steps: int | None = None) -> ReadStream:
     """Return all rows of a dataset, in their order; those of one that shuffles are put into one that is always the same.
 
-    Raises ValidationError for what can be read only once, for other rows in a second pass, and for more than memory holds.
+    steps: how many batches an epoch has, where the caller said so; of a dataset that repeats, so many are read.
+    Raises ValidationError for what can be read only once, for other rows in a second pass or epoch, for a dataset that has not the
+    batches that were said, and for more than memory holds.
     """
-    made = _batches_of(given, at)
-    assert made is not None
-    limit = int(free_memory() * SHARE_OF_MEMORY)
-    batches = _first_pass(made(), at, limit)
+    batches, again = _two_passes(given, at, steps)
     if not batches:
         raise refused(at, "the dataset is empty")
-    first, second = (np.concatenate(list(each)) for each in (_row_hashes(batches), _row_hashes(_first_pass(made(), at, limit))))
+    first, second = (np.concatenate(list(_row_hashes(each))) for each in (batches, again))
     order = None
     if len(first) != len(second) or (first != second).any():
         if len(first) != len(second) or (np.sort(first) != np.sort(second)).any():
-            raise refused(at, f"two passes over it give other rows (random augmentation, or an endless stream). {LATER}")
+            epochs = "two passes over it" if steps is None else f"its first {steps} batches and the next {len(again)}"
+            raise refused(at, f"{epochs} give other rows (random augmentation, or a part of them). {LATER}")
         order = np.argsort(first, kind="stable")
     x, y, weight = (_joined([batch[part] for batch in batches], order) for part in range(3))
-    size = len(_leaves(batches[0][0])[0][1])
-    return ReadStream(x, y, weight, size, sum(_bytes(batch) for batch in batches) / 2**20)
+    sizes = [len(_leaves(batch[0])[0][1]) for batch in batches]
+    even = all(size == sizes[0] for size in sizes[:-1]) and sizes[-1] <= sizes[0]
+    return ReadStream(x, y, weight, sizes[0], sum(map(_bytes, batches)) / 2**20, order is not None, even)
+
+
+def _two_passes(given: Any, at: str, steps: int | None) -> tuple[list[Batch], list[Batch]]:
+    """Return the batches of two passes over a dataset; where it goes on after `steps` of them, of the first two epochs."""
+    made = _batches_of(given, at)
+    assert made is not None
+    limit = int(free_memory() * SHARE_OF_MEMORY)
+    if steps is None:
+        if _is_endless(given):
+            raise refused(at, f"{ENDLESS} (steps_per_epoch, validation_steps)")
+        return _read(made(), at, limit), _read(made(), at, limit)
+    going = iter(made())
+    first, second = (_read(itertools.islice(going, steps), at, limit) for _ in range(2))
+    if len(first) < steps:
+        raise refused(at, f"it has {len(first)} batches, and {steps} were said: leave the number of steps out")
+    if second:
+        return first, second
+    return first, _read(made(), at, limit)
+
+
+def _is_endless(given: Any) -> bool:
+    return hasattr(given, "cardinality") and int(given.cardinality()) == -1
 
 
 def free_memory() -> float:
@@ -83,33 +112,55 @@ def free_memory() -> float:
 def _batches_of(given: Any, at: str) -> Callable[[], Iterable[Any]] | None:
     kinds = {f"{kind.__module__.split('.')[0]}.{kind.__name__}" for kind in type(given).__mro__}
     if any(kind.startswith("tensorflow.") and kind.endswith("Dataset") for kind in kinds) or hasattr(given, "as_numpy_iterator"):
-        if int(given.cardinality()) == -1:
-            raise refused(at, f"the dataset never ends. {LATER}")
         return lambda: given.as_numpy_iterator()
     if "keras.PyDataset" in kinds or "keras.Sequence" in kinds:
         count = given.num_batches if hasattr(given, "num_batches") else len(given)
         if count is None:
             raise refused(at, f"the PyDataset has no length. {LATER}")
         return lambda: (given[i] for i in range(count))
-    if isinstance(given, EachPass) or any(kind.endswith(".DataLoader") for kind in kinds):
-        return lambda: iter(given)
     if hasattr(given, "__next__") or inspect.isgenerator(given):
         raise refused(at, "a generator can be read once: pass the function that makes it, in its place")
+    if isinstance(given, EachPass) or any(kind.endswith(".DataLoader") for kind in kinds) or _is_loader(given):
+        return lambda: iter(given)
     return None
 
 
-def _first_pass(batches: Iterable[Any], at: str, limit: int) -> list[tuple[Any, Any, Any]]:
-    found, size = [], 0
+def _is_loader(given: Any) -> bool:
+    """Return whether something is made to be gone through: no array or frame, and no collection of Python's own."""
+    arrays = ("shape", "__array__", "to_numpy")
+    own = isinstance(given, Mapping | Sequence | Set) or type(given).__module__ == "builtins"
+    return hasattr(given, "__iter__") and not own and not any(hasattr(given, name) for name in arrays)
+
+
+def _read(batches: Iterable[Any], at: str, limit: int) -> list[Batch]:
+    found: list[Batch] = []
+    size = 0
     for batch in batches:
         parts = tuple(batch) if isinstance(batch, tuple | list) else (batch,)
         if len(parts) > 3:
             raise refused(at, f"a batch should be (x, y) or (x, y, sample_weight), got {len(parts)} parts")
         x, y, weight = (*(_arrays(part) for part in parts), None, None)[:3]
         found.append((x, y, weight))
+        _require_rows(found[-1], at)
         size += _bytes(found[-1])
         if size > limit:
-            raise refused(at, f"its rows take more than {limit / 2**20:.0f} MB, a quarter of the free memory. {LATER}")
+            raise refused(
+                at, f"its rows take more than {limit / 2**20:.0f} MB, a quarter of the free memory{_unbounded(at)}. {LATER}"
+            )
     return found
+
+
+def _require_rows(batch: Batch, at: str) -> None:
+    arrays = [array for part in batch for _, array in _leaves(part)]
+    if not _leaves(batch[0]) or any(array.ndim == 0 or len(array) != len(arrays[0]) for array in arrays):
+        shapes = ", ".join(str(list(array.shape)) for array in arrays) or "nothing"
+        text = f"a batch should be (x, y) or (x, y, sample_weight) of arrays with as many rows each, got the shapes {shapes}"
+        raise refused(at, text)
+
+
+def _unbounded(at: str) -> str:
+    steps = {"x": "steps_per_epoch", "validation_data": "validation_steps"}.get(at)
+    return "" if steps is None else f" (one that never ends needs {steps})"
 
 
 def _arrays(part: Any) -> Any:
@@ -134,11 +185,11 @@ def _leaves(part: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...]
     return [(path, part)]
 
 
-def _bytes(batch: tuple[Any, Any, Any]) -> int:
+def _bytes(batch: Batch) -> int:
     return sum(array.nbytes for part in batch for _, array in _leaves(part))
 
 
-def _row_hashes(batches: Iterable[tuple[Any, Any, Any]]) -> Iterator[Array]:
+def _row_hashes(batches: Iterable[Batch]) -> Iterator[Array]:
     """Yield a number for each row of each batch that depends on all that the row holds."""
     for batch in batches:
         leaves = [np.ascontiguousarray(array) for part in batch for _, array in _leaves(part)]

@@ -62,13 +62,21 @@ def trained(model: Any, source: SearchCall, training: Mapping[str, Any], epochs:
 
     rows = source.splits["train"]
     for epoch in range(epochs):
-        taken = _taken(rows, epoch_order(seed, epoch, rows.count))
+        taken = _taken(rows, epoch_order(seed, epoch, rows.count, shuffle=training.get("shuffle", True)))
         weight = _weights(taken, list(source.names.outputs))
         y = {names.get(key, key): value for key, value in taken.targets.items()}
         w = weight if not isinstance(weight, dict) else {names.get(key, key): value for key, value in weight.items()}
-        x = taken.inputs[INPUT] if list(taken.inputs) == [INPUT] else dict(taken.inputs)
+        inputs = {name: _as_fit(array) for name, array in taken.inputs.items()}
+        x = inputs[INPUT] if list(inputs) == [INPUT] else inputs
         model.fit(x, y, sample_weight=w, batch_size=int(training["batch_size"]), epochs=1, shuffle=False, verbose=0)
     return model
+
+
+def _as_fit(array: Any) -> Any:
+    """Return an input as `fit` takes it: text as a tensor."""
+    import tensorflow as tf
+
+    return tf.constant(array) if array.dtype.kind == "S" else array
 
 
 def _taken(rows: NamedRows, order: Any) -> NamedRows:

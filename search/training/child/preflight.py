@@ -113,7 +113,7 @@ def _first_batch(problem: TrainingProblem, seed: int, rows_left_out: int = 0) ->
     rows_left_out: how many of the batch's last rows are not taken.
     """
     count = min(problem.batch_size, problem.count("train")) - rows_left_out
-    order = tf.constant(epoch_order(seed, 0, problem.count("train"))[:count])
+    order = tf.constant(epoch_order(seed, 0, problem.count("train"), shuffle=problem.shuffle)[:count])
     extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}
     rows = problem.slice(problem.rows("train"), order, tf.constant(0), extra)
     network = problem.untouched_network(seed)
@@ -175,13 +175,21 @@ def _own_shape(term: TermFunction, batch: Batch, problem: TrainingProblem, seed:
         return
     if value.shape[0] != rows:
         text = f"{term.path} should return a scalar or values [batch, ...], and returns {list(value.shape)} for {rows} rows"
-        raise PreflightError("bad_shape", text, term.at)
+        raise PreflightError("bad_shape", f"{text}{_of_points(value, batch)}", term.at)
     if rows in value.shape[1:] and rows > 1:
         with _named_errors(term.at, "term_failed", term.path):
             fewer = own_values(term.own(_first_batch(problem, seed, rows_left_out=1)[0]))
         if tuple(fewer.shape[1:]) != tuple(value.shape[1:]):
             text = f"{term.path} returns [batch, batch]: it compares [batch] with [batch, 1] somewhere, which broadcasts"
             raise PreflightError("bad_shape", f"{text}; bring both to one shape", term.at)
+
+
+def _of_points(value: Tensor, batch: Batch) -> str:
+    """Return the way out where values have one entry a point of a point set, which are no rows."""
+    sets = [name for name, points in batch.extra.items() if points.shape[0] == value.shape[0]]
+    if not sets:
+        return ""
+    return f": one value a point of batch.extra[{sets[0]!r}]; points are no rows, so return their mean, keras.ops.mean(...)"
 
 
 def _term(term: TermFunction, batch: Batch, trainable: list[Tensor], tape: tf.GradientTape, used: bool) -> None:

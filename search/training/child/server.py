@@ -215,7 +215,7 @@ def problem_key(definition: StudyDefinition) -> str:
     parts = definition.model_dump(mode="json", include={"workload", "tasks", "penalties"})
     for part in (*parts["penalties"], *(loss for task in parts["tasks"] for loss in task["losses"])):
         part.pop("weight")
-    training = definition.training.model_dump(mode="json", include={"optimizer", "batch_size", "initial_weights"})
+    training = definition.training.model_dump(mode="json", include={"optimizer", "batch_size", "initial_weights", "shuffle"})
     return json.dumps([parts, training], sort_keys=True)
 
 

@@ -229,7 +229,8 @@ class CohortEngine:
         count = problem.count("train")
         group.in_force.begin_epoch(epoch)
         knobs, rules, features = group.knobs(problem), group.rules(epoch), self._features("train", observer, training=True)
-        order, extra = group.order(epoch, count), self._extra_orders(lambda i, size: group.order(epoch, size, stream=i + 1))
+        order = group.order(epoch, count, shuffle=problem.shuffle)
+        extra = self._extra_orders(lambda i, size: group.order(epoch, size, stream=i + 1))
         sums = tf.zeros((group.stack.size, len(problem.paths), 2), tf.float64)
         for first, stop in self._calls("train", problem.steps("train"), group, observer):
             sums, finite = group.stack.train(knobs, order, extra, first, stop, sums, rules, features)

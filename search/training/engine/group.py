@@ -38,9 +38,10 @@ class Group:
         """Return the seed of each place of the stack."""
         return [self.settings[row].seed for row in self.rows()]
 
-    def order(self, epoch: int, count: int, stream: int = 0) -> Tensor:
+    def order(self, epoch: int, count: int, stream: int = 0, *, shuffle: bool = True) -> Tensor:
         """Return the order of rows in epoch `epoch` (from 1): [count], or [K, count] where the settings have several seeds."""
-        drawn = {seed: epoch_order(seed, epoch - 1, count, stream) for seed in dict.fromkeys(each.seed for each in self.settings)}
+        seeds = dict.fromkeys(setting.seed for setting in self.settings)
+        drawn = {seed: epoch_order(seed, epoch - 1, count, stream, shuffle=shuffle) for seed in seeds}
         return tf.constant(next(iter(drawn.values())) if len(drawn) == 1 else np.stack([drawn[seed] for seed in self.seeds()]))
 
     def running(self) -> Iterator[tuple[Setting, int]]:

@@ -139,7 +139,7 @@ class Stacked:
         values, rows = parts
         shift = tf.range(self._size, dtype=rows.dtype)[:, tf.newaxis] * self._shape[0]
         flat = tf.reshape(values, tf.concat([[-1], tf.shape(values)[2:]], 0))
-        return tf.IndexedSlices(flat, tf.reshape(rows + shift, [-1]), tuple(self.variable.shape))
+        return tf.IndexedSlices(flat, tf.reshape(rows + shift, [-1]), tf.constant(tuple(self.variable.shape), rows.dtype))
 
 
 def gradient_parts(gradient: Any, variable: Stacked) -> Any:

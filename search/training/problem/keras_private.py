@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from keras.src import backend
+from keras.src import backend, tree
 from keras.src.backend.common import global_state
 from keras.src.losses.losses import LossFunctionWrapper
 from keras.src.random import seed_generator
@@ -69,6 +69,16 @@ def make_variables(model: Any, inputs: Mapping[str, Any], single: str | None) ->
     """
     symbolic = {name: backend.KerasTensor((None, *x.shape[1:]), x.dtype.name) for name, x in inputs.items()}
     backend.compute_output_spec(model, symbolic[single] if single is not None else symbolic, training=False)
+
+
+def make_variables_for(model: Any, example: Any) -> None:
+    """Make the variables of a model as `make_variables` does. example: a few rows in the form that the model takes."""
+    backend.compute_output_spec(model, tree.map_structure(_symbolic, example), training=False)
+
+
+def _symbolic(rows: Any) -> Any:
+    text = getattr(rows.dtype, "kind", "") in ("U", "S", "O")
+    return backend.KerasTensor((None, *rows.shape[1:]), "string" if text else backend.standardize_dtype(rows.dtype))
 
 
 @contextmanager

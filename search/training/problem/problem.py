@@ -36,6 +36,7 @@ class TrainingProblem:
         self.opened = opened
         self.batch_size = definition.training.batch_size
         self.optimizer = definition.training.optimizer
+        self.shuffle = definition.training.shuffle
         self._starts_alike = definition.training.initial_weights == "fixed"
         self.terms = term_functions(definition.tasks, definition.penalties, opened.workload)
         metrics = metric_functions(definition.tasks, opened.workload, self.terms)

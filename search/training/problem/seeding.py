@@ -19,7 +19,12 @@ def build_under(seed: int, build_model: Callable[[], Any]) -> tuple[Any, Any]:
     return model, global_generator()
 
 
-def epoch_order(seed: int, epoch: int, count: int, stream: int = 0) -> NDArray[np.int32]:
-    """Return the order in which epoch `epoch` (from 0) takes `count` rows. Extra point sets have `stream` 1, 2, ..."""
+def epoch_order(seed: int, epoch: int, count: int, stream: int = 0, *, shuffle: bool = True) -> NDArray[np.int32]:
+    """Return the order in which epoch `epoch` (from 0) takes `count` rows. Extra point sets have `stream` 1, 2, ...
+
+    shuffle: False for rows as they come, in every epoch and under every seed.
+    """
+    if not shuffle:
+        return np.arange(count, dtype=np.int32)
     key = [seed, epoch] if stream == 0 else [seed, epoch, stream]
     return np.random.default_rng(key).permutation(count).astype(np.int32)

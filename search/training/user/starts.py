@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import types
 import warnings
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
@@ -19,12 +20,13 @@ import numpy as np
 
 from search.errors import PreflightError
 from search.names import listed
-from search.training.problem.keras_private import layers_of, own_variables, seed_generators, uncompiled
+from search.training.problem.keras_private import layers_of, make_variables_for, own_variables, seed_generators, uncompiled
 from search.training.user.pickles import read_pickle, require_own, write_pickle
 
 MODEL = "model.keras"
 OBJECTS = "objects.pickle"
 ROLES = "roles.json"
+LAMBDA = "<lambda>"
 
 TOLERANCE = 1e-5
 """How far the outputs of a saved model may lie from those of the model, as a share of the largest: sums take another order."""
@@ -54,15 +56,14 @@ def save_start(model: Any, folder: Path, kept: Collection[str] | None, example: 
     """
     _require_layers(model, kept or ())
     layers = layers_of(model)
-    try:
-        with uncompiled(model), _quiet():
-            model.save(folder / MODEL)
-        (folder / MODEL).chmod(0o600)  # a Lambda layer in it is code
-    except Exception as error:
-        raise unsaveable(
-            f"saving it failed ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
-        ) from error
-    write_pickle(folder / OBJECTS, custom_objects(model, folder))
+    with named_lambdas(layers):
+        try:
+            with uncompiled(model), _quiet():
+                model.save(folder / MODEL)
+            (folder / MODEL).chmod(0o600)  # what it names is code
+        except Exception as error:
+            raise unsaveable(f"saving it failed ({type(error).__name__}: {_first_words(error)})") from error
+        write_pickle(folder / OBJECTS, custom_objects(model, folder))
     stays = [_stays(layer, kept, layers) for layer in layers]
     roles = {"fresh": [_fresh(layer, all_stay) for layer, all_stay in zip(layers, stays, strict=True)]}
     roles["seeds"] = [[kept is not None] * len(seed_generators(layer)) for layer in layers]
@@ -88,6 +89,26 @@ def started(folder: Path) -> Any:
         for layer, other, variables, seeds in zip(layers, layers_of(fresh), roles["fresh"], roles["seeds"], strict=True):
             _assign(layer, other, variables, seeds)
     return model
+
+
+@contextlib.contextmanager
+def named_lambdas(layers: Collection[Any]) -> Iterator[None]:
+    """Give the lambdas of layers names of their own, by which Keras saves them as it does functions.
+
+    Without one Keras saves a lambda's code alone: loaded in another process, it does not find what it reads, such as `ops`.
+    """
+    found = {id(value): value for layer in layers for value in vars(layer).values() if _is_lambda(value)}
+    try:
+        for number, function in enumerate(found.values()):
+            function.__name__ = f"steelyard_lambda_{number}"
+        yield
+    finally:
+        for function in found.values():
+            function.__name__ = LAMBDA
+
+
+def _is_lambda(value: Any) -> bool:
+    return isinstance(value, types.FunctionType) and value.__name__ == LAMBDA
 
 
 @contextlib.contextmanager
@@ -187,7 +208,7 @@ def _compare(model: Any, folder: Path, example: Any) -> Any:
     try:
         plain = _from_config(folder, objects)
         if not all(layer.built for layer in layers_of(plain)):
-            plain(example)
+            make_variables_for(plain, example)  # without running it: a vocabulary is not in the config
     except Exception as error:
         raise _unloadable(error) from error
     _same_form(model, plain)
@@ -196,7 +217,10 @@ def _compare(model: Any, folder: Path, example: Any) -> Any:
     except Exception as error:
         raise _unloadable(error) from error
     _same_form(model, copy)
-    expected, got = (keras.tree.flatten(outputs_of(each, example)) for each in (model, copy))
+    try:
+        expected, got = (keras.tree.flatten(outputs_of(each, example)) for each in (model, copy))
+    except Exception as error:
+        raise unsaveable(f"the saved model fails on the first rows ({type(error).__name__}: {_first_words(error)})") from error
     for one, other in zip(expected, got, strict=True):
         one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
         near = TOLERANCE * float(np.max(np.abs(one), initial=0))
@@ -233,8 +257,12 @@ def outputs_of(model: Any, example: Any) -> Any:
 
 
 def _unloadable(error: Exception) -> PreflightError:
-    first = next((line for line in str(error).splitlines() if line.strip()), "")
-    return unsaveable(f"loading what was saved failed ({type(error).__name__}: {first[:300]})")
+    return unsaveable(f"loading what was saved failed ({type(error).__name__}: {_first_words(error)})")
+
+
+def _first_words(error: Exception) -> str:
+    paragraphs = [" ".join(part.split()) for part in str(error).split("\n\n") if part.strip()]
+    return paragraphs[0][:300] if paragraphs else "no reason given"
 
 
 def _same_form(model: Any, copy: Any) -> None:

@@ -77,6 +77,9 @@ def test_what_fresh_seeds_cover_of_trainings_from_the_same_weights_is_said() -> 
     (warning,) = set(warnings_of(fixed)) - set(warnings_of(flagship()))
     assert warning.startswith("training.initial_weights: every training starts from the same weights")
     assert warnings_of(changed(fixed, {"search.confirmation": None})) == warnings_of(flagship())
+    assert warnings_of(changed(flagship(), {"training.shuffle": False})) == warnings_of(flagship())
+    (warning,) = set(warnings_of(changed(fixed, {"training.shuffle": False}))) - set(warnings_of(flagship()))
+    assert "starts from the same weights and takes the rows in the same order" in warning
 
 
 def test_two_rules_that_train_the_same_weights_are_warned_of() -> None:

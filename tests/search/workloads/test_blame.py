@@ -44,6 +44,8 @@ def test_a_message_is_one_line_with_its_type() -> None:
     assert one_line(KeyError("b")) == "KeyError: 'b'"
     assert one_line(RuntimeError("first\nsecond\n\nArguments received:\n  x")) == "RuntimeError: first second"
     assert one_line(RuntimeError()) == "RuntimeError"
+    eager = "{{function_node __wrapped__Sub_device_/job:localhost/device:CPU:0}} Incompatible shapes: [2] vs. [3] [Op:Sub] name: "
+    assert one_line(ValueError(eager)) == "ValueError: Incompatible shapes: [2] vs. [3]"
 
 
 def test_what_keras_puts_around_a_message_is_left_out() -> None:

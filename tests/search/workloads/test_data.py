@@ -77,9 +77,15 @@ def test_no_rows() -> None:
     assert _refusal((X[:0], {"a": np.zeros(0)})) == "train has no rows"
 
 
-def test_text() -> None:
-    text = "train.x should be an array of numbers, got dtype <U1 (encode text as numbers in load_data())"
-    assert _refusal((np.array(["a"] * 4), Y)) == text
+def test_text_as_labels() -> None:
+    text = "train.y['a'] should be an array of numbers, got dtype <U1 (encode text as numbers in load_data())"
+    assert _refusal((X, {"a": np.array(["b"] * 4)})) == text
+
+
+@pytest.mark.parametrize("words", [np.array(["ä", "bc", "", "d"]), np.array(["ä", b"bc", "", "d"], object)])
+def test_text_as_inputs_is_utf_8(words: Any) -> None:
+    loaded = read({"train": (words, Y), "validation": (words, Y)})
+    assert loaded.train.inputs["input"].tolist() == ["ä".encode(), b"bc", b"", b"d"]
 
 
 def test_objects() -> None:

@@ -88,6 +88,63 @@ def test_a_py_dataset_and_a_function_that_returns_a_generator_are_read_like_arra
         assert changed_parts(arrays.parts, call(two_heads(), x, None).parts) == []
 
 
+def test_rows_in_their_order_are_another_training_and_steps_of_all_rows_are_none() -> None:
+    whole = call(two_heads()).parts
+    assert changed_parts(whole, call(two_heads(), shuffle=False).parts) == ["training"]
+    assert changed_parts(whole, call(two_heads(), steps_per_epoch=1, validation_steps=1).parts) == []
+    plan = steelyard.search(two_heads(), X, Y, shuffle=False, dry_run=True, verbose=0)
+    assert isinstance(plan, steelyard.Plan)
+    assert plan.definition["training"]["shuffle"] is False
+
+
+def test_the_order_of_a_dataset_is_said_and_kept_on_demand() -> None:
+    random = np.random.default_rng(0)
+
+    def in_order() -> Any:
+        for rows in (slice(0, 20), slice(20, 40)):
+            yield X[rows], {name: target[rows] for name, target in Y.items()}
+
+    def shuffling() -> Any:
+        order = random.permutation(40)
+        yield X[order], {name: target[order] for name, target in Y.items()}
+
+    found = call(two_heads(), in_order, None)
+    assert "the dataset's rows are in a new order in each epoch; shuffle=False keeps theirs" in found.notes
+    kept, moved = (call(two_heads(), rows, None, shuffle=False) for rows in (in_order, shuffling))
+    assert (kept.arguments["shuffle"], moved.arguments["shuffle"]) == (False, True)
+    assert "the dataset shuffles by itself, so shuffle=False changes nothing, as in fit" in moved.notes
+
+
+def test_validation_rows_may_come_from_a_function_with_steps() -> None:
+    def endless() -> Any:
+        while True:
+            yield X[:8], {name: target[:8] for name, target in Y.items()}
+
+    found = call(two_heads(), validation_data=endless, validation_steps=1)
+    assert (found.splits["train"].count, found.splits["validation"].count) == (40, 8)
+
+
+def test_callbacks_that_write_down_a_training_are_left_out_aloud() -> None:
+    kinds = [keras.callbacks.ModelCheckpoint("kept.keras"), keras.callbacks.CSVLogger("log.csv")]
+    found = call(two_heads(), callbacks=kinds)
+    assert any(note.startswith("CSVLogger, ModelCheckpoint: not used") for note in found.notes)
+    assert changed_parts(found.parts, call(two_heads()).parts) == []
+
+
+def test_several_losses_of_a_bare_output_are_said_to_be_more_than_fit_trains() -> None:
+    inputs = keras.Input((3,))
+    bare = keras.Model(inputs, keras.layers.Dense(1, name="a")(inputs))
+    for model, said in ((bare, True), (keras.Model(inputs, {"a": bare.output}), False)):
+        found = call(model, y={"a": Y["a"]}, loss={"a": ["mse", "mae"]})
+        assert any("fit itself trains only the first of several losses" in note for note in found.notes) is said
+    losses = {"mse": 0.0, "mae": 0.0}
+    for kind in losses:
+        bare.compile(loss={"a": [kind, "mae"]}, loss_weights={"a": [1.0, 7.0]})
+        losses[kind] = bare.evaluate(X, Y["a"], verbose=0, return_dict=True)["loss"]
+    error = np.asarray(bare(X)) - Y["a"]
+    assert losses == pytest.approx({"mse": np.mean(error**2), "mae": np.mean(np.abs(error))}, rel=1e-5)  # no 7 * mae
+
+
 def test_inputs_in_a_list_are_named_for_the_study(tmp_path: Path) -> None:
     inputs = [keras.Input((3,)), keras.Input((3,))]
     hidden = keras.layers.Concatenate()(inputs)

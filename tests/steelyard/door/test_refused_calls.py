@@ -67,7 +67,11 @@ CALLS: dict[str, tuple[Callable[[], tuple[Any, ...]], dict[str, Any], str]] = {
     "an array for two outputs": (lambda: (model(), X, X[:, 0]), {}, r"y: the model has the outputs a, b: pass a dict by output"),
     "labels of one output": (lambda: (model(), X, {"a": Y["a"]}), {}, "output 'b' has a loss, and y has no labels for it"),
     "too few labels": (lambda: (model(), X, {**Y, "b": Y["b"][:9]}), {}, "should have one row an example"),
-    "text": (lambda: (model(), X, {**Y, "b": np.array(["yes"] * 40)}), {}, "encode text as numbers before"),
+    "text": (
+        lambda: (model(), X, {**Y, "b": np.array(["yes"] * 40)}),
+        {},
+        r"y\['b'\]: labels and weights are numbers, got text \(yes\)",
+    ),
     "labels that are NaN": (lambda: (model(), X, {**Y, "a": Y["a"] * np.nan}), {}, r'pass missing=\{\'a\': "nan"\}'),
     "a loss of no output": (lambda: (model(), X, Y), {"loss": {"c": "mse"}}, "Keras cannot compile this"),
     "a sum": (
@@ -77,11 +81,21 @@ CALLS: dict[str, tuple[Callable[[], tuple[Any, ...]], dict[str, Any], str]] = {
     ),
     "an own train_step": (lambda: (own_step(), X, Y), {}, r"the model has its own train_step\(\)"),
     "a callback of one's own": (lambda: (model(), X, Y), {"callbacks": [Logged()]}, "callbacks: Logged is not supported"),
-    "a plateau": (lambda: (model(), X, Y), {"callbacks": [keras.callbacks.ReduceLROnPlateau()]}, "ReduceLROnPlateau: schedules"),
+    "a plateau": (
+        lambda: (model(), X, Y),
+        {"callbacks": [keras.callbacks.ReduceLROnPlateau()]},
+        "ReduceLROnPlateau: schedules",
+    ),
     "stopping late": (lambda: (model(), X, Y), {"callbacks": [keras.callbacks.EarlyStopping()]}, "set restore_best_weights=True"),
-    "rows in order": (lambda: (model(), X, Y), {"shuffle": False}, "shuffle=False, rows in a fixed order: this comes later"),
-    "steps": (lambda: (model(), X, Y), {"steps_per_epoch": 3}, "steps_per_epoch: a part of the rows in each epoch"),
-    "an endless dataset": (lambda: (model(), endless()), {}, "the dataset never ends. streams come later"),
+    "shuffling batches": (lambda: (model(), X, Y), {"shuffle": "batch"}, "shuffle: True, or False for rows in their order"),
+    "steps": (lambda: (model(), X, Y), {"steps_per_epoch": 3}, "all 32 rows are 1 batches of 32, got 3: a part of the rows"),
+    "validation steps": (
+        lambda: (model(), X, Y),
+        {"validation_steps": 2, "batch_size": 8, "steps_per_epoch": 4},
+        "validation_steps: all 8 rows are 1 batches of 8, got 2",
+    ),
+    "an endless dataset": (lambda: (model(), endless()), {}, r"pass it without repeat\(\), or say .* \(steps_per_epoch"),
+    "no rows at all": (lambda: (model(), object(), Y), {}, "x: it should have one row an example, got object"),
     "a generator": (lambda: (model(), (part for part in [(X, Y)])), {}, "pass the function that makes it"),
     "a range of nothing": (lambda: (model(), X, Y), {"weight_ranges": {"bb": (1, 2)}}, "there are a, a.mean_squared_error, b"),
     "a range upside down": (lambda: (model(), X, Y), {"weight_ranges": {"b": (2, 1)}}, r"tasks.1.losses.0.weight.*low < high"),
@@ -105,7 +119,7 @@ CALLS: dict[str, tuple[Callable[[], tuple[Any, ...]], dict[str, Any], str]] = {
     "sorted rows": (lambda: (model(), X, {**Y, "b": np.sort(Y["b"], axis=0)}), {}, r"the rows are sorted by y\['b'\]"),
     "both validations": (lambda: (model(), X, Y), {"validation_data": (X, Y), "validation_split": 0.1}, "one of them"),
     "a class weight for all": (lambda: (model(), X, Y), {"class_weight": {0: 2.0}}, "the model has several outputs"),
-    "keys": (lambda: (model(), X, Y), {"api_key": "secret"}, "api_key: keys of a service: this comes later"),
+    "keys": (lambda: (model(), X, Y), {"api_key": "secret"}, "api_key: keys of a service come later; leave it out"),
 }
 """What was called with, and the sentence: a test's name, the arguments, others by name, and a pattern."""
 

@@ -33,7 +33,7 @@ def test_a_target_of_no_output_stays_for_terms_that_read_it() -> None:
         (np.ones(6), "pass a dict by output"),
         ([np.ones(6)], "the list has 1"),
         ({"dense_3": np.ones(5)}, "one row an example"),
-        ({"dense_3": np.array(["a"] * 6)}, "encode text as numbers"),
+        ({"dense_3": np.array(["a"] * 6)}, "got text \\(a\\): encode it before"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused_in_a_sentence(y: object, said: str) -> None:

@@ -61,3 +61,64 @@ def test_arrays_are_no_stream() -> None:
     assert not is_stream(X)
     assert not is_stream({"a": X})
     assert not is_stream(None)
+
+
+class Loader:
+    """A loader of the user's: no class of a framework's, whose tensors know `detach` and `cpu` as those of torch do."""
+
+    class Tensor:
+        def __init__(self, values: Any) -> None:
+            self.values = values
+
+        def detach(self) -> Any:
+            return self
+
+        def cpu(self) -> Any:
+            return self.values
+
+    def __iter__(self) -> Iterator[Any]:
+        for x, y in batches():
+            yield [self.Tensor(x), {"a": self.Tensor(y["a"])}]
+
+
+def test_any_loader_that_can_be_gone_through_twice_is_read() -> None:
+    assert is_stream(Loader())
+    found = read_stream(Loader(), "x")
+    np.testing.assert_array_equal(found.x, X)
+    np.testing.assert_array_equal(found.y["a"], X[:, 0])
+    assert (found.shuffled, found.even) == (False, True)
+
+
+def repeated() -> Iterator[Any]:
+    while True:
+        yield from batches()
+
+
+def test_of_a_dataset_that_repeats_one_epoch_is_read() -> None:
+    found = read_stream(EachPass(repeated), "x", steps=3)
+    np.testing.assert_array_equal(found.x, X)
+    np.testing.assert_array_equal(found.y["a"], X[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("rows", "steps", "said"),
+    [
+        (repeated, 2, "its first 2 batches and the next 2 give other rows"),
+        (batches, 2, "its first 2 batches and the next 1 give other rows"),
+        (batches, 4, "it has 3 batches, and 4 were said"),
+    ],
+)
+def test_steps_that_leave_rows_out_or_count_some_twice_are_refused(rows: Any, steps: int, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        read_stream(EachPass(rows), "x", steps=steps)
+
+
+def test_batches_of_different_sizes_are_seen() -> None:
+    found = read_stream(EachPass(lambda: iter([(X[:1], X[:1]), (X[1:], X[1:])])), "x")
+    assert (found.batch_size, found.even) == (1, False)
+
+
+@pytest.mark.parametrize("batch", [(1.0, 2.0), (X, X[:3]), ({}, X)])
+def test_batches_without_rows_are_refused(batch: Any) -> None:
+    with pytest.raises(ValidationError, match="a batch should be"):
+        read_stream(EachPass(lambda: iter([batch])), "x")

@@ -12,6 +12,11 @@ def test_an_epochs_order_is_numpys_permutation_under_seed_and_epoch() -> None:
     np.testing.assert_array_equal(epoch_order(3, 7, 50), np.random.default_rng([3, 7]).permutation(50))
 
 
+def test_rows_that_are_not_shuffled_have_one_order_under_every_seed() -> None:
+    for seed, epoch in ((3, 7), (4, 0)):
+        np.testing.assert_array_equal(epoch_order(seed, epoch, 50, shuffle=False), np.arange(50))
+
+
 def test_point_sets_have_orders_of_their_own() -> None:
     assert epoch_order(3, 7, 50, stream=1).tolist() != epoch_order(3, 7, 50).tolist()
 

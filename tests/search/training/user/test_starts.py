@@ -88,6 +88,40 @@ def test_a_class_of_the_users_is_found_again(tmp_path: Path) -> None:
     np.testing.assert_allclose(started(tmp_path)(X[:2]), model(X[:2]))
 
 
+def test_lambdas_find_what_they_read_and_keep_their_names(tmp_path: Path) -> None:
+    """Keras saves the code of a lambda, and not the module that its `np` and `X` are in."""
+    inputs = keras.Input((4,))
+    shifted = keras.layers.Lambda(lambda x: x - np.float32(X.mean()), output_shape=(4,))
+    hidden = keras.layers.Dense(3, activation=lambda x: np.float32(2) * keras.ops.tanh(x))
+    model = keras.Model(inputs, keras.layers.Lambda(lambda x: x * np.float32(3), output_shape=(3,))(hidden(shifted(inputs))))
+    save_start(model, tmp_path, None, X[:2])
+    np.testing.assert_allclose(started(tmp_path)(X[:2]), model(X[:2]), rtol=1e-5)
+    assert [shifted.function.__name__, hidden.activation.__name__] == ["<lambda>", "<lambda>"]
+
+
+def test_a_vocabulary_comes_back(tmp_path: Path) -> None:
+    words = np.array([[b"good film"], [b"bad film"]])
+    reads = keras.layers.TextVectorization(output_sequence_length=2)
+    reads.adapt(words)
+    model = keras.Sequential([keras.Input((1,), dtype="string"), reads])
+    save_start(model, tmp_path, (), words)
+    np.testing.assert_array_equal(started(tmp_path)(words), [[3, 2], [4, 2]])  # by frequency, then from z to a
+
+
+def test_a_model_that_cannot_be_saved_is_refused_with_keras_reason(tmp_path: Path) -> None:
+    class Holding(keras.layers.Layer):  # type: ignore[misc]
+        def __init__(self, held: Any) -> None:
+            super().__init__()
+            self.held = held
+
+        def call(self, x: Any) -> Any:
+            return x
+
+    model = keras.Sequential([keras.Input((4,)), Holding(object())])
+    with pytest.raises(PreflightError, match=r"must override `get_config\(\)`.*pass a function that builds"):
+        save_start(model, tmp_path, None, X[:2])
+
+
 def test_what_starts_anew_must_be_said_of_a_frozen_or_a_trained_model(tmp_path: Path) -> None:
     with pytest.raises(PreflightError, match=r"frozen layers \(trunk\)"):
         kept_layers(rich_model(), None, by_function=False)
