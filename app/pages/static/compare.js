@@ -1,7 +1,7 @@
 // Equal, yours, tuned: each metric and the objective over fresh seeds, and what the tuned setting leads by.
 import { fill, h } from "./dom.js";
 import { figure, plain } from "./figures.js";
-import { metricName, metricValue, number, signed, unitOf } from "./numbers.js";
+import { metricName, metricValue, number, percent, signed, unitOf } from "./numbers.js";
 import { theme } from "./palette.js";
 import { ARROWS, directionOf, metricsOf, objectiveInFull, objectiveName } from "./settings.js";
 
@@ -20,7 +20,7 @@ export function compare(view, body) {
     if (confirmation.winner) panels.unshift(valueFigure(view));
     const leads = confirmation.winner && Object.values(confirmation.against).some((each) => each.value) ? leadFigure(view) : null;
     fill(body,
-      h("p", { class: "note" }, `Dots are seeds, the mark is their mean, the bar its ${(confirmation.level * 100).toFixed(0)} % interval. ${confirmation.split[0].toUpperCase()}${confirmation.split.slice(1)} split.${others(view)}`),
+      h("p", { class: "note" }, `Dots are seeds, the mark is their mean, the bar its ${percent(confirmation.level)} interval. ${confirmation.split[0].toUpperCase()}${confirmation.split.slice(1)} split.${others(view)}`),
       h("div", { class: panels.length + (leads ? 1 : 0) === 4 ? "grid two" : "grid" }, leads ? leads.element : null, panels.map((each) => each.element)));
     return true;
   };

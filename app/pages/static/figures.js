@@ -64,12 +64,17 @@ export function figure(options) {
 
   async function update() {
     if (!self.visible || !element.isConnected) return;
-    const library = await plotly();
-    const { data, layout, note: text } = options.draw();
-    note.textContent = text ?? "";
-    const height = layout.height ?? options.height;
-    plot.style.minHeight = `${height}px`;
-    await library.react(plot, data, merged(layout, height), { displaylogo: false, displayModeBar: false, responsive: true, doubleClick: "reset+autosize" });
+    try {
+      const library = await plotly();
+      const { data, layout, note: text } = options.draw();
+      note.textContent = text ?? "";
+      const height = layout.height ?? options.height;
+      plot.style.minHeight = `${height}px`;
+      await library.react(plot, data, merged(layout, height), { displaylogo: false, displayModeBar: false, responsive: true, doubleClick: "reset+autosize" });
+    } catch (error) {
+      note.textContent = `This figure could not be drawn: ${error.message}`;
+      return;
+    }
     if (!self.drawn && options.onclick) plot.on("plotly_click", (event) => event.points[0] && options.onclick(event.points[0]));
     self.drawn = true;
     element.dataset.drawn = "";

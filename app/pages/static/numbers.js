@@ -3,7 +3,8 @@
 const DIGITS = 4;
 export const DASH = "–";
 
-export function number(value, digits = DIGITS) {
+// Zeros at the end go, unless they are kept: numbers that stand side by side have as many digits.
+export function number(value, digits = DIGITS, kept = false) {
   if (value === null || value === undefined) return DASH;
   if (typeof value !== "number") return String(value);
   if (!Number.isFinite(value)) return String(value);
@@ -13,7 +14,8 @@ export function number(value, digits = DIGITS) {
     const [mantissa, power] = value.toExponential(digits - 1).split("e");
     return `${minus(trimmed(mantissa))}e${minus(String(Number(power)))}`;
   }
-  return minus(trimmed(value.toFixed(Math.max(0, digits - 1 - exponent))));
+  const text = value.toFixed(Math.max(0, digits - 1 - exponent));
+  return minus(kept ? text : trimmed(text));
 }
 
 export function signed(value, digits = 3) {
@@ -43,7 +45,17 @@ export function unitOf(path) {
 
 export function metricValue(path, value) {
   const unit = unitOf(path);
-  return typeof value === "number" ? number(value * unit.factor) + unit.suffix : number(value);
+  return typeof value === "number" ? number(value * unit.factor, DIGITS, true) + unit.suffix : number(value);
+}
+
+// A bound, as a user wrote it.
+export function metricBound(path, value) {
+  const unit = unitOf(path);
+  return number(value * unit.factor) + unit.suffix;
+}
+
+export function percent(share) {
+  return `${number(share * 100)} %`;
 }
 
 export function metricChange(path, value) {
@@ -53,7 +65,7 @@ export function metricChange(path, value) {
 
 export function metricRange(path, low, high) {
   const unit = unitOf(path);
-  return `${signed(low * unit.factor)} to ${signed(high * unit.factor)}${unit.point}`;
+  return `${signed(low * unit.factor)} to ${signed(high * unit.factor)}`;
 }
 
 export function duration(seconds) {

@@ -2,10 +2,10 @@
 import { read, write } from "./address.js";
 import { fill, h, table } from "./dom.js";
 import { clip, clippedNote, figure, plain } from "./figures.js";
-import { metricName, metricValue, number, unitOf } from "./numbers.js";
+import { metricName, metricValue, number, percent, unitOf } from "./numbers.js";
 import { theme } from "./palette.js";
 import { trialLink } from "./parts.js";
-import { ARROWS, directionOf, metricsOf, searchSeeds, searchSeedsFirst, yardstick } from "./settings.js";
+import { ARROWS, directionOf, metricsOf, searchSeeds, searchSeedsFirst, weightOf, yardstick } from "./settings.js";
 
 export function tradeoff(view, body) {
   let plot = null;
@@ -93,7 +93,7 @@ function drawScatter(view, { x, y }) {
   const yClip = limits(searched.map((index) => ys[index] * fy), solid.map(([, value]) => value));
   const odd = columns.number.filter((_, index) => columns.role[index] === "search" && columns.state[index] === "COMPLETE" && (xs[index] === null || ys[index] === null)).length;
   const notes = [
-    confirmed.length ? `Two kinds of numbers share these axes: hollow marks are ${searchSeeds(view.study)} on validation, solid ones are means over fresh seeds on ${view.confirmation.split} with ${(view.confirmation.level * 100).toFixed(0)} % intervals.` : `Every mark is one trial: ${searchSeeds(view.study)}, validation split.`,
+    confirmed.length ? `Two kinds of numbers share these axes: hollow marks are ${searchSeeds(view.study)} on validation, solid ones are means over fresh seeds on ${view.confirmation.split} with ${percent(view.confirmation.level)} intervals.` : `Every mark is one trial: ${searchSeeds(view.study)}, validation split.`,
     view.points.sampled ? `${searched.length} of ${view.points.trials} trials are drawn; the front and the best are among them.` : "",
     clippedNote(metricName(x), xClip), clippedNote(metricName(y), yClip), odd ? `${odd} without a finite number are not drawn.` : "", "A click shows a trial.",
   ];
@@ -164,11 +164,12 @@ function details(view, trial, close) {
   const index = columns.number.indexOf(trial);
   const chosen = (view.chosen ?? view.defaults()).includes(trial);
   const against = yardstick(view.settings);
+  const own = view.settings.find((each) => each.trial === trial);
   const weights = Object.keys(columns).filter((key) => key.startsWith("weights.")).map((key) => key.slice(8));
   return h("div", { class: "card", role: "group", "aria-label": `Trial ${trial}` },
     h("h3", {}, trialLink(view.name, trial), h("span", { class: "grow" }), h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: close }, "×")),
     index < 0 ? null : [
-      table(`Weights of trial ${trial}`, [{ label: "Weight of" }, { label: "value", right: true }, ...(against ? [{ label: against.title, right: true }] : [])], weights.map((path) => [path, number(columns[`weights.${path}`][index]), ...(against ? [number(against.weights[path])] : [])]), { class: "small" }),
+      table(`Weights of trial ${trial}`, [{ label: "Weight of" }, { label: "value", right: true }, ...(against ? [{ label: against.title, right: true }] : [])], weights.map((path) => [path, own?.moves ? weightOf(own, path) : number(columns[`weights.${path}`][index]), ...(against ? [weightOf(against, path)] : [])]), { class: "small" }),
       table(`Metrics of trial ${trial}`, [{ label: "Metric" }, { label: "validation", right: true }], metricsOf(view).map((path) => [`${metricName(path)} ${ARROWS[directionOf(view, path)]}`, metricValue(path, column(view, path)[index])]), { class: "small" }),
     ],
     h("p", { class: "buttons" }, h("button", { type: "button", "data-key": "draw curves", onclick: () => view.choose(trial) }, chosen ? "Hide its curves" : "Draw its curves")));
