@@ -153,6 +153,22 @@ export function clip(values) {
   return { range: [low - pad, high + pad], below, above };
 }
 
+// Limits for an axis of means with intervals: one of two seeds is so wide that it would leave no room for what is measured, so no
+// bar takes more than the width of all that is. `bars` are {title, low, high}; those that reach beyond are named in the note.
+export function room(values, bars) {
+  const finite = values.filter((value) => Number.isFinite(value));
+  if (!finite.length) return { range: null, note: "" };
+  const [least, most] = [Math.min(...finite), Math.max(...finite)];
+  const width = most - least || Math.abs(most) * 0.02 || 1;
+  const known = bars.filter((bar) => Number.isFinite(bar.low) && Number.isFinite(bar.high));
+  const low = Math.max(least - width, Math.min(least, ...known.map((bar) => bar.low)));
+  const high = Math.min(most + width, Math.max(most, ...known.map((bar) => bar.high)));
+  const pad = (high - low) * 0.06;
+  const range = [low - pad, high + pad];
+  const cut = known.filter((bar) => bar.low < range[0] || bar.high > range[1]).map((bar) => bar.title);
+  return { range, note: cut.length ? `Beyond the part shown ${cut.length === 1 ? "reaches the bar" : "reach the bars"} of ${cut.join(", ")}.` : "" };
+}
+
 export function clippedNote(name, clipped) {
   const parts = [clipped.below ? `${clipped.below} below` : "", clipped.above ? `${clipped.above} above` : ""].filter(Boolean);
   return parts.length ? `${name}: ${parts.join(", ")} the part shown; double-click shows all.` : "";

@@ -69,6 +69,7 @@ export function metricRange(path, low, high) {
 }
 
 export function duration(seconds) {
+  if (seconds > 0 && seconds < 9.95) return `${number(seconds, 2)} s`;
   const whole = Math.max(0, Math.round(seconds));
   const parts = [[Math.floor(whole / 86400), "d"], [Math.floor(whole / 3600) % 24, "h"], [Math.floor(whole / 60) % 60, "min"], [whole % 60, "s"]];
   const first = parts.findIndex(([count]) => count > 0);
@@ -77,7 +78,7 @@ export function duration(seconds) {
 }
 
 export function ago(time) {
-  return time ? `${duration((Date.now() - Date.parse(time)) / 1000)} ago` : DASH;
+  return time ? `${duration(Math.round((Date.now() - Date.parse(time)) / 1000))} ago` : DASH;
 }
 
 export function moment(time) {

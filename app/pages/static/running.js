@@ -86,7 +86,7 @@ function said(name, { kind, body }) {
 function training(view) {
   const cohorts = view.cohorts?.cohorts ?? [];
   if (!cohorts.length) return h("p", { class: "muted" }, view.study.ended ? "Nothing: the study has ended." : "Nothing at this moment.");
-  const columns = [{ label: "Worker" }, { label: "Trials" }, { label: "Engine" }, { label: "Epoch", right: true }, { label: "Left", right: true }, { label: "Heard of", right: true }];
+  const columns = [{ label: "Worker" }, { label: "Trials" }, { label: "Engine" }, { label: "Epoch", right: true }, { label: "Left", right: true }, { label: "Last wrote", right: true }];
   return table("In training", columns, cohorts.map((each) => [
     each.worker,
     each.purpose === "preflight" ? "preparing the study" : each.trials.map((trial, place) => [place ? ", " : "", trialLink(view.name, trial.number, trial.rule ?? String(trial.number))]),

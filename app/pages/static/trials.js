@@ -81,6 +81,7 @@ function rows(view, shown, order, sortBy) {
   const all = Object.keys(columns).filter((key) => key.startsWith("validation."));
   const counting = all.filter((key) => key.slice(11) in (view.points?.metrics ?? {}));
   const terms = all.filter((key) => !counting.includes(key) && differ(columns[key]));
+  const scored = columns.objective.some((value) => value !== null) || Boolean(odd.objective) || view.study.definition.objective.aggregate !== "pareto";
   const sorted = (column) => (order === column ? "ascending" : order === `-${column}` ? "descending" : null);
   const plain = ["role", "state", "epochs", "seed"].filter((key) => key === "role" || key === "state" || differ(columns[key]));
   const chosen = new Set(view.chosen ?? view.defaults());
@@ -89,7 +90,7 @@ function rows(view, shown, order, sortBy) {
   const heads = [
     { label: "Draw", title: "Draw its curves" }, { label: "Trial", sort: () => sortBy("number"), sorted: sorted("number"), right: true },
     ...plain.map((key) => ({ label: { role: "Phase", state: "State", epochs: "Epochs", seed: "Seed" }[key], right: key === "epochs" || key === "seed" })),
-    { label: "Objective", sort: () => sortBy("objective"), sorted: sorted("objective"), right: true },
+    ...(scored ? [{ label: "Objective", sort: () => sortBy("objective"), sorted: sorted("objective"), right: true }] : []),
     ...counting.map(measuredHead),
     ...weights.map((key) => ({ label: `× ${key.slice(8)}`, title: "weight", right: true })),
     ...beside.map((key) => ({ label: key.slice(11), right: true })),
@@ -104,7 +105,7 @@ function rows(view, shown, order, sortBy) {
       h("input", { type: "checkbox", checked: chosen.has(trial), "aria-label": `Draw trial ${trial}`, "data-key": `draw ${trial}`, onchange: (event) => view.choose(trial, event.target.checked) }),
       trialLink(view.name, trial, trial),
       ...plain.map((key) => (key === "role" ? (columns.rule[index] ? ruleTitle(columns.rule[index]) : columns.role[index]) : key === "state" ? badge(columns.state[index]) : columns[key][index])),
-      show("objective", (value) => number(value)),
+      ...(scored ? [show("objective", (value) => number(value))] : []),
       ...counting.map(measuredCell(index)),
       ...weights.map((key) => (moving?.moves ? weightOf(moving) : number(columns[key][index]))),
       ...beside.map((key) => number(columns[key][index])),
