@@ -103,17 +103,17 @@ function turn(by) {
 }
 
 function studies() {
-  const columns = [{ label: "Study" }, { label: "State" }, { label: "Progress" }, { label: "Verdict" }, { label: "Winner", right: true }, { label: "Value", right: true }, { label: "Workload" }, { label: "Labels" }, { label: "Age", right: true }];
+  const columns = [{ label: "Study" }, { label: "State" }, { label: "Verdict" }, { label: "Winner", right: true }, { label: "Value", right: true }, { label: "Progress" }, { label: "Workload" }, { label: "Labels" }, { label: "Age", right: true }];
   const rows = shown.studies.map((study) => {
     const verdict = verdicts.get(`${study.name} ${study.times.updated_at}`);
     const waits = !study.ended || study.state === "FAILED" ? reasonText(study.reason) : "";
     return [
       [studyLink(study.name), study.definition.priority ? h("small", { class: "muted" }, ` priority ${study.definition.priority}`) : ""],
       badge(study.state),
-      h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),
       { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "not confirmed" : "–"), class: `verdict ${verdict?.tone ?? "muted"}` },
       verdict ? `trial ${verdict.trial}` : study.best ? `trial ${study.best.number}` : "–",
       verdict ? { cell: number(verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: number(study.best?.objective.value), title: `${searchSeeds(study)}, validation` },
+      h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),
       study.definition.workload.name,
       Object.entries(study.definition.labels).map(([key, value]) => h("span", { class: "label" }, value ? `${key}: ${value}` : key)),
       { cell: ago(study.times.created_at), title: moment(study.times.created_at) },

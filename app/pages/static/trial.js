@@ -31,7 +31,7 @@ async function load() {
 function facts(trial) {
   const show = (place, value, format = number) => trial.not_finite[place] ?? format(value);
   const metrics = [...new Set([...Object.keys(trial.metrics.validation), ...Object.keys(trial.metrics.train), ...Object.keys(trial.metrics.test)])];
-  const splits = ["train", "validation", "test"].filter((split) => Object.keys(trial.metrics[split]).length);
+  const splits = ["validation", "test", "train"].filter((split) => Object.keys(trial.metrics[split]).length);
   const reason = reasonText(trial.reason);
   // A trial whose weights move has others at its end; a rule that moves them sets none that may be copied.
   const last = trial.intermediate_values.filter((epoch) => Object.keys(epoch.weights ?? {}).length).at(-1)?.weights ?? null;
