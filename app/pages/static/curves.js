@@ -87,7 +87,7 @@ function metricPlot(view, held) {
         const style = look(view, curve.trial, place);
         return { type: "scatter", mode: "lines", name: plain(style.title), x: curve.epochs, y: (curve.values[path] ?? []).map((value) => (value === null ? null : value * unit.factor)), line: { color: style.color, width: 2, dash: style.dash }, hovertemplate: `${plain(style.title)}, epoch %{x}: %{y:.4g}<extra></extra>` };
       });
-      return { data, layout: { height: 340, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: epochAxis(view.study.definition.training.epochs), yaxis: { title: `${plain(metricName(path))}${unit.suffix ? ", %" : ""}`, zeroline: false }, uirevision: path }, note: `${searchSeedsFirst(view.study)}, validation split. Click a mark above, or choose rows of the table below, to draw other trials.` };
+      return { data, layout: { height: 340, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: epochAxis(view.study.definition.training.epochs), yaxis: { title: `${plain(metricName(path))}${unit.suffix ? ", %" : ""}`, zeroline: false }, uirevision: path }, note: data.length ? `${searchSeedsFirst(view.study)}, validation split. Click a mark above, or choose rows of the table below, to draw other trials.` : "No epoch is stored of the trials chosen." };
     },
     rows: () => {
       const epochs = [...new Set(held.curves.flatMap((curve) => curve.epochs))].sort((a, b) => a - b);

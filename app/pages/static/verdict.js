@@ -180,7 +180,8 @@ function change(path, direction, before, now, gain, bounded) {
 
 // Which task pays: surely, where its interval says so; perhaps, where it lost on average.
 function pays(view, against) {
-  const gains = against && isConfirmed(view) ? view.confirmation.against[against.name]?.metrics : null;
+  if (!isConfirmed(view)) return view.study.ended ? "Not known: nothing is confirmed on fresh seeds." : view.study.definition.search.confirmation ? "Not known yet: fresh seeds tell it at the end." : "Not known: the study trains on no fresh seeds.";
+  const gains = against ? view.confirmation.against[against.name]?.metrics : null;
   if (!gains) return null;
   const paths = optimizedOf(view).filter((path) => gains[path]);
   if (!paths.length) return null;
@@ -256,11 +257,14 @@ function time(view) {
   return parts.length ? `${parts.join("; ").replace(/^./, (first) => first.toUpperCase())}.` : "";
 }
 
+const FEWEST = 8; // search trials of which the last half says something
+
 function moreTrials(view) {
   const searched = view.points?.phases.filter((phase) => phase.role === "search") ?? [];
   if (!searched.length || (!view.study.ended && view.points.trials < 32)) return "";
   const { columns, best_so_far: improvements } = view.points;
   const numbers = columns.number.filter((_, index) => columns.role[index] === "search");
+  if (numbers.length < FEWEST) return "";
   const half = numbers[Math.floor(numbers.length / 2)];
   if (view.front) {
     const late = columns.number.filter((number_, index) => columns.front[index] && columns.role[index] === "search" && number_ >= half).length;
