@@ -23,7 +23,17 @@ from search.planning.history import recalled
 from storage import paging, study_rows
 from storage.competing_trials import trials_numbered
 from storage.database import Session
-from storage.records import STUDY_ENDS, AnchorRecord, Measured, Role, StudyRecord, StudyState, TrialRecord, TrialState
+from storage.records import (
+    ADAPTIVE_ORIGIN,
+    STUDY_ENDS,
+    AnchorRecord,
+    Measured,
+    Role,
+    StudyRecord,
+    StudyState,
+    TrialRecord,
+    TrialState,
+)
 from storage.study_rows import counted_moment
 
 MOST = 10_000
@@ -149,6 +159,7 @@ def _setting(
         "rule": trial.rule,
         "told_as": named.get("told_as") or setting.name,
         "weights": dict(trial.weights),
+        "moves": trial.origin == ADAPTIVE_ORIGIN,
         "seeds": sorted(setting.measured),
         "judged_on": list(judged),
         "trials": _named(setting.numbers),

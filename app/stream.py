@@ -8,7 +8,7 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -22,9 +22,6 @@ from storage.records import EventRecord
 
 log = logging.getLogger("steelyard.api")
 
-Named = tuple[str, EventRecord]
-"""An event with its study's name."""
-
 MOST_AT_ONCE = 1000
 MOST_WAITING = 5000
 LATE_SECONDS, LATE_IDS = 15.0, 1000
@@ -34,13 +31,32 @@ LEAST_SECONDS, LOOK_SECONDS = 0.05, 0.02
 """How long there is no other look after one, and how soon it is noticed that somebody has written to an SQLite file."""
 
 IDLE_SECONDS = 15.0
-"""After so long without news of its study a watcher makes sure that it is still there."""
+"""After so long without news of its study a watcher makes sure that it is still there: it may have gone before the first look."""
 
 
 def most_watchers() -> int:
     """Return how many may watch at once: half of the descriptors that may be open, by the limit that holds at this moment."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if limit == resource.RLIM_INFINITY else limit // 2
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """A study is gone, and its events with it."""
+
+    study_id: int
+
+
+Named = tuple[str, EventRecord | Deleted]
+"""What happened, with the study's name."""
+
+
+@dataclass(frozen=True)
+class _Present:
+    """The studies that there are, by id; `mark` tells without their names whether others are there."""
+
+    mark: tuple[int, int]
+    names: Mapping[int, str]
 
 
 @dataclass(eq=False)
@@ -99,9 +115,9 @@ class EventStream:
         watcher = Watcher()
         async with self._starting:
             if self._task is None or self._task.done():
-                begin = await run_in_threadpool(self._begin)
+                begin, present = await run_in_threadpool(self._begin)
                 self._stopped = asyncio.Event()
-                self._task = asyncio.get_running_loop().create_task(self._look(begin, self._stopped))
+                self._task = asyncio.get_running_loop().create_task(self._look(begin, present, self._stopped))
             self._watchers.add(watcher)
         try:
             yield watcher
@@ -123,17 +139,18 @@ class EventStream:
         await asyncio.gather(*self._ending, return_exceptions=True)
         self._end()
 
-    def _begin(self) -> int:
+    def _begin(self) -> tuple[int, _Present]:
         with self._database.reading() as session:
-            return max(events.latest_event_id(session) - self._late_ids, 0)
+            present = _Present(study_rows.study_mark(session), study_rows.study_names(session))
+            return max(events.latest_event_id(session) - self._late_ids, 0), present
 
-    async def _look(self, begin: int, stopped: asyncio.Event) -> None:
+    async def _look(self, begin: int, present: _Present, stopped: asyncio.Event) -> None:
         # Where looks begin, by time. On PostgreSQL some way back: what was seen there comes again, and a late one with it.
         seen, changes = deque([(time.monotonic(), begin)]), Changes(self._database)
         try:
             while not stopped.is_set() and not self._closing():
                 try:
-                    found = await run_in_threadpool(self._new, seen[0][1])
+                    found, gone, present = await run_in_threadpool(self._new, seen[0][1], present)
                 except StorageError as error:
                     log.warning("events could not be read: %s", error)
                 else:
@@ -141,8 +158,8 @@ class EventStream:
                     seen.append((now, max(found[-1][1].id if found else 0, seen[-1][1])))
                     while len(seen) > 1 and seen[1][0] <= now - self._late_seconds:
                         seen.popleft()
-                    for watcher in self._watchers if found else ():
-                        watcher.add(found)
+                    for watcher in self._watchers if found or gone else ():
+                        watcher.add([*found, *gone])
                 await self._pause(stopped, changes)
         finally:
             changes.close()
@@ -164,13 +181,18 @@ class EventStream:
             watcher.ended = True
             watcher.news.set()
 
-    def _new(self, after: int) -> list[Named]:
-        found: list[Named] = []
+    def _new(self, after: int, present: _Present) -> tuple[list[tuple[str, EventRecord]], list[Named], _Present]:
+        """Return the events after an id, the studies that have been deleted, and those that there are now."""
+        found: list[tuple[str, EventRecord]] = []
         with self._database.reading() as session:
             while page := events.events_of_all(session, after, MOST_AT_ONCE):
                 found += page
                 after = page[-1][1].id
-        return found
+            if (mark := study_rows.study_mark(session)) == present.mark:
+                return found, [], present
+            now = _Present(mark, study_rows.study_names(session))
+        gone: list[Named] = [(name, Deleted(id_)) for id_, name in present.names.items() if id_ not in now.names]
+        return found, gone, now
 
 
 async def study_events(
@@ -201,10 +223,12 @@ async def study_events(
                 if not await run_in_threadpool(_is_there, database, study_id):
                     return
                 heard = time.monotonic()
-            for event in found:
-                if event.id > at:  # what is looked at again comes twice, maybe in one go
-                    yield event
-                    at, heard = event.id, time.monotonic()
+            for each in found:
+                if isinstance(each, Deleted):
+                    return
+                if each.id > at:  # what is looked at again comes twice, maybe in one go
+                    yield each
+                    at, heard = each.id, time.monotonic()
 
 
 def _known(database: Database, study_id: int, last: int, after: int | None) -> tuple[int, list[EventRecord]]:
@@ -233,12 +257,18 @@ def _is_there(database: Database, study_id: int) -> bool:
 
 
 async def changed_studies(stream: EventStream) -> AsyncIterator[str]:
-    """Yield the name of every study to which something happens, once for all that is found in one look. Ends with the service."""
+    """Yield the name of every study to which something happens, once for all that is found in one look. Ends with the service.
+
+    A study that is deleted is named too.
+    """
     seen: dict[str, int] = {}
     async with stream.watching() as watcher:
         while not watcher.ended:
-            latest = {name: event.id for name, event in await watcher.next()}
-            for name, event_id in latest.items():
-                if event_id > seen.get(name, 0):
-                    seen[name] = event_id
+            latest = dict(await watcher.next())
+            for name, event in latest.items():
+                if isinstance(event, Deleted):
+                    seen.pop(name, None)
+                    yield name
+                elif event.id > seen.get(name, 0):
+                    seen[name] = event.id
                     yield name

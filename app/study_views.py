@@ -11,7 +11,7 @@ from app.schemas.studies import Best, BoundBody, ProgressBody, Study, Times
 from app.schemas.trials import objective_body
 from app.waiting import WorkerPlugins, reason_of
 from search.analysis.answer import best_of_search
-from search.catalog import resolve_metric
+from search.analysis.story import in_percent
 from search.definition.finite import affordable
 from search.definition.schema import ObjectiveMetric, RelativeBound, StudyDefinition
 from search.definition.space import SearchSpace
@@ -112,22 +112,11 @@ def _body(
         bounds=[
             _bound(entry) for entry in resolve_anchors(definition.objective, anchors).metrics if entry.strategy == "constraint"
         ],
-        in_percent=_in_percent(definition, own_metrics),
+        in_percent=in_percent(definition, own_metrics),
         best=_best(stored.leader, split),
         times=Times(created_at=study.created_at, updated_at=study.updated_at, started_at=study.started_at, ended_at=study.ended_at),
         not_finite=split.not_finite,
     )
-
-
-def _in_percent(definition: StudyDefinition, own_metrics: Collection[str]) -> list[str]:
-    """Return the paths of the metrics that the catalog says are read in percent; one of the workload's own is read as it is."""
-    found = {
-        f"{task.name}.{metric.name}": resolve_metric(metric.metric, [loss.loss for loss in task.losses], metric.config)
-        for task in definition.tasks
-        for metric in task.metrics
-        if metric.metric not in own_metrics
-    }
-    return [path for path, resolved in found.items() if resolved is not None and resolved[0].in_percent]
 
 
 def _bound(entry: ObjectiveMetric) -> BoundBody:

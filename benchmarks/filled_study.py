@@ -24,14 +24,19 @@ def definition(name: str, count: int) -> dict[str, Any]:
 
 def fill(database: Database, name: str, count: int) -> None:
     """End the study `name`, which is there, with `count` complete trials of random weights."""
-    draw = random.Random(0)
+    grow(database, name, count)
+    with database.writing() as session:
+        study = study_rows.get_study(session, name)
+        studies.end_study(session, study.id, StudyState.COMPLETE, None, database.now(session))
+
+
+def grow(database: Database, name: str, count: int, seed: int = 0) -> None:
+    """Add `count` complete trials of random weights to the study `name`, which goes on."""
+    draw = random.Random(seed)
     for start in range(0, count, AT_ONCE):
         weights = [(10 ** draw.uniform(-2, 2), 10 ** draw.uniform(-2, 1)) for _ in range(min(AT_ONCE, count - start))]
         with database.writing() as session:
             _cohort(session, database, name, weights)
-    with database.writing() as session:
-        study = study_rows.get_study(session, name)
-        studies.end_study(session, study.id, StudyState.COMPLETE, None, database.now(session))
 
 
 def copy(database: Database, name: str, count: int) -> None:

@@ -183,6 +183,14 @@ class Client:
         """Return the address of the service's page, or of one study on it, for a browser."""
         return self.base_url + ("/" if study is None else _at(study).removeprefix("/v1"))
 
+    def has_page(self) -> bool:
+        """Return whether the service shows a page: `serve --no-page` is the API alone."""
+        try:
+            self._connection.call("GET", "/example.json")
+        except NotFound:
+            return False
+        return True
+
     def report(self, study: StudyOrName) -> Iterator[bytes]:
         """Iterate over the bytes of an HTML file that shows the study without the service, figures included."""
         with self._connection.stream(f"{_at(study).removeprefix('/v1')}/report.html", {}) as chunks:

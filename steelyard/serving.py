@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -154,7 +155,13 @@ def serve(settings: ServeSettings, opened: socket.socket, ready: Callable[[str],
     """
     app = create_app(_api_settings(settings))
     url = url_of(opened)
-    server = Server(app, lambda: ready(url))
+
+    def started() -> None:
+        ready(url)
+        if settings.page:
+            threading.Thread(target=app.state.views.assets.pack, name="pack", daemon=True).start()
+
+    server = Server(app, started)
     asyncio.run(_run(server, opened, settings))
 
 

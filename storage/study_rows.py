@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from storage.errors import StudyNotFound, TermNotFound
@@ -93,6 +93,17 @@ def set_state(session: Session, study: StudyRecord, state: StudyState, reason: R
     changed = change_study(session, study.id, now, state=state.value, ended_at=ended_at, **reason_columns(reason))
     write_events(session, study.id, [(STUDY_STATE, {"state": state.value, "reason": reason_body(reason)})], now)
     return changed
+
+
+def study_mark(session: Session) -> tuple[int, int]:
+    """Return how many studies there are and the highest id: another pair where one has come or gone, since no id comes again."""
+    count, latest = session.execute(select(func.count(STUDIES.c.id), func.max(STUDIES.c.id))).one()
+    return count, latest or 0
+
+
+def study_names(session: Session) -> dict[int, str]:
+    """Return the names of all studies by id."""
+    return dict(session.execute(select(STUDIES.c.id, STUDIES.c.name)).all())
 
 
 def terms_of(session: Session, study_id: int) -> tuple[TermRecord, ...]:

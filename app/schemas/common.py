@@ -15,6 +15,9 @@ NotFiniteName = Literal["nan", "inf", "-inf", "undefined"]
 Numbers = Annotated[dict[str, float | None], Field(examples=[{"digit.crossentropy": 0.21, "parity.crossentropy": None}])]
 """Numbers by term or metric path; null where `not_finite` names it."""
 
+MOVES = "Whether it moves its weights in training: `weights` are then those it begins with."
+"""What `moves` says of a baseline."""
+
 NotFinite = Annotated[
     dict[str, NotFiniteName],
     Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from app.schemas.common import Body, NotFinite, Numbers
+from app.schemas.common import MOVES, Body, NotFinite, Numbers
 
 BySeed = dict[str, float | None]
 """Numbers by seed."""
@@ -38,6 +38,7 @@ class SettingBody(Body):
     rule: str | None
     told_as: str = Field(description="The setting in words.", examples=["equal weights"])
     weights: Numbers
+    moves: bool = Field(description=MOVES)
     seeds: list[int]
     judged_on: list[int] = Field(description="The seeds that `value` and `means` are of: those that chose nothing, else all.")
     trials: dict[str, int] = Field(description="The number of the training on each seed.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.schemas.common import AnchorBody, Body, NotFinite, Numbers
+from app.schemas.common import MOVES, AnchorBody, Body, NotFinite, Numbers
 from app.schemas.sensitivity import Matters
 from app.schemas.trials import MetricsBody, ObjectiveBody
 from search.definition.schema import Objective
@@ -28,6 +28,7 @@ class BaselineBody(Body):
     trial: int
     state: str
     weights: Numbers
+    moves: bool = Field(description=MOVES)
     objective: ObjectiveBody
     metrics: MetricsBody
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from search.analysis.evidence import Evidence
+from search.analysis.story import in_percent
 from search.analysis.verdict import Verdict, judge
 from search.errors import SearchError
 from search.objective.fronts import Front
@@ -118,7 +119,9 @@ def verdict_of(found: Evidence) -> Verdict | None:
         compromised = [replace(each, trial=valued(objective, each.trial)) for each in trained.candidates]
         trained = replace(trained, candidates=compromised)
     meeting = standing(found.definition, objective, trained, found.anchors)
-    return judge(objective, meeting, trained, fixed_start=found.definition.training.initial_weights == "fixed")
+    percent = in_percent(found.definition, found.own_metrics)
+    fixed_start = found.definition.training.initial_weights == "fixed"
+    return judge(objective, meeting, trained, fixed_start=fixed_start, percent=percent)
 
 
 def confirmed(found: Evidence) -> Answer | None:

@@ -13,7 +13,7 @@ from search.objective.scoring import is_pareto
 from search.planning.candidates import Candidate
 from search.planning.history import recalled
 from search.planning.meeting import Trained
-from storage import contenders, curves, derived, trial_rows
+from storage import contenders, curves, derived, trial_rows, workloads
 from storage.database import Session
 from storage.records import AnalysisRecord, AnchorRecord, Measured, Moment, Role, StudyRecord, StudyState, TrialRecord, TrialState
 from storage.study_rows import counted_moment
@@ -27,7 +27,8 @@ class Evidence:
     constraints by the least, where the leader is infeasible. `trials` has by number all that were fetched; `measured` the numbers
     of those that an answer shows, at the epoch that counts. `candidates` were trained on fresh seeds, `again` are these trainings,
     however they ended.
-    `recalled` are the search trials of a front, which its compromise is over. `analysis` is for the sensitivity.
+    `recalled` are the search trials of a front, which its compromise is over. `analysis` is for the sensitivity. `own_metrics` are
+    the names of the workload's own.
     """
 
     study: StudyRecord
@@ -41,6 +42,7 @@ class Evidence:
     again: Sequence[TrialRecord] = ()
     recalled: Sequence[TrialRecord] = ()
     analysis: AnalysisRecord | None = None
+    own_metrics: frozenset[str] = frozenset()
 
     @property
     def baselines(self) -> list[TrialRecord]:
@@ -97,6 +99,7 @@ def gather(
         again=again,
         recalled=recalled(session, study, definition) if front and again else (),
         analysis=analysis,
+        own_metrics=_own_metrics(session, study) if again else frozenset(),
     )
 
 
@@ -116,6 +119,11 @@ def _measured(session: Session, study: StudyRecord, trials: Sequence[TrialRecord
     moment = counted_moment(study)
     found = curves.measured_of(session, [trial.id for trial in trials], [moment])
     return {trial.number: found[trial.id].get(moment, Measured()) for trial in trials}
+
+
+def _own_metrics(session: Session, study: StudyRecord) -> frozenset[str]:
+    described = workloads.descriptions_of(session, {study.workload}).get(study.workload, {})
+    return frozenset(described.get("metrics", ()))
 
 
 def _closest(session: Session, study: StudyRecord) -> TrialRecord | None:

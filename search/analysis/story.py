@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-PERCENT = ("accuracy", "precision", "recall")
-"""Ends of the names of metrics that are read in percent."""
+from search.catalog import resolve_metric
+from search.definition.schema import StudyDefinition
 
 SHORT = {
     "mean_absolute_error": "MAE",
@@ -27,17 +27,36 @@ FORMS = ("sparse_", "categorical_", "binary_")
 MOST = 6
 
 
-def story(metrics: Sequence[str], before: Mapping[str, float], after: Mapping[str, float]) -> str:
-    """Return "price MAE 69.0 -> 64.3, sold accuracy 82.4 -> 86.0 %" for metrics by path, as far as both have a number."""
-    changes = [change(path, before[path], after[path]) for path in metrics if path in before and path in after]
+def in_percent(definition: StudyDefinition, own_metrics: Collection[str]) -> list[str]:
+    """Return the paths of the metrics that the catalog says are read in percent; one of the workload's own is read as it is.
+
+    A name alone does not tell: a workload's own `accuracy` may be in percent already.
+    """
+    found = {
+        f"{task.name}.{metric.name}": resolve_metric(metric.metric, [loss.loss for loss in task.losses], metric.config)
+        for task in definition.tasks
+        for metric in task.metrics
+        if metric.metric not in own_metrics
+    }
+    return [path for path, resolved in found.items() if resolved is not None and resolved[0].in_percent]
+
+
+def story(
+    metrics: Sequence[str], before: Mapping[str, float], after: Mapping[str, float], percent: Collection[str] = frozenset()
+) -> str:
+    """Return "price MAE 69.0 -> 64.3, sold accuracy 82.4 -> 86.0 %" for metrics by path, as far as both have a number.
+
+    `percent` are the paths that are read in percent.
+    """
+    changes = [change(path, before[path], after[path], path in percent) for path in metrics if path in before and path in after]
     more = f" and {len(changes) - MOST} more" if len(changes) > MOST else ""
     return ", ".join(changes[:MOST]) + more
 
 
-def change(path: str, before: float, after: float) -> str:
-    """Return what one metric was and is; shares that are read in percent come as such."""
+def change(path: str, before: float, after: float, percent: bool) -> str:
+    """Return what one metric was and is; a share that is read in percent comes as such."""
     name = readable(path)
-    if name.endswith(PERCENT) and all(0 <= value <= 1 for value in (before, after)):
+    if percent:
         return f"{name} {100 * before:.1f} -> {100 * after:.1f} %"
     return f"{name} {rounded(before)} -> {rounded(after)}"
 

@@ -9,7 +9,7 @@ split where there is one, which nothing was chosen by.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -80,10 +80,18 @@ class Verdict:
     trainings: int
 
 
-def judge(objective: Objective, meeting: Meeting | None, trained: Trained, *, fixed_start: bool = False) -> Verdict | None:
+def judge(
+    objective: Objective,
+    meeting: Meeting | None,
+    trained: Trained,
+    *,
+    fixed_start: bool = False,
+    percent: Collection[str] = frozenset(),
+) -> Verdict | None:
     """Return the verdict over a confirmation, or None where no winner was chosen or it was not trained on two seeds.
 
-    `objective` gives trials a value. `fixed_start`: every training started from the same weights.
+    `objective` gives trials a value. `fixed_start`: every training started from the same weights. `percent` are the paths of the
+    metrics that are read in percent.
     """
     if meeting is None or meeting.winner is None:
         return None
@@ -92,7 +100,7 @@ def judge(objective: Objective, meeting: Meeting | None, trained: Trained, *, fi
     if len(seeds) < 2:
         return None
     judged = resolve_anchors(objective, meeting.anchors)
-    subject = _Subject(judged, meeting, seeds)
+    subject = _Subject(judged, meeting, seeds, percent)
     values = {each.name: spread(list(subject.here(each).values(judged, split).values())) for each in _competing(trained)}
     intervals = tuple(_interval(rival, look) for rival in meeting.rivals if (look := _last(meeting, rival)) is not None)
     held = rates(judged, winner.on(seeds), split)
@@ -135,11 +143,12 @@ def _competing(trained: Trained) -> list[Candidate]:
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What sentences are made of: the objective with its anchors, the meeting, and the winner's seeds."""
+    """What sentences are made of: the objective with its anchors, the meeting, the winner's seeds, and what is read in percent."""
 
     objective: Objective
     meeting: Meeting
     seeds: tuple[int, ...]
+    percent: Collection[str]
 
     @property
     def winner(self) -> Candidate:
@@ -161,7 +170,8 @@ class _Subject:
             return ""
         both = tuple(seed for seed in self.seeds if seed in other.measured)
         before, after = (each.on(both).means(self.meeting.split) for each in (other, self.winner))
-        return story([entry.metric for entry in self.objective.metrics if entry.strategy != "store"], before, after)
+        metrics = [entry.metric for entry in self.objective.metrics if entry.strategy != "store"]
+        return story(metrics, before, after, self.percent)
 
 
 def _last(meeting: Meeting, rival: Candidate) -> Look | None:

@@ -23,7 +23,7 @@ from search.planning.kept_confirmation import meeting_document
 from search.planning.looks import LEVEL
 from search.validation import normalize
 from search.workloads.registry import BUILT_IN
-from storage.records import STUDY_ENDS, AnchorRecord, Measured, StudyRecord, TrialRecord
+from storage.records import ADAPTIVE_ORIGIN, STUDY_ENDS, AnchorRecord, Measured, StudyRecord, TrialRecord
 
 FORMAT = "steelyard/best-weights"
 VERSION = 1
@@ -244,6 +244,7 @@ def _baseline(tried: Tried) -> dict[str, Any]:
         "trial": trial.number,
         "state": trial.state.value,
         "weights": dict(trial.weights),
+        "moves": trial.origin == ADAPTIVE_ORIGIN,
         "objective": _objective(trial),
         "metrics": _metrics(tried.measured),
     }

@@ -90,6 +90,8 @@ def _search(url: str, given: str | None, output: str, as_json: bool, shown_in_br
         if given is None:
             note(BESIDE)
         if study["state"] != "COMPLETE":
+            if shown_in_browser:
+                _kept(client.page(study))  # it says why
             raise CommandFailed(f"the study ended {study['state']}", OF_STATE[study["state"]])
         best = client.best(study)
     write_whole(Path(output), [(json.dumps(best, indent=2, ensure_ascii=False) + "\n").encode()])

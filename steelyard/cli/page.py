@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from steelyard.cli.exit_codes import CommandFailed
 from steelyard.cli.options import Json, StudyName, Url, connect
 from steelyard.cli.output import answer, note
 from steelyard.cli.results import write_whole
 from steelyard.formatting import plain
+
+if TYPE_CHECKING:
+    from steelyard.client import Client
 
 
 def register(app: typer.Typer) -> None:
@@ -30,9 +34,16 @@ def open_page(
             next(iter(client.studies()), None)  # whether the service is there
         else:
             client.get(name)
+        _require_page(client)
         address = client.page(name)
     in_browser(address)
     answer({"url": address}, as_json, lambda: plain(address))
+
+
+def _require_page(client: Client) -> None:
+    """Raise CommandFailed where the service is the API alone."""
+    if not client.has_page():
+        raise CommandFailed(f"the service at {client.base_url} shows no page and writes no report: it was started with --no-page")
 
 
 def in_browser(address: str) -> None:
@@ -52,6 +63,7 @@ def report(
     path = Path(output or f"{name}.html")
     with connect(url) as client:
         client.get(name)
+        _require_page(client)
         write_whole(path, client.report(name))
     note(f"Wrote {path}.")
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -157,7 +158,9 @@ def _format(format_: str | None, output: str | None, as_json: bool) -> str:
 
 
 def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file that is complete or not there: what was there before stays until then."""
+    """Write a file that is complete or not there: what was there before stays until then. Raises OSError."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 from scipy import stats
+from sqlalchemy import update
 
 from storage import study_rows, trials
-from storage.records import Measured, Moment, Outcome, Role, StudyState
-from tests.app.scenes import DIGIT, NAME, PARITY, Bench, definition, outcome, planned
+from storage.models import TRIALS
+from storage.records import ADAPTIVE_ORIGIN, Measured, Moment, Outcome, Role, StudyState
+from tests.app.scenes import DESCRIPTION, DIGIT, NAME, PARITY, Bench, definition, outcome, planned
 
 PATH, BEST = f"/v1/studies/{NAME}/confirmation", f"/v1/studies/{NAME}/best"
 TUNED, YOURS = {1: (0.8, 0.9), 2: (0.7, 0.9), 3: (0.75, 0.8)}, {1: (0.7, 0.8), 2: (0.5, 0.95), 3: (0.6, 0.85)}
@@ -114,3 +116,18 @@ def test_a_number_that_is_not_finite_is_named_and_left_out_of_the_mean(bench: Be
     assert setting["metrics"][DIGIT] == {"1": None, "2": 0.75}
     assert found["not_finite"][f"settings.trial 0.metrics.{DIGIT}.1"] == "inf"
     assert (setting["means"][DIGIT]["mean"], setting["means"][DIGIT]["n"]) == (0.75, 1)
+
+
+def test_the_story_reads_in_percent_what_the_catalog_says_and_a_metric_of_the_workload_as_it_is(bench: Bench) -> None:
+    confirmed(bench)
+    bench.publish({**DESCRIPTION, "metrics": [PARITY.partition(".")[2]]})
+    story = bench.get(BEST)["confirmation"]["story"]
+    assert story == "digit accuracy 60.0 -> 75.0 %, parity accuracy 0.867 -> 0.867"
+
+
+def test_a_baseline_that_moves_its_weights_says_so_in_every_document(bench: Bench) -> None:
+    confirmed(bench)
+    with bench.database.writing() as session:
+        session.execute(update(TRIALS).where(TRIALS.c.number == 0).values(origin=ADAPTIVE_ORIGIN))
+    assert bench.get(BEST)["baselines"]["current"]["moves"] is True
+    assert {name: each["moves"] for name, each in bench.get(PATH)["settings"].items()} == {"current": True, "trial 1": False}

@@ -157,6 +157,31 @@ def test_a_stream_of_a_deleted_study_ends_while_other_studies_have_news(database
     run(database, play)
 
 
+def test_a_deleted_study_is_named_at_once_and_ends_its_own_stream(database: Database) -> None:
+    study = scenes.running(database, 1).study
+    other = scenes.running(database, 1, "other").study
+    end(database, study.id)
+
+    def delete() -> None:
+        with database.writing() as session:
+            lifecycle.delete_study(session, "study", NOW)
+
+    async def play(watched: EventStream) -> None:
+        names, own = stream.changed_studies(watched), stream.study_events(watched, database, study.id, last=1)
+        assert await take(own, 1) == ["study.state"]
+        task = asyncio.ensure_future(anext(names))
+        await registered(watched, 2)
+        await asyncio.to_thread(delete)
+        assert await task == "study"
+        assert [event async for event in own] == []
+        following = asyncio.ensure_future(anext(names))
+        await asyncio.to_thread(end, database, other.id)
+        assert await following == "other"
+        await names.aclose()
+
+    run(database, play)
+
+
 def test_one_that_cannot_keep_up_is_given_everything_from_the_database(database: Database, monkeypatch) -> None:
     monkeypatch.setattr(stream, "MOST_WAITING", 1)
     monkeypatch.setattr(stream, "MOST_AT_ONCE", 2)  # more was missed than is read at once

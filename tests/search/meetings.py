@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from search.analysis.verdict import Verdict, judge
@@ -58,9 +58,10 @@ def verdict(
     failed: Sequence[tuple[int, int]] = (),
     *,
     fixed_start: bool = False,
+    percent: Collection[str] = ("a.accuracy",),
 ) -> Verdict:
     """Return the verdict over candidates that were trained on seeds 0 to `seeds` - 1, the first `choosing` of which choose."""
     meeting = met(candidates, seeds, choosing, objective, known, failed)
-    found = judge(objective, meeting, trained(candidates, seeds, failed), fixed_start=fixed_start)
+    found = judge(objective, meeting, trained(candidates, seeds, failed), fixed_start=fixed_start, percent=percent)
     assert found is not None
     return found

@@ -31,9 +31,9 @@ class Service:
 
 
 @contextmanager
-def running(database_url: str, port: int = 0) -> Iterator[str]:
+def running(database_url: str, port: int = 0, *, page: bool = True) -> Iterator[str]:
     """Run the service in a thread for the length of a block; gives its URL."""
-    app = create_app(ApiSettings(database_url=database_url, poll_seconds=0.02, events_seconds=0.02))
+    app = create_app(ApiSettings(database_url=database_url, poll_seconds=0.02, events_seconds=0.02, page=page))
     ready = threading.Event()
     server = Server(app, ready.set)
     opened = listening_socket("127.0.0.1", port)

@@ -6,8 +6,14 @@ import ast
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
+
+from typer.testing import CliRunner
 
 from steelyard import study_templates
+from steelyard.cli.main import app
+from storage.records import StudyState
+from tests.steelyard.filled import definition, filled
 
 
 def test_the_demo_trains_writes_the_weights_and_ends_its_service(tmp_path):
@@ -35,3 +41,16 @@ def test_a_demo_that_is_refused_ends_its_service_and_says_why(tmp_path):
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "The study definition is refused" in ended.stderr
     assert not (tmp_path / "best-weights.json").exists()
+
+
+def test_the_page_of_a_demo_that_failed_stays_to_say_why(service, client, name, tmp_path, monkeypatch):
+    filled(service, client, name, [0.5], StudyState.FAILED)
+    kept: list[str] = []
+    monkeypatch.setattr("steelyard.cli.demo._service", lambda _directory: nullcontext(service.url))
+    monkeypatch.setattr("steelyard.cli.demo._kept", kept.append)
+    monkeypatch.setattr("webbrowser.open", lambda _address: True)
+    file = tmp_path / "study.json"
+    file.write_text(json.dumps(definition(name)))
+    result = CliRunner().invoke(app, ["demo", str(file), "--open", "--data-dir", str(tmp_path)])
+    assert "the study ended FAILED" in result.stderr
+    assert kept == [f"{service.url}/studies/{name}"]

@@ -9,8 +9,10 @@ from typer.testing import CliRunner, Result
 
 from app.settings import ApiSettings
 from steelyard.cli.main import app
+from steelyard.client import Client
 from steelyard.serving import ServeSettings, _api_settings
 from storage.records import StudyState
+from tests.steelyard.conftest import running
 from tests.steelyard.filled import definition, filled
 
 
@@ -50,6 +52,13 @@ def test_a_report_is_written_whole(service, client, name, tmp_path):
     assert text.rstrip().endswith("</html>")
 
 
+def test_a_report_into_no_folder_names_the_folder(service, client, name, tmp_path):
+    filled(service, client, name, [0.5])
+    result = steelyard("report", name, "-o", str(tmp_path / "nowhere" / "report.html"))
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'nowhere'}: there is no such folder" in result.stderr
+
+
 def test_a_report_of_no_study_leaves_no_file(tmp_path):
     file = tmp_path / "report.html"
     assert steelyard("report", "nothing", "-o", str(file)).exit_code == 1
@@ -75,3 +84,18 @@ def test_serve_hands_on_whether_there_is_a_page_and_under_which_prefix(tmp_path,
 def test_a_prefix_that_is_no_path_is_refused(tmp_path, prefix):
     with pytest.raises(ValueError, match="a path such as"):
         ApiSettings(database_url=f"sqlite:///{tmp_path}/x.db", root_path=prefix)
+
+
+@pytest.mark.parametrize("arguments", [("open",), ("report", "any", "-o", "x.html")])
+def test_a_service_without_a_page_is_said_to_have_none(monkeypatch, opened, arguments):
+    monkeypatch.setattr("steelyard.client.Client.get", lambda _client, _name: {})
+    monkeypatch.setattr("steelyard.client.Client.has_page", lambda _client: False)
+    result = steelyard(*arguments)
+    assert (result.exit_code, opened) == (1, [])
+    assert "it was started with --no-page" in result.stderr
+
+
+def test_a_client_sees_whether_there_is_a_page(client, migrated_sqlite_file):
+    assert client.has_page()
+    with running(f"sqlite:///{migrated_sqlite_file}", page=False) as url, Client(url) as other:
+        assert not other.has_page()

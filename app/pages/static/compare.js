@@ -1,7 +1,7 @@
 // Equal, yours, tuned: each metric and the objective over fresh seeds, and what the tuned setting leads by.
 import { fill, h } from "./dom.js";
-import { figure, plain } from "./figures.js";
-import { metricName, metricValue, number, signed, unitOf } from "./numbers.js";
+import { figure, plain, room } from "./figures.js";
+import { metricName, metricValue, number, percent, signed, unitOf } from "./numbers.js";
 import { theme } from "./palette.js";
 import { ARROWS, directionOf, metricsOf, objectiveInFull, objectiveName } from "./settings.js";
 
@@ -20,7 +20,7 @@ export function compare(view, body) {
     if (confirmation.winner) panels.unshift(valueFigure(view));
     const leads = confirmation.winner && Object.values(confirmation.against).some((each) => each.value) ? leadFigure(view) : null;
     fill(body,
-      h("p", { class: "note" }, `Dots are seeds, the mark is their mean, the bar its ${(confirmation.level * 100).toFixed(0)} % interval. ${confirmation.split[0].toUpperCase()}${confirmation.split.slice(1)} split.${others(view)}`),
+      h("p", { class: "note" }, `Dots are seeds, the mark is their mean, the bar its ${percent(confirmation.level)} interval. ${confirmation.split[0].toUpperCase()}${confirmation.split.slice(1)} split.${others(view)}`),
       h("div", { class: panels.length + (leads ? 1 : 0) === 4 ? "grid two" : "grid" }, leads ? leads.element : null, panels.map((each) => each.element)));
     return true;
   };
@@ -44,19 +44,23 @@ const shown = (view) => view.settings.filter((each) => view.confirmation.setting
 function dots(view, of, estimate, factor) {
   const rows = shown(view);
   const data = [];
+  const [measured, bars] = [[], []];
   rows.forEach((each, index) => {
     const y = rows.length - 1 - index;
     const judged = view.confirmation.settings[each.name].judged_on.map(String);
     const series = Object.entries(of(each) ?? {}).filter(([seed, value]) => value !== null && judged.includes(seed));
     const stated = estimate(each);
+    measured.push(...series.map(([, value]) => value * factor));
     data.push({ type: "scatter", mode: "markers", x: series.map(([, value]) => value * factor), y: series.map((_, place) => y + (place % 2 ? 0.16 : -0.16)), text: series.map(([seed]) => `${plain(each.title)}, seed ${seed}`), hovertemplate: "%{text}<br>%{x:.4g}<extra></extra>", marker: { color: each.color, size: 6, opacity: 0.42 } });
     if (stated?.mean !== null && stated !== null && stated !== undefined) {
       const half = stated.low === null ? 0 : (stated.high - stated.low) / 2 * factor;
+      measured.push(stated.mean * factor);
+      bars.push({ title: each.title, low: stated.mean * factor - half, high: stated.mean * factor + half });
       data.push({ type: "scatter", mode: "markers", x: [stated.mean * factor], y: [y], error_x: { type: "data", array: [half], color: each.color, thickness: 2, width: 5 }, hovertemplate: `${plain(each.title)}: %{x:.4g} ± ${number(half, 3)}<extra></extra>`, marker: { color: each.color, size: 11, symbol: each.symbol, line: { color: theme().panel, width: 1.5 } } });
     }
   });
   const labels = { tickmode: "array", tickvals: rows.map((_, index) => rows.length - 1 - index), ticktext: rows.map((each) => plain(each.title)), range: [-0.6, rows.length - 0.4], showgrid: false, zeroline: false, fixedrange: true, ticks: "" };
-  return { data, yaxis: labels, height: 70 + ROW * rows.length };
+  return { data, yaxis: labels, height: 70 + ROW * rows.length, ...room(measured, bars) };
 }
 
 function rowsOf(view, of, estimate, show) {
@@ -79,8 +83,8 @@ function metricFigure(view, path) {
   return figure({
     id: `compare-${path.replaceAll(".", "-")}`, file: `${view.name}-${path}`, title: `${metricName(path)} ${ARROWS[direction]}`, height: 70 + ROW * shown(view).length,
     draw: () => {
-      const { data, yaxis, height } = dots(view, of, estimate, unit.factor);
-      return { data, layout: { height, margin: { l: 90, r: 14, t: 6, b: 40 }, yaxis, xaxis: { tickformat: ".6~g", title: `${unit.suffix ? "%, " : ""}${direction === "maximize" ? "higher" : "lower"} is better` } } };
+      const { data, yaxis, height, range, note } = dots(view, of, estimate, unit.factor);
+      return { data, note, layout: { height, margin: { l: 90, r: 14, t: 6, b: 40 }, yaxis, xaxis: { ...(range ? { range } : {}), tickformat: ".6~g", title: `${unit.suffix ? "%, " : ""}${direction === "maximize" ? "higher" : "lower"} is better` } } };
     },
     rows: () => rowsOf(view, of, estimate, (value) => metricValue(path, value)),
   });
@@ -93,8 +97,8 @@ function valueFigure(view) {
   return figure({
     id: "compare-objective", file: `${view.name}-objective`, title: "The objective ↑", height: 70 + ROW * shown(view).length,
     draw: () => {
-      const { data, yaxis, height } = dots(view, of, estimate, 1);
-      return { data, layout: { height, margin: { l: 90, r: 14, t: 6, b: 40 }, yaxis, xaxis: { title: `${plain(objectiveName(view))}, higher is better` } }, note: objectiveInFull(view) === objectiveName(view) ? "" : `The ${objectiveInFull(view)}.` };
+      const { data, yaxis, height, range, note } = dots(view, of, estimate, 1);
+      return { data, layout: { height, margin: { l: 90, r: 14, t: 6, b: 40 }, yaxis, xaxis: { ...(range ? { range } : {}), title: `${plain(objectiveName(view))}, higher is better` } }, note: [objectiveInFull(view) === objectiveName(view) ? "" : `The ${objectiveInFull(view)}.`, note].filter(Boolean).join(" ") };
     },
     rows: () => rowsOf(view, of, estimate, (value) => number(value)),
   });

@@ -31,9 +31,15 @@ export function curves(view, body) {
       const key = `${numbers} ${view.study.times.updated_at} ${view.study.progress.epochs}`;
       if (key === asked) return;
       asked = key;
-      const found = await find(isReport ? `${view.at}/curves` : `${view.at}/curves?trials=${numbers.join(",")}`);
-      held.curves = (found?.curves ?? []).filter((curve) => numbers.includes(curve.trial) && curve.epochs.length);
-      await moving(view, held, numbers);
+      try {
+        const [found, epochs] = await Promise.all([find(isReport ? `${view.at}/curves` : `${view.at}/curves?trials=${numbers.join(",")}`), moving(view, numbers)]);
+        if (key !== asked) return; // others have been chosen meanwhile
+        held.curves = (found?.curves ?? []).filter((curve) => numbers.includes(curve.trial) && curve.epochs.length);
+        held.moving = epochs;
+      } catch {
+        asked = ""; // the next change asks again
+        return;
+      }
       below.element.hidden = held.moving.size === 0;
       await Promise.all([plot.update(), below.update()]);
     }
@@ -55,16 +61,13 @@ function chosenPath(view) {
   return paths.includes(read("term")) ? read("term") : paths[0];
 }
 
-// The weights in force by epoch, of trials whose weights move; a trial is asked for once.
-async function moving(view, held, numbers) {
-  held.moving.clear();
-  const adaptive = view.settings.filter((each) => numbers.includes(each.trial)).map((each) => each.trial);
+// The weights in force by epoch, of the trials whose weights move.
+async function moving(view, numbers) {
   const scheduled = Object.keys(view.best?.schedules ?? {}).length > 0;
-  for (const number_ of scheduled ? numbers : adaptive) {
-    const trial = await find(`${view.at}/trials/${number_}`);
-    const epochs = (trial?.intermediate_values ?? []).filter((epoch) => Object.keys(epoch.weights ?? {}).length);
-    if (epochs.length) held.moving.set(number_, epochs);
-  }
+  const asked = numbers.filter((number_) => scheduled || view.settings.some((each) => each.trial === number_ && each.moves));
+  const found = await Promise.all(asked.map((number_) => find(`${view.at}/trials/${number_}`)));
+  const epochs = found.map((trial) => (trial?.intermediate_values ?? []).filter((epoch) => Object.keys(epoch.weights ?? {}).length));
+  return new Map(asked.map((number_, place) => [number_, epochs[place]]).filter(([, each]) => each.length));
 }
 
 function look(view, number_, place) {
@@ -84,7 +87,7 @@ function metricPlot(view, held) {
         const style = look(view, curve.trial, place);
         return { type: "scatter", mode: "lines", name: plain(style.title), x: curve.epochs, y: (curve.values[path] ?? []).map((value) => (value === null ? null : value * unit.factor)), line: { color: style.color, width: 2, dash: style.dash }, hovertemplate: `${plain(style.title)}, epoch %{x}: %{y:.4g}<extra></extra>` };
       });
-      return { data, layout: { height: 340, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: epochAxis(view.study.definition.training.epochs), yaxis: { title: `${plain(metricName(path))}${unit.suffix ? ", %" : ""}`, zeroline: false }, uirevision: path }, note: `${searchSeedsFirst(view.study)}, validation split. Click a mark above, or choose rows of the table below, to draw other trials.` };
+      return { data, layout: { height: 340, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 42 }, xaxis: epochAxis(view.study.definition.training.epochs), yaxis: { title: `${plain(metricName(path))}${unit.suffix ? ", %" : ""}`, zeroline: false }, uirevision: path }, note: data.length ? `${searchSeedsFirst(view.study)}, validation split. Click a mark above, or choose rows of the table below, to draw other trials.` : "No epoch is stored of the trials chosen." };
     },
     rows: () => {
       const epochs = [...new Set(held.curves.flatMap((curve) => curve.epochs))].sort((a, b) => a - b);

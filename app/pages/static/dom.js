@@ -20,12 +20,17 @@ export function add(element, children) {
   return element;
 }
 
-// Replace what is in an element; the keyboard's focus stays where a control with the same key was and is.
+// Replace what is in an element. What was opened stays open, what was scrolled sideways stays so, and the keyboard's focus stays
+// where a control with the same key was and is.
 export function fill(element, ...children) {
   const focused = document.activeElement;
   const key = focused && element.contains(focused) ? focused.dataset.key : undefined;
+  const opened = [...element.querySelectorAll("details[open][data-key]")].map((each) => each.dataset.key);
+  const scrolled = [...element.querySelectorAll(".scroll")].filter((each) => each.scrollLeft).map((each) => [each.getAttribute("aria-label"), each.scrollLeft]);
   element.replaceChildren();
   add(element, children);
+  for (const each of opened) element.querySelector(`details[data-key="${CSS.escape(each)}"]`)?.setAttribute("open", "");
+  for (const [label, left] of scrolled) for (const each of element.querySelectorAll(".scroll")) if (each.getAttribute("aria-label") === label) each.scrollLeft = left;
   if (key) element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
   return element;
 }
@@ -59,8 +64,8 @@ export function say(text) {
   say.timer = setTimeout(() => announcer.classList.remove("shown"), 2500);
 }
 
-export function copyButton(label, text) {
-  const button = h("button", { type: "button", class: "copy", "data-key": `copy ${label}` }, label);
+export function copyButton(label, text, look = "") {
+  const button = h("button", { type: "button", class: `copy ${look}`, "data-key": `copy ${label}` }, label);
   button.addEventListener("click", async () => {
     try {
       if (!navigator.clipboard) throw new Error("no clipboard");

@@ -64,12 +64,17 @@ export function figure(options) {
 
   async function update() {
     if (!self.visible || !element.isConnected) return;
-    const library = await plotly();
-    const { data, layout, note: text } = options.draw();
-    note.textContent = text ?? "";
-    const height = layout.height ?? options.height;
-    plot.style.minHeight = `${height}px`;
-    await library.react(plot, data, merged(layout, height), { displaylogo: false, displayModeBar: false, responsive: true, doubleClick: "reset+autosize" });
+    try {
+      const library = await plotly();
+      const { data, layout, note: text } = options.draw();
+      note.textContent = text ?? "";
+      const height = layout.height ?? options.height;
+      plot.style.minHeight = `${height}px`;
+      await library.react(plot, data, merged(layout, height), { displaylogo: false, displayModeBar: false, responsive: true, doubleClick: "reset+autosize" });
+    } catch (error) {
+      note.textContent = `This figure could not be drawn: ${error.message}`;
+      return;
+    }
     if (!self.drawn && options.onclick) plot.on("plotly_click", (event) => event.points[0] && options.onclick(event.points[0]));
     self.drawn = true;
     element.dataset.drawn = "";
@@ -146,6 +151,22 @@ export function clip(values) {
   if (!below && !above) return { range: null, below, above };
   const pad = (high - low) * 0.06 || 1;
   return { range: [low - pad, high + pad], below, above };
+}
+
+// Limits for an axis of means with intervals: one of two seeds is so wide that it would leave no room for what is measured, so no
+// bar takes more than the width of all that is. `bars` are {title, low, high}; those that reach beyond are named in the note.
+export function room(values, bars) {
+  const finite = values.filter((value) => Number.isFinite(value));
+  if (!finite.length) return { range: null, note: "" };
+  const [least, most] = [Math.min(...finite), Math.max(...finite)];
+  const width = most - least || Math.abs(most) * 0.02 || 1;
+  const known = bars.filter((bar) => Number.isFinite(bar.low) && Number.isFinite(bar.high));
+  const low = Math.max(least - width, Math.min(least, ...known.map((bar) => bar.low)));
+  const high = Math.min(most + width, Math.max(most, ...known.map((bar) => bar.high)));
+  const pad = (high - low) * 0.06;
+  const range = [low - pad, high + pad];
+  const cut = known.filter((bar) => bar.low < range[0] || bar.high > range[1]).map((bar) => bar.title);
+  return { range, note: cut.length ? `Beyond the part shown ${cut.length === 1 ? "reaches the bar" : "reach the bars"} of ${cut.join(", ")}.` : "" };
 }
 
 export function clippedNote(name, clipped) {

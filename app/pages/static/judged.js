@@ -1,7 +1,7 @@
 // How this was judged: rows, epochs, optimizer, seeds, versions, and the command that gives the number again.
 import { fill, h } from "./dom.js";
-import { duration, moment, number } from "./numbers.js";
-import { directionOf, objectiveInFull } from "./settings.js";
+import { duration, metricBound, moment, number, percent } from "./numbers.js";
+import { besideWeights, directionOf, objectiveInFull } from "./settings.js";
 
 export function judged(view, body) {
   return () => {
@@ -22,10 +22,10 @@ function facts(view) {
     ["Objective", `${objectiveInFull(view)} of ${objective.metrics.map((entry) => `${entry.metric} (${entry.strategy === "constraint" ? bounds(entry) : entry.strategy === "store" ? "stored only" : directionOf(view, entry.metric)})`).join(", ")}; never of weighted losses`],
     ["Rows", rows ? Object.entries(rows).map(([split, count]) => `${count.toLocaleString("en")} ${split}`).join(", ") : null],
     ["Training", `${training.epochs} epochs, batches of ${training.batch_size}, ${optimizer.name}${optimizer.config && Object.keys(optimizer.config).length ? ` (${setting(optimizer.config)})` : ""}; the numbers of the ${objective.epoch} epoch count`],
-    ["Same recipe", `every setting is trained on the same rows, epochs, optimizer and seeds; only ${["the weights", ...beside(view)].join(" and ")} differ`],
+    ["Same recipe", `every setting is trained on the same rows, epochs and optimizer; under one seed they share the order of rows too. Only ${["the weights", ...besideWeights(view)].join(" and ")} differ`],
     ["Search", `${search.sampler.name}, ${search.trials} trials on ${search.seeds > 1 ? `${search.seeds} seeds each, ${search.seed} first` : `seed ${search.seed}`}, judged on validation`],
     ["Fresh seeds", tuned ? `${tuned.judged_on.length} that chose nothing (${tuned.judged_on.join(", ")}), judged on ${confirmation.split}` : search.confirmation ? "not trained yet" : "none: the study has no confirmation"],
-    ["Confidence", confirmation?.winner ? `${(confirmation.level * 100).toFixed(0)} % throughout: paired t intervals, those of the lead in the objective over all looks together; on seeds that chose, Bonferroni-corrected over ${confirmation.comparisons} finalists` : null],
+    ["Confidence", confirmation?.winner ? `${percent(confirmation.level)} throughout: paired t intervals, those of the lead in the objective over all looks together; on seeds that chose, Bonferroni-corrected over ${confirmation.comparisons} finalists` : null],
     ["Workload", workload ? `${workload.name}${Object.keys(definition.workload.options).length ? ` ${JSON.stringify(definition.workload.options)}` : ""}${workload.digest ? `, description ${workload.digest.slice(0, 12)}` : ""}${workload.version ? `, version ${workload.version}` : ""}` : definition.workload.name],
     ["Versions", Object.entries(versions).filter(([, version]) => version).map(([name, version]) => `${name} ${version}`).join(", ")],
     ["Problem", `${study.problem_sha256.slice(0, 12)}: studies with the same one may be compared`],
@@ -34,13 +34,7 @@ function facts(view) {
   ];
 }
 
-// What is searched and is neither the weight of a term nor one that terms share.
-function beside(view) {
-  const columns = view.points?.columns ?? {};
-  return (view.points?.parameters ?? []).filter((path) => !(`weights.${path}` in columns) && !(path in (view.study.definition.weights ?? {})));
-}
-
 function bounds(entry) {
-  const shown = (bound) => (typeof bound === "object" ? JSON.stringify(bound) : number(bound));
+  const shown = (bound) => (typeof bound === "object" ? JSON.stringify(bound) : metricBound(entry.metric, bound));
   return [entry.at_least !== null ? `at least ${shown(entry.at_least)}` : "", entry.at_most !== null ? `at most ${shown(entry.at_most)}` : ""].filter(Boolean).join(", ");
 }

@@ -36,8 +36,9 @@ function begin() {
 
 function hear(message) {
   if (message.state) {
-    if (message.state === "live" && ["lost", "unreachable"].includes(state)) all();
+    const anew = message.state === "live" && stream !== "live"; // what happened before the stream is told by nobody
     stream = message.state;
+    if (anew) all();
     if (state !== "unreachable" || stream !== "live") show(stream);
   }
   if (message.study) for (const watcher of watchers) if (watcher.study === null || watcher.study === message.study) hint(watcher);
@@ -47,7 +48,9 @@ function all() {
   for (const watcher of watchers) hint(watcher);
 }
 
+// A tab that is not seen asks for nothing: it catches up as soon as it is.
 function hint(watcher) {
+  if (document.hidden) return;
   watcher.due ??= setTimeout(() => run(watcher), Math.max(TOGETHER_MS - (Date.now() - watcher.asked), 60));
 }
 

@@ -3,7 +3,8 @@
 const DIGITS = 4;
 export const DASH = "–";
 
-export function number(value, digits = DIGITS) {
+// Zeros at the end go, unless they are kept: numbers that stand side by side have as many digits.
+export function number(value, digits = DIGITS, kept = false) {
   if (value === null || value === undefined) return DASH;
   if (typeof value !== "number") return String(value);
   if (!Number.isFinite(value)) return String(value);
@@ -13,7 +14,8 @@ export function number(value, digits = DIGITS) {
     const [mantissa, power] = value.toExponential(digits - 1).split("e");
     return `${minus(trimmed(mantissa))}e${minus(String(Number(power)))}`;
   }
-  return minus(trimmed(value.toFixed(Math.max(0, digits - 1 - exponent))));
+  const text = value.toFixed(Math.max(0, digits - 1 - exponent));
+  return minus(kept ? text : trimmed(text));
 }
 
 export function signed(value, digits = 3) {
@@ -43,7 +45,17 @@ export function unitOf(path) {
 
 export function metricValue(path, value) {
   const unit = unitOf(path);
-  return typeof value === "number" ? number(value * unit.factor) + unit.suffix : number(value);
+  return typeof value === "number" ? number(value * unit.factor, DIGITS, true) + unit.suffix : number(value);
+}
+
+// A bound, as a user wrote it.
+export function metricBound(path, value) {
+  const unit = unitOf(path);
+  return number(value * unit.factor) + unit.suffix;
+}
+
+export function percent(share) {
+  return `${number(share * 100)} %`;
 }
 
 export function metricChange(path, value) {
@@ -53,10 +65,11 @@ export function metricChange(path, value) {
 
 export function metricRange(path, low, high) {
   const unit = unitOf(path);
-  return `${signed(low * unit.factor)} to ${signed(high * unit.factor)}${unit.point}`;
+  return `${signed(low * unit.factor)} to ${signed(high * unit.factor)}`;
 }
 
 export function duration(seconds) {
+  if (seconds > 0 && seconds < 9.95) return `${number(seconds, 2)} s`;
   const whole = Math.max(0, Math.round(seconds));
   const parts = [[Math.floor(whole / 86400), "d"], [Math.floor(whole / 3600) % 24, "h"], [Math.floor(whole / 60) % 60, "min"], [whole % 60, "s"]];
   const first = parts.findIndex(([count]) => count > 0);
@@ -65,7 +78,7 @@ export function duration(seconds) {
 }
 
 export function ago(time) {
-  return time ? `${duration((Date.now() - Date.parse(time)) / 1000)} ago` : DASH;
+  return time ? `${duration(Math.round((Date.now() - Date.parse(time)) / 1000))} ago` : DASH;
 }
 
 export function moment(time) {

@@ -41,5 +41,6 @@ export function broken(error) {
 
 // The page is there: what waits for it (a test, a benchmark) may look.
 export function ready() {
+  performance.mark("ready");
   document.body.dataset.ready = "";
 }

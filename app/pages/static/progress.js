@@ -1,7 +1,7 @@
 // How the search went: best so far by trial and by time, phases as bands; and what luck had added to the winner.
 import { read, write } from "./address.js";
 import { fill, h } from "./dom.js";
-import { clip, clippedNote, figure, plain } from "./figures.js";
+import { clip, clippedNote, figure, plain, room } from "./figures.js";
 import { moment, number } from "./numbers.js";
 import { settingStyle, theme } from "./palette.js";
 import { objectiveName, searchSeeds, searchSeedsFirst } from "./settings.js";
@@ -79,9 +79,10 @@ function bias(view) {
       });
       data.push({ type: "scatter", mode: "markers", name: `search: ${searchSeeds(view.study)}, validation`, x: found.map(([, each]) => each.searched), y: found.map((_, y) => y), marker: { size: 10, color: colors.panel, line: { color: colors.ink, width: 1.6 } }, hovertemplate: "search %{x:.4g}<extra></extra>" });
       data.push({ type: "scatter", mode: "markers", name: `fresh seeds, ${view.confirmation.split}`, x: found.map(([, each]) => each.value.mean), y: found.map((_, y) => y), error_x: { type: "data", array: found.map(([, each]) => (each.value.low === null ? 0 : (each.value.high - each.value.low) / 2)), color: colors.muted, thickness: 1.3, width: 4 }, marker: { size: 10, color: colors.ink }, hovertemplate: "fresh seeds %{x:.4g}<extra></extra>" });
+      const { range, note: beyond } = room(found.flatMap(([, each]) => [each.searched, each.value.mean]), found.map(([, each], y) => ({ title: titles[y], low: each.value.low ?? each.value.mean, high: each.value.high ?? each.value.mean })));
       const optimism = view.best?.confirmation?.optimism;
       const note = typeof optimism === "number" ? `Selection bias: the search scored the winner ${number(Math.abs(optimism), 3)} ${optimism >= 0 ? "higher" : "lower"} than fresh seeds do.` : "";
-      return { data, layout: { height: 320, showlegend: true, margin: { l: 110, r: 14, t: 34, b: 42 }, xaxis: { title: plain(objectiveName(view)), zeroline: false }, yaxis: { tickmode: "array", tickvals: found.map((_, y) => y), ticktext: titles, range: [-0.6, found.length - 0.4], showgrid: false, zeroline: false, ticks: "", fixedrange: true } }, note };
+      return { data, layout: { height: 320, showlegend: true, margin: { l: 110, r: 14, t: 34, b: 42 }, xaxis: { title: plain(objectiveName(view)), zeroline: false, ...(range ? { range } : {}) }, yaxis: { tickmode: "array", tickvals: found.map((_, y) => y), ticktext: titles, range: [-0.6, found.length - 0.4], showgrid: false, zeroline: false, ticks: "", fixedrange: true } }, note: [note, beyond].filter(Boolean).join(" ") };
     },
     rows: () => ({ columns: ["Setting", "search", "fresh seeds", "difference"], rows: confirmed(view).map(([name, each]) => [name, number(each.searched), number(each.value.mean), number(each.searched - each.value.mean)]) }),
   });

@@ -1,7 +1,7 @@
 // What runs now, folded: cohorts, the log, and the verbs.
 import { isReport, recentEvents, send } from "./api.js";
 import { fill, h, say, table } from "./dom.js";
-import { ago, duration } from "./numbers.js";
+import { duration, moment } from "./numbers.js";
 import { trialLink } from "./parts.js";
 
 const LOG = 60;
@@ -33,7 +33,7 @@ export function running(view, body) {
       say(error.message);
     }
     asking = null;
-    await view.reload();
+    await view.reload().catch((error) => say(error.message));
   }
 
   function buttons() {
@@ -62,7 +62,7 @@ export function running(view, body) {
     if (key === logged) return;
     logged = key;
     const events = (await recentEvents(view.name, LOG)).reverse();
-    fill(log, events.length ? table("Log", [{ label: "When" }, { label: "What" }, { label: "Why" }], events.map((event) => [ago(event.body.at), said(view.name, event), event.body.reason?.message ?? ""]), { class: "small" }) : h("p", { class: "muted" }, "Nothing yet."));
+    fill(log, events.length ? table("Log", [{ label: "When" }, { label: "What" }, { label: "Why" }], events.map((event) => [moment(event.body.at), said(view.name, event), event.body.reason?.message ?? ""]), { class: "small" }) : h("p", { class: "muted" }, "Nothing yet."));
   }
   folded.addEventListener("toggle", () => { logged = ""; tell(); });
 
@@ -86,7 +86,7 @@ function said(name, { kind, body }) {
 function training(view) {
   const cohorts = view.cohorts?.cohorts ?? [];
   if (!cohorts.length) return h("p", { class: "muted" }, view.study.ended ? "Nothing: the study has ended." : "Nothing at this moment.");
-  const columns = [{ label: "Worker" }, { label: "Trials" }, { label: "Engine" }, { label: "Epoch", right: true }, { label: "Left", right: true }, { label: "Heard of", right: true }];
+  const columns = [{ label: "Worker" }, { label: "Trials" }, { label: "Engine" }, { label: "Epoch", right: true }, { label: "Left", right: true }, { label: "Last wrote", right: true }];
   return table("In training", columns, cohorts.map((each) => [
     each.worker,
     each.purpose === "preflight" ? "preparing the study" : each.trials.map((trial, place) => [place ? ", " : "", trialLink(view.name, trial.number, trial.rule ?? String(trial.number))]),

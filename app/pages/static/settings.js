@@ -1,15 +1,16 @@
 // Settings side by side: equal weights, yours, the tuned ones, and what else was trained for comparison.
+import { number } from "./numbers.js";
 import { settingStyle } from "./palette.js";
 
 const TITLES = { current: "yours", equal: "equal", inverse_initial_loss: "inverse loss", uncertainty: "uncertainty", dwa: "DWA", random: "random", gradnorm: "GradNorm", famo: "FAMO", imtl_l: "IMTL-L" };
 const FIRST = ["equal", "current", "tuned"];
-export const ADAPTIVE = ["uncertainty", "dwa", "random", "gradnorm", "famo", "imtl_l"];
 
 export function ruleTitle(rule) {
   return TITLES[rule] ?? rule.replaceAll("_", " ").replace(":", " ");
 }
 
-// Every setting to compare, in reading order: {key, name, title, trial, weights, color, symbol}. `name` is its key in the confirmation.
+// Every setting to compare, in reading order: {key, name, title, trial, weights, moves, color, symbol}. `name` is its key in the
+// confirmation; one that `moves` its weights in training has no fixed ones.
 export function settingsOf(view) {
   const { best, confirmation } = view;
   const found = [];
@@ -18,19 +19,36 @@ export function settingsOf(view) {
   const leading = told ? null : Object.keys(best?.baselines ?? {}).find((name) => best.baselines[name].trial === best.trial);
   const winner = best && confirmation?.settings?.[told]?.trial !== best.trial ? `trial ${best.trial}` : told;
   const tuned = confirmation?.settings?.[winner];
-  if ((best || tuned) && !leading) found.push({ key: "tuned", name: winner, title: "tuned", trial: best?.trial ?? tuned.trial, weights: best?.weights ?? tuned.weights });
+  if ((best || tuned) && !leading) found.push({ key: "tuned", name: winner, title: "tuned", trial: best?.trial ?? tuned.trial, weights: best?.weights ?? tuned.weights, moves: false });
   const baselines = best?.baselines ?? {};
   const names = new Set([...Object.keys(baselines), ...Object.keys(confirmation?.settings ?? {}).filter((name) => confirmation.settings[name].role === "baseline")]);
   for (const name of names) {
     if (name === winner) continue;
     const from = baselines[name] ?? confirmation.settings[name];
-    found.push({ key: name, name, title: name === "current" && sameAsEqual(from.weights, names) ? "yours (equal)" : ruleTitle(name), trial: from.trial, weights: from.weights });
+    found.push({ key: name, name, title: name === "current" && sameAsEqual(from.weights, names) ? "yours (equal)" : ruleTitle(name), trial: from.trial, weights: from.weights, moves: from.moves });
   }
   const worth = (each) => confirmation?.settings?.[each.name]?.value?.mean ?? baselines[each.name]?.objective?.value ?? -Infinity;
   const place = (each) => (FIRST.includes(each.key) ? FIRST.indexOf(each.key) : FIRST.length);
   found.sort((a, b) => place(a) - place(b) || worth(b) - worth(a));
   let other = 0;
   return found.map((each) => ({ ...each, ...settingStyle(each.key, FIRST.includes(each.key) ? 0 : other++) }));
+}
+
+// A setting's weight of a term, in words where a rule moves it.
+export function weightOf(setting, path) {
+  return setting?.moves ? "moves" : number(setting?.weights?.[path]);
+}
+
+// The baseline that is recommended in place of the tuned weights; null where they are.
+export function recommendedOf(view) {
+  const pick = view.best?.recommended?.pick ?? "";
+  return pick.startsWith("baseline:") ? view.settings.find((each) => each.name === pick.slice("baseline:".length)) ?? null : null;
+}
+
+// What is searched beside the weights of terms: a learning rate, say.
+export function besideWeights(view) {
+  const columns = view.points?.columns ?? {};
+  return (view.points?.parameters ?? []).filter((path) => !(`weights.${path}` in columns) && !(path in (view.study.definition.weights ?? {})));
 }
 
 function sameAsEqual(weights, names) {

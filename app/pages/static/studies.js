@@ -30,7 +30,7 @@ function anew(changes) {
   write(changes);
   tokens.length = 1;
   page = 0;
-  return load();
+  return loadOrSay();
 }
 
 let typed = null;
@@ -47,19 +47,26 @@ function query() {
   return `/v1/studies?${wanted}`;
 }
 
+let turns = 0;
+
 async function load() {
-  shown = await get(query());
+  const turn = (turns += 1);
+  const found = await get(query());
+  if (turn !== turns) return; // another list has been asked for meanwhile
+  shown = found;
   draw();
   await Promise.all(shown.studies.map(judge));
-  draw();
+  if (turn === turns) draw();
 }
+
+const loadOrSay = () => load().catch((error) => say(error.message));
 
 // The verdict in short, of what is confirmed; it changes only with the study.
 async function judge(study) {
   const key = `${study.name} ${study.times.updated_at}`;
   if (verdicts.has(key) || study.state !== "COMPLETE" || !study.definition.search.confirmation) return;
-  const found = await find(`/v1/studies/${study.name}/confirmation`);
-  verdicts.set(key, found?.winner ? inShort(found) : null);
+  const found = await find(`/v1/studies/${study.name}/confirmation`).catch(() => undefined); // one that fails costs its verdict alone
+  if (found !== undefined) verdicts.set(key, found?.winner ? inShort(found) : null);
 }
 
 const CALLS = {
@@ -92,21 +99,21 @@ function draw() {
 function turn(by) {
   if (by > 0) tokens[page + 1] = shown.next_page_token;
   page += by;
-  return load();
+  return loadOrSay();
 }
 
 function studies() {
-  const columns = [{ label: "Study" }, { label: "State" }, { label: "Progress" }, { label: "Verdict" }, { label: "Winner", right: true }, { label: "Value", right: true }, { label: "Workload" }, { label: "Labels" }, { label: "Age", right: true }];
+  const columns = [{ label: "Study" }, { label: "State" }, { label: "Verdict" }, { label: "Winner", right: true }, { label: "Value", right: true }, { label: "Progress" }, { label: "Workload" }, { label: "Labels" }, { label: "Age", right: true }];
   const rows = shown.studies.map((study) => {
     const verdict = verdicts.get(`${study.name} ${study.times.updated_at}`);
     const waits = !study.ended || study.state === "FAILED" ? reasonText(study.reason) : "";
     return [
       [studyLink(study.name), study.definition.priority ? h("small", { class: "muted" }, ` priority ${study.definition.priority}`) : ""],
       badge(study.state),
-      h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),
-      { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? searchSeeds(study) : "–"), class: `verdict ${verdict?.tone ?? "muted"}` },
+      { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "not confirmed" : "–"), class: `verdict ${verdict?.tone ?? "muted"}` },
       verdict ? `trial ${verdict.trial}` : study.best ? `trial ${study.best.number}` : "–",
       verdict ? { cell: number(verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: number(study.best?.objective.value), title: `${searchSeeds(study)}, validation` },
+      h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),
       study.definition.workload.name,
       Object.entries(study.definition.labels).map(([key, value]) => h("span", { class: "label" }, value ? `${key}: ${value}` : key)),
       { cell: ago(study.times.created_at), title: moment(study.times.created_at) },

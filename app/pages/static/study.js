@@ -23,7 +23,7 @@ const content = document.getElementById("content");
 const MOST = 800;
 
 // All that the sections show. `chosen` are the trials that are drawn out of the crowd; null means the settings' own.
-export const view = { name, at, study: null, best: null, refusal: null, confirmation: null, points: null, sensitivity: null, cohorts: null, workload: null, front: null, chosen: read("t") ? readNumbers("t") : null, choose };
+export const view = { name, at, study: null, best: null, refusal: null, confirmation: null, points: null, sensitivity: null, cohorts: null, workload: null, front: null, picked: null, settings: [], chosen: read("t") ? readNumbers("t") : null, choose };
 
 const SECTIONS = [
   ["verdict", "Verdict", verdict],
@@ -38,34 +38,47 @@ const SECTIONS = [
 ];
 const made = [];
 
-// All is asked for at once. `answered` is called when the answer is there: the points of a great study come later.
-async function load(answered = () => {}) {
+// All is asked for at once. `answered` is called when the answer is there: the points of a great study come later. What was asked
+// for earlier and comes later is left: the latest load is waited for.
+let loading = null;
+
+function load(answered = () => {}) {
+  const own = { promise: null };
+  loading = own;
+  own.promise = gather(own, answered);
+  return own.promise;
+}
+
+async function gather(own, answered) {
   const asked = [find(`${at}/confirmation`), find(`${at}/cohorts`), find(`${at}/points?most=${MOST}`), get("/v1/workloads").catch(() => null)];
   for (const each of asked) each.catch(() => {}); // told where it is awaited
   const [confirmation, cohorts, points, workloads] = asked;
-  view.study = await get(at);
-  readInPercent(view.study.in_percent);
-  view.refusal = null;
-  const { study } = view;
+  const study = await get(at);
   const front = study.definition.objective.aggregate === "pareto";
   const hopeless = !study.best && !(study.ended && study.progress.trials.COMPLETE > 0);
-  const best = front || hopeless ? null : find(`${at}/best`, (refusal) => (view.refusal = refusal));
+  const found = { study, best: null, refusal: null, front: null, picked: null };
+  const answer = front ? pick(found) : hopeless ? null : find(`${at}/best`, (refusal) => (found.refusal = refusal));
   const matters = front && study.state === "COMPLETE" ? find(`${at}/sensitivity`) : null;
-  [view.best, view.confirmation, view.sensitivity, view.cohorts] = await Promise.all([front ? pick() : best, confirmation, matters, cohorts]);
-  view.sensitivity ??= view.best?.sensitivity ?? null;
-  view.workload = (await workloads)?.workloads.find((each) => each.name === study.definition.workload.name) ?? null;
+  [found.best, found.confirmation, found.sensitivity, found.cohorts] = await Promise.all([answer, confirmation, matters, cohorts]);
+  found.sensitivity ??= found.best?.sensitivity ?? null;
+  found.workload = (await workloads)?.workloads.find((each) => each.name === study.definition.workload.name) ?? null;
+  if (loading !== own) return loading.promise;
+  Object.assign(view, found);
+  readInPercent(study.in_percent);
   view.settings = settingsOf(view);
   answered();
-  view.points = await points;
+  found.points = await points;
+  if (loading !== own) return loading.promise;
+  view.points = found.points;
   view.settings = settingsOf(view);
 }
 
 // Of a front, one is shown: the one asked for, else the confirmed one, else the knee.
-async function pick() {
-  view.front = await find(`${at}/pareto`);
-  const picks = view.front?.trials.length ? Object.keys(view.front.picks).filter((each) => view.front.picks[each] !== null) : [];
-  view.picked = picks.includes(read("pick")) ? read("pick") : picks.includes("confirmed") ? "confirmed" : picks[0];
-  return view.picked ? find(`${at}/best?pick=${encodeURIComponent(view.picked)}`) : null;
+async function pick(found) {
+  found.front = await find(`${at}/pareto`);
+  const picks = found.front?.trials.length ? Object.keys(found.front.picks).filter((each) => found.front.picks[each] !== null) : [];
+  found.picked = picks.includes(read("pick")) ? read("pick") : picks.includes("confirmed") ? "confirmed" : picks[0] ?? null;
+  return found.picked ? find(`${at}/best?pick=${encodeURIComponent(found.picked)}`) : null;
 }
 
 function build() {
@@ -101,7 +114,7 @@ function choose(number, on = null) {
 }
 
 export function defaults() {
-  return view.settings.length ? view.settings.slice(0, 3).map((each) => each.trial) : view.points.columns.number.slice(0, 5);
+  return view.settings.length ? view.settings.slice(0, 3).map((each) => each.trial) : (view.points?.columns.number ?? []).slice(0, 5);
 }
 
 view.defaults = defaults;

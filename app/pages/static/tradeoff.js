@@ -1,11 +1,11 @@
 // Two metrics against each other: search trials hollow (one seed, validation), repeated settings solid (fresh seeds, test).
 import { read, write } from "./address.js";
 import { fill, h, table } from "./dom.js";
-import { clip, clippedNote, figure, plain } from "./figures.js";
-import { metricName, metricValue, number, unitOf } from "./numbers.js";
+import { clip, clippedNote, figure, plain, room } from "./figures.js";
+import { metricName, metricValue, number, percent, unitOf } from "./numbers.js";
 import { theme } from "./palette.js";
 import { trialLink } from "./parts.js";
-import { ARROWS, directionOf, metricsOf, searchSeeds, searchSeedsFirst, yardstick } from "./settings.js";
+import { ARROWS, directionOf, metricsOf, searchSeeds, searchSeedsFirst, weightOf, yardstick } from "./settings.js";
 
 export function tradeoff(view, body) {
   let plot = null;
@@ -88,14 +88,22 @@ function drawScatter(view, { x, y }) {
   const confirmed = repeated(view, x, y, fx, fy);
   data.push(...confirmed);
   const solid = confirmed.map((trace) => [trace.x[0], trace.y[0]]);
-  const limits = (values, extra) => clip([...values, ...extra]);
-  const xClip = limits(searched.map((index) => xs[index] * fx), solid.map(([value]) => value));
-  const yClip = limits(searched.map((index) => ys[index] * fy), solid.map(([, value]) => value));
+  const limits = (values, axis) => {
+    const all = [...values, ...solid.map((place) => place[axis])];
+    const clipped = clip(all);
+    const bars = confirmed.map((trace) => ({ title: trace.name, mean: [trace.x, trace.y][axis][0], half: [trace.error_x, trace.error_y][axis].array[0] }));
+    const seen = clipped.range ? all.filter((value) => value >= clipped.range[0] && value <= clipped.range[1]) : all;
+    const { range, note } = confirmed.length ? room(seen, bars.map(({ title, mean, half }) => ({ title, low: mean - half, high: mean + half }))) : { range: clipped.range, note: "" };
+    const [below, above] = range ? [all.filter((value) => value < range[0]).length, all.filter((value) => value > range[1]).length] : [0, 0];
+    return { range, below, above, note };
+  };
+  const xClip = limits([...searched, ...place((index) => columns.role[index] === "baseline")].map((index) => xs[index] * fx), 0);
+  const yClip = limits([...searched, ...place((index) => columns.role[index] === "baseline")].map((index) => ys[index] * fy), 1);
   const odd = columns.number.filter((_, index) => columns.role[index] === "search" && columns.state[index] === "COMPLETE" && (xs[index] === null || ys[index] === null)).length;
   const notes = [
-    confirmed.length ? `Two kinds of numbers share these axes: hollow marks are ${searchSeeds(view.study)} on validation, solid ones are means over fresh seeds on ${view.confirmation.split} with ${(view.confirmation.level * 100).toFixed(0)} % intervals.` : `Every mark is one trial: ${searchSeeds(view.study)}, validation split.`,
+    confirmed.length ? `Two kinds of numbers share these axes: hollow marks are ${searchSeeds(view.study)} on validation, solid ones are means over fresh seeds on ${view.confirmation.split} with ${percent(view.confirmation.level)} intervals.` : `Every mark is one trial: ${searchSeeds(view.study)}, validation split.`,
     view.points.sampled ? `${searched.length} of ${view.points.trials} trials are drawn; the front and the best are among them.` : "",
-    clippedNote(metricName(x), xClip), clippedNote(metricName(y), yClip), odd ? `${odd} without a finite number are not drawn.` : "", "A click shows a trial.",
+    clippedNote(metricName(x), xClip), clippedNote(metricName(y), yClip), xClip.note || yClip.note, odd ? `${odd} without a finite number are not drawn.` : "", "A click shows a trial.",
   ];
   return { data, layout: { height: 440, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 48 }, xaxis: axisOf(view, x, xClip), yaxis: axisOf(view, y, yClip), uirevision: `${x} ${y}` }, note: notes.filter(Boolean).join(" ") };
 }
@@ -164,11 +172,12 @@ function details(view, trial, close) {
   const index = columns.number.indexOf(trial);
   const chosen = (view.chosen ?? view.defaults()).includes(trial);
   const against = yardstick(view.settings);
+  const own = view.settings.find((each) => each.trial === trial);
   const weights = Object.keys(columns).filter((key) => key.startsWith("weights.")).map((key) => key.slice(8));
   return h("div", { class: "card", role: "group", "aria-label": `Trial ${trial}` },
     h("h3", {}, trialLink(view.name, trial), h("span", { class: "grow" }), h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: close }, "×")),
     index < 0 ? null : [
-      table(`Weights of trial ${trial}`, [{ label: "Weight of" }, { label: "value", right: true }, ...(against ? [{ label: against.title, right: true }] : [])], weights.map((path) => [path, number(columns[`weights.${path}`][index]), ...(against ? [number(against.weights[path])] : [])]), { class: "small" }),
+      table(`Weights of trial ${trial}`, [{ label: "Weight of" }, { label: "value", right: true }, ...(against ? [{ label: against.title, right: true }] : [])], weights.map((path) => [path, own?.moves ? weightOf(own, path) : number(columns[`weights.${path}`][index]), ...(against ? [weightOf(against, path)] : [])]), { class: "small" }),
       table(`Metrics of trial ${trial}`, [{ label: "Metric" }, { label: "validation", right: true }], metricsOf(view).map((path) => [`${metricName(path)} ${ARROWS[directionOf(view, path)]}`, metricValue(path, column(view, path)[index])]), { class: "small" }),
     ],
     h("p", { class: "buttons" }, h("button", { type: "button", "data-key": "draw curves", onclick: () => view.choose(trial) }, chosen ? "Hide its curves" : "Draw its curves")));

@@ -31,8 +31,10 @@ async function load() {
 function facts(trial) {
   const show = (place, value, format = number) => trial.not_finite[place] ?? format(value);
   const metrics = [...new Set([...Object.keys(trial.metrics.validation), ...Object.keys(trial.metrics.train), ...Object.keys(trial.metrics.test)])];
-  const splits = ["train", "validation", "test"].filter((split) => Object.keys(trial.metrics[split]).length);
+  const splits = ["validation", "test", "train"].filter((split) => Object.keys(trial.metrics[split]).length);
   const reason = reasonText(trial.reason);
+  // A trial whose weights move has others at its end; a rule that moves them sets none that may be copied.
+  const last = trial.intermediate_values.filter((epoch) => Object.keys(epoch.weights ?? {}).length).at(-1)?.weights ?? null;
   const seconds = trial.intermediate_values.reduce((sum, epoch) => sum + epoch.seconds, 0);
   return [
     h("p", {}, badge(trial.state), " ", trial.rule ? ruleTitle(trial.rule) : trial.role, h("span", { class: "muted" }, ` · ${trial.seeds.length > 1 ? `means over seeds ${trial.seeds.join(", ")}` : `seed ${trial.seed}`} · ${trial.epochs} epochs in ${duration(seconds)}${trial.engine ? ` · ${trial.engine}` : ""}${trial.worker ? ` on ${trial.worker}` : ""}${trial.attempt > 1 ? ` · attempt ${trial.attempt}` : ""}${trial.ended_at ? ` · ended ${moment(trial.ended_at)}` : ""}`)),
@@ -40,8 +42,9 @@ function facts(trial) {
     h("p", {}, "Objective ", h("strong", {}, show("objective.value", trial.objective.value)), trial.objective.feasible === false ? " (breaks a constraint)" : "", bySeed(trial, show), h("span", { class: "muted" }, " · "), h("a", { href: `${base}/studies/${name}?t=${trial.number}#curves` }, "beside the others")),
     h("div", { class: "grid two" },
       h("div", { class: "card" }, h("h2", {}, "Weights"),
-        table("Weights", [{ label: "Weight of" }, { label: "used", right: true }, { label: "drawn", right: true }], Object.keys(trial.weights).map((path) => [path, number(trial.weights[path]), number(trial.parameters[path])]).concat(beside(trial)), { class: "small" }),
-        h("p", { class: "buttons" }, copyButton("Copy as JSON", JSON.stringify(trial.weights, null, 2)))),
+        table("Weights", [{ label: "Weight of" }, { label: last ? "set" : "used", right: true }, ...(last ? [{ label: "last epoch", right: true }] : []), { label: "drawn", right: true }],
+          [...Object.keys(trial.weights).map((path) => [path, number(trial.weights[path]), ...(last ? [number(last[path])] : []), number(trial.parameters[path])]), ...beside(trial, last)], { class: "small" }),
+        last && trial.rule ? null : h("p", { class: "buttons" }, copyButton("Copy as JSON", JSON.stringify(trial.weights, null, 2)))),
       metrics.length ? h("div", { class: "card" }, h("h2", {}, "Terms and metrics"),
         table("Terms and metrics", [{ label: "Path" }, ...splits.map((split) => ({ label: split, right: true }))], metrics.map((path) => [path, ...splits.map((split) => show(`metrics.${split}.${path}`, trial.metrics[split][path], (value) => metricValue(path, value)))]), { class: "small" })) : null),
     trial.engine_why ? h("p", { class: "note" }, `Trained ${trial.engine}: ${trial.engine_why}.`) : null,
@@ -55,7 +58,7 @@ function bySeed(trial, show) {
 }
 
 // What was searched beside the weights of terms: a learning rate, a shared weight.
-const beside = (trial) => Object.keys(trial.parameters).filter((path) => !(path in trial.weights)).map((path) => [path, "–", number(trial.parameters[path])]);
+const beside = (trial, last) => Object.keys(trial.parameters).filter((path) => !(path in trial.weights)).map((path) => [path, "–", ...(last ? ["–"] : []), number(trial.parameters[path])]);
 
 const paths = () => [...new Set(held.trial.intermediate_values.flatMap((epoch) => [...Object.keys(epoch.validation), ...Object.keys(epoch.train)]))];
 

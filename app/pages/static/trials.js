@@ -1,10 +1,10 @@
 // The study's trials, sorted, filtered and paged by the service; only the columns in which they differ.
 import { find, isReport } from "./api.js";
 import { read, write } from "./address.js";
-import { fill, h, table } from "./dom.js";
+import { fill, h, say, table } from "./dom.js";
 import { metricName, metricValue, number } from "./numbers.js";
 import { badge, trialLink } from "./parts.js";
-import { ruleTitle } from "./settings.js";
+import { ruleTitle, weightOf } from "./settings.js";
 
 const PAGE = 25;
 const ROLES = { "": "all phases", search: "search", baseline: "baselines", reference: "references", confirmation: "fresh seeds" };
@@ -45,8 +45,14 @@ export function trials(view, body) {
     const key = `${wanted} ${JSON.stringify(view.study.progress)}`;
     if (!now && key === asked) return draw();
     asked = key;
-    const found = await find(`${view.at}/trials?${wanted}`);
-    if (found) shown = found;
+    try {
+      const found = await find(`${view.at}/trials?${wanted}`);
+      if (key !== asked) return; // another page has been asked for meanwhile
+      if (found) shown = found;
+    } catch (error) {
+      asked = ""; // the next change asks again
+      say(error.message);
+    }
     draw();
   }
 
@@ -75,6 +81,7 @@ function rows(view, shown, order, sortBy) {
   const all = Object.keys(columns).filter((key) => key.startsWith("validation."));
   const counting = all.filter((key) => key.slice(11) in (view.points?.metrics ?? {}));
   const terms = all.filter((key) => !counting.includes(key) && differ(columns[key]));
+  const scored = columns.objective.some((value) => value !== null) || Boolean(odd.objective) || view.study.definition.objective.aggregate !== "pareto";
   const sorted = (column) => (order === column ? "ascending" : order === `-${column}` ? "descending" : null);
   const plain = ["role", "state", "epochs", "seed"].filter((key) => key === "role" || key === "state" || differ(columns[key]));
   const chosen = new Set(view.chosen ?? view.defaults());
@@ -83,7 +90,7 @@ function rows(view, shown, order, sortBy) {
   const heads = [
     { label: "Draw", title: "Draw its curves" }, { label: "Trial", sort: () => sortBy("number"), sorted: sorted("number"), right: true },
     ...plain.map((key) => ({ label: { role: "Phase", state: "State", epochs: "Epochs", seed: "Seed" }[key], right: key === "epochs" || key === "seed" })),
-    { label: "Objective", sort: () => sortBy("objective"), sorted: sorted("objective"), right: true },
+    ...(scored ? [{ label: "Objective", sort: () => sortBy("objective"), sorted: sorted("objective"), right: true }] : []),
     ...counting.map(measuredHead),
     ...weights.map((key) => ({ label: `× ${key.slice(8)}`, title: "weight", right: true })),
     ...beside.map((key) => ({ label: key.slice(11), right: true })),
@@ -93,13 +100,14 @@ function rows(view, shown, order, sortBy) {
   const cells = (index) => {
     const trial = columns.number[index];
     const show = (key, format) => odd[key]?.[index] ?? format(columns[key][index]);
+    const moving = columns.rule[index] ? view.settings.find((each) => each.name === columns.rule[index]) : null;
     return [
       h("input", { type: "checkbox", checked: chosen.has(trial), "aria-label": `Draw trial ${trial}`, "data-key": `draw ${trial}`, onchange: (event) => view.choose(trial, event.target.checked) }),
       trialLink(view.name, trial, trial),
       ...plain.map((key) => (key === "role" ? (columns.rule[index] ? ruleTitle(columns.rule[index]) : columns.role[index]) : key === "state" ? badge(columns.state[index]) : columns[key][index])),
-      show("objective", (value) => number(value)),
+      ...(scored ? [show("objective", (value) => number(value))] : []),
       ...counting.map(measuredCell(index)),
-      ...weights.map((key) => number(columns[key][index])),
+      ...weights.map((key) => (moving?.moves ? weightOf(moving) : number(columns[key][index]))),
       ...beside.map((key) => number(columns[key][index])),
       ...terms.map(measuredCell(index)),
       ...(columns.reason.some(Boolean) ? [columns.reason[index] ?? ""] : []),

@@ -2,9 +2,9 @@
 import { base, isReport } from "./api.js";
 import { write } from "./address.js";
 import { copyButton, fill, h, table } from "./dom.js";
-import { duration, metricChange, metricName, metricRange, metricValue, number, shortNames, signed } from "./numbers.js";
+import { duration, metricBound, metricChange, metricName, metricRange, metricValue, number, percent, shortNames } from "./numbers.js";
 import { badge, progressBar, reasonText, standing, trialLink } from "./parts.js";
-import { ADAPTIVE, ARROWS, directionOf, isConfirmed, leaderOf, metricsOf, objectiveName, optimizedOf, searchSeeds, searchSeedsFirst, yardstick } from "./settings.js";
+import { ARROWS, besideWeights, directionOf, isConfirmed, leaderOf, metricsOf, objectiveName, optimizedOf, recommendedOf, searchSeeds, weightOf, yardstick } from "./settings.js";
 
 export function head(view) {
   const { study } = view;
@@ -18,7 +18,7 @@ export function head(view) {
     study.definition.description ? h("p", { class: "muted" }, study.definition.description) : null,
     study.ended && study.state === "COMPLETE" ? null : h("div", { class: "standing" }, progressBar(study), h("span", {}, standing(study))),
     waits ? h("p", { class: study.state === "FAILED" ? "problem" : "note", role: study.state === "FAILED" ? "alert" : null }, waits) : null,
-    study.warnings.length ? h("details", { class: "warnings" }, h("summary", {}, study.warnings.length === 1 ? "1 warning" : `${study.warnings.length} warnings`), h("ul", {}, study.warnings.map((text) => h("li", {}, text)))) : null,
+    study.warnings.length ? h("details", { class: "warnings", "data-key": "warnings" }, h("summary", {}, study.warnings.length === 1 ? "1 warning" : `${study.warnings.length} warnings`), h("ul", {}, study.warnings.map((text) => h("li", {}, text)))) : null,
   ];
 }
 
@@ -38,11 +38,21 @@ function none(view) {
     study.ended ? null : h("p", { class: "muted" }, "This page follows by itself."));
 }
 
-// What the changes are held against: what the user has, if the tuned setting met it on fresh seeds; else a baseline that it met.
+// What the changes are held against: what the user has, if the tuned setting met it on fresh seeds; else the baseline that is
+// recommended, or another that it met.
 function opponent(view) {
   const usual = yardstick(view.settings);
-  const met = (each) => each && view.confirmation?.against[each.name]?.value;
-  return !isConfirmed(view) || met(usual) ? usual : view.settings.find((each) => each.key !== "tuned" && met(each)) ?? usual;
+  if (!isConfirmed(view)) return usual;
+  const met = (each) => each && view.confirmation.against[each.name]?.value;
+  const yours = usual?.key === "current" ? usual : null;
+  return [yours, recommendedOf(view), usual, ...view.settings.filter((each) => each.key !== "tuned")].find(met) ?? usual;
+}
+
+// A setting in words, as the verdict has it.
+function inWords(view, setting) {
+  if (setting.key === "current") return "your weights";
+  if (setting.key === "tuned") return "the tuned weights";
+  return view.confirmation?.settings?.[setting.name]?.told_as ?? `${setting.title}${setting.moves ? "" : " weights"}`;
 }
 
 const CALLS = {
@@ -88,20 +98,30 @@ function headline(view, against) {
 }
 
 function answer(view) {
-  const { best, confirmation, study } = view;
+  const { confirmation } = view;
   const against = besides(view, opponent(view));
   const said = headline(view, against);
-  const recommended = best.recommended;
+  const sentence = view.best.recommended?.sentence;
   return [
     h("div", { class: `card answer ${said.tone}` },
       h("p", { class: "headline" }, said.text),
-      recommended?.sentence ? h("p", { class: "sentence recommended" }, recommended.sentence) : null,
+      sentence ? h("p", { class: "sentence recommended" }, sentence) : null,
       changes(view, against),
-      pays(view, against),
+      h("dl", { class: "facts answers" }, answers(view, against).filter(([, text]) => text).map(([question, text]) => [h("dt", {}, question), h("dd", {}, text)])),
       confirmation?.verdict && isConfirmed(view) ? h("p", { class: "sentence full" }, inFull(confirmation.verdict)) : null,
       picker(view)),
-    weightsCard(view, besides(view, yardstick(view.settings)), recommended),
-    time(study, view),
+    weightsCard(view, besides(view, yardstick(view.settings))),
+  ];
+}
+
+// What else is asked before weights are changed.
+function answers(view, against) {
+  const { study } = view;
+  const differs = ["the weights", ...besideWeights(view)].join(" and ");
+  return [
+    ["Which task pays", pays(view, against)],
+    ["Same data and recipe", `Yes: the same rows, epochs and optimizer for every setting; only ${differs} differ.`],
+    [study.ended ? "Is more worth it" : "Until when", time(view)],
   ];
 }
 
@@ -122,10 +142,22 @@ function changes(view, against) {
     const now = tuned ? meanOn(tuned, other, path, seeds) : best.objective.values[path] ?? best.metrics.validation[path];
     const before = other ? meanOn(other, tuned, path, seeds) : tuned ? null : best.baselines[against?.key]?.metrics.validation[path];
     const gain = against && tuned ? confirmation.against[against.name]?.metrics[path] : null;
-    return change(path, directionOf(view, path), before, now, gain);
+    return change(path, directionOf(view, path), before, now, gain, bound(view, path));
   });
-  const where = tuned ? `Means over ${seeds.length} fresh seeds${other ? " that both trained on" : ""}, ${confirmation.split} split; ${(confirmation.level * 100).toFixed(0)} % intervals of the paired differences. ${SAME}` : `${searchSeedsFirst(view.study)}, validation split: whether it is really better is not known. ${SAME}`;
-  return [h("div", { class: "changes" }, cards), h("p", { class: "note" }, against ? `Against ${against.key === "current" ? "your weights" : against.title}. ${where}` : where)];
+  const shown = leaderOf(view) ?? { key: "tuned" };
+  const who = against ? `${inWords(view, against)} → ${inWords(view, shown)}` : inWords(view, shown);
+  const where = tuned ? `means over ${seeds.length} fresh seeds${other ? " that both trained on" : ""}, ${confirmation.split} split${other ? `; in brackets the ${percent(confirmation.level)} interval of the paired difference` : ""}` : `${searchSeeds(view.study)}, validation split: whether it is really better is not known`;
+  return [h("p", { class: "note from" }, h("strong", {}, who[0].toUpperCase() + who.slice(1)), `: ${where}.`), h("div", { class: "changes" }, cards)];
+}
+
+// The constraint on a metric in words, and whether the winner keeps it on fresh seeds; null where there is none.
+function bound(view, path) {
+  const entry = view.study.bounds.find((each) => each.metric === path);
+  if (!entry) return null;
+  const limits = [["at least", entry.at_least], ["at most", entry.at_most]].filter(([, limit]) => limit !== null).map(([word, limit]) => `${word} ${metricBound(path, limit)}`);
+  const held = isConfirmed(view) ? view.best.confirmation?.constraints.find((each) => each.metric === path) : null;
+  const text = `must be ${limits.join(" and ") || "within a bound that is not measured yet"}`;
+  return held ? { text: `${text}: held on ${held.held} of ${held.n} seeds`, kept: held.held === held.n } : { text, kept: true };
 }
 
 // A setting's mean of one metric over the seeds on which the other has it too: what paired differences are of.
@@ -135,21 +167,21 @@ function meanOn(setting, other, path, seeds) {
   return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
 }
 
-const SAME = "Every setting trains on the same rows with the same recipe; only what is searched differs.";
-
-function change(path, direction, before, now, gain) {
+function change(path, direction, before, now, gain, bounded) {
   const tone = gain ? (gain.better === true ? "good" : gain.better === false ? "bad" : "") : "";
   const word = gain ? (gain.better === true ? "gains" : gain.better === false ? "pays" : "within noise") : "";
   return h("div", { class: `change ${tone}`, "data-metric": path },
     h("span", { class: "metric", title: `${path}, ${direction === "maximize" ? "higher" : "lower"} is better` }, metricName(path), " ", h("span", { "aria-hidden": "true" }, ARROWS[direction])),
     h("span", { class: "values" }, before === undefined || before === null ? null : [h("span", { class: "muted" }, metricValue(path, before)), h("span", { class: "to", "aria-label": "to" }, " → ")], h("strong", {}, metricValue(path, now))),
     gain ? h("span", { class: "by" }, `${metricChange(path, gain.difference)} (${metricRange(path, gain.low, gain.high)})`) : null,
-    word ? h("span", { class: "word" }, word) : null);
+    word ? h("span", { class: "word" }, word) : null,
+    bounded ? h("span", { class: `by ${bounded.kept ? "" : "broken"}` }, bounded.text) : null);
 }
 
 // Which task pays: surely, where its interval says so; perhaps, where it lost on average.
 function pays(view, against) {
-  const gains = against && isConfirmed(view) ? view.confirmation.against[against.name]?.metrics : null;
+  if (!isConfirmed(view)) return view.study.ended ? "Not known: nothing is confirmed on fresh seeds." : view.study.definition.search.confirmation ? "Not known yet: fresh seeds tell it at the end." : "Not known: the study trains on no fresh seeds.";
+  const gains = against ? view.confirmation.against[against.name]?.metrics : null;
   if (!gains) return null;
   const paths = optimizedOf(view).filter((path) => gains[path]);
   if (!paths.length) return null;
@@ -157,10 +189,10 @@ function pays(view, against) {
   const losing = paths.filter((path) => gains[path].better === false);
   const perhaps = paths.filter((path) => gains[path].better === null && (directionOf(view, path) === "maximize") === gains[path].difference < 0 && gains[path].difference !== 0);
   const names = (list) => list.map(metricName).join(" and ");
-  const sure = losing.length ? `${names(losing)} ${losing.length === 1 ? "pays" : "pay"} for it` : "No task surely pays";
+  const sure = losing.length ? `${names(losing)} ${losing.length === 1 ? "pays" : "pay"} for the tuned weights` : "No task surely pays";
   const open = perhaps.length ? `; ${names(perhaps)} may (${perhaps.map((path) => metricChange(path, gains[path].difference)).join(", ")}, within noise)` : "";
   const text = losing.length || perhaps.length || !whole ? `${sure}${open}.` : "No task pays: none is worse.";
-  return h("p", { class: "sentence pays" }, text[0].toUpperCase() + text.slice(1));
+  return h("span", { class: "pays" }, text[0].toUpperCase() + text.slice(1));
 }
 
 function picker(view) {
@@ -170,24 +202,34 @@ function picker(view) {
     picks.map(([pick, trial]) => h("option", { value: pick, selected: pick === view.picked }, `${pick.replaceAll("_", " ")} (trial ${trial})`))));
 }
 
-function weightsCard(view, against, recommended) {
+function weightsCard(view, against) {
   const { best } = view;
-  const copied = copies(best);
   const names = shortNames(Object.keys(best.weights));
-  const cell = (each, path) => (each && ADAPTIVE.includes(each.key) ? "moves" : number(each?.weights?.[path]));
-  const rows = Object.keys(best.weights).map((path) => [h("span", { title: path }, names[path]), ...(against ? [cell(against, path)] : []), { cell: h("strong", {}, number(best.weights[path]) + (path in best.schedules ? " (scheduled)" : "")), class: "" }]);
+  const chosen = recommendedOf(view);
+  const others = [...new Set([against, chosen].filter((each) => each && each.trial !== best.trial))];
+  const strong = (text, is) => (is ? h("strong", {}, text) : text);
+  const rows = Object.keys(best.weights).map((path) => [h("span", { title: path }, names[path]), ...others.map((each) => strong(weightOf(each, path), each === chosen)), strong(number(best.weights[path]) + (path in best.schedules ? " (scheduled)" : ""), !chosen)]);
   const beside = Object.keys(best.parameters).filter((path) => !(path in best.weights) && !(path in best.shared) && !path.includes(".schedule."));
-  for (const path of beside) rows.push([path.replace(/^optimizer\./, ""), ...(against ? ["–"] : []), h("strong", {}, number(best.parameters[path]))]);
-  const recommendedOther = recommended && recommended.pick && recommended.loss_weights && JSON.stringify(recommended.loss_weights) !== JSON.stringify(best.loss_weights);
+  for (const path of beside) rows.push([path.replace(/^optimizer\./, ""), ...others.map(() => "–"), strong(number(best.parameters[path]), !chosen)]);
+  const leader = leaderOf(view);
+  const title = chosen ? `Recommended: ${chosen.title}` : leader ? `The best so far: ${leader.title}` : isConfirmed(view) || view.study.ended ? "The tuned weights" : "The best weights so far";
   return h("div", { class: "card take" },
-    h("h3", {}, leaderOf(view) ? `The best so far: ${leaderOf(view).title}` : isConfirmed(view) || view.study.ended ? "The tuned weights" : "The best weights so far", h("span", { class: "muted" }, ` trial ${best.trial}`)),
-    table("Weights", [{ label: "Weight of" }, ...(against ? [{ label: against.key === "current" ? "yours" : against.title, right: true }] : []), { label: leaderOf(view)?.title ?? "tuned", right: true }], rows, { class: "small" }),
-    h("p", { class: "buttons" }, copyButton("Copy as Python", copied.python), copyButton("Copy as JSON", copied.json),
-      recommendedOther ? copyButton(`Copy the recommended (${recommended.pick})`, `loss_weights = ${python(recommended.loss_weights)}\n`) : null),
-    h("p", { class: "note" }, best.note),
+    h("h3", {}, title, h("span", { class: "muted" }, ` trial ${chosen?.trial ?? best.trial}`)),
+    table("Weights", [{ label: "Weight of" }, ...others.map((each) => ({ label: each.title, right: true })), { label: leader?.title ?? "tuned", right: true }], rows, { class: "small" }),
+    chosen ? taking(view, chosen) : null,
+    h("p", { class: "buttons" }, copyButton(chosen ? "Copy tuned as Python" : "Copy as Python", copies(best).python), copyButton(chosen ? "Copy tuned as JSON" : "Copy as JSON", copies(best).json)),
+    h("p", { class: "note" }, chosen ? `Of the tuned weights (trial ${best.trial}): ${best.note}` : best.note),
     isReport ? null : h("p", { class: "downloads" },
       h("a", { href: `${base}/v1/studies/${best.study.name}/best${pickQuery(view)}`, download: "best-weights.json" }, "best-weights.json"),
       h("a", { href: `${base}/studies/${best.study.name}/train.py${pickQuery(view)}`, download: "train.py" }, "train.py")));
+}
+
+// The weights of a baseline that is recommended in place of the tuned ones, to copy; a rule that moves them has none.
+function taking(view, chosen) {
+  const { recommended } = view.best;
+  if (!recommended.weights) return h("p", { class: "note" }, `${chosen.title[0].toUpperCase()}${chosen.title.slice(1)} moves the weights in training: there are none to copy.`);
+  const [name, weights] = recommended.loss_weights ? ["loss_weights", recommended.loss_weights] : ["weights", recommended.weights];
+  return h("p", { class: "buttons" }, copyButton(`Copy ${chosen.title} as Python`, `${name} = ${python(weights)}\n`, "primary"), copyButton(`Copy ${chosen.title} as JSON`, JSON.stringify(weights, null, 2)));
 }
 
 const pickQuery = (view) => (view.picked ? `?pick=${encodeURIComponent(view.picked)}` : "");
@@ -208,25 +250,31 @@ export function python(value) {
 }
 
 // What has been spent, what is left, and what more trials may still gain: by what the last half of them gained.
-function time(study, view) {
-  const parts = [];
-  if (view.cohorts) parts.push(`${duration(view.cohorts.trained_seconds)} of training spent`);
-  if (!study.ended && study.progress.seconds_left !== null) parts.push(`about ${duration(study.progress.seconds_left)} left`);
-  const more = moreTrials(view);
-  if (more) parts.push(more);
-  return parts.length ? h("p", { class: "muted spent" }, parts.join(" · ")) : null;
+function time(view) {
+  const { study, cohorts } = view;
+  const left = study.ended ? "" : study.progress.seconds_left === null ? "How long it takes is not known yet" : `About ${duration(study.progress.seconds_left)} left`;
+  const parts = [left, moreTrials(view), cohorts ? `${duration(cohorts.trained_seconds)} of training spent` : ""].filter(Boolean);
+  return parts.length ? `${parts.join("; ").replace(/^./, (first) => first.toUpperCase())}.` : "";
 }
+
+const FEWEST = 8; // search trials of which the last half says something
 
 function moreTrials(view) {
   const searched = view.points?.phases.filter((phase) => phase.role === "search") ?? [];
-  const improvements = view.points?.best_so_far ?? [];
-  if (!searched.length || improvements.length < 1 || (!view.study.ended && view.points.trials < 32)) return "";
-  const numbers = view.points.columns.number.filter((_, index) => view.points.columns.role[index] === "search");
+  if (!searched.length || (!view.study.ended && view.points.trials < 32)) return "";
+  const { columns, best_so_far: improvements } = view.points;
+  const numbers = columns.number.filter((_, index) => columns.role[index] === "search");
+  if (numbers.length < FEWEST) return "";
   const half = numbers[Math.floor(numbers.length / 2)];
+  if (view.front) {
+    const late = columns.number.filter((number_, index) => columns.front[index] && columns.role[index] === "search" && number_ >= half).length;
+    return late ? `perhaps: ${late} of the front's ${view.front.trials.length} trials came in the last half of the search` : "hardly: the last half of the search added nothing to the front";
+  }
   const before = improvements.filter((each) => each.number < half).at(-1);
   if (!before) return "";
   const gained = improvements.at(-1).value - before.value;
   const noise = view.sensitivity?.noise?.std ?? view.best?.sensitivity?.noise?.std;
-  const beside = noise ? `, where one seed differs from another by ${number(noise, 3)}` : "";
-  return gained > 0 ? `the last half of the search raised the ${objectiveName(view)} by ${signed(gained).replace("+", "")}${beside}` : `the last half of the search found nothing better${beside}: more trials promise little`;
+  const luck = noise ? `one seed differs from another by ${number(noise, 3)}` : "";
+  if (!(gained > 0)) return `hardly: the last half of the search found nothing better${luck && ` (${luck})`}`;
+  return `${gained <= noise ? "hardly" : "perhaps"}: the last half of the search raised the ${objectiveName(view)} by ${number(gained, 3)}${luck && `, and ${luck}`}`;
 }

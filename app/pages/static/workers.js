@@ -31,7 +31,7 @@ const MORE = { memory_bytes: "Memory", traces: "Traces", labels: "Labels" };
 
 function shown(workers, running) {
   const more = Object.entries(MORE).filter(([key]) => workers.some((worker) => worker[key] !== undefined));
-  const columns = [{ label: "Worker" }, { label: "State" }, { label: "Does" }, { label: "Host" }, { label: "Process", right: true }, { label: "Version" }, { label: "Workloads" }, ...more.map(([, label]) => ({ label, right: true })), { label: "Started", right: true }, { label: "Heard of", right: true }];
+  const columns = [{ label: "Worker" }, { label: "State" }, { label: "Works on" }, { label: "Host" }, { label: "Process", right: true }, { label: "Version" }, { label: "Workloads" }, ...more.map(([, label]) => ({ label, right: true })), { label: "Started", right: true }, { label: "Last seen", right: true }];
   const rows = workers.map((worker) => ({
     class: worker.alive ? "" : "gone",
     cells: [worker.name, h("span", { class: `badge ${worker.alive ? (worker.state === "busy" ? "RUNNING" : "COMPLETE") : "CANCELLED"}` }, worker.alive ? worker.state : worker.state === "stopped" ? "stopped" : "lost"),

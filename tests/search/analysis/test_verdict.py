@@ -57,6 +57,11 @@ def test_a_clear_gain_over_the_best_baselines_is_called_better() -> None:
     assert (three.recommended.rule, three.recommended.trial) == (None, 3)
 
 
+def test_an_accuracy_that_is_not_said_to_be_a_share_is_read_as_it_is() -> None:
+    three = verdict([candidate(3, around(0.9)), equal(0.7)], 4, percent=())
+    assert three.story == "a accuracy 0.700 -> 0.900"
+
+
 def test_a_single_baseline_is_not_called_the_best_ones() -> None:
     three = verdict([candidate(3, around(0.9)), equal(0.7)], 4)
     assert three.sentence.startswith("The tuned weights (trial 3) are better than equal weights: by 0.2 (95 % interval")
