@@ -186,9 +186,9 @@ def waiting_trials(session: Session, study_id: int) -> list[TrialRecord]:
     return trials_of(session, study_id, states=[TrialState.WAITING])
 
 
-def running_trials(session: Session, study_id: int) -> list[TrialRecord]:
-    """List the trials in training, by number."""
-    return trials_of(session, study_id, states=[TrialState.RUNNING])
+def unfinished_trials(session: Session, study_id: int) -> list[TrialRecord]:
+    """List the trials that wait or are in training, by number."""
+    return trials_of(session, study_id, states=[TrialState.WAITING, TrialState.RUNNING])
 
 
 def search_history(

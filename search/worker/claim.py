@@ -29,7 +29,7 @@ from storage.database import Database, Session
 from storage.ended_trials import EndedTrials
 from storage.errors import StorageError
 from storage.migrations import require_still_current_in
-from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
+from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord, TrialState
 from storage.rung_history import search_indices
 
 log = structlog.get_logger("steelyard.worker")
@@ -201,8 +201,10 @@ def definition_of(study: StudyRecord) -> StudyDefinition:
 def _claim_cohort(
     session: Session, study: StudyRecord, definition: StudyDefinition, claimant: Claimant, planner: Planner, now: datetime
 ) -> Claim | Analysis | None:
-    waiting = trial_rows.waiting_trials(session, study.id)
-    chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, planner, now)
+    unfinished = trial_rows.unfinished_trials(session, study.id)
+    waiting = [trial for trial in unfinished if trial.state is TrialState.WAITING]
+    running = [trial.number for trial in unfinished if trial.state is TrialState.RUNNING]
+    chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, planner, running, now)
     if isinstance(chosen, Analysis):
         return chosen if analysis_claims.take(session, study, chosen.kind, claimant.worker_id, now) else None
     if not chosen:
@@ -242,9 +244,12 @@ def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
 
 
 def _planned(
-    session: Session, study: StudyRecord, definition: StudyDefinition, planner: Planner, now: datetime
+    session: Session, study: StudyRecord, definition: StudyDefinition, planner: Planner, running: Sequence[int], now: datetime
 ) -> list[TrialRecord] | Analysis:
-    """Ask the plan, and write down what it says: new trials, or the study's end. COMPLETE waits for its analysis."""
+    """Ask the plan, and write down what it says: new trials, or the study's end. COMPLETE waits for its analysis.
+
+    `running` are the numbers of the trials in training.
+    """
     history = history_of(session, study, definition, now, planner.ended)
     if wants_gain(definition, history):
         return Analysis(study, definition, gain.KIND)
@@ -264,7 +269,6 @@ def _planned(
         studies.end_study(session, study.id, step.state, step.reason, now)
     if not isinstance(step, Run):
         return []
-    running = [trial.number for trial in trial_rows.running_trials(session, study.id)]
     return trials.add_trials(session, study, step.trials, beside=running, now=now)
 
 
@@ -280,8 +284,9 @@ def history_of(
 ) -> History:
     """Read what the plan may know of a study. `ended` has trials that were read before."""
     counts = trial_rows.count_by_role(session, study.id)
-    fixed = trial_rows.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
-    confirmations = trial_rows.trials_of(session, study.id, roles=[Role.CONFIRMATION])
+    others = trial_rows.trials_of(session, study.id, roles=[role for role in Role if role is not Role.SEARCH])
+    fixed = [trial for trial in others if trial.role is not Role.CONFIRMATION]
+    confirmations = [trial for trial in others if trial.role is Role.CONFIRMATION]
     anchors, searched = derived.anchors_of(session, study.id), recalled(session, study, definition, ended)
     confirming = {(trial.confirms, trial.seed): trial for trial in confirmations if trial.confirms is not None}
     stop = definition.search.stop

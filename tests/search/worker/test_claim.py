@@ -240,7 +240,7 @@ def test_a_trial_is_trained_with_the_studys_version_and_says_so(database: Databa
     assert isinstance(found, Claim)
     assert found.workload_version == "v1"
     with database.reading() as session:
-        assert {trial.workload_version for trial in trial_rows.running_trials(session, found.study.id)} == {"v1"}
+        assert {trial.workload_version for trial in trial_rows.unfinished_trials(session, found.study.id)} == {"v1"}
 
 
 def test_a_study_whose_version_no_live_worker_has_pauses_with_a_sentence_and_goes_on_with_the_file(database: Database) -> None:
