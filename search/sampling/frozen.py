@@ -31,7 +31,16 @@ _MADE: dict[int, tuple[TrialRecord, Any, FrozenTrial | None]] = {}
 
 
 class _Handed(FrozenTrial):
-    """A trial that many studies take: copied without its dicts, which nobody changes. A deep copy of 500 takes 40 ms."""
+    """A trial that many studies take: copied without its dicts, which nobody changes. A deep copy of 500 takes 40 ms.
+
+    Its constraints are read off once: TPE asks for those of all trials before each suggestion.
+    """
+
+    _read: dict[str, float]
+
+    @property
+    def constraints(self) -> dict[str, float]:
+        return self._read
 
     def __deepcopy__(self, memo: Any) -> _Handed:
         copied = _Handed.__new__(_Handed)
@@ -85,7 +94,10 @@ def _made(
         intermediate_values={record.epochs: float(record.value)} if judged and record.value is not None else None,
         constraints=dict(record.violations) if judged or state is OptunaState.COMPLETE else None,
     )
+    read = made.constraints
     made.__class__ = _Handed
+    assert isinstance(made, _Handed)
+    made._read = read
     return made
 
 
