@@ -14,19 +14,18 @@ from storage.records import StudyRecord
 
 def cohort_list(session: Session, study: StudyRecord, now: datetime) -> CohortList:
     """Return the live cohorts and preflights of a study, and the seconds trained so far."""
-    trained, seconds = cohorts.trained(session, study.id)
-    an_epoch = seconds / trained if trained else None
+    an_epoch = cohorts.seconds_an_epoch(session, study.id)
     epochs = definition_of(study).training.epochs
     return CohortList(
         study=study.name,
         state=study.state.value,
-        trained_seconds=seconds,
+        trained_seconds=cohorts.trained_seconds(session, study.id),
         cohorts=[_body(each, epochs, an_epoch, now) for each in cohorts.running_cohorts(session, study.id)],
     )
 
 
 def _body(cohort: RunningCohort, epochs: int, an_epoch: float | None, now: datetime) -> CohortBody:
-    left = sum(epochs - trial.epochs for trial in cohort.trials)
+    left = sum((epochs - trial.epochs) * trial.trainings for trial in cohort.trials)
     known = an_epoch is not None and cohort.id is not None
     return CohortBody(
         cohort=cohort.id,

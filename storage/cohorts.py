@@ -11,17 +11,19 @@ from sqlalchemy.orm import Session
 
 from storage.models import COHORTS, LEASES, TRIALS, WORKERS
 from storage.records import Role, TrialState
+from storage.seed_results import is_paced, trainings
 
 
 @dataclass(frozen=True, slots=True)
 class CohortTrial:
-    """A trial in training, and the epochs of it that are done."""
+    """A trial in training, and the epochs of it that are done. `trainings`: how many it is, one for each of its seeds."""
 
     number: int
     role: Role
     rule: str | None
     epochs: int
     why: str | None  # of the engine
+    trainings: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,25 @@ def _in_training(session: Session, cohorts: list[int]) -> dict[int, list[CohortT
     found: dict[int, list[CohortTrial]] = defaultdict(list)
     table = TRIALS.c
     rows = session.execute(
-        select(table.cohort_id, table.number, table.role, table.rule, table.epochs, table.engine_why)
+        select(table.cohort_id, table.number, table.role, table.rule, table.epochs, table.engine_why, trainings())
         .where(table.cohort_id.in_(cohorts), table.state == TrialState.RUNNING.value)
         .order_by(table.number)
     )
-    for cohort, number, role, rule, epochs, why in rows:
-        found[cohort].append(CohortTrial(number, Role(role), rule, epochs, why))
+    for cohort, number, role, rule, epochs, why, count in rows:
+        found[cohort].append(CohortTrial(number, Role(role), rule, epochs, why, count))
     return found
 
 
-def trained(session: Session, study_id: int) -> tuple[int, float]:
-    """Return the epochs that were trained of a study's trials, and the seconds they took, in their latest attempts."""
-    sums = select(func.coalesce(func.sum(TRIALS.c.epochs), 0), func.coalesce(func.sum(TRIALS.c.seconds), 0.0))
-    epochs, seconds = session.execute(sums.where(TRIALS.c.study_id == study_id)).one()
-    return int(epochs), float(seconds)
+def trained_seconds(session: Session, study_id: int) -> float:
+    """Return the seconds that the latest attempts of a study's trials took."""
+    return float(session.scalar(select(func.coalesce(func.sum(TRIALS.c.seconds), 0.0)).where(TRIALS.c.study_id == study_id)) or 0.0)
+
+
+def seconds_an_epoch(session: Session, study_id: int) -> float | None:
+    """Return how long an epoch of one training of a study took on average; None before any has ended.
+
+    Trials whose seconds are not those of their epochs are left out: see `is_paced`.
+    """
+    sums = select(func.sum(TRIALS.c.epochs * trainings()), func.sum(TRIALS.c.seconds))
+    epochs, seconds = session.execute(sums.where(TRIALS.c.study_id == study_id, TRIALS.c.epochs > 0, is_paced())).one()
+    return float(seconds) / int(epochs) if epochs else None

@@ -105,13 +105,15 @@ def release(session: Session, token: int, *, charge: bool, now: datetime, reason
     """Give a lease back; what is still in training under it goes back to wait, and a preflight is begun anew by somebody.
 
     `charge` uses up an attempt of each of those trials, or of the preflight: for a training process that was lost. Not for a clean
-    shutdown. A study in which every trial so far was lost in this way is FAILED. Raises LeaseLost.
+    shutdown. A study in which every trial so far was lost in this way is FAILED, and its other leases end. Raises LeaseLost.
     """
     held = fence(session, token, now)
     why = reason or (CHILD_LOST if charge else WORKER_STOPPED)
     _end(session, held.study, token, "released", charge=Charge.ATTEMPT if charge else Charge.NOTHING, reason=why, now=now)
     if charge and held.cohort_id is not None:
-        fail_if_all_are_lost(session, get_study_by_id(session, held.study.id), held.cohort_id, why, now)
+        study = get_study_by_id(session, held.study.id)
+        if fail_if_all_are_lost(session, study, held.cohort_id, why, now):
+            revoke_leases(session, study.id, now)
 
 
 def lose(session: Session, token: int, now: datetime, reason: Reason = WORKER_LOST) -> None:

@@ -37,6 +37,9 @@ from storage.models_numbers import WEIGHTS as WEIGHTS
 from storage.records import Role, StudyState, TrialState
 from storage.types import NOT_FINITE, AnyText, Id, OpaqueJson, UtcDateTime
 
+NOT_SEARCHED = text("role <> 'search'")
+"""As a literal: SQLite takes a partial index only for a condition that says so before any parameter is bound."""
+
 
 class StudyRow(Base):
     """One study. `reason_*` says why it ended, or what it waits for."""
@@ -127,6 +130,7 @@ class TrialRow(Base):
         CheckConstraint(f"value_not_finite IN ({', '.join(repr(word) for word in NOT_FINITE)})", name="value_not_finite"),
         CheckConstraint("value IS NULL OR value_not_finite IS NULL", name="value"),
         Index(None, "study_id", "value"),
+        Index("ix_trials_not_searched", "study_id", "role", "state", sqlite_where=NOT_SEARCHED, postgresql_where=NOT_SEARCHED),
         Index("ix_trials_best", "study_id", "state", text("feasible DESC"), text("value DESC"), "number"),
         Index(None, "cohort_id"),
     )

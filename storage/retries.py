@@ -120,11 +120,15 @@ def charge_preflight(session: Session, study: StudyRecord, charge: Charge, reaso
         set_state(session, changed, StudyState.FAILED, Reason(reason.code, message, reason.at), now)
 
 
-def fail_if_all_are_lost(session: Session, study: StudyRecord, cohort_id: int, reason: Reason, now: datetime) -> None:
-    """Fail a locked study in which every trial so far was lost as those of this cohort were just now.
+def fail_if_all_are_lost(session: Session, study: StudyRecord, cohort_id: int, reason: Reason, now: datetime) -> bool:
+    """Fail a locked study in which every trial so far was lost as those of this cohort were just now; returns whether it did.
 
     One trial that ends its process can take its whole cohort with it, again and again. So this waits until one has FAILED by itself
     and a cohort without it is lost as well: then no single trial is to blame.
+
+    A trial that other workers train at this moment speaks for the study in its first attempt, and once it has finished an epoch.
+    One that was lost before and has finished none since says nothing: it is FAILED with the study, and its lease is the caller's to
+    end.
     """
     started = (TRIALS.c.study_id == study.id) & (TRIALS.c.attempt > 0)
     alike = TRIALS.c.reason_code == reason.code
@@ -132,15 +136,24 @@ def fail_if_all_are_lost(session: Session, study: StudyRecord, cohort_id: int, r
         alike &= TRIALS.c.reason_message.endswith(reason.message, autoescape=True)
     failed = (TRIALS.c.state == TrialState.FAILED.value) & alike
     waiting = (TRIALS.c.state == TrialState.WAITING.value) & alike & (TRIALS.c.charged > 0)
+    unheard = (TRIALS.c.state == TrialState.RUNNING.value) & (TRIALS.c.charged > 0) & (TRIALS.c.epochs == 0)
     if study.state is not StudyState.RUNNING or not _any(session, started & failed & (TRIALS.c.cohort_id != cohort_id)):
-        return
-    if _any(session, started & ~((failed | waiting) & TRIALS.c.reason_code.is_not(None))):
-        return
-    rows = session.execute(select(TRIALS.c.id, TRIALS.c.number, TRIALS.c.epochs).where(started & waiting).order_by(TRIALS.c.number))
-    end_trials(session, study, _ended(rows.all(), TrialState.FAILED, reason), now)
-    count = len(session.execute(select(TRIALS.c.id).where(started)).all())
-    message = f"every trial so far, {count} of them, was lost in the same way, the last time so: {reason.message}"
+        return False
+    if _any(session, started & ~unheard & ~((failed | waiting) & TRIALS.c.reason_code.is_not(None))):
+        return False
+    count = len(session.execute(select(TRIALS.c.id).where(started & ~unheard)).all())
+    again = _fail_all(session, study, started & unheard, Reason("study_ended", f"its study ended: {reason.message}"), now)
+    _fail_all(session, study, started & waiting, reason, now)
+    beside = f"; {again} more were lost before and had finished no epoch since" if again else ""
+    message = f"every trial so far, {count} of them, was lost in the same way, the last time so: {reason.message}{beside}"
     set_state(session, study, StudyState.FAILED, Reason(reason.code, message, reason.at), now)
+    return True
+
+
+def _fail_all(session: Session, study: StudyRecord, chosen: ColumnElement[bool], reason: Reason, now: datetime) -> int:
+    rows = session.execute(select(TRIALS.c.id, TRIALS.c.number, TRIALS.c.epochs).where(chosen).order_by(TRIALS.c.number)).all()
+    end_trials(session, study, _ended(rows, TrialState.FAILED, reason), now)
+    return len(rows)
 
 
 def _any(session: Session, condition: ColumnElement[bool]) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, String, cast, func, literal, select, union, union_all
 from sqlalchemy.orm import Session
 
+from storage.ended_trials import VERSION, EndedTrials
 from storage.errors import TrialNotFound
-from storage.models import OBJECTIVE_VALUES, PARAMETERS, STUDIES, TERMS, TRIAL_SEEDS, TRIALS, WEIGHTS
+from storage.models import NOT_SEARCHED, OBJECTIVE_VALUES, PARAMETERS, STUDIES, TERMS, TRIAL_SEEDS, TRIALS, WEIGHTS
 from storage.records import Reason, Role, TrialRecord, TrialState, Values
 from storage.types import AnyRow, join_float, measured_float
 
@@ -33,10 +34,25 @@ def load_trials(session: Session, statement: Select[Any]) -> list[TrialRecord]:
     return [trial for start in range(0, len(rows), AT_ONCE) for trial in _with_numbers(session, rows[start : start + AT_ONCE])]
 
 
-def load_picked(session: Session, picked: Sequence[Select[Any]]) -> list[TrialRecord]:
-    """Get by number the trials whose ids any of these selects gives."""
+def load_picked(session: Session, picked: Sequence[Select[Any]], kept: EndedTrials | None = None) -> list[TrialRecord]:
+    """Get by number the trials whose ids any of these selects gives.
+
+    With `kept` only those are read that are not in it as they are now; it keeps what has ended.
+    """
     ids = union(*picked).subquery()
-    return load_trials(session, select(TRIALS).where(TRIALS.c.id.in_(select(ids.c.id))).order_by(TRIALS.c.number))
+    chosen = TRIALS.c.id.in_(select(ids.c.id))
+    if kept is None:
+        return load_trials(session, select(TRIALS).where(chosen).order_by(TRIALS.c.number))
+    versions = session.execute(select(*VERSION).where(chosen)).all()
+    found = kept.find(versions)
+    missing = [version.id for version in versions if version.id not in found]
+    read = [
+        trial
+        for start in range(0, len(missing), AT_ONCE)
+        for trial in load_trials(session, select(TRIALS).where(TRIALS.c.id.in_(missing[start : start + AT_ONCE])))
+    ]
+    kept.keep(versions, read)
+    return sorted([*found.values(), *read], key=lambda trial: trial.number)
 
 
 def in_order(order: Ordering) -> list[ColumnElement[Any]]:
@@ -151,13 +167,18 @@ def trials_of(
     roles: Collection[Role] | None = None,
     states: Collection[TrialState] | None = None,
 ) -> list[TrialRecord]:
-    """List a study's trials by number, all or those of some roles and states."""
-    picked = select(TRIALS).where(TRIALS.c.study_id == study_id).order_by(TRIALS.c.number)
+    """List a study's trials by number, all or those of some roles and states.
+
+    Sorted here: asked for an order, SQLite goes through all trials of the study in that order, and not to the few that are wanted.
+    """
+    picked = select(TRIALS).where(TRIALS.c.study_id == study_id)
     if roles is not None:
         picked = picked.where(TRIALS.c.role.in_([str(role) for role in roles]))
+        if Role.SEARCH not in roles:
+            picked = picked.where(NOT_SEARCHED)
     if states is not None:
         picked = picked.where(TRIALS.c.state.in_([str(state) for state in states]))
-    return load_trials(session, picked)
+    return sorted(load_trials(session, picked), key=lambda trial: trial.number)
 
 
 def waiting_trials(session: Session, study_id: int) -> list[TrialRecord]:
@@ -165,18 +186,21 @@ def waiting_trials(session: Session, study_id: int) -> list[TrialRecord]:
     return trials_of(session, study_id, states=[TrialState.WAITING])
 
 
-def running_trials(session: Session, study_id: int) -> list[TrialRecord]:
-    """List the trials in training, by number."""
-    return trials_of(session, study_id, states=[TrialState.RUNNING])
+def unfinished_trials(session: Session, study_id: int) -> list[TrialRecord]:
+    """List the trials that wait or are in training, by number."""
+    return trials_of(session, study_id, states=[TrialState.WAITING, TrialState.RUNNING])
 
 
-def search_history(session: Session, study_id: int, order: Ordering, *, best: int = 100, latest: int = 400) -> list[TrialRecord]:
+def search_history(
+    session: Session, study_id: int, order: Ordering, *, best: int = 100, latest: int = 400, kept: EndedTrials | None = None
+) -> list[TrialRecord]:
     """List what a sampler observes, by number: the best and the latest ended search trials, and all unfinished ones.
 
     `best` are COMPLETE with a finite value, the first in `order`; `latest` are of any end, by `sequence`.
     Bounded, because a sampler's time grows with what it observes (SQL picks them by index: 10,000 trials cost what 500 cost).
+    `kept` has those that were read before.
     """
-    return load_picked(session, history_ids(study_id, order, best=best, latest=latest))
+    return load_picked(session, history_ids(study_id, order, best=best, latest=latest), kept)
 
 
 def history_ids(study_id: int, order: Ordering, *, best: int, latest: int) -> list[Select[Any]]:
@@ -207,9 +231,14 @@ def search_parameters(session: Session, study_id: int) -> list[Values]:
 
 def count_by_role(session: Session, study_id: int) -> Mapping[tuple[Role, TrialState], int]:
     """Count a study's trials by role and state; pairs that do not occur are left out."""
-    rows = session.execute(
-        select(TRIALS.c.role, TRIALS.c.state, func.count())
-        .where(TRIALS.c.study_id == study_id)
-        .group_by(TRIALS.c.role, TRIALS.c.state)
-    )
-    return {(Role(role), TrialState(state)): count for role, state, count in rows}
+    trials, role, state = TRIALS.c.study_id == study_id, TRIALS.c.role, TRIALS.c.state
+    # Of all by state, of the few others by role too: each from an index alone. One statement, so that both see the same moment.
+    every = select(cast(None, String).label("role"), state, func.count()).where(trials).group_by(state)
+    others = select(role, state, func.count()).where(trials, NOT_SEARCHED).group_by(role, state)
+    rows = session.execute(union_all(every, others)).all()
+    found = {(Role(role), TrialState(state)): count for role, state, count in rows if role is not None}
+    for _, name, count in (row for row in rows if row.role is None):
+        searched = count - sum(others for (_, state), others in found.items() if state == name)
+        if searched:
+            found[Role.SEARCH, TrialState(name)] = searched
+    return found

@@ -54,3 +54,13 @@ def test_every_test_that_a_fault_is_shown_by_exists() -> None:
         path = ROOT / ("" if file.startswith("benchmarks/") else "tests") / file
         assert path.exists(), file
         assert not start or re.search(rf"^def {start}", path.read_text(), re.MULTILINE), f"{file}::{start}"
+
+
+def test_the_table_has_every_fault_each_with_its_outcome_and_a_test() -> None:
+    _, _, table = (ROOT / "docs" / "reliability.md").read_text().partition("## Faults and tests")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("|")][2:]
+    assert {row[0] for row in rows if row[0]} == {str(number) for number in range(1, 18)}
+    for fault in rows:
+        assert len(fault) == 6, fault
+        assert all(fault[1:]), fault
+        assert re.search(r"`[\w/]+\.py(::test_\w+…?)?`", fault[-1]), fault

@@ -14,6 +14,7 @@ from search.planning.rescoring import objective_of
 from storage import curves, trial_rows
 from storage.competing_trials import standings, trials_numbered
 from storage.database import Session
+from storage.ended_trials import EndedTrials
 from storage.records import Measured, Role, StudyRecord, TrialRecord, TrialState
 from storage.study_rows import counted_moment
 
@@ -21,12 +22,14 @@ LATEST = 400
 FRONT = 100
 
 
-def recalled(session: Session, study: StudyRecord, definition: StudyDefinition) -> list[TrialRecord]:
+def recalled(
+    session: Session, study: StudyRecord, definition: StudyDefinition, kept: EndedTrials | None = None
+) -> list[TrialRecord]:
     """Return the unfinished search trials, the 400 latest ended ones, and the 100 best; under `pareto` the front in place of those.
 
-    A front of more than 100 trials is observed by the latest of them.
+    A front of more than 100 trials is observed by the latest of them. `kept` has trials that were read before.
     """
-    latest = trial_rows.search_history(session, study.id, BEST_FIRST, latest=LATEST)
+    latest = trial_rows.search_history(session, study.id, BEST_FIRST, latest=LATEST, kept=kept)
     if not is_pareto(definition.objective) or sum(trial.ended for trial in latest) < LATEST:
         return latest
     there = {trial.number for trial in latest}

@@ -131,16 +131,20 @@ FEWEST_ENDED = 12
 Step = Run | ScoreStudy | Wait | End
 
 
-def plan(definition: StudyDefinition, history: History, limit: int) -> Step:
+Ask = Callable[[StudyDefinition, Sequence[TrialRecord], suggest.DrawIndex, int, Collection[Values]], list[suggest.Drawn]]
+"""How a sampler is asked: `suggest.suggest`, or what gives the same in another way."""
+
+
+def plan(definition: StudyDefinition, history: History, limit: int, ask: Ask = suggest.suggest) -> Step:
     """Return the study's next trials, that it can be scored now, that it waits, or its end.
 
-    The trials' trainings are at most `limit`, but for a single trial of more seeds than that.
+    The trials' trainings are at most `limit`, but for a single trial of more seeds than that. Raises whatever `ask` raises.
     """
     if early := _lacking(definition, history) or _scored(definition, history):
         return early
     planned: list[PlannedTrial] = []
     for phase in PHASES:
-        planned += phase(definition, history, planned, limit - sum(max(1, len(trial.seeds)) for trial in planned))
+        planned += phase(definition, history, planned, limit - sum(max(1, len(trial.seeds)) for trial in planned), ask)
     if planned:
         return Run(tuple(planned))
     if history.unfinished:
@@ -204,7 +208,7 @@ def is_scored(definition: StudyDefinition, history: History) -> bool:
 def _scored(definition: StudyDefinition, history: History) -> Step | None:
     """Resolve what the objective is relative to, as soon as all of it has been measured; fail a study where that cannot be."""
     measured = [*history.references, *history.baselines]
-    unplanned = _references(definition, history, (), 1) or _baselines(definition, history, (), 1)
+    unplanned = _references(definition, history, (), 1, suggest.suggest) or _baselines(definition, history, (), 1, suggest.suggest)
     if is_scored(definition, history) or unplanned or not settled(definition, measured):
         return None
     found = anchors(definition.objective, history.measurements)
@@ -223,19 +227,25 @@ def _trials_in(definition: StudyDefinition, planned: Sequence[PlannedTrial], roo
     return max(room // definition.search.seeds, 0 if planned else 1)
 
 
-def _references(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
+def _references(
+    definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int, ask: Ask
+) -> list[PlannedTrial]:
     """Plan the references that there are not yet: nothing relative can be scored before they are in."""
     return references(definition, {(trial.rule, trial.seed) for trial in history.references})[: max(room, 0)]
 
 
-def _baselines(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
+def _baselines(
+    definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int, ask: Ask
+) -> list[PlannedTrial]:
     """Plan the baselines that there are not yet; they go first, so that the comparison is there early: yours is trial 0."""
     there = {trial.rule for trial in history.baselines}
     missing = [trial for rule, trial in baselines(definition, history.initial or None).items() if rule not in there]
     return missing[: _trials_in(definition, planned, room)]
 
 
-def _suggestions(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
+def _suggestions(
+    definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int, ask: Ask
+) -> list[PlannedTrial]:
     """Plan as many suggestions of the sampler as there is room and budget for: never one more than the budget.
 
     Before trials can be scored, only those that need no scores: a sampler's first draws.
@@ -262,11 +272,13 @@ def _suggestions(definition: StudyDefinition, history: History, planned: Sequenc
             sampler_state=drawn.sampler_state,
             seeds=several_seeds(definition),
         )
-        for drawn in ahead or suggest.suggest(definition, observed, place, count, history.settings)
+        for drawn in ahead or ask(definition, observed, place, count, history.settings)
     ]
 
 
-def _confirmations(definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int) -> list[PlannedTrial]:
+def _confirmations(
+    definition: StudyDefinition, history: History, planned: Sequence[PlannedTrial], room: int, ask: Ask
+) -> list[PlannedTrial]:
     """Plan the finalists, the baselines and what they are relative to again on fresh seeds, once the search is over."""
     met = None if planned else confirmation(definition, history)
     return [] if met is None else again(met.meeting.due, met.trained.candidates)[:room]
@@ -367,7 +379,7 @@ def _measured(history: History, number: int) -> dict[int, Measured]:
     return {seed: measured for (trial, seed), measured in history.repeated.items() if trial == number}
 
 
-Phase = Callable[[StudyDefinition, History, Sequence[PlannedTrial], int], list[PlannedTrial]]
+Phase = Callable[[StudyDefinition, History, Sequence[PlannedTrial], int, Ask], list[PlannedTrial]]
 PHASES: tuple[Phase, ...] = (_baselines, _references, _suggestions, _confirmations)
 
 

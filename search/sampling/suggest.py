@@ -7,7 +7,6 @@ quasi-random points are our own, by search index, and need no Optuna.
 from __future__ import annotations
 
 import importlib.util
-import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from search.catalog import find_sampler, implementation
@@ -28,6 +27,7 @@ from search.definition.space import SearchSpace
 from search.definition.weights import SharedWeight, WeightChoice
 from search.errors import PluginFailed
 from search.sampling.cmaes import CmaEs, Replayed
+from search.sampling.frozen import frozen
 from search.sampling.generations import left_of_generation
 from search.sampling.observations import directions, observed_values, without_extremes
 from search.sampling.spaced import Spaced
@@ -111,16 +111,16 @@ def suggest(
 
 
 def _ask(definition: StudyDefinition, observed: Sequence[TrialRecord], place: DrawIndex, count: int) -> list[Drawn]:
-    distributions = {path: _distribution(weight) for path, weight in SearchSpace(definition).parameters.items()}
+    searched = SearchSpace(definition).parameters
+    distributions = {path: _distribution(weight) for path, weight in searched.items()}
     ways = directions(definition.objective)
     worth = observed_values(definition.objective, observed)
     if sampler_of(definition.search.sampler).models_values:
         worth = without_extremes(worth, ways)
     study = optuna.create_study(directions=ways, sampler=optuna.samplers.RandomSampler(seed=0))
     by_number = sorted(observed, key=lambda record: record.number)
-    searched = SearchSpace(definition).parameters
-    frozen = [_frozen(record, searched, distributions, worth.get(record.number)) for record in by_number]
-    study.add_trials([trial for trial in frozen if trial is not None])
+    made = [frozen(record, searched, distributions, worth.get(record.number)) for record in by_number]
+    study.add_trials([trial for trial in made if trial is not None])
     drawn, replayed = [], Replayed()
     for number in range(place.number, place.number + count):
         study.sampler = _sampler(definition, _seed(definition.search.seed, number), distributions)
@@ -146,7 +146,21 @@ def make_tpe(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSample
     jointly = config.get("multivariate") is not False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` was the user's own choice
-        return optuna.samplers.TPESampler(seed=seed, **{**config, "multivariate": jointly})
+        made = _Tpe if jointly and not config.get("group") else optuna.samplers.TPESampler
+        return made(seed=seed, **{**config, "multivariate": jointly})
+
+
+class _Tpe(optuna.samplers.TPESampler):
+    """Joint TPE over parameters that are the same in every trial.
+
+    Optuna's compares those of all trials before each suggestion: a tenth of its time, to find what `whole` says.
+    """
+
+    whole: Mapping[str, BaseDistribution] = {}
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        ended = study.get_trials(deepcopy=False, states=(OptunaState.COMPLETE, OptunaState.PRUNED))
+        return {path: span for path, span in sorted(self.whole.items()) if not span.single()} if ended else {}
 
 
 def make_gp(config: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
@@ -257,7 +271,7 @@ def _sampler(definition: StudyDefinition, seed: int, distributions: Mapping[str,
         raise PluginFailed(f"the sampler {entry.name!r} should make a sampler of Optuna, got a {type(sampler).__name__}")
     if isinstance(sampler, optuna.samplers.CmaEsSampler) and not isinstance(sampler, CmaEs):
         raise PluginFailed(f"the sampler {entry.name!r} is Optuna's CmaEsSampler, whose pickles no worker opens: use cmaes")
-    if isinstance(sampler, Spaced):
+    if isinstance(sampler, (Spaced, _Tpe)):
         sampler.whole = distributions
     if isinstance(sampler, Nsga3):
         sampler.lots = definition.search.seed
@@ -271,14 +285,6 @@ def _distribution(weight: SharedWeight) -> BaseDistribution:
     return FloatDistribution(weight.low, weight.high, log=weight.scale == "log")
 
 
-def _to_optuna(searched: Mapping[str, SharedWeight], drawn: Values) -> dict[str, float]:
-    return {path: _index(searched[path], value) for path, value in drawn.items()}
-
-
-def _index(weight: SharedWeight, value: float) -> float:
-    return sorted(weight.values).index(value) if isinstance(weight, WeightChoice) else value
-
-
 def _from_optuna(definition: StudyDefinition, params: Mapping[str, Any]) -> dict[str, float]:
     searched = SearchSpace(definition).parameters
     return {path: _value(searched[path], params[path]) for path in searched}
@@ -286,53 +292,3 @@ def _from_optuna(definition: StudyDefinition, params: Mapping[str, Any]) -> dict
 
 def _value(weight: SharedWeight, param: float) -> float:
     return sorted(weight.values)[int(param)] if isinstance(weight, WeightChoice) else float(param)
-
-
-PICKLED = ":optimizer:"
-"""What Optuna's CMA-ES keeps as a pickle, in a study of an earlier version: it reaches no sampler."""
-STATE_OF = {
-    TrialState.COMPLETE: OptunaState.COMPLETE,
-    TrialState.PRUNED: OptunaState.PRUNED,
-    TrialState.DIVERGED: OptunaState.PRUNED,  # observed as failed, it would be forgotten and tried again nearby
-    TrialState.RUNNING: OptunaState.RUNNING,
-    TrialState.WAITING: OptunaState.RUNNING,
-}
-
-
-def _frozen(
-    record: TrialRecord,
-    searched: Mapping[str, SharedWeight],
-    distributions: dict[str, BaseDistribution],
-    values: tuple[float, ...] | None,
-) -> FrozenTrial | None:
-    """Return the stored trial as Optuna's, or None for one that the sampler does not observe (failed, cancelled).
-
-    `values` are what it is worth; a complete trial without them is observed as pruned.
-    """
-    state = STATE_OF.get(record.state)
-    if state is None and record.trained:  # without an objective: as one that diverged
-        state = OptunaState.PRUNED
-    if state is OptunaState.COMPLETE and values is None:
-        state = OptunaState.PRUNED
-    if state is None:
-        return None
-    # What a pruned trial was judged by at its last epoch; a trial that diverged has no such number.
-    judged = record.state is TrialState.PRUNED and record.value is not None and math.isfinite(record.value)
-    made = create_trial(
-        state=state,
-        values=values if state is OptunaState.COMPLETE else None,
-        params=_to_optuna(searched, record.parameters),
-        distributions=distributions,
-        system_attrs={name: value for name, value in record.sampler_state.items() if PICKLED not in name},
-        intermediate_values={record.epochs: float(record.value)} if judged and record.value is not None else None,
-        constraints=dict(record.violations) if judged or state is OptunaState.COMPLETE else None,
-    )
-    made.__class__ = _Handed
-    return made
-
-
-class _Handed(FrozenTrial):
-    """A trial that nobody else holds, so that the study which takes it need not copy it: of 500 that takes 40 ms."""
-
-    def __deepcopy__(self, memo: Any) -> _Handed:
-        return self

@@ -1,4 +1,7 @@
-"""Claim work: in one short write transaction, find a study, plan its next trials, and take them under a lease."""
+"""Claim work: in one short write transaction, find a study, plan its next trials, and take them under a lease.
+
+What takes long, asking a sampler that learns, is done before: the transaction then finds its question answered.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,19 @@ from search.definition.schema import Objective, StudyDefinition
 from search.objective.anchors import required_anchors, resolve_anchors
 from search.planning import kept_confirmation
 from search.planning.history import recalled, repeated
-from search.planning.plan import End, History, Run, ScoreStudy, confirmation, plan, wants_finalists, wants_gain
+from search.planning.plan import Ask, End, History, Run, ScoreStudy, confirmation, plan, wants_finalists, wants_gain
 from search.planning.rescoring import measurements, objective_of, score
 from search.sampling import suggest
 from search.validation import normalize
 from search.validation.published import Named, named_plugins
 from search.worker import analysis_claims
+from search.worker.planning_memory import PlanningMemory, Question, Unanswered
 from storage import derived, leases, progress, studies, study_rows, trial_rows, trials, workloads
 from storage.database import Database, Session
+from storage.ended_trials import EndedTrials
 from storage.errors import StorageError
 from storage.migrations import require_still_current_in
-from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord
+from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord, TrialState
 from storage.rung_history import search_indices
 
 log = structlog.get_logger("steelyard.worker")
@@ -90,6 +95,15 @@ class Claimant:
         return study.workload_version is None or (study.workload, study.workload_version) in self.kept
 
 
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """How studies are planned for: with which trials that were read before, how samplers are asked, and what was drawn ahead."""
+
+    ended: EndedTrials | None = None
+    ask: Ask = suggest.suggest
+    ahead: Ahead = NOTHING_AHEAD
+
+
 class PlanningFailed(Exception):
     """A study's stored definition or its plan raised: an error of ours, or a definition of a newer version."""
 
@@ -98,12 +112,30 @@ class PlanningFailed(Exception):
         super().__init__(f"study {study.name} cannot be planned: {type(error).__name__}: {error}")
 
 
+class _Unplanned(Exception):
+    """A study's sampler is to be asked while nobody holds a lock."""
+
+    def __init__(self, study: StudyRecord, question: Question) -> None:
+        self.study, self.question = study, question
+        super().__init__(f"the sampler of study {study.name} is to be asked first")
+
+
+MOST_ASKED = 3
+"""How often a sampler is asked before its study is locked: each time another worker may plan for the study first."""
+
+
 def claim(
-    database: Database, claimant: Claimant, plugins: Collection[Named] = (), ahead: Ahead = NOTHING_AHEAD
+    database: Database,
+    claimant: Claimant,
+    plugins: Collection[Named] = (),
+    memory: PlanningMemory | None = None,
+    ahead: Ahead = NOTHING_AHEAD,
 ) -> Claim | Analysis | None:
     """Take the next work there is for this worker, or None. Studies that are over are ended on the way.
 
-    A study's plan takes the draws of `ahead` where they fit.
+    A study's plan takes the draws of `ahead` where they fit. Where they do not, a sampler that learns is asked outside of the
+    transaction: what it answers is used where the study's rows are still the same. `memory` is what the worker keeps for its next
+    claim.
 
     A study that names a plug-in from outside which is not among `plugins` is left to other workers. Raises SchemaTooNew where a
     later version has migrated the database since this worker started.
@@ -111,7 +143,7 @@ def claim(
     A study that cannot be planned is ended FAILED, so that it does not stand in the way of all others.
     """
     try:
-        return _claim(database, claimant, plugins, ahead)
+        return _claim(database, claimant, plugins, PlanningMemory() if memory is None else memory, ahead)
     except PlanningFailed as failed:
         log.exception("study cannot be planned", study=failed.study.name)
         with database.writing() as session:
@@ -121,8 +153,21 @@ def claim(
 
 
 def _claim(
-    database: Database, claimant: Claimant, plugins: Collection[Named], ahead: Ahead = NOTHING_AHEAD
+    database: Database, claimant: Claimant, plugins: Collection[Named], memory: PlanningMemory, ahead: Ahead
 ) -> Claim | Analysis | None:
+    for _ in range(MOST_ASKED):
+        try:
+            return _claim_in_one(database, claimant, plugins, Planner(memory.ended, memory.ask_under_lock, ahead))
+        except _Unplanned as unplanned:
+            try:
+                memory.answer(unplanned.question)
+            except Exception as error:
+                raise PlanningFailed(unplanned.study, error) from error
+    return _claim_in_one(database, claimant, plugins, Planner(memory.ended, ahead=ahead))
+
+
+def _claim_in_one(database: Database, claimant: Claimant, plugins: Collection[Named], planner: Planner) -> Claim | Analysis | None:
+    """Claim in one transaction. Raises _Unplanned, and nothing has changed then."""
     skip: set[int] = set()
     with database.writing() as session:
         require_still_current_in(session)
@@ -132,9 +177,11 @@ def _claim(
                 skip.add(study.id)
                 continue
             try:
-                found = _claim_from(session, study, claimant, now, ahead)
+                found = _claim_from(session, study, claimant, planner, now)
             except StorageError:
                 raise
+            except Unanswered as unanswered:
+                raise _Unplanned(study, unanswered.question) from unanswered
             except Exception as error:
                 raise PlanningFailed(study, error) from error
             if found:
@@ -143,10 +190,12 @@ def _claim(
     return None
 
 
-def _claim_from(session: Session, study: StudyRecord, claimant: Claimant, now: datetime, ahead: Ahead) -> Claim | Analysis | None:
+def _claim_from(
+    session: Session, study: StudyRecord, claimant: Claimant, planner: Planner, now: datetime
+) -> Claim | Analysis | None:
     definition = definition_of(study)
     if study.prepared:
-        return _claim_cohort(session, study, definition, claimant, now, ahead.get(study.id))
+        return _claim_cohort(session, study, definition, claimant, planner, now)
     if reason := suggest.unavailable(definition):  # known before a preflight loads TensorFlow for nothing
         studies.end_study(session, study.id, StudyState.FAILED, reason, now)
         return None
@@ -165,15 +214,12 @@ def definition_of(study: StudyRecord) -> StudyDefinition:
 
 
 def _claim_cohort(
-    session: Session,
-    study: StudyRecord,
-    definition: StudyDefinition,
-    claimant: Claimant,
-    now: datetime,
-    drawn: suggest.DrawnAhead | None,
+    session: Session, study: StudyRecord, definition: StudyDefinition, claimant: Claimant, planner: Planner, now: datetime
 ) -> Claim | Analysis | None:
-    waiting = trial_rows.waiting_trials(session, study.id)
-    chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, now, drawn)
+    unfinished = trial_rows.unfinished_trials(session, study.id)
+    waiting = [trial for trial in unfinished if trial.state is TrialState.WAITING]
+    running = [trial.number for trial in unfinished if trial.state is TrialState.RUNNING]
+    chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, planner, running, now)
     if isinstance(chosen, Analysis):
         return chosen if analysis_claims.take(session, study, chosen.kind, claimant.worker_id, now) else None
     if not chosen:
@@ -217,21 +263,24 @@ def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
 
 
 def _planned(
-    session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime, drawn: suggest.DrawnAhead | None
+    session: Session, study: StudyRecord, definition: StudyDefinition, planner: Planner, running: Sequence[int], now: datetime
 ) -> list[TrialRecord] | Analysis:
-    """Ask the plan, and write down what it says: new trials, or the study's end. COMPLETE waits for its analysis."""
-    history = replace(history_of(session, study, definition, now), ahead=drawn)
+    """Ask the plan, and write down what it says: new trials, or the study's end. COMPLETE waits for its analysis.
+
+    `running` are the numbers of the trials in training.
+    """
+    history = replace(history_of(session, study, definition, now, planner.ended), ahead=planner.ahead.get(study.id))
     if wants_gain(definition, history):
         return Analysis(study, definition, gain.KIND)
     if wants_finalists(definition, history):
         return Analysis(study, definition, kept_confirmation.FINALISTS)
-    step = plan(definition, history, study.cohort_size or 1)
+    step = plan(definition, history, study.cohort_size or 1, planner.ask)
     if isinstance(step, ScoreStudy):
         score(session, study, definition, step.anchors, now)
-        history = history_of(session, study, definition, now)
+        history = replace(history_of(session, study, definition, now, planner.ended), ahead=history.ahead)
         if wants_finalists(definition, history):
             return Analysis(study, definition, kept_confirmation.FINALISTS)
-        step = plan(definition, history, study.cohort_size or 1)
+        step = plan(definition, history, study.cohort_size or 1, planner.ask)
     _keep_confirmation(session, study, definition, history, now)
     if isinstance(step, End):
         if step.state is StudyState.COMPLETE and not matters.is_kept(session, study):
@@ -239,7 +288,6 @@ def _planned(
         studies.end_study(session, study.id, step.state, step.reason, now)
     if not isinstance(step, Run):
         return []
-    running = [trial.number for trial in trial_rows.running_trials(session, study.id)]
     return trials.add_trials(session, study, step.trials, beside=running, now=now)
 
 
@@ -250,12 +298,15 @@ def _keep_confirmation(session: Session, study: StudyRecord, definition: StudyDe
         kept_confirmation.keep(session, study, found.meeting, history.finalists, until, now)
 
 
-def history_of(session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime) -> History:
-    """Read what the plan may know of a study."""
+def history_of(
+    session: Session, study: StudyRecord, definition: StudyDefinition, now: datetime, ended: EndedTrials | None = None
+) -> History:
+    """Read what the plan may know of a study. `ended` has trials that were read before."""
     counts = trial_rows.count_by_role(session, study.id)
-    fixed = trial_rows.trials_of(session, study.id, roles=[Role.REFERENCE, Role.BASELINE])
-    confirmations = trial_rows.trials_of(session, study.id, roles=[Role.CONFIRMATION])
-    anchors, searched = derived.anchors_of(session, study.id), recalled(session, study, definition)
+    others = trial_rows.trials_of(session, study.id, roles=[role for role in Role if role is not Role.SEARCH])
+    fixed = [trial for trial in others if trial.role is not Role.CONFIRMATION]
+    confirmations = [trial for trial in others if trial.role is Role.CONFIRMATION]
+    anchors, searched = derived.anchors_of(session, study.id), recalled(session, study, definition, ended)
     confirming = {(trial.confirms, trial.seed): trial for trial in confirmations if trial.confirms is not None}
     stop = definition.search.stop
     return History(

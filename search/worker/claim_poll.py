@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from search.validation.published import Named
 from search.worker.claim import NOTHING_AHEAD, Ahead, Analysis, Claim, Claimant, claim
+from search.worker.planning_memory import PlanningMemory
 from storage import leases, studies
 from storage.database import Database
 from storage.errors import LeaseLost, StorageUnavailable
@@ -33,6 +34,7 @@ class ClaimPoll:
 
     def __init__(self, database: Database, claimant: Claimant, sweep: Callable[[], object], clock: Callable[[], float]) -> None:
         self._database, self._claimant, self._sweep, self._clock = database, claimant, sweep, clock
+        self._memory = PlanningMemory()
         self._fruitless: frozenset[Claimable] = frozenset()
         self._claimed_at = clock()
         self._swept_at = -math.inf
@@ -66,7 +68,7 @@ class ClaimPoll:
             return None
         self._claimed_at = self._clock()
         try:
-            found = claim(self._database, self._claimant, plugins, ahead)
+            found = claim(self._database, self._claimant, plugins, self._memory, ahead)
         except StorageUnavailable:
             self._unknown = True
             raise

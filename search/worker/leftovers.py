@@ -3,7 +3,8 @@
 The training process itself dies with its worker, but not what a workload started in it, such as the processes of a data loader. So
 each training process has a folder that says whose it is, and a variable in its environment that names the folder and that all its
 descendants inherit. Whoever comes by ends what is left of a worker that is gone, and nothing else: a process that merely got an old
-number has another start time and no such variable.
+number has another start time and no such variable. A folder that says nothing is removed once it is old and no process names it:
+its worker died before that was written, or somebody cleaned up in it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ log = structlog.get_logger("steelyard.worker")
 PREFIX = "steelyard-child-"
 RECORD = "owner.json"
 MARK = "STEELYARD_TRAINING_FOLDER"
+NOT_OWNED_SECONDS = 3600.0
+"""A folder is written into at once: one without its owner after so long has none."""
 ROUNDS = 20
 """How often processes are looked for: one may start another while it is looked for."""
 
@@ -85,7 +88,23 @@ def sweep(within: Path | None = None) -> int:
             shutil.rmtree(folder, ignore_errors=True)
             log.info("leftovers of a dead worker removed", folder=str(folder), worker_pid=owner.worker[0], processes=ended)
             swept += 1
+        elif owner is None and _is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            log.info("a folder without an owner removed", folder=str(folder))
+            swept += 1
     return swept
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Return whether a folder says nothing of an owner, is old, and no process of this machine names it in its environment."""
+    if _machine() == "" or os.path.lexists(folder / RECORD):  # without /proc no folder says whose it is
+        return False
+    try:
+        old = time.time() - folder.stat().st_mtime >= NOT_OWNED_SECONDS
+    except OSError:
+        return False
+    mark = f"{MARK}={folder}".encode()
+    return old and not any(mark in process.variables for process in own_processes())
 
 
 def _folders(within: Path) -> Iterator[Path]:

@@ -25,6 +25,8 @@ MOST_TRIES = 2
 """A child that dies while it describes is asked once more; then what it was asked for cannot be described."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 600.0
 """After so long a workload that could not be described is tried again: what it lacked may be there by now."""
+PRESSING_SECONDS = 120.0
+"""How long work waits for a child that describes and says nothing meanwhile."""
 
 
 class Descriptions:
@@ -42,6 +44,7 @@ class Descriptions:
         self._given_up: set[str] = set()  # each ended a child or held it up: tried again only while there is nothing else to do
         self._pauses: dict[str, tuple[float, float]] = {}  # when to try again, and how long that was waited for
         self._heard: list[Mapping[str, Any]] = []
+        self._heard_at = clock()
         self._gone = {name for name in registered.names if registered.sources(name) is None}  # what failed before may be mended
         self._faults: Mapping[str, str] = {}
         self._plugins: Sequence[Mapping[str, Any]] = published_by("worker")
@@ -71,12 +74,18 @@ class Descriptions:
     @property
     def failed(self) -> frozenset[str]:
         """Return the workloads that could not be described as they are now."""
-        return frozenset(self._pauses) | self._given_up
+        return frozenset(self._pauses) | self._holding_up
 
     @property
     def pressing(self) -> bool:
         """Return whether something is to be described before work is taken up."""
-        return not self._given_up.issuperset(self._wanted)
+        return not self._holding_up.issuperset(self._wanted)
+
+    @property
+    def _holding_up(self) -> frozenset[str]:
+        """Return what work does not wait for: what ended a child or held it up, and what a child has long said nothing of."""
+        silent = self._clock() - self._heard_at >= PRESSING_SECONDS
+        return frozenset(self._given_up).union(self._asked if silent else ())
 
     def try_again(self, *, idle: bool = False) -> None:
         """Have workloads described again whose pause is over. `idle`: also those that ended a child, or held it up."""
@@ -87,11 +96,11 @@ class Descriptions:
 
     def put_off(self) -> bool:
         """Try what ended a child, or held it up, again at a later time; return whether the child was just asked for it."""
-        off = self._given_up.intersection(self._wanted)
+        off = self._holding_up.intersection(self._wanted)
         if not off:
             return False
         asked = not off.isdisjoint(self._asked)
-        for name in off:
+        for name in sorted(off):
             del self._wanted[name]
             self._pauses[name] = (self._clock() + LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         if asked:
@@ -112,10 +121,12 @@ class Descriptions:
                 self._asked[name] = sources
         if self._asked:
             session.describe(list(self._asked))
+            self._heard_at = self._clock()
         return bool(self._asked)
 
     def hear(self, answer: Answer) -> None:
         """Take in an answer, if it is that to `ask`."""
+        self._heard_at = self._clock()
         if not isinstance(answer, WorkloadsDescribed):
             return
         for entry in answer.workloads:

@@ -133,9 +133,10 @@ def worker(
 ) -> None:
     """Run one worker against the database of a service: STEELYARD_DATABASE_URL, or the SQLite file in the data directory."""
     _end_with(end_with)
-    from search.processes import collect_seldom
+    from search.processes import collect_seldom, one_thread_of_linear_algebra
 
     add_to_environment(workload)
+    one_thread_of_linear_algebra()  # of this process, which models what was searched; a training process has its own
     from search.worker.worker import Worker, WorkerSettings, stop_on_signals
     from steelyard.database_location import workloads_folder_in
     from steelyard.logs import configure_logs

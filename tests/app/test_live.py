@@ -8,8 +8,10 @@ import sys
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select, update
 
 from app.stream import most_watchers
+from storage.models import TRIAL_SEEDS, TRIALS
 from storage.records import StudyState
 from tests.app.scenes import NAME, Bench, on_sqlite, problem
 
@@ -89,6 +91,23 @@ def test_a_cohort_in_training_tells_worker_engine_trials_and_lease(bench: Bench)
     assert cohort["epochs_planned"] == planned
     assert cohort["seconds_left"] == pytest.approx(2 * (planned - 1) * 1.0)  # a second an epoch so far: 0.5 for each of 0 and 1
     assert cohort["lease_age_seconds"] >= 0
+
+
+def test_the_time_left_of_a_cohort_on_several_seeds_is_that_of_all_its_trainings(bench: Bench) -> None:
+    bench.submit(training={"epochs": 10}, search={"trials": 4, "seeds": 2, "baselines": []})
+    bench.plan(2)
+    bench.start()
+    with bench.database.writing() as session:
+        # Each has trained 4 epochs on both seeds. One was pruned under the second, after 10 epochs under the first.
+        session.execute(update(TRIALS).where(TRIALS.c.number == 0).values(epochs=4, seconds=8.0))
+        session.execute(update(TRIALS).where(TRIALS.c.number == 1).values(epochs=4, seconds=14.0, state="PRUNED"))
+        ids = session.scalars(select(TRIALS.c.id)).all()
+        session.execute(
+            insert(TRIAL_SEEDS), [{"trial_id": each, "position": seed, "seed": seed} for each in ids for seed in (0, 1)]
+        )
+    (cohort,) = bench.get(COHORTS)["cohorts"]
+    assert [trial["number"] for trial in cohort["trials"]] == [0]
+    assert cohort["seconds_left"] == pytest.approx(6 * 2 * 1.0)
 
 
 def test_what_has_been_trained_is_told_when_nothing_runs(bench: Bench) -> None:

@@ -1,9 +1,13 @@
-"""Orphans that a process has adopted are let go of when they have ended, and nothing else is."""
+"""Orphans that a process has adopted are let go of when they have ended, and a worker models on one thread."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 ADOPTS = """
 import os, subprocess, time
@@ -23,3 +27,32 @@ print(RunningProcess.find(orphan), own.wait())
 def test_an_orphan_is_waited_for_and_what_the_process_started_itself_is_not() -> None:
     said = subprocess.run([sys.executable, "-c", ADOPTS], capture_output=True, text=True, check=True, timeout=60)
     assert said.stdout.split() == ["None", "0"]
+
+
+THREADS = """
+import os, sys
+import steelyard.logs
+from steelyard.cli.main import main
+
+def configured():
+    import numpy
+    numpy.ones((1500, 1500)) @ numpy.ones((1500, 1500))
+    print(os.environ["OPENBLAS_NUM_THREADS"], len(os.listdir("/proc/self/task")))
+    raise SystemExit
+
+assert "numpy" not in sys.modules
+steelyard.logs.configure_logs = configured  # called when all that a worker needs is imported
+sys.argv = ["steelyard", "worker", "--data-dir", sys.argv[1]]
+main()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the threads of a process are counted in /proc")
+@pytest.mark.parametrize(("given", "found"), [({}, ["1", "1"]), ({"OPENBLAS_NUM_THREADS": "2"}, ["2", "2"])], ids=["no", "yes"])
+def test_a_worker_has_one_thread_of_linear_algebra_unless_its_user_says_otherwise(
+    tmp_path: Path, given: dict[str, str], found: list[str]
+) -> None:
+    plain = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", THREADS, str(tmp_path)]
+    said = subprocess.run(command, env={**plain, **given}, capture_output=True, text=True, check=False, timeout=60)
+    assert said.stdout.split() == found, said.stderr

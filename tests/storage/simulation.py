@@ -111,7 +111,7 @@ class Simulation:
             return
         chosen = again(trial_rows.waiting_trials(session, study.id), study.cohort_size or 1) or self._new(session, study)
         if not chosen:
-            if not trial_rows.running_trials(session, study.id):
+            if not trial_rows.unfinished_trials(session, study.id):
                 studies.end_study(session, study.id, StudyState.COMPLETE, None, self.now)
             return
         worker = self.random.choice(idle)

@@ -95,7 +95,7 @@ def work(database: Database, worker: int) -> Counter[int]:
                 new = [scenes.planned(planned + place) for place in range(size)]
                 chosen = trials.add_trials(session, study, new, beside=(), now=NOW)
             if not chosen:
-                if not trial_rows.running_trials(session, study.id):
+                if not trial_rows.unfinished_trials(session, study.id):
                     studies.end_study(session, study.id, StudyState.COMPLETE, None, NOW)
                 continue
             lease = leases.acquire(session, study.id, worker, leases.COHORT, 600, NOW)

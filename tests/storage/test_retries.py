@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from storage import leases, lifecycle, outcomes, study_rows, trial_rows
 from storage.database import Database
+from storage.epochs import EpochWrite, record_epoch
+from storage.models import LEASES
 from storage.records import LeaseRecord, Reason, StudyRecord, StudyState, TrialRecord, TrialState
 from tests.storage import scenes
 from tests.storage.scenes import NOW, later
@@ -183,6 +186,50 @@ def test_a_crash_of_every_trial_ends_a_study_and_somebodys_kill_of_another_trial
     lose_in_turn(database, study, [0], [0], [0], reason=CRASH)
     assert lose_in_turn(database, study, [1], reason=killed).state is StudyState.RUNNING
     assert lose_in_turn(database, study, [1], reason=CRASH).state is StudyState.FAILED
+
+
+def cohort_of(session: Session, token: int) -> int:
+    found = scenes.find_lease(session, token)
+    assert found is not None
+    assert found.cohort_id is not None
+    return found.cohort_id
+
+
+def lost_beside(database: Database, study: StudyRecord, running: Sequence[int], *, epochs: int = 0) -> StudyRecord:
+    """Let trial 0 fail alone and trial 1 be lost, all by hanging, while another worker trains `running`."""
+    lose_in_turn(database, study, [0], [0])
+    with database.writing() as session:
+        other = scenes.start(session, study, running)
+        if epochs:
+            report = {number: EpochWrite(epochs, {}, {"digit.accuracy": 0.5}, 1.0) for number in running}
+            assert not record_epoch(session, other.token, cohort_of(session, other.token), report, NOW)
+    return lose_in_turn(database, study, [0], [1])
+
+
+def test_trials_that_hung_before_and_are_silent_again_do_not_hold_up_the_end(database: Database) -> None:
+    study = prepared(database, 4)
+    lose_in_turn(database, study, [2, 3])
+    found = lost_beside(database, study, [2, 3])
+    text = (
+        f"every trial so far, 2 of them, was lost in the same way, the last time so: {HANG.message}; "
+        "2 more were lost before and had finished no epoch since"
+    )
+    assert (found.state, found.reason) == (StudyState.FAILED, Reason("hung", text))
+    assert scenes.states(database, study) == ["FAILED"] * 4
+    assert trials(database, study)[2].reason == Reason("study_ended", f"its study ended: {HANG.message}")
+    with database.writing() as session:
+        assert not session.scalars(select(LEASES.c.id).where(LEASES.c.released_at.is_(None))).all()
+        lifecycle.retry(session, "study", NOW)
+    assert scenes.states(database, study) == ["WAITING"] * 4
+
+
+@pytest.mark.parametrize(("before", "epochs"), [(False, 0), (True, 1)], ids=["in its first attempt", "that reports"])
+def test_a_trial_in_training_that_may_succeed_keeps_a_study_going(database: Database, before: bool, epochs: int) -> None:
+    study = prepared(database, 4)
+    if before:
+        lose_in_turn(database, study, [2, 3])
+    assert lost_beside(database, study, [2, 3], epochs=epochs).state is StudyState.RUNNING
+    assert scenes.states(database, study) == ["FAILED", "WAITING", "RUNNING", "RUNNING"]
 
 
 def test_a_study_that_failed_so_is_revived_by_retry(database: Database) -> None:

@@ -193,11 +193,11 @@ def test_trials_are_picked_by_role_and_state(database: Database) -> None:
         scenes.add(session, study, 2, Role.SEARCH)
         scenes.start(session, study, [1, 2])
         picked = trial_rows.trials_of(session, study.id, roles=[Role.BASELINE], states=[TrialState.RUNNING])
-        running = trial_rows.running_trials(session, study.id)
+        unfinished = trial_rows.unfinished_trials(session, study.id)
         waiting = trial_rows.waiting_trials(session, study.id)
         counts = trial_rows.count_by_role(session, study.id)
     assert [trial.number for trial in picked] == [1]
-    assert [trial.number for trial in running] == [1, 2]
+    assert [trial.number for trial in unfinished] == [0, 1, 2, 3]
     assert [trial.number for trial in waiting] == [0, 3]
     assert counts == {
         (Role.BASELINE, TrialState.WAITING): 1,

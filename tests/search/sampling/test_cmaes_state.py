@@ -70,7 +70,7 @@ def optunas_own(monkeypatch: pytest.MonkeyPatch) -> None:
         return made
 
     monkeypatch.setattr(module, "_sampler", sampler)
-    monkeypatch.setattr(module, "PICKLED", "nothing is left out")
+    monkeypatch.setattr("search.sampling.frozen.PICKLED", "nothing is left out")
 
 
 @pytest.mark.filterwarnings("ignore")

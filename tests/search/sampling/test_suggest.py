@@ -77,6 +77,35 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sequence[optuna.tria
 # What a suggestion depends on
 
 
+def test_trials_that_were_observed_in_another_choice_before_are_observed_the_same() -> None:
+    definition = two_weights()
+    records = observed(definition, 30)
+    anew = [replace(record) for record in records[10:]]
+    expected = suggest(definition, anew, DrawIndex(30, 30), 4)
+    suggest(definition, records, DrawIndex(30, 30), 4)
+    assert suggest(definition, records[10:], DrawIndex(30, 30), 4) == expected
+
+
+def test_a_trial_whose_worth_has_changed_is_observed_by_the_new_one(
+    heard: Callable[..., Sequence[optuna.trial.FrozenTrial]],
+) -> None:
+    definition = two_weights()
+    records = observed(definition, 8, value=lambda parameters: 1.0 + min(parameters.values()) / 1e4)
+    before = [each.value for each in heard(definition, records)]
+    far = [*records, replace(records[0], number=8, value=-1e6)]
+    after = [each.value for each in heard(definition, far)]
+    assert after[:8] == before
+    assert -1e6 < (after[8] or 0.0) < 1.0  # pulled up to the others' fence, which is not theirs
+
+
+def test_joint_tpe_suggests_what_optunas_own_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    definition = two_weights()
+    records = observed(definition, 20)
+    expected = [drawn.parameters for drawn in suggest(definition, records, DrawIndex(20, 20), 4)]
+    monkeypatch.setattr("search.sampling.suggest._Tpe", optuna.samplers.TPESampler)
+    assert [drawn.parameters for drawn in suggest(definition, records, DrawIndex(20, 20), 4)] == expected
+
+
 @pytest.mark.parametrize("sampler", [RANDOM, TPE, CMAES, QMC])
 def test_the_same_seed_number_and_history_give_the_same_suggestion(sampler: Document) -> None:
     definition = two_weights(sampler)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -151,3 +152,43 @@ def test_a_link_that_looks_like_a_folder_is_not_followed(folder: Path, tmp_path:
     folder.symlink_to(moved)
     assert leftovers.sweep(tmp_path) == 0
     assert moved.exists()
+
+
+@pytest.fixture
+def abandoned(tmp_path: Path) -> Path:
+    """An old folder whose worker died before it was written whose it is."""
+    made = tmp_path / f"{leftovers.PREFIX}y"
+    made.mkdir()
+    (made / "tmp").mkdir()
+    long_ago = time.time() - leftovers.NOT_OWNED_SECONDS
+    os.utime(made, (long_ago, long_ago))
+    return made
+
+
+def test_an_old_folder_without_an_owner_is_removed(abandoned: Path) -> None:
+    assert leftovers.sweep(abandoned.parent) == 1
+    assert not abandoned.exists()
+
+
+def test_a_new_folder_without_an_owner_stays(abandoned: Path) -> None:
+    os.utime(abandoned)
+    assert leftovers.sweep(abandoned.parent) == 0
+    assert abandoned.exists()
+
+
+def test_a_folder_without_an_owner_that_a_process_names_stays(abandoned: Path, sleepers: Sleepers) -> None:
+    sleepers.start({MARK: str(abandoned)})
+    assert leftovers.sweep(abandoned.parent) == 0
+    assert abandoned.exists()
+
+
+def test_an_old_folder_whose_owner_cannot_be_read_stays(abandoned: Path) -> None:
+    (abandoned / leftovers.RECORD).write_text("{")
+    long_ago = time.time() - leftovers.NOT_OWNED_SECONDS
+    os.utime(abandoned, (long_ago, long_ago))
+    assert leftovers.sweep(abandoned.parent) == 0
+
+
+def test_without_proc_nobody_knows_whose_a_folder_is(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "PROC", abandoned)
+    assert leftovers.sweep(abandoned.parent) == 0

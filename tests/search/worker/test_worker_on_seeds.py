@@ -117,4 +117,4 @@ def test_a_rung_is_judged_by_means_once_the_last_seed_has_come_to_it(scene: Scen
     assert [trial.state.value for trial in found] == ["COMPLETE", "PRUNED", "COMPLETE", "PRUNED"]
     assert (found[3].epochs, found[3].value) == (3, pytest.approx(0.6))
     with scene.database.reading() as session:  # all that was reported counts, also what trials have no epoch of
-        assert cohorts.trained(session, scene.study().id)[1] == pytest.approx(4 * 0.4)
+        assert cohorts.trained_seconds(session, scene.study().id) == pytest.approx(4 * 0.4)

@@ -12,7 +12,7 @@ from search.training.child.protocol import DescribeWorkloads, UseWorkload, Workl
 from search.worker.child_session import ChildSession, ChildSilent
 from search.worker.progress_deadlines import ProgressDeadlines
 from search.worker.registered_workloads import RegisteredWorkloads
-from search.worker.workload_descriptions import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Descriptions
+from search.worker.workload_descriptions import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PRESSING_SECONDS, Descriptions
 from storage import workers, workloads
 from storage.database import Database
 from tests.storage import scenes
@@ -279,3 +279,29 @@ def test_a_registration_that_does_not_count_is_published_until_it_is_gone(desk: 
     desk.look()
     desk.descriptions.publish(desk.worker)
     assert desk.stored("odd") == (None, None)
+
+
+def test_work_waits_two_minutes_for_a_child_that_says_nothing_of_a_workload(desk: Desk) -> None:
+    session, _ = desk.child()
+    desk.descriptions.ask(session, new=True)
+    desk.at += PRESSING_SECONDS - 1.0
+    assert desk.descriptions.pressing
+    desk.at += 1.0
+    assert not desk.descriptions.pressing
+    assert desk.descriptions.failed.issuperset({"ads", "shop"})  # left to workers that have described them
+    assert desk.descriptions.put_off()  # work was found: the child is ended for it
+    other, pipe = desk.child()
+    assert desk.descriptions.ask(other, new=True)
+    assert desk.asked(pipe) == []
+    desk.look(LONGEST_PAUSE_SECONDS)
+    desk.descriptions.ask(other)
+    assert desk.asked(pipe) == [sorted([*OTHERS, "ads", "shop"])]
+
+
+def test_a_child_that_answers_in_time_is_waited_for(desk: Desk) -> None:
+    session, _ = desk.child()
+    desk.descriptions.ask(session, new=True)
+    for name in OTHERS[:3]:
+        desk.at += PRESSING_SECONDS - 1.0
+        desk.descriptions.hear(WorkloadsDescribed([{"name": name, "digest": "d", "description": {"code": {}}}]))
+        assert desk.descriptions.pressing
