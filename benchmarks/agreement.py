@@ -26,8 +26,19 @@ WEIGHT = "left.crossentropy"
 NEEDS_NO_SEARCH = "inverse_initial_loss"
 SEEDS, POINTS, TRUE_SEEDS, TRUE_SEED = range(100, 110), 15, 16, 77_000
 SAME = 1e-6
-HEADER = ("seed", "winner", "as good", "worse", "leads equal by", f"leads {NEEDS_NO_SEARCH} by", "verdict", "recommended")
-HEADER += ("fresh trainings", "behind the grid", "agree")
+HEADER = (
+    "seed",
+    "winner",
+    "as good",
+    "worse",
+    "leads equal by",
+    f"leads {NEEDS_NO_SEARCH} by",
+    "verdict",
+    "recommended",
+    "fresh trainings",
+    "behind the grid",
+    "agree",
+)
 CAPTION = (
     "examples/digits_overlay.json under each search seed, one worker over HTTP; {weight} beside right.error 1, delta_m. "
     "`behind the grid`: the winner on {seeds} other seeds behind the best of {points} log-spaced weights; half of these seeds "
@@ -168,7 +179,7 @@ def _trained_again(service: Service, options: Options, weights: Sequence[float])
     found = {}
     for trial in client.trials(study):
         if trial["role"] == "search":
-            found[trial["weights"][WEIGHT]] = [trial["by_seed"][str(seed)] for seed in trial["seeds"]]
+            found[trial["weights"][WEIGHT]] = [float(trial["by_seed"][str(seed)] or 0.0) for seed in trial["seeds"]]
     return {at: found[at] for at in sorted(found)}
 
 
