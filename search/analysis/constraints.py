@@ -63,9 +63,10 @@ def by_constraints(
             return None
         among = who.worse_than or who.keeping
         better = " and ".join(each.in_words + leads.get(each.name, "") for each in rivals if each.name in among)
+        it, it_is = ("it", "it is") if len(who.winner) == 1 else ("them", "they are")
         if call is Judgement.WORSE:
-            return f"{they} are worse than {better} by {on(who.winner)}: they break it on fresh seeds, and it is kept there"
-        claim = f"{name} keep {on(who.winner)}: their mean over fresh seeds breaks it, and that of {better} keeps it"
+            return f"{they} are worse than {better} by {on(who.winner)}: they break {it} on fresh seeds, and {it_is} kept there"
+        claim = f"{name} keep {on(who.winner)}: their mean over fresh seeds breaks {it}, and that of {better} keeps {it}"
         return f"There are not enough trainings to tell whether {claim}"
     beaten = [each for each in intervals if each.call is Judgement.BETTER]
     lost = [each for each in rivals if who.beaten(each.name) and each.name not in {one.against for one in beaten}]

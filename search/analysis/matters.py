@@ -178,7 +178,10 @@ def _with(winner: TrialRecord, searched: Sequence[TrialRecord]) -> list[TrialRec
 
 
 def _trainings(material: Material) -> Iterator[SeedTraining]:
-    """Yield the trainings on fresh seeds of finalists and baselines, judged on validation as the search was."""
+    """Yield the trainings on fresh seeds of finalists and baselines, judged on validation as the search was.
+
+    One that lacks a number of the objective says nothing.
+    """
     objective = resolve_anchors(material.definition.objective, material.anchors)
     places = Places(material.definition)
     for candidate in material.candidates:
@@ -188,5 +191,6 @@ def _trainings(material: Material) -> Iterator[SeedTraining]:
         place = places.baseline(trial, material.divisors) if candidate.is_baseline else [float(at) for at in places.of([trial])[0]]
         at = None if place is None else tuple(place)
         for seed, value in candidate.values(objective, "validation").items():
-            if math.isfinite(value):
-                yield SeedTraining(trial.number, at, seed, value, slacks(objective, candidate.measured[seed].validation))
+            bounds = slacks(objective, candidate.measured[seed].validation)
+            if all(map(math.isfinite, (value, *bounds))):
+                yield SeedTraining(trial.number, at, seed, value, bounds)

@@ -209,9 +209,13 @@ def _failed(trial: TrialRecord) -> bool:
 def _of_failed(objective: Objective, trial: TrialRecord, worst: float) -> float:
     """Return what a trial that broke a constraint or diverged counts as: what it is worth where it is known what it broke."""
     value = trial.value if trial.value is not None and math.isfinite(trial.value) else math.inf
-    bounds = slacks(objective, trial.values) if trial.state is TrialState.COMPLETE else ()
-    is_modelled = bounds and is_resolved(objective) and all(map(math.isfinite, bounds)) and math.isfinite(value)
-    return value if is_modelled else min(worst, value)
+    return value if math.isfinite(value) and _is_known_by_bounds(objective, trial) else min(worst, value)
+
+
+def _is_known_by_bounds(objective: Objective, trial: TrialRecord) -> bool:
+    """Return whether it is known by how much a trial keeps each bound: then its value counts whether it keeps them or not."""
+    bounds = slacks(objective, trial.values) if trial.state is TrialState.COMPLETE and is_resolved(objective) else ()
+    return bool(bounds) and all(map(math.isfinite, bounds))
 
 
 def _trainings(objective: Objective, trials: Sequence[TrialRecord], places: Array, values: Sequence[float]) -> list[SeedTraining]:
@@ -238,19 +242,15 @@ def _under_each_seed(objective: Objective, trial: TrialRecord, place: tuple[floa
 def _of_baselines(
     objective: Objective, places: Places, baselines: Sequence[TrialRecord], divisors: Mapping[str, float]
 ) -> list[SeedTraining]:
-    finite = [trial for trial in baselines if trial.state is TrialState.COMPLETE and math.isfinite(_finite(trial))]
-    known_ones = [trial for trial in finite if known(trial) or is_resolved(objective)]
-    placed = [(trial, places.baseline(trial, divisors)) for trial in known_ones]
+    finite = [trial for trial in baselines if trial.value is not None and math.isfinite(trial.value)]
+    able = [trial for trial in finite if known(trial) or _is_known_by_bounds(objective, trial)]
+    placed = [(trial, places.baseline(trial, divisors)) for trial in able]
     return [
         each
         for trial, place in placed
         if place is not None
         for each in _under_each_seed(objective, trial, tuple(place), float(trial.value or 0.0))
     ]
-
-
-def _finite(trial: TrialRecord) -> float:
-    return math.nan if trial.value is None else trial.value
 
 
 def _is_several(trainings: Sequence[SeedTraining]) -> bool:
