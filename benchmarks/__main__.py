@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import claims, delta_m, fit, memory, no_gain, page, problems, pruning, ranges, regret, scale
+from benchmarks import agreement, bounds, claims, delta_m, fit, memory, no_gain, page, problems, pruning, ranges, regret, scale
 from benchmarks.options import PEERS, Options
 from benchmarks.searches import Search
 from benchmarks.table import Table
@@ -49,8 +49,10 @@ BENCHMARKS: Mapping[str, Callable[[Options], Table]] = {
     "delta-m": delta_m.overlay,
     "multi-mnist-delta": delta_m.multi_mnist,
     "no-gain": no_gain.table,
+    "agreement": agreement.table,
     "ranges": ranges.table,
     "regret": regret.table,
+    "bounds": bounds.table,
     "claims": claims.table,
     "page": page.table,
     "watchers": page.watchers,

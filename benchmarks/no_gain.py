@@ -45,10 +45,11 @@ class Judged:
 def table(options: Options) -> Table:
     """Judge each study under several search seeds."""
     twins = problems.twins(quick=options.quick)
-    found = list(_judged(twins, [_of_twins(twins, options, seed) for seed in range(options.runs_or(RUNS))]))
+    seeds = options.search_seeds or range(options.runs_or(RUNS))
+    found = list(_judged(twins, [_of_twins(twins, options, seed) for seed in seeds]))
     if options.sentences is not None:
         problem = _sentences(options.sentences)
-        found += _judged(problem, [_example(problem, options, seed) for seed in range(options.runs_or(RUNS))])
+        found += _judged(problem, [_example(problem, options, seed) for seed in seeds])
     where = "on the sentences of a folder" if options.sentences else "left out: no --sentences FOLDER"
     caption = CAPTION.format(seeds=_seeds(options), twins=f"{twins.epochs} epochs, {twins.trials} trials", where=where)
     lines = tuple(_line(each) for each in found)

@@ -1,29 +1,27 @@
 """Played studies with known curves: how far the winner lies behind the best place, and how often a gain is claimed.
 
-A study is played through the real plan: suggestions, finalists by the model, the choice and the looks. A training measures the
-curve at its weight and the noise of `benchmarks.played_curves.World`. Unit: s, the standard deviation of one training.
+A study is played through the real plan (`benchmarks.players`): suggestions, finalists by the model, the choice and the looks. A
+training measures the curve at its weight and the noise of `benchmarks.played_curves.World`. Unit: s, the standard deviation of one
+training. Beside it the rule before this one, on the same search: the three best that lie apart and all baselines on 8 fresh seeds.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
-from statistics import fmean
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
 
 from benchmarks.options import Options
 from benchmarks.played_curves import CURVES, Array, World
+from benchmarks.players import WORTH, Player, definition
 from benchmarks.table import Ratio, Table
-from search.analysis.verdict import Verdict, judge
-from search.definition.schema import StudyDefinition
-from search.objective.scoring import evaluate
-from search.planning.looks import Judgement
-from search.planning.plan import History, Run, choose_finalists, confirmation, plan
-from storage.records import Measured, PlannedTrial, Role, TrialRecord, TrialState
+from search.planning.finalists import finalists
+from search.planning.looks import Judgement, half_width
+from storage.records import Role
 
 LEADS = (0.0, 1.0, 2.0, 4.0)
 """By how much the best place truly leads the best baseline, in s."""
@@ -31,79 +29,35 @@ LEADS = (0.0, 1.0, 2.0, 4.0)
 BASELINES = {"equal": 0.5, "current": 0.85, "inverse_initial_loss": 0.15}
 """Where each baseline lies in its range, from 0 to 1; moved so that the best of them lies at the best place where the lead is 0."""
 
-TRIALS, RUNS, COHORT, STEPS = 40, 5, 16, 601
-METRIC = "task.worth"
-HEADER = ("true lead", "studies", "better", "as good", "worse", "not enough", "regret, s", "fresh trainings")
+TRIALS, RUNS, STEPS = 40, 5, 601
+NOW, BEFORE = "now", "before"
+BEFORE_SEEDS, BEFORE_ERROR, FIRST_SEED = 8, 0.005, 500_000
+HEADER = ("true lead", "rule", "studies", "better", "as good", "worse", "not enough", "regret, s", "fresh trainings")
 CAPTION = (
     "Played studies of one weight, {trials} trials of TPE, {baselines} baselines, curves: {curves}; fresh seeds take at most 1.5 "
-    "times the search's trainings. Shares of studies by verdict. `regret`: how far the winner truly lies behind the best place."
+    "times the search's trainings. Shares of studies by verdict. `regret`: how far the winner truly lies behind the best place. "
+    "`before`: three finalists and all baselines on 8 fresh seeds, better at 99 % over equal weights and the best baseline, else "
+    '"within noise".'
 )
-
-
-@dataclass
-class _Player:
-    """One study, answered at once by a world."""
-
-    definition: StudyDefinition
-    world: World
-    baselines: dict[str, float]
-    trials: list[TrialRecord] = field(default_factory=list)
-    measured: dict[int, Measured] = field(default_factory=dict)
-    chosen: Sequence[int] = ()
-
-    def history(self) -> History:
-        again = [trial for trial in self.trials if trial.confirms is not None]
-        found = History(
-            budget=self.definition.search.trials or 0,
-            counts=Counter((trial.role, trial.state) for trial in self.trials),
-            trials=[trial for trial in self.trials if trial.role is Role.SEARCH],
-            baselines=[trial for trial in self.trials if trial.role is Role.BASELINE],
-            confirmed=frozenset((trial.confirms or 0, trial.seed) for trial in again),
-            repeated={(trial.confirms or 0, trial.seed): self.measured[trial.number] for trial in again},
-            finalists=self.chosen,
-            next_number=len(self.trials),
-            initial={"task.error": 1.0, "other.error": 3.0},
-        )
-        found = choose_finalists(self.definition, found)
-        self.chosen = found.finalists
-        return found
-
-    def train(self, planned: PlannedTrial) -> None:
-        number, at = len(self.trials), self.place(planned)
-        value = self.world.train(np.array([at]), planned.seed)
-        self.measured[number] = Measured(validation={METRIC: value})
-        score = evaluate(self.definition.objective, {METRIC: value})
-        self.trials.append(_record(number, planned, score.value))
-
-    def place(self, planned: PlannedTrial | TrialRecord) -> float:
-        """Return where a training's weight lies in its range, from 0 to 1."""
-        if planned.rule is not None:
-            return self.baselines[planned.rule]
-        return float((np.log10(planned.parameters["other.error"]) + 1.5) / 3)
-
-    def verdict(self) -> Verdict:
-        """Play to the end, and return what the confirmation says."""
-        while isinstance(step := plan(self.definition, self.history(), COHORT), Run):
-            for planned in step.trials:
-                self.train(planned)
-        met = confirmation(self.definition, self.history())
-        found = judge(self.definition.objective, None if met is None else met.meeting, met.trained) if met else None
-        assert found is not None
-        return found
 
 
 @dataclass(frozen=True)
 class Played:
-    """What one played study said, and what is true, in s: the best place's `lead` over the best baseline, the winner's `regret`."""
+    """What one rule said of a played study, and what is true, in s: the best place's `lead` over the best baseline, the winner's
+    `regret`. `call` is None for "within noise"."""
 
     lead: float
+    rule: str
     call: Judgement | None
     regret: float
     trainings: int
 
 
-def play(curve_name: str, lead: float, seed: int, trials: int = TRIALS) -> Played:
-    """Play one study on a known curve, whose noise is such that the best place leads the best baseline by `lead` times it."""
+def play(curve_name: str, lead: float, seed: int, trials: int = TRIALS) -> list[Played]:
+    """Play one study on a known curve, whose noise is such that the best place leads the best baseline by `lead` times it.
+
+    Returns what is said now, and what was said before of the same search.
+    """
     curve = CURVES[1][curve_name]
     grid: Array = np.linspace(0, 1, STEPS)
     values = curve(grid[:, None])
@@ -114,16 +68,40 @@ def play(curve_name: str, lead: float, seed: int, trials: int = TRIALS) -> Playe
     behind = best - max(float(curve(np.array([[at]]))[0]) for at in baselines.values())
     noise = behind / lead if lead and behind > 0 else 0.1
     world = World(curve, noise, 1, np.random.default_rng([seed, len(curve_name)]))
-    player = _Player(_definition(seed, trials), world, baselines)
+    player = Player(definition(seed, trials), {WORTH: world}, baselines)
     found = player.verdict()
-    regret = (best - world.true(np.array([player.place(found.winner.trial)]))) / noise
-    return Played(lead, found.call, regret, found.trainings)
+    assert found is not None
+    before, winner, trainings = _before(player, world)
+
+    def regret(at: float) -> float:
+        return (best - world.true(np.array([at]))) / noise
+
+    now = Played(lead, NOW, found.call, regret(player.place(found.winner.trial)), found.trainings)
+    return [now, Played(lead, BEFORE, before, regret(winner), trainings)]
+
+
+def _before(player: Player, world: World) -> tuple[Judgement | None, float, int]:
+    """Return what the rule before this one calls the winner, where that lies, and how many trainings it takes."""
+    chosen = [player.place(trial) for trial in finalists(player.definition, player.of(Role.SEARCH))]
+    seeds = range(FIRST_SEED, FIRST_SEED + BEFORE_SEEDS)
+    by_seed = {at: [world.train(np.array([at]), seed) for seed in seeds] for at in (*chosen, *player.baselines.values())}
+    winner = max(chosen, key=lambda at: fmean(by_seed[at]))
+    rivals = player.baselines["equal"], max(player.baselines.values(), key=lambda at: fmean(by_seed[at]))
+
+    def leads(at: float) -> bool:
+        differences = [mine - theirs for mine, theirs in zip(by_seed[winner], by_seed[at], strict=True)]
+        mean, std = fmean(differences), stdev(differences)
+        return mean > half_width(std, BEFORE_SEEDS, BEFORE_ERROR / len(chosen)) and not math.isclose(std, 0)
+
+    call = Judgement.BETTER if all(map(leads, rivals)) else None
+    return call, winner, len(by_seed) * BEFORE_SEEDS
 
 
 def plays(lead: float, seeds: Sequence[int], trials: int = TRIALS) -> list[Played]:
     """Play every curve of one weight on which the lead can be; where nothing can be gained, all of them."""
     able = [name for name in CURVES[1] if lead == 0 or _may_lead(name)]
-    return [play(name, lead, 1000 * seed + place, trials) for seed in seeds for place, name in enumerate(able)]
+    found = [play(name, lead, 1000 * seed + place, trials) for seed in seeds for place, name in enumerate(able)]
+    return [each for both in found for each in both]
 
 
 def _may_lead(name: str) -> bool:
@@ -137,57 +115,33 @@ def table(options: Options) -> Table:
     seeds = options.search_seeds or range(options.runs_or(RUNS))
     found = {lead: plays(lead, seeds, 12 if options.quick else TRIALS) for lead in leads}
     caption = CAPTION.format(trials=TRIALS, baselines=len(BASELINES), curves=", ".join(CURVES[1]))
-    ratios = [Ratio(f"better at {lead:g} s", _share(some, Judgement.BETTER), _text(lead, some)) for lead, some in found.items()]
-    lines = tuple(_row(lead, some) for lead, some in found.items())
-    return Table("Regret and calls of played studies", caption, HEADER, lines, tuple(ratios), record=_record_of(found))
+    rows = [(lead, [each for each in some if each.rule == rule]) for lead, some in found.items() for rule in (BEFORE, NOW)]
+    lines = tuple(_row(lead, some) for lead, some in rows)
+    return Table("Regret and calls of played studies", caption, HEADER, lines, tuple(_ratios(rows)), record=_record_of(found))
+
+
+def _ratios(rows: Sequence[tuple[float, list[Played]]]) -> Iterator[Ratio]:
+    for lead, found in rows:
+        name = f"better at {lead:g} s, {found[0].rule}"
+        yield Ratio(name, _share(found, Judgement.BETTER), _text(lead, found))
 
 
 def _record_of(found: dict[float, list[Played]]) -> list[dict[str, Any]]:
     return [asdict(each) for some in found.values() for each in some]
 
 
-def _share(found: Sequence[Played], call: Judgement) -> float:
+def _share(found: Sequence[Played], call: Judgement | None) -> float:
     return fmean(each.call is call for each in found)
 
 
 def _text(lead: float, found: Sequence[Played]) -> str:
-    return f"{lead:g} s to be gained: called better in {_share(found, Judgement.BETTER):.1%} of {len(found)} studies"
+    share = _share(found, Judgement.BETTER)
+    return f"{lead:g} s to be gained, {found[0].rule}: called better in {share:.1%} of {len(found)} studies"
 
 
 def _row(lead: float, found: Sequence[Played]) -> tuple[str, ...]:
+    rule = found[0].rule
     calls = [Judgement.BETTER, Judgement.AS_GOOD, Judgement.WORSE, Judgement.NOT_ENOUGH]
+    shares = [f"{_share(found, call):.3f}" if rule == NOW or call is Judgement.BETTER else "-" for call in calls]
     regret, used = fmean(each.regret for each in found), fmean(each.trainings for each in found)
-    return (f"{lead:g} s", str(len(found)), *(f"{_share(found, call):.3f}" for call in calls), f"{regret:.2f}", f"{used:.1f}")
-
-
-def _definition(seed: int, trials: int) -> StudyDefinition:
-    worth: dict[str, Any] = {"name": "worth", "metric": "lift", "direction": "maximize"}
-    loss = {"name": "error", "loss": "mse"}
-    weight = {"low": 10**-1.5, "high": 10**1.5, "current": 2.0}
-    return StudyDefinition.model_validate(
-        {
-            "workload": {"name": "played"},
-            "tasks": [
-                {"name": "task", "losses": [loss], "metrics": [worth]},
-                {"name": "other", "losses": [{**loss, "weight": weight}]},
-            ],
-            "objective": {"metrics": [{"metric": METRIC, "direction": "maximize"}], "aggregate": "mean"},
-            "search": {"seed": seed, "trials": trials, "baselines": ["equal", "inverse_initial_loss"]},
-        }
-    )
-
-
-def _record(number: int, planned: PlannedTrial, value: float) -> TrialRecord:
-    fields: dict[str, Any] = dict.fromkeys(TrialRecord.__dataclass_fields__)
-    given = {name: getattr(planned, name) for name in ("role", "rule", "origin", "confirms", "seed", "parameters", "weights")}
-    state = {
-        "state": TrialState.COMPLETE,
-        "feasible": True,
-        "violations": {},
-        "values": {METRIC: value},
-        "value": value,
-        "by_seed": {},
-    }
-    places = {"number": number, "id": number + 1, "sequence": number + 1, "created_at": datetime(2026, 1, 1, tzinfo=UTC)}
-    record = TrialRecord(**{**fields, **given, **state, **places, "sampler_state": planned.sampler_state, "planned_beside": ()})
-    return replace(record, planned_after=0)
+    return (f"{lead:g} s", rule, str(len(found)), *shares, f"{regret:.2f}", f"{used:.1f}")

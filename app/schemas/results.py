@@ -114,7 +114,9 @@ class ConfirmationBody(Body):
     )
     level: float = Field(description="Level of confidence of all intervals.")
     margin: float | None = Field(description="One training's luck: its standard deviation over seeds.")
-    detectable: float | None = Field(description="The smallest lead that these seeds could have shown; null without a comparison.")
+    detectable: float | None = Field(
+        description="The smallest lead over `story`'s baseline that these seeds could show; null without one."
+    )
     split: str = Field(description="What the numbers are of: test where the workload has it.")
     seeds: list[int] = Field(description="The fresh seeds that the winner's numbers are of. They chose nothing.")
     chosen_on: list[int] = Field(description="The fresh seeds that the winner and its rivals were chosen on.")

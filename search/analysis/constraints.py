@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from search.analysis.intervals import Interval, difference
@@ -62,17 +62,30 @@ def by_constraints(
         if call is Judgement.WORSE and not who.worse_than:
             return None
         among = who.worse_than or who.keeping
-        keeping = " and ".join(each.in_words + leads.get(each.name, "") for each in rivals if each.name in among)
+        better = " and ".join(each.in_words + leads.get(each.name, "") for each in rivals if each.name in among)
+        it, it_is = ("it", "it is") if len(who.winner) == 1 else ("them", "they are")
         if call is Judgement.WORSE:
-            return f"{they} are worse than {keeping} by {on(who.winner)}: they break it on fresh seeds, and it is kept there"
-        claim = f"{name} keep {on(who.winner)}: their mean over fresh seeds breaks it, and that of {keeping} keeps it"
+            return f"{they} are worse than {better} by {on(who.winner)}: they break {it} on fresh seeds, and {it_is} kept there"
+        claim = f"{name} keep {on(who.winner)}: their mean over fresh seeds breaks {it}, and that of {better} keeps {it}"
         return f"There are not enough trainings to tell whether {claim}"
     beaten = [each for each in intervals if each.call is Judgement.BETTER]
     lost = [each for each in rivals if who.beaten(each.name) and each.name not in {one.against for one in beaten}]
     if call is not Judgement.BETTER or not lost:
         return None
     first = " and ".join(f"{each.in_words} ({difference(each)})" for each in beaten)
-    broken = "; ".join(
-        f"they keep {on(who.rivals[each.name])}, which {each.in_words}{leads.get(each.name, '')} break" for each in lost
-    )
+    broken = "; ".join(keeping(lost, who, leads))
     return f"{they} are better than {first}, and {broken}" if first else f"{they} are better by a constraint: {broken}"
+
+
+def keeping(rivals: Sequence[Candidate], who: Kept, leads: Mapping[str, str] | None = None) -> list[str]:
+    """Return what the tuned weights keep and rivals break, once for all rivals that break the same. `leads` by rival follow it.
+
+    Where they break it themselves, they miss it by less.
+    """
+    by_metrics: dict[tuple[str, ...], list[str]] = {}
+    for each in rivals:
+        if who.breaks(each.name):
+            by_metrics.setdefault(who.rivals[each.name], []).append(each.in_words + (leads or {}).get(each.name, ""))
+    if who.alike:
+        return [f"they miss {on(metrics)} by less than {' and '.join(names)}" for metrics, names in by_metrics.items()]
+    return [f"they keep {on(metrics)}, which {' and '.join(names)} break" for metrics, names in by_metrics.items()]

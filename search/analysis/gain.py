@@ -16,7 +16,7 @@ from search.planning.initial_values import divisors
 from search.sampling.beliefs import beliefs
 from storage import derived, study_rows, trial_rows
 from storage.database import Session
-from storage.records import TRIAL_ENDS, Role, StudyRecord, TrialRecord, TrialState, Values
+from storage.records import TRIAL_ENDS, AnchorRecord, Role, StudyRecord, TrialRecord, TrialState, Values
 
 KIND = "gain"
 LATEST = 1000
@@ -34,6 +34,7 @@ class Searched:
     trials: Sequence[TrialRecord]
     baselines: Sequence[TrialRecord]
     divisors: Values
+    anchors: Sequence[AnchorRecord]
     ended: int
 
 
@@ -58,6 +59,7 @@ def read(session: Session, study: StudyRecord, definition: StudyDefinition) -> S
         trials=trial_rows.search_history(session, study.id, BEST_FIRST, best=0, latest=LATEST),
         baselines=trial_rows.trials_of(session, study.id, roles=[Role.BASELINE]),
         divisors=divisors(definition, derived.initial_values(session, study.id)),
+        anchors=derived.anchors_of(session, study.id),
         ended=_ended(trial_rows.count_by_role(session, study.id)),
     )
 
@@ -65,7 +67,7 @@ def read(session: Session, study: StudyRecord, definition: StudyDefinition) -> S
 def worked_out(searched: Searched) -> dict[str, Any]:
     """Return the expected gain, as it is kept. A failure is logged, and no gain known: the search goes on."""
     try:
-        believed = beliefs(searched.definition, searched.trials, (), searched.divisors, searched.baselines)
+        believed = beliefs(searched.definition, searched.trials, (), searched.divisors, searched.baselines, searched.anchors)
         gain = math.nan if believed is None else believed.expected_gain
     except Exception:  # whatever it is
         log.exception("expected gain failed", study=searched.study.name)

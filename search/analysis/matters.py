@@ -21,7 +21,7 @@ from search.analysis.verdict import judge
 from search.definition.schema import StudyDefinition
 from search.objective.anchors import resolve_anchors
 from search.objective.order import BEST_FIRST
-from search.objective.scoring import evaluate, is_pareto
+from search.objective.scoring import is_pareto, slacks
 from search.planning.candidates import Candidate
 from search.planning.confirmation import standing
 from search.planning.history import trained_again
@@ -125,7 +125,12 @@ def _ranges(material: Material) -> dict[str, Any]:
     if winner is None:
         return _without(sensitivity.NO_WINNER)
     believed = beliefs(
-        material.definition, _with(winner, material.searched), list(_trainings(material)), material.divisors, material.baselines
+        material.definition,
+        _with(winner, material.searched),
+        list(_trainings(material)),
+        material.divisors,
+        material.baselines,
+        material.anchors,
     )
     if believed is None:
         return _without(sensitivity.too_few(FEWEST), winner)
@@ -175,18 +180,17 @@ def _with(winner: TrialRecord, searched: Sequence[TrialRecord]) -> list[TrialRec
 def _trainings(material: Material) -> Iterator[SeedTraining]:
     """Yield the trainings on fresh seeds of finalists and baselines, judged on validation as the search was.
 
-    A setting whose means break a constraint counts as no better than the worst search trial that keeps all.
+    One that lacks a number of the objective says nothing.
     """
     objective = resolve_anchors(material.definition.objective, material.anchors)
     places = Places(material.definition)
-    worst = min((trial.value for trial in material.searched if trial.feasible and trial.value is not None), default=math.inf)
     for candidate in material.candidates:
         if candidate.is_reference:
             continue
         trial = candidate.trial
         place = places.baseline(trial, material.divisors) if candidate.is_baseline else [float(at) for at in places.of([trial])[0]]
-        feasible = evaluate(objective, candidate.means("validation")).feasible
+        at = None if place is None else tuple(place)
         for seed, value in candidate.values(objective, "validation").items():
-            counted = value if feasible else min(value, worst)
-            if math.isfinite(counted):
-                yield SeedTraining(trial.number, None if place is None else tuple(place), seed, counted)
+            bounds = slacks(objective, candidate.measured[seed].validation)
+            if all(map(math.isfinite, (value, *bounds))):
+                yield SeedTraining(trial.number, at, seed, value, bounds)

@@ -72,12 +72,13 @@ def profile(beliefs: Beliefs, winner: TrialRecord, path: str, delta: float) -> P
     rows = _tuned(beliefs, winner, path, values)
     rows[own] = places.at([best])[0]
     curves = beliefs.surrogate.curves(rows, CURVES)
-    answers = findings(curves, own, delta, run=not axis.choices)
+    keeps = beliefs.keeps(rows, CURVES, beside=own)
+    answers = findings(curves, own, delta, run=not axis.choices, keeps=keeps)
     if len(places.axes) == 1 and not axis.choices:
         answers = supported(answers, rows[:, 0], beliefs.surrogate.trained[:, 0])
     low, high = np.quantile(curves, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     mean = beliefs.surrogate.means(rows)
-    peaks = np.bincount(curves.argmax(axis=1), minlength=len(values)) / len(curves)
+    peaks = np.bincount(np.where(keeps, curves, -math.inf).argmax(axis=1), minlength=len(values)) / len(curves)
     beside = own if not axis.choices and len(values) > POINTS else None
     return Profile(tuple(values), tuple(answers), _floats(mean), _floats(low), _floats(high), _floats(peaks), own, beside)
 
@@ -100,7 +101,7 @@ def _tuned(beliefs: Beliefs, winner: TrialRecord, path: str, values: Sequence[fl
     places = beliefs.places
     if len(places.axes) == 1:
         return places.at([{path: value} for value in values])
-    tried = sorted(beliefs.tried, key=lambda trial: -beliefs.means[trial.number])[:BEST]
+    tried = sorted(beliefs.tried, key=lambda trial: -beliefs.ranks[trial.number])[:BEST]
     drawn = [trial.parameters for trial in tried]
     pool = [winner.parameters, *drawn, *places.spread(SPREAD), *places.near(winner.parameters, NEAR)]
     others = [places.on_axes(each) for each in pool]
@@ -109,17 +110,20 @@ def _tuned(beliefs: Beliefs, winner: TrialRecord, path: str, values: Sequence[fl
         part = values[start : start + TUNED_AT]
         middle = part[len(part) // 2]
         at = places.at([places.moved(each, path, middle) for each in others])
-        chosen = others[int(np.argmax(np.round(beliefs.surrogate.means(at), 12)))]
+        chosen = others[int(np.argmax(np.round(beliefs.allowed_means(at), 12)))]
         rows += [places.moved(chosen, path, value) for value in part]
     return places.at(rows)
 
 
-def findings(curves: Array, winner: int, delta: float, *, run: bool) -> list[Finding]:
+def findings(curves: Array, winner: int, delta: float, *, run: bool, keeps: NDArray[np.bool_] | None = None) -> list[Finding]:
     """Return the answer at each value of curves drawn from the posterior [count, n]; `run`: as good only without a gap.
 
-    The winner's own value is as good as itself whatever the curves are.
+    `keeps`: where a draw keeps the constraints (all do, by default). What breaks one is worse, whatever it is worth. The winner's
+    own value is as good as itself whatever the curves are.
     """
     good = curves >= curves[:, winner][:, None] - delta
+    if keeps is not None:
+        good &= keeps
     as_good, worse = _joint(good), _joint(~good)
     if run:
         as_good = _around(as_good, winner)

@@ -99,7 +99,9 @@ def _range(beliefs: Beliefs, winner: TrialRecord, axis: Axis, delta: float, divi
     best = shown[found.winner]
     points = zip(shown, found.mean, found.low, found.high, strict=True)
     good, worse, untold = (_parts(found, shown if axis.choices else values, answer, axis) for answer in Finding)
-    sentence = _Sentence(unit.name, delta, others=len(beliefs.places.axes) > 1, trials=len(beliefs.tried))
+    sentence = _Sentence(
+        unit.name, delta, others=len(beliefs.places.axes) > 1, bounded=bool(beliefs.bounds), trials=len(beliefs.tried)
+    )
     numbers = [value for value, each in zip(values, found.answers, strict=True) if each is Finding.AS_GOOD and not axis.names]
     return Range(
         low=min(numbers, default=None),
@@ -164,11 +166,15 @@ def _edge(definition: StudyDefinition, axis: Axis, found: Profile, unit: _Unit) 
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """What is said of the parameter `name`, judged within `delta` after so many search trials; `others`: it is not the only one."""
+    """What is said of the parameter `name`, judged within `delta` after so many search trials.
+
+    `others`: it is not the only one; `bounded`: there are constraints.
+    """
 
     name: str
     delta: float
     others: bool
+    bounded: bool
     trials: int
 
     def of_range(self, best: Place, good: Sequence[Span], worse: Sequence[Span], untold: Sequence[Span]) -> str:
@@ -179,20 +185,26 @@ class _Sentence:
         ends = min(span[0] for span in spans), max(span[1] for span in spans)
         beyond = [_beyond(span, ends) for span in worse]
         gaps = f"{'between' if worse else 'elsewhere'}, there are not enough trials to tell" if untold else ""
-        return self._joined(head, f"{' and '.join(beyond)} it is worse" if beyond else "", gaps)
+        return self._joined(head, f"{_listed(beyond)} it is {self._worse()}" if beyond else "", gaps)
 
     def of_choice(self, best: Place, good: Sequence[Place], worse: Sequence[Place], untold: Sequence[Place]) -> str:
         fine = [_shown(value) for value in good if value != best]
         alone = f"no {self.name} beside the winner's {_shown(best)} is known to be as good"
         head = f"{self.name} {_listed(fine)} {self._cost()}" if fine else alone
-        lost = f"{_listed([_shown(value) for value in worse])} {'is' if len(worse) == 1 else 'are'} worse" if worse else ""
+        lost = (
+            f"{_listed([_shown(value) for value in worse])} {'is' if len(worse) == 1 else 'are'} {self._worse()}" if worse else ""
+        )
         gaps = f"of {_listed([_shown(value) for value in untold])} there are not enough trials to tell" if untold else ""
         return self._joined(head, lost, gaps)
 
     def _cost(self) -> str:
         sure = f"{LEVEL:.0%} sure".replace("%", " %")
         tuned = ", the other parameters tuned to it" if self.others else ""
-        return f"costs at most {self.delta:.3g} against the winner, {sure}{tuned}"
+        kept = " and keeps the constraints" if self.bounded else ""
+        return f"costs at most {self.delta:.3g} against the winner{kept}, {sure}{tuned}"
+
+    def _worse(self) -> str:
+        return "worse or breaks a constraint" if self.bounded else "worse"
 
     def _joined(self, *parts: str) -> str:
         few = f"{self.trials} trials do not show how far the winner is from the best" if self.trials <= FEW else ""

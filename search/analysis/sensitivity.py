@@ -35,7 +35,8 @@ MODEL = (
     "hyperparameters averaged by marginal likelihood; a parameter's curve has the others tuned to each of its values"
 )
 AS_GOOD = (
-    "as good: costs at most noise.margin, the standard deviation of one training over seeds, against the winner; worse: costs more"
+    "as good: costs at most noise.margin, the standard deviation of one training over seeds, against the winner, and keeps the "
+    "constraints as the winner does; worse: costs more, or breaks a constraint"
 )
 RANGE = (
     "range: the largest set of values around the winner's that are as good in 95 % of the model's curves, all of them at once; "

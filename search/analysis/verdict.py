@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from search.analysis.constraints import ConstraintRate, by_constraints, on, rates
+from search.analysis.constraints import ConstraintRate, by_constraints, keeping, on, rates
 from search.analysis.intervals import Interval, difference, ends
 from search.analysis.story import story
 from search.definition.schema import Objective
@@ -57,8 +57,8 @@ class Verdict:
     """What the confirmation says. `split` is what the numbers are of; `optimism` the search score minus the confirmed one.
 
     `seeds` are those that the winner's numbers are of. `call` is None where there is no baseline. `margin` is one training's luck;
-    `detectable` the smallest lead that the seeds could have shown, None where nothing was compared. `story` has what the tuned
-    weights change metric by metric, from the baseline it is against.
+    `detectable` the smallest lead over the baseline it is against which the seeds could have shown, None where nothing was
+    compared. `story` has what the tuned weights change metric by metric, from that baseline.
     """
 
     winner: Candidate
@@ -106,7 +106,7 @@ def judge(
     held = rates(judged, winner.on(seeds), split)
     who = kept(judged, winner.on(seeds), [rival.on(seeds) for rival in meeting.rivals], split, _last_error(meeting))
     call, rival = _call(meeting, intervals, who)
-    detectable = max((each.half for each in intervals), default=None)
+    detectable = rival.half if rival is not None else max((each.half for each in intervals), default=None)
     changes = subject.story(rival)
     by_constraint = by_constraints(subject.name, meeting.rivals, intervals, who, call)
     sentence = by_constraint or _sentence(subject, call, rival, intervals, values, changes, detectable)
@@ -185,6 +185,10 @@ def _interval(rival: Candidate, look: Look) -> Interval:
 
 
 def _breaking(rivals: Sequence[Candidate], who: Kept) -> list[str]:
+    """Say who else breaks which constraint; the winner itself, where no rival keeps all."""
+    if who.alike:
+        others = ", and no baseline keeps all" if rivals else ""
+        return [f"by their mean over fresh seeds the tuned weights break {on(who.alike)}{others}"]
     return [f"{each.in_words} break {on(who.rivals[each.name])}" for each in rivals if who.breaks(each.name)]
 
 
@@ -233,16 +237,20 @@ def _recommended(
         why = f"they keep {on(who.winner)}, which the tuned weights break on fresh seeds"
         return Recommendation(other.name, other.number, adaptive, f"Use {other.in_words}: {why}. {HANDS_OVER[adaptive]}")
     if other is not None and who.breaks(other.name):
-        why = f"they keep {on(who.rivals[other.name])}, which {other.in_words} break"
-        return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}: {why}.")
+        why = "; ".join(keeping(rivals, who))
+        return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}: {why}{_despite(who)}.")
     adaptive = other is not None and other.trial.origin == ADAPTIVE_ORIGIN
     if other is None or call not in (Judgement.WORSE, Judgement.AS_GOOD) or (adaptive and call is Judgement.AS_GOOD):
         unsure = "" if call in (Judgement.BETTER, Judgement.AS_GOOD) else "; it is not certain that they are better"
-        return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}{unsure}.")
+        return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}{unsure}{_despite(who)}.")
     how = "better than" if call is Judgement.WORSE else "as good as"
-    return Recommendation(
-        other.name, other.number, adaptive, f"Use {other.in_words}: {how} the tuned weights. {HANDS_OVER[adaptive]}"
-    )
+    sentence = f"Use {other.in_words}: {how} the tuned weights{_despite(who)}. {HANDS_OVER[adaptive]}"
+    return Recommendation(other.name, other.number, adaptive, sentence)
+
+
+def _despite(who: Kept) -> str:
+    """Say that what is recommended breaks a constraint, since nothing that was trained on fresh seeds keeps all."""
+    return f"; but nothing that was trained on fresh seeds keeps {on(who.alike)}" if who.alike else ""
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -292,7 +300,8 @@ def _sentence(
         return f"{they} are {first}worse than {rival.in_words}: by {-rival.difference:.3g} ({ends(rival)}), {seeds}{more}"
     if call is Judgement.AS_GOOD:
         within = f"within one training's luck ({_margin(subject.meeting, rival) or 0.0:.3g})"
-        return f"{they} are {first}as good as {rival.in_words}: {difference(rival)}, {within}, {seeds}{more}"
+        only = "only " if first else ""
+        return f"{they} are {first}{only}as good as {rival.in_words}: {difference(rival)}, {within}, {seeds}{more}"
     lead, who = (f"{they} are {first}there", "they") if first else ("There", subject.name)
     undecided = f"are not enough trainings to tell whether {who} are better than {rival.in_words}"
     return f"{lead} {undecided} ({difference(rival)}, {seeds}){more}"

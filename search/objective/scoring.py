@@ -137,6 +137,19 @@ def _violation(entry: ObjectiveMetric, value: float) -> float:
     return max(below, above, 0.0)
 
 
+def slacks(objective: Objective, measured: Values) -> tuple[float, ...]:
+    """Return by how much the numbers `measured` keep each bound that is a number, in order: below 0 where it is broken.
+
+    NaN where a number is missing. What is still relative has none.
+    """
+    return tuple(
+        way * (measured.get(entry.metric, math.nan) - bound)
+        for entry in objective.metrics
+        for bound, way in ((entry.at_least, 1.0), (entry.at_most, -1.0))
+        if isinstance(bound, float)
+    )
+
+
 def counting_epoch(objective: Objective, scores: Mapping[int, Score]) -> int:
     """Return the epoch whose score is the trial's: the last one, or the best. Epoch 0, before training, never counts."""
     trained = {epoch: score for epoch, score in scores.items() if epoch > 0} or dict(scores)

@@ -61,8 +61,8 @@ class Kept:
 
     `winner` are those that it breaks while a rival keeps all, and `worse_than` the rivals that surely keep them while it surely
     breaks one. `rivals` has those that rivals break, by name; `keeping` are the rivals that were measured and break none, `out`
-    those that are surely out. Where the winner and all its rivals break some, they are compared by their values alone: none
-    counts as breaking any.
+    those that are surely out. Where the winner and all its rivals break some, `alike` are those that the winner breaks, and only
+    rivals that miss the bounds by more than the winner count as breaking any.
     """
 
     winner: tuple[str, ...]
@@ -70,6 +70,7 @@ class Kept:
     keeping: frozenset[str]
     worse_than: frozenset[str] = frozenset()
     out: frozenset[str] = frozenset()
+    alike: tuple[str, ...] = ()
 
     @property
     def is_unsure(self) -> bool:
@@ -94,10 +95,25 @@ def kept(objective: Objective, winner: Candidate, rivals: Sequence[Candidate], s
     by_name = {each.name: found for each in rivals if (found := broken(objective, each, split))}
     keeping = measured - by_name.keys()
     if own and not keeping:
-        return Kept((), {}, measured)
+        return _closest(objective, winner, rivals, split, error, own)
     if own:
         surely = surely_broken(objective, winner, split, error)
         keep = [each for each in rivals if each.name in keeping and surely_kept(objective, each, split, error)] if surely else []
         return Kept(own, by_name, keeping, worse_than=frozenset(each.name for each in keep))
     out = frozenset(each.name for each in rivals if surely_broken(objective, each, split, error))
     return Kept((), by_name, keeping, out=out)
+
+
+def _closest(
+    objective: Objective, winner: Candidate, rivals: Sequence[Candidate], split: str, error: float, own: tuple[str, ...]
+) -> Kept:
+    """Return who breaks what where all break some: one that misses the bounds by more than the winner can only be beaten."""
+
+    def missed(candidate: Candidate) -> float:
+        return sum(evaluate(objective, candidate.means(split)).violations.values())
+
+    measured = [each for each in rivals if each.measured]
+    farther = {each.name: broken(objective, each, split) for each in measured if missed(each) > missed(winner)}
+    out = frozenset(each.name for each in measured if each.name in farther and surely_broken(objective, each, split, error))
+    keeping = frozenset(each.name for each in measured) - farther.keys()
+    return Kept((), farther, keeping, out=out, alike=own)

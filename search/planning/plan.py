@@ -358,8 +358,10 @@ def _finalists(definition: StudyDefinition, history: History, searched: Sequence
     if not finalists(definition, searched):  # nobody to choose among: no model is needed
         return []
     observed = modelled_trials(definition, searched)
-    found = beliefs(definition, observed, divisors=divisors(definition, history.initial), baselines=history.baselines)
-    return finalists(definition, searched, found.means if found else None)
+    found = beliefs(
+        definition, observed, (), divisors(definition, history.initial), baselines=history.baselines, anchors=history.anchors
+    )
+    return finalists(definition, searched, found.ranks if found else None)
 
 
 def modelled_trials(definition: StudyDefinition, searched: Sequence[TrialRecord], most: int = MOST_MODELLED) -> list[TrialRecord]:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.definition.plugins import is_grid
-from search.definition.schema import StudyDefinition
+from search.definition.schema import Objective, StudyDefinition
+from search.objective.anchors import is_resolved, resolve_anchors
+from search.objective.scoring import slacks
 from search.sampling.observations import floored
 from search.sampling.places import Places
 from search.sampling.surrogate import Array, Observations, Surrogate, noise_of
-from storage.records import Role, TrialRecord, TrialState, Values
+from storage.records import AnchorRecord, Role, TrialRecord, TrialState, Values
 
 FEWEST = 5
 """Fewer search trials with a value say too little for a model."""
@@ -29,24 +32,35 @@ MOST = 250
 SPREAD, AROUND, NEAR = 256, 4, 24
 CURVES = 512
 
+SURE = 0.8
+"""A setting that keeps the constraints in a smaller share of the model's curves is ranked behind all others."""
+
 
 @dataclass(frozen=True, slots=True)
 class SeedTraining:
-    """One training of a setting, by the number of the trial that had it first; without a place it informs the noise alone."""
+    """One training of a setting, by the number of the trial that had it first; without a place it informs the noise alone.
+
+    `slacks` says by how much it keeps each bound (`search.objective.scoring.slacks`), where that is known.
+    """
 
     number: int
     place: tuple[float, ...] | None
     seed: int
     value: float
+    slacks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Beliefs:
-    """The posterior over a study's settings; `tried` are its search trials with a value, the winner among them."""
+    """The posterior over a study's settings; `tried` are its search trials with a value, the winner among them.
+
+    `bounds` are models of by how much each bound of a constraint is kept.
+    """
 
     places: Places
     tried: Sequence[TrialRecord]
     surrogate: Surrogate
+    bounds: tuple[Surrogate, ...] = ()
 
     @cached_property
     def means(self) -> dict[int, float]:
@@ -55,12 +69,46 @@ class Beliefs:
         return {trial.number: float(mean) for trial, mean in zip(self.tried, found, strict=True)}
 
     @cached_property
+    def ranks(self) -> dict[int, float]:
+        """What tried settings are ranked by, greatest first, by trial number: what they are worth.
+
+        Those that keep the constraints in less than `SURE` of the curves come behind all others, the surest of them first.
+        """
+        if not self.bounds:
+            return self.means
+        at = self.places.of(self.tried)
+        keep = np.logical_and.reduce([curves >= 0 for curves in self.slack_curves(at, CURVES)]).mean(axis=0)
+        least = min(self.means.values())
+        behind = {trial.number: least - (1 - float(share)) for trial, share in zip(self.tried, keep, strict=True) if share < SURE}
+        return {**self.means, **behind}
+
+    def slack_curves(self, places: Array, count: int) -> list[Array]:
+        """Return draws of by how much each bound is kept at places [n, d]: [count, n] for each."""
+        return [bound.curves(places, count, seed=1 + i) for i, bound in enumerate(self.bounds)]
+
+    def keeps(self, places: Array, count: int, beside: int) -> NDArray[np.bool_]:
+        """Return in which of `count` draws which places [n, d] keep the constraints: [count, n].
+
+        A bound that the place `beside` breaks in a draw need not be kept better than there.
+        """
+        found = np.ones((count, len(places)), dtype=bool)
+        for curves in self.slack_curves(places, count):
+            found &= curves >= np.minimum(curves[:, beside], 0.0)[:, None]
+        return found
+
+    def allowed_means(self, places: Array) -> Array:
+        """Return the posterior means at places [n, d], minus infinity where a bound's mean breaks it, unless all do."""
+        means = self.surrogate.means(places)
+        keep = np.logical_and.reduce([np.ones(len(places), bool), *(bound.means(places) >= 0 for bound in self.bounds)])
+        return np.where(keep, means, -math.inf) if keep.any() else means
+
+    @cached_property
     def _pool(self) -> list[Values]:
         """Parameters to choose a best place among: the tried ones, evenly spread ones, and those around the best tried ones."""
         tried: list[Values] = [trial.parameters for trial in self.tried]
         if is_grid(self.places.definition.search.sampler):
             return tried
-        best = sorted(self.tried, key=lambda trial: -self.means[trial.number])[:AROUND]
+        best = sorted(self.tried, key=lambda trial: -self.ranks[trial.number])[:AROUND]
         around = [point for trial in best for point in self.places.near(trial.parameters, NEAR)]
         return [*tried, *map(self.places.rounded, [*self.places.spread(SPREAD), *around])]
 
@@ -75,7 +123,7 @@ class Beliefs:
 
     @cached_property
     def _pool_means(self) -> Array:
-        return self.surrogate.means(self._pool_places)
+        return self.allowed_means(self._pool_places)
 
     @cached_property
     def expected_gain(self) -> float:
@@ -84,9 +132,9 @@ class Beliefs:
         The mean, over posterior curves, of how much each curve's greatest value lies above its value at the best place (what
         stopping now would regret: Makarova et al., "Automatic Termination for Hyperparameter Optimization", 2022).
         """
-        order = np.argsort(-self._pool_means, kind="stable")
-        curves = self.surrogate.curves(self._pool_places[order], CURVES)
-        gains = curves.max(axis=1) - curves[:, 0]
+        at = self._pool_places[np.argsort(-self._pool_means, kind="stable")]
+        curves = self.surrogate.curves(at, CURVES)
+        gains = np.where(self.keeps(at, CURVES, beside=0), curves, -math.inf).max(axis=1) - curves[:, 0]
         return float(gains.mean()) / self.surrogate.noise
 
 
@@ -96,27 +144,42 @@ def beliefs(
     repeated: Sequence[SeedTraining] = (),
     divisors: Mapping[str, float] | None = None,
     baselines: Sequence[TrialRecord] = (),
+    anchors: Sequence[AnchorRecord] = (),
 ) -> Beliefs | None:
     """Return what is believed after search trials (`value` as the study judges), baselines and trainings on fresh seeds.
 
-    None where fewer than `FEWEST` search trials have a finite value, or nothing is searched. A trial that diverged or broke a
-    constraint counts as no better than the worst one that did not; pruned, failed and unfinished ones say nothing. `divisors` are
-    what losses are divided by under `normalize`.
+    None where fewer than `FEWEST` search trials have a finite value and keep the constraints, or nothing is searched. The value and
+    by how much each bound of a constraint is kept have a model each: one training that breaks a bound may do so by chance. A trial
+    that diverged counts as no better than the worst one that did not; pruned, failed and unfinished ones say nothing. `divisors`
+    are what losses are divided by under `normalize`, `anchors` what bounds are relative to.
     """
     places = Places(definition)
     placed = [trial for trial in searched if trial.role is Role.SEARCH and places.axes.keys() <= trial.parameters.keys()]
     tried = [trial for trial in placed if known(trial)]
     if len(tried) < FEWEST or not places.axes:
         return None
+    objective = resolve_anchors(definition.objective, anchors)
     worst = min(float(trial.value or 0.0) for trial in tried)
-    failed = _thinned([trial for trial in placed if _failed(trial)], ())
     given = _thinned(tried, {each.number for each in repeated})
+    failed = _thinned([trial for trial in placed if _failed(trial)], ())
     trainings = [
-        *_trainings(given, places.of(given), [float(trial.value or 0.0) for trial in given]),
-        *_trainings(failed, places.of(failed), [min(worst, _value(trial)) for trial in failed]),
-        *_of_baselines(places, baselines, divisors or {}),
+        *_trainings(objective, given, places.of(given), [float(trial.value or 0.0) for trial in given]),
+        *_trainings(objective, failed, places.of(failed), [_of_failed(objective, trial, worst) for trial in failed]),
+        *_of_baselines(objective, places, baselines, divisors or {}),
     ]
-    return Beliefs(places, tried, Surrogate(observations_of(places, trainings, repeated)))
+    return Beliefs(places, tried, Surrogate(observations_of(places, trainings, repeated)), _bounds(places, trainings, repeated))
+
+
+def _bounds(places: Places, trainings: Sequence[SeedTraining], repeated: Sequence[SeedTraining]) -> tuple[Surrogate, ...]:
+    """Return the model of by how much each bound is kept, from the trainings in which all are known."""
+    one, other = (_with_slacks(each) for each in (trainings, repeated))
+    count = len(one[0].slacks) if one else 0
+    by_bound = [[[replace(each, value=each.slacks[i]) for each in part] for part in (one, other)] for i in range(count)]
+    return tuple(Surrogate(observations_of(places, *parts)) for parts in by_bound)
+
+
+def _with_slacks(trainings: Sequence[SeedTraining]) -> list[SeedTraining]:
+    return [each for each in trainings if each.slacks and all(map(math.isfinite, each.slacks))]
 
 
 def _thinned(tried: Sequence[TrialRecord], repeated: Collection[int]) -> list[TrialRecord]:
@@ -143,34 +206,50 @@ def _failed(trial: TrialRecord) -> bool:
     return infeasible or trial.state is TrialState.DIVERGED
 
 
-def _value(trial: TrialRecord) -> float:
-    return trial.value if trial.value is not None and math.isfinite(trial.value) else math.inf
+def _of_failed(objective: Objective, trial: TrialRecord, worst: float) -> float:
+    """Return what a trial that broke a constraint or diverged counts as: what it is worth where it is known what it broke."""
+    value = trial.value if trial.value is not None and math.isfinite(trial.value) else math.inf
+    return value if math.isfinite(value) and _is_known_by_bounds(objective, trial) else min(worst, value)
 
 
-def _trainings(trials: Sequence[TrialRecord], places: Array, values: Sequence[float]) -> list[SeedTraining]:
+def _is_known_by_bounds(objective: Objective, trial: TrialRecord) -> bool:
+    """Return whether it is known by how much a trial keeps each bound: then its value counts whether it keeps them or not."""
+    bounds = slacks(objective, trial.values) if trial.state is TrialState.COMPLETE and is_resolved(objective) else ()
+    return bool(bounds) and all(map(math.isfinite, bounds))
+
+
+def _trainings(objective: Objective, trials: Sequence[TrialRecord], places: Array, values: Sequence[float]) -> list[SeedTraining]:
     return [
         each
         for trial, place, value in zip(trials, places, values, strict=True)
-        for each in _under_each_seed(trial, tuple(map(float, place)), value)
+        for each in _under_each_seed(objective, trial, tuple(map(float, place)), value)
     ]
 
 
-def _under_each_seed(trial: TrialRecord, place: tuple[float, ...], value: float) -> list[SeedTraining]:
-    """Return a trial's trainings; one on several seeds whose values are not all finite, or that came to nothing, counts as one."""
+def _under_each_seed(objective: Objective, trial: TrialRecord, place: tuple[float, ...], value: float) -> list[SeedTraining]:
+    """Return a trial's trainings; one on several seeds whose values are not all finite, or that came to nothing, counts as one.
+
+    By how much bounds are kept is known as the mean over its seeds: the first one stands for them.
+    """
+    bounds = slacks(objective, trial.values) if trial.state is TrialState.COMPLETE else ()
     values = [each for each in trial.by_seed.values() if each is not None and math.isfinite(each)]
     if not values or len(values) < len(trial.by_seed) or value != trial.value:
-        return [SeedTraining(trial.number, place, trial.seed, value)]
-    return [SeedTraining(trial.number, place, seed, each) for seed, each in zip(trial.by_seed, values, strict=True)]
+        return [SeedTraining(trial.number, place, trial.seed, value, bounds)]
+    seeds = zip(trial.by_seed, values, strict=True)
+    return [SeedTraining(trial.number, place, seed, each, () if i else bounds) for i, (seed, each) in enumerate(seeds)]
 
 
-def _of_baselines(places: Places, baselines: Sequence[TrialRecord], divisors: Mapping[str, float]) -> list[SeedTraining]:
-    known_ones = [trial for trial in baselines if known(trial)]
-    placed = [(trial, places.baseline(trial, divisors)) for trial in known_ones]
+def _of_baselines(
+    objective: Objective, places: Places, baselines: Sequence[TrialRecord], divisors: Mapping[str, float]
+) -> list[SeedTraining]:
+    finite = [trial for trial in baselines if trial.value is not None and math.isfinite(trial.value)]
+    able = [trial for trial in finite if known(trial) or _is_known_by_bounds(objective, trial)]
+    placed = [(trial, places.baseline(trial, divisors)) for trial in able]
     return [
         each
         for trial, place in placed
         if place is not None
-        for each in _under_each_seed(trial, tuple(place), float(trial.value or 0.0))
+        for each in _under_each_seed(objective, trial, tuple(place), float(trial.value or 0.0))
     ]
 
 

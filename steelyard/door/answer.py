@@ -146,7 +146,7 @@ def _row(name: str, path: str, spread: Mapping[str, Any], lead: Mapping[str, Any
 
 
 def ranges(best: Best) -> dict[str, tuple[float, float]]:
-    """Return for each searched weight the values that are as good as the best within noise, in the units of `weights`."""
+    """Return for each searched weight the values that are as good as the winner, in the units of `weights`."""
     found = (best.get("sensitivity") or {}).get("ranges") or {}
     units_differ = bool(best.get("normalized_by"))
     return {

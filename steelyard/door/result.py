@@ -210,7 +210,7 @@ class Result(Figures):
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """For each searched weight, the values that are as good as the best within noise, in `compile`'s units."""
+        """For each searched weight, the values that are as good as the winner, in `compile`'s units."""
         return answer.ranges(self._tuned)
 
     def sensitivity(self) -> dict[str, Any]:

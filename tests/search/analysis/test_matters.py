@@ -74,8 +74,10 @@ def test_a_baseline_whose_means_break_a_constraint_is_not_as_good() -> None:
     rival = replace(trial(30, {PATH: 1.5}, role=Role.BASELINE, value=0.0, weights={PATH: 1.5}), rule="equal")
     broken = Candidate(rival, {100 + i: Measured(validation={"t0.mse": 0.0, "t0.error": 5.0}) for i in range(4)})
     kept = Candidate(BEST, {100 + i: Measured(validation={"t0.mse": 0.05 * i, "t0.error": 0.0}) for i in range(4)})
-    found = worked_out(material(define(document), candidates=[kept, broken]))["ranges"][PATH]
+    searched = [replace(each, values={**each.values, "t0.error": 0.0}) for each in SEARCHED]
+    found = worked_out(material(define(document), searched=searched, candidates=[kept, broken]))["ranges"][PATH]
     assert found["high"] < 1.5
+    assert " and keeps the constraints, 95 % sure; " in found["sentence"]
 
 
 def test_without_fresh_seeds_the_noise_is_that_of_the_references() -> None:

@@ -43,6 +43,11 @@ def test_the_winners_own_value_is_as_good_though_nothing_is_known() -> None:
     assert findings(drawn, 3, 0.01, run=True)[3] is GOOD
 
 
+def test_what_breaks_a_constraint_is_worse_whatever_it_is_worth() -> None:
+    shares = curves(1.0, 1.0, 1.0)
+    assert findings(shares, 0, 0.5, run=True, keeps=np.array([[True, True, False]] * len(shares))) == [GOOD, GOOD, WORSE]
+
+
 AT = np.linspace(0.0, 1.0, 6)
 
 

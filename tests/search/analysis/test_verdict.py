@@ -95,6 +95,13 @@ def test_what_cannot_be_reported_says_what_could_have_been_detected() -> None:
     assert three.recommended.rule is None
 
 
+def test_what_could_have_been_detected_is_of_the_baseline_that_is_undecided() -> None:
+    """The lead over the other is as uncertain as it is large."""
+    beaten = candidate(1, [0.1, 0.5, 0.2, 0.6], rule="current")
+    three = verdict([candidate(3, [0.90, 0.70, 0.92, 0.75]), candidate(0, [0.80, 0.81, 0.79, 0.80], rule="equal"), beaten], 4)
+    assert three.detectable == pytest.approx(0.18437, rel=1e-4)
+
+
 def test_a_gain_over_one_baseline_alone_is_reported_so() -> None:
     other = candidate(1, [0.89, 0.93, 0.90, 0.92], rule="dwa")
     three = verdict([candidate(3, around(0.9)), equal(0.7), other], 4)
@@ -332,8 +339,30 @@ def test_a_baseline_without_a_value_that_surely_breaks_a_constraint_is_beaten_in
     )
 
 
-def test_where_all_break_a_constraint_values_decide() -> None:
-    assert beside_equal([0.1] * 4, [0.1] * 4, 0.7).call is Judgement.BETTER
+def test_where_all_break_a_constraint_alike_values_decide_and_it_is_said_of_what_is_recommended() -> None:
+    three = beside_equal([0.1] * 4, [0.1] * 4, 0.7)
+    assert three.call is Judgement.BETTER
+    broken = "; by their mean over fresh seeds the tuned weights break the constraint on b.accuracy, and no baseline keeps all. "
+    assert broken in three.sentence
+    assert three.recommended.sentence == (
+        "Use the tuned weights of trial 2; but nothing that was trained on fresh seeds keeps the constraint on b.accuracy."
+    )
+
+
+def test_where_all_break_a_constraint_one_that_misses_it_by_more_can_only_be_beaten() -> None:
+    three = beside_equal([0.38] * 4, [0.1] * 4, 0.95)
+    assert (three.call, three.recommended.rule) == (Judgement.BETTER, None)
+    assert "by a constraint: they miss the constraint on b.accuracy by less than equal weights (-0.05, " in three.sentence
+
+
+def test_baselines_that_break_the_same_constraint_are_named_together() -> None:
+    reference = both(1, [0.1] * 4, [0.8] * 4, role=Role.REFERENCE, rule="alone:b")
+    others = [both(i, [0.95] * 4, [0.1] * 4, role=Role.BASELINE, rule=rule) for i, rule in ((0, "equal"), (4, "dwa"))]
+    three = verdict([both(2, [0.9] * 4, [0.5] * 4), *others, reference], 4, objective=RELATIVE)
+    assert three.recommended.sentence == (
+        "Use the tuned weights of trial 2: they keep the constraint on b.accuracy, which equal weights and dynamic weight "
+        "averaging break."
+    )
 
 
 def test_a_reference_is_no_candidate_and_has_no_value() -> None:

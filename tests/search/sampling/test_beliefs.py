@@ -92,6 +92,39 @@ def test_what_broke_a_constraint_or_diverged_is_no_better_than_the_worst() -> No
     assert set(found.means) == {each.number for each in good}
 
 
+BOUNDED = study(log_range())
+BOUNDED["objective"]["metrics"].append({"metric": "t0.error", "strategy": "constraint", "at_most": 0.5})
+
+
+def bounded(number: int, at: float, value: float, error: float) -> TrialRecord:
+    """Return a trial at a place of the range whose error must not exceed 0.5."""
+    return trial(number, {PATH: 10 ** (4 * at - 2)}, value=value, values={"t0.error": error}, feasible=error <= 0.5)
+
+
+def rising(chance: int) -> Beliefs:
+    """Return what is believed of a value and an error that both rise along the range; the error at place `chance` of 20 is 0.6."""
+    places = [i / 20 for i in range(21)]
+    found = beliefs(define(BOUNDED), [bounded(i, at, at, 0.6 if i == chance else at) for i, at in enumerate(places)])
+    assert found is not None
+    return found
+
+
+def test_a_setting_that_breaks_a_constraint_by_chance_does_not_spoil_its_neighbours() -> None:
+    found = rising(chance=6)
+    assert found.ranks[7] > found.ranks[5] > found.ranks[2]
+
+
+def test_where_a_constraint_is_broken_no_best_place_lies_however_great_the_value_is_there() -> None:
+    found = rising(chance=20)
+    assert 0.3 < found.best[PATH] < 1.5  # the bound is at 0.5 of the range, which is 1
+
+
+def test_a_setting_that_hardly_keeps_a_constraint_is_ranked_behind_all_others() -> None:
+    found = rising(chance=20)
+    assert max(found.ranks, key=lambda number: found.ranks[number]) < 10
+    assert found.ranks[10] < found.ranks[0]
+
+
 def test_noise_is_what_trainings_of_one_setting_differ_by() -> None:
     again = [SeedTraining(3, None, seed, value) for seed, value in enumerate((1.0, 2.0, 3.0), start=5)]
     found = beliefs(ONE, searched(), again)
