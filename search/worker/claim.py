@@ -277,7 +277,7 @@ def _planned(
     step = plan(definition, history, study.cohort_size or 1, planner.ask)
     if isinstance(step, ScoreStudy):
         score(session, study, definition, step.anchors, now)
-        history = replace(history_of(session, study, definition, now, planner.ended), ahead=history.ahead)
+        history = history_of(session, study, definition, now, planner.ended)
         if wants_finalists(definition, history):
             return Analysis(study, definition, kept_confirmation.FINALISTS)
         step = plan(definition, history, study.cohort_size or 1, planner.ask)

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from search.training.engine.counters import counters
 from search.training.engine.differentiation import NOTHING_ASKED, Asked, Differentiated, by_shared, counted, gradients
 from search.training.engine.frozen_trunk import FrozenTrunk
 from search.training.engine.learned_weights import Learned
@@ -68,15 +69,9 @@ class Stack:
         self.optimizer.build(self._variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
         self._learned: dict[str, Learned] = {}
-        self._counters = self._made_counters() if problem.counted_metrics else []
+        self._counters = counters(problem, network, size)
         self.train = tf.function(self._train, autograph=False)
         self.measure = tf.function(self._measure, autograph=False, input_signature=self._measure_signature())
-
-    def _made_counters(self) -> list[list[Any]]:
-        problem, network = self._problem, self._network
-        own = [[tf.convert_to_tensor(variable.value) for variable in part] for part in (network.trainable, network.state)]
-        example, _ = measured_batch(problem, network, problem.example_rows(), *own)
-        return [[metric.make(example) for _ in range(self.size)] for metric in problem.counted_metrics]
 
     def begin(self, starts: Sequence[Arrays]) -> None:
         """Set all variables to where each setting begins: for each, the values of the network's variables, in their order."""
