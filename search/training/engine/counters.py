@@ -11,7 +11,7 @@ from search.training.problem.problem import TrainingProblem
 from search.training.problem.step import measured_batch
 
 
-def counters(problem: TrainingProblem, network: Network, size: int) -> list[list[Any]]:
+def made_counters(problem: TrainingProblem, network: Network, size: int) -> list[list[Any]]:
     """Return `size` new metrics for each counting metric of the problem, built by a few rows of it."""
     if not problem.counted_metrics:
         return []

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from search.training.engine.counters import counters
+from search.training.engine.counters import made_counters
 from search.training.engine.differentiation import NOTHING_ASKED, Asked, Differentiated, by_shared, counted, gradients
 from search.training.engine.frozen_trunk import FrozenTrunk
 from search.training.engine.learned_weights import Learned
@@ -69,7 +69,7 @@ class Stack:
         self.optimizer.build(self._variables)
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
         self._learned: dict[str, Learned] = {}
-        self._counters = counters(problem, network, size)
+        self._counters = made_counters(problem, network, size)
         self.train = tf.function(self._train, autograph=False)
         self.measure = tf.function(self._measure, autograph=False, input_signature=self._measure_signature())
 
