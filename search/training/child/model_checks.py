@@ -5,6 +5,7 @@ Everything here raises PreflightError.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from search.errors import PreflightError
 from search.names import listed
-from search.training.problem.keras_private import layers_of, trainables_of
+from search.training.problem.keras_private import layers_of, own_variables, seed_generators
 from search.training.problem.network import Network
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.workload import LoadedWorkload
@@ -88,7 +89,27 @@ def require_assignments_as_fit(problem: TrainingProblem) -> None:
             )
 
 
+def assigned_in_measuring(problem: TrainingProblem) -> Iterator[str]:
+    """Warn of layers that assign weights in a call that does not train: `evaluate` goes on from batch to batch, a study does not.
+
+    What random layers remember of their draws is left out.
+    """
+    network = problem.opened.example
+    values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
+    trained = len(network.trainable)
+    passed = network(values[:trained], values[trained:], problem.example_rows().inputs, training=False)
+    seeds = {id(generator.state) for layer in layers_of(network.model) for generator in seed_generators(layer)}
+    after = zip(network.variables[:-1], values, [*passed.trainable, *passed.state], strict=False)  # the last is the global seed
+    changed = [variable for variable, before, value in after if value is not before and id(variable) not in seeds]
+    if changed:
+        names = listed(dict.fromkeys(_layer_of(network.model, variable) for variable in changed))
+        yield (
+            f"{names}: a call assigns weights where it does not train, too. A study measures each batch with the weights that "
+            "training left, and evaluate goes on from batch to batch, so its numbers differ: assign only where `training` is true"
+        )
+
+
 def _layer_of(model: keras.Model, variable: Any) -> str:
     """Return the name of the layer that holds a variable; where none does, the variable's own."""
-    held = (layer.name for layer in layers_of(model) if any(each is variable for each in trainables_of(layer)))
+    held = (layer.name for layer in layers_of(model) if any(each is variable for each in own_variables(layer)))
     return str(next(held, variable.name))

@@ -20,7 +20,7 @@ from search.errors import PreflightError
 from search.names import listed
 from search.training.child.data_checks import cautions, refuse_unmeasurable
 from search.training.child.label_checks import refuse_reading_missing, refuse_unreadable_labels
-from search.training.child.model_checks import require_assignments_as_fit, require_new_model
+from search.training.child.model_checks import assigned_in_measuring, require_assignments_as_fit, require_new_model
 from search.training.problem.batch import Batch, Tensor, shape_text
 from search.training.problem.keras_private import layers_of
 from search.training.problem.labels import has_class_ids
@@ -34,6 +34,7 @@ from search.validation.workload_checks import UnfitShape, WorkloadShapes, side_f
 from search.workloads.blame import one_line, place_of
 
 OWN_STEPS = ("train_step", "test_step", "compute_loss")
+OWN_LOOPS = ("fit", "make_train_function")
 
 
 def preflight(problem: TrainingProblem, definition: StudyDefinition) -> list[str]:
@@ -61,19 +62,22 @@ def preflight(problem: TrainingProblem, definition: StudyDefinition) -> list[str
         _own_shape(term, batch, problem, definition.search.seed)
         _term(term, batch, trainable, tape, used=weights[term.path] != 0)
     _metrics(problem, batch)
-    return list(cautions(problem, definition, batch))
+    return [*cautions(problem, definition, batch), *assigned_in_measuring(problem)]
 
 
 def require_trainable_as_fit(model: Any) -> None:
     """Refuse a model that trains in a way of its own, which the engine would not honour."""
-    for step in OWN_STEPS:
+    for step in (*OWN_STEPS, *OWN_LOOPS):
         if getattr(type(model), step) is not getattr(keras.Model, step) or step in vars(model):
             text = f"the model has its own {step}(): the service trains by the study's terms, so put it into a loss f(batch)"
+            if step in OWN_LOOPS:
+                text = f"the model has its own {step}(), which the service does not call: put it into load_data() or a layer"
             raise PreflightError("unsupported_model", text, "build_model")
     for layer in layers_of(model):
         if layer.compute_dtype != layer.variable_dtype:
             text = f"layer {layer.name!r} has the dtype policy {layer.dtype_policy.name!r}: mixed precision is not yet supported"
-            raise PreflightError("unsupported_model", text, "build_model")
+            way = f"give all layers one dtype, such as {keras.config.floatx()!r}"
+            raise PreflightError("unsupported_model", f"{text}; {way}", "build_model")
     for tensor in tf.nest.flatten(getattr(model, "inputs", None) or []):
         if getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False):
             raise PreflightError(

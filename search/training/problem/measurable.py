@@ -121,10 +121,18 @@ def _varies(labels: Array, config: Mapping[str, Any]) -> str | None:
 
 
 def _a_target_class(labels: Array, config: Mapping[str, Any]) -> str | None:
-    wanted = [int(each) for each in config.get("target_class_ids", (0, 1))]
-    width = labels.shape[1]
-    there = np.unique(labels != 0) if width == 1 else np.flatnonzero((labels != 0).any(axis=0))
-    return None if set(wanted) & {int(each) for each in there} else f"no label is of class {', '.join(map(str, wanted))}"
+    wanted = {int(each) for each in config.get("target_class_ids", (0, 1))}
+    return None if wanted & _classes(labels, config) else f"no label is of class {', '.join(map(str, sorted(wanted)))}"
+
+
+def _a_counted_class(labels: Array, config: Mapping[str, Any]) -> str | None:
+    return None if _classes(labels, config) else "no label is of a class that counts"
+
+
+def _classes(labels: Array, config: Mapping[str, Any]) -> set[int]:
+    """Return the classes that labels are of, without the one that is ignored."""
+    there = np.unique(labels) if labels.shape[1] == 1 else np.flatnonzero((labels != 0).any(axis=0))
+    return {int(each) for each in there} - {config.get("ignore_class")}
 
 
 RULES: Mapping[str, Rule] = {
@@ -139,7 +147,9 @@ RULES: Mapping[str, Rule] = {
     "f_beta_score": _a_positive,
     "r2_score": _varies,
     "io_u": _a_target_class,
+    "mean_io_u": _a_counted_class,
     "binary_io_u": _a_target_class,
     "one_hot_io_u": _a_target_class,
+    "one_hot_mean_io_u": _a_counted_class,
 }
 """The rule of each metric of Keras that has one."""

@@ -35,7 +35,8 @@ def made_optimizer(choice: Optimizer, *, fuse: bool = False) -> keras.optimizers
         raise PreflightError("unknown_optimizer", f"{choice.name!r} is no optimizer of keras.optimizers", f"{AT}.name")
     if choice.config.get("use_ema"):
         # Keras swaps the averaged weights in when `fit` ends, so what is validated in between are other weights than the result's.
-        raise PreflightError("unsupported_optimizer", "use_ema is not yet supported", f"{AT}.config.use_ema")
+        text = "use_ema is not yet supported: leave it out, and average the weights of the training that you keep"
+        raise PreflightError("unsupported_optimizer", text, f"{AT}.config.use_ema")
     kind = getattr(keras.optimizers, entry.keras_class or "")
     if searched_in(choice.config):
         kind = per_setting(kind)

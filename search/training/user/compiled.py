@@ -20,6 +20,7 @@ from search.errors import PreflightError
 from search.names import listed
 from search.training.problem.keras_private import (
     arguments_of,
+    excludes_from_decay,
     function_of_loss,
     function_of_mean,
     graph_of,
@@ -309,6 +310,9 @@ def optimizer_config(given: Any) -> dict[str, Any]:
         raise _bad(
             f"the learning rate is a schedule ({name}): schedules of the learning rate come later; give a number", "optimizer"
         )
+    if excludes_from_decay(made):
+        text = f"{kind.__name__} leaves variables out of its weight decay (exclude_from_weight_decay), and a study's decays all"
+        raise _bad(f"{text}: give one that excludes none, or no weight_decay and regularizers in the layers", "optimizer")
     known = {parameter.name for parameter in entry.parameters}
     usual = {"name", "loss_scale_factor", "gradient_accumulation_steps", "use_ema", "ema_momentum", "ema_overwrite_frequency"}
     for name in usual - known - {"name", "ema_momentum", "ema_overwrite_frequency"}:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from search.training.problem.batch import Batch
+from search.training.problem.keras_private import layers_of
 from search.training.problem.metrics import CountingMetric, MetricFunction, RowMean, metric_functions
 from search.training.problem.terms import TermFunction, term_functions
 from search.training.user.apply import terms_of
@@ -42,11 +43,15 @@ def measure(
     size, count = batch_size or int(best["training"]["batch_size"]), len(_any(y))
 
     def batch(inputs: Any, targets: Any, weights: Any) -> Batch:
-        return batch_of(model, inputs, targets, called(model, inputs, False), weights, False, tasks)
+        with keras.StatelessScope():  # each batch sees the model as it was given, whatever a layer assigns in its call
+            outputs = called(model, inputs, False)
+        return batch_of(model, inputs, targets, outputs, weights, False, tasks)
 
     def rows(start: int) -> list[Any]:
         return [_taken(part, slice(start, start + size)) for part in (x, y, sample_weight)]
 
+    if not all(layer.built for layer in layers_of(model)):
+        called(model, rows(0)[0], False)
     sums = _Sums(terms, metric_functions(tasks, own, terms), batch(*rows(0)))
     measured = tf.function(lambda *parts: sums.of(batch(*parts)), autograph=False, reduce_retracing=True)
     for start in range(0, count, size):

@@ -70,6 +70,7 @@ def test_sound_rows_warn_of_nothing() -> None:
         ("f1", NONE, "no label is positive"),
         ("r2", NONE + 1, "its labels are all equal"),
         ({"name": "iou", "metric": "binary_iou", "config": {"target_class_ids": [1]}}, NONE, "no label is of class 1"),
+        ({"name": "iou", "metric": "mean_io_u", "config": {"ignore_class": 0}}, NONE, "no label is of a class that counts"),
     ],
 )
 def test_a_metric_that_the_labels_cannot_tell_is_named_and_why(metric: Any, labels: Any, why: str) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from search.errors import PreflightError
+from search.training.child.model_checks import assigned_in_measuring
 from storage.records import Reason
-from tests.search.training.scenes import checked, rows, study, task, workload
+from tests.search.training.scenes import checked, problem_of, rows, study, task, workload
 
 WAY_OUT = 'build new layers in build_model() and do not seed there, or set training.initial_weights to "fixed"'
 SAVING = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own way of saving
@@ -153,3 +154,28 @@ def test_looking_rows_up_in_weights_that_a_layer_has_just_assigned() -> None:
 
 def test_spectral_normalisation_of_a_dense_layer_passes() -> None:
     _checked(lambda: _model(keras.layers.SpectralNormalization(keras.layers.Dense(4))))
+
+
+class Running(keras.layers.Layer):
+    """Subtracts a running mean, which it follows in training, or in every call."""
+
+    def __init__(self, always: bool) -> None:
+        super().__init__(name="running")
+        self.always = always
+
+    def build(self, shape: Any) -> None:
+        self.mean = self.add_weight(shape=(shape[-1],), trainable=False)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if training or self.always:
+            self.mean.assign(0.9 * self.mean + 0.1 * keras.ops.mean(x, axis=0))
+        return x - self.mean
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_a_layer_that_assigns_where_it_does_not_train_is_named(always: bool) -> None:
+    random = keras.layers.Dropout(0.5)
+    build_model = lambda: _model(keras.Sequential([keras.layers.Dense(4), random, Running(always)]))  # noqa: E731
+    problem = problem_of(study([task("a")]), workload(build_model, rows(12, a=1)))
+    warnings = list(assigned_in_measuring(problem))
+    assert [warning.split(":")[0] for warning in warnings] == (["running"] if always else [])

@@ -137,6 +137,11 @@ class _OwnStep(keras.Model):
         return super().train_step(data)
 
 
+class _OwnFit(keras.Model):
+    def fit(self, x: Any, *more: Any, **named: Any) -> Any:
+        return super().fit(x / 255, *more, **named)
+
+
 class _OwnLoss(keras.Model):
     def compute_loss(self, **arguments: Any) -> Any:
         return super().compute_loss(**arguments)
@@ -155,6 +160,7 @@ def _graph(kind: type[keras.Model], **policy: Any) -> Callable[[], keras.Model]:
     [
         (_graph(_OwnStep), "the model has its own train_step()"),
         (_graph(_OwnLoss), "the model has its own compute_loss()"),
+        (_graph(_OwnFit), "the model has its own fit(), which the service does not call: put it into load_data() or a layer"),
         (_graph(keras.Model, dtype="mixed_bfloat16"), "mixed precision is not yet supported"),
         (_graph(keras.Model, trainable=False), "the model has no trainable weights"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -115,6 +116,14 @@ def test_a_schedule_of_the_learning_rate_is_refused_by_name() -> None:
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
     with pytest.raises(PreflightError, match="ExponentialDecay"):
         optimizer_config(keras.optimizers.Adam(schedule))
+
+
+@pytest.mark.parametrize(("weight_decay", "refused"), [(0.1, True), (None, False)])
+def test_variables_left_out_of_weight_decay_are_refused_where_there_is_one(weight_decay: float | None, refused: bool) -> None:
+    optimizer = keras.optimizers.Adam(weight_decay=weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    with pytest.raises(PreflightError, match="leaves variables out of its weight decay") if refused else nullcontext():
+        assert optimizer_config(optimizer)["name"] == "adam"
 
 
 @pytest.mark.parametrize(

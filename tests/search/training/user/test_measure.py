@@ -58,3 +58,21 @@ def test_a_single_unnamed_target_is_that_of_the_single_output() -> None:
     x, y = rows(6, a=1)
     model, best = linear({"a": 1})(), _best(study([task("a")]))
     assert measure(model, best, x, y["a"], batch_size=4) == pytest.approx(measure(model, best, x, y), rel=1e-6)
+
+
+def test_the_model_stays_as_it_was_whatever_a_layer_assigns() -> None:
+    """Two batches of one row: the second one sees the count that the first one saw."""
+
+    class Counts(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, x: Any) -> Any:
+            self.calls.assign(self.calls + 1)
+            return x + self.calls
+
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, {"a": Counts()(inputs)})
+    measured = measure(model, _best(study([task("a", metrics=["mae"])])), np.zeros((2, 1)), {"a": np.zeros((2, 1))}, batch_size=1)
+    assert measured["a.mae"] == 1
+    assert float(model.layers[-1].calls) == 0
