@@ -30,6 +30,9 @@ CURVES = 1000
 POINTS = 101
 """Values of a range at which its profile is computed, both ends included, even on the scale."""
 
+SLIVER = 5
+"""A run of fewer worse values is not stated, nor one at an end of a single value: a reader would ask what is so special there."""
+
 TUNED_AT = 5
 """The other parameters are tuned at every so many of the values."""
 
@@ -76,6 +79,8 @@ def profile(beliefs: Beliefs, winner: TrialRecord, path: str, delta: float) -> P
     answers = findings(curves, own, delta, run=not axis.choices, keeps=keeps)
     if len(places.axes) == 1 and not axis.choices:
         answers = supported(answers, rows[:, 0], beliefs.surrogate.trained[:, 0])
+    if not axis.choices:
+        answers = without_slivers(answers)
     low, high = np.quantile(curves, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     mean = beliefs.surrogate.means(rows)
     peaks = np.bincount(np.where(keeps, curves, -math.inf).argmax(axis=1), minlength=len(values)) / len(curves)
@@ -151,6 +156,17 @@ def supported(answers: Sequence[Finding], at: Array, trained: Array) -> list[Fin
             behind = run[-1] < len(found) - 1 and at[i] > high
             if before or behind or not len(inside):
                 found[i] = Finding.TOO_FEW
+    return found
+
+
+def without_slivers(answers: Sequence[Finding]) -> list[Finding]:
+    """Return the answers with short runs of *worse* values (`SLIVER`) as not known: less is said, and nothing else."""
+    found = list(answers)
+    for answer, group in groupby(range(len(found)), key=lambda i: answers[i]):
+        run = list(group)
+        least = 2 if run[0] == 0 or run[-1] == len(found) - 1 else SLIVER
+        if answer is Finding.WORSE and len(run) < least:
+            found[run[0] : run[-1] + 1] = [Finding.TOO_FEW] * len(run)
     return found
 
 

@@ -237,10 +237,15 @@ def conclusion(best: Best) -> list[str]:
     elif confirmation is None:
         reason = "the study has no confirmation" if best["final"] else "the study has not ended"
         found = [f"Trial {best['trial']} has the best value on {_seeds(best)}; whether it is really better is not known: {reason}."]
-        found += [edge["sentence"] for edge in _edges(best)]
+        found += [_whole(edge["sentence"]) for edge in _edges(best)]
     else:
         found = [f"Verdict: {confirmation['verdict']}", *_promised(confirmation), *_recommended(best)]
-    return [*found, *(span["sentence"] for span in _ranges(best) if span.get("sentence"))]
+    return [*found, *(_whole(span["sentence"]) for span in _ranges(best) if span.get("sentence"))]
+
+
+def _whole(clause: str) -> str:
+    """Return a clause as a sentence that stands alone."""
+    return f"{clause[:1].upper()}{clause[1:]}."
 
 
 def _ranges(best: Best) -> list[Mapping[str, Any]]:
@@ -256,7 +261,9 @@ def _recommended(best: Best) -> Iterator[str]:
     """Say what to train with, where that is not the tuned setting, and how to get it."""
     chosen = best.get("recommended")
     if chosen is not None and chosen["pick"].startswith("baseline:"):
-        picked = f" steelyard best {best['study']['name']} --pick {chosen['pick']}" if chosen["weights"] is not None else ""
+        picked = (
+            f" To get them: steelyard best {best['study']['name']} --pick {chosen['pick']}" if chosen["weights"] is not None else ""
+        )
         yield f"{chosen['sentence']}{picked}"
 
 

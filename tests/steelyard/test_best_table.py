@@ -103,7 +103,7 @@ def test_a_search_that_did_worse_than_it_is_worth_is_reported_too() -> None:
 def test_a_baseline_that_is_recommended_is_named_with_the_command_that_picks_it() -> None:
     chosen = {"pick": "baseline:equal", "weights": {"a.loss": 1.0}, "sentence": "Use equal weights: as good as the tuned weights."}
     lines = conclusion(best(confirmation=CONFIRMATION, recommended=chosen, study={"name": "s"}))
-    assert lines[-1] == "Use equal weights: as good as the tuned weights. steelyard best s --pick baseline:equal"
+    assert lines[-1] == "Use equal weights: as good as the tuned weights. To get them: steelyard best s --pick baseline:equal"
     tuned = {**chosen, "pick": "objective"}
     assert len(conclusion(best(confirmation=CONFIRMATION, recommended=tuned))) == 2
 
@@ -120,15 +120,17 @@ def test_an_unconfirmed_best_is_not_called_better() -> None:
 
 
 def test_what_does_as_well_is_reported() -> None:
-    ranges = {"a.loss": {"sentence": "any a.loss in [0.1, 1] is as good as the best within noise"}}
-    assert conclusion(best(sensitivity={"ranges": ranges}))[-1] == ranges["a.loss"]["sentence"]
+    ranges = {"a.loss": {"sentence": "any a.loss from 0.1 to 1 costs at most 0.04 against the winner"}}
+    assert conclusion(best(sensitivity={"ranges": ranges}))[-1] == "Any a.loss from 0.1 to 1 costs at most 0.04 against the winner."
 
 
 def test_where_the_range_may_be_the_limit_is_reported_of_a_study_without_a_verdict() -> None:
     edge = {"sentence": "the winner's a.loss of 0.01 is at the low end of what was searched"}
     sensitivity = {"ranges": {"a.loss": {"sentence": "no a.loss beside it is known to be as good", "edge": edge}}}
-    assert conclusion(best(sensitivity=sensitivity))[1:] == [edge["sentence"], "no a.loss beside it is known to be as good"]
-    assert edge["sentence"] not in conclusion(best(confirmation=CONFIRMATION, sensitivity=sensitivity)), "its verdict says so"
+    said, range_of_it = conclusion(best(sensitivity=sensitivity))[1:]
+    assert said == "The winner's a.loss of 0.01 is at the low end of what was searched."
+    assert range_of_it == "No a.loss beside it is known to be as good."
+    assert said not in conclusion(best(confirmation=CONFIRMATION, sensitivity=sensitivity)), "its verdict says so"
 
 
 def lines(document: dict[str, Any], width: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.analysis.profiles import Finding, findings, supported
+from search.analysis.profiles import Finding, findings, supported, without_slivers
 
 GOOD, WORSE, OPEN = Finding.AS_GOOD, Finding.WORSE, Finding.TOO_FEW
 
@@ -41,6 +41,13 @@ def test_what_costs_delta_is_as_good(delta: float, answer: Finding) -> None:
 def test_the_winners_own_value_is_as_good_though_nothing_is_known() -> None:
     drawn = np.random.default_rng(0).normal(size=(200, 5))
     assert findings(drawn, 3, 0.01, run=True)[3] is GOOD
+
+
+def test_a_few_worse_values_between_unknown_ones_are_not_told() -> None:
+    long, short = [OPEN, *[WORSE] * 5, GOOD], [OPEN, *[WORSE] * 4, GOOD]
+    assert without_slivers(long) == long
+    assert without_slivers(short) == [*[OPEN] * 5, GOOD]
+    assert without_slivers([WORSE, GOOD, WORSE, WORSE]) == [OPEN, GOOD, WORSE, WORSE]
 
 
 def test_what_breaks_a_constraint_is_worse_whatever_it_is_worth() -> None:
