@@ -15,7 +15,7 @@ TUNED, YOURS, EQUAL = "tuned", "yours", "equal"
 RULES = {YOURS: "current", EQUAL: "equal"}
 ADAPTIVE = ("uncertainty", "dwa", "random", "gradnorm", "famo", "imtl_l")
 
-PLAIN = "mean_squared_error"
+STAND_IN = "categorical_hinge"
 """Stands for a loss of the user's own where it is asked what `compile` can say."""
 
 Best = Mapping[str, Any]
@@ -84,7 +84,9 @@ def with_own_losses(best: Best, published: Published) -> dict[str, Any]:
     definition, own = definition_of(best), published.own
     tasks = tuple(
         task.model_copy(
-            update={"losses": tuple(loss.model_copy(update={"loss": PLAIN}) if loss.loss in own else loss for loss in task.losses)}
+            update={
+                "losses": tuple(loss.model_copy(update={"loss": STAND_IN}) if loss.loss in own else loss for loss in task.losses)
+            }
         )
         for task in definition.tasks
     )
