@@ -13,8 +13,9 @@ def split(name):
 def taken(part, rows):
     """Return these rows of an array, or of every array of a dict."""
     if isinstance(part, dict):
-        return {name: np.asarray(array)[rows] for name, array in part.items()}
-    return np.asarray(part)[rows]'''
+        return {name: taken(array, rows) for name, array in part.items()}
+    found = np.asarray(part)[rows]
+    return keras.ops.convert_to_tensor(found) if found.dtype.kind in "OSU" else found  # text'''
 
 FRESH = '''\
 def train(seed):
@@ -65,7 +66,7 @@ PLAIN_MEASURED = Template('''\
 def measured(model, name):
     """Return what the study is judged by on a split, unweighted."""
     x, y = split(name)[:2]
-    predicted = model.predict(x, batch_size=BATCH_SIZE, verbose=0)
+    predicted = model.predict(taken(x, slice(None)), batch_size=BATCH_SIZE, verbose=0)
     return $values''')
 
 SCORED = '''\

@@ -19,7 +19,7 @@ from search.training.interface import Ended, EpochReport, Setting
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.seeding import epoch_order
 from search.training.user.apply import apply
-from search.training.user.measure import measure
+from search.training.user.measure import as_fed, measure
 from search.validation import normalize
 from search.workloads.blame import one_line
 from search.workloads.data import EVERY_OUTPUT, Loaded, Rows
@@ -115,7 +115,7 @@ def _document(
 def _taken(rows: Rows, order: Any) -> tuple[Any, dict[str, Any], Any]:
     """Return these rows as the workload gave them: x, y by name, and weights, None where it gave none."""
     parts = (rows.inputs, rows.targets, rows.sample_weight)
-    inputs, targets, weights = ({name: array[order] for name, array in part.items()} for part in parts)
+    inputs, targets, weights = ({name: as_fed(array[order]) for name, array in part.items()} for part in parts)
     x = next(iter(inputs.values())) if rows.single_input else inputs
     if not weights:
         return x, targets, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from search.definition.schema import Penalty, StudyDefinition, Task
@@ -13,6 +14,9 @@ from search.export.reproduction import Published, how_to_use
 TUNED, YOURS, EQUAL = "tuned", "yours", "equal"
 RULES = {YOURS: "current", EQUAL: "equal"}
 ADAPTIVE = ("uncertainty", "dwa", "random", "gradnorm", "famo", "imtl_l")
+
+STAND_IN = "categorical_hinge"
+"""Stands for a loss of the user's own where it is asked what `compile` can say."""
 
 Best = Mapping[str, Any]
 
@@ -68,6 +72,26 @@ def of_setting(best: Best, pick: str, published: Published) -> dict[str, Any]:
     fixed = {"weights": dict(baseline["weights"]), "schedules": {}, "parameters": {}, "shared": {}}
     numbers = {"objective": {**found["objective"], **baseline["objective"]}, "metrics": baseline["metrics"]}
     return {**found, **used, **fixed, **numbers, "trial": _number(baseline), "picked_by": f"baseline:{rule}"}
+
+
+def with_own_losses(best: Best, published: Published) -> dict[str, Any]:
+    """Return the document with `loss_weights` where only losses of the user's own stood in the way: their `compile` has them.
+
+    A loss of Keras's stands for each in the question: it takes the output as it comes, and row weights, as they do.
+    """
+    if "loss_weights" in best or best.get("schedules"):
+        return dict(best)
+    definition, own = definition_of(best), published.own
+    tasks = tuple(
+        task.model_copy(
+            update={
+                "losses": tuple(loss.model_copy(update={"loss": STAND_IN}) if loss.loss in own else loss for loss in task.losses)
+            }
+        )
+        for task in definition.tasks
+    )
+    used = how_to_use(definition.model_copy(update={"tasks": tasks}), best["weights"], replace(published, own=frozenset()))
+    return {**best, **({"loss_weights": used["loss_weights"]} if "loss_weights" in used else {})}
 
 
 def _baseline(best: Best, rule: str) -> Mapping[str, Any] | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from search.export.reproduction import SCOPE
 from search.names import listed
 from steelyard.door import definition as wording
 from steelyard.door import habits, identity
@@ -77,7 +78,7 @@ def understood(arguments: Arguments) -> SearchCall:
         known = Names(inputs, keras_inputs, (), ())
         example = given.few_rows(model, named_inputs(read["x"], known, "x"), inputs, keras_inputs)
         predicted = given.predict_few(model, example)
-        _require_own_steps(model)
+        _require_as_fit(model)
         kept = given.kept_layers(model, arguments["initial_weights"], model is not arguments["model"])
         names = Names(inputs, keras_inputs, *compiled.output_names(model, predicted))
         splits, more = split_rows(read, arguments, names, batch_size)
@@ -125,10 +126,16 @@ def _leaf(predicted: Any) -> Any:
     return predicted
 
 
-def _require_own_steps(model: Any) -> None:
+def _require_as_fit(model: Any) -> None:
+    """Refuse what `fit` would train otherwise, or not at all."""
     from search.training.child.preflight import require_trainable_as_fit
+    from search.training.user import given
 
     require_trainable_as_fit(model)
+    for layer in given.parts_of(model):
+        if not SCOPE.fullmatch(layer.name):
+            text = f"the layer {layer.name!r} cannot be trained, by fit neither: names have letters, digits and _ . - /"
+            raise refused("model", f"{text}; rename it")
 
 
 def _weighted(splits: Mapping[str, NamedRows]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,11 @@ def initial_values(folder: Path, document: Mapping[str, Any], megabytes: float) 
     return {path: sum(found) / len(found) for path, found in sums.items() if found}
 
 
-def refusal_text(error: PreflightError) -> tuple[str, str]:
-    """Return where and why a preflight refused, in the words of `search`."""
-    at = error.reason.at or "the call"
+def refusal_text(error: PreflightError, tasks: Sequence[Mapping[str, Any]] = ()) -> tuple[str, str]:
+    """Return where and why a preflight refused, in the words of `search`. tasks: those of the call, to name an output by."""
+    at = re.sub(r"^build_model$", "model", error.reason.at or "the call")
+    place = re.match(r"tasks\.(\d+)", at)
+    if place is not None and int(place[1]) < len(tasks):
+        task = tasks[int(place[1])]
+        at = f"{at} (output {task.get('output', task['name'])!r})"
     return at, error.reason.message.replace('set training.initial_weights to "fixed"', 'pass initial_weights="model"')

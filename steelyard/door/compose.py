@@ -51,7 +51,7 @@ def composed(call: SearchCall, folder: Path, name: str | None) -> tuple[dict[str
     any_weight = {term.path: 1.0 for term in call.terms}
     plain = wording.merged({**document, **_terms(call, any_weight)}, asked["definition"])
     initial = initial_values(folder, _fixed(plain), call.megabytes)
-    weights = wording.chosen_weights(call.terms, ranges, initial, call.optimizer)
+    weights = wording.chosen_weights(call.terms, ranges, initial, plain["training"]["optimizer"])
     document |= _terms(call, weights.by_path)
     if weights.space != "box":
         document["search"]["space"] = weights.space

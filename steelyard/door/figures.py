@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from steelyard.door import plots
-
-if TYPE_CHECKING:
-    from steelyard.client import Client
+from steelyard.door.study_documents import StudyDocuments
 
 
-class Figures:
-    """Mixed into a result: what its documents look like as plotly figures."""
-
-    study: str
-
-    @property
-    def trials(self) -> list[dict[str, Any]]:
-        """All trials."""
-        raise NotImplementedError
-
-    @property
-    def definition(self) -> dict[str, Any]:
-        """The study's definition."""
-        raise NotImplementedError
+class Figures(StudyDocuments):
+    """What a study's documents look like as plotly figures."""
 
     @property
     def comparison(self) -> list[dict[str, Any]]:
         """A row for each setting and metric."""
-        raise NotImplementedError
-
-    @property
-    def _tuned(self) -> Mapping[str, Any]:
-        raise NotImplementedError
-
-    def _client(self) -> contextlib.AbstractContextManager[Client]:
         raise NotImplementedError
 
     def plot_comparison(self) -> Any:

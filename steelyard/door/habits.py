@@ -70,11 +70,25 @@ def require_supported(arguments: Mapping[str, Any]) -> list[str]:
         value = arguments[name]
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise refused(name, f"a whole number of 1 or more, got {value!r}")
+    _require_definition(arguments["definition"])
     if arguments["if_exists"] not in ("resume", "new", "error"):
         raise refused("if_exists", f'"resume", "new" or "error", got {arguments["if_exists"]!r}')
     if arguments["api_key"] is not None:
         raise refused("api_key", "keys of a service come later; leave it out")
     return ["jit_compile=True: the engine compiles graphs of its own"] if arguments["jit_compile"] is True else []
+
+
+def _require_definition(given: Any) -> None:
+    """Refuse what is no part of a definition, and the parts that are the call's own."""
+    if given is not None and not isinstance(given, Mapping):
+        text = f'a dict with fields of a study definition, such as {{"search": {{"seeds": 3}}}}, got a {type(given).__name__}'
+        raise refused("definition", text)
+    if "workload" in (given or {}):
+        raise refused(
+            "definition.workload", "the call's model and rows are its workload; leave it out, or submit a study with another"
+        )
+    if "name" in (given or {}):
+        raise refused("definition.name", "pass name= in its place")
 
 
 def require_all_steps(name: str, steps: int | None, rows: int, batch_size: int) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,101 +14,18 @@ from search.export.reproduction import Published
 from steelyard.door import answer
 from steelyard.door.applying import OwnTerms, apply_document, flat, returns_names
 from steelyard.door.figures import Figures
+from steelyard.door.study_documents import is_front_pick
 from steelyard.errors import SteelyardError
 
 if TYPE_CHECKING:
     from steelyard.client import Client
-    from steelyard.door.call import SearchCall
 
 FORMAT = "steelyard/result"
 VERSION = 1
 
 
 class Result(Figures):
-    """A study of `steelyard.search`. Its numbers are read from the service when they are first asked for.
-
-    memory: what was written down of the call. source: the call itself, in its own process. documents: those of a saved
-    result, which needs no service.
-    """
-
-    def __init__(
-        self,
-        study: str,
-        url: str | None,
-        memory: Mapping[str, Any],
-        source: SearchCall | None = None,
-        documents: Mapping[str, Any] | None = None,
-        pick: str | int | None = None,
-    ) -> None:
-        self.study = study
-        self._url, self._memory, self._source, self._pick = url, memory, source, pick
-        self._documents: dict[str, Any] = dict(documents or {})
-        self._saved = documents is not None
-
-    # Documents
-
-    @contextlib.contextmanager
-    def _client(self) -> Iterator[Client]:
-        if self._saved:
-            raise SteelyardError(f"this result was read from a file; steelyard.load({self.study!r}) asks the service")
-        from steelyard.client import Client
-
-        with Client(self.url) as client:
-            yield client
-
-    @property
-    def url(self) -> str:
-        """Where the service is; the local one is started again where it has ended."""
-        from steelyard.door.cache import cache_folder
-        from steelyard.door.local import find_service, local_service
-
-        if self._saved:
-            return self._url or ""
-        if self._url is None or (self._memory.get("local", True) and find_service(cache_folder()) != self._url):
-            self._url = local_service(cache_folder())
-        return self._url
-
-    def _document(self, name: str) -> Any:
-        """Return a document of the study, kept once the study has ended."""
-        if name in self._documents:
-            return self._documents[name]
-        with self._client() as client:
-            study = client.get(self.study)
-            reads: dict[str, Callable[[], Any]] = {
-                "study": lambda: study,
-                "best": lambda: client.best(self.study),
-                "trials": lambda: list(client.trials(self.study)),
-                "sensitivity": lambda: client.sensitivity(self.study),
-            }
-            found = reads[name]()
-        if study["ended"]:
-            self._documents[name] = found
-        return found
-
-    @property
-    def state(self) -> str:
-        """The study's state: RUNNING, COMPLETE, ..."""
-        return str(self._document("study")["state"])
-
-    @property
-    def definition(self) -> dict[str, Any]:
-        """The study's definition."""
-        return dict(self._document("study")["definition"])
-
-    @property
-    def trials(self) -> list[dict[str, Any]]:
-        """All trials with their weights and metrics."""
-        return list(self._document("trials"))
-
-    @property
-    def errors(self) -> list[dict[str, Any]]:
-        """The trials that failed or diverged, each with its reason."""
-        return [trial for trial in self.trials if trial["state"] in ("FAILED", "DIVERGED")]
-
-    @property
-    def _tuned(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._document("best")
-        return found
+    """A study of `steelyard.search`. Its numbers are read from the service when they are first asked for."""
 
     @cached_property
     def _published(self) -> Published:
@@ -122,9 +40,8 @@ class Result(Figures):
             return self._of_trial(pick)
         if pick == answer.TUNED:
             return dict(self._tuned)
-        if pick in ("knee", "nearest_ideal") or pick.startswith("metric:"):
-            with self._client() as client:
-                return dict(client.best(self.study, pick=pick))
+        if is_front_pick(pick):
+            return dict(self._document(f"best {pick}"))
         return answer.of_setting(self._tuned, pick, self._published)
 
     def _of_trial(self, number: int) -> dict[str, Any]:
@@ -149,7 +66,7 @@ class Result(Figures):
 
         Keras sorts the keys of a dict beside a list of losses, and would swap weights in silence.
         """
-        document = self.best
+        document = answer.with_own_losses(self.best, self._published)
         if "loss_weights" not in document:
             raise ValueError(f"{document['note']} (result.apply() returns a model that trains it)")
         found = answer.renamed(document, self._renames)["loss_weights"]
@@ -283,7 +200,7 @@ class Result(Figures):
 
     def save(self, path: str | Path) -> None:
         """Write the result to a file that `steelyard.load` reads without a service."""
-        documents = {name: self._document(name) for name in ("study", "best", "trials")}
+        documents = {name: self._document(name) for name in ("study", self._best_name, "trials")}
         with contextlib.suppress(SteelyardError):
             documents["sensitivity"] = self._document("sensitivity")
         text = json.dumps(
@@ -330,14 +247,18 @@ class Result(Figures):
         return f"<Result of {self.study}>"
 
     def __str__(self) -> str:
-        return f"{self.summary()}\n{self.table()}"
+        try:
+            return f"{self.summary()}\n{self.table()}"
+        except SteelyardError as error:  # no trial yet, none that keeps the constraints, or a front
+            return f"{self.study}: {self.state}. {error}"
 
     def _repr_html_(self) -> str:
         from steelyard.door.html import answer_html
 
-        if not self._document("study")["best"]:
-            return f"<p>{self.study}: {self.state}</p>"
-        return answer_html(self.study, self.summary(), self.comparison)
+        try:
+            return answer_html(self.study, self.summary(), self.comparison)
+        except SteelyardError:
+            return f"<p>{escape(str(self))}</p>"
 
     def open(self) -> None:
         """Open the study in a browser."""

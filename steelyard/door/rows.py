@@ -136,6 +136,10 @@ def input_array(given: Any, at: str) -> Array:
 
 
 def _with_rows(given: Any, at: str) -> Array:
+    if isinstance(given, Mapping):
+        raise refused(at, "it is a dict: inputs and outputs are one level of names, so flatten it here and in the model")
+    if hasattr(given, "toarray"):
+        raise refused(at, "it is a sparse matrix: pass its toarray()")
     if hasattr(given, "to_numpy"):
         given = given.to_numpy()
     try:

@@ -47,15 +47,15 @@ def speaker(verbose: Any) -> Say:
 
 
 @contextlib.contextmanager
-def refusals() -> Iterator[None]:
-    """Turn what the rooms below refuse into ValidationError."""
+def refusals(tasks: Sequence[Mapping[str, Any]] = ()) -> Iterator[None]:
+    """Turn what the rooms below refuse into ValidationError. tasks: those of the call, as far as they are known."""
     from search.errors import InvalidDefinition, PreflightError
     from steelyard.door.checked import refusal_text
 
     try:
         yield
     except PreflightError as error:
-        raise refused(*refusal_text(error)) from error
+        raise refused(*refusal_text(error, tasks)) from error
     except InvalidDefinition as error:
         raise all_refused(Fault(each.path, each.expected, each.got, each.did_you_mean) for each in error.faults) from None
     except DefinitionRefused as error:
@@ -196,7 +196,7 @@ class CallRun:
         """Return the study's definition, what should be said of it, and the paths whose ranges are default ones."""
         from steelyard.door.compose import composed
 
-        with refusals():
+        with refusals(self._call.tasks.documents):
             return composed(self._call, self._written(), name)
 
     def _plan(self) -> Plan:
@@ -312,6 +312,7 @@ class CallRun:
             "weighted": sorted({key for part in rows.values() for key in part.weights}),
             "default_ranges": list(default),
             "cwd": os.getcwd(),
+            "local": self._arguments["url"] is None,
         }
 
     def _announce(self, study: Mapping[str, Any]) -> None:
@@ -360,7 +361,8 @@ class CallRun:
         from steelyard.door import cache
 
         known = cache.remembered(self._cache, name) or self._memory(name, ())
-        return {**known, "compile_outputs": list(self._call.names.compile_outputs), "loss_form": self._call.loss_form}
+        here = {"compile_outputs": list(self._call.names.compile_outputs), "loss_form": self._call.loss_form}
+        return {**known, **here, "local": self._arguments["url"] is None}
 
 
 def _find(client: Client, name: str) -> Any:

@@ -59,6 +59,7 @@ def trained(model: Any, source: SearchCall, training: Mapping[str, Any], epochs:
     epochs: up to the one that counts. names: what the model calls the study's outputs, where it does so differently.
     """
     from search.training.problem.seeding import epoch_order
+    from search.training.user.measure import as_fed
 
     rows = source.splits["train"]
     for epoch in range(epochs):
@@ -66,17 +67,10 @@ def trained(model: Any, source: SearchCall, training: Mapping[str, Any], epochs:
         weight = _weights(taken, list(source.names.outputs))
         y = {names.get(key, key): value for key, value in taken.targets.items()}
         w = weight if not isinstance(weight, dict) else {names.get(key, key): value for key, value in weight.items()}
-        inputs = {name: _as_fit(array) for name, array in taken.inputs.items()}
+        inputs = {name: as_fed(array) for name, array in taken.inputs.items()}
         x = inputs[INPUT] if list(inputs) == [INPUT] else inputs
         model.fit(x, y, sample_weight=w, batch_size=int(training["batch_size"]), epochs=1, shuffle=False, verbose=0)
     return model
-
-
-def _as_fit(array: Any) -> Any:
-    """Return an input as `fit` takes it: text as a tensor."""
-    import tensorflow as tf
-
-    return tf.constant(array) if array.dtype.kind == "S" else array
 
 
 def _taken(rows: NamedRows, order: Any) -> NamedRows:

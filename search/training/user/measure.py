@@ -96,6 +96,11 @@ class _Sums:
         return found | {metric.path: float(np.asarray(counter.result()).reshape(())) for metric, counter in self._counters}
 
 
+def as_fed(array: Any) -> Any:
+    """Return an array as Keras's `fit` takes it: text as a tensor, anything else as it is."""
+    return ops.convert_to_tensor(array) if array.dtype.kind in "OSU" else array
+
+
 def _any(part: Any) -> Any:
     return next(iter(part.values())) if isinstance(part, Mapping) else part
 

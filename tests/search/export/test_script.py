@@ -240,6 +240,14 @@ def test_without_a_confirmation_it_states_what_the_one_training_measured() -> No
     assert (found["SEEDS"], found["STATED"]) == ([7], VALUES)
 
 
+def test_rows_that_are_not_shuffled_are_trained_as_they_come() -> None:
+    for penalties in ([], [AGREEMENT]):
+        kept, shuffled = (script(best(penalties=penalties, training={"shuffle": shuffle})) for shuffle in (False, True))
+        assert "order = np.arange(len(" in kept
+        assert "permutation" not in kept
+        assert "order = np.random.default_rng([seed, epoch]).permutation(len(" in shuffled
+
+
 def test_an_interval_without_spread_is_as_wide_as_rounding() -> None:
     assert interval(2.0, 0.0, 3) == (2.0, 1.9998, 2.0002)
     assert not any(map(math.isnan, interval(0.0, 0.0, 2)))

@@ -93,6 +93,20 @@ def test_a_loss_of_the_users_cannot_be_said_by_compile() -> None:
     assert "loss a.mse is the workload's own" in used["note"]
 
 
+def test_losses_of_the_users_own_are_weighted_in_the_users_compile() -> None:
+    found = document()
+    del found["loss_weights"]
+    found["note"] = "the only output"
+    found["terms"]["tasks"][0]["losses"][0]["loss"] = "mine"
+    found["terms"]["tasks"][0]["from_logits"] = True
+    memory = {"outputs": ["a", "b"], "compile_outputs": ["a", "b"], "own_losses": ["mine"], "weighted": ["a"]}
+    documents = {"study": {"name": "s", "ended": True}, "best": found, "trials": []}
+    assert Result("s", None, memory, None, documents).loss_weights == {"a": 1.0, "b": 0.3}
+    found["terms"]["tasks"][0]["column"] = 0
+    with pytest.raises(ValueError, match="the only output"):
+        assert Result("s", None, memory, None, documents).loss_weights
+
+
 def test_outputs_get_the_names_that_a_model_has() -> None:
     found = renamed(document(), {"a": "dense_7"})
     assert found["loss_weights"] == {"dense_7": 1.0, "b": 0.3}

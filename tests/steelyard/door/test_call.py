@@ -145,6 +145,24 @@ def test_several_losses_of_a_bare_output_are_said_to_be_more_than_fit_trains() -
     assert losses == pytest.approx({"mse": np.mean(error**2), "mae": np.mean(np.abs(error))}, rel=1e-5)  # no 7 * mae
 
 
+def test_other_fields_of_a_definition_stand_at_their_places() -> None:
+    more = {"search": {"seeds": 3}, "training": {"optimizer": {"name": "sgd"}, "report_every": 2}, "priority": 2}
+    plan = steelyard.search(two_heads(), X, Y, trials=5, definition=more, dry_run=True, verbose=0)
+    assert isinstance(plan, steelyard.Plan)
+    search_of, training = plan.definition["search"], plan.definition["training"]
+    assert (search_of["seeds"], search_of["trials"], plan.definition["priority"]) == (3, 5, 2)
+    assert (training["optimizer"]["name"], training["report_every"], training["batch_size"]) == ("sgd", 2, 32)
+    assert search_of["space"]["total"] == 2.0  # with SGD the weights' sum stays
+    assert changed_parts(call(two_heads(), trials=5).parts, call(two_heads(), trials=5, definition=more).parts) == ["search"]
+
+
+def test_where_the_records_are_is_written_down_with_a_call() -> None:
+    from steelyard.door.run import CallRun
+
+    for url, local in ((None, True), ("http://elsewhere:1", False)):
+        assert CallRun(call(two_heads(), url=url), print)._memory_of("study")["local"] is local
+
+
 def test_inputs_in_a_list_are_named_for_the_study(tmp_path: Path) -> None:
     inputs = [keras.Input((3,)), keras.Input((3,))]
     hidden = keras.layers.Concatenate()(inputs)

@@ -54,6 +54,23 @@ class Logged(keras.callbacks.Callback):  # type: ignore[misc]
     pass
 
 
+def blank() -> keras.Model:
+    inputs = keras.Input((3,))
+    heads = {"a": keras.layers.Dense(1, name="left eye"), "b": keras.layers.Dense(1, activation="sigmoid")}
+    made = keras.Model(inputs, {name: head(inputs) for name, head in heads.items()})
+    made.compile("adam", LOSSES)
+    return made
+
+
+class Sparse:
+    """As scipy's, as far as it is looked at."""
+
+    shape = (40, 3)
+
+    def toarray(self) -> Any:
+        return X
+
+
 def endless() -> Any:
     import tensorflow as tf
 
@@ -79,7 +96,8 @@ CALLS: dict[str, tuple[Callable[[], tuple[Any, ...]], dict[str, Any], str]] = {
         {"loss": {"a": keras.losses.MeanSquaredError(reduction="sum"), "b": "mse"}},
         "reduction 'sum'",
     ),
-    "an own train_step": (lambda: (own_step(), X, Y), {}, r"the model has its own train_step\(\)"),
+    "an own train_step": (lambda: (own_step(), X, Y), {}, r"model: the model has its own train_step\(\)"),
+    "a blank in a name": (lambda: (blank(), X, Y), {}, "model: the layer 'left eye' cannot be trained, by fit neither"),
     "a callback of one's own": (lambda: (model(), X, Y), {"callbacks": [Logged()]}, "callbacks: Logged is not supported"),
     "a plateau": (
         lambda: (model(), X, Y),
@@ -118,7 +136,18 @@ CALLS: dict[str, tuple[Callable[[], tuple[Any, ...]], dict[str, Any], str]] = {
     ),
     "sorted rows": (lambda: (model(), X, {**Y, "b": np.sort(Y["b"], axis=0)}), {}, r"the rows are sorted by y\['b'\]"),
     "both validations": (lambda: (model(), X, Y), {"validation_data": (X, Y), "validation_split": 0.1}, "one of them"),
+    "another workload": (lambda: (model(), X, Y), {"definition": {"workload": {"name": "digits"}}}, "the call's model and rows"),
+    "a name in the definition": (lambda: (model(), X, Y), {"definition": {"name": "mine"}}, "definition.name: pass name="),
+    "a definition in words": (lambda: (model(), X, Y), {"definition": "seeds: 3"}, "definition: a dict with fields .* got a str"),
+    "an unknown field": (lambda: (model(), X, Y), {"definition": {"search": {"seed_count": 3}}}, "search.seed_count"),
     "a class weight for all": (lambda: (model(), X, Y), {"class_weight": {0: 2.0}}, "the model has several outputs"),
+    "ids as one-hot": (
+        lambda: (model(), X, {**Y, "a": np.eye(40)[:, :3]}),
+        {},
+        r"tasks.0.losses.0 \(output 'a'\): mean_squared_error wants target and output of equal shape",
+    ),
+    "labels in labels": (lambda: (model(), X, {**Y, "a": Y}), {}, r"y\['a'\]: it is a dict: .* flatten it"),
+    "a sparse matrix": (lambda: (model(), Sparse(), Y), {}, r"x: it is a sparse matrix: pass its toarray\(\)"),
     "keys": (lambda: (model(), X, Y), {"api_key": "secret"}, "api_key: keys of a service come later; leave it out"),
 }
 """What was called with, and the sentence: a test's name, the arguments, others by name, and a pattern."""

@@ -14,7 +14,7 @@ import pytest
 
 import steelyard
 from steelyard.door.result import Result
-from steelyard.errors import SteelyardError
+from steelyard.errors import SeveralBest, SteelyardError
 from tests.steelyard.door.test_answer import document
 
 MEMORY = {"outputs": ["a", "b"], "compile_outputs": ["a", "b"], "own_losses": [], "weighted": []}
@@ -43,8 +43,8 @@ def result(trials: list[dict[str, Any]] = TRIALS, metrics: Any = METRICS, **best
     definition = {"tasks": tasks, "objective": {"metrics": metrics}, "search": {"confirmation": {}}}
     study = {"name": "s", "state": "COMPLETE", "ended": True, "warnings": ["<b>"], "best": {"number": 7}, "definition": definition}
     found = document(**best)
-    found["confirmation"] |= {"verdict": "better by 2", "split": "test", "optimism": 0.25, "sentence": ""}
-    found |= {"seeds": [0], "final": True, "picked_by": "objective", "study": {"name": "s"}}
+    found["confirmation"] |= {"verdict": "better by 2", "split": "test", "optimism": 0.25, "seeds": [11, 12, 13]}
+    found |= {"schedules": {}, "parameters": {}, "seeds": [0], "final": True, "picked_by": "objective", "study": {"name": "s"}}
     return Result("s", None, MEMORY, None, {"best": found, "study": study, "trials": trials})
 
 
@@ -114,6 +114,60 @@ def test_the_python_text_compiles_a_model_with_the_weights() -> None:
     compiled = names["compiled"](model)
     assert names["LOSS_WEIGHTS"] == {"a": 1.0, "b": 0.3}
     assert (compiled.optimizer.name, compiled.compiled) == ("adam", True)
+
+
+# A front, and nothing yet
+
+
+class Asked:
+    """A service whose study has a front."""
+
+    def get(self, study: str) -> Any:
+        return {**result()._document("study"), "best": None}
+
+    def trials(self, study: str) -> Any:
+        return iter(TRIALS)
+
+    def sensitivity(self, study: str) -> Any:
+        raise SteelyardError("not worked out")
+
+    def best(self, study: str, pick: str | None = None) -> Any:
+        if pick is None:
+            picks = {"knee": 2, "nearest_ideal": 2, "metric:a.mse": 1}
+            raise SeveralBest(409, {"type": "/problems/several-best", "detail": "There is a front", "picks": picks})
+        found = {**document(), "picked_by": pick, "loss_weights": {"a": 1.0, "b": 2.0}, "seeds": [0], "final": True}
+        del found["confirmation"]
+        return found
+
+
+@pytest.fixture
+def on_front(monkeypatch: pytest.MonkeyPatch) -> Result:
+    @contextlib.contextmanager
+    def client(self: Result) -> Iterator[Asked]:
+        yield Asked()
+
+    monkeypatch.setattr(Result, "_client", client)
+    return Result("s", "http://service", MEMORY)
+
+
+def test_a_front_is_printed_with_what_may_be_picked(on_front: Result) -> None:
+    assert str(on_front).startswith("s: COMPLETE. study 's' has a front of best settings, not one: result.pick('knee'), ")
+    assert "result.pick(&#x27;knee&#x27;)" in on_front._repr_html_()
+    with pytest.raises(SteelyardError, match="plot_pareto_front"):
+        assert on_front.loss_weights
+
+
+def test_what_was_picked_of_a_front_has_weights_and_a_summary_and_is_saved(on_front: Result, tmp_path: Path) -> None:
+    knee = on_front.pick("knee")
+    assert knee.loss_weights == {"a": 1.0, "b": 2.0}
+    assert "trial 7" in knee.summary()
+    knee.save(tmp_path / "knee.json")
+    again = steelyard.load(tmp_path / "knee.json")
+    assert again.loss_weights == {"a": 1.0, "b": 2.0}
+
+
+def test_a_result_of_another_service_stays_with_it() -> None:
+    assert Result("s", "http://elsewhere:1", {**MEMORY, "local": False}).url == "http://elsewhere:1"
 
 
 # Figures and frames
