@@ -1,6 +1,6 @@
 // How this was judged: rows, epochs, optimizer, seeds, versions, and the command that gives the number again.
 import { fill, h } from "./dom.js";
-import { duration, metricBound, moment, number, percent } from "./numbers.js";
+import { count, duration, metricBound, moment, number, percent } from "./numbers.js";
 import { besideWeights, directionOf, objectiveInFull } from "./settings.js";
 
 export function judged(view, body) {
@@ -20,7 +20,7 @@ function facts(view) {
   const tuned = confirmation?.settings?.[confirmation.winner];
   return [
     ["Objective", `${objectiveInFull(view)} of ${objective.metrics.map((entry) => `${entry.metric} (${entry.strategy === "constraint" ? bounds(entry) : entry.strategy === "store" ? "stored only" : directionOf(view, entry.metric)})`).join(", ")}; never of weighted losses`],
-    ["Rows", rows ? Object.entries(rows).map(([split, count]) => `${count.toLocaleString("en")} ${split}`).join(", ") : null],
+    ["Rows", rows ? Object.entries(rows).map(([split, rows_]) => `${count(rows_)} ${split}`).join(", ") : null],
     ["Training", `${training.epochs} epochs, batches of ${training.batch_size}, ${optimizer.name}${optimizer.config && Object.keys(optimizer.config).length ? ` (${setting(optimizer.config)})` : ""}; the numbers of the ${objective.epoch} epoch count`],
     ["Same recipe", `every setting is trained on the same rows, epochs and optimizer; under one seed they share the order of rows too. Only ${["the weights", ...besideWeights(view)].join(" and ")} differ`],
     ["Search", `${search.sampler.name}, ${search.trials} trials on ${search.seeds > 1 ? `${search.seeds} seeds each, ${search.seed} first` : `seed ${search.seed}`}, judged on validation`],

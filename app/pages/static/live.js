@@ -5,15 +5,16 @@ import { h } from "./dom.js";
 const POLL_MS = 5000;
 const SLOW_MS = 30000;
 const TOGETHER_MS = 700;
+const REST = 5; // a page rests so many times as long as it took to look: a great study's trials may end faster than it can be drawn
 const watchers = new Set();
 let state = "waiting"; // what is shown
 let stream = "waiting"; // how the stream stands
 let timer = null;
 
-// `changed` is called at most every 0.7 s after a hint for `study` (null: any), and now and then while `busy()` says so.
+// `changed` is called after hints for `study` (null: any), with rests between, and now and then while `busy()` says so.
 export function watch(study, changed, busy = () => false, what = "This study") {
   if (isReport) return;
-  const watcher = { study, changed, busy, what, due: null, asked: Date.now(), running: false };
+  const watcher = { study, changed, busy, what, due: null, asked: Date.now(), took: 0, running: false };
   watchers.add(watcher);
   if (timer === null) begin();
 }
@@ -51,7 +52,7 @@ function all() {
 // A tab that is not seen asks for nothing: it catches up as soon as it is.
 function hint(watcher) {
   if (document.hidden) return;
-  watcher.due ??= setTimeout(() => run(watcher), Math.max(TOGETHER_MS - (Date.now() - watcher.asked), 60));
+  watcher.due ??= setTimeout(() => run(watcher), Math.max(Math.max(TOGETHER_MS, REST * watcher.took) - (Date.now() - watcher.asked), 60));
 }
 
 async function run(watcher) {
@@ -61,6 +62,7 @@ async function run(watcher) {
   }
   watcher.due = null;
   watcher.running = true;
+  const began = Date.now();
   try {
     await watcher.changed();
     if (state === "unreachable") show(stream);
@@ -69,6 +71,7 @@ async function run(watcher) {
     else show("unreachable");
   } finally {
     watcher.asked = Date.now();
+    watcher.took = watcher.asked - began;
     watcher.running = false;
   }
 }

@@ -18,6 +18,11 @@ export function number(value, digits = DIGITS, kept = false) {
   return minus(kept ? text : trimmed(text));
 }
 
+// How many there are: whole, with separators.
+export function count(whole) {
+  return whole.toLocaleString("en");
+}
+
 export function signed(value, digits = 3) {
   const text = number(value, digits);
   return typeof value === "number" && value > 0 ? `+${text}` : text;

@@ -1,7 +1,7 @@
 // Small parts that several pages show.
 import { base, isReport } from "./api.js";
 import { h } from "./dom.js";
-import { duration } from "./numbers.js";
+import { count, duration } from "./numbers.js";
 import { doneOf, shareOf, STATES } from "./settings.js";
 
 export function badge(state) {
@@ -10,14 +10,14 @@ export function badge(state) {
 
 export function progressBar(study) {
   const { progress } = study;
-  const text = `${doneOf(study)} of ${progress.planned} trials`;
+  const text = `${count(doneOf(study))} of ${count(progress.planned)} trials`;
   return h("span", { class: "progress", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(shareOf(study) * 100), "aria-label": text, title: text },
     h("span", { class: `bar ${study.state}`, style: `width:${(shareOf(study) * 100).toFixed(1)}%` }));
 }
 
 export function standing(study) {
   const { progress } = study;
-  const parts = [`${doneOf(study)} of ${progress.planned} trials`];
+  const parts = [`${count(doneOf(study))} of ${count(progress.planned)} trials`];
   if (progress.trials.RUNNING) parts.push(`${progress.trials.RUNNING} running`);
   if (!study.ended && progress.seconds_left !== null) parts.push(`about ${duration(progress.seconds_left)} left`);
   return parts.join(" · ");

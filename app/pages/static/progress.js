@@ -2,7 +2,7 @@
 import { read, write } from "./address.js";
 import { fill, h } from "./dom.js";
 import { clip, clippedNote, figure, plain, room } from "./figures.js";
-import { moment, number } from "./numbers.js";
+import { count, moment, number } from "./numbers.js";
 import { settingStyle, theme } from "./palette.js";
 import { objectiveName, searchSeeds, searchSeedsFirst } from "./settings.js";
 
@@ -57,7 +57,7 @@ function drawHistory(view, byTime) {
     if (phase.last - phase.first >= (last + 1) * 0.12) annotations.push({ xref: "x", x: (phase.first + phase.last) / 2, yref: "paper", y: 1, yanchor: "bottom", text: plain(phase.role), showarrow: false, font: { size: 11, color: colors.muted } });
   });
   const clipped = clip(indices.map((index) => columns.objective[index]));
-  const sampled = view.points.sampled ? `${indices.length} of ${view.points.trials} trials are drawn.` : "";
+  const sampled = view.points.sampled ? `${indices.length} of ${count(view.points.trials)} trials are drawn.` : "";
   return { data, layout: { height: 320, shapes, annotations, margin: { l: 60, r: 14, t: 26, b: 42 }, xaxis: { title: byTime ? "when it ended" : "trial", zeroline: false, showgrid: false, ...(byTime ? {} : { range: [-0.5, last + 0.5] }) }, yaxis: { title: plain(objectiveName(view)), zeroline: false, ...(clipped.range ? { range: clipped.range } : {}) }, uirevision: `history ${byTime} ${steps.length > 0}` }, note: [`${searchSeedsFirst(view.study)}, validation split.`, sampled, clippedNote("Objective", clipped)].filter(Boolean).join(" ") };
 }
 

@@ -2,7 +2,7 @@
 import { read, write } from "./address.js";
 import { fill, h, table } from "./dom.js";
 import { clip, clippedNote, figure, plain, room } from "./figures.js";
-import { metricName, metricValue, number, percent, unitOf } from "./numbers.js";
+import { count, metricName, metricValue, number, percent, unitOf } from "./numbers.js";
 import { theme } from "./palette.js";
 import { trialLink } from "./parts.js";
 import { ARROWS, directionOf, metricsOf, searchSeeds, searchSeedsFirst, weightOf, yardstick } from "./settings.js";
@@ -102,7 +102,7 @@ function drawScatter(view, { x, y }) {
   const odd = columns.number.filter((_, index) => columns.role[index] === "search" && columns.state[index] === "COMPLETE" && (xs[index] === null || ys[index] === null)).length;
   const notes = [
     confirmed.length ? `Two kinds of numbers share these axes: hollow marks are ${searchSeeds(view.study)} on validation, solid ones are means over fresh seeds on ${view.confirmation.split} with ${percent(view.confirmation.level)} intervals.` : `Every mark is one trial: ${searchSeeds(view.study)}, validation split.`,
-    view.points.sampled ? `${searched.length} of ${view.points.trials} trials are drawn; the front and the best are among them.` : "",
+    view.points.sampled ? `${searched.length} of ${count(view.points.trials)} trials are drawn; the front and the best are among them.` : "",
     clippedNote(metricName(x), xClip), clippedNote(metricName(y), yClip), xClip.note || yClip.note, odd ? `${odd} without a finite number are not drawn.` : "", "A click shows a trial.",
   ];
   return { data, layout: { height: 440, showlegend: true, margin: { l: 60, r: 14, t: 34, b: 48 }, xaxis: axisOf(view, x, xClip), yaxis: axisOf(view, y, yClip), uirevision: `${x} ${y}` }, note: notes.filter(Boolean).join(" ") };
@@ -159,7 +159,7 @@ function parallel(view, paths, open) {
         const index = columns.number.indexOf(each.trial);
         return index < 0 ? null : { type: "scatter", mode: "lines+markers", name: each.title, x: paths.map((_, place) => place), y: paths.map((path) => at(path, index)), customdata: paths.map(() => each.trial), text: paths.map((path) => `${plain(each.title)}: ${plain(metricName(path))} ${metricValue(path, column(view, path)[index])}`), hovertemplate: "%{text}<extra></extra>", line: { color: each.color, width: 2 }, marker: { color: each.color, size: 8, symbol: each.symbol } };
       }).filter(Boolean);
-      return { data: [crowd, ...settings], layout: { height: 320, showlegend: true, margin: { l: 20, r: 20, t: 34, b: 40 }, xaxis: { tickmode: "array", tickvals: paths.map((_, place) => place), ticktext: paths.map((path) => plain(metricName(path))), range: [-0.3, paths.length - 0.7], showgrid: true }, yaxis: { showticklabels: false, range: [-0.05, 1.05], ticks: "", showgrid: false, zeroline: false } }, note: [`${searchSeedsFirst(view.study)}, validation split.`, indices.length < complete.length || view.points.sampled ? `${indices.length} of ${view.points.trials} trials are drawn, the front among them.` : ""].filter(Boolean).join(" ") };
+      return { data: [crowd, ...settings], layout: { height: 320, showlegend: true, margin: { l: 20, r: 20, t: 34, b: 40 }, xaxis: { tickmode: "array", tickvals: paths.map((_, place) => place), ticktext: paths.map((path) => plain(metricName(path))), range: [-0.3, paths.length - 0.7], showgrid: true }, yaxis: { showticklabels: false, range: [-0.05, 1.05], ticks: "", showgrid: false, zeroline: false } }, note: [`${searchSeedsFirst(view.study)}, validation split.`, indices.length < complete.length || view.points.sampled ? `${indices.length} of ${count(view.points.trials)} trials are drawn, the front among them.` : ""].filter(Boolean).join(" ") };
     },
     rows: () => ({ columns: ["Setting", ...paths.map(metricName)], rows: view.settings.map((each) => { const index = view.points.columns.number.indexOf(each.trial); return [each.title, ...paths.map((path) => metricValue(path, index < 0 ? null : column(view, path)[index]))]; }) }),
     onclick: (point) => Number.isInteger(point.customdata) && open(point.customdata),

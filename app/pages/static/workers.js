@@ -27,16 +27,12 @@ function doing(worker, running) {
   return [studyLink(worker.study), h("small", { class: "muted", title: cohort.engine_why }, ` ${what}${left}`)];
 }
 
-const MORE = { memory_bytes: "Memory", traces: "Traces", labels: "Labels" };
-
 function shown(workers, running) {
-  const more = Object.entries(MORE).filter(([key]) => workers.some((worker) => worker[key] !== undefined));
-  const columns = [{ label: "Worker" }, { label: "State" }, { label: "Works on" }, { label: "Host" }, { label: "Process", right: true }, { label: "Version" }, { label: "Workloads" }, ...more.map(([, label]) => ({ label, right: true })), { label: "Started", right: true }, { label: "Last seen", right: true }];
+  const columns = [{ label: "Worker" }, { label: "State" }, { label: "Works on" }, { label: "Host" }, { label: "Process", right: true }, { label: "Version" }, { label: "Workloads" }, { label: "Started", right: true }, { label: "Last seen", right: true }];
   const rows = workers.map((worker) => ({
     class: worker.alive ? "" : "gone",
     cells: [worker.name, h("span", { class: `badge ${worker.alive ? (worker.state === "busy" ? "RUNNING" : "COMPLETE") : "CANCELLED"}` }, worker.alive ? worker.state : worker.state === "stopped" ? "stopped" : "lost"),
       doing(worker, running), worker.host, worker.pid, worker.version, worker.workloads.map((name) => h("span", { class: "label" }, name)),
-      ...more.map(([key]) => (typeof worker[key] === "object" ? JSON.stringify(worker[key]) : worker[key] ?? "–")),
       { cell: ago(worker.started_at), title: moment(worker.started_at) }, { cell: ago(worker.heartbeat_at), title: moment(worker.heartbeat_at) }],
   }));
   return table("Workers", columns, rows, { class: "list" });

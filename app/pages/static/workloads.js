@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { add, fill, h, table } from "./dom.js";
 import { watch } from "./live.js";
-import { ago, number } from "./numbers.js";
+import { ago, count } from "./numbers.js";
 import { broken, ready } from "./parts.js";
 
 const content = document.getElementById("content");
@@ -28,8 +28,8 @@ function described(workload, description) {
   const tensors = ["inputs", "outputs", "targets"].flatMap((kind) =>
     Object.entries(description[kind] ?? {}).map(([name, entry]) => [name, kind.slice(0, -1), shape(entry), entry.dtype ?? "–"]));
   const facts = [];
-  if (description.rows) facts.push(Object.entries(description.rows).map(([split, rows]) => `${number(rows)} rows to ${split === "train" ? "train" : split === "test" ? "test" : "validate"}`).join(", "));
-  if (description.trainable_parameters) facts.push(`${description.trainable_parameters.toLocaleString("en")} trainable parameters`);
+  if (description.rows) facts.push(Object.entries(description.rows).map(([split, rows]) => `${count(rows)} rows to ${split === "train" ? "train" : split === "test" ? "test" : "validate"}`).join(", "));
+  if (description.trainable_parameters) facts.push(`${count(description.trainable_parameters)} trainable parameters`);
   for (const kind of ["losses", "metrics", "penalties"]) if (description[kind]?.length) facts.push(`own ${kind}: ${description[kind].map((each) => each.name ?? each).join(", ")}`);
   if (workload.version) facts.push(`version ${workload.version.slice(0, 8)}`);
   if (workload.published_at) facts.push(`described ${ago(workload.published_at)}`);

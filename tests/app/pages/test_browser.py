@@ -382,5 +382,5 @@ def test_ten_thousand_trials_are_shown_with_the_best_among_them(served: Served) 
     seen = served.tab().open(f"/studies/{scenes.LARGE}").drawn()
     assert seen.wrong == []
     assert f"trial {best}" in seen.text("#verdict")
-    assert "of 10000 trials are drawn" in seen.text("#tradeoff .note")
+    assert "of 10,000 trials are drawn" in seen.text("#tradeoff .note")
     assert seen.page.locator("#tradeoff-plot .points path").count() < 1200
