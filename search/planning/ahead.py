@@ -35,9 +35,10 @@ class PlannedAhead:
 def plan_ahead(definition: StudyDefinition, history: History, limit: int, cohort: Sequence[TrialRecord]) -> PlannedAhead | None:
     """Return what the plan would say if the trials of `cohort`, which run, ended as they are given; None where it cannot be known.
 
-    A sampler of generations is not asked: it learns from a generation's own values and no others.
+    A sampler of generations is not asked while one trains: it learns from a generation's own values and no others.
     """
-    if sampler_of(definition.search.sampler).generation or any(trial.role is Role.CONFIRMATION for trial in cohort):
+    generational = cohort and sampler_of(definition.search.sampler).generation
+    if generational or any(trial.role is Role.CONFIRMATION for trial in cohort):
         return None
     step = plan(definition, _expected(history, cohort), limit)
     return PlannedAhead(history.next_number, step.trials, history.searched) if isinstance(step, Run) else None
