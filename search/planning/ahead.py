@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from search.definition.plugins import sampler_of
 from search.definition.schema import StudyDefinition
-from search.planning.plan import History, Run, plan
+from search.planning.plan import History, Run, plan, wants_finalists, wants_gain
 from search.sampling.suggest import DrawIndex, Drawn, DrawnAhead
 from storage.records import PlannedTrial, Role, TrialRecord, TrialState
 
@@ -35,11 +35,15 @@ class PlannedAhead:
 def plan_ahead(definition: StudyDefinition, history: History, limit: int, cohort: Sequence[TrialRecord]) -> PlannedAhead | None:
     """Return what the plan would say if the trials of `cohort`, which run, ended as they are given; None where it cannot be known.
 
-    A sampler of generations is not asked: it learns from a generation's own values and no others.
+    A sampler of generations is not asked while one trains: it learns from a generation's own values and no others.
     """
-    if sampler_of(definition.search.sampler).generation or any(trial.role is Role.CONFIRMATION for trial in cohort):
+    generational = cohort and sampler_of(definition.search.sampler).generation
+    if generational or any(trial.role is Role.CONFIRMATION for trial in cohort):
         return None
-    step = plan(definition, _expected(history, cohort), limit)
+    expected = _expected(history, cohort)
+    if wants_gain(definition, expected) or wants_finalists(definition, expected):  # an analysis comes first
+        return None
+    step = plan(definition, expected, limit)
     return PlannedAhead(history.next_number, step.trials, history.searched) if isinstance(step, Run) else None
 
 

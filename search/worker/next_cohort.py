@@ -7,17 +7,19 @@ cancelled. A worker that dies in between leaves nothing behind.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import structlog
 
 from search.planning.ahead import PlannedAhead, plan_ahead
+from search.planning.plan import History
 from search.sampling.suggest import DrawnAhead
-from search.training.child.protocol import TrainCohort
+from search.training.child.protocol import StudyPrepared, TrainCohort
 from search.worker.claim import Claim, history_of
 from search.worker.cohort_run import CohortRun, train_order
 from storage import trial_rows
-from storage.database import Database, Session
+from storage.database import Database
 from storage.errors import StorageBusy, StorageUnavailable
 from storage.records import PlannedTrial, Role, StudyRecord, TrialRecord, TrialState
 from storage.study_rows import get_study_by_id
@@ -58,10 +60,18 @@ class NextCohort:
 
     def plan(self, work: Claim, run: CohortRun) -> None:
         """Work out what follows a cohort, from what is stored and its numbers so far. Where that fails, nothing is expected."""
+        self._expect(work, lambda: self._after(work, run))
+
+    def plan_first(self, work: Claim, prepared: StudyPrepared) -> None:
+        """Work out a study's first cohort, from how the child says it is trained."""
+        study = replace(work.study, cohort_size=prepared.cohort_size, engine=prepared.engine, threads=prepared.threads)
+        history = History(study.trial_budget, initial=prepared.initial)
+        self._expect(work, lambda: _expected(work, study, plan_ahead(work.definition, history, prepared.cohort_size, ())))
+
+    def _expect(self, work: Claim, planned: Callable[[], _Expected | None]) -> None:
         self._expected.pop(work.study.id, None)
         try:
-            with self._database.reading() as session:
-                found = _expected(session, self._database, work, run)
+            found = planned()
         except (StorageBusy, StorageUnavailable) as error:
             log.warning("database away", error=str(error))
         except Exception as error:  # the plan proper says so again, where it counts
@@ -72,6 +82,14 @@ class NextCohort:
             while len(self._expected) > MOST_STUDIES:
                 del self._expected[next(iter(self._expected))]
 
+    def _after(self, work: Claim, run: CohortRun) -> _Expected | None:
+        with self._database.reading() as session:
+            study = get_study_by_id(session, work.study.id)
+            if trial_rows.waiting_trials(session, study.id):  # they come first
+                return None
+            history = history_of(session, study, work.definition, self._database.now(session))
+        return _expected(work, study, plan_ahead(work.definition, history, study.cohort_size or 1, run.as_if_ended()))
+
     def claimed(self, work: Claim, order: object) -> bool:
         """Note what was claimed, and return whether the child has begun this very order."""
         expected = self._expected.pop(work.study.id, None)
@@ -81,15 +99,8 @@ class NextCohort:
         return begun
 
 
-def _expected(session: Session, database: Database, work: Claim, run: CohortRun) -> _Expected | None:
-    study = get_study_by_id(session, work.study.id)
-    if trial_rows.waiting_trials(session, study.id):  # they come first
-        return None
-    history = history_of(session, study, work.definition, database.now(session))
-    planned = plan_ahead(work.definition, history, study.cohort_size or 1, run.as_if_ended())
-    if planned is None:
-        return None
-    return _Expected(planned.draws, train_order(_claim(work, study, planned)))
+def _expected(work: Claim, study: StudyRecord, planned: PlannedAhead | None) -> _Expected | None:
+    return None if planned is None else _Expected(planned.draws, train_order(_claim(work, study, planned)))
 
 
 def _claim(work: Claim, study: StudyRecord, planned: PlannedAhead) -> Claim:

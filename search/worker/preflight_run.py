@@ -36,6 +36,12 @@ class PreflightRun:
         return self._answer is not None
 
     @property
+    def prepared(self) -> StudyPrepared | None:
+        """Return how the study is trained, once the child has said so and its weights can be normalised by what it measured."""
+        answer = self._answer if isinstance(self._answer, StudyPrepared) else None
+        return None if answer is None or normalization_error(self._claim.definition, answer.initial) else answer
+
+    @property
     def failed(self) -> bool:
         """Return whether the child refused the study."""
         return isinstance(self._answer, StudyRefused)

@@ -289,6 +289,8 @@ class WorkLoop:
                 session.reply(reply)
             holding.keep()
             self._beat_patiently()
+        if isinstance(run, PreflightRun) and run.prepared is not None and run.prepared.threads == session.threads:
+            self._next.plan_first(work, run.prepared)
         self._begin_next(session, run, work)
         while not run.record():
             if self._stopping():

@@ -267,9 +267,9 @@ class Channel:
             raise PeerGone from error
         return read_order(sent)
 
-    def waiting(self) -> bool:
-        """Return whether `receive` would return at once."""
-        return self._reader.poll(0)
+    def waiting(self, seconds: float = 0.0) -> bool:
+        """Return whether `receive` would return at once, or in so many seconds."""
+        return self._reader.poll(seconds)
 
 
 def storable(reason: Reason) -> Reason:

@@ -47,6 +47,7 @@ from search.training.child.protocol import (
     storable,
     storable_text,
 )
+from search.training.child.rehearsal import rehearse
 from search.training.engine.registry import made_engine
 from search.training.engine.traces import traces_made
 from search.training.interface import Ended, Engine, EpochReport
@@ -57,6 +58,9 @@ from search.workloads.blame import one_line, place_of
 from storage.records import Reason, TrialState
 
 log = logging.getLogger("steelyard.training")
+
+IDLE_SECONDS = 0.3
+"""After so long without an order, a process that has not trained yet gets ready for those to come."""
 
 WARM_PROBLEMS = 4
 WARM_WORKLOADS = 2
@@ -78,8 +82,13 @@ def serve(channel: Channel) -> int:
     channel.send(ChildReady({"keras": keras.__version__, "tensorflow": tf.__version__, "numpy": np.__version__}))
     child = TrainingChild(channel)
     try:
+        fresh = True
         while True:
-            child.obey(channel.receive())
+            if fresh and not channel.waiting(IDLE_SECONDS):
+                rehearse(channel.waiting)
+                fresh = False
+            child.obey(order := channel.receive())
+            fresh &= not isinstance(order, PrepareStudy | TrainCohort)
     except (ExitRequested, PeerGone):
         return 0
     except BadMessage as error:  # the two ends are not of one version; nothing that follows could be trusted

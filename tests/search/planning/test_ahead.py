@@ -73,6 +73,8 @@ def test_nothing_is_planned_ahead_of_trainings_on_fresh_seeds() -> None:
     assert plan_ahead(definition, now, SIZE, again) is None
 
 
-def test_nothing_is_expected_after_the_last_trial() -> None:
-    definition = define(study(log_range(), sampler={"name": "random"}, trials=SIZE))
+@pytest.mark.parametrize("confirmation", [None, {}])
+def test_nothing_is_expected_after_the_last_trial(confirmation: Any) -> None:
+    """With a confirmation finalists are chosen first."""
+    definition = define(study(log_range(), sampler={"name": "random"}, trials=SIZE, confirmation=confirmation))
     assert plan_ahead(definition, history(definition, searched(0, SIZE, TrialState.RUNNING)), SIZE, searched(0, SIZE)) is None

@@ -70,6 +70,24 @@ def test_the_child_has_the_next_cohort_before_anything_of_it_or_of_the_end_befor
     assert [(trial.number, trial.state) for trial in scene.trials()] == [(number, TrialState.COMPLETE) for number in FIRST]
 
 
+def test_the_child_begins_the_first_cohort_as_soon_as_it_has_said_how_a_study_is_trained(database_url: str) -> None:
+    scene = Scene(database_url, trials=7)
+    child = scene.play([PREPARED], [TAKEN, epoch(0, *FIRST), epoch(10, *FIRST), *map(ended, FIRST), TRAINED])
+    assert cohorts(child) == [list(FIRST)]
+    assert scene.trials() == []
+    assert go_on(scene) is not None
+    assert cohorts(child) == [list(FIRST)]
+    assert [trial.state for trial in scene.trials()] == [TrialState.COMPLETE] * 4
+    scene.close()
+
+
+def test_a_child_of_other_threads_than_a_study_trains_with_begins_nothing(database_url: str) -> None:
+    scene = Scene(database_url, trials=7)
+    child = scene.play([replace(PREPARED, threads=2)])
+    assert cohorts(child) == []
+    scene.close()
+
+
 def test_what_the_child_has_begun_is_claimed_and_recorded_without_another_order(scene: Scene) -> None:
     child = scene.play([epoch(9, *FIRST)], LAST, NEXT)
     assert go_on(scene) is not None

@@ -33,6 +33,7 @@ from search.training.interface import Ended, EpochReport
 from search.validation import normalize
 from search.worker import claim as claim_module
 from search.worker.analyses import work_out
+from search.worker.child_process import ChildLost
 from search.worker.claim import Analysis, Claim, Claimant, claim
 from search.worker.heartbeat import Heartbeat
 from search.worker.lease_keeper import Holding
@@ -219,10 +220,10 @@ def test_a_child_gets_a_study_s_definition_once_and_again_when_its_budget_is_rai
 def test_work_is_taken_up_while_a_child_describes_what_held_one_up_before(scene: Scene) -> None:
     tried = scene.loop._descriptions
     tried._given_up, tried._wanted, tried.settled = {"digits"}, {"digits": None}, False
-    child = scene.child = Scripted([], [PREPARED])
+    child = scene.child = Scripted([], [PREPARED], [ChildLost("the end of the script")])
     scene.loop.step()
     assert child.ended
-    assert [type(order) for order in child.orders] == [DescribeWorkloads, DefineStudy, PrepareStudy]
+    assert [type(order) for order in child.orders] == [DescribeWorkloads, DefineStudy, PrepareStudy, TrainCohort]
     assert scene.study().engine == "vectorized"
     assert tried.settled
 
