@@ -56,7 +56,8 @@ class CohortEngine:
         self._form = form_of(problem, self._network)
         self._trunk = frozen_trunk(problem, self._network, self._form)
         self._starts = Starts(problem, self._form)
-        self._cost = cost_in_steps(cost_of(problem), frontier_of(problem, self._network, self._form))
+        frontier = frontier_of(problem, self._network, self._form)
+        self._cost = cost_in_steps(cost_of(problem), frontier, problem.batch_size)
         self._seconds_a_place = strategy.cost_of_a_place * self._cost.seconds_a_step
         self._stacks: dict[int, Stack] = {}
         self._mixed: dict[int, bool] = {}  # whether a stack of this size trains several seeds
