@@ -84,7 +84,7 @@ class CohortEngine:
 
     def _mixes(self, size: int) -> bool:
         if size not in self._mixed:
-            self._mixed[size] = makes_for_several_seeds(self._problem, self._stack(size), self._trunk)
+            self._mixed[size] = makes_for_several_seeds(self._problem, lambda: self._stack(size), self._trunk)
         return self._mixed[size]
 
     def _train_in_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
