@@ -1,4 +1,4 @@
-"""What pruning saves: one study without a pruner and with one, through the real service. Epochs trained, and what was confirmed.
+"""What pruning saves: one study without a pruner and with one, through the real service. Epochs, seconds, and what was confirmed.
 
 The study is `examples/digits_overlay.json`: 40 search trials of 25 epochs, judged by how much each task loses against being trained
 alone; the best three are trained again on fresh seeds.
@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from benchmarks.options import Options
@@ -20,6 +21,7 @@ from benchmarks.scripts import ROOT
 from benchmarks.table import Ratio, Table
 from benchmarks.through_the_service import Service, serving
 from benchmarks.turns import Measured, Row, Way, in_turn
+from steelyard.documents import Trial
 
 RUNS = 3
 WITHOUT = "no pruner"
@@ -37,7 +39,7 @@ def table(options: Options, aggregate: str = "delta_m") -> Table:
     names = PRUNERS[:2] if options.quick else PRUNERS
     rows = in_turn([_way(document, name) for name in names], options.runs_or(RUNS))
     caption = CAPTION.format(workload=document["workload"]["name"], aggregate=aggregate, trials=trials, epochs=epochs)
-    header = ("", "epochs", "confirmed", "standard deviation", "ends of search trials", "seconds")
+    header = ("", "epochs", "seconds of the search", "confirmed", "standard deviation", "ends of search trials", "seconds")
     return Table("pruning", caption, header, tuple(map(_line, rows)), tuple(_ratios(rows)), record=[asdict(row) for row in rows])
 
 
@@ -84,6 +86,7 @@ def _run(service: Service, document: Mapping[str, Any]) -> Measured:
     value = confirmation["candidates"][f"trial {best['trial']}"]["value"]
     shown = {
         "epochs": sum(trial["epochs"] for trial in searched),
+        "searched": _lasted(searched),
         "ends": dict(Counter(trial["state"] for trial in searched)),
         "confirmed": value["mean"],
         "std": value["std"],
@@ -95,24 +98,33 @@ def _run(service: Service, document: Mapping[str, Any]) -> Measured:
     return Measured(seconds, shown)
 
 
+def _lasted(trials: Sequence[Trial]) -> float:
+    """Return the seconds from when the first of the trials was started to when the last has ended."""
+    starts, ends = ([datetime.fromisoformat(at) for trial in trials if (at := trial[name])] for name in ("started_at", "ended_at"))
+    return (max(ends) - min(starts)).total_seconds()
+
+
 def _line(row: Row) -> tuple[str, ...]:
     def each(name: str, form: str) -> str:
         return " ".join(format(details[name], form) for details in row.details)
 
     ends = " / ".join(", ".join(f"{count} {state}" for state, count in sorted(one["ends"].items())) for one in row.details)
     seconds = " ".join(f"{one:.1f}" for one in row.seconds)
-    return (row.name, each("epochs", "d"), each("confirmed", ".1f"), each("std", ".1f"), ends, seconds)
+    searched = each("searched", ".1f")
+    return (row.name, each("epochs", "d"), searched, each("confirmed", ".1f"), each("std", ".1f"), ends, seconds)
 
 
 def _ratios(rows: Sequence[Row]) -> list[Ratio]:
     whole, *others = rows
     found = []
     for row in others:
-        share = _mean(row, "epochs") / _mean(whole, "epochs")
+        share, lasts = (_mean(row, name) / _mean(whole, name) for name in ("epochs", "searched"))
         lead = _mean(row, "confirmed") - _mean(whole, "confirmed")
         noise = _mean(whole, "std")
-        text = f"{row.name}: {share:.0%} of the epochs; confirmed {lead:+.1f} against {WITHOUT} (one training's noise: {noise:.1f})"
+        noise_text = f"(one training's noise: {noise:.1f})"
+        text = f"{row.name}: {share:.0%} of the epochs; confirmed {lead:+.1f} against {WITHOUT} {noise_text}"
         found.append(Ratio(f"epochs, {row.name} / {WITHOUT}", share, text))
+        found.append(Ratio(f"seconds, {row.name} / {WITHOUT}", lasts, f"{row.name}: {lasts:.0%} of the search's seconds"))
     return found
 
 

@@ -73,7 +73,7 @@ def choose(definition: StudyDefinition, problem: TrainingProblem) -> Choice:
     wanted = wanted_size(definition)
     network = problem.opened.example
     form = form_of(problem, network)
-    cost = cost_in_steps(cost_of(problem), frontier_of(problem, network, form))
+    cost = cost_in_steps(cost_of(problem), frontier_of(problem, network, form), problem.batch_size)
     size = min(wanted, fitting(cost))
     if not stacks_exactly(problem.optimizer, by_rows=bool(form.by_rows)):
         return _serial(cost, f"{problem.optimizer.name} so configured is not elementwise, so settings are trained one by one")

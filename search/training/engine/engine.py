@@ -54,7 +54,8 @@ class CohortEngine:
         self._form = form_of(problem, self._network)
         self._trunk = frozen_trunk(problem, self._network, self._form)
         self._starts = Starts(problem, self._form)
-        self._cost = cost_in_steps(cost_of(problem), frontier_of(problem, self._network, self._form))
+        frontier = frontier_of(problem, self._network, self._form)
+        self._cost = cost_in_steps(cost_of(problem), frontier, problem.batch_size)
         self._stacks: dict[int, Stack] = {}
         self._mixed: dict[int, bool] = {}  # whether a stack of this size trains several seeds
         self._paces: dict[tuple[str, int], StepBudget] = {}
@@ -80,7 +81,7 @@ class CohortEngine:
 
     def _mixes(self, size: int) -> bool:
         if size not in self._mixed:
-            self._mixed[size] = makes_for_several_seeds(self._problem, self._stack(size), self._trunk)
+            self._mixed[size] = makes_for_several_seeds(self._problem, lambda: self._stack(size), self._trunk)
         return self._mixed[size]
 
     def _train_in_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:

@@ -181,9 +181,11 @@ def frozen_trunk(problem: TrainingProblem, network: Network, form: GradientLayou
     return FrozenTrunk(problem, network, form, frontier) if frontier.kept else None
 
 
-def cost_in_steps(cost: Cost, frontier: Frontier) -> Cost:
-    """Return what a step costs where the frozen part is not run in it."""
-    return replace(cost, shared_flops=0.0) if frontier.kept else cost
+def cost_in_steps(cost: Cost, frontier: Frontier, batch_size: int) -> Cost:
+    """Return what a step costs where the frozen part is not run in it: its features are taken like rows."""
+    if not frontier.kept:
+        return cost
+    return replace(cost, shared_flops=0.0, shared_bytes=batch_size * _bytes_a_row(frontier.kept))
 
 
 def _found(problem: TrainingProblem, network: Network, form: GradientLayout) -> Frontier:
@@ -283,7 +285,11 @@ def _form(graph: Any, name: str) -> tuple[tuple[int, ...], Any]:
 def _bytes(problem: TrainingProblem, kept: Sequence[KeptLayer]) -> int:
     """Return what the features of all splits take; those of training rows twice, as they are in training and in measuring."""
     rows = sum(split.count for split in problem.opened.loaded.splits.values()) + problem.count("train")
-    return rows * sum(int(np.prod(each.shape) * each.dtype.size) for each in kept)
+    return rows * _bytes_a_row(kept)
+
+
+def _bytes_a_row(kept: Sequence[KeptLayer]) -> int:
+    return sum(int(np.prod(each.shape) * each.dtype.size) for each in kept)
 
 
 def _limit() -> float:

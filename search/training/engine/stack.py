@@ -81,7 +81,7 @@ class Stack:
         for place, stacked in zip(self._form.changing, self.state, strict=True):
             stacked.assign([start[trained + place] for start in starts])
         for variable, value in zip(self._network.state, starts[0][trained:], strict=True):
-            variable.assign(value)  # what is frozen; settings of one seed share it
+            variable.assign(value)  # what is frozen: alike in all settings, but for seeds that draw nothing
         if self._trunk is not None:
             self._trunk.renew()
         for variable, value in zip(self.optimizer.variables, self._optimizer_start, strict=True):

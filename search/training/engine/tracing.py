@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
+from search.names import listed
 from search.training.engine.frozen_trunk import FrozenTrunk
+from search.training.engine.loops import looped_operations
 from search.training.engine.stack import Stack
+from search.training.problem.batch import Tensors
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.setting_inputs import equal_knobs
 from search.workloads.blame import one_line
 
 log = logging.getLogger("steelyard.training")
 
+LOOPED_ANYWAY = ("Random", "Conv")
+"""Operations that are run once a setting where rows are shared, too: random numbers, convolutions by filters of one's own."""
 
-def makes_for_several_seeds(problem: TrainingProblem, stack: Stack, trunk: FrozenTrunk | None) -> bool:
-    """Return whether the stack's training graph can be made with rows of its own for each setting; no step is done.
 
-    The user's code may hold an operation that is mapped over settings only where all share its rows.
+def makes_for_several_seeds(problem: TrainingProblem, make_stack: Callable[[], Stack], trunk: FrozenTrunk | None) -> bool:
+    """Return whether a stack's training graph can be made with rows of its own for each setting; no step is done.
+
+    The model may hold an operation that is mapped over settings only where all share its rows (a lookup in a table, say): such a
+    graph is none, or runs it once a setting.
     """
-    size, none, count, width = stack.size, tf.constant(0), problem.count("train"), len(problem.terms)
-    points = problem.opened.loaded.extra
-    extra = {name: _orders(size, len(points[name].points)) for name in points}
-    knobs, sums = equal_knobs(size, width, [*problem.usual.values()]), tf.zeros((size, width, 2), tf.float64)
     try:
-        stack.train(knobs, _orders(size, count), extra, none, none, sums, None, {} if trunk is None else trunk.empty(count))
+        with looped_operations() as loops:
+            _trace(problem, make_stack(), {} if trunk is None else trunk.empty(problem.count("train")))
     except Exception as error:
         log.warning("settings of several seeds cannot be trained in one stack, so each seed has its own: %s", one_line(error))
         return False
-    return True
+    if dear := sorted(name for name in loops if not any(kind in name for kind in LOOPED_ANYWAY)):
+        log.warning("each seed has a stack of its own, since beside others this is run once a setting: %s", listed(dear))
+    return not dear
+
+
+def _trace(problem: TrainingProblem, stack: Stack, features: Tensors) -> None:
+    size, none, points = stack.size, tf.constant(0), problem.opened.loaded.extra
+    knobs = equal_knobs(size, len(problem.terms), [*problem.usual.values()])
+    extra = {name: _orders(size, len(points[name].points)) for name in points}
+    sums = tf.zeros((size, len(problem.terms), 2), tf.float64)
+    stack.train(knobs, _orders(size, problem.count("train")), extra, none, none, sums, None, features)
 
 
 def _orders(size: int, count: int) -> tf.Tensor:

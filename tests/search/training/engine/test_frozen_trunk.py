@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -99,6 +100,24 @@ def test_settings_over_a_kept_trunk_equal_their_own_fit(float64: None) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
     assert recorder.values(1, 2, "train") == pytest.approx(twin.train[1], abs=1e-10)
     assert {path: recorder.values(1, 2)[path] for path in TERMS} == pytest.approx(twin.validation[1], abs=1e-10)
+
+
+def pretrained(x: Any) -> Any:
+    return frozen(layers.Dense(4, activation="tanh", kernel_initializer=keras.initializers.GlorotUniform(seed=3)))(x)
+
+
+def test_seeds_over_one_kept_trunk_share_a_stack_and_take_its_features_in_their_own_orders(
+    float64: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.training.engine.grouping.WORTH_A_GRAPH", -math.inf)
+    both = [Setting(number, seed, WEIGHTS[number]) for number, seed in enumerate((0, 1))]
+    engine, together, apart = _engine(pretrained), Recorder(), Recorder()
+    engine.train(both, DEFINITION.training, together)
+    _engine(pretrained, "serial", 1).train(both, DEFINITION.training, apart)
+    assert kept_names(engine) == ["trunk"]
+    assert together.reports[-1].numbers == [0, 1]
+    for number in range(2):
+        assert together.values(number, 2) == pytest.approx(apart.values(number, 2), abs=1e-12)
 
 
 def test_every_seed_has_the_features_of_its_own_frozen_weights(float64: None) -> None:

@@ -73,6 +73,18 @@ def test_gradnorm_reads_each_seeds_own_terms_before_training(float64: None) -> N
     assert_alike(definition, workload(build_model, (X, Y)), settings)
 
 
+def test_seeds_are_trained_apart_where_an_operation_would_run_once_a_setting(float64: None) -> None:
+    def build_model() -> Any:
+        inputs = keras.Input((3,))
+        looked_up = keras.ops.cast(keras.layers.IntegerLookup(vocabulary=[-1, 0, 1])(keras.ops.cast(inputs, "int64")), "float64")
+        return keras.Model(inputs, {name: keras.layers.Dense(1)(looked_up) for name in ("a", "b")})
+
+    definition = study([task("a"), task("b")], training={"epochs": 1, "batch_size": 8})
+    settings = [Setting(number, seed, WEIGHTS) for number, seed in enumerate(SEEDS)]
+    recorder = trained(definition, workload(build_model, (X, Y)), settings, "vectorized")
+    assert [report.numbers for report in recorder.reports] == [[0], [0], [1], [1]]
+
+
 def test_all_seeds_come_to_a_rung_at_once_and_one_that_ends_leaves_the_others() -> None:
     definition = study([task("a"), task("b")], training={"epochs": 3, "batch_size": 8})
     settings = [Setting(i, seed, weights, rungs=(1,)) for i, (seed, weights) in enumerate(((3, WEIGHTS), (4, WEIGHTS)))]
