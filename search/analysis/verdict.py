@@ -29,6 +29,13 @@ FIXED_START = "every training started from the same weights, so this covers the 
 HANDS_OVER = {True: "It moves weights in training, so it hands over no fixed weights.", False: "They need no search."}
 """What else to know of a recommended baseline, by whether a rule moves its weights."""
 
+WHY_A_BASELINE = {
+    Judgement.WORSE: "better than the tuned weights",
+    Judgement.AS_GOOD: "as good as the tuned weights",
+    Judgement.NOT_ENOUGH: "by their means they lead the tuned weights, if not certainly",
+}
+"""Why a baseline is recommended. Where it is not certain, only one that leads."""
+
 FEW_SEEDS = 6
 """A verdict from fewer seeds says what it could have detected."""
 
@@ -44,7 +51,10 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """What to train with: a baseline's rule where one is better or as good, else None for the tuned weights. `trial` has them."""
+    """What to train with: a baseline's rule where one is better, as good, or leads and may be better; else None, for the tuned weights.
+
+    `trial` has them.
+    """
 
     rule: str | None
     trial: int
@@ -240,11 +250,12 @@ def _recommended(
         why = "; ".join(keeping(rivals, who))
         return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}: {why}{_despite(who)}.")
     adaptive = other is not None and other.trial.origin == ADAPTIVE_ORIGIN
-    if other is None or call not in (Judgement.WORSE, Judgement.AS_GOOD) or (adaptive and call is Judgement.AS_GOOD):
+    how = WHY_A_BASELINE.get(call) if call is not None else None
+    leads = call is Judgement.NOT_ENOUGH and rival_of is not None and rival_of.difference < 0
+    if other is None or how is None or (call is Judgement.NOT_ENOUGH and not leads) or (adaptive and call is not Judgement.WORSE):
         unsure = "" if call in (Judgement.BETTER, Judgement.AS_GOOD) else "; it is not certain that they are better"
         return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}{unsure}{_despite(who)}.")
-    how = "better than" if call is Judgement.WORSE else "as good as"
-    sentence = f"Use {other.in_words}: {how} the tuned weights{_despite(who)}. {HANDS_OVER[adaptive]}"
+    sentence = f"Use {other.in_words}: {how}{_despite(who)}. {HANDS_OVER[adaptive]}"
     return Recommendation(other.name, other.number, adaptive, sentence)
 
 

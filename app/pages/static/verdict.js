@@ -75,7 +75,8 @@ function keeper(view) {
   const pick = best.recommended?.pick ?? "";
   if (!pick.startsWith("baseline:") || !["worse", "not_enough"].includes(confirmation.call)) return null;
   const key = pick.slice("baseline:".length);
-  if (confirmation.call === "worse" && confirmation.against[key]?.value?.high < 0) return null;
+  const difference = confirmation.against[key]?.value;
+  if (confirmation.call === "worse" ? difference?.high < 0 : difference?.mean < 0) return null;
   return key === "current" ? "your weights" : `${view.settings.find((each) => each.key === key)?.title ?? key} weights`;
 }
 
