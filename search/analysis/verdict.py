@@ -51,7 +51,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """What to train with: a baseline's rule where one is better, as good, or leads and may be better; else None, for the tuned weights.
+    """What to train with: a baseline's rule where one is better or as good, or leads uncertainly; None for the tuned weights.
 
     `trial` has them.
     """
