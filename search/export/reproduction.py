@@ -131,10 +131,24 @@ def beyond_compile(definition: StudyDefinition, workload: Published) -> Iterator
     trained = [task for task in definition.tasks if task.losses]
     for task in trained:
         yield from _beyond(task, workload)
+    if workload.weighted or any(task.weighs_labels for task in trained):
+        yield from _beside_row_weights(trained, workload)
     yield from _labels_apart(trained)
     count = sum(len(task.losses) for task in trained)
     if len(workload.outputs) == 1 and count > 1:
         yield f"{count} losses on the only output {workload.outputs[0]}"
+
+
+def _beside_row_weights(tasks: Sequence[Task], workload: Published) -> Iterator[str]:
+    """Yield the losses without row weights that stand beside others with some.
+
+    `fit` wants weights for every output, and one a row does not match an output of steps or pixels.
+    """
+    for task in tasks:
+        axes = workload.axes.get(task.used_output, 2)
+        for loss in task.losses:
+            if axes > 2 and not workload.weighs(task, loss):
+                yield f"loss {task.name}.{loss.name} has an output of {axes} axes, and other losses have row weights"
 
 
 def _labels_apart(tasks: Sequence[Task]) -> Iterator[str]:

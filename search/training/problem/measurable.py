@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.definition.schema import Task
-from search.training.problem.batch import Batch
+from search.training.problem.batch import Batch, Tensors
 from search.training.problem.labels import has_class_ids
 from search.training.problem.metrics import CountingMetric, RowMean
 from search.training.problem.problem import TrainingProblem
+from search.training.problem.reduction import product
 from search.training.problem.terms import TermFunction
 from search.training.problem.views import TaskView
 
@@ -39,6 +40,7 @@ def undefined(problem: TrainingProblem, split: str) -> dict[str, str]:
     labels = problem.labels(split)
     weighed = replace(labels, class_weight=problem.rows(split).class_weight)
     found = {}
+    masks = problem.masks(split) if any(_rule(metric) for metric in problem.counted_metrics) else {}
     every: Sequence[TermFunction | RowMean | CountingMetric] = (*problem.terms, *problem.row_metrics, *problem.counted_metrics)
     for measured in every:
         if measured.task is None:
@@ -46,7 +48,7 @@ def undefined(problem: TrainingProblem, split: str) -> dict[str, str]:
         counted = counted_labels(measured.task, weighed if isinstance(measured, TermFunction) else labels, measured.target)
         if counted is not None and not counted.any():
             found[measured.path] = UNLABELLED
-        elif isinstance(measured, CountingMetric) and (reason := _without(measured, labels)):
+        elif isinstance(measured, CountingMetric) and (reason := _without(measured, labels, masks)):
             found[measured.path] = reason
     return found
 
@@ -57,9 +59,13 @@ def counted_labels(task: Task, labels: Batch, target: str | None = None) -> Arra
     return None if weight is None else np.asarray(weight) != 0
 
 
-def _without(metric: CountingMetric, labels: Batch) -> str | None:
-    """Return why the labels cannot measure a metric of Keras that counts; None where they can."""
-    rule = RULES.get(metric.entry.name) if metric.entry is not None else None
+def _rule(metric: CountingMetric) -> Rule | None:
+    return RULES.get(metric.entry.name) if metric.entry is not None else None
+
+
+def _without(metric: CountingMetric, labels: Batch, masks: Tensors) -> str | None:
+    """Return why the labels cannot measure a metric of Keras that counts; None where they can. Padded steps have no label."""
+    rule = _rule(metric)
     if rule is None or metric.task is None or metric.task.used_target not in labels.targets:
         return None
     view = TaskView(metric.task)
@@ -68,7 +74,7 @@ def _without(metric: CountingMetric, labels: Batch) -> str | None:
     ids = has_class_ids(target, output) and width != 1
     known = _columns(np.asarray(target), width, ids)
     if view.labelled(labels) is None or not view.reads_columns(metric.entry, target, output, metric.config):
-        weight = view.weight(labels, len(output.shape) - 1)
+        weight = product(view.weight(labels, len(output.shape) - 1), masks.get(metric.task.used_output))
         return rule(known if weight is None else known[_spread(np.asarray(weight), len(known))], metric.config)
     return _without_in_columns(rule, known, np.asarray(view.weight(labels, len(output.shape))), metric.config)
 

@@ -17,6 +17,7 @@ from search.definition.searched_arguments import OPTIMIZER
 from search.definition.space import SearchSpace
 from search.training.problem.batch import Batch, Tensor, Tensors
 from search.training.problem.class_weights import class_weights, weights_by_class
+from search.training.problem.keras_private import mask_of
 from search.training.problem.metrics import CountingMetric, RowMean, metric_functions
 from search.training.problem.network import Network, Passed
 from search.training.problem.terms import term_functions
@@ -100,6 +101,22 @@ class TrainingProblem:
         """Return all rows of a split as one batch, whose outputs are only as wide as the model's: for what reads labels alone."""
         rows = self.opened.rows(split)
         return self.batch(rows._replace(extra={}), Passed(self.opened.outputs, [], []), no_model)
+
+    def masks(self, split: str) -> Tensors:
+        """Return a split's masks [rows, steps], by the names of the outputs that have one: the model runs once over the rows."""
+        masked = [name for name, output in self.opened.outputs.items() if mask_of(output) is not None]
+        if not masked:
+            return {}
+        network, rows = self.opened.example, self.opened.rows(split).inputs
+        values = [tf.convert_to_tensor(variable) for variable in network.variables]
+        trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
+        parts: dict[str, list[Tensor]] = {name: [] for name in masked}
+        for first in range(0, self.count(split), self.batch_size):
+            batch = {name: array[first : first + self.batch_size] for name, array in rows.items()}
+            outputs = network(trainable, state, batch, training=False).outputs
+            for name, found in parts.items():
+                found.append(mask_of(outputs[name]))
+        return {name: tf.concat(found, axis=0) for name, found in parts.items()}
 
     def count(self, split: str) -> int:
         return self.opened.loaded.splits[split].count

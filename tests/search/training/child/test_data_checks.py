@@ -120,6 +120,20 @@ def test_classes_of_a_wide_output_are_seen_column_by_column() -> None:
     assert found == {"a.by_label": "its labels are of one class", "a.third": "no label is positive"}
 
 
+def test_padded_steps_have_no_label() -> None:
+    """Every word is positive, and the padding behind the words is not."""
+    words = np.array([[1, 2, 0], [3, 0, 0], [2, 1, 1]] * 4)
+
+    def build_model() -> keras.Model:
+        inputs = keras.Input((3,), dtype="int32")
+        features = keras.layers.Embedding(4, 2, mask_zero=True)(inputs)
+        return keras.Model(inputs, {"a": keras.layers.Dense(1, "sigmoid")(features)})
+
+    definition = study([task("a", "binary_crossentropy", ["auc", "recall"])], training={"batch_size": 5})
+    bound = workload(build_model, (words, {"a": (words > 0).astype("int64")[..., np.newaxis]}))
+    assert undefined(problem_of(definition, bound), "validation") == {"a.auc": "its labels are of one class"}
+
+
 def of_rows(batch: Any) -> Any:
     return keras.losses.binary_crossentropy(batch.targets["b"], batch.outputs["b"])
 

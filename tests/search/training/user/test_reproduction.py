@@ -32,6 +32,13 @@ def two_steps() -> keras.Model:
     return keras.Model(inputs, {name: keras.layers.Dense(1)(inputs) for name in ("a", "b")})
 
 
+def steps_and_a_row() -> keras.Model:
+    """Outputs [rows, 3, 1] and [rows, 1]."""
+    inputs = keras.Input((3, 2))
+    flat = keras.layers.Flatten()(inputs)
+    return keras.Model(inputs, {"a": keras.layers.Dense(1)(inputs), "b": keras.layers.Dense(1)(flat)})
+
+
 def dot_products() -> keras.Model:
     inputs = keras.Input((3,))
     return keras.Model(inputs, {name: ops.sum(keras.layers.Dense(2)(inputs), axis=-1) for name in ("a", "b")})
@@ -87,6 +94,7 @@ CASES = {
     "row weights of steps": Case(
         "custom_loss", two_steps, STEPS, {"a": STEPS[..., :1], "b": STEPS[..., 1:] ** 2}, weight={"b": HALF}
     ),
+    "row weights beside steps": Case("custom_loss", steps_and_a_row, STEPS, {"a": STEPS[..., :1], "b": Y["b"]}, weight={"b": HALF}),
     "row weights of a dot product": Case("custom_loss", dot_products, X, {"a": X[:, 0], "b": X[:, 1] ** 2}, weight={"b": HALF}),
     "a dot product": Case("compile", dot_products, X, {"a": X[:, 0], "b": X[:, 1] ** 2}),
     "missing labels and class weights": Case(
