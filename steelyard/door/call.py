@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -209,9 +208,8 @@ def _model_part(call: SearchCall) -> str:
     if call.model is not call.given:
         return identity.digest_of([call.given], *named)
     config, kinds = given.identity_config(call.model)
-    snake = [re.sub(r"(?<!^)(?=[A-Z][a-z0-9])|(?<=[a-z])(?=[A-Z])", "_", kind).lower() for kind in kinds]
     state, classes = given.identity_state(call.model, call.kept), given.own_classes(call.model)
-    return identity.digest_of([identity.without_counts(config, snake), state, classes], *named)
+    return identity.digest_of([identity.without_counts(config, [identity.snake(kind) for kind in kinds]), state, classes], *named)
 
 
 def _data_part(call: SearchCall) -> str:

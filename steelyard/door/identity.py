@@ -84,7 +84,9 @@ class _Digest:
             self.add([thing.func, thing.args, thing.keywords], depth)
         elif hasattr(thing, "get_config"):
             self.add(type(thing), depth)
-            self.add([_config(thing), _weights(thing)], depth - 1)
+            config = _config(thing)
+            kinds = [snake(name) for name in (type(thing).__name__, *_class_names(config))]
+            self.add([without_counts(config, kinds), _weights(thing)], depth - 1)
         elif hasattr(thing, "numpy"):
             self.add(np.asarray(thing), depth)
         elif depth > 0:
@@ -181,9 +183,10 @@ def _config(thing: Any) -> Any:
 
 
 def _weights(thing: Any) -> list[Any]:
-    """Return what a layer or model has learned: a teacher's weights are part of the loss that reads it."""
+    """Return what a layer or model has learned: a teacher's weights are part of the loss that reads it, and words of a lookup."""
     try:
-        return [np.asarray(each) for each in thing.get_weights()]
+        words = thing.get_vocabulary() if hasattr(thing, "get_vocabulary") else ()
+        return [*(np.asarray(each) for each in thing.get_weights()), *map(str, words)]
     except Exception:
         return []
 
@@ -203,6 +206,23 @@ def _is_users(module: types.ModuleType) -> bool:
     """Return whether a module is neither Python's own nor installed."""
     file = getattr(module, "__file__", None)
     return bool(file) and not _in_packages(str(file)) and not Path(str(file)).is_relative_to(sysconfig.get_path("stdlib"))
+
+
+def snake(name: str) -> str:
+    """Return the name of a class as Keras begins the automatic names of its objects: `TextVectorization` is text_vectorization."""
+    return re.sub(r"(?<!^)(?=[A-Z][a-z0-9])|(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _class_names(config: Any) -> Iterator[str]:
+    """Yield the names of the classes that a config is made of."""
+    if isinstance(config, Mapping):
+        if isinstance(config.get("class_name"), str):
+            yield config["class_name"]
+        for value in config.values():
+            yield from _class_names(value)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            yield from _class_names(value)
 
 
 def without_counts(config: Any, layer_kinds: Collection[str]) -> Any:

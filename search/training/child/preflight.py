@@ -172,7 +172,7 @@ def _own_shape(term: TermFunction, batch: Batch, problem: TrainingProblem, seed:
     """
     if term.own is None:
         return
-    with _named_errors(term.at, "term_failed", term.path):
+    with _named_errors(term.at, "term_failed", term.path, _sizes(batch)):
         value = own_values(term.own(batch))
     rows = len(next(iter(batch.outputs.values())))
     if len(value.shape) == 0:
@@ -186,6 +186,13 @@ def _own_shape(term: TermFunction, batch: Batch, problem: TrainingProblem, seed:
         if tuple(fewer.shape[1:]) != tuple(value.shape[1:]):
             text = f"{term.path} returns [batch, batch]: it compares [batch] with [batch, 1] somewhere, which broadcasts"
             raise PreflightError("bad_shape", f"{text}; bring both to one shape", term.at)
+
+
+def _sizes(batch: Batch) -> str:
+    """Return how many points and rows a batch has, where it has points: they are not the same ones."""
+    points = [f"batch.extra[{name!r}] has {len(each)} points" for name, each in batch.extra.items()]
+    rows = len(next(iter(batch.outputs.values())))
+    return f" ({', '.join(points)}, and the batch {rows} rows: they have nothing to do with each other)" if points else ""
 
 
 def _of_points(value: Tensor, batch: Batch) -> str:
@@ -230,11 +237,16 @@ def _metrics(problem: TrainingProblem, batch: Batch) -> None:
 
 
 @contextmanager
-def _named_errors(at: str, code: str, name: str) -> Iterator[None]:
-    """Turn what is raised inside into PreflightError: the user's file and line, else the place in the definition."""
+def _named_errors(at: str, code: str, name: str, sizes: str = "") -> Iterator[None]:
+    """Turn what is raised inside into PreflightError: the user's file and line, else the place in the definition.
+
+    sizes: what is added where shapes do not fit each other.
+    """
     try:
         yield
     except PreflightError:
         raise
     except Exception as error:
-        raise PreflightError(code, f"{name}: {one_line(error)}", place_of(error) or at) from error
+        text = one_line(error)
+        more = sizes if "shape" in text.lower() else ""
+        raise PreflightError(code, f"{name}: {text}{more}", place_of(error) or at) from error

@@ -145,11 +145,14 @@ def identity_state(model: Any, kept: Collection[str] | None) -> list[Any]:
     """Return the values that stay from training to training: all, or those that no training begins anew."""
     holders = [layer for layer in layers_of(model) if kept is not None and layer.name in kept]
     inside = {id(inner) for holder in holders for inner in layers_of(holder)}
-    found = []
+    found: list[Any] = []
     for layer in layers_of(model):
         stays = kept is None or id(layer) in inside
         moves = isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
         found += [np.asarray(each) for each in own_variables(layer) if stays or not (each.trainable or moves)]
+        if hasattr(layer, "get_vocabulary"):  # neither a variable nor, once adapted, in the config
+            weights = getattr(layer, "idf_weights", None)
+            found += [[str(word) for word in layer.get_vocabulary()], None if weights is None else np.asarray(weights)]
     return found
 
 

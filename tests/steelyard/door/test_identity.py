@@ -171,3 +171,15 @@ def test_the_calls_own_model_in_a_function_does_not_count() -> None:
     one, other = Teacher(1.0), Teacher(2.0)
     text = "f = lambda y: model(y)"
     assert digest_of(made(text, model=one), known=[one]) == digest_of(made(text, model=other), known=[other])
+
+
+def test_the_words_of_a_lookup_count() -> None:
+    import keras
+
+    def closing_over(words: list[str]) -> Any:
+        lookup = keras.layers.StringLookup()
+        lookup.adapt(words)
+        return lambda x: lookup(x)
+
+    assert digest_of(closing_over(["a", "b"])) == digest_of(closing_over(["a", "b"]))
+    assert digest_of(closing_over(["a", "b"])) != digest_of(closing_over(["a", "c"]))

@@ -128,6 +128,16 @@ CALLS: dict[str, tuple[Callable[[], tuple[Any, ...]], dict[str, Any], str]] = {
         {"penalties": {"p": broken_penalty}},
         r"test_refused_calls.py:\d+: p: KeyError",
     ),
+    "points as rows": (
+        lambda: (model(), X, Y),
+        {"penalties": {"p": lambda batch: batch.extra["wall"][:, :1]}, "extra": {"wall": (X, 5)}},
+        r"p should return a scalar .* for 32 rows: one value a point of batch.extra\['wall'\]; .* return their mean",
+    ),
+    "points against rows": (
+        lambda: (model(), X, Y),
+        {"penalties": {"p": lambda batch: batch.extra["wall"][:, :1] - batch.outputs["a"]}, "extra": {"wall": (X, 5)}},
+        r"batch.extra\['wall'\] has 5 points, and the batch 32 rows",
+    ),
     "a penalty of three": (lambda: (model(), X, Y), {"penalties": {"p": three}}, r"it takes \(y_true, y_pred, more\)"),
     "a loss that raises": (
         lambda: (model(), X, Y),

@@ -31,9 +31,9 @@ WEIGHTS = {"a.mean_squared_error": 0.5, "b.binary_crossentropy": 2.0}
 SEED, EPOCHS, BATCH = 3, 2, 16
 
 
-def reader() -> keras.Model:
+def reader(known: Any = WORDS) -> keras.Model:
     tokens = keras.layers.TextVectorization(output_sequence_length=4)
-    tokens.adapt(WORDS)
+    tokens.adapt(known)
     colours = keras.layers.StringLookup(output_mode="one_hot")
     colours.adapt(COLOURS)
     words, colour = keras.Input((1,), dtype="string", name="words"), keras.Input((1,), dtype="string", name="colour")
@@ -91,3 +91,9 @@ def test_text_in_other_words_is_another_call(called: SearchCall) -> None:
     other = understood({**defaults, "model": reader(), "x": {**X, "words": np.char.upper(WORDS)}, "y": Y})
     assert other.parts["data"] != called.parts["data"]
     assert other.parts["model"] == called.parts["model"]
+
+
+def test_another_vocabulary_is_another_model(called: SearchCall) -> None:
+    defaults = {**search.__kwdefaults__, "epochs": EPOCHS, "batch_size": BATCH, "shuffle": False}
+    other = understood({**defaults, "model": reader(np.array(["bad good", "film fine fine"])), "x": X, "y": Y})
+    assert other.parts["model"] != called.parts["model"]
