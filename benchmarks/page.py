@@ -29,6 +29,9 @@ NAME, GROWING = "many", "growing"
 FIRST_SECONDS = 5.0
 """How long a new browser is left alone before it is asked how long the page took."""
 
+INTERPRETED = "--no-opt --no-maglev --no-sparkplug"
+"""Flags of V8 under which it keeps no machine code: what it compiles of plotly.js in an hour of looks is 3 MiB, and no leak."""
+
 HEAP_SECONDS = 15.0
 """Between two looks at the heap: a trial more each time."""
 READY = "body[data-ready]"
@@ -41,7 +44,7 @@ def table(options: Options) -> Table:
     """Open a study of `--trials` trials; with `--minutes`, keep a tab open on one that grows to as many, and weigh its heap."""
     trials = 500 if options.quick else options.trials
     runs = options.runs_or(5)
-    with serving(digits_mlp(quick=True), 0) as service, _browser() as browser, httpx.Client(timeout=60) as rest:
+    with serving(digits_mlp(quick=True), 0) as service, _browsers() as (browser, interpreted), httpx.Client(timeout=60) as rest:
         client = service.client
         client.submit(filled_study.definition(NAME, trials))
         database = Database(database_url_in(str(service.folder)))
@@ -63,6 +66,8 @@ def table(options: Options) -> Table:
             looks = _looks(options.minutes)
             client.submit(filled_study.definition(GROWING, trials + looks))
             filled_study.grow(database, GROWING, trials)
+            page.close()
+            page = interpreted.new_page()
             _opened(page, client.page(GROWING))
             ratios.append(_heap(page, options.minutes, lambda look: filled_study.grow(database, GROWING, 1, look + 1)))
         database.close()
@@ -110,15 +115,18 @@ def _asked(client: httpx.Client, address: str) -> float:
 
 
 @contextmanager
-def _browser() -> Iterator[Any]:
+def _browsers() -> Iterator[tuple[Any, Any]]:
+    """Run two browsers for the length of a block: one as it is, and one that compiles nothing to machine code."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         raise SystemExit("the benchmark page needs a browser's driver: pip install -e '.[test-heavy]'") from None
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_executable(), args=[*QUIET, "--js-flags=--expose-gc"])
-        yield browser
-        browser.close()
+        start = playwright.chromium.launch
+        browsers = [start(executable_path=_executable(), args=[*QUIET, *more]) for more in ([], [f"--js-flags={INTERPRETED}"])]
+        yield browsers[0], browsers[1]
+        for each in browsers:
+            each.close()
 
 
 def _executable() -> str:

@@ -1,8 +1,10 @@
 // Colours that are told apart with any colour vision (Okabe and Ito), and shapes beside them.
 
+const [printing, dark] = [matchMedia("print"), matchMedia("(prefers-color-scheme: dark)")]; // made once: each stays for as long as the page
+
 export function isDark() {
   const chosen = document.documentElement.dataset.theme;
-  return matchMedia("print").matches ? false : chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  return printing.matches ? false : chosen ? chosen === "dark" : dark.matches;
 }
 
 const LIGHT = { ink: "#1c2128", muted: "#59636e", line: "#e4e7eb", zero: "#9aa4af", faint: "#aab3bd", panel: "#ffffff", good: "#00704f", bad: "#b34700", band: "rgba(0,114,178,0.10)", band2: "rgba(0,114,178,0.20)" };
