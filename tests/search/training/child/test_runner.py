@@ -280,6 +280,7 @@ class Orders:
 
     def __init__(self, order: Order) -> None:
         self.receive = lambda: order
+        self.waiting = lambda seconds=0.0: True
         self.send = lambda answer: None
 
 
