@@ -16,6 +16,8 @@ from search.training.problem.step import training_batch
 
 COUNTED = ("MatMul", "BatchMatMulV2", "Conv2D", "Conv3D", "DepthwiseConv2dNative", "Einsum")
 CONVOLUTIONS = ("Conv2D", "Conv3D", "DepthwiseConv2dNative")
+PACKED = "Conv2D"
+"""The convolution that runs as one operation over all settings, each with filters of its own; see `packed_images`."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,15 @@ class Cost:
     """A forward step of one setting.
 
     `trained_flops`: floating-point operations with operands that differ between settings; `shared_flops`: those of the frozen part,
-    done once for all. `own_convolutions`: some convolution has filters of its own per setting. `bytes_a_setting`: variables,
-    optimizer slots, gradients and activations.
+    done once for all. `own_convolutions`: some convolution has filters of its own per setting; `packs`: all of these are of a kind
+    that is one operation over all settings. `bytes_a_setting`: variables, optimizer slots, gradients and activations.
     """
 
     trained_flops: float
     shared_flops: float
     own_convolutions: bool
     bytes_a_setting: int
+    packs: bool = True
 
     @property
     def seconds_a_step(self) -> float:
@@ -68,15 +71,17 @@ def _traced(problem: TrainingProblem) -> Cost:
     graph = tf.function(forward, autograph=False).get_concrete_function(trained).graph
     own = depending(graph, [tensor.op.name for tensor in graph.inputs[: len(trained)]])
     flops = {True: 0.0, False: 0.0}
-    convolutions = False
+    convolutions: set[str] = set()
     activations = 0
     for operation in graph.get_operations():
         flops[operation.name in own] += flops_of(graph, operation)
-        convolutions |= operation.type in CONVOLUTIONS and operation.inputs[1].op.name in own
+        if operation.type in CONVOLUTIONS and operation.inputs[1].op.name in own:
+            convolutions.add(operation.type)
         if operation.name in own:
             activations += sum(_bytes(output) for output in operation.outputs)
     variables = sum(_variable_bytes(variable) for variable in network.trainable)
-    return Cost(flops[True], flops[False], convolutions, variables * (1 + SLOTS) + 2 * activations)
+    of_setting = variables * (1 + SLOTS) + 2 * activations
+    return Cost(flops[True], flops[False], bool(convolutions), of_setting, packs=convolutions <= {PACKED})
 
 
 def depending(graph: Any, sources: list[str]) -> set[str]:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from search.definition.schema import Training
 from search.errors import PreflightError
 from search.training.engine.cost import cost_of
-from search.training.engine.frozen_trunk import frozen_trunk
-from search.training.engine.group import Group, Start, Values, groups, of_first
+from search.training.engine.frozen_trunk import frozen_trunk, keep_no_more
+from search.training.engine.group import Group, Start, Values, computable, groups, of_first
 from search.training.engine.pace import StepBudget
 from search.training.engine.shared_layer import shared_places
 from search.training.engine.stack import Stack
@@ -32,7 +32,6 @@ from search.training.problem.measurable import undefined
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.seeding import epoch_order
 from search.training.problem.setting_inputs import equal_knobs
-from search.training.weighting.loading import check
 from search.training.weighting.schedule import WeightSchedule
 from storage.records import UNDEFINED, Reason, TrialState
 
@@ -66,17 +65,17 @@ class CohortEngine:
     def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
         """Train all settings to the last epoch or their own ends; see `search.training.interface.Engine`."""
         self._steps_done = 0
-        for chosen in groups(list(_computable(settings, observer)), self._size):
+        for chosen in groups(list(computable(settings, observer)), self._size):
             self._train_in_memory(chosen, training, observer)
 
     def _train_in_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
-        """Train settings of one seed together; where memory runs out, those that go on begin again in two halves."""
-        left = self._train_or_halve(settings, training, observer)
+        """Train settings of one seed together; where memory runs out, those that go on begin again with less of it."""
+        left = self._train_or_save_memory(settings, training, observer)
         for chosen in groups(left, self._size):
             self._train_in_memory(chosen, training, observer)
 
-    def _train_or_halve(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
-        """Train settings together. Out of memory, let go of the stack, halve the size, and return those that go on."""
+    def _train_or_save_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
+        """Train settings together. Out of memory, let go of what takes it, and return those that go on."""
         size = stack_size(len(settings), self._size, self._strategy)
         left = list(settings)
         try:
@@ -85,18 +84,24 @@ class CohortEngine:
             self._train_group(group, training, observer)
             return []
         except tf.errors.ResourceExhaustedError:
-            if size == 1:
+            if size == 1 and self._trunk is None:
                 raise
             if self._last is not None and self._last.settings is settings:
                 left = [setting for setting, _ in self._last.running()]
-        self._halve(size)
+        self._save_memory(size)
         return left
 
-    def _halve(self, size: int) -> None:
-        log.warning("out of memory with %d settings; going on with half as many", size)
+    def _save_memory(self, size: int) -> None:
+        """Keep no outputs of the frozen trunk any more, where these took the memory; else train half as many settings together."""
         self._last = None
-        self._size = size // 2
-        self._stacks = {kept: stack for kept, stack in self._stacks.items() if kept <= self._size}
+        if self._trunk is not None and (self._trunk.too_large or size == 1):
+            log.warning("out of memory for outputs of the frozen layers; they run in every step from now on")
+            keep_no_more(self._problem)
+            self._trunk, self._stacks = None, {}
+        else:
+            log.warning("out of memory with %d settings; going on with half as many", size)
+            self._size = size // 2
+            self._stacks = {kept: stack for kept, stack in self._stacks.items() if kept <= self._size}
         gc.collect()
 
     def trace(self) -> None:
@@ -122,9 +127,9 @@ class CohortEngine:
             try:
                 start = self._measured_start(group, observer)
             except tf.errors.ResourceExhaustedError:
-                if self._size == 1:
+                if self._size == 1 and self._trunk is None:
                     raise
-                self._halve(self._size)
+                self._save_memory(self._size)
         return {path: value for path, value in of_first(start.train).items() if math.isfinite(value)}
 
     def variables(self, place: int = -1) -> list[NDArray[np.generic]]:
@@ -382,17 +387,6 @@ def _quotients(sums: NDArray[np.float64]) -> list[NDArray[np.float64] | None]:
     """Return total / weight [K] of each of (total, weight) [K, n, 2]; None where nothing counts for any setting."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return [pair[0] / pair[1] if pair[1].any() else None for pair in sums.transpose(1, 2, 0)]
-
-
-def _computable(settings: Sequence[Setting], observer: Observer) -> Iterator[Setting]:
-    """Yield the settings whose rules this worker has; the others end."""
-    for setting in settings:
-        try:
-            check(setting.rule)
-        except PreflightError as refused:
-            observer.ended(Ended(setting.number, TrialState.FAILED, 0, refused.reason))
-        else:
-            yield setting
 
 
 def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, observer: Observer) -> None:

@@ -9,7 +9,6 @@ what a term asks of the model for other inputs (`batch.call`) is never replaced.
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import tensorflow as tf
 
+from search.out_of_memory import memory_limit
 from search.training.engine.cost import Cost, cost_of, depending, flops_of
 from search.training.engine.pace import StepBudget
 from search.training.engine.stacked_variable import GradientLayout
@@ -32,7 +32,7 @@ WORTH_KEEPING = 1e6
 """Floating-point operations that a batch's trunk takes, from which it is kept: with less, asking for it costs more."""
 
 MEMORY_SHARE = 0.1
-"""Share of the machine's memory that kept features may take."""
+"""Share of the memory that this process may use which kept features may take."""
 
 TOLERANCE = 1e-4
 """How far a row's features may lie apart in other company, of the greatest: another order of summation, and no more."""
@@ -51,9 +51,14 @@ class KeptLayer(NamedTuple):
 
 
 class Frontier(NamedTuple):
-    """The layers of a problem's models that are kept; `by_mode`: their outputs are others in training than in measuring."""
+    """The layers of a problem's models that are kept.
+
+    `flops`: what a batch takes up to them, in floating-point operations. `by_mode`: their outputs are others in training than in
+    measuring.
+    """
 
     kept: tuple[KeptLayer, ...] = ()
+    flops: float = 0.0
     by_mode: bool = False
 
 
@@ -71,11 +76,15 @@ class _Call(NamedTuple):
 
 
 class FrozenTrunk:
-    """Runs the kept layers of a network, and remembers their outputs by split until the frozen weights change."""
+    """Runs the kept layers of a network, and remembers their outputs by split until the frozen weights change.
+
+    `too_large`: memory ran out while outputs were computed.
+    """
 
     def __init__(self, problem: TrainingProblem, network: Network, form: GradientLayout, frontier: Frontier) -> None:
         self._problem, self._network = problem, network
-        self.kept, self._by_mode = frontier
+        self.kept, _, self._by_mode = frontier
+        self.too_large = False
         self._frozen = [variable for place, variable in enumerate(network.state) if place not in form.changing]
         self._features: dict[tuple[str, bool], Tensors] = {}
         self._weights = b""
@@ -106,11 +115,15 @@ class FrozenTrunk:
     def features(self, split: str, progress: Callable[[int], None], *, training: bool) -> Tensors:
         """Return the kept outputs for all rows of a split, each [rows, ...] by the layer's name here; computed when first asked.
 
-        `progress` hears how many batches were done, every few seconds.
+        `progress` hears how many batches were done, every few seconds. Raises ResourceExhaustedError where memory runs out.
         """
         key = (split, training and self._by_mode)
         if key not in self._features:
-            self._features[key] = self.of_rows(self._problem.rows(split).inputs, progress, training=key[1])
+            try:
+                self._features[key] = self.of_rows(self._problem.rows(split).inputs, progress, training=key[1])
+            except tf.errors.ResourceExhaustedError:
+                self.too_large = True
+                raise
         return self._features[key]
 
     def of_rows(self, inputs: Tensors, progress: Callable[[int], None] = lambda batches: None, *, training: bool) -> Tensors:
@@ -181,20 +194,25 @@ def frozen_trunk(problem: TrainingProblem, network: Network, form: GradientLayou
     return FrozenTrunk(problem, network, form, frontier) if frontier.kept else None
 
 
+def keep_no_more(problem: TrainingProblem) -> None:
+    """Have a problem's frozen layers run in every step from now on."""
+    _known[problem] = Frontier()
+
+
 def cost_in_steps(cost: Cost, frontier: Frontier) -> Cost:
-    """Return what a step costs where the frozen part is not run in it."""
-    return replace(cost, shared_flops=0.0) if frontier.kept else cost
+    """Return what a step costs where the kept part of what is frozen is not run in it."""
+    return replace(cost, shared_flops=max(0.0, cost.shared_flops - frontier.flops))
 
 
 def _found(problem: TrainingProblem, network: Network, form: GradientLayout) -> Frontier:
-    kept = _last_steady_layers(problem, network, form)
-    if not kept or _bytes(problem, kept) > _limit():
+    found = _last_steady_layers(problem, network, form)
+    if not found.kept or _bytes(problem, found.kept) > memory_limit() * MEMORY_SHARE:
         return Frontier()
-    trunk = FrozenTrunk(problem, network, form, Frontier(kept, by_mode=True))
-    return Frontier(kept, _differs_by_mode(problem, trunk)) if _rows_stand_alone(problem, trunk) else Frontier()
+    trunk = FrozenTrunk(problem, network, form, found._replace(by_mode=True))
+    return found._replace(by_mode=_differs_by_mode(problem, trunk)) if _rows_stand_alone(problem, trunk) else Frontier()
 
 
-def _last_steady_layers(problem: TrainingProblem, network: Network, form: GradientLayout) -> tuple[KeptLayer, ...]:
+def _last_steady_layers(problem: TrainingProblem, network: Network, form: GradientLayout) -> Frontier:
     """Return the last layers, on every way from inputs to outputs, that do the same in every step."""
     rows = problem.example_rows(problem.batch_size)
     size = len(next(iter(rows.inputs.values())))
@@ -220,7 +238,10 @@ def _last_steady_layers(problem: TrainingProblem, network: Network, form: Gradie
     graph = tf.function(forward, autograph=False).get_concrete_function(trainable, form.split(state)).graph
     own = depending(graph, _sources(graph, len(trainable) + len(form.changing)))
     steady = _steady(graph, calls, own, size)
-    return tuple(sorted(KeptLayer(steady[name], *_form(graph, name)) for name in _last(graph, steady)))
+    last = _last(graph, steady)
+    kept = sorted(KeptLayer(steady[name], *_form(graph, name)) for name in last)
+    saved = {each.name: each for name in last for each in _before(graph.get_tensor_by_name(name))}
+    return Frontier(tuple(kept), sum(flops_of(graph, each) for each in saved.values()))
 
 
 def _made() -> int:
@@ -284,10 +305,6 @@ def _bytes(problem: TrainingProblem, kept: Sequence[KeptLayer]) -> int:
     """Return what the features of all splits take; those of training rows twice, as they are in training and in measuring."""
     rows = sum(split.count for split in problem.opened.loaded.splits.values()) + problem.count("train")
     return rows * sum(int(np.prod(each.shape) * each.dtype.size) for each in kept)
-
-
-def _limit() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE
 
 
 def _rows_stand_alone(problem: TrainingProblem, trunk: FrozenTrunk) -> bool:

@@ -10,13 +10,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from search.errors import PreflightError
 from search.training.engine.stack import Arrays, Stack
-from search.training.interface import Setting
+from search.training.interface import Ended, Observer, Setting
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.setting_inputs import SettingInputs
 from search.training.weighting.in_graph import StepRules
-from search.training.weighting.loading import rule_named, stacks_with
+from search.training.weighting.loading import check, rule_named, stacks_with
 from search.training.weighting.schedule import WeightSchedule
+from storage.records import TrialState
 
 Values = dict[str, NDArray[np.float64]]
 """Numbers by path, each [K]."""
@@ -110,6 +112,17 @@ class Group:
 def of_first(values: Mapping[str, float | NDArray[np.float64]]) -> dict[str, float]:
     """Return the numbers of the first place of the stack, by path."""
     return {path: float(np.ravel(each)[0]) for path, each in values.items()}
+
+
+def computable(settings: Sequence[Setting], observer: Observer) -> Iterator[Setting]:
+    """Yield the settings whose rules this worker has; the others end."""
+    for setting in settings:
+        try:
+            check(setting.rule)
+        except PreflightError as refused:
+            observer.ended(Ended(setting.number, TrialState.FAILED, 0, refused.reason))
+        else:
+            yield setting
 
 
 def groups(settings: Sequence[Setting], size: int) -> Iterator[Sequence[Setting]]:

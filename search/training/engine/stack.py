@@ -1,5 +1,8 @@
 """K copies of a model in one graph: what changes in training is stacked on a first axis, what is frozen is shared.
 
+What changes in the same way whatever is trained (random seeds, statistics of inputs) is shared too: so a dropout mask, and what a
+frozen trunk makes of it, is computed once a step for all settings.
+
 The settings share nothing that changes, so the gradient of the sum of their K losses is each one's own gradient, and an elementwise
 optimizer on the stacked variables trains each as if it were alone.
 """
@@ -57,7 +60,7 @@ class Stack:
         self.trainable = [
             Stacked(variable, strategy, size, by_rows=place in form.by_rows) for place, variable in enumerate(network.trainable)
         ]
-        self.state = [Stacked(variable, strategy, size) for variable in form.split(network.state)]
+        self.state = [Stacked(network.state[place], strategy, size, alike=place in form.alike) for place in form.changing]
         self._clip, self.optimizer = stacked_optimizer(problem.optimizer, stacks=strategy.stacks, by_rows=bool(form.by_rows))
         self._variables = [stacked.variable for stacked in self.trainable]
         self.optimizer.build(self._variables)
@@ -281,9 +284,13 @@ class Stack:
         return knobs if self._strategy.stacks else knobs.of(0)
 
     def _values(self) -> tuple[list[Tensor], list[Tensor]]:
-        return [stacked.value() for stacked in self.trainable], [stacked.value() for stacked in self.state]
+        """Return what a strategy maps over: the values of the trainable variables, and of the state that differs."""
+        return [stacked.value() for stacked in self.trainable], [stacked.value() for stacked in self.state if not stacked.alike]
 
-    def _merged(self, changing: Sequence[Tensor]) -> list[Tensor]:
+    def _merged(self, differing: Sequence[Tensor]) -> list[Tensor]:
+        """Return a network's state: that of one setting, what all settings have in common, and what is frozen."""
+        own = iter(differing)
+        changing = [stacked.value() if stacked.alike else next(own) for stacked in self.state]
         return self._form.merged(changing, [tf.convert_to_tensor(variable.value) for variable in self._network.state])
 
     def _constrain(self) -> None:

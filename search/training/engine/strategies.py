@@ -1,7 +1,7 @@
 """How one function of one setting becomes a function of K settings. Which way is quickest depends on the model's operations.
 
 vectorized: `tf.vectorized_map` turns every operation into one over all K, so K small models cost little more than one; an operation
-that it cannot turn (a convolution with filters of its own per setting, random numbers) runs K times in a loop.
+that it cannot turn (a convolution of volumes with filters of its own per setting) runs K times in a loop.
 unrolled: K copies of the function stand side by side in one graph.
 serial: K = 1 and no axis at all, for models that are bound by computation, and for optimizers that are not elementwise.
 """

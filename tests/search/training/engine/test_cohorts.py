@@ -79,6 +79,12 @@ def _convolutions(features: Any) -> Any:
     return layers.Flatten()(layers.Conv1D(3, 2, activation="relu")(layers.Reshape((2, 4))(image)))
 
 
+def _images(features: Any) -> Any:
+    image = layers.Conv2D(4, 2, padding="same", activation="relu")(layers.Reshape((3, 4, 1))(features))
+    image = layers.Conv2D(3, 2, padding="same", activation="elu")(layers.MaxPooling2D(2, 1)(image))
+    return layers.Flatten()(layers.AveragePooling2D(2, 1)(layers.BatchNormalization()(image)))
+
+
 def _frozen_trunk(features: Any) -> Any:
     trunk = layers.Conv2D(3, 2, trainable=False)(layers.Reshape((3, 4, 1))(features))
     return layers.Dense(4, kernel_regularizer="l2", kernel_constraint="max_norm")(layers.Flatten()(trunk))
@@ -91,6 +97,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "recurrent": _model(_recurrent),
     "words in order": _model(_words_in_order),
     "convolutions": _model(_convolutions),
+    "images": _model(_images),
     "frozen trunk, regularised and constrained head": _model(_frozen_trunk),
     "a loss and a gradient of the user's own": _model(lambda x: Reversal()(AddsLoss()(layers.Dense(5)(x)))),
     "subclassed": Subclassed,
@@ -189,9 +196,9 @@ def test_clipping_by_norm_is_by_each_settings_own_norm(clip: str, float64: None)
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("strategy", ["vectorized", "unrolled"])
-def test_beside_a_diverging_neighbour_the_others_keep_every_bit(strategy: str) -> None:
-    engine, training = _engine("dense", strategy), _definition().training
+@pytest.mark.parametrize(("kind", "strategy"), [("dense", "vectorized"), ("dense", "unrolled"), ("images", "vectorized")])
+def test_beside_a_diverging_neighbour_the_others_keep_every_bit(kind: str, strategy: str) -> None:
+    engine, training = _engine(kind, strategy), _definition().training
     healthy, beside = Recorder(), Recorder()
     bad = {"a.error": math.inf, "b.error": 1.0, "apart": 1.0}
     engine.train(_settings(*COHORT), training, healthy)
