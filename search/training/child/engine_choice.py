@@ -176,7 +176,7 @@ def _seconds_a_setting(problem: TrainingProblem, network: Network, form: Gradien
 def _timed(problem: TrainingProblem, network: Network, form: GradientLayout, name: str, size: int) -> float:
     trunk = frozen_trunk(problem, network, form)
     stack = Stack(problem, network, form, STRATEGIES[name], size, trunk)
-    kept = {} if trunk is None else trunk.empty(problem.count("train"))
+    kept = {} if trunk is None else trunk.empty(problem.count("train"), training=True)
     knobs = equal_knobs(size, len(problem.terms), [*problem.usual.values()])
     order = tf.constant(epoch_order(0, 0, problem.count("train")))
     extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}

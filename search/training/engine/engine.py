@@ -111,10 +111,11 @@ class CohortEngine:
         knobs = equal_knobs(size, width, [*self._problem.usual.values()])
         extra = self._extra_orders(lambda _, count: np.arange(count, dtype=np.int32))
         order = tf.range(self._problem.count("train"))
-        empty = {} if self._trunk is None else self._trunk.empty(self._problem.count("train"))
+        empty = {} if self._trunk is None else self._trunk.empty(self._problem.count("train"), training=True)
         stack.train(knobs, order, extra, none, none, tf.zeros((size, width, 2), tf.float64), None, empty)
         sums = tf.zeros((size, stack.measured_width, 2), tf.float64)
-        rows = tuple(self._problem.rows("validation")._replace(features={} if self._trunk is None else self._trunk.empty()))
+        empty = {} if self._trunk is None else self._trunk.empty(training=False)
+        rows = tuple(self._problem.rows("validation")._replace(features=empty))
         order = tf.range(self._problem.count("validation"))
         stack.measure(knobs, rows, order, extra, none, none, sums)
 

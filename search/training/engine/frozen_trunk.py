@@ -3,7 +3,8 @@
 A layer is kept where everything done in its call is the same in every step: it depends on no trained variable, on no state that
 training changes, and on no random number. Its output must belong to its row alone, which is tried on rows in other company. In
 training the layer's call then returns what was kept, so that masks, losses and whatever else a model makes of it stay Keras's own;
-what a term asks of the model for other inputs (`batch.call`) is never replaced.
+what a term asks of the model for other inputs (`batch.call`) is never replaced. Measuring draws no random numbers, so a trunk that
+has to run in every training step may still be kept there.
 """
 
 from __future__ import annotations
@@ -51,15 +52,23 @@ class KeptLayer(NamedTuple):
 
 
 class Frontier(NamedTuple):
-    """The layers of a problem's models that are kept.
+    """The layers of a problem's models that are kept, in training and in measuring.
 
-    `flops`: what a batch takes up to them, in floating-point operations. `by_mode`: their outputs are others in training than in
-    measuring.
+    `flops`: what a training batch takes up to them, in floating-point operations. `by_mode`: their outputs are others in training
+    than in measuring.
     """
 
-    kept: tuple[KeptLayer, ...] = ()
+    training: tuple[KeptLayer, ...] = ()
+    measuring: tuple[KeptLayer, ...] = ()
     flops: float = 0.0
     by_mode: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.training or self.measuring)
+
+    def kept(self, training: bool) -> tuple[KeptLayer, ...]:
+        """Return the layers that are kept in this mode."""
+        return self.training if training else self.measuring
 
 
 class _Call(NamedTuple):
@@ -82,8 +91,7 @@ class FrozenTrunk:
     """
 
     def __init__(self, problem: TrainingProblem, network: Network, form: GradientLayout, frontier: Frontier) -> None:
-        self._problem, self._network = problem, network
-        self.kept, _, self._by_mode = frontier
+        self._problem, self._network, self.frontier = problem, network, frontier
         self.too_large = False
         self._frozen = [variable for place, variable in enumerate(network.state) if place not in form.changing]
         self._features: dict[tuple[str, bool], Tensors] = {}
@@ -96,12 +104,12 @@ class FrozenTrunk:
 
     @property
     def signature(self) -> dict[str, tf.TensorSpec]:
-        """The form of the features, as a graph takes them."""
-        return {each.name: tf.TensorSpec((None, *each.shape), each.dtype) for each in self.kept}
+        """The form of the features, as a graph that measures takes them."""
+        return {each.name: tf.TensorSpec((None, *each.shape), each.dtype) for each in self.frontier.measuring}
 
-    def empty(self, rows: int = 0) -> Tensors:
+    def empty(self, rows: int = 0, *, training: bool) -> Tensors:
         """Return features of so many rows that were not computed: for traces."""
-        return {each.name: tf.zeros((rows, *each.shape), each.dtype) for each in self.kept}
+        return {each.name: tf.zeros((rows, *each.shape), each.dtype) for each in self.frontier.kept(training)}
 
     def renew(self) -> None:
         """Forget what was kept under other frozen weights, such as those of another seed."""
@@ -117,7 +125,7 @@ class FrozenTrunk:
 
         `progress` hears how many batches were done, every few seconds. Raises ResourceExhaustedError where memory runs out.
         """
-        key = (split, training and self._by_mode)
+        key = (split, training and self.frontier.by_mode)
         if key not in self._features:
             try:
                 self._features[key] = self.of_rows(self._problem.rows(split).inputs, progress, training=key[1])
@@ -128,6 +136,8 @@ class FrozenTrunk:
 
     def of_rows(self, inputs: Tensors, progress: Callable[[int], None] = lambda batches: None, *, training: bool) -> Tensors:
         """Return the kept outputs for any rows, in batches of the study's size and in graph calls of a bounded time."""
+        if not self.frontier.kept(training):
+            return {}
         size, rows = self._problem.batch_size, len(next(iter(inputs.values())))
         batches, first, pace = -(-rows // size), 0, StepBudget()
         parts: list[Tensors] = []
@@ -138,16 +148,16 @@ class FrozenTrunk:
             pace.took(stop - first, time.perf_counter() - began)
             progress(stop - first)
             first = stop
-        return {each.name: tf.concat([part[each.name] for part in parts], axis=0) for each in self.kept}
+        return {name: tf.concat([part[name] for part in parts], axis=0) for name in parts[0]}
 
     def _passes(self, training: bool) -> Callable[[Tensors], Tensors]:
+        kept = self.frontier.kept(training)
+
         def passes(inputs: Tensors) -> Tensors:
             count_trace()
             size, rows = self._problem.batch_size, tf.shape(next(iter(inputs.values())))[0]
             steps = (rows + size - 1) // size
-            arrays = [
-                tf.TensorArray(each.dtype, size=steps, infer_shape=False, element_shape=(None, *each.shape)) for each in self.kept
-            ]
+            arrays = [tf.TensorArray(each.dtype, size=steps, infer_shape=False, element_shape=(None, *each.shape)) for each in kept]
 
             def body(step: Tensor, arrays: list[Any]) -> tuple[Tensor, list[Any]]:
                 batch = {name: each[step * size : (step + 1) * size] for name, each in inputs.items()}
@@ -155,12 +165,12 @@ class FrozenTrunk:
                 return step + 1, [array.write(step, output) for array, output in zip(arrays, outputs, strict=True)]
 
             _, filled = tf.while_loop(lambda step, _: step < steps, body, (tf.constant(0), arrays))
-            return {each.name: array.concat() for each, array in zip(self.kept, filled, strict=True)}
+            return {each.name: array.concat() for each, array in zip(kept, filled, strict=True)}
 
         return passes
 
     def _pass(self, batch: Tensors, training: bool) -> list[Tensor]:
-        network, found = self._network, {}
+        network, kept, found = self._network, self.frontier.kept(training), {}
         layers = layers_of(network.model)
 
         def record(place: int, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -172,9 +182,9 @@ class FrozenTrunk:
 
         values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
         trained = len(network.trainable)
-        with wrapped_calls({each.place: layers[each.place] for each in self.kept}, record):
+        with wrapped_calls({each.place: layers[each.place] for each in kept}, record):
             network(values[:trained], values[trained:], batch, training)
-        return [found[each.place] for each in self.kept]
+        return [found[each.place] for each in kept]
 
 
 _known: WeakKeyDictionary[TrainingProblem, Frontier] = WeakKeyDictionary()
@@ -191,7 +201,7 @@ def frontier_of(problem: TrainingProblem, network: Network, form: GradientLayout
 def frozen_trunk(problem: TrainingProblem, network: Network, form: GradientLayout) -> FrozenTrunk | None:
     """Return what keeps the outputs of a network's frozen layers, None where nothing of it is kept."""
     frontier = frontier_of(problem, network, form)
-    return FrozenTrunk(problem, network, form, frontier) if frontier.kept else None
+    return FrozenTrunk(problem, network, form, frontier) if frontier else None
 
 
 def keep_no_more(problem: TrainingProblem) -> None:
@@ -205,15 +215,26 @@ def cost_in_steps(cost: Cost, frontier: Frontier) -> Cost:
 
 
 def _found(problem: TrainingProblem, network: Network, form: GradientLayout) -> Frontier:
-    found = _last_steady_layers(problem, network, form)
-    if not found.kept or _bytes(problem, found.kept) > memory_limit() * MEMORY_SHARE:
+    training, flops = _last_steady_layers(problem, network, form, training=True)
+    measuring = training
+    if cost_of(problem).shared_flops - flops >= WORTH_KEEPING:
+        measuring, _ = _last_steady_layers(problem, network, form, training=False)
+    found = Frontier(training, measuring, flops, by_mode=True)
+    if not found or _bytes(problem, found) > memory_limit() * MEMORY_SHARE:
         return Frontier()
-    trunk = FrozenTrunk(problem, network, form, found._replace(by_mode=True))
-    return found._replace(by_mode=_differs_by_mode(problem, trunk)) if _rows_stand_alone(problem, trunk) else Frontier()
+    trunk = FrozenTrunk(problem, network, form, found)
+    if not all(_rows_stand_alone(problem, trunk, training=mode) for mode in {True, training == measuring}):
+        return Frontier()
+    return found._replace(by_mode=training != measuring or _differs_by_mode(problem, trunk))
 
 
-def _last_steady_layers(problem: TrainingProblem, network: Network, form: GradientLayout) -> Frontier:
-    """Return the last layers, on every way from inputs to outputs, that do the same in every step."""
+def _last_steady_layers(
+    problem: TrainingProblem, network: Network, form: GradientLayout, *, training: bool
+) -> tuple[tuple[KeptLayer, ...], float]:
+    """Return the last layers, on every way from inputs to outputs, that do the same in every step.
+
+    Beside them: what a batch takes up to them, in floating-point operations.
+    """
     rows = problem.example_rows(problem.batch_size)
     size = len(next(iter(rows.inputs.values())))
     values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
@@ -232,7 +253,7 @@ def _last_steady_layers(problem: TrainingProblem, network: Network, form: Gradie
 
     def forward(trainable: list[Tensor], changing: list[Tensor]) -> Any:
         with wrapped_calls({place: layer for place, layer in enumerate(layers_of(network.model)) if place}, record):
-            passed = network(trainable, form.merged(changing, state), rows.inputs, training=True)
+            passed = network(trainable, form.merged(changing, state), rows.inputs, training)
         return dict(passed.outputs), passed.losses, form.split(passed.state), [passed.trainable[i] for i in form.assigned]
 
     graph = tf.function(forward, autograph=False).get_concrete_function(trainable, form.split(state)).graph
@@ -241,7 +262,7 @@ def _last_steady_layers(problem: TrainingProblem, network: Network, form: Gradie
     last = _last(graph, steady)
     kept = sorted(KeptLayer(steady[name], *_form(graph, name)) for name in last)
     saved = {each.name: each for name in last for each in _before(graph.get_tensor_by_name(name))}
-    return Frontier(tuple(kept), sum(flops_of(graph, each) for each in saved.values()))
+    return tuple(kept), sum(flops_of(graph, each) for each in saved.values())
 
 
 def _made() -> int:
@@ -261,7 +282,7 @@ def _steady(graph: Any, calls: dict[int, list[_Call]], own: set[str], size: int)
     found: dict[str, int] = {}
     for place in sorted(calls):
         output, first, stop, bare = calls[place][0]
-        if len(calls[place]) > 1 or not bare or not isinstance(output, tf.Tensor) or output.graph is not graph:
+        if len(calls[place]) > 1 or not bare or not tf.is_symbolic_tensor(output) or output.graph is not graph:
             continue
         if not output.shape.is_fully_defined() or output.shape[:1] != (size,):
             continue
@@ -301,19 +322,23 @@ def _form(graph: Any, name: str) -> tuple[tuple[int, ...], Any]:
     return tuple(tensor.shape[1:]), tensor.dtype
 
 
-def _bytes(problem: TrainingProblem, kept: Sequence[KeptLayer]) -> int:
+def _bytes(problem: TrainingProblem, frontier: Frontier) -> int:
     """Return what the features of all splits take; those of training rows twice, as they are in training and in measuring."""
-    rows = sum(split.count for split in problem.opened.loaded.splits.values()) + problem.count("train")
-    return rows * sum(int(np.prod(each.shape) * each.dtype.size) for each in kept)
+    measured = sum(split.count for split in problem.opened.loaded.splits.values())
+    return problem.count("train") * _bytes_a_row(frontier.training) + measured * _bytes_a_row(frontier.measuring)
 
 
-def _rows_stand_alone(problem: TrainingProblem, trunk: FrozenTrunk) -> bool:
+def _bytes_a_row(kept: Sequence[KeptLayer]) -> int:
+    return sum(int(np.prod(each.shape) * each.dtype.size) for each in kept)
+
+
+def _rows_stand_alone(problem: TrainingProblem, trunk: FrozenTrunk, *, training: bool) -> bool:
     """Return whether rows have the same features in other company: in turned order, and in half a batch."""
     inputs = problem.example_rows(problem.batch_size).inputs
     half = -(-len(next(iter(inputs.values()))) // 2)
-    whole = trunk.of_rows(inputs, training=True)
-    turned = trunk.of_rows({name: each[::-1] for name, each in inputs.items()}, training=True)
-    part = trunk.of_rows({name: each[:half] for name, each in inputs.items()}, training=True)
+    whole = trunk.of_rows(inputs, training=training)
+    turned = trunk.of_rows({name: each[::-1] for name, each in inputs.items()}, training=training)
+    part = trunk.of_rows({name: each[:half] for name, each in inputs.items()}, training=training)
     return all(_alike(whole[name], turned[name][::-1]) and _alike(whole[name][:half], part[name]) for name in whole)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -86,11 +87,11 @@ def _engine(trunk: Trunk, strategy: str = "vectorized", size: int = 2, **more: A
     return engine_of(DEFINITION, workload(model(trunk), rows(20, inputs=6, a=2, b=1), **more), strategy, size)
 
 
-def kept_names(engine: CohortEngine) -> list[str]:
+def kept_names(engine: CohortEngine, *, training: bool = True) -> list[str]:
     if engine._trunk is None:
         return []
     names = [layer.name for layer in layers_of(engine._network.model)]
-    return [names[each.place] for each in engine._trunk.kept]
+    return [names[each.place] for each in engine._trunk.frontier.kept(training)]
 
 
 def test_settings_over_a_kept_trunk_equal_their_own_fit(float64: None) -> None:
@@ -140,12 +141,39 @@ def test_a_trunk_with_dropout_trains_as_under_fit(strategy: str, float64: None) 
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("trunk", [with_dropout, lambda x: with_dropout(layers.Dropout(0.1)(x))])
+def test_measuring_keeps_a_trunk_that_draws_in_training(trunk: Trunk) -> None:
+    engine = _engine(trunk)
+    assert kept_names(engine, training=False) == ["trunk"]
+    assert kept_names(engine) != ["trunk"]
+
+
+def test_a_trunk_kept_in_measuring_alone_measures_and_trains_as_under_fit(float64: None) -> None:
+    def behind(x: Any) -> Any:
+        return nested(layers.Dropout(0.5, seed=3)(x))
+
+    engine, recorder = _engine(behind), Recorder()
+    assert (kept_names(engine), kept_names(engine, training=False)) == ([], ["trunk"])
+    engine.train(settings(*WEIGHTS), DEFINITION.training, recorder)
+    bound = workload(model(behind), rows(20, inputs=6, a=2, b=1))
+    twin = TwinRun(bound, TERMS, WEIGHTS[1], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=1, seed=0, validate=True)
+    assert recorder.values(1, 1, "train") == pytest.approx(twin.train[0], abs=1e-10)
+    assert {path: recorder.values(1, 1)[path] for path in TERMS} == pytest.approx(twin.validation[0], abs=1e-10)
+
+
 def test_what_is_left_of_a_trunk_behind_its_dropout_still_costs_a_step() -> None:
     problem = _engine(with_dropout)._problem
     network = problem.network(0)
     cost, frontier = cost_of(problem), frontier_of(problem, network, form_of(problem, network))
     assert (cost.shared_flops, frontier.flops) == (2 * 8 * (6 * 5 + 5 * 4), 2 * 8 * 6 * 5)  # 2 * batch * inputs * units
     assert cost_in_steps(cost, frontier).shared_flops == 2 * 8 * 5 * 4
+
+
+@functools.cache
+def _kept_values() -> dict[str, float]:
+    recorder = Recorder()
+    _engine(nested, "serial", 1).train(settings(WEIGHTS[0]), DEFINITION.training, recorder)
+    return recorder.values(0, 2)
 
 
 @pytest.mark.parametrize("at", ["the features", "a step of one setting"])
@@ -162,9 +190,7 @@ def test_where_a_kept_trunk_runs_out_of_memory_it_runs_in_every_step(at: str, mo
     engine.train(settings(WEIGHTS[0]), DEFINITION.training, recorder)
     assert engine._trunk is None
     assert kept_names(CohortEngine(engine._problem, STRATEGIES["serial"], 1)) == []
-    whole = Recorder()
-    _engine(nested, "serial", 1).train(settings(WEIGHTS[0]), DEFINITION.training, whole)
-    assert recorder.values(0, 2) == pytest.approx(whole.values(0, 2), rel=1e-5)
+    assert recorder.values(0, 2) == pytest.approx(_kept_values(), rel=1e-5)
 
 
 def masked() -> keras.Model:
