@@ -76,7 +76,7 @@ class CohortEngine:
 
     def _train_or_save_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
         """Train settings together. Out of memory, let go of what takes it, and return those that go on."""
-        size = stack_size(len(settings), self._size, self._strategy)
+        size = self._stack_size(len(settings))
         left = list(settings)
         try:
             group = self._group(settings, size, training.epochs)
@@ -137,6 +137,9 @@ class CohortEngine:
         """Return the model's variables as the setting at `place` of the last group left them: what is trained, then all else."""
         assert self._last is not None
         return self._last.stack.values(range(len(self._last.settings))[place])
+
+    def _stack_size(self, count: int) -> int:
+        return stack_size(count, self._size, self._strategy, convolves=cost_of(self._problem).own_convolutions)
 
     def _stack(self, size: int) -> Stack:
         if size not in self._stacks:
@@ -210,7 +213,7 @@ class CohortEngine:
         Estimated from the model, not measured: the stack's size decides last bits, which must not depend on the load of the moment.
         """
         old = group.stack
-        size = stack_size(len(group.places), self._size, self._strategy)
+        size = self._stack_size(len(group.places))
         steps = self._problem.steps("train") * epochs_left
         if size >= old.size or steps * (old.size - size) * self._seconds_a_place < SECONDS_A_TRACE:
             return

@@ -250,6 +250,11 @@ def test_a_stack_is_a_power_of_two_within_the_limit(strategy: str, count: int, l
     assert stack_size(count, limit, STRATEGIES[strategy]) == size
 
 
+@pytest.mark.parametrize(("count", "size"), [(1, 4), (5, 8), (9, 16)])
+def test_free_places_that_convolve_are_fewer(count: int, size: int) -> None:
+    assert stack_size(count, 16, STRATEGIES["vectorized"], convolves=True) == size
+
+
 def test_out_of_memory_halves_the_cohort_and_every_setting_completes(monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
