@@ -82,7 +82,7 @@ def choose(definition: StudyDefinition, problem: TrainingProblem) -> Choice:
     if size == 1 or cost.trained_flops >= BOUND_BY_COMPUTATION:
         return _serial(cost, f"a step of one setting is bound by computation ({cost})")
     small = cost.trained_flops < SURELY_SMALL
-    unrolled = cost.own_convolutions and not (small and cost.packs)
+    unrolled = cost.own_convolutions and not (small and cost.packs and not form.apart)  # their gradients do not pack
     strategy, size = ("unrolled", min(size, UNROLLED_SIZE)) if unrolled else ("vectorized", size)
     if small:
         how = "convolutions run side by side" if unrolled else "its operations vectorise"

@@ -15,6 +15,7 @@ from search.training.child import engine_choice
 from search.training.child.engine_choice import Choice, choose, fitting, simpler_choice, threads, wanted_size
 from search.training.child.server import TrainingChild
 from search.training.engine.cost import Cost, cost_of
+from tests.search.training.engine.test_cohorts import Reversal
 from tests.search.training.scenes import problem_of, rows, study, task, workload
 
 SMALL = Cost(trained_flops=1e6, shared_flops=0.0, own_convolutions=False, bytes_a_setting=2**20)
@@ -51,8 +52,13 @@ def test_small_convolutions_of_ones_own_are_vectorized() -> None:
     assert (chosen.engine, chosen.cohort_size) == ("vectorized", 16)
 
 
-def test_convolutions_that_no_operation_does_for_all_settings_are_unrolled() -> None:
-    chosen = choose(*_problem(_square, _convolution(), lambda: layers.DepthwiseConv2D(2), layers.Flatten))
+@pytest.mark.parametrize(
+    "also",
+    [lambda: layers.DepthwiseConv2D(2), Reversal],
+    ids=["of a kind that no operation does for all", "whose gradients are taken apart"],
+)
+def test_other_convolutions_of_ones_own_are_unrolled(also: Any) -> None:
+    chosen = choose(*_problem(_square, _convolution(), also, layers.Flatten))
     assert (chosen.engine, chosen.cohort_size) == ("unrolled", engine_choice.UNROLLED_SIZE)
     assert "side by side" in chosen.why
 
