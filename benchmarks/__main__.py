@@ -16,6 +16,9 @@ from benchmarks.options import PEERS, Options
 from benchmarks.searches import Search
 from benchmarks.table import Table
 
+DROPOUT = 0.1
+"""Share of a picture's values that the benchmark `frozen-trunk-dropout` drops."""
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -42,7 +45,8 @@ BENCHMARKS: Mapping[str, Callable[[Options], Table]] = {
     "digits-cnn": _digits_cnn,
     "multi-mnist": _multi_mnist,
     "big-cnn": lambda options: fit.table(problems.big_cnn(quick=options.quick), options),
-    "frozen-trunk": lambda options: fit.table(problems.big_cnn(quick=options.quick, frozen=True), options),
+    "frozen-trunk": lambda options: fit.table(problems.frozen_trunk(quick=options.quick), options),
+    "frozen-trunk-dropout": lambda options: fit.table(problems.frozen_trunk(quick=options.quick, dropout=DROPOUT), options),
     "pruning": pruning.table,
     "memory": memory.one_shape,
     "memory-shapes": memory.many_shapes,

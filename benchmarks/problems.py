@@ -221,16 +221,25 @@ def twins(*, quick: bool = False) -> Problem:
     )
 
 
-def big_cnn(*, quick: bool = False, frozen: bool = False) -> Problem:
-    """Return a compute-bound CNN of 3.5 million parameters; `frozen`: its trunk is not trained, the two heads are."""
-    trials = (4 if quick else 8) if frozen else (1 if quick else 3)
+def big_cnn(*, quick: bool = False) -> Problem:
+    """Return a compute-bound CNN of 3.5 million parameters."""
+    return _pictures("big-cnn", trials=1 if quick else 3, epochs=2 if quick else 4, quick=quick)
+
+
+def frozen_trunk(*, quick: bool = False, dropout: float = 0.0) -> Problem:
+    """Return the same CNN of which the two heads alone are trained; `dropout` before the trunk makes each step its own."""
+    name, more = ("frozen-trunk-dropout", {"dropout": dropout}) if dropout else ("frozen-trunk", {})
+    return _pictures(name, trials=4 if quick else 8, epochs=2 if quick else 10, quick=quick, frozen=True, **more)
+
+
+def _pictures(name: str, *, trials: int, epochs: int, quick: bool, **options: Any) -> Problem:
     return Problem(
-        name="frozen-trunk" if frozen else "big-cnn",
+        name=name,
         workload="pictures",
-        options={"frozen": frozen, "rows": 64 if quick else 512},
+        options={"frozen": False, "rows": 64 if quick else 512} | options,
         place="benchmarks.workloads:Pictures",
         tasks=PICTURES,
-        epochs=2 if quick else 4,
+        epochs=epochs,
         batch_size=32,
         trials=trials,
         peer_trials=trials,

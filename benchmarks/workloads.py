@@ -127,6 +127,7 @@ class PicturesOptions(BaseModel):
 
     frozen: bool = Field(default=False, description="Leave the trunk as it is, and train the two heads alone.")
     rows: int = Field(default=64, ge=4, description="Pictures of the train split; validation has a quarter of it.")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="Share of a picture's values that training drops before the trunk.")
 
 
 class Pictures:
@@ -145,7 +146,7 @@ class Pictures:
         pictures = keras.Input((self.SIDE, self.SIDE, 3), name="pictures")
         trunk = self._trunk()
         trunk.trainable = not self.options.frozen
-        features = trunk(pictures)
+        features = trunk(keras.layers.Dropout(self.options.dropout)(pictures) if self.options.dropout else pictures)
         heads = {name: keras.layers.Dense(64, activation="relu")(features) for name in ("kind", "colour")}
         outputs = {
             "kind": keras.layers.Dense(10, activation="softmax", name="kind")(heads["kind"]),

@@ -55,15 +55,18 @@ def _grew(before: int | None, after: int | None) -> bool:
 
 
 def memory_limit() -> int:
-    """Return how many bytes this process and those it starts may use: the machine's, or what its cgroup allows."""
+    """Return how many bytes this process and those it starts may use: the machine's, or what its cgroup and those above allow."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([machine, *_limits()])
 
 
 def _limits() -> Iterator[int]:
     for file in _cgroup_files("memory.max", "memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):  # "max": no limit
-            yield int(file.read_text())
+        for folder in file.parents:
+            if not folder.is_relative_to(CGROUPS):
+                break
+            with contextlib.suppress(OSError, ValueError):  # "max": no limit
+                yield int((folder / file.name).read_text())
 
 
 def _cgroup_files(unified: str, legacy: str) -> list[Path]:

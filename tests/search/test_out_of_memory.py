@@ -63,7 +63,12 @@ IN_A_CONTAINER = {
 }
 
 
-@pytest.mark.parametrize("files", [UNIFIED, LEGACY, IN_A_CONTAINER], ids=["unified", "legacy", "container"])
+BOUNDED_ABOVE = UNIFIED | {"cgroup/pod/worker/memory.max": "max\n", "cgroup/pod/memory.max": "1048576\n"}
+
+
+@pytest.mark.parametrize(
+    "files", [UNIFIED, LEGACY, IN_A_CONTAINER, BOUNDED_ABOVE], ids=["unified", "legacy", "container", "bounded above"]
+)
 def test_counters_and_limits_are_read_of_either_version_of_cgroups(
     files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from search.definition.plugins import sampler_of
 from search.definition.schema import StudyDefinition
 from search.errors import PreflightError
 from search.names import listed
+from search.out_of_memory import memory_limit
 from search.planning.phases import phases
 from search.planning.references import referenced_tasks
 from search.processes import cores
@@ -43,18 +43,18 @@ LEARNING_SIZE = 8
 """Largest cohort of a sampler that learns from results: what it draws at a time once it learns, so that one size is traced."""
 VECTORIZED_SIZE = 32
 UNROLLED_SIZE = 4
-"""Every unrolled copy lengthens the trace. The digits CNN takes 0.12 s a trial with 4, 0.14 with 8, 0.23 alone."""
+"""Every unrolled copy lengthens the trace, and two threads have enough to do with 4."""
 
 BOUND_BY_COMPUTATION = 1e9
 """Floating-point operations of a setting's forward step from which the overhead that stacking saves is lost in the noise."""
 SURELY_SMALL = 5e7
-"""Below this, stacking wins without being measured."""
+"""Below this, stacking wins without being measured, and convolutions that are one operation over all settings win over copies."""
 
 WORTH_SHARING = 2e8
 """Floating-point operations of a forward step that are worth more than one thread."""
 
 MEMORY_SHARE = 0.25
-"""Share of the machine's memory that one worker's stack may take."""
+"""Share of the memory that this process may use which one worker's stack may take."""
 
 TIMED_STEPS = 3
 
@@ -81,10 +81,11 @@ def choose(definition: StudyDefinition, problem: TrainingProblem) -> Choice:
         return _serial(cost, "one setting at a time was asked for")
     if size == 1 or cost.trained_flops >= BOUND_BY_COMPUTATION:
         return _serial(cost, f"a step of one setting is bound by computation ({cost})")
-    strategy = "unrolled" if cost.own_convolutions else "vectorized"
-    size = min(size, UNROLLED_SIZE) if cost.own_convolutions else size
-    if cost.trained_flops < SURELY_SMALL:
-        how = "convolutions run side by side" if cost.own_convolutions else "its operations vectorise"
+    small = cost.trained_flops < SURELY_SMALL
+    unrolled = cost.own_convolutions and not (small and cost.packs and not form.apart)  # their gradients do not pack
+    strategy, size = ("unrolled", min(size, UNROLLED_SIZE)) if unrolled else ("vectorized", size)
+    if small:
+        how = "convolutions run side by side" if unrolled else "its operations vectorise"
         return Choice(strategy, size, threads(strategy, cost, size), f"a step of one setting is small, and {how} ({cost})")
     return _measured(problem, network, form, strategy, size, cost)
 
@@ -150,9 +151,8 @@ def wanted_size(definition: StudyDefinition) -> int:
 
 
 def fitting(cost: Cost) -> int:
-    """Return how many settings fit into this machine's memory: a power of two, at least 1."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE
-    count = max(1, int(memory / max(cost.bytes_a_setting, 1)))
+    """Return how many settings fit into the memory of this machine, or of its cgroup: a power of two, at least 1."""
+    count = max(1, int(memory_limit() * MEMORY_SHARE / max(cost.bytes_a_setting, 1)))
     return 1 << (count.bit_length() - 1)
 
 
@@ -166,9 +166,17 @@ def _measured(problem: TrainingProblem, network: Network, form: GradientLayout, 
 
 
 def _seconds_a_setting(problem: TrainingProblem, network: Network, form: GradientLayout, name: str, size: int) -> float:
+    """Return what a step takes a setting, infinity where memory does not suffice."""
+    try:
+        return _timed(problem, network, form, name, size)
+    except tf.errors.ResourceExhaustedError:
+        return math.inf
+
+
+def _timed(problem: TrainingProblem, network: Network, form: GradientLayout, name: str, size: int) -> float:
     trunk = frozen_trunk(problem, network, form)
     stack = Stack(problem, network, form, STRATEGIES[name], size, trunk)
-    kept = {} if trunk is None else trunk.empty(problem.count("train"))
+    kept = {} if trunk is None else trunk.empty(problem.count("train"), training=True)
     knobs = equal_knobs(size, len(problem.terms), [*problem.usual.values()])
     order = tf.constant(epoch_order(0, 0, problem.count("train")))
     extra = {name: tf.range(len(points.points)) for name, points in problem.opened.loaded.extra.items()}

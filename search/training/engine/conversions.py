@@ -11,6 +11,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.ops.parallel_for import pfor
 
+from search.training.engine import packed_images
+
 _converters: dict[str, Callable[[Any], Any]] = pfor._pfor_converter_registry
 _of_tensorflow = dict(_converters)
 
@@ -53,6 +55,27 @@ def _sparse_cross_entropy(operation: Any) -> Any:
     return [pfor.wrap(tf.reshape(losses, [size, -1]), True), pfor.wrap(tf.reshape(gradients, [size, -1, classes]), True)]
 
 
+def _apart(operation: Any) -> Any:
+    """Run a convolution whose filters, or the images of a gradient by filters, are each setting's own: one operation a setting.
+
+    TensorFlow runs these in a loop, one after another.
+    """
+    inputs = [operation.input(place)[:2] for place in range(operation.num_inputs)]
+    sizes = {value.shape[0] for value, stacked in inputs if stacked}
+    if not inputs[OWN[operation.op_type]][1] or None in sizes:
+        return _of_tensorflow[operation.op_type](operation)
+    (size,) = sizes
+    parts = [tf.unstack(value, num=size) if stacked else [value] * size for value, stacked in inputs]
+    types, attributes = [each.dtype for each in operation.outputs], operation.op.node_def.attr
+    made = [pfor._create_op(operation.op_type, [part[k] for part in parts], types, attributes).outputs[0] for k in range(size)]
+    return pfor.wrap(tf.stack(made), True)
+
+
+OWN = {"Conv2DBackpropInput": 1, "Conv2DBackpropFilter": 0}
+"""The input that is mostly each setting's own, of convolutions turned round (`Conv2DTranspose`) and of gradients."""
+
+_converters.update(packed_images.converters(_of_tensorflow))
+_converters.update(dict.fromkeys(OWN, _apart))
 _converters["MatMul"] = _matmul
 _converters["Select"] = _select
 _converters["SparseSoftmaxCrossEntropyWithLogits"] = _sparse_cross_entropy

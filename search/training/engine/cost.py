@@ -16,6 +16,8 @@ from search.training.problem.step import training_batch
 
 COUNTED = ("MatMul", "BatchMatMulV2", "Conv2D", "Conv3D", "DepthwiseConv2dNative", "Einsum")
 CONVOLUTIONS = ("Conv2D", "Conv3D", "DepthwiseConv2dNative")
+PACKED = "Conv2D"
+"""The convolution that runs as one operation over all settings, each with filters of its own; see `packed_images`."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class Cost:
     """A forward step of one setting.
 
     `trained_flops`: floating-point operations with operands that differ between settings; `shared_flops`: those of the frozen part,
-    done once for all. `own_convolutions`: some convolution has filters of its own per setting. `bytes_a_setting`: variables,
-    optimizer slots, gradients and activations. `shared_bytes`: the batch's rows, and all that the frozen part makes of them.
+    done once for all. `own_convolutions`: some convolution has filters of its own per setting; `packs`: all of these are of a kind
+    that is one operation over all settings. `bytes_a_setting`: variables, optimizer slots, gradients and activations.
+    `shared_bytes`: the batch's rows, and all that the frozen part makes of them.
     """
 
     trained_flops: float
@@ -32,6 +35,7 @@ class Cost:
     own_convolutions: bool
     bytes_a_setting: int
     shared_bytes: int = 0
+    packs: bool = True
 
     @property
     def seconds_a_step(self) -> float:
@@ -69,18 +73,20 @@ def _traced(problem: TrainingProblem) -> Cost:
     graph = tf.function(forward, autograph=False).get_concrete_function(trained).graph
     own = depending(graph, [tensor.op.name for tensor in graph.inputs[: len(trained)]])
     flops = {True: 0.0, False: 0.0}
-    convolutions = False
+    convolutions: set[str] = set()
     activations = shared = 0
     for operation in graph.get_operations():
         flops[operation.name in own] += flops_of(graph, operation)
-        convolutions |= operation.type in CONVOLUTIONS and operation.inputs[1].op.name in own
+        if operation.type in CONVOLUTIONS and operation.inputs[1].op.name in own:
+            convolutions.add(operation.type)
         size = sum(_bytes(output) for output in operation.outputs)
         if operation.name in own:
             activations += size
         else:
             shared += size
     variables = sum(_variable_bytes(variable) for variable in network.trainable)
-    return Cost(flops[True], flops[False], convolutions, variables * (1 + SLOTS) + 2 * activations, shared)
+    of_setting = variables * (1 + SLOTS) + 2 * activations
+    return Cost(flops[True], flops[False], bool(convolutions), of_setting, shared, packs=convolutions <= {PACKED})
 
 
 def depending(graph: Any, sources: list[str]) -> set[str]:

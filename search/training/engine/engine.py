@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from search.definition.schema import Training
 from search.errors import PreflightError
 from search.training.engine.cost import cost_of
-from search.training.engine.frozen_trunk import cost_in_steps, frontier_of, frozen_trunk
+from search.training.engine.frozen_trunk import cost_in_steps, frontier_of, frozen_trunk, keep_no_more
 from search.training.engine.group import Group
-from search.training.engine.grouping import Mixing, computable, groups
+from search.training.engine.grouping import Mixing, computable, groups, has_several_seeds
 from search.training.engine.means import quotients
 from search.training.engine.pace import StepBudget
 from search.training.engine.shared_layer import shared_places
@@ -31,12 +31,11 @@ from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import form_of
 from search.training.engine.starts import Start, Starts, Values
 from search.training.engine.strategies import Strategy
-from search.training.engine.tracing import makes_for_several_seeds
+from search.training.engine.tracing import makes_for_several_seeds, trace
 from search.training.interface import Ended, EpochReport, Observer, Setting, is_report_epoch
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.measurable import undefined
 from search.training.problem.problem import TrainingProblem
-from search.training.problem.setting_inputs import equal_knobs
 from search.training.weighting.schedule import WeightSchedule
 from storage.records import UNDEFINED, Reason, TrialState
 
@@ -56,8 +55,8 @@ class CohortEngine:
         self._starts = Starts(problem, self._form)
         frontier = frontier_of(problem, self._network, self._form)
         self._cost = cost_in_steps(cost_of(problem), frontier, problem.batch_size)
-        self._stacks: dict[int, Stack] = {}
-        self._mixed: dict[int, bool] = {}  # whether a stack of this size trains several seeds
+        self._stacks: dict[tuple[int, bool], Stack] = {}  # by size, and whether it is for several seeds
+        self._mixed: dict[int, bool] = {}  # whether a stack of this size can train several seeds
         self._paces: dict[tuple[str, int], StepBudget] = {}
         self._lost: dict[str, Mapping[str, str]] = {}
         self._steps_done = 0
@@ -81,17 +80,17 @@ class CohortEngine:
 
     def _mixes(self, size: int) -> bool:
         if size not in self._mixed:
-            self._mixed[size] = makes_for_several_seeds(self._problem, lambda: self._stack(size), self._trunk)
+            self._mixed[size] = makes_for_several_seeds(self._problem, lambda: self._stack(size, mixed=True), self._trunk)
         return self._mixed[size]
 
     def _train_in_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
-        """Train settings together; where memory runs out, those that go on begin again in two halves."""
-        left = self._train_or_halve(settings, training, observer)
+        """Train settings together; where memory runs out, those that go on begin again with less of it."""
+        left = self._train_or_save_memory(settings, training, observer)
         for chosen in self._groups(left, training, observer):
             self._train_in_memory(chosen, training, observer)
 
-    def _train_or_halve(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
-        """Train settings together. Out of memory, let go of the stack, halve the size, and return those that go on."""
+    def _train_or_save_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
+        """Train settings together. Out of memory, let go of what takes it, and return those that go on."""
         size, left = self._chosen_size(len(settings), self._size, training.epochs), list(settings)
         try:
             group = self._group(settings, size, training.epochs)
@@ -99,36 +98,32 @@ class CohortEngine:
             self._train_group(group, training, observer)
             return []
         except tf.errors.ResourceExhaustedError:
-            if size == 1:
+            if size == 1 and self._trunk is None:
                 raise
             if self._last is not None and self._last.settings is settings:
                 left = [setting for setting, _ in self._last.running()]
-        self._halve(size)
+        self._save_memory(size)
         return left
 
     def _chosen_size(self, count: int, size: int, epochs: int) -> int:
         return chosen_size(count, size, self._size, self._problem.steps("train") * epochs, self._strategy, self._cost)
 
-    def _halve(self, size: int) -> None:
-        log.warning("out of memory with %d settings; going on with half as many", size)
+    def _save_memory(self, size: int) -> None:
+        """Keep no outputs of the frozen trunk any more, where these took the memory; else train half as many settings together."""
         self._last = None
-        self._size = size // 2
-        self._stacks = {kept: stack for kept, stack in self._stacks.items() if kept <= self._size}
+        if self._trunk is not None and (self._trunk.too_large or size == 1):
+            log.warning("out of memory for outputs of the frozen layers; they run in every step from now on")
+            keep_no_more(self._problem)
+            self._trunk, self._stacks, self._mixed = None, {}, {}
+        else:
+            log.warning("out of memory with %d settings; going on with half as many", size)
+            self._size = size // 2
+            self._stacks = {kept: stack for kept, stack in self._stacks.items() if stack.size <= self._size}
         gc.collect()
 
     def trace(self) -> None:
         """Make the largest stack's graphs, without a step. Raises what the user's code raises in a graph."""
-        stack = self._stack(self._size)
-        size, none, width = stack.size, tf.constant(0), len(self._problem.terms)
-        knobs = equal_knobs(size, width, [*self._problem.usual.values()])
-        extra = self._extra_orders(lambda _, count: np.arange(count, dtype=np.int32))
-        order = tf.range(self._problem.count("train"))
-        empty = {} if self._trunk is None else self._trunk.empty(self._problem.count("train"))
-        stack.train(knobs, order, extra, none, none, tf.zeros((size, width, 2), tf.float64), None, empty)
-        sums = tf.zeros((size, stack.measured_width, 2), tf.float64)
-        rows = tuple(self._problem.rows("validation")._replace(features={} if self._trunk is None else self._trunk.empty()))
-        order = tf.range(self._problem.count("validation"))
-        stack.measure(knobs, rows, order, extra, none, none, sums)
+        trace(self._problem, self._stack(self._size), self._trunk)
 
     def initial_values(self, seed: int, observer: Observer) -> dict[str, float]:
         """Return the terms before training under `seed`, over the training rows, as epoch 0 has them; see `Engine`."""
@@ -139,9 +134,9 @@ class CohortEngine:
             try:
                 start = self._begun(group, observer)
             except tf.errors.ResourceExhaustedError:
-                if self._size == 1:
+                if self._size == 1 and self._trunk is None:
                     raise
-                self._halve(self._size)
+                self._save_memory(self._size)
         return {path: float(values[0]) for path, values in start.train.items() if math.isfinite(values[0])}
 
     def variables(self, place: int = -1) -> list[NDArray[np.generic]]:
@@ -149,15 +144,17 @@ class CohortEngine:
         assert self._last is not None
         return self._last.stack.values(range(len(self._last.settings))[place])
 
-    def _stack(self, size: int) -> Stack:
-        if size not in self._stacks:
-            self._stacks[size] = Stack(self._problem, self._network, self._form, self._strategy, size, self._trunk)
-        return self._stacks[size]
+    def _stack(self, size: int, *, mixed: bool = False) -> Stack:
+        """Return the stack of a size; one for several seeds is another where settings of one seed have some state in common."""
+        key = size, mixed and bool(self._form.alike)
+        if key not in self._stacks:
+            form = self._form._replace(alike=frozenset()) if mixed else self._form
+            self._stacks[key] = Stack(self._problem, self._network, form, self._strategy, size, self._trunk)
+        return self._stacks[key]
 
     def _group(self, settings: Sequence[Setting], size: int, epochs: int) -> Group:
-        return Group(
-            settings, self._stack(size), WeightSchedule(settings, self._problem.paths, epochs, self._problem.steps("train"))
-        )
+        in_force = WeightSchedule(settings, self._problem.paths, epochs, self._problem.steps("train"))
+        return Group(settings, self._stack(size, mixed=has_several_seeds(settings)), in_force)
 
     def _train_group(self, group: Group, training: Training, observer: Observer) -> None:
         self._end_unbalanceable(group, observer)
@@ -215,7 +212,7 @@ class CohortEngine:
         size = self._chosen_size(len(group.places), old.size, epochs_left)
         if size == old.size:
             return
-        group.stack = self._stack(size)
+        group.stack = self._stack(size, mixed=has_several_seeds(group.settings))
         group.stack.take_over(old, list(group.places.values()))
         group.places = {place: where for where, place in enumerate(group.places)}
 

@@ -3,13 +3,13 @@
 A layer is kept where everything done in its call is the same in every step: it depends on no trained variable, on no state that
 training changes, and on no random number. Its output must belong to its row alone, which is tried on rows in other company. In
 training the layer's call then returns what was kept, so that masks, losses and whatever else a model makes of it stay Keras's own;
-what a term asks of the model for other inputs (`batch.call`) is never replaced.
+what a term asks of the model for other inputs (`batch.call`) is never replaced. Measuring draws no random numbers, so a trunk that
+has to run in every training step may still be kept there.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import tensorflow as tf
 
+from search.out_of_memory import memory_limit
 from search.training.engine.cost import Cost, cost_of, depending, flops_of
 from search.training.engine.pace import StepBudget
 from search.training.engine.stacked_variable import GradientLayout
@@ -32,7 +33,7 @@ WORTH_KEEPING = 1e6
 """Floating-point operations that a batch's trunk takes, from which it is kept: with less, asking for it costs more."""
 
 MEMORY_SHARE = 0.1
-"""Share of the machine's memory that kept features may take."""
+"""Share of the memory that this process may use which kept features may take."""
 
 TOLERANCE = 1e-4
 """How far a row's features may lie apart in other company, of the greatest: another order of summation, and no more."""
@@ -51,10 +52,23 @@ class KeptLayer(NamedTuple):
 
 
 class Frontier(NamedTuple):
-    """The layers of a problem's models that are kept; `by_mode`: their outputs are others in training than in measuring."""
+    """The layers of a problem's models that are kept, in training and in measuring.
 
-    kept: tuple[KeptLayer, ...] = ()
+    `flops`: what a training batch takes up to them, in floating-point operations. `by_mode`: their outputs are others in training
+    than in measuring.
+    """
+
+    training: tuple[KeptLayer, ...] = ()
+    measuring: tuple[KeptLayer, ...] = ()
+    flops: float = 0.0
     by_mode: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.training or self.measuring)
+
+    def kept(self, training: bool) -> tuple[KeptLayer, ...]:
+        """Return the layers that are kept in this mode."""
+        return self.training if training else self.measuring
 
 
 class _Call(NamedTuple):
@@ -71,11 +85,14 @@ class _Call(NamedTuple):
 
 
 class FrozenTrunk:
-    """Runs the kept layers of a network, and remembers their outputs by split until the frozen weights change."""
+    """Runs the kept layers of a network, and remembers their outputs by split until the frozen weights change.
+
+    `too_large`: memory ran out while outputs were computed.
+    """
 
     def __init__(self, problem: TrainingProblem, network: Network, form: GradientLayout, frontier: Frontier) -> None:
-        self._problem, self._network = problem, network
-        self.kept, self._by_mode = frontier
+        self._problem, self._network, self.frontier = problem, network, frontier
+        self.too_large = False
         self._frozen = [variable for place, variable in enumerate(network.state) if place not in form.changing]
         self._features: dict[tuple[str, bool], Tensors] = {}
         self._weights = b""
@@ -87,12 +104,12 @@ class FrozenTrunk:
 
     @property
     def signature(self) -> dict[str, tf.TensorSpec]:
-        """The form of the features, as a graph takes them."""
-        return {each.name: tf.TensorSpec((None, *each.shape), each.dtype) for each in self.kept}
+        """The form of the features, as a graph that measures takes them."""
+        return {each.name: tf.TensorSpec((None, *each.shape), each.dtype) for each in self.frontier.measuring}
 
-    def empty(self, rows: int = 0) -> Tensors:
+    def empty(self, rows: int = 0, *, training: bool) -> Tensors:
         """Return features of so many rows that were not computed: for traces."""
-        return {each.name: tf.zeros((rows, *each.shape), each.dtype) for each in self.kept}
+        return {each.name: tf.zeros((rows, *each.shape), each.dtype) for each in self.frontier.kept(training)}
 
     def renew(self) -> None:
         """Forget what was kept under other frozen weights, such as those of another seed."""
@@ -106,15 +123,21 @@ class FrozenTrunk:
     def features(self, split: str, progress: Callable[[int], None], *, training: bool) -> Tensors:
         """Return the kept outputs for all rows of a split, each [rows, ...] by the layer's name here; computed when first asked.
 
-        `progress` hears how many batches were done, every few seconds.
+        `progress` hears how many batches were done, every few seconds. Raises ResourceExhaustedError where memory runs out.
         """
-        key = (split, training and self._by_mode)
+        key = (split, training and self.frontier.by_mode)
         if key not in self._features:
-            self._features[key] = self.of_rows(self._problem.rows(split).inputs, progress, training=key[1])
+            try:
+                self._features[key] = self.of_rows(self._problem.rows(split).inputs, progress, training=key[1])
+            except tf.errors.ResourceExhaustedError:
+                self.too_large = True
+                raise
         return self._features[key]
 
     def of_rows(self, inputs: Tensors, progress: Callable[[int], None] = lambda batches: None, *, training: bool) -> Tensors:
         """Return the kept outputs for any rows, in batches of the study's size and in graph calls of a bounded time."""
+        if not self.frontier.kept(training):
+            return {}
         size, rows = self._problem.batch_size, len(next(iter(inputs.values())))
         batches, first, pace = -(-rows // size), 0, StepBudget()
         parts: list[Tensors] = []
@@ -125,16 +148,16 @@ class FrozenTrunk:
             pace.took(stop - first, time.perf_counter() - began)
             progress(stop - first)
             first = stop
-        return {each.name: tf.concat([part[each.name] for part in parts], axis=0) for each in self.kept}
+        return {name: tf.concat([part[name] for part in parts], axis=0) for name in parts[0]}
 
     def _passes(self, training: bool) -> Callable[[Tensors], Tensors]:
+        kept = self.frontier.kept(training)
+
         def passes(inputs: Tensors) -> Tensors:
             count_trace()
             size, rows = self._problem.batch_size, tf.shape(next(iter(inputs.values())))[0]
             steps = (rows + size - 1) // size
-            arrays = [
-                tf.TensorArray(each.dtype, size=steps, infer_shape=False, element_shape=(None, *each.shape)) for each in self.kept
-            ]
+            arrays = [tf.TensorArray(each.dtype, size=steps, infer_shape=False, element_shape=(None, *each.shape)) for each in kept]
 
             def body(step: Tensor, arrays: list[Any]) -> tuple[Tensor, list[Any]]:
                 batch = {name: each[step * size : (step + 1) * size] for name, each in inputs.items()}
@@ -142,12 +165,12 @@ class FrozenTrunk:
                 return step + 1, [array.write(step, output) for array, output in zip(arrays, outputs, strict=True)]
 
             _, filled = tf.while_loop(lambda step, _: step < steps, body, (tf.constant(0), arrays))
-            return {each.name: array.concat() for each, array in zip(self.kept, filled, strict=True)}
+            return {each.name: array.concat() for each, array in zip(kept, filled, strict=True)}
 
         return passes
 
     def _pass(self, batch: Tensors, training: bool) -> list[Tensor]:
-        network, found = self._network, {}
+        network, kept, found = self._network, self.frontier.kept(training), {}
         layers = layers_of(network.model)
 
         def record(place: int, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -159,9 +182,9 @@ class FrozenTrunk:
 
         values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
         trained = len(network.trainable)
-        with wrapped_calls({each.place: layers[each.place] for each in self.kept}, record):
+        with wrapped_calls({each.place: layers[each.place] for each in kept}, record):
             network(values[:trained], values[trained:], batch, training)
-        return [found[each.place] for each in self.kept]
+        return [found[each.place] for each in kept]
 
 
 _known: WeakKeyDictionary[TrainingProblem, Frontier] = WeakKeyDictionary()
@@ -178,26 +201,43 @@ def frontier_of(problem: TrainingProblem, network: Network, form: GradientLayout
 def frozen_trunk(problem: TrainingProblem, network: Network, form: GradientLayout) -> FrozenTrunk | None:
     """Return what keeps the outputs of a network's frozen layers, None where nothing of it is kept."""
     frontier = frontier_of(problem, network, form)
-    return FrozenTrunk(problem, network, form, frontier) if frontier.kept else None
+    return FrozenTrunk(problem, network, form, frontier) if frontier else None
+
+
+def keep_no_more(problem: TrainingProblem) -> None:
+    """Have a problem's frozen layers run in every step from now on."""
+    _known[problem] = Frontier()
 
 
 def cost_in_steps(cost: Cost, frontier: Frontier, batch_size: int) -> Cost:
-    """Return what a step costs where the frozen part is not run in it: its features are taken like rows."""
-    if not frontier.kept:
+    """Return what a step costs where the kept part of what is frozen is not run in it: its features are taken like rows."""
+    if not frontier.training:
         return cost
-    return replace(cost, shared_flops=0.0, shared_bytes=batch_size * _bytes_a_row(frontier.kept))
+    left = max(0.0, cost.shared_flops - frontier.flops)
+    return replace(cost, shared_flops=left, shared_bytes=batch_size * _bytes_a_row(frontier.training))
 
 
 def _found(problem: TrainingProblem, network: Network, form: GradientLayout) -> Frontier:
-    kept = _last_steady_layers(problem, network, form)
-    if not kept or _bytes(problem, kept) > _limit():
+    training, flops = _last_steady_layers(problem, network, form, training=True)
+    measuring = training
+    if cost_of(problem).shared_flops - flops >= WORTH_KEEPING:
+        measuring, _ = _last_steady_layers(problem, network, form, training=False)
+    found = Frontier(training, measuring, flops, by_mode=True)
+    if not found or _bytes(problem, found) > memory_limit() * MEMORY_SHARE:
         return Frontier()
-    trunk = FrozenTrunk(problem, network, form, Frontier(kept, by_mode=True))
-    return Frontier(kept, _differs_by_mode(problem, trunk)) if _rows_stand_alone(problem, trunk) else Frontier()
+    trunk = FrozenTrunk(problem, network, form, found)
+    if not all(_rows_stand_alone(problem, trunk, training=mode) for mode in {True, training == measuring}):
+        return Frontier()
+    return found._replace(by_mode=training != measuring or _differs_by_mode(problem, trunk))
 
 
-def _last_steady_layers(problem: TrainingProblem, network: Network, form: GradientLayout) -> tuple[KeptLayer, ...]:
-    """Return the last layers, on every way from inputs to outputs, that do the same in every step."""
+def _last_steady_layers(
+    problem: TrainingProblem, network: Network, form: GradientLayout, *, training: bool
+) -> tuple[tuple[KeptLayer, ...], float]:
+    """Return the last layers, on every way from inputs to outputs, that do the same in every step.
+
+    Beside them: what a batch takes up to them, in floating-point operations.
+    """
     rows = problem.example_rows(problem.batch_size)
     size = len(next(iter(rows.inputs.values())))
     values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
@@ -216,13 +256,16 @@ def _last_steady_layers(problem: TrainingProblem, network: Network, form: Gradie
 
     def forward(trainable: list[Tensor], changing: list[Tensor]) -> Any:
         with wrapped_calls({place: layer for place, layer in enumerate(layers_of(network.model)) if place}, record):
-            passed = network(trainable, form.merged(changing, state), rows.inputs, training=True)
+            passed = network(trainable, form.merged(changing, state), rows.inputs, training)
         return dict(passed.outputs), passed.losses, form.split(passed.state), [passed.trainable[i] for i in form.assigned]
 
     graph = tf.function(forward, autograph=False).get_concrete_function(trainable, form.split(state)).graph
     own = depending(graph, _sources(graph, len(trainable) + len(form.changing)))
     steady = _steady(graph, calls, own, size)
-    return tuple(sorted(KeptLayer(steady[name], *_form(graph, name)) for name in _last(graph, steady)))
+    last = _last(graph, steady)
+    kept = sorted(KeptLayer(steady[name], *_form(graph, name)) for name in last)
+    saved = {each.name: each for name in last for each in _before(graph.get_tensor_by_name(name))}
+    return tuple(kept), sum(flops_of(graph, each) for each in saved.values())
 
 
 def _made() -> int:
@@ -242,7 +285,7 @@ def _steady(graph: Any, calls: dict[int, list[_Call]], own: set[str], size: int)
     found: dict[str, int] = {}
     for place in sorted(calls):
         output, first, stop, bare = calls[place][0]
-        if len(calls[place]) > 1 or not bare or not isinstance(output, tf.Tensor) or output.graph is not graph:
+        if len(calls[place]) > 1 or not bare or not tf.is_symbolic_tensor(output) or output.graph is not graph:
             continue
         if not output.shape.is_fully_defined() or output.shape[:1] != (size,):
             continue
@@ -282,27 +325,23 @@ def _form(graph: Any, name: str) -> tuple[tuple[int, ...], Any]:
     return tuple(tensor.shape[1:]), tensor.dtype
 
 
-def _bytes(problem: TrainingProblem, kept: Sequence[KeptLayer]) -> int:
+def _bytes(problem: TrainingProblem, frontier: Frontier) -> int:
     """Return what the features of all splits take; those of training rows twice, as they are in training and in measuring."""
-    rows = sum(split.count for split in problem.opened.loaded.splits.values()) + problem.count("train")
-    return rows * _bytes_a_row(kept)
+    measured = sum(split.count for split in problem.opened.loaded.splits.values())
+    return problem.count("train") * _bytes_a_row(frontier.training) + measured * _bytes_a_row(frontier.measuring)
 
 
 def _bytes_a_row(kept: Sequence[KeptLayer]) -> int:
     return sum(int(np.prod(each.shape) * each.dtype.size) for each in kept)
 
 
-def _limit() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE
-
-
-def _rows_stand_alone(problem: TrainingProblem, trunk: FrozenTrunk) -> bool:
+def _rows_stand_alone(problem: TrainingProblem, trunk: FrozenTrunk, *, training: bool) -> bool:
     """Return whether rows have the same features in other company: in turned order, and in half a batch."""
     inputs = problem.example_rows(problem.batch_size).inputs
     half = -(-len(next(iter(inputs.values()))) // 2)
-    whole = trunk.of_rows(inputs, training=True)
-    turned = trunk.of_rows({name: each[::-1] for name, each in inputs.items()}, training=True)
-    part = trunk.of_rows({name: each[:half] for name, each in inputs.items()}, training=True)
+    whole = trunk.of_rows(inputs, training=training)
+    turned = trunk.of_rows({name: each[::-1] for name, each in inputs.items()}, training=training)
+    part = trunk.of_rows({name: each[:half] for name, each in inputs.items()}, training=training)
     return all(_alike(whole[name], turned[name][::-1]) and _alike(whole[name][:half], part[name]) for name in whole)
 
 

@@ -70,6 +70,10 @@ class Mixing:
         return SECONDS_A_STEP + places * own + (places if seeds > 1 else 1) * shared
 
 
+def has_several_seeds(settings: Sequence[Setting]) -> bool:
+    return len({setting.seed for setting in settings}) > 1
+
+
 def computable(settings: Sequence[Setting], observer: Observer) -> Iterator[Setting]:
     """Yield the settings whose rules this worker has; the others end."""
     for setting in settings:
@@ -87,7 +91,7 @@ def groups(settings: Sequence[Setting], size: int, mixing: Mixing | None = None)
     Settings whose rules need different things of a step (`gradnorm`, `famo`) are apart. With rungs, all seeds are together where
     they can be: a trial ends at a rung with all its seeds.
     """
-    mixes = mixing is not None and len({setting.seed for setting in settings}) > 1 and mixing.fits(len(settings), size)
+    mixes = mixing is not None and has_several_seeds(settings) and mixing.fits(len(settings), size)
     if mixing is None or not mixes:
         return list(_chunks(settings, size, _seed))
     found: list[Sequence[Setting]] = []

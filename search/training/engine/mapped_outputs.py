@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import tensorflow as tf
+
 from search.training.problem.batch import Batch, Tensor
 from search.training.problem.keras_private import Logits, logits_of, put_logits, put_mask
 
@@ -45,3 +47,13 @@ class MappedOutputs(NamedTuple):
             for name, values in part.items():
                 found[name] = put_logits(found[name], Logits(values, operation or None))
         return {name: put_mask(output, self.masks.get(name)) for name, output in found.items()}
+
+
+def repeated(tensors: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
+    """Return [batch, ...] as [K * batch, ...]: the same rows for each setting."""
+    return {name: tf.tile(tensor, [size, *[1] * (len(tensor.shape) - 1)]) for name, tensor in tensors.items()}
+
+
+def flattened(tensor: Tensor) -> Tensor:
+    """Return [K, batch, ...] as [K * batch, ...]."""
+    return tf.reshape(tensor, tf.concat([[-1], tf.shape(tensor)[2:]], 0))

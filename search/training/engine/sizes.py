@@ -15,6 +15,6 @@ def chosen_size(count: int, size: int, limit: int, steps: int, strategy: Strateg
     `limit`: the largest stack of the engine. It estimates from the model and reads neither measured times nor what is traced
     already: the stack's size decides last bits, which must not depend on the load of the moment or on what came before.
     """
-    smaller = stack_size(count, limit, strategy)
+    smaller = stack_size(count, limit, strategy, convolves=cost.own_convolutions)
     saved = steps * (size - smaller) * strategy.cost_of_a_place * cost.seconds_a_step
     return smaller if saved >= SECONDS_A_TRACE else size

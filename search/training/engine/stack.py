@@ -1,5 +1,8 @@
 """K copies of a model in one graph: what changes in training is stacked on a first axis, what is frozen is shared.
 
+What changes in the same way whatever is trained (random seeds, statistics of inputs) is shared too: so a dropout mask, and what a
+frozen trunk makes of it, is computed once a step for all settings.
+
 The settings share nothing that changes, so the gradient of the sum of their K losses is each one's own gradient, and an elementwise
 optimizer on the stacked variables trains each as if it were alone.
 """
@@ -20,7 +23,7 @@ from search.training.engine.counters import made_counters
 from search.training.engine.differentiation import NOTHING_ASKED, Asked, Differentiated, by_shared, counted, gradients
 from search.training.engine.frozen_trunk import FrozenTrunk
 from search.training.engine.learned_weights import Learned
-from search.training.engine.mapped_outputs import MappedOutputs
+from search.training.engine.mapped_outputs import MappedOutputs, flattened, repeated
 from search.training.engine.shared_layer import shared_places
 from search.training.engine.stacked_variable import GradientLayout, Stacked, gradient_parts
 from search.training.engine.strategies import Nest, Strategy
@@ -63,7 +66,7 @@ class Stack:
         self.trainable = [
             Stacked(variable, strategy, size, by_rows=place in form.by_rows) for place, variable in enumerate(network.trainable)
         ]
-        self.state = [Stacked(variable, strategy, size) for variable in form.split(network.state)]
+        self.state = [Stacked(network.state[place], strategy, size, alike=place in form.alike) for place in form.changing]
         self._clip, self.optimizer = stacked_optimizer(problem.optimizer, stacks=strategy.stacks, by_rows=bool(form.by_rows))
         self._variables = [stacked.variable for stacked in self.trainable]
         self.optimizer.build(self._variables)
@@ -293,9 +296,13 @@ class Stack:
         return knobs if self._strategy.stacks else knobs.of(0)
 
     def _values(self) -> tuple[list[Tensor], list[Tensor]]:
-        return [stacked.value() for stacked in self.trainable], [stacked.value() for stacked in self.state]
+        """Return what a strategy maps over: the values of the trainable variables, and of the state that differs."""
+        return [stacked.value() for stacked in self.trainable], [stacked.value() for stacked in self.state if not stacked.alike]
 
-    def _merged(self, changing: Sequence[Tensor]) -> list[Tensor]:
+    def _merged(self, differing: Sequence[Tensor]) -> list[Tensor]:
+        """Return a network's state: that of one setting, what all settings have in common, and what is frozen."""
+        own = iter(differing)
+        changing = [stacked.value() if stacked.alike else next(own) for stacked in self.state]
         return self._form.merged(changing, [tf.convert_to_tensor(variable.value) for variable in self._network.state])
 
     def _constrain(self) -> None:
@@ -356,8 +363,8 @@ class Stack:
 
     def _side_by_side(self, rows: DeviceRows, outputs: MappedOutputs) -> Batch:
         """Return one batch of all settings' rows, one setting after another: [K * batch, ...]."""
-        inputs, targets, weights = (_repeated(part, self.size) for part in rows[:3])
-        return self._batch_of(DeviceRows(inputs, targets, weights, rows.extra), outputs.each(_flattened))
+        inputs, targets, weights = (repeated(part, self.size) for part in rows[:3])
+        return self._batch_of(DeviceRows(inputs, targets, weights, rows.extra), outputs.each(flattened))
 
     def _batch_of(self, rows: DeviceRows, outputs: MappedOutputs) -> Batch:
         return self._problem.batch(rows, Passed(outputs.bearing(), [], []), no_model)
@@ -385,12 +392,3 @@ def _sums(measured: Any, size: int) -> Tensor:
     """Return the sums of values * weights and of weights, of `size` settings' rows that stand one after another: [size, 2]."""
     values, weights = (tf.reshape(tf.cast(part, tf.float64), [size, -1]) for part in measured)
     return tf.stack([tf.reduce_sum(values * weights, axis=1), tf.reduce_sum(weights, axis=1)], axis=1)
-
-
-def _repeated(tensors: Tensors, size: int) -> dict[str, Tensor]:
-    return {name: tf.tile(tensor, [size, *[1] * (len(tensor.shape) - 1)]) for name, tensor in tensors.items()}
-
-
-def _flattened(tensor: Tensor) -> Tensor:
-    """Return [K, batch, ...] as [K * batch, ...]."""
-    return tf.reshape(tensor, tf.concat([[-1], tf.shape(tensor)[2:]], 0))

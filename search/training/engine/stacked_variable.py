@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from search.training.engine.cost import depending
 from search.training.engine.strategies import Strategy
 from search.training.problem.batch import Tensor
 from search.training.problem.network import Network
@@ -18,19 +19,24 @@ from search.training.problem.problem import TrainingProblem
 from search.training.problem.setting_inputs import SettingInputs, equal_knobs
 from search.training.problem.step import weighted_step
 
+REMEMBERS_NOTHING = ("Placeholder", "VarHandleOp", "ReadVariableOp")
+"""Operations that TensorFlow counts as stateful, whose result is the same for all settings."""
+
 
 class GradientLayout(NamedTuple):
     """What a training step does to a network's variables, by their places.
 
     `changing`: the state that it changes (statistics, random seeds), or that measuring draws by; all other state is frozen.
-    `assigned`: the trainable variables that a layer assigns in its call, so that the optimizer goes on from what was assigned.
-    `by_rows`: the trainable variables whose gradient comes as rows (`tf.IndexedSlices`, of an Embedding): Keras's optimizers treat
-    a row that occurs twice as two, so the rows must reach them as they are. `apart`: gradients must be taken setting by setting,
-    because some are by rows, or because the graph has a gradient of its own (`custom_gradient`, as for gradient reversal), which
-    `tf.vectorized_map` drops in silence.
+    `alike`: the part of it that no trained variable moves, so that settings of one seed, which see the same rows, always have it in
+    common: seeds, statistics of inputs. `assigned`: the trainable variables that a layer assigns in its call, so that the optimizer
+    goes on from what was assigned. `by_rows`: the trainable variables whose gradient comes as rows (`tf.IndexedSlices`, of an
+    Embedding): Keras's optimizers treat a row that occurs twice as two, so the rows must reach them as they are. `apart`: gradients
+    must be taken setting by setting, because some are by rows, or because the graph has a gradient of its own (`custom_gradient`,
+    as for gradient reversal), which `tf.vectorized_map` drops in silence.
     """
 
     changing: tuple[int, ...]
+    alike: frozenset[int]
     assigned: tuple[int, ...]
     by_rows: frozenset[int]
     apart: bool
@@ -67,9 +73,10 @@ def _found_form(problem: TrainingProblem, network: Network) -> GradientLayout:
     gradients = tape.gradient(step.total, trainable)
     changing, assigned = {*_changed(state, step.state), *_drawn(problem, network, values)}, _changed(trainable, step.trainable)
     by_rows = frozenset(place for place, gradient in enumerate(gradients) if isinstance(gradient, tf.IndexedSlices))
-    return GradientLayout(
-        tuple(sorted(changing)), assigned, by_rows, bool(by_rows) or _has_own_gradients(problem, network, values, knobs)
-    )
+    changed = tuple(sorted(changing))
+    graph = _step_graph(problem, network, values, knobs)
+    alike = _alike(graph, len(trainable), changed)
+    return GradientLayout(changed, alike, assigned, by_rows, bool(by_rows) or _has_own_gradients(graph))
 
 
 def _changed(before: Sequence[Tensor], after: Sequence[Tensor]) -> tuple[int, ...]:
@@ -82,27 +89,48 @@ def _drawn(problem: TrainingProblem, network: Network, values: Sequence[Tensor])
     return _changed(state, network(trainable, state, problem.example_rows().inputs, training=False).state)
 
 
-def _has_own_gradients(problem: TrainingProblem, network: Network, values: Sequence[Tensor], knobs: SettingInputs) -> bool:
-    """Return whether an operation of the training step's graph has another gradient than its kind's."""
+def _step_graph(problem: TrainingProblem, network: Network, values: Sequence[Tensor], knobs: SettingInputs) -> Any:
+    """Return the graph of a training step's forward pass: from the network's variables to (the total, the state after it)."""
 
-    def total(values: Sequence[Tensor]) -> Tensor:
+    def forward(values: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
-        return weighted_step(problem, network, problem.example_rows(), trainable, state, knobs).total
+        step = weighted_step(problem, network, problem.example_rows(), trainable, state, knobs)
+        return step.total, step.state
 
-    graph = tf.function(total, autograph=False).get_concrete_function(list(values)).graph.as_graph_def()
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return tf.function(forward, autograph=False).get_concrete_function(list(values)).graph
+
+
+def _alike(graph: Any, trained: int, changing: Sequence[int]) -> frozenset[int]:
+    """Return the places of the changing state that depends on nothing trained, nor on what the graph draws or remembers itself."""
+    before, after = graph.inputs[trained:], graph.outputs[1:]
+    moods = [each.name for each in graph.get_operations() if each.op_def.is_stateful and each.type not in REMEMBERS_NOTHING]
+    sources = [*(tensor.op.name for tensor in graph.inputs[:trained]), *moods]
+    alike = frozenset(changing)
+    while True:
+        own = depending(graph, [*sources, *(before[place].op.name for place in changing if place not in alike)])
+        left = frozenset(place for place in alike if after[place].op.name not in own)
+        if left == alike:
+            return alike
+        alike = left
+
+
+def _has_own_gradients(graph: Any) -> bool:
+    """Return whether an operation of the training step's graph has another gradient than its kind's."""
+    definition = graph.as_graph_def()
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
     return any("_gradient_op_type" in node.attr for node in nodes)
 
 
 class Stacked:
     """One variable of a network, K times: [K, ...]; [K * rows, ...] under `by_rows`, which is the same in memory.
 
-    Where the strategy does not stack, it is the variable as it is.
+    Where the strategy does not stack, or all settings have it in common (`alike`), it is the variable as it is.
     """
 
-    def __init__(self, own: Any, strategy: Strategy, size: int, *, by_rows: bool = False) -> None:
+    def __init__(self, own: Any, strategy: Strategy, size: int, *, by_rows: bool = False, alike: bool = False) -> None:
         self._shape = tuple(own.shape)
-        self._stacks, self._size, self.by_rows = strategy.stacks, size, by_rows and strategy.stacks
+        self._stacks, self._size, self.by_rows = strategy.stacks and not alike, size, by_rows and strategy.stacks
+        self.alike = alike
         self.variable = keras.Variable(self._joined([own.numpy()] * size), dtype=own.dtype, trainable=own.trainable, name=own.name)
 
     def _joined(self, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -116,10 +144,10 @@ class Stacked:
 
     def update(self, values: Tensor) -> None:
         """Set what a strategy returned, [K, ...], in the graph."""
-        self.variable.assign(tf.reshape(values, tuple(self.variable.shape)))
+        self.variable.assign(values[0] if self.alike else tf.reshape(values, tuple(self.variable.shape)))
 
     def value(self) -> Tensor:
-        """Return the values as a strategy takes them: [K, ...], or the only one's."""
+        """Return the values as a strategy takes them: [K, ...], or the only ones."""
         value = tf.convert_to_tensor(self.variable.value)
         return tf.reshape(value, (self._size, *self._shape)) if self.by_rows else value
 

@@ -1,7 +1,7 @@
 """How one function of one setting becomes a function of K settings. Which way is quickest depends on the model's operations.
 
 vectorized: `tf.vectorized_map` turns every operation into one over all K, so K small models cost little more than one; an operation
-that it cannot turn (a convolution with filters of its own per setting, random numbers) runs K times in a loop.
+that it cannot turn (a convolution of volumes with filters of its own per setting) runs K times in a loop.
 unrolled: K copies of the function stand side by side in one graph.
 serial: K = 1 and no axis at all, for models that are bound by computation, and for optimizers that are not elementwise.
 """
@@ -68,11 +68,12 @@ class Serial:
 STRATEGIES: Mapping[str, Strategy] = {strategy.name: strategy for strategy in (Vectorized(), Unrolled(), Serial())}
 
 
-def stack_size(count: int, limit: int, strategy: Strategy) -> int:
+def stack_size(count: int, limit: int, strategy: Strategy, *, convolves: bool = False) -> int:
     """Return how large a stack `count` settings get, at most `limit`: a power of two, so that few sizes are ever traced.
 
-    Where free places cost little (vectorized) it is at least half the limit: a trace would cost more. It depends on nothing else,
-    so that the same cohort always has the same bits.
+    Where free places cost little (vectorized) it is at least half the limit: a trace would cost more; a quarter where each setting
+    convolves with filters of its own, for there a step of 8 takes half as long again as one of 4. It depends on nothing else, so
+    that the same cohort always has the same bits.
     """
-    least = limit // 2 if strategy.cost_of_a_place < 1 else 1
+    least = limit // (4 if convolves else 2) if strategy.cost_of_a_place < 1 else 1
     return min(limit, max(least, 1 << (count - 1).bit_length()))

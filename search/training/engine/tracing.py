@@ -1,4 +1,4 @@
-"""Making a stack's graph for settings of several seeds before it is needed, to see whether it can be made."""
+"""Making a stack's graphs before they are needed, without a step: to have them, or to see whether they can be made."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ LOOPED_ANYWAY = ("Random", "Conv")
 """Operations that are run once a setting where rows are shared, too: random numbers, convolutions by filters of one's own."""
 
 
+def trace(problem: TrainingProblem, stack: Stack, trunk: FrozenTrunk | None) -> None:
+    """Make the graphs that train and measure settings of one seed. Raises what the user's code raises in a graph."""
+    size, none, width, count = stack.size, tf.constant(0), len(problem.terms), problem.count("train")
+    knobs = equal_knobs(size, width, [*problem.usual.values()])
+    extra = {name: tf.range(len(each.points)) for name, each in sorted(problem.opened.loaded.extra.items())}
+    empty = {} if trunk is None else trunk.empty(count, training=True)
+    stack.train(knobs, tf.range(count), extra, none, none, tf.zeros((size, width, 2), tf.float64), None, empty)
+    sums = tf.zeros((size, stack.measured_width, 2), tf.float64)
+    rows = problem.rows("validation")._replace(features={} if trunk is None else trunk.empty(training=False))
+    stack.measure(knobs, tuple(rows), tf.range(problem.count("validation")), extra, none, none, sums)
+
+
 def makes_for_several_seeds(problem: TrainingProblem, make_stack: Callable[[], Stack], trunk: FrozenTrunk | None) -> bool:
     """Return whether a stack's training graph can be made with rows of its own for each setting; no step is done.
 
@@ -31,7 +43,7 @@ def makes_for_several_seeds(problem: TrainingProblem, make_stack: Callable[[], S
     """
     try:
         with looped_operations() as loops:
-            _trace(problem, make_stack(), {} if trunk is None else trunk.empty(problem.count("train")))
+            _trace(problem, make_stack(), {} if trunk is None else trunk.empty(problem.count("train"), training=True))
     except Exception as error:
         log.warning("settings of several seeds cannot be trained in one stack, so each seed has its own: %s", one_line(error))
         return False

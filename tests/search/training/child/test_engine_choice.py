@@ -7,12 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
+from search.out_of_memory import GIB
 from search.training.child import engine_choice
 from search.training.child.engine_choice import Choice, choose, fitting, simpler_choice, threads, wanted_size
 from search.training.child.server import TrainingChild
 from search.training.engine.cost import Cost, cost_of
+from tests.search.training.engine.test_cohorts import Reversal
 from tests.search.training.scenes import problem_of, rows, study, task, workload
 
 SMALL = Cost(trained_flops=1e6, shared_flops=0.0, own_convolutions=False, bytes_a_setting=2**20)
@@ -44,9 +47,25 @@ def test_small_dense_models_are_vectorized_and_say_why() -> None:
     assert "its operations vectorise" in chosen.why
 
 
-def test_convolutions_of_ones_own_are_unrolled() -> None:
+def test_small_convolutions_of_ones_own_are_vectorized() -> None:
     chosen = choose(*_problem(_square, _convolution(), layers.Flatten))
+    assert (chosen.engine, chosen.cohort_size) == ("vectorized", 16)
+
+
+@pytest.mark.parametrize(
+    "also",
+    [lambda: layers.DepthwiseConv2D(2), Reversal],
+    ids=["of a kind that no operation does for all", "whose gradients are taken apart"],
+)
+def test_other_convolutions_of_ones_own_are_unrolled(also: Any) -> None:
+    chosen = choose(*_problem(_square, _convolution(), also, layers.Flatten))
     assert (chosen.engine, chosen.cohort_size) == ("unrolled", engine_choice.UNROLLED_SIZE)
+    assert "side by side" in chosen.why
+
+
+def test_middling_convolutions_of_ones_own_are_measured_as_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_choice, "SURELY_SMALL", 1.0)
+    assert "unrolled" in choose(*_problem(_square, _convolution(), layers.Flatten)).why
 
 
 def test_a_frozen_trunk_is_shared_by_vectorized_heads() -> None:
@@ -78,6 +97,18 @@ def test_a_middling_model_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "measured a setting and step: serial" in chosen.why
 
 
+def test_a_stack_that_does_not_fit_into_memory_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def timed(*known: Any) -> float:
+        if known[-2:] == ("serial", 1):
+            return 1.0
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(engine_choice, "SURELY_SMALL", 1.0)
+    monkeypatch.setattr(engine_choice, "_timed", timed)
+    chosen = choose(*_problem(lambda: layers.Dense(8)))
+    assert (chosen.engine, chosen.cohort_size) == ("serial", 1)
+
+
 @pytest.mark.parametrize(
     ("search", "size"),
     [
@@ -93,9 +124,8 @@ def test_the_cohort_is_as_large_as_the_sampler_can_use(search: dict[str, Any], s
     assert wanted_size(study([task("a"), task("b")], search=search)) == size
 
 
-def test_the_stack_fits_into_a_share_of_the_machines_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**20}  # 4 GiB, of which a quarter
-    monkeypatch.setattr(engine_choice.os, "sysconf", lambda name: memory[name])
+def test_the_stack_fits_into_a_share_of_the_memory_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_choice, "memory_limit", lambda: 4 * GIB)  # of which a quarter
     assert fitting(LARGE) == 4
     assert fitting(Cost(1.0, 0.0, False, 300 * 2**20)) == 2
     assert fitting(Cost(1.0, 0.0, False, 2**40)) == 1

@@ -79,6 +79,12 @@ def _convolutions(features: Any) -> Any:
     return layers.Flatten()(layers.Conv1D(3, 2, activation="relu")(layers.Reshape((2, 4))(image)))
 
 
+def _images(features: Any) -> Any:
+    image = layers.Conv2D(4, 2, padding="same", activation="relu")(layers.Reshape((3, 4, 1))(features))
+    image = layers.Conv2D(3, 2, padding="same", activation="elu")(layers.MaxPooling2D(2, 1)(image))
+    return layers.Flatten()(layers.AveragePooling2D(2, 1)(layers.BatchNormalization()(image)))
+
+
 def _frozen_trunk(features: Any) -> Any:
     trunk = layers.Conv2D(3, 2, trainable=False)(layers.Reshape((3, 4, 1))(features))
     return layers.Dense(4, kernel_regularizer="l2", kernel_constraint="max_norm")(layers.Flatten()(trunk))
@@ -91,6 +97,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "recurrent": _model(_recurrent),
     "words in order": _model(_words_in_order),
     "convolutions": _model(_convolutions),
+    "images": _model(_images),
     "frozen trunk, regularised and constrained head": _model(_frozen_trunk),
     "a loss and a gradient of the user's own": _model(lambda x: Reversal()(AddsLoss()(layers.Dense(5)(x)))),
     "subclassed": Subclassed,
@@ -189,9 +196,9 @@ def test_clipping_by_norm_is_by_each_settings_own_norm(clip: str, float64: None)
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("strategy", ["vectorized", "unrolled"])
-def test_beside_a_diverging_neighbour_the_others_keep_every_bit(strategy: str) -> None:
-    engine, training = _engine("dense", strategy), _definition().training
+@pytest.mark.parametrize(("kind", "strategy"), [("dense", "vectorized"), ("dense", "unrolled"), ("images", "vectorized")])
+def test_beside_a_diverging_neighbour_the_others_keep_every_bit(kind: str, strategy: str) -> None:
+    engine, training = _engine(kind, strategy), _definition().training
     healthy, beside = Recorder(), Recorder()
     bad = {"a.error": math.inf, "b.error": 1.0, "apart": 1.0}
     engine.train(_settings(*COHORT), training, healthy)
@@ -207,7 +214,7 @@ def test_settings_that_go_on_are_moved_to_a_smaller_stack_and_stay_the_same(floa
     bad = {"a.error": math.inf, "b.error": 1.0, "apart": 1.0}
     shrunk, alone = Recorder(), Recorder()
     engine.train(_settings(bad, bad, COHORT[1], bad), training, shrunk)
-    assert sorted(engine._stacks) == [2, 4]
+    assert sorted(size for size, _ in engine._stacks) == [2, 4]
     _engine("normalisations and dropout").train([Setting(2, 5, COHORT[1])], training, alone)
     assert shrunk.values(2, 3) == pytest.approx(alone.values(2, 3), abs=1e-9)
 
@@ -276,6 +283,11 @@ def test_a_stack_is_a_power_of_two_within_the_limit(strategy: str, count: int, l
     assert stack_size(count, limit, STRATEGIES[strategy]) == size
 
 
+@pytest.mark.parametrize(("count", "size"), [(1, 4), (5, 8), (9, 16)])
+def test_free_places_that_convolve_are_fewer(count: int, size: int) -> None:
+    assert stack_size(count, 16, STRATEGIES["vectorized"], convolves=True) == size
+
+
 def test_out_of_memory_halves_the_cohort_and_every_setting_completes(monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
@@ -290,4 +302,4 @@ def test_out_of_memory_halves_the_cohort_and_every_setting_completes(monkeypatch
     monkeypatch.setattr(engine, "_train_epoch", too_large)
     engine.train(_settings(*COHORT), training, recorder)
     assert recorder.states() == dict.fromkeys(range(3), TrialState.COMPLETE)
-    assert max(sorted(engine._stacks)) == 2
+    assert max(size for size, _ in engine._stacks) == 2

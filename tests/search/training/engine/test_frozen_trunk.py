@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,10 +10,15 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 from search.training.engine import frozen_trunk
+from search.training.engine.cost import cost_of
 from search.training.engine.engine import CohortEngine
+from search.training.engine.frozen_trunk import cost_in_steps, frontier_of
+from search.training.engine.stacked_variable import form_of
+from search.training.engine.strategies import STRATEGIES
 from search.training.engine.traces import traces_made
 from search.training.interface import Setting
 from search.training.problem.keras_private import layers_of
@@ -82,11 +88,11 @@ def _engine(trunk: Trunk, strategy: str = "vectorized", size: int = 2, **more: A
     return engine_of(DEFINITION, workload(model(trunk), rows(20, inputs=6, a=2, b=1), **more), strategy, size)
 
 
-def kept_names(engine: CohortEngine) -> list[str]:
+def kept_names(engine: CohortEngine, *, training: bool = True) -> list[str]:
     if engine._trunk is None:
         return []
     names = [layer.name for layer in layers_of(engine._network.model)]
-    return [names[each.place] for each in engine._trunk.kept]
+    return [names[each.place] for each in engine._trunk.frontier.kept(training)]
 
 
 def test_settings_over_a_kept_trunk_equal_their_own_fit(float64: None) -> None:
@@ -144,13 +150,66 @@ def test_what_is_kept_stands_before_all_that_differs(trunk: Trunk, names: list[s
     assert [name.rstrip("_0123456789") for name in found] == names
 
 
-def test_a_trunk_with_dropout_trains_as_under_fit(float64: None) -> None:
-    engine, recorder = _engine(with_dropout, "unrolled"), Recorder()
+@pytest.mark.parametrize("strategy", ["unrolled", "vectorized"])
+def test_a_trunk_with_dropout_trains_as_under_fit(strategy: str, float64: None) -> None:
+    engine, recorder = _engine(with_dropout, strategy), Recorder()
     engine.train(settings(*WEIGHTS), DEFINITION.training, recorder)
     bound = workload(model(with_dropout), rows(20, inputs=6, a=2, b=1))
-    twin = TwinRun(bound, TERMS, WEIGHTS[0], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=2, seed=0)
-    for ours, theirs in zip(engine.variables(0)[:-1], twin.variables, strict=True):
+    twin = TwinRun(bound, TERMS, WEIGHTS[1], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=2, seed=0)
+    for ours, theirs in zip(engine.variables(1)[:-1], twin.variables, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("trunk", [with_dropout, lambda x: with_dropout(layers.Dropout(0.1)(x))])
+def test_measuring_keeps_a_trunk_that_draws_in_training(trunk: Trunk) -> None:
+    engine = _engine(trunk)
+    assert kept_names(engine, training=False) == ["trunk"]
+    assert kept_names(engine) != ["trunk"]
+
+
+def test_a_trunk_kept_in_measuring_alone_measures_and_trains_as_under_fit(float64: None) -> None:
+    def behind(x: Any) -> Any:
+        return nested(layers.Dropout(0.5, seed=3)(x))
+
+    engine, recorder = _engine(behind), Recorder()
+    assert (kept_names(engine), kept_names(engine, training=False)) == ([], ["trunk"])
+    engine.train(settings(*WEIGHTS), DEFINITION.training, recorder)
+    bound = workload(model(behind), rows(20, inputs=6, a=2, b=1))
+    twin = TwinRun(bound, TERMS, WEIGHTS[1], optimizer=keras.optimizers.Adam(), batch_size=8, epochs=1, seed=0, validate=True)
+    assert recorder.values(1, 1, "train") == pytest.approx(twin.train[0], abs=1e-10)
+    assert {path: recorder.values(1, 1)[path] for path in TERMS} == pytest.approx(twin.validation[0], abs=1e-10)
+
+
+def test_what_is_left_of_a_trunk_behind_its_dropout_still_costs_a_step() -> None:
+    problem = _engine(with_dropout)._problem
+    network = problem.network(0)
+    cost, frontier = cost_of(problem), frontier_of(problem, network, form_of(problem, network))
+    assert (cost.shared_flops, frontier.flops) == (2 * 8 * (6 * 5 + 5 * 4), 2 * 8 * 6 * 5)  # 2 * batch * inputs * units
+    assert cost_in_steps(cost, frontier).shared_flops == 2 * 8 * 5 * 4
+
+
+@functools.cache
+def _kept_values() -> dict[str, float]:
+    recorder = Recorder()
+    _engine(nested, "serial", 1).train(settings(WEIGHTS[0]), DEFINITION.training, recorder)
+    return recorder.values(0, 2)
+
+
+@pytest.mark.parametrize("at", ["the features", "a step of one setting"])
+def test_where_a_kept_trunk_runs_out_of_memory_it_runs_in_every_step(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, recorder = _engine(nested, "serial", 1), Recorder()
+
+    def too_large(*_: Any, **__: Any) -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    if at == "the features":
+        monkeypatch.setattr(engine._trunk, "of_rows", too_large)
+    else:
+        monkeypatch.setattr(engine._stack(1), "train", too_large)
+    engine.train(settings(WEIGHTS[0]), DEFINITION.training, recorder)
+    assert engine._trunk is None
+    assert kept_names(CohortEngine(engine._problem, STRATEGIES["serial"], 1)) == []
+    assert recorder.values(0, 2) == pytest.approx(_kept_values(), rel=1e-5)
 
 
 def masked() -> keras.Model:

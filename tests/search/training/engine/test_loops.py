@@ -12,18 +12,18 @@ from search.training.engine.strategies import STRATEGIES
 
 
 def test_what_does_not_vectorise_is_named_once_and_tensorflow_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    images, filters = tf.ones((3, 1, 4, 4, 1)), tf.ones((3, 2, 2, 1, 1))
+    volumes, filters = tf.ones((3, 1, 4, 4, 4, 1)), tf.ones((3, 2, 2, 2, 1, 1))
 
     def convolved(values: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        once = tf.nn.conv2d(*values, strides=1, padding="SAME")
-        return tf.nn.conv2d(once, values[1], strides=1, padding="SAME")
+        once = tf.nn.conv3d(*values, strides=[1] * 5, padding="SAME")
+        return tf.nn.conv3d(once, values[1], strides=[1] * 5, padding="SAME")
 
     logger = tf.get_logger()
     level = logger.level
     with caplog.at_level(logging.DEBUG), looped_operations() as loops:
-        tf.function(lambda: STRATEGIES["vectorized"].over(convolved, (images, filters), 3)).get_concrete_function()
+        tf.function(lambda: STRATEGIES["vectorized"].over(convolved, (volumes, filters), 3)).get_concrete_function()
         logger.error("a real error")
-    assert loops == {"Conv2D"}
+    assert loops == {"Conv3D"}
     assert [record.getMessage() for record in caplog.records if record.name == "tensorflow"] in ([], ["a real error"])
     assert (logger.level, logger.filters) == (level, [])
 

@@ -117,5 +117,5 @@ def test_the_stack_shrinks_after_a_rung_and_those_that_go_on_train_as_before(mon
     judged = Judge(free.values(1, 1)["a.error"] - 1e-9)
     engine.train(at(1, first=GOOD, **bad), training, judged)
     assert judged.states() == {0: TrialState.COMPLETE, **dict.fromkeys((1, 2, 3), TrialState.PRUNED)}
-    assert 1 in engine._stacks
+    assert (1, False) in engine._stacks
     assert judged.values(0, 3)["a.error"] == pytest.approx(free.values(0, 3)["a.error"], rel=1e-5)
