@@ -91,7 +91,7 @@ def _first_opened(browser: Any, address: str) -> float:
 
     Nothing is attached to it meanwhile: under a debugger V8 looks up source positions in all of plotly.js, which takes 0.5 s.
     """
-    with tempfile.TemporaryDirectory(prefix="steelyard-bench-") as profile:
+    with tempfile.TemporaryDirectory(prefix="steelyard-bench-", ignore_cleanup_errors=True) as profile:  # its helpers end later
         command = [_executable(), *QUIET, "--remote-debugging-port=0", f"--user-data-dir={profile}", address]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

@@ -166,7 +166,7 @@ export function room(values, bars) {
   const pad = (high - low) * 0.06;
   const range = [low - pad, high + pad];
   const cut = known.filter((bar) => bar.low < range[0] || bar.high > range[1]).map((bar) => bar.title);
-  return { range, note: cut.length ? `Beyond the part shown ${cut.length === 1 ? "reaches the bar" : "reach the bars"} of ${cut.join(", ")}.` : "" };
+  return { range, note: cut.length ? `${cut.length === 1 ? "The bar" : "The bars"} of ${cut.join(", ")} ${cut.length === 1 ? "is" : "are"} longer than shown.` : "" };
 }
 
 export function clippedNote(name, clipped) {

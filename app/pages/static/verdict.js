@@ -275,7 +275,8 @@ function moreTrials(view) {
   if (!before) return "";
   const gained = improvements.at(-1).value - before.value;
   const noise = view.sensitivity?.noise?.std ?? view.best?.sensitivity?.noise?.std;
-  const luck = noise ? `one seed differs from another by ${number(noise, 3)}` : "";
+  const [what, unit] = view.study.definition.objective.aggregate === "delta_m" ? ["mean change", " points"] : [objectiveName(view), ""];
+  const luck = noise ? `one seed differs from another by ${number(noise, 3)}${unit}` : "";
   if (!(gained > 0)) return `hardly: the last half of the search found nothing better${luck && ` (${luck})`}`;
-  return `${gained <= noise ? "hardly" : "perhaps"}: the last half of the search raised the ${objectiveName(view)} by ${number(gained, 3)}${luck && `, and ${luck}`}`;
+  return `${gained <= noise ? "hardly" : "perhaps"}: the last half of the search raised the ${what} by ${number(gained, 3)}${unit}${luck && `, and ${luck}`}`;
 }
