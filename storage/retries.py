@@ -144,7 +144,7 @@ def fail_if_all_are_lost(session: Session, study: StudyRecord, cohort_id: int, r
     count = len(session.execute(select(TRIALS.c.id).where(started & ~unheard)).all())
     again = _fail_all(session, study, started & unheard, Reason("study_ended", f"its study ended: {reason.message}"), now)
     _fail_all(session, study, started & waiting, reason, now)
-    beside = f"; {again} more were lost before and had finished no epoch since" if again else ""
+    beside = f"; {again} more {'was' if again == 1 else 'were'} lost before and had finished no epoch since" if again else ""
     message = f"every trial so far, {count} of them, was lost in the same way, the last time so: {reason.message}{beside}"
     set_state(session, study, StudyState.FAILED, Reason(reason.code, message, reason.at), now)
     return True
