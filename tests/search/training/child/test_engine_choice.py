@@ -49,7 +49,7 @@ def test_small_dense_models_are_vectorized_and_say_why() -> None:
 
 def test_small_convolutions_of_ones_own_are_vectorized() -> None:
     chosen = choose(*_problem(_square, _convolution(), layers.Flatten))
-    assert (chosen.engine, chosen.cohort_size) == ("vectorized", 16)
+    assert (chosen.engine, chosen.cohort_size) == ("vectorized", engine_choice.LEARNING_SIZE)
 
 
 @pytest.mark.parametrize(
