@@ -101,7 +101,7 @@ class Planner:
 
     ended: EndedTrials | None = None
     ask: Ask = suggest.suggest
-    ahead: Ahead = NOTHING_AHEAD
+    ahead: Ahead = field(default_factory=lambda: NOTHING_AHEAD)
 
 
 class PlanningFailed(Exception):
