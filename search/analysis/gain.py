@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import structlog
-
 from search.definition.schema import StudyDefinition
+from search.logs import logger
 from search.objective.order import BEST_FIRST
 from search.planning.initial_values import divisors
 from search.sampling.beliefs import beliefs
@@ -22,7 +21,7 @@ KIND = "gain"
 LATEST = 1000
 GAIN, ENDED = "gain", "ended"
 
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 
 @dataclass(frozen=True, slots=True)

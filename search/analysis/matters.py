@@ -13,12 +13,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-import structlog
-
 from search.analysis import importance, noise, sensitivity
 from search.analysis.ranges import ranges, ranges_document
 from search.analysis.verdict import judge
 from search.definition.schema import StudyDefinition
+from search.logs import logger
 from search.objective.anchors import resolve_anchors
 from search.objective.order import BEST_FIRST
 from search.objective.scoring import is_pareto, slacks
@@ -34,7 +33,7 @@ from storage.database import Session
 from storage.records import AnchorRecord, Role, StudyRecord, TrialRecord, Values
 
 Worked = TypeVar("Worked")
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 
 @dataclass(frozen=True, slots=True)

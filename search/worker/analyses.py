@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import structlog
-
 from search.analysis import gain, importance, matters, sensitivity
+from search.logs import logger
 from search.planning import kept_confirmation
 from search.planning.plan import choose_finalists, finalists_by_rank
 from search.worker.claim import Analysis, history_of
 from storage.database import Database
 from storage.errors import StorageError, StudyNotFound
 
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 
 def load() -> None:

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
-import structlog
-
 from search.analysis import gain, matters, sensitivity
 from search.definition.finite import finite_space
 from search.definition.schema import Objective, StudyDefinition
+from search.logs import logger
 from search.objective.anchors import required_anchors, resolve_anchors
 from search.planning import kept_confirmation
 from search.planning.history import recalled, repeated
@@ -33,7 +32,7 @@ from storage.migrations import require_still_current_in
 from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord, TrialState
 from storage.rung_history import search_indices
 
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,13 @@ import socket
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-import structlog
-
+from search.logs import logger
 from search.worker import leftovers
 from storage import leases, lifecycle, workers
 from storage.database import Database
 from storage.errors import StorageBusy, StorageUnavailable
 
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 
 class Heartbeat:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import structlog
-
+from search.logs import logger
 from search.worker.backoff import Backoff
 from storage import leases
 from storage.database import Database, Session
 from storage.errors import LeaseLost, StorageBusy, StorageError, StorageUnavailable
 from storage.records import LeaseRecord
 
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 RENEWALS_A_LEASE = 4
 LOOKS_A_SECOND = 1.0

@@ -19,11 +19,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import structlog
-
+from search.logs import logger
 from search.processes import PROC, RunningProcess, own_processes
 
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 PREFIX = "steelyard-child-"
 RECORD = "owner.json"

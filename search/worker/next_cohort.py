@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import structlog
-
+from search.logs import logger
 from search.planning.ahead import PlannedAhead, plan_ahead
 from search.planning.plan import History
 from search.sampling.suggest import DrawnAhead
@@ -24,7 +23,7 @@ from storage.errors import StorageBusy, StorageUnavailable
 from storage.records import PlannedTrial, Role, StudyRecord, TrialRecord, TrialState
 from storage.study_rows import get_study_by_id
 
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 
 MOST_STUDIES = 64

@@ -6,13 +6,12 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import structlog
-
+from search.logs import logger
 from search.workloads import registry
 from search.workloads.sources import Sources, sources_of
 from search.workloads.watched import watched
 
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 LOOK_SECONDS = 1.0
 LOOK_SHARE = 0.05

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import structlog
-
+from search.logs import logger
 from search.objective.outcomes import TrialCurve
 from search.objective.scoring import score_paths
 from search.sampling.pruning import rungs, trials_to_prune
@@ -16,7 +15,7 @@ from storage.errors import StorageBusy, StorageUnavailable
 from storage.records import Rival
 from storage.rung_history import rivals
 
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 
 def rungs_of(claim: Claim, number: int) -> tuple[int, ...]:

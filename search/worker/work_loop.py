@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-import structlog
-
+from search.logs import logger
 from search.training.child.protocol import Answer, BadMessage, CancelSettings, GoOn, PrepareStudy, TrainCohort
 from search.worker.analyses import load, work_out
 from search.worker.backoff import Backoff
@@ -31,7 +30,7 @@ from storage.database import Database
 from storage.errors import LeaseLost, StorageBusy, StorageUnavailable
 from storage.records import Reason
 
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 STOP_SECONDS = 0.2
 """How soon a worker that waits notices that it is to stop."""

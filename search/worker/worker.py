@@ -12,8 +12,7 @@ import socket
 import time
 from collections.abc import Callable
 
-import structlog
-
+from search.logs import logger
 from search.worker import leftovers
 from search.worker.child_process import Child
 from search.worker.child_session import ChildPipe
@@ -25,7 +24,7 @@ from search.worker.work_loop import WorkLoop
 from storage.database import Database
 from storage.migrations import require_current
 
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 __all__ = ["Worker", "WorkerSettings", "stop_on_signals"]
 

@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import structlog
-
 from search.catalog.plugins import published_by
+from search.logs import logger
 from search.training.child.protocol import Answer, WorkloadsDescribed
 from search.worker.child_session import ChildSession
 from search.worker.registered_workloads import RegisteredWorkloads
@@ -19,7 +18,7 @@ from search.workloads.sources import Sources
 from storage import plugins, workers, workloads
 from storage.database import Database, Session
 
-log = structlog.get_logger("steelyard.worker")
+log = logger("steelyard.worker")
 
 MOST_TRIES = 2
 """A child that dies while it describes is asked once more; then what it was asked for cannot be described."""
