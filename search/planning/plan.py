@@ -20,7 +20,7 @@ from search.planning.baselines import baselines
 from search.planning.candidates import Candidate
 from search.planning.compromise import scored, scored_objective, valued
 from search.planning.confirmation import again, budget_of, standing
-from search.planning.finalists import finalists
+from search.planning.finalists import finalists, modelled_trials
 from search.planning.initial_values import divisors
 from search.planning.meeting import Meeting, Trained, Training
 from search.planning.references import one_of_each, references
@@ -39,9 +39,6 @@ from storage.records import (
     TrialState,
     Values,
 )
-
-MOST_MODELLED = 128
-"""Search trials that the model which chooses finalists is made of: it takes a third of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,20 +354,11 @@ def _finalists(definition: StudyDefinition, history: History, searched: Sequence
         return sorted((trial for trial in searched if trial.number in places), key=lambda trial: places[trial.number])
     if not finalists(definition, searched):  # nobody to choose among: no model is needed
         return []
-    observed = modelled_trials(definition, searched)
+    observed = modelled_trials(searched)
     found = beliefs(
         definition, observed, (), divisors(definition, history.initial), baselines=history.baselines, anchors=history.anchors
     )
     return finalists(definition, searched, found.ranks if found else None)
-
-
-def modelled_trials(definition: StudyDefinition, searched: Sequence[TrialRecord], most: int = MOST_MODELLED) -> list[TrialRecord]:
-    """Return the search trials that a model is made of: all, or of many the best and the latest."""
-    if len(searched) <= most:
-        return list(searched)
-    best = sorted(searched, key=_place, reverse=True)[: most // 2]
-    numbers = {trial.number for trial in (*best, *searched[-most // 2 :])}
-    return [trial for trial in searched if trial.number in numbers]
 
 
 def _place(trial: TrialRecord) -> Place:

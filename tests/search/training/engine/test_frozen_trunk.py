@@ -185,7 +185,7 @@ def test_what_is_left_of_a_trunk_behind_its_dropout_still_costs_a_step() -> None
     network = problem.network(0)
     cost, frontier = cost_of(problem), frontier_of(problem, network, form_of(problem, network))
     assert (cost.shared_flops, frontier.flops) == (2 * 8 * (6 * 5 + 5 * 4), 2 * 8 * 6 * 5)  # 2 * batch * inputs * units
-    assert cost_in_steps(cost, frontier).shared_flops == 2 * 8 * 5 * 4
+    assert cost_in_steps(cost, frontier, problem.batch_size).shared_flops == 2 * 8 * 5 * 4
 
 
 @functools.cache
