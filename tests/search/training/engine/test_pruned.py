@@ -110,7 +110,7 @@ def test_a_cohort_larger_than_its_stack_comes_to_its_rung_in_parts() -> None:
 
 def test_the_stack_shrinks_after_a_rung_and_those_that_go_on_train_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, training = _engine("unrolled", 4, epochs=3)
-    monkeypatch.setattr(engine._sizes, "_seconds_a_place", 100.0)  # as if a free place were dear
+    monkeypatch.setattr("search.training.engine.sizes.SECONDS_A_TRACE", 0.0)  # as if a free place were dear
     free, judged = Judge(), Judge()
     bad = dict.fromkeys(("one", "two", "three"), BAD)
     engine.train(at(1, first=GOOD, **bad), training, free)
