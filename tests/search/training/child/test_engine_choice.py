@@ -125,6 +125,7 @@ def test_a_stack_that_does_not_fit_into_memory_is_not_chosen(monkeypatch: pytest
     ("search", "size"),
     [
         ({"trials": 64}, 8),  # TPE learns: small cohorts
+        ({"trials": 64, "pruner": {"name": "hyperband"}}, 16),  # of which most end early
         ({"trials": 64, "sampler": {"name": "random"}}, 32),
         ({"trials": 3, "confirmation": None}, 4),
         ({"trials": 3}, 8),  # beside three baselines
