@@ -186,8 +186,8 @@ class SamplerEntry(PluginEntry):
     `draws_points`, `points(definition, index, count)`, which returns the parameters of the points `index`, `index` + 1, ...
 
     `first_batch`, `next_batch`: how many trials one that `learns` suggests at once, before and after there are trials (then
-    `PRUNED_BATCH` times as many under a pruner); `first_batch` may name the parameter that says it. `generation`: the parameter that
-    says how many results make a generation, of one that learns from whole generations.
+    `PRUNED_BATCH` times as many under a pruner); `first_batch` may name the parameter that says it. `generation`: the parameter
+    that says how many results make a generation, of one that learns from whole generations.
     """
 
     draws_points: bool = False
