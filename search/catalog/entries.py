@@ -174,6 +174,10 @@ class Extra:
     install: str
 
 
+PRUNED_BATCH = 2
+"""How many times as many trials are suggested at once under a pruner: most end early, and the others go on as a smaller stack."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerEntry(PluginEntry):
     """A sampler.
@@ -181,9 +185,9 @@ class SamplerEntry(PluginEntry):
     The implementation is `make(config, seed)`, which returns a sampler of Optuna, made anew for every suggestion; or, where
     `draws_points`, `points(definition, index, count)`, which returns the parameters of the points `index`, `index` + 1, ...
 
-    `first_batch`, `next_batch`: how many trials one that `learns` suggests at once, before and after there are trials;
-    `first_batch` may name the parameter that says it. `generation`: the parameter that says how many results make a generation,
-    of one that learns from whole generations.
+    `first_batch`, `next_batch`: how many trials one that `learns` suggests at once, before and after there are trials (then
+    `PRUNED_BATCH` times as many under a pruner); `first_batch` may name the parameter that says it. `generation`: the parameter
+    that says how many results make a generation, of one that learns from whole generations.
     """
 
     draws_points: bool = False

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from search.catalog import find_sampler, implementation
+from search.catalog.entries import PRUNED_BATCH
 from search.catalog.plugins import SAMPLER_KIND
 from search.definition.finite import finite_space
 from search.definition.plugins import sampler_of
@@ -74,7 +75,7 @@ def batch_limit(definition: StudyDefinition, observed: Sequence[TrialRecord]) ->
     if entry.generation:
         return left_of_generation(definition, observed)
     if observed:
-        return entry.next_batch
+        return entry.next_batch * (1 if definition.search.pruner is None else PRUNED_BATCH)
     first = entry.first_batch
     return first if isinstance(first, int) else max(int(entry.arguments(chosen.config)[first]), 1)
 

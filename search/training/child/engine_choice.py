@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from search.catalog.entries import PRUNED_BATCH
 from search.definition.plugins import sampler_of
 from search.definition.schema import StudyDefinition
 from search.errors import PreflightError
@@ -40,7 +41,10 @@ from storage.records import Role
 log = logging.getLogger("steelyard.training")
 
 LEARNING_SIZE = 8
-"""Largest cohort of a sampler that learns from results: what it draws at a time once it learns, so that one size is traced."""
+"""Largest cohort of a sampler that learns from results: what it draws at a time once it learns, so that one size is traced.
+
+Under a pruner it is `PRUNED_BATCH` times that, and a stack of this size goes on with those that are left.
+"""
 VECTORIZED_SIZE = 32
 UNROLLED_SIZE = 4
 """Every unrolled copy lengthens the trace, and two threads have enough to do with 4."""
@@ -146,7 +150,8 @@ def wanted_size(definition: StudyDefinition) -> int:
         return definition.search.cohort_size
     planned = phases(definition)
     count = planned[Role.SEARCH] + planned[Role.BASELINE] + len(referenced_tasks(definition))
-    limit = LEARNING_SIZE if sampler_of(definition.search.sampler).learns else VECTORIZED_SIZE
+    learning = LEARNING_SIZE if definition.search.pruner is None else LEARNING_SIZE * PRUNED_BATCH
+    limit = learning if sampler_of(definition.search.sampler).learns else VECTORIZED_SIZE
     return min(limit, 1 << (count - 1).bit_length())
 
 

@@ -73,12 +73,12 @@ def _traced(problem: TrainingProblem) -> Cost:
     graph = tf.function(forward, autograph=False).get_concrete_function(trained).graph
     own = depending(graph, [tensor.op.name for tensor in graph.inputs[: len(trained)]])
     flops = {True: 0.0, False: 0.0}
-    convolutions: set[str] = set()
+    convolutions: list[bool] = []
     activations = shared = 0
     for operation in graph.get_operations():
         flops[operation.name in own] += flops_of(graph, operation)
         if operation.type in CONVOLUTIONS and operation.inputs[1].op.name in own:
-            convolutions.add(operation.type)
+            convolutions.append(is_packed(operation))
         size = sum(_bytes(output) for output in operation.outputs)
         if operation.name in own:
             activations += size
@@ -86,7 +86,15 @@ def _traced(problem: TrainingProblem) -> Cost:
             shared += size
     variables = sum(_variable_bytes(variable) for variable in network.trainable)
     of_setting = variables * (1 + SLOTS) + 2 * activations
-    return Cost(flops[True], flops[False], bool(convolutions), of_setting, shared, packs=convolutions <= {PACKED})
+    return Cost(flops[True], flops[False], bool(convolutions), of_setting, shared, packs=all(convolutions))
+
+
+def is_packed(operation: Any) -> bool:
+    """Return whether a convolution runs as one over all settings: of images [batch, height, width, channels] of known sizes."""
+    if operation.type != PACKED or operation.get_attr("data_format") != b"NHWC":
+        return False
+    images, filters = (each.shape for each in operation.inputs)
+    return all(shape.is_fully_defined() for shape in (images[1:], filters, operation.outputs[0].shape[1:]))
 
 
 def depending(graph: Any, sources: list[str]) -> set[str]:

@@ -57,7 +57,7 @@ class CohortEngine:
         self._cost = cost_in_steps(cost_of(problem), frontier, problem.batch_size)
         self._stacks: dict[tuple[int, bool], Stack] = {}  # by size, and whether it is for several seeds
         self._mixed: dict[int, bool] = {}  # whether a stack of this size can train several seeds
-        self._paces: dict[tuple[str, int], StepBudget] = {}
+        self._paces: dict[tuple[str, int, bool], StepBudget] = {}  # by graph: kind, size, and whether it is of several seeds
         self._lost: dict[str, Mapping[str, str]] = {}
         self._steps_done = 0
         self._last: Group | None = None
@@ -76,11 +76,14 @@ class CohortEngine:
             return self._starts.frozen(setting.seed)
 
         steps = self._problem.steps("train") * training.epochs
-        return groups(settings, self._size, Mixing(self._strategy, self._cost, steps, frozen, self._mixes))
+        mixing = Mixing(self._strategy, self._cost, steps, frozen, self._mixes, beside=bool(self._form.alike))
+        return groups(settings, self._size, mixing)
 
     def _mixes(self, size: int) -> bool:
         if size not in self._mixed:
             self._mixed[size] = makes_for_several_seeds(self._problem, lambda: self._stack(size, mixed=True), self._trunk)
+            if not self._mixed[size]:
+                self._stacks.pop((size, True), None)
         return self._mixed[size]
 
     def _train_in_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
@@ -93,9 +96,8 @@ class CohortEngine:
         """Train settings together. Out of memory, let go of what takes it, and return those that go on."""
         size, left = self._chosen_size(len(settings), self._size, training.epochs), list(settings)
         try:
-            group = self._group(settings, size, training.epochs)
-            self._last = group
-            self._train_group(group, training, observer)
+            self._last = self._group(settings, size, training.epochs)  # no name here may keep its stack when memory is freed
+            self._train_group(self._last, training, observer)
             return []
         except tf.errors.ResourceExhaustedError:
             if size == 1 and self._trunk is None:
@@ -114,7 +116,7 @@ class CohortEngine:
         if self._trunk is not None and (self._trunk.too_large or size == 1):
             log.warning("out of memory for outputs of the frozen layers; they run in every step from now on")
             keep_no_more(self._problem)
-            self._trunk, self._stacks, self._mixed = None, {}, {}
+            self._trunk, self._stacks, self._mixed, self._cost = None, {}, {}, cost_of(self._problem)
         else:
             log.warning("out of memory with %d settings; going on with half as many", size)
             self._size = size // 2
@@ -130,19 +132,23 @@ class CohortEngine:
         self._steps_done = 0
         start = self._starts.numbers([seed])
         while start is None:
-            group = self._group([Setting(0, seed, dict.fromkeys(self._problem.paths, 1.0))], self._size, epochs=1)
-            try:
-                start = self._begun(group, observer)
-            except tf.errors.ResourceExhaustedError:
-                if self._size == 1 and self._trunk is None:
-                    raise
-                self._save_memory(self._size)
+            start = self._start_or_save_memory(seed, observer)
         return {path: float(values[0]) for path, values in start.train.items() if math.isfinite(values[0])}
 
+    def _start_or_save_memory(self, seed: int, observer: Observer) -> Start | None:
+        """Return the numbers before training. Out of memory, let go of what takes it, and return None."""
+        try:
+            return self._begun(self._group([Setting(0, seed, dict.fromkeys(self._problem.paths, 1.0))], self._size, 1), observer)
+        except tf.errors.ResourceExhaustedError:
+            if self._size == 1 and self._trunk is None:
+                raise
+        self._save_memory(self._size)  # here, not above: the error keeps the stack
+        return None
+
     def variables(self, place: int = -1) -> list[NDArray[np.generic]]:
-        """Return the model's variables as the setting at `place` of the last group left them: what is trained, then all else."""
+        """Return the variables of the setting at `place` of the last group: trained, then other. KeyError where it ended early."""
         assert self._last is not None
-        return self._last.stack.values(range(len(self._last.settings))[place])
+        return self._last.stack.values(self._last.places[range(len(self._last.settings))[place]])
 
     def _stack(self, size: int, *, mixed: bool = False) -> Stack:
         """Return the stack of a size; one for several seeds is another where settings of one seed have some state in common."""
@@ -318,7 +324,8 @@ class CohortEngine:
 
         Ends early when no setting of the group goes on.
         """
-        pace, first = self._paces.setdefault((kind, group.stack.size), StepBudget()), 0
+        graph = kind, group.stack.size, has_several_seeds(group.settings)
+        pace, first = self._paces.setdefault(graph, StepBudget()), 0
         while first < steps:
             self._end_cancelled(group, observer)
             if not group.places:

@@ -25,7 +25,7 @@ from search.training.engine.pace import StepBudget
 from search.training.engine.stacked_variable import GradientLayout
 from search.training.engine.traces import count_trace
 from search.training.problem.batch import Tensor, Tensors
-from search.training.problem.keras_private import layers_of, logits_of, mask_of, wrapped_calls
+from search.training.problem.keras_private import is_seed_state, layers_of, logits_of, mask_of, wrapped_calls
 from search.training.problem.network import Network
 from search.training.problem.problem import TrainingProblem
 
@@ -93,7 +93,8 @@ class FrozenTrunk:
     def __init__(self, problem: TrainingProblem, network: Network, form: GradientLayout, frontier: Frontier) -> None:
         self._problem, self._network, self.frontier = problem, network, frontier
         self.too_large = False
-        self._frozen = [variable for place, variable in enumerate(network.state) if place not in form.changing]
+        state = enumerate(network.state)  # a seed that does not change draws nothing
+        self._frozen = [each for place, each in state if place not in form.changing and not is_seed_state(each)]
         self._features: dict[tuple[str, bool], Tensors] = {}
         self._weights = b""
         rows = problem.example_rows().inputs

@@ -6,11 +6,11 @@ share; but a few settings of each of many seeds fill one stack together where th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from search.errors import PreflightError
+from search.out_of_memory import memory_limit
 from search.training.engine.cost import Cost
 from search.training.engine.sizes import chosen_size
 from search.training.engine.strategies import Strategy
@@ -28,7 +28,7 @@ BYTES_A_SECOND = 2e9
 """How fast the rows of a step, and what a frozen part makes of them, come together for one setting, roughly."""
 
 MEMORY_SHARE = 0.25
-"""Share of the machine's memory that a stack with rows of its own for each setting may take."""
+"""Share of the memory that this process may use for a stack with rows of its own for each setting, and one beside it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Mixing:
 
     Estimated from the model, not measured: which settings are together decides last bits, which must not depend on the load of the
     moment. `alike` says what settings must have the same of beside their rule: what training leaves as it is. `makes` tries to make
-    the graph of a stack of so many: where it cannot be, seeds stay apart.
+    the graph of a stack of so many: where it cannot be, seeds stay apart. `beside`: settings of one seed have another stack, which
+    is kept.
     """
 
     strategy: Strategy
@@ -45,6 +46,7 @@ class Mixing:
     steps: int
     alike: Callable[[Setting], object]
     makes: Callable[[int], bool]
+    beside: bool = False
 
     def places(self, count: int, size: int) -> int:
         """Return how large a stack `count` settings get, at most `size`."""
@@ -52,9 +54,12 @@ class Mixing:
 
     def fits(self, count: int, size: int) -> bool:
         """Return whether `count` settings can share stacks of at most `size`, and there is memory for rows of their own."""
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * MEMORY_SHARE
-        places = self.places(min(count, size), size)
-        return self.strategy.stacks and size > 1 and places * (self.cost.bytes_a_setting + self.cost.shared_bytes) <= memory
+        if not self.strategy.stacks or size <= 1:
+            return False
+        places, cost = self.places(min(count, size), size), self.cost
+        needed = places * (cost.bytes_a_setting + cost.shared_bytes)
+        needed += size * cost.bytes_a_setting + cost.shared_bytes if self.beside else 0
+        return needed <= memory_limit() * MEMORY_SHARE
 
     def saves(self, apart: Sequence[Sequence[Setting]], together: Sequence[Sequence[Setting]], size: int) -> bool:
         """Return whether stacks of several seeds are worth their graph, against those of one seed each."""
@@ -97,8 +102,9 @@ def groups(settings: Sequence[Setting], size: int, mixing: Mixing | None = None)
     found: list[Sequence[Setting]] = []
     for alike in _alike(settings, lambda setting: (mixing.alike(setting), _drawn_by(setting))):
         apart, together = list(_chunks(alike, size, _seed)), list(_chunks(alike, size, _nothing))
-        better = together != apart and (any(setting.rungs for setting in alike) or mixing.saves(apart, together, size))
-        found += together if better and mixing.makes(mixing.places(len(together[0]), size)) else apart
+        mixed = max((len(each) for each in together if has_several_seeds(each)), default=0)
+        better = mixed and (any(setting.rungs for setting in alike) or mixing.saves(apart, together, size))
+        found += together if better and mixing.makes(mixing.places(mixed, size)) else apart
     return found
 
 

@@ -95,7 +95,10 @@ def _side_by_side(images: Tensor, size: int) -> Tensor:
 
 
 def _convolved(operation: Any) -> Packed | None:
-    """Convolve with filters of its own per setting: of images that all share, or of each setting's own."""
+    """Convolve with filters of its own per setting: of images that all share, or of each setting's own.
+
+    Filters of fewer channels than the images (`groups` of a layer) would mix settings in one convolution of images that all share.
+    """
     images, images_stacked, _ = operation.input(0)
     filters, filters_stacked, _ = operation.input(1)
     if not filters_stacked or None in (*filters.shape, *images.shape[-3:]) or not _channels_last(operation):
@@ -104,11 +107,13 @@ def _convolved(operation: Any) -> Packed | None:
     convolve = partial(_same, operation)
     together = tf.reshape(tf.transpose(filters, [1, 2, 3, 0, 4]), [height, width, channels, size * count])
     if not images_stacked:
-        made = convolve(images, together)
+        own = [together] if images.shape[-1] == channels else tf.unstack(filters)
+        made = tf.concat([convolve(images, each) for each in own], axis=-1)
     else:
         packed = _packed(operation, 0)
         given = _side_by_side(images, size) if packed is None else packed.images
-        if grouped_convolutions(given.dtype):
+        # oneDNN has no gradient of groups with explicit padding
+        if operation.get_attr("padding") != b"EXPLICIT" and grouped_convolutions(given.dtype):
             made = convolve(given, together)
         else:
             pairs = zip(tf.split(given, size, axis=-1), tf.unstack(filters), strict=True)

@@ -29,7 +29,11 @@ class Start(NamedTuple):
 
 
 class Starts:
-    """Makes the starts of a problem's seeds, and keeps those that were used last."""
+    """Makes the starts of a problem's seeds, and keeps those that were used last.
+
+    Seeds of the same frozen weights have these arrays in common. Where every training begins from the same weights
+    (`initial_weights` fixed), all seeds have one start.
+    """
 
     def __init__(self, problem: TrainingProblem, form: GradientLayout) -> None:
         self._problem, self._form = problem, form
@@ -39,15 +43,20 @@ class Starts:
 
     def variables(self, seed: int) -> Arrays:
         """Return the values of the network's variables under a seed, in their order."""
-        if seed not in self._variables:
-            self._make(seed)
-        return self._variables[seed]
+        return self._variables[self._used(seed)]
 
     def frozen(self, seed: int) -> bytes:
         """Return a digest of what training does not change under a seed: settings share one stack only where it is the same."""
-        if seed not in self._frozen:
-            self._make(seed)
-        return self._frozen[seed]
+        return self._frozen[self._used(seed)]
+
+    def _used(self, seed: int) -> int:
+        """Return the seed under which a start is kept, which is now the one used last; made where it is not kept."""
+        key = self._problem.start_seed(seed)
+        if key in self._variables:
+            self._variables[key] = self._variables.pop(key)
+        else:
+            self._make(key)
+        return key
 
     def _make(self, seed: int) -> None:
         while len(self._variables) >= MAX_SEEDS:
@@ -55,27 +64,37 @@ class Starts:
             for kept in (self._variables, self._frozen, self._numbers):
                 kept.pop(oldest, None)
         network = self._problem.untouched_network(seed)
-        self._variables[seed] = [variable.numpy() for variable in network.variables]
+        arrays = [variable.numpy() for variable in network.variables]
+        frozen = [
+            len(network.trainable) + place
+            for place, variable in enumerate(network.state)
+            if place not in self._form.changing and not is_seed_state(variable)  # such a seed draws nothing, or it would change
+        ]
         digest = hashlib.blake2b()
-        for place, variable in enumerate(network.state):
-            if place not in self._form.changing and not is_seed_state(variable):  # such a seed draws nothing, or it would change
-                digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
+        for place in frozen:
+            digest.update(np.ascontiguousarray(arrays[place]).tobytes())
         self._frozen[seed] = digest.digest()
+        same = next((kept for kept in self._variables if self._frozen[kept] == self._frozen[seed]), seed)
+        for place in frozen if same != seed else ():
+            arrays[place] = self._variables[same][place]
+        self._variables[seed] = arrays
 
     def numbers(self, seeds: Sequence[int]) -> Start | None:
         """Return the numbers before training of places with these seeds; None where they are not known of all."""
-        if self._problem.searches_terms or not all(seed in self._numbers for seed in seeds):
+        keys = [self._problem.start_seed(seed) for seed in seeds]
+        if self._problem.searches_terms or not all(key in self._numbers for key in keys):
             return None
-        return Start(*(_side_by_side([self._numbers[seed][part] for seed in seeds]) for part in range(2)))
+        return Start(*(_side_by_side([self._numbers[key][part] for key in keys]) for part in range(2)))
 
     def keep(self, seeds: Sequence[int], start: Start) -> None:
         """Keep what was measured; not where each setting has numbers of its own, since it is a term's argument that is searched."""
         if self._problem.searches_terms:
             return
         for seed in dict.fromkeys(seeds):
-            if seed in self._variables:
+            key = self._problem.start_seed(seed)
+            if key in self._variables:
                 train, validation = (_at(part, seeds.index(seed)) for part in start)
-                self._numbers.setdefault(seed, (train, validation))
+                self._numbers.setdefault(key, (train, validation))
 
 
 def _at(values: Values, place: int) -> dict[str, float]:

@@ -127,11 +127,15 @@ class TrainingProblem:
 
     def network(self, seed: int) -> Network:
         """Return a new model with the initial weights of `seed`; with those of seed 0 where all trainings start alike."""
-        return self.opened.network(0 if self._starts_alike else seed)
+        return self.opened.network(self.start_seed(seed))
 
     def untouched_network(self, seed: int) -> Network:
         """Return a model as `network` does, but one that others read as well: nothing may be assigned to its variables."""
-        return self.opened.untouched(0 if self._starts_alike else seed)
+        return self.opened.untouched(self.start_seed(seed))
+
+    def start_seed(self, seed: int) -> int:
+        """Return the seed of the weights that a training under `seed` begins from: 0 where all begin from the same."""
+        return 0 if self._starts_alike else seed
 
     def example_rows(self, count: int = 2) -> DeviceRows:
         """Return the first `count` training rows, and a batch of each point set."""

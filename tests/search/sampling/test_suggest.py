@@ -321,6 +321,12 @@ def test_tpe_keeps_away_from_what_breaks_a_constraint() -> None:
 # How many at once
 
 
+@pytest.mark.parametrize(("pruner", "limit"), [(None, 8), ({"name": "hyperband"}, 16)])
+def test_under_a_pruner_twice_as_many_are_suggested_at_once(pruner: Document | None, limit: int) -> None:
+    definition = define(study(log_range(), sampler={"name": "tpe"}, pruner=pruner))
+    assert batch_limit(definition, [trial(0)]) == limit
+
+
 @pytest.mark.parametrize("finished", [0, 16])
 @pytest.mark.parametrize(("sampler", "limit"), [(GRID, 1024), (RANDOM, 1024), (QMC, 1024)])
 def test_a_sampler_that_does_not_learn_plans_any_number(sampler: Document, limit: int, finished: int) -> None:

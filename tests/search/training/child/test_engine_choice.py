@@ -14,7 +14,7 @@ from search.out_of_memory import GIB
 from search.training.child import engine_choice
 from search.training.child.engine_choice import Choice, choose, fitting, simpler_choice, threads, wanted_size
 from search.training.child.server import TrainingChild
-from search.training.engine.cost import Cost, cost_of
+from search.training.engine.cost import Cost, cost_of, is_packed
 from tests.search.training.engine.test_cohorts import Reversal
 from tests.search.training.scenes import problem_of, rows, study, task, workload
 
@@ -76,6 +76,18 @@ def test_a_frozen_trunk_is_shared_by_vectorized_heads() -> None:
     assert choose(definition, problem).engine == "vectorized"
 
 
+@pytest.mark.parametrize(
+    ("images", "data_format", "packs"),
+    [((None, 5, 5, 2), "NHWC", True), ((None, 2, 5, 5), "NCHW", False), ((None, None, 5, 2), "NHWC", False)],
+    ids=["channels last", "channels first", "of an unknown height"],
+)
+def test_convolutions_pack_with_channels_last_and_known_sizes(images: Any, data_format: str, packs: bool) -> None:
+    with tf.Graph().as_default():
+        filters = tf.zeros((3, 3, 2, 4))
+        convolved = tf.nn.conv2d(tf.compat.v1.placeholder("float32", images), filters, 1, "SAME", data_format)
+        assert is_packed(convolved.op) == packs
+
+
 @pytest.mark.parametrize("optimizer", ["lamb", "adafactor", "muon"])
 def test_an_optimizer_that_couples_elements_trains_settings_one_by_one(optimizer: str) -> None:
     chosen = choose(*_problem(lambda: layers.Dense(8), optimizer={"name": optimizer}))
@@ -113,6 +125,7 @@ def test_a_stack_that_does_not_fit_into_memory_is_not_chosen(monkeypatch: pytest
     ("search", "size"),
     [
         ({"trials": 64}, 8),  # TPE learns: small cohorts
+        ({"trials": 64, "pruner": {"name": "hyperband"}}, 16),  # of which most end early
         ({"trials": 64, "sampler": {"name": "random"}}, 32),
         ({"trials": 3, "confirmation": None}, 4),
         ({"trials": 3}, 8),  # beside three baselines

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from search.definition.schema import StudyDefinition
+from search.training.engine import engine as engine_module
 from search.training.engine.engine import CohortEngine
 from search.training.engine.strategies import STRATEGIES
 from search.training.engine.traces import traces_made
@@ -207,3 +211,28 @@ def test_point_sets_come_in_batches_of_their_own() -> None:
     assert {tuple(shape) for shape in seen[1:]} == {(2, 1)}
     # 4 steps of 2 points go round: 0 1, 2 3, 4 5, 0 1
     assert recorder.values(0, 0)["a.points"] == pytest.approx(np.mean([0.5, 2.5, 4.5, 0.5]))
+
+
+@pytest.mark.parametrize("asked", ["a training", "the terms before training"])
+def test_the_stack_that_ran_out_of_memory_is_gone_when_memory_is_freed(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, training, freed = _new_engine("vectorized"), _study().training, []
+    stack = weakref.ref(engine._stack(2))
+
+    def too_large(*_: Any) -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(engine, "_measure", too_large)
+    monkeypatch.setattr(engine_module.gc, "collect", lambda collect=gc.collect: freed.append((collect(), stack())[1]))
+    if asked == "a training":
+        engine._train_or_save_memory(settings(BOTH, BOTH), training, Recorder())
+    else:
+        engine._start_or_save_memory(0, Recorder())
+    assert freed == [None]
+
+
+def test_a_stack_that_cannot_train_several_seeds_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = _new_engine("vectorized")
+    monkeypatch.setattr(engine, "_form", engine._form._replace(alike=frozenset({0})))
+    monkeypatch.setattr(engine_module, "makes_for_several_seeds", lambda problem, make_stack, trunk: make_stack() is None)
+    assert not engine._mixes(2)
+    assert (2, True) not in engine._stacks

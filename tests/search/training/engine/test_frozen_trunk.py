@@ -136,6 +136,19 @@ def test_every_seed_has_the_features_of_its_own_frozen_weights(float64: None) ->
     assert together.values(0, 2) != pytest.approx(together.values(1, 2), abs=1e-6)
 
 
+def test_seeds_of_the_same_frozen_weights_have_their_features_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unused_dropout(x: Any) -> Any:
+        return pretrained(layers.Dropout(0.5)(x, training=False))
+
+    engine, computed = _engine(unused_dropout, "serial", 1), []
+    of_rows = engine._trunk.of_rows  # type: ignore[union-attr]
+    monkeypatch.setattr(engine._trunk, "of_rows", lambda *given, **named: computed.append(1) or of_rows(*given, **named))
+    for seed in (0, 1):
+        engine._stack(1).begin([engine._starts.variables(seed)])
+        engine._features("train", Recorder(), training=True)
+    assert len(computed) == 1
+
+
 @pytest.mark.parametrize(
     ("trunk", "names"),
     [
@@ -185,7 +198,7 @@ def test_what_is_left_of_a_trunk_behind_its_dropout_still_costs_a_step() -> None
     network = problem.network(0)
     cost, frontier = cost_of(problem), frontier_of(problem, network, form_of(problem, network))
     assert (cost.shared_flops, frontier.flops) == (2 * 8 * (6 * 5 + 5 * 4), 2 * 8 * 6 * 5)  # 2 * batch * inputs * units
-    assert cost_in_steps(cost, frontier, problem.batch_size).shared_flops == 2 * 8 * 5 * 4
+    assert cost_in_steps(cost, frontier, batch_size=8).shared_flops == 2 * 8 * 5 * 4
 
 
 @functools.cache
@@ -208,6 +221,7 @@ def test_where_a_kept_trunk_runs_out_of_memory_it_runs_in_every_step(at: str, mo
         monkeypatch.setattr(engine._stack(1), "train", too_large)
     engine.train(settings(WEIGHTS[0]), DEFINITION.training, recorder)
     assert engine._trunk is None
+    assert engine._cost == cost_of(engine._problem)
     assert kept_names(CohortEngine(engine._problem, STRATEGIES["serial"], 1)) == []
     assert recorder.values(0, 2) == pytest.approx(_kept_values(), rel=1e-5)
 

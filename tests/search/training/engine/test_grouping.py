@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from search.out_of_memory import GIB
 from search.training.engine.cost import Cost
 from search.training.engine.grouping import Mixing, groups
 from search.training.engine.strategies import STRATEGIES
@@ -66,6 +67,23 @@ def test_one_seed_is_never_asked_what_else_is_alike() -> None:
 )
 def test_seeds_stay_apart_where_mixing_costs_more(unfit: Mixing) -> None:
     assert numbers(groups(of_seeds(0, 0, 1, 1), 4, unfit)) == [[0, 1], [2, 3]]
+
+
+def test_the_graph_is_tried_for_the_stack_that_seeds_share() -> None:
+    tried: list[int] = []
+    some = replace(mixing(), makes=lambda size: not tried.append(size))
+    found = groups(of_seeds(*[0] * 16, *[1] * 3, *[2] * 3), 16, some)
+    assert numbers(found) == [list(range(16)), list(range(16, 22))]
+    assert tried == [some.places(6, 16)] == [8]
+
+
+@pytest.mark.parametrize(("beside", "together"), [(False, True), (True, False)])
+def test_the_stack_of_one_seed_that_stays_beside_counts_in_the_memory_of_this_process(
+    beside: bool, together: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.training.engine.grouping.memory_limit", lambda: 4 * GIB)
+    cost = replace(SMALL, bytes_a_setting=200 * 2**20)  # four are 0.78 of the quarter that may be used
+    assert replace(mixing(cost=cost), beside=beside).fits(4, 4) == together
 
 
 def test_what_training_leaves_as_it_is_must_be_the_same() -> None:

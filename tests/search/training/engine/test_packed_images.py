@@ -28,6 +28,8 @@ FILTERS = {
     "second": normal(K, 2, 2, 4, 6),
     "same": normal(K, 3, 3, 4, 4),
     "images": normal(K, BATCH, SIDE, SIDE, 2),
+    "halves": normal(K, 3, 3, 1, 6),
+    "later halves": normal(K, 2, 2, 2, 6),
 }
 
 
@@ -61,6 +63,10 @@ def _shared_bias(own: Filters) -> Any:
     return tf.nn.bias_add(tf.nn.conv2d(_rows(own), own["first"], 1, "SAME"), tf.constant(FILTERS["bias"][0], own["first"].dtype))
 
 
+def _explicitly_padded(own: Filters) -> Any:
+    return tf.nn.conv2d(_convolved(own), own["same"], 1, [[0, 0], [1, 1], [2, 0], [0, 0]])
+
+
 def _own_gradient(own: Filters) -> Any:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(own)
@@ -80,7 +86,15 @@ CASES: dict[str, Callable[[Filters], Any]] = {
     "turned round": _turned_round,
     "a bias that all share": _shared_bias,
     "a gradient that each takes itself": _own_gradient,
+    "explicit padding": _explicitly_padded,
 }
+
+HALVES: dict[str, Callable[[Filters], Any]] = {
+    "of rows that all share": lambda own: tf.nn.conv2d(_rows(own), own["halves"], 1, "SAME"),
+    "of images of one's own": lambda own: tf.nn.conv2d(own["images"], own["halves"], 1, "SAME"),
+    "behind another": lambda own: tf.nn.conv2d(tf.nn.relu(_convolved(own)), own["later halves"], 1, "VALID"),
+}
+"""Filters that each see half of the channels, as those of a layer with `groups=2`."""
 
 
 def values_and_gradients(strategy: str, function: Callable[[Filters], Any], dtype: str) -> list[Any]:
@@ -104,6 +118,27 @@ def test_settings_together_equal_the_settings_apart(case: str) -> None:
     together, apart = (values_and_gradients(strategy, CASES[case], "float64") for strategy in ("vectorized", "unrolled"))
     for ours, theirs in zip(together, apart, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", HALVES)
+def test_filters_of_half_the_channels_see_those_of_their_own_setting(case: str) -> None:
+    together, apart = (values_and_gradients(strategy, HALVES[case], "float32") for strategy in ("vectorized", "unrolled"))
+    for ours, theirs in zip(together, apart, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("case", HALVES)
+def test_filters_of_half_the_channels_give_the_same_values_in_float64(case: str) -> None:
+    """Values alone: TensorFlow has no gradient of groups in float64 on a processor, of settings apart neither."""
+    own = {name: tf.constant(values, "float64") for name, values in FILTERS.items()}
+    together, apart = (STRATEGIES[strategy].over(HALVES[case], own, K) for strategy in ("vectorized", "unrolled"))
+    np.testing.assert_allclose(together, apart, rtol=1e-12, atol=1e-12)
+
+
+def test_explicit_padding_behind_a_convolution_has_gradients_in_float32() -> None:
+    together, apart = (values_and_gradients(strategy, _explicitly_padded, "float32") for strategy in ("vectorized", "unrolled"))
+    for ours, theirs in zip(together, apart, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
 
 
 @pytest.mark.parametrize("grouped", [True, False])

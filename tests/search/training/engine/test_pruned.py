@@ -110,12 +110,17 @@ def test_a_cohort_larger_than_its_stack_comes_to_its_rung_in_parts() -> None:
 
 def test_the_stack_shrinks_after_a_rung_and_those_that_go_on_train_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, training = _engine("unrolled", 4, epochs=3)
-    monkeypatch.setattr("search.training.engine.sizes.SECONDS_A_TRACE", 0.0)  # as if a free place were dear
+    monkeypatch.setattr("search.training.engine.sizes.SECONDS_A_TRACE", 0.0)  # as if a graph were free
     free, judged = Judge(), Judge()
     bad = dict.fromkeys(("one", "two", "three"), BAD)
-    engine.train(at(1, first=GOOD, **bad), training, free)
-    judged = Judge(free.values(1, 1)["a.error"] - 1e-9)
-    engine.train(at(1, first=GOOD, **bad), training, judged)
-    assert judged.states() == {0: TrialState.COMPLETE, **dict.fromkeys((1, 2, 3), TrialState.PRUNED)}
+    engine.train(at(1, **bad, last=GOOD), training, free)
+    trained = engine.variables(3)
+    judged = Judge(free.values(0, 1)["a.error"] - 1e-9)
+    engine.train(at(1, **bad, last=GOOD), training, judged)
+    assert judged.states() == {3: TrialState.COMPLETE, **dict.fromkeys((0, 1, 2), TrialState.PRUNED)}
     assert (1, False) in engine._stacks
-    assert judged.values(0, 3)["a.error"] == pytest.approx(free.values(0, 3)["a.error"], rel=1e-5)
+    assert judged.values(3, 3)["a.error"] == pytest.approx(free.values(3, 3)["a.error"], rel=1e-5)
+    for after_shrinking, before in zip(engine.variables(3), trained, strict=True):
+        np.testing.assert_allclose(after_shrinking, before, rtol=1e-5)
+    with pytest.raises(KeyError):
+        engine.variables(0)
