@@ -32,7 +32,7 @@ HANDS_OVER = {True: "It moves weights in training, so it hands over no fixed wei
 WHY_A_BASELINE = {
     Judgement.WORSE: "better than the tuned weights",
     Judgement.AS_GOOD: "as good as the tuned weights",
-    Judgement.NOT_ENOUGH: "by their means they lead the tuned weights, if not certainly",
+    Judgement.NOT_ENOUGH: "on average they lead the tuned weights, though that is not certain",
 }
 """Why a baseline is recommended. Where it is not certain, only one that leads."""
 

@@ -98,7 +98,7 @@ def test_what_cannot_be_reported_says_what_could_have_been_detected() -> None:
 def test_a_baseline_that_leads_is_recommended_though_it_is_not_certain() -> None:
     three = verdict([candidate(3, [0.70, 0.90, 0.72, 0.85]), candidate(0, [0.80, 0.81, 0.81, 0.80], rule="equal")], 4)
     assert (three.call, three.recommended.rule) == (Judgement.NOT_ENOUGH, "equal")
-    why = "by their means they lead the tuned weights, if not certainly"
+    why = "on average they lead the tuned weights, though that is not certain"
     assert three.recommended.sentence == f"Use equal weights: {why}. They need no search."
 
 
