@@ -115,7 +115,8 @@ class ConfirmationBody(Body):
     level: float = Field(description="Level of confidence of all intervals.")
     margin: float | None = Field(description="One training's luck: its standard deviation over seeds.")
     detectable: float | None = Field(
-        description="The smallest lead over `story`'s baseline that these seeds could show; null without one."
+        description="The smallest lead over `story`'s baseline that these seeds could show; null without one, and where "
+        "all seeds gave the same."
     )
     split: str = Field(description="What the numbers are of: test where the workload has it.")
     seeds: list[int] = Field(description="The fresh seeds that the winner's numbers are of. They chose nothing.")

@@ -120,8 +120,9 @@ def verdict_of(found: Evidence) -> Verdict | None:
         trained = replace(trained, candidates=compromised)
     meeting = standing(found.definition, objective, trained, found.anchors)
     percent = in_percent(found.definition, found.own_metrics)
-    fixed_start = found.definition.training.initial_weights == "fixed"
-    return judge(objective, meeting, trained, fixed_start=fixed_start, percent=percent)
+    training = found.definition.training
+    fixed_start, fixed_order = training.initial_weights == "fixed", not training.shuffle
+    return judge(objective, meeting, trained, fixed_start=fixed_start, fixed_order=fixed_order, percent=percent)
 
 
 def confirmed(found: Evidence) -> Answer | None:

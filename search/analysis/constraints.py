@@ -49,6 +49,12 @@ def on(metrics: Sequence[str]) -> str:
     return f"the constraint{'s' if len(metrics) > 1 else ''} on {' and '.join(metrics)}"
 
 
+def does(subjects: Sequence[Candidate], verb: str) -> str:
+    """Return a verb in the number of its subjects: weights and several settings are plural, a trial or a rule is not."""
+    plural = len(subjects) != 1 or "weights" in subjects[0].in_words.split()
+    return verb if plural else f"{verb}es" if verb.endswith("o") else f"{verb}s"
+
+
 def by_constraints(
     name: str, rivals: Sequence[Candidate], intervals: Sequence[Interval], who: Kept, call: Judgement | None
 ) -> str | None:
@@ -82,10 +88,13 @@ def keeping(rivals: Sequence[Candidate], who: Kept, leads: Mapping[str, str] | N
 
     Where they break it themselves, they miss it by less.
     """
-    by_metrics: dict[tuple[str, ...], list[str]] = {}
+    by_metrics: dict[tuple[str, ...], list[Candidate]] = {}
     for each in rivals:
         if who.breaks(each.name):
-            by_metrics.setdefault(who.rivals[each.name], []).append(each.in_words + (leads or {}).get(each.name, ""))
-    if who.alike:
-        return [f"they miss {on(metrics)} by less than {' and '.join(names)}" for metrics, names in by_metrics.items()]
-    return [f"they keep {on(metrics)}, which {' and '.join(names)} break" for metrics, names in by_metrics.items()]
+            by_metrics.setdefault(who.rivals[each.name], []).append(each)
+    found = []
+    for metrics, breaking in by_metrics.items():
+        names = " and ".join(each.in_words + (leads or {}).get(each.name, "") for each in breaking)
+        less = f"they miss {on(metrics)} by less than {names}"
+        found.append(less if who.alike else f"they keep {on(metrics)}, which {names} {does(breaking, 'break')}")
+    return found

@@ -100,7 +100,12 @@ def _range(beliefs: Beliefs, winner: TrialRecord, axis: Axis, delta: float, divi
     points = zip(shown, found.mean, found.low, found.high, strict=True)
     good, worse, untold = (_parts(found, shown if axis.choices else values, answer, axis) for answer in Finding)
     sentence = _Sentence(
-        unit.name, delta, others=len(beliefs.places.axes) > 1, bounded=bool(beliefs.bounds), trials=len(beliefs.tried)
+        unit.name,
+        delta,
+        others=len(beliefs.places.axes) > 1,
+        bounded=bool(beliefs.bounds),
+        broken=beliefs.breaks(winner.parameters),
+        trials=len(beliefs.tried),
     )
     numbers = [value for value, each in zip(values, found.answers, strict=True) if each is Finding.AS_GOOD and not axis.names]
     return Range(
@@ -168,13 +173,14 @@ def _edge(definition: StudyDefinition, axis: Axis, found: Profile, unit: _Unit) 
 class _Sentence:
     """What is said of the parameter `name`, judged within `delta` after so many search trials.
 
-    `others`: it is not the only one; `bounded`: there are constraints.
+    `others`: it is not the only one; `bounded`: there are constraints; `broken`: the winner breaks one.
     """
 
     name: str
     delta: float
     others: bool
     bounded: bool
+    broken: bool
     trials: int
 
     def of_range(self, best: Place, good: Sequence[Span], worse: Sequence[Span], untold: Sequence[Span]) -> str:
@@ -200,7 +206,8 @@ class _Sentence:
     def _cost(self) -> str:
         sure = f"{LEVEL:.0%} sure".replace("%", " %")
         tuned = ", the other parameters tuned to it" if self.others else ""
-        kept = " and keeps the constraints" if self.bounded else ""
+        as_it_does = " as well as it does" if self.broken else ""
+        kept = f" and keeps the constraints{as_it_does}" if self.bounded else ""
         return f"costs at most {self.delta:.3g} against the winner{kept}, {sure}{tuned}"
 
     def _worse(self) -> str:

@@ -13,28 +13,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from search.analysis.constraints import ConstraintRate, by_constraints, keeping, on, rates
+from search.analysis.constraints import ConstraintRate, by_constraints, does, on, rates
 from search.analysis.intervals import Interval, difference, ends
+from search.analysis.recommendation import Choice, Recommendation, despite
 from search.analysis.story import story
 from search.definition.schema import Objective
 from search.objective.anchors import resolve_anchors
 from search.planning.candidates import Candidate, judged_on
-from search.planning.constraints import Kept, kept
+from search.planning.constraints import Kept, broken, kept
 from search.planning.looks import ERROR, Judgement, Look
 from search.planning.meeting import Meeting, MeetingEnd, Trained
-from storage.records import ADAPTIVE_ORIGIN, AnchorRecord, Values
+from storage.records import AnchorRecord, Values
 
 FIXED_START = "every training started from the same weights, so this covers the order of rows alone"
-
-HANDS_OVER = {True: "It moves weights in training, so it hands over no fixed weights.", False: "They need no search."}
-"""What else to know of a recommended baseline, by whether a rule moves its weights."""
-
-WHY_A_BASELINE = {
-    Judgement.WORSE: "better than the tuned weights",
-    Judgement.AS_GOOD: "as good as the tuned weights",
-    Judgement.NOT_ENOUGH: "by their means they lead the tuned weights, if not certainly",
-}
-"""Why a baseline is recommended. Where it is not certain, only one that leads."""
+FIXED_ORDER = "every training started from the same weights and took the rows in the same order"
 
 FEW_SEEDS = 6
 """A verdict from fewer seeds says what it could have detected."""
@@ -50,25 +42,12 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Recommendation:
-    """What to train with: a baseline's rule where one is better or as good, or leads uncertainly; None for the tuned weights.
-
-    `trial` has them.
-    """
-
-    rule: str | None
-    trial: int
-    adaptive: bool
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the confirmation says. `split` is what the numbers are of; `optimism` the search score minus the confirmed one.
 
     `seeds` are those that the winner's numbers are of. `call` is None where there is no baseline. `margin` is one training's luck;
     `detectable` the smallest lead over the baseline it is against which the seeds could have shown, None where nothing was
-    compared. `story` has what the tuned weights change metric by metric, from that baseline.
+    compared, or where all seeds gave the same. `story` has what the tuned weights change metric by metric, from that baseline.
     """
 
     winner: Candidate
@@ -96,12 +75,13 @@ def judge(
     trained: Trained,
     *,
     fixed_start: bool = False,
+    fixed_order: bool = False,
     percent: Collection[str] = frozenset(),
 ) -> Verdict | None:
     """Return the verdict over a confirmation, or None where no winner was chosen or it was not trained on two seeds.
 
-    `objective` gives trials a value. `fixed_start`: every training started from the same weights. `percent` are the paths of the
-    metrics that are read in percent.
+    `objective` gives trials a value. `fixed_start`: every training started from the same weights; `fixed_order`: it took
+    the rows in the same order. `percent` are the paths of the metrics that are read in percent.
     """
     if meeting is None or meeting.winner is None:
         return None
@@ -116,7 +96,9 @@ def judge(
     held = rates(judged, winner.on(seeds), split)
     who = kept(judged, winner.on(seeds), [rival.on(seeds) for rival in meeting.rivals], split, _last_error(meeting))
     call, rival = _call(meeting, intervals, who)
-    detectable = rival.half if rival is not None else max((each.half for each in intervals), default=None)
+    margin, all_alike = _margin(meeting, rival), _seeds_change_nothing(meeting, rival)
+    widest = rival.half if rival is not None else max((each.half for each in intervals), default=None)
+    detectable = None if all_alike else widest
     changes = subject.story(rival)
     by_constraint = by_constraints(subject.name, meeting.rivals, intervals, who, call)
     sentence = by_constraint or _sentence(subject, call, rival, intervals, values, changes, detectable)
@@ -124,8 +106,10 @@ def judge(
         *map(str, held),
         *([] if by_constraint else _breaking(meeting.rivals, who)),
         *_unfinished(meeting, trained),
-        *([FIXED_START] if fixed_start else []),
+        *(["all seeds gave the same"] if all_alike else []),
+        *([FIXED_ORDER if fixed_order else FIXED_START] if fixed_start else []),
     ]
+    choice = Choice(winner, meeting.rivals, intervals, who, despite(judged, who, meeting.rivals, subject.keepers(trained)))
     return Verdict(
         winner=winner,
         split=split,
@@ -138,10 +122,10 @@ def judge(
         optimism=(math.nan if winner.trial.value is None else winner.trial.value) - values[winner.name].mean,
         sentence=f"{'; '.join([sentence, *notes])}.{_stopped(meeting, trained)}",
         call=call,
-        margin=_margin(meeting, rival),
+        margin=margin,
         detectable=detectable,
         story=changes,
-        recommended=_recommended(winner, meeting.rivals, call, rival, who),
+        recommended=choice.recommend(call, rival),
         meeting=meeting,
         trainings=len(trained.planned),
     )
@@ -173,6 +157,12 @@ class _Subject:
         """Return a candidate on the seeds it is judged by."""
         return candidate.on(judged_on(candidate.trial, candidate.measured, self.seeds))
 
+    def keepers(self, trained: Trained) -> list[Candidate]:
+        """Return what was trained on fresh seeds, met nobody there, and keeps all constraints by its means."""
+        met = {self.winner.name, *(rival.name for rival in self.meeting.rivals)}
+        others = [self.here(each) for each in _competing(trained) if each.name not in met and each.measured]
+        return [each for each in others if not broken(self.objective, each, self.meeting.split)]
+
     def story(self, rival: Interval | None) -> str:
         """Return the metrics of a baseline and the winner's, over the seeds that both finished."""
         other = next((each for each in self.meeting.rivals if rival is not None and each.name == rival.against), None)
@@ -197,9 +187,9 @@ def _interval(rival: Candidate, look: Look) -> Interval:
 def _breaking(rivals: Sequence[Candidate], who: Kept) -> list[str]:
     """Say who else breaks which constraint; the winner itself, where no rival keeps all."""
     if who.alike:
-        others = ", and no baseline keeps all" if rivals else ""
+        others = ", and no baseline that they met keeps all" if rivals else ""
         return [f"by their mean over fresh seeds the tuned weights break {on(who.alike)}{others}"]
-    return [f"{each.in_words} break {on(who.rivals[each.name])}" for each in rivals if who.breaks(each.name)]
+    return [f"{each.in_words} {does([each], 'break')} {on(who.rivals[each.name])}" for each in rivals if who.breaks(each.name)]
 
 
 def _last_error(meeting: Meeting) -> float:
@@ -230,38 +220,15 @@ def _call(meeting: Meeting, intervals: Sequence[Interval], who: Kept) -> tuple[J
     return (Judgement.BETTER if better else Judgement.NOT_ENOUGH), closest
 
 
+def _seeds_change_nothing(meeting: Meeting, rival: Interval | None) -> bool:
+    """Return whether every setting gave one value on all seeds: what chance does was not seen, so no lead is certain."""
+    return _margin(meeting, rival) == 0
+
+
 def _margin(meeting: Meeting, rival: Interval | None) -> float | None:
     """Return one training's luck as it was when the rival was last looked at: what its call was made by."""
     look = None if rival is None else meeting.last(rival.against)
     return look.margin if look is not None else meeting.looks[-1].margin if meeting.looks else None
-
-
-def _recommended(
-    winner: Candidate, rivals: Sequence[Candidate], call: Judgement | None, rival_of: Interval | None, who: Kept
-) -> Recommendation:
-    """Return what to train with: what keeps the constraints; a baseline that is as good goes first, since it needs no search."""
-    other = next((each for each in rivals if rival_of is not None and each.name == rival_of.against), None)
-    if who.winner:
-        other = other or next(each for each in rivals if each.name in (who.worse_than or who.keeping))
-        adaptive = other.trial.origin == ADAPTIVE_ORIGIN
-        why = f"they keep {on(who.winner)}, which the tuned weights break on fresh seeds"
-        return Recommendation(other.name, other.number, adaptive, f"Use {other.in_words}: {why}. {HANDS_OVER[adaptive]}")
-    if other is not None and who.breaks(other.name):
-        why = "; ".join(keeping(rivals, who))
-        return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}: {why}{_despite(who)}.")
-    adaptive = other is not None and other.trial.origin == ADAPTIVE_ORIGIN
-    how = WHY_A_BASELINE.get(call) if call is not None else None
-    leads = call is Judgement.NOT_ENOUGH and rival_of is not None and rival_of.difference < 0
-    if other is None or how is None or (call is Judgement.NOT_ENOUGH and not leads) or (adaptive and call is not Judgement.WORSE):
-        unsure = "" if call in (Judgement.BETTER, Judgement.AS_GOOD) else "; it is not certain that they are better"
-        return Recommendation(None, winner.number, False, f"Use the tuned weights of {winner.name}{unsure}{_despite(who)}.")
-    sentence = f"Use {other.in_words}: {how}{_despite(who)}. {HANDS_OVER[adaptive]}"
-    return Recommendation(other.name, other.number, adaptive, sentence)
-
-
-def _despite(who: Kept) -> str:
-    """Say that what is recommended breaks a constraint, since nothing that was trained on fresh seeds keeps all."""
-    return f"; but nothing that was trained on fresh seeds keeps {on(who.alike)}" if who.alike else ""
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -169,7 +169,13 @@ def _starts_alike(best: Mapping[str, Any]) -> bool:
 
 
 def _begin(best: Mapping[str, Any]) -> str:
-    return text.FIXED if _starts_alike(best) else text.FRESH
+    if _starts_alike(best):
+        return text.FIXED.substitute(decides=text.FIXED_ORDER if _shuffles(best) else text.FIXED_ALL)
+    return text.FRESH.substitute(order=text.ORDER if _shuffles(best) else "")
+
+
+def _shuffles(best: Mapping[str, Any]) -> bool:
+    return bool(best["training"].get("shuffle", True))
 
 
 def _range(best: Mapping[str, Any]) -> str:
@@ -262,7 +268,7 @@ def _applied(best: Mapping[str, Any], source: Source) -> Kind:
 
 def _order(best: Mapping[str, Any]) -> str:
     """Return what gives the order of an epoch's rows, called with their number."""
-    return "np.random.default_rng([seed, epoch]).permutation" if best["training"].get("shuffle", True) else "np.arange"
+    return "np.random.default_rng([seed, epoch]).permutation" if _shuffles(best) else "np.arange"
 
 
 def needed(best: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,13 +17,18 @@ def taken(part, rows):
     found = np.asarray(part)[rows]
     return keras.ops.convert_to_tensor(found) if found.dtype.kind in "OSU" else found  # text'''
 
-FRESH = '''\
-def train(seed):
-    """Return a model trained under a seed: that decides its initial weights, and the order of rows in every epoch."""
-    keras.utils.set_random_seed(seed)
-    model = workload.build_model()'''
+ORDER = ", and the order of rows in every epoch"
 
-FIXED = '''\
+FRESH = Template('''\
+def train(seed):
+    """Return a model trained under a seed: that decides its initial weights$order."""
+    keras.utils.set_random_seed(seed)
+    model = workload.build_model()''')
+
+FIXED_ORDER = "that decides the order of rows in every epoch. All start from the same weights."
+FIXED_ALL = "all start from the same weights and take the rows in the same order."
+
+FIXED = Template('''\
 def started(model):
     """Return the model where every training starts: build_model() may return one that has been trained by now."""
     if not model.built:
@@ -36,9 +41,9 @@ def started(model):
 
 
 def train(seed):
-    """Return a model trained under a seed: that decides the order of rows in every epoch. All start from the same weights."""
+    """Return a model trained under a seed: $decides"""
     keras.utils.set_random_seed(0)
-    model = started(workload.build_model())'''
+    model = started(workload.build_model())''')
 
 SOURCES_IMPORTS = ["import hashlib", "import importlib.util", "import pathlib"]
 

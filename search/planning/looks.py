@@ -83,6 +83,7 @@ def compare(against: str, differences: Sequence[float], margin: float | None, af
     """Return the look after `after` of `seeds` seeds, the last one having been after `before`, from paired differences.
 
     A pair that is not finite leaves the look without numbers: a setting that breaks down on a seed is not compared by the others.
+    Where the seeds changed nothing (`margin` is 0), settings that differ are not judged: what chance does was not seen.
     """
     share, error, n = after / seeds, error_of(before / seeds, after / seeds), len(differences)
     if n < 2 or not all(map(math.isfinite, differences)):
@@ -94,6 +95,8 @@ def compare(against: str, differences: Sequence[float], margin: float | None, af
 
 def called(mean: float, half: float, margin: float | None) -> Judgement:
     """Return what an interval says, given what one training's luck is."""
+    if margin == 0 and mean != 0:
+        return Judgement.NOT_ENOUGH
     if mean - half > 0:
         return Judgement.BETTER
     if mean + half < 0:
@@ -120,6 +123,8 @@ def chance(look: Look, seeds: int) -> float:
 
     if look.difference is None or look.std is None:
         return 1.0
+    if look.margin == 0 and look.difference != 0:
+        return 0.0  # further seeds would give the same again
     planned = schedule(seeds)
     before = planned[-2] if len(planned) > 1 else 0
     half, mean = half_width(look.std, seeds, error_of(before / seeds, 1.0)), look.difference

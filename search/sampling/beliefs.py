@@ -96,6 +96,11 @@ class Beliefs:
             found &= curves >= np.minimum(curves[:, beside], 0.0)[:, None]
         return found
 
+    def breaks(self, parameters: Values) -> bool:
+        """Return whether by the model's mean a place breaks a constraint."""
+        at = self.places.at([parameters])
+        return any(bool(bound.means(at)[0] < 0) for bound in self.bounds)
+
     def allowed_means(self, places: Array) -> Array:
         """Return the posterior means at places [n, d], minus infinity where a bound's mean breaks it, unless all do."""
         means = self.surrogate.means(places)

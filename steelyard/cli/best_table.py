@@ -231,9 +231,8 @@ def conclusion(best: Best) -> list[str]:
     """Return what the document says, in sentences: the verdict, the selection bias, and what else would do as well."""
     confirmation = best.get("confirmation")
     if confirmation is None and best.get("picked_by", "objective") != "objective":
-        found = [
-            f"Trial {best['trial']} is what {best['picked_by']} picks, on {_seeds(best)}; what it is worth on others is not known."
-        ]
+        how = "you picked" if str(best["picked_by"]).startswith("trial ") else f"{best['picked_by']} picks"
+        found = [f"Trial {best['trial']} is what {how}, on {_seeds(best)}; what it is worth on others is not known."]
     elif confirmation is None:
         reason = "the study has no confirmation" if best["final"] else "the study has not ended"
         found = [f"Trial {best['trial']} has the best value on {_seeds(best)}; whether it is really better is not known: {reason}."]

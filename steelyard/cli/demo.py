@@ -28,9 +28,9 @@ LOG_LINES = 15
 PROGRESS_LINES = 2
 """Without a terminal; with one it is a bar. All that the demo prints is to fit one screen."""
 
-BESIDE = """Held against equal weights alone, to be quick; a study of yours is also held
-against weights that need no search (inverse initial losses), which come close
-here: examples/digits_overlay.json is the whole study."""
+BESIDE = """To be quick, the demo compares with equal weights only. Your own studies also
+compare with weights that need no search (inverse initial losses), which come
+close on this problem: examples/digits_overlay.json is the full study."""
 
 NEXT = """Next, a study of your own: steelyard serve, and in another terminal
   steelyard init --output study.json && steelyard submit study.json --watch"""

@@ -77,11 +77,14 @@ def of_setting(best: Best, pick: str, published: Published) -> dict[str, Any]:
 def with_own_losses(best: Best, published: Published) -> dict[str, Any]:
     """Return the document with `loss_weights` where only losses of the user's own stood in the way: their `compile` has them.
 
-    A loss of Keras's stands for each in the question: it takes the output as it comes, and row weights, as they do.
+    A loss of Keras's stands for each in the question: it takes the output as it comes, as they do. One under row weights stays in
+    the way: the study divides by the sum of the weights, and a function that is compiled by the number of rows.
     """
     if "loss_weights" in best or best.get("schedules"):
         return dict(best)
     definition, own = definition_of(best), published.own
+    if any(loss.loss in own and published.weighs(task, loss) for task in definition.tasks for loss in task.losses):
+        return dict(best)
     tasks = tuple(
         task.model_copy(
             update={
@@ -92,6 +95,20 @@ def with_own_losses(best: Best, published: Published) -> dict[str, Any]:
     )
     used = how_to_use(definition.model_copy(update={"tasks": tasks}), best["weights"], replace(published, own=frozenset()))
     return {**best, **({"loss_weights": used["loss_weights"]} if "loss_weights" in used else {})}
+
+
+def of_row_weights(best: Best, published: Published) -> list[str]:
+    """Return a sentence on the built-in losses under row weights: `compile` by name divides by rows, the study by weights."""
+    if "loss_weights" not in with_own_losses(best, published):
+        return []
+    tasks = definition_of(best).tasks
+    weighed = [(task, loss) for task in tasks for loss in task.losses if published.weighs(task, loss)]
+    paths = [f"{task.name}.{loss.name}" for task, loss in weighed if loss.loss not in published.own]
+    if not paths:
+        return []
+    means = "is a mean" if len(paths) == 1 else "are means"
+    way_out = "compile such a loss as an object with reduction='mean_with_sample_weight', or use result.apply()"
+    return [f"{', '.join(paths)} {means} over row weights, which loss_weights take for granted: {way_out}"]
 
 
 def _baseline(best: Best, rule: str) -> Mapping[str, Any] | None:

@@ -51,7 +51,7 @@ def _of_stream(found: ReadStream, arguments: Arguments) -> Iterator[str]:
     if found.shuffled and not arguments["shuffle"]:
         yield "the dataset shuffles by itself, so shuffle=False changes nothing, as in fit"
     if arguments["shuffle"] and not found.shuffled:
-        yield "the dataset's rows are in a new order in each epoch; shuffle=False keeps theirs"
+        yield "each epoch takes the dataset's rows in a new order; shuffle=False keeps the dataset's own"
 
 
 def opened(given: Any) -> Any:

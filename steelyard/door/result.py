@@ -49,9 +49,8 @@ class Result(Figures):
         if trial is None:
             raise ValueError(f"study {self.study} has no trial {number}")
         given = {f"trial {number}": trial}
-        return answer.of_setting(
-            {**self._tuned, "baselines": {**self._tuned["baselines"], **given}}, f"trial {number}", self._published
-        )
+        known = {**self._tuned, "baselines": {**self._tuned["baselines"], **given}}
+        return {**answer.of_setting(known, f"trial {number}", self._published), "picked_by": f"trial {number}"}
 
     # The answer
 
@@ -83,10 +82,12 @@ class Result(Figures):
 
     @property
     def verdict(self) -> str:
-        """What fresh seeds say, in a sentence; without a confirmation, that nothing was confirmed."""
+        """What fresh seeds say, in a sentence; without a confirmation, how the setting was picked and what is not known of it."""
+        from steelyard.cli.best_table import conclusion
+
         confirmation = self._tuned.get("confirmation")
         if confirmation is None:
-            return f"trial {self._tuned['trial']} scored best in the search; nothing was confirmed on fresh seeds."
+            return conclusion(self.best if isinstance(self._pick, int) else self._tuned)[0]
         return str(confirmation["verdict"])
 
     @property
@@ -111,6 +112,7 @@ class Result(Figures):
         """What should be known beside the answer."""
         found = [each for each in self._document("study")["warnings"] if not each.startswith("no worker has published")]
         found += answer.at_edge(self._tuned, self.definition, self._memory.get("default_ranges", ()))
+        found += answer.of_row_weights(self.best, self._published)
         if self.judged_on == "validation":
             found.append("the validation rows chose the weights and judge them too; pass test_data to judge on other rows")
         return found

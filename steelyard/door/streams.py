@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import itertools
+import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +20,11 @@ Array = NDArray[Any]
 Batch = tuple[Any, Any, Any]
 
 LATER = "streams come later: pass arrays, or a dataset that gives the same rows each time and fits into memory"
-ENDLESS = "the dataset never ends: pass it without repeat(), or say how many batches hold each row once"
+ENDLESS = "the dataset never ends: pass it without repeat()"
+STEPS = {"x": "steps_per_epoch", "validation_data": "validation_steps"}
+"""The option that says how many batches an epoch has, by where a dataset is given."""
+TEXT = "OSU"
+"""The kinds of arrays that hold text: objects, whose bytes are pointers, and strings, padded to the longest of a batch."""
 SHARE_OF_MEMORY = 0.25
 """How much of the memory that is free the rows of a dataset may take: the training holds them a second time."""
 
@@ -59,7 +65,7 @@ def read_stream(given: Any, at: str, steps: int | None = None) -> ReadStream:
 
     steps: how many batches an epoch has, where the caller said so; of a dataset that repeats, so many are read.
     Raises ValidationError for what can be read only once, for other rows in a second pass or epoch, for a dataset that has not the
-    batches that were said, and for more than memory holds.
+    batches that were said, for rows that come several times in those that were, and for more than memory holds.
     """
     batches, again = _two_passes(given, at, steps)
     if not batches:
@@ -71,6 +77,8 @@ def read_stream(given: Any, at: str, steps: int | None = None) -> ReadStream:
             epochs = "two passes over it" if steps is None else f"its first {steps} batches and the next {len(again)}"
             raise refused(at, f"{epochs} give other rows (random augmentation, or a part of them). {LATER}")
         order = np.argsort(first, kind="stable")
+    if steps is not None:
+        _require_one_pass(first, steps, at)
     x, y, weight = (_joined([batch[part] for batch in batches], order) for part in range(3))
     sizes = [len(_leaves(batch[0])[0][1]) for batch in batches]
     even = all(size == sizes[0] for size in sizes[:-1]) and sizes[-1] <= sizes[0]
@@ -84,7 +92,8 @@ def _two_passes(given: Any, at: str, steps: int | None) -> tuple[list[Batch], li
     limit = int(free_memory() * SHARE_OF_MEMORY)
     if steps is None:
         if _is_endless(given):
-            raise refused(at, f"{ENDLESS} (steps_per_epoch, validation_steps)")
+            way_out = f", or say how many batches hold each row once ({STEPS[at]})" if at in STEPS else ""
+            raise refused(at, f"{ENDLESS}{way_out}")
         return _read(made(), at, limit), _read(made(), at, limit)
     going = iter(made())
     first, second = (_read(itertools.islice(going, steps), at, limit) for _ in range(2))
@@ -93,6 +102,20 @@ def _two_passes(given: Any, at: str, steps: int | None) -> tuple[list[Batch], li
     if second:
         return first, second
     return first, _read(made(), at, limit)
+
+
+def _require_one_pass(rows: Array, steps: int, at: str) -> None:
+    """Refuse several passes over the same rows as one epoch: a split would put copies of a training row into the validation rows.
+
+    rows: a number for each row [n], equal for equal rows. Rows that are equal within one pass are no second pass.
+    """
+    common = math.gcd(*np.unique(rows, return_counts=True)[1].tolist())
+    for times in range(common, 1, -1):
+        passes = np.sort(rows.reshape(times, -1), axis=1) if common % times == 0 else None
+        if passes is not None and (passes == passes[0]).all():
+            whole = f"say {STEPS.get(at, 'steps')}={steps // times}"
+            way_out = whole if steps % times == 0 else "batch the rows before repeat(), and say how many batches one pass has"
+            raise refused(at, f"each row comes {times} times in {steps} batches: {way_out}")
 
 
 def _is_endless(given: Any) -> bool:
@@ -159,7 +182,7 @@ def _require_rows(batch: Batch, at: str) -> None:
 
 
 def _unbounded(at: str) -> str:
-    steps = {"x": "steps_per_epoch", "validation_data": "validation_steps"}.get(at)
+    steps = STEPS.get(at)
     return "" if steps is None else f" (one that never ends needs {steps})"
 
 
@@ -186,11 +209,16 @@ def _leaves(part: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...]
 
 
 def _bytes(batch: Batch) -> int:
-    return sum(array.nbytes for part in batch for _, array in _leaves(part))
+    return sum(_size(array) for part in batch for _, array in _leaves(part))
+
+
+def _size(array: Array) -> int:
+    """Return an array's bytes; of objects, such as text, those that its pointers lead to as well."""
+    return array.nbytes + (sum(map(sys.getsizeof, array.ravel().tolist())) if array.dtype.kind == "O" else 0)
 
 
 def _row_hashes(batches: Iterable[Batch]) -> Iterator[Array]:
-    """Yield a number for each row of each batch that depends on all that the row holds."""
+    """Yield a number for each row of each batch that depends on all that the row holds; text by value, not by where it lies."""
     for batch in batches:
         leaves = [np.ascontiguousarray(array) for part in batch for _, array in _leaves(part)]
         rows = len(leaves[0])
@@ -198,7 +226,7 @@ def _row_hashes(batches: Iterable[Batch]) -> Iterator[Array]:
         for i in range(rows):
             digest = hashlib.blake2b(digest_size=8)
             for leaf in leaves:
-                digest.update(leaf[i].tobytes())
+                digest.update(repr(leaf[i : i + 1].tolist()).encode() if leaf.dtype.kind in TEXT else leaf[i].tobytes())
             digests.append(int.from_bytes(digest.digest(), "little"))
         yield np.array(digests, np.uint64)
 

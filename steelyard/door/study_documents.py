@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def is_front_pick(pick: str | int | None) -> bool:
     """Return whether a pick names a trial of a Pareto front."""
-    return isinstance(pick, str) and (pick in ("knee", "nearest_ideal") or pick.startswith("metric:"))
+    return isinstance(pick, str) and (pick in ("knee", "nearest_ideal", "confirmed") or pick.startswith("metric:"))
 
 
 class StudyDocuments:
@@ -70,7 +70,7 @@ class StudyDocuments:
             study = client.get(self.study)
             reads: dict[str, Callable[[], Any]] = {
                 "study": lambda: study,
-                self._best_name: lambda: client.best(self.study, pick=str(self._pick) if is_front_pick(self._pick) else None),
+                self._best_name: lambda: self._best_of(client),
                 "trials": lambda: list(client.trials(self.study)),
                 "sensitivity": lambda: client.sensitivity(self.study),
             }
@@ -78,6 +78,15 @@ class StudyDocuments:
         if study["ended"]:
             self._documents[name] = found
         return found
+
+    def _best_of(self, client: Client) -> Any:
+        """Return the best-weights document. Around a trial's number of a front, that of the first pick: the rest is the study's."""
+        try:
+            return client.best(self.study, pick=str(self._pick) if is_front_pick(self._pick) else None)
+        except SeveralBest as error:
+            if not isinstance(self._pick, int) or not error.picks:
+                raise
+            return client.best(self.study, pick=next(iter(error.picks)))
 
     def _read(self, document: Callable[[], Any]) -> Any:
         """Return a document. Where a front has several best, the refusal says how to pick one of a result."""

@@ -58,10 +58,12 @@ def verdict(
     failed: Sequence[tuple[int, int]] = (),
     *,
     fixed_start: bool = False,
+    fixed_order: bool = False,
     percent: Collection[str] = ("a.accuracy",),
 ) -> Verdict:
     """Return the verdict over candidates that were trained on seeds 0 to `seeds` - 1, the first `choosing` of which choose."""
     meeting = met(candidates, seeds, choosing, objective, known, failed)
-    found = judge(objective, meeting, trained(candidates, seeds, failed), fixed_start=fixed_start, percent=percent)
+    there = trained(candidates, seeds, failed)
+    found = judge(objective, meeting, there, fixed_start=fixed_start, fixed_order=fixed_order, percent=percent)
     assert found is not None
     return found

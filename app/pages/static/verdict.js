@@ -69,15 +69,25 @@ const BESIDES = {
   not_enough: "it is not certain that they beat every baseline.",
 };
 
+// Whether a setting's means over fresh seeds miss a bound of the confirmation.
+function breaks(confirmed, name) {
+  return (confirmed?.constraints ?? []).some((each) => {
+    const mean = confirmed.candidates[name]?.metrics[each.metric]?.mean;
+    return typeof mean === "number" && ((each.at_least !== null && mean < each.at_least) || (each.at_most !== null && mean > each.at_most));
+  });
+}
+
 // The baseline that goes first since it keeps a constraint which the tuned setting breaks: it is recommended, and not for its value.
 function keeper(view) {
   const { best, confirmation } = view;
   const pick = best.recommended?.pick ?? "";
   if (!pick.startsWith("baseline:") || !["worse", "not_enough"].includes(confirmation.call)) return null;
   const key = pick.slice("baseline:".length);
-  const difference = confirmation.against[key]?.value;
-  if (confirmation.call === "worse" ? difference?.high < 0 : difference?.mean < 0) return null;
-  return key === "current" ? "your weights" : `${view.settings.find((each) => each.key === key)?.title ?? key} weights`;
+  if (!breaks(best.confirmation, confirmation.winner) || breaks(best.confirmation, key)) return null;
+  if (confirmation.call === "worse" && confirmation.against[key]?.value?.high < 0) return null;
+  const setting = view.settings.find((each) => each.key === key);
+  const name = key === "current" ? "your" : setting?.title ?? key;
+  return setting?.moves ? `${name} keeps` : `${name} weights keep`;
 }
 
 // The headline and whether it is good news: the verdict in a few words.
@@ -90,7 +100,7 @@ function headline(view, against) {
     return { tone: "", text: study.ended ? `${who[0].toUpperCase()}${who.slice(1)} ${verb} on ${searchSeeds(study)}; nothing is confirmed.` : `So far ${who} ${verb}, on ${searchSeeds(study)}.` };
   }
   const keeping = keeper(view);
-  if (keeping) return confirmation.call === "worse" ? { tone: "bad", text: `Do not use the tuned weights: they break a constraint that ${keeping} keep.` } : { tone: "", text: `The tuned weights may break a constraint that ${keeping} keep.` };
+  if (keeping) return confirmation.call === "worse" ? { tone: "bad", text: `Do not use the tuned weights: they break a constraint that ${keeping}.` } : { tone: "", text: `The tuned weights may break a constraint that ${keeping}.` };
   const gain = confirmation.against[against.name]?.value;
   if (confirmation.call in BESIDES && gain?.low > 0) {
     return { tone: "good", text: `The tuned weights are better than ${against.key === "current" ? "yours" : against.title}; ${BESIDES[confirmation.call]}` };

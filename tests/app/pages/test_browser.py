@@ -119,16 +119,42 @@ def test_the_answer_comes_first_in_the_units_of_the_metrics(served: Served, fini
     ],
 )
 def test_weights_that_break_a_constraint_are_praised_for_no_lead(served: Served, call: str, text: str) -> None:
-    seen = served.tab()
-    address = f"/v1/studies/{scenes.FINISHED}"
-    best, confirmation = (served.bench.get(f"{address}/{name}") for name in ("best", "confirmation"))
+    best, confirmation = _answers(served)
     assert confirmation["against"]["current"]["value"]["low"] > 0
-    answers = {"best": {**best, "recommended": {**best["recommended"], "pick": "baseline:current"}}}
-    answers["confirmation"] = {**confirmation, "call": call}
-    for name in answers:
-        seen.page.route(re.compile(f"{address}/{name}$"), partial(_answered, answers[name]))
+    path, means = "parity.binary_accuracy", best["confirmation"]["candidates"]
+    tuned, yours = (means[name]["metrics"][path]["mean"] for name in (confirmation["winner"], "current"))
+    assert tuned > yours
+    bound = {"metric": path, "at_least": None, "at_most": (tuned + yours) / 2, "held": 0, "n": 5}
+    best["confirmation"]["constraints"] = [bound]
+    best["recommended"]["pick"] = "baseline:current"
+    confirmation["call"] = call
+    assert _headline(served, best, confirmation) == text
+
+
+def test_a_baseline_that_leads_without_certainty_is_not_praised_for_a_constraint(served: Served) -> None:
+    """The study has no constraints: equal weights are recommended for their lead alone."""
+    best, confirmation = _answers(served)
+    assert best["confirmation"]["constraints"] == []
+    best["recommended"]["pick"] = "baseline:equal"
+    for rule in ("current", "equal"):
+        confirmation["against"][rule]["value"] |= {"difference": -0.1, "low": -0.3, "high": 0.1, "better": None}
+    confirmation["call"] = "not_enough"
+    assert _headline(served, best, confirmation) == "Not enough trainings to tell whether the tuned weights are better."
+
+
+def _answers(served: Served) -> tuple[Any, Any]:
+    """Return the finished study's best-weights document and its confirmation, to change."""
+    best, confirmation = (served.bench.get(f"/v1/studies/{scenes.FINISHED}/{name}") for name in ("best", "confirmation"))
+    return best, confirmation
+
+
+def _headline(served: Served, best: Any, confirmation: Any) -> str:
+    """Return the headline of the finished study where the service answers with these documents."""
+    seen = served.tab()
+    for name, body in (("best", best), ("confirmation", confirmation)):
+        seen.page.route(re.compile(f"/v1/studies/{scenes.FINISHED}/{name}$"), partial(_answered, body))
     seen.open(f"/studies/{scenes.FINISHED}")
-    assert seen.text(".headline") == text
+    return seen.text(".headline")
 
 
 def _answered(body: Any, route: Any) -> None:

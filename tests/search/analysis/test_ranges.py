@@ -51,6 +51,22 @@ def test_a_range_has_three_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("error", "kept"), [(0.5, "keeps the constraints, 95"), (2.0, "keeps the constraints as well as it does, 95")]
+)
+def test_beside_a_winner_that_breaks_a_constraint_a_range_keeps_it_as_well(
+    monkeypatch: pytest.MonkeyPatch, error: float, kept: str
+) -> None:
+    document = study(log_range())
+    document["objective"]["metrics"].append({"metric": "t0.error", "strategy": "constraint", "at_most": 1.0})
+    profiled(monkeypatch, VALUES, [GOOD] * 5, 2)
+    measured = {"t0.mse": 0.0, "t0.error": error}
+    searched = [trial(i, {"t0.error": at}, value=-float(i), values=measured) for i, at in enumerate(VALUES * 3)]
+    believed = beliefs(define(document), searched)
+    assert believed is not None
+    assert kept in ranges(believed, searched[2], DELTA, {})["t0.error"].sentence
+
+
 def test_after_twelve_trials_it_is_said_that_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     profiled(monkeypatch, VALUES, [GOOD] * 5, 2)
     found = range_of(define(study(log_range())), ONE, "t0.error", {}, trials=12)

@@ -13,6 +13,7 @@ from search.analysis.verdict import Verdict, judge, spread
 from search.definition.schema import Objective
 from search.planning.candidates import Candidate, rule_in_words
 from search.planning.looks import Judgement
+from search.planning.meeting import MeetingEnd
 from storage.records import ADAPTIVE_ORIGIN, AnchorRecord, Measured, Role
 from tests.search.histories import trial
 from tests.search.meetings import OBJECTIVE, candidate, met, trained, verdict
@@ -98,7 +99,7 @@ def test_what_cannot_be_reported_says_what_could_have_been_detected() -> None:
 def test_a_baseline_that_leads_is_recommended_though_it_is_not_certain() -> None:
     three = verdict([candidate(3, [0.70, 0.90, 0.72, 0.85]), candidate(0, [0.80, 0.81, 0.81, 0.80], rule="equal")], 4)
     assert (three.call, three.recommended.rule) == (Judgement.NOT_ENOUGH, "equal")
-    why = "by their means they lead the tuned weights, if not certainly"
+    why = "on average they lead the tuned weights, though that is not certain"
     assert three.recommended.sentence == f"Use equal weights: {why}. They need no search."
 
 
@@ -177,6 +178,41 @@ def test_a_rule_that_moves_weights_is_recommended_only_where_it_is_better() -> N
     alike = [candidate(3, [0.4, 0.6, 0.5, 0.7]), Candidate(adaptive(0).trial, candidate(0, [0.4, 0.6, 0.5, 0.7]).measured)]
     assert verdict(alike, 4).call is Judgement.AS_GOOD
     assert verdict(alike, 4).recommended.rule is None
+
+
+def adaptive(own: Candidate) -> Candidate:
+    return Candidate(replace(own.trial, origin=ADAPTIVE_ORIGIN), own.measured)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "why"),
+    [
+        ([0.5, 0.5, 0.72, 0.71], "on average they lead the tuned weights, though that is not certain"),
+        ([0.4, 0.6, 0.5, 0.7], "as good as the tuned weights"),
+    ],
+)
+def test_fixed_weights_that_are_no_worse_are_recommended_where_a_moving_rule_leads(fixed: list[float], why: str) -> None:
+    rule = adaptive(candidate(1, [0.7, 0.5, 0.8, 0.65], rule="uncertainty"))
+    three = verdict([candidate(3, [0.4, 0.6, 0.5, 0.7]), rule, candidate(0, fixed, rule="equal")], 4)
+    assert min(three.intervals, key=lambda each: each.difference).against == "uncertainty"
+    assert (three.recommended.rule, three.recommended.sentence) == ("equal", f"Use equal weights: {why}. They need no search.")
+
+
+def test_fixed_weights_that_the_tuned_ones_lead_are_not_recommended_for_a_rule_that_leads() -> None:
+    rule = adaptive(candidate(1, [0.7, 0.5, 0.8, 0.65], rule="uncertainty"))
+    behind = candidate(0, [0.5, 0.4, 0.5, 0.6], rule="equal")
+    three = verdict([candidate(3, [0.4, 0.6, 0.5, 0.7]), rule, behind], 4)
+    assert (three.call, three.recommended.rule) == (Judgement.NOT_ENOUGH, None)
+
+
+def test_settings_that_differ_alike_on_all_seeds_are_not_judged() -> None:
+    """Without luck an interval has no width: it says nothing of other starts or orders."""
+    constant = [candidate(3, [0.9] * 12), candidate(0, [0.7] * 12, rule="equal")]
+    three = verdict(constant, 12, fixed_start=True, fixed_order=True)
+    assert (three.call, three.detectable) == (Judgement.NOT_ENOUGH, None)
+    same = "every training started from the same weights and took the rows in the same order."
+    assert f"; all seeds gave the same; {same}" in three.sentence
+    assert (three.meeting.stop, three.meeting.looks[-1].after) == (MeetingEnd.FUTILE, 4)
 
 
 def test_stopping_early_is_reported() -> None:
@@ -286,8 +322,8 @@ def test_a_finalist_whose_mean_keeps_the_constraints_goes_before_a_better_one() 
 def beside_equal(winner: Sequence[float], equal: Sequence[float], value: float = 0.95) -> Verdict:
     """Return the verdict over a winner worth 0.9 beside equal weights, by their accuracies on the constraint's task."""
     reference = both(1, [0.1] * 4, [0.8] * 4, role=Role.REFERENCE, rule="alone:b")
-    baseline = both(0, [value] * 4, equal, role=Role.BASELINE, rule="equal")
-    return verdict([both(2, [0.9] * 4, winner), baseline, reference], 4, objective=RELATIVE)
+    baseline = both(0, [value + each / 10 for each in reversed(STEADY)], equal, role=Role.BASELINE, rule="equal")
+    return verdict([both(2, [0.9 + each / 10 for each in STEADY], winner), baseline, reference], 4, objective=RELATIVE)
 
 
 def test_a_better_baseline_that_breaks_a_constraint_is_not_recommended() -> None:
@@ -349,8 +385,8 @@ def test_a_baseline_without_a_value_that_surely_breaks_a_constraint_is_beaten_in
 def test_where_all_break_a_constraint_alike_values_decide_and_it_is_said_of_what_is_recommended() -> None:
     three = beside_equal([0.1] * 4, [0.1] * 4, 0.7)
     assert three.call is Judgement.BETTER
-    broken = "; by their mean over fresh seeds the tuned weights break the constraint on b.accuracy, and no baseline keeps all. "
-    assert broken in three.sentence
+    broken = "; by their mean over fresh seeds the tuned weights break the constraint on b.accuracy, and no baseline that they met"
+    assert f"{broken} keeps all. " in three.sentence
     assert three.recommended.sentence == (
         "Use the tuned weights of trial 2; but nothing that was trained on fresh seeds keeps the constraint on b.accuracy."
     )
@@ -369,6 +405,29 @@ def test_baselines_that_break_the_same_constraint_are_named_together() -> None:
     assert three.recommended.sentence == (
         "Use the tuned weights of trial 2: they keep the constraint on b.accuracy, which equal weights and dynamic weight "
         "averaging break."
+    )
+
+
+def test_of_rivals_that_keep_what_the_winner_breaks_fixed_weights_are_recommended_first() -> None:
+    reference = both(1, [0.1] * 4, [0.8] * 4, role=Role.REFERENCE, rule="alone:b")
+    rule = adaptive(both(4, around(0.95), [0.5] * 4, role=Role.BASELINE, rule="uncertainty"))
+    fixed = both(0, around(0.85), [0.5] * 4, role=Role.BASELINE, rule="equal")
+    three = verdict([both(2, around(0.9)[::-1], [0.1] * 4), rule, fixed, reference], 4, objective=RELATIVE)
+    assert three.recommended.rule == "equal"
+    alone = verdict([both(2, around(0.9)[::-1], [0.1] * 4), rule, reference], 4, objective=RELATIVE).recommended
+    assert alone.sentence.startswith("Use uncertainty weighting: it keeps the constraint on b.accuracy, which the tuned weights")
+
+
+def test_what_keeps_a_constraint_that_the_winner_and_its_rivals_break_is_named() -> None:
+    """Both finalists keep the bound on the two seeds that choose; on those that compare, the winner does no longer."""
+    reference = both(1, [0.1] * 6, [0.8] * 6, role=Role.REFERENCE, rule="alone:b")
+    later = [0.5, 0.5, 0.1, 0.1, 0.1, 0.1]
+    other = both(5, [0.8] * 2, [0.5] * 2)
+    baseline = both(0, [0.7, 0.7, *around(0.7)[::-1]], later, role=Role.BASELINE, rule="equal")
+    three = verdict([both(2, [0.9, 0.9, *around(0.9)], later), other, baseline, reference], 6, choosing=2, objective=RELATIVE)
+    assert three.recommended.sentence == (
+        "Use the tuned weights of trial 2; but neither the tuned weights nor a baseline that they met keeps the constraint on "
+        "b.accuracy: trial 5 does on fresh seeds."
     )
 
 

@@ -240,6 +240,25 @@ def test_without_a_confirmation_it_states_what_the_one_training_measured() -> No
     assert (found["SEEDS"], found["STATED"]) == ([7], VALUES)
 
 
+@pytest.mark.parametrize(
+    ("training", "decides"),
+    [
+        ({}, "under a seed: that decides its initial weights, and the order of rows in every epoch."),
+        ({"shuffle": False}, "under a seed: that decides its initial weights."),
+        (
+            {"initial_weights": "fixed"},
+            "under a seed: that decides the order of rows in every epoch. All start from the same weights.",
+        ),
+        (
+            {"initial_weights": "fixed", "shuffle": False},
+            "under a seed: all start from the same weights and take the rows in the same order.",
+        ),
+    ],
+)
+def test_the_file_says_what_a_seed_decides(training: dict[str, Any], decides: str) -> None:
+    assert f'"""Return a model trained {decides}"""' in script(best(training=training))
+
+
 def test_rows_that_are_not_shuffled_are_trained_as_they_come() -> None:
     for penalties in ([], [AGREEMENT]):
         kept, shuffled = (script(best(penalties=penalties, training={"shuffle": shuffle})) for shuffle in (False, True))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from search.export.reproduction import Published
-from steelyard.door.answer import against, at_edge, comparison, of_setting, ranges, recommended, renamed
+from steelyard.door.answer import against, at_edge, comparison, of_row_weights, of_setting, ranges, recommended, renamed
 from steelyard.door.result import Result
 
 PUBLISHED = Published(("a", "b"))
@@ -99,12 +99,25 @@ def test_losses_of_the_users_own_are_weighted_in_the_users_compile() -> None:
     found["note"] = "the only output"
     found["terms"]["tasks"][0]["losses"][0]["loss"] = "mine"
     found["terms"]["tasks"][0]["from_logits"] = True
-    memory = {"outputs": ["a", "b"], "compile_outputs": ["a", "b"], "own_losses": ["mine"], "weighted": ["a"]}
+    memory = {"outputs": ["a", "b"], "compile_outputs": ["a", "b"], "own_losses": ["mine"], "weighted": []}
     documents = {"study": {"name": "s", "ended": True}, "best": found, "trials": []}
     assert Result("s", None, memory, None, documents).loss_weights == {"a": 1.0, "b": 0.3}
+    with pytest.raises(ValueError, match="the only output"):
+        assert Result("s", None, {**memory, "weighted": ["a"]}, None, documents).loss_weights
     found["terms"]["tasks"][0]["column"] = 0
     with pytest.raises(ValueError, match="the only output"):
         assert Result("s", None, memory, None, documents).loss_weights
+
+
+def test_a_loss_under_row_weights_needs_its_reduction_in_compile() -> None:
+    assert of_row_weights(document(), Published(("a", "b"))) == []
+    (said,) = of_row_weights(document(), Published(("a", "b"), weighted=frozenset({"b"})))
+    assert said.startswith("b.mse is a mean over row weights")
+    assert "reduction='mean_with_sample_weight'" in said
+    found = document()
+    found["terms"]["tasks"][0]["class_weight"] = {"0": 1.0, "1": 3.0}
+    (said,) = of_row_weights(found, Published(("a", "b"), weighted=frozenset({"b"})))
+    assert said.startswith("a.mse, b.mse are means over row weights")
 
 
 def test_outputs_get_the_names_that_a_model_has() -> None:

@@ -109,7 +109,7 @@ def test_the_order_of_a_dataset_is_said_and_kept_on_demand() -> None:
         yield X[order], {name: target[order] for name, target in Y.items()}
 
     found = call(two_heads(), in_order, None)
-    assert "the dataset's rows are in a new order in each epoch; shuffle=False keeps theirs" in found.notes
+    assert "each epoch takes the dataset's rows in a new order; shuffle=False keeps the dataset's own" in found.notes
     kept, moved = (call(two_heads(), rows, None, shuffle=False) for rows in (in_order, shuffling))
     assert (kept.arguments["shuffle"], moved.arguments["shuffle"]) == (False, True)
     assert "the dataset shuffles by itself, so shuffle=False changes nothing, as in fit" in moved.notes

@@ -133,7 +133,7 @@ class Asked:
 
     def best(self, study: str, pick: str | None = None) -> Any:
         if pick is None:
-            picks = {"knee": 2, "nearest_ideal": 2, "metric:a.mse": 1}
+            picks = {"confirmed": 1, "knee": 2, "nearest_ideal": 2, "metric:a.mse": 1}
             raise SeveralBest(409, {"type": "/problems/several-best", "detail": "There is a front", "picks": picks})
         found = {**document(), "picked_by": pick, "loss_weights": {"a": 1.0, "b": 2.0}, "seeds": [0], "final": True}
         del found["confirmation"]
@@ -151,7 +151,9 @@ def on_front(monkeypatch: pytest.MonkeyPatch) -> Result:
 
 
 def test_a_front_is_printed_with_what_may_be_picked(on_front: Result) -> None:
-    assert str(on_front).startswith("s: COMPLETE. study 's' has a front of best settings, not one: result.pick('knee'), ")
+    assert str(on_front).startswith(
+        "s: COMPLETE. study 's' has a front of best settings, not one: result.pick('confirmed'), result.pick('knee'), "
+    )
     assert "result.pick(&#x27;knee&#x27;)" in on_front._repr_html_()
     with pytest.raises(SteelyardError, match="plot_pareto_front"):
         assert on_front.loss_weights
@@ -160,10 +162,19 @@ def test_a_front_is_printed_with_what_may_be_picked(on_front: Result) -> None:
 def test_what_was_picked_of_a_front_has_weights_and_a_summary_and_is_saved(on_front: Result, tmp_path: Path) -> None:
     knee = on_front.pick("knee")
     assert knee.loss_weights == {"a": 1.0, "b": 2.0}
-    assert "trial 7" in knee.summary()
+    assert knee.verdict == "Trial 7 is what knee picks, on one seed; what it is worth on others is not known."
+    assert knee.verdict in knee.summary()
     knee.save(tmp_path / "knee.json")
     again = steelyard.load(tmp_path / "knee.json")
     assert again.loss_weights == {"a": 1.0, "b": 2.0}
+
+
+@pytest.mark.parametrize(("pick", "weight"), [("confirmed", 2.0), (3, 8.0)])
+def test_the_confirmed_trial_and_any_other_of_a_front_are_picked(on_front: Result, pick: Any, weight: float) -> None:
+    found = on_front.pick(pick)
+    assert found.loss_weights == {"a": 1.0, "b": weight}
+    number, how = (7, "confirmed picks") if pick == "confirmed" else (3, "you picked")
+    assert found.verdict.startswith(f"Trial {number} is what {how}, on one seed; ")
 
 
 def test_a_result_of_another_service_stays_with_it() -> None:
