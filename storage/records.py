@@ -144,7 +144,8 @@ class StudyRecord:
 class PlannedTrial:
     """A trial that the plan asks for. `parameters` are drawn values by parameter path, `weights` used values by term path.
 
-    `seeds`: all that it trains on, `seed` first, where they are several; empty where `seed` is the only one.
+    `seeds`: all that it trains on, `seed` first, where they are several; empty where `seed` is the only one. `planned_after` and
+    `planned_beside` as in TrialRecord, of a trial that was drawn before it was planned; None where it is drawn with its plan.
     """
 
     role: Role
@@ -156,6 +157,8 @@ class PlannedTrial:
     confirms: int | None = None
     sampler_state: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = ()
+    planned_after: int | None = None
+    planned_beside: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,8 @@ class TrialRecord:
 
     `attempt` counts the starts; `charged` those that ended with a lost training process, `losses` those with a lost worker;
     `cohort_limit` bounds the next cohort it may join.
-    `planned_after` is the study's outcome sequence when it was planned, `planned_beside` the numbers that ran then.
+    `planned_after` is the study's outcome sequence when it was planned, or drawn ahead of its plan; `planned_beside` has the
+    numbers that ran then. A draw made ahead saw those of its own worker as they stood at their last report but one.
     `value`, `values`, `violations` are the objective's; `sequence` is the place of its end among the study's outcomes.
     `by_seed` has the objective's value under each seed, None where there is none (yet), of a trial that trains on several: its
     numbers are then means over these seeds, `seed` being the first. Empty of all others.

@@ -126,9 +126,9 @@ def fail_if_all_are_lost(session: Session, study: StudyRecord, cohort_id: int, r
     One trial that ends its process can take its whole cohort with it, again and again. So this waits until one has FAILED by itself
     and a cohort without it is lost as well: then no single trial is to blame.
 
-    A trial that other workers train at this moment speaks for the study in its first attempt, and once it has finished an epoch.
-    One that was lost before and has finished none since says nothing: it is FAILED with the study, and its lease is the caller's to
-    end.
+    A trial that other workers train at this moment speaks for the study in its first attempt, once it has finished an epoch, and
+    once it has trained for longer than this cohort did before it was lost. One that was lost before, and has done neither since,
+    says nothing: it is FAILED with the study, and its lease is the caller's to end.
     """
     started = (TRIALS.c.study_id == study.id) & (TRIALS.c.attempt > 0)
     alike = TRIALS.c.reason_code == reason.code
@@ -136,7 +136,9 @@ def fail_if_all_are_lost(session: Session, study: StudyRecord, cohort_id: int, r
         alike &= TRIALS.c.reason_message.endswith(reason.message, autoescape=True)
     failed = (TRIALS.c.state == TrialState.FAILED.value) & alike
     waiting = (TRIALS.c.state == TrialState.WAITING.value) & alike & (TRIALS.c.charged > 0)
+    began = select(COHORTS.c.started_at).where(COHORTS.c.id == cohort_id).scalar_subquery()
     unheard = (TRIALS.c.state == TrialState.RUNNING.value) & (TRIALS.c.charged > 0) & (TRIALS.c.epochs == 0)
+    unheard &= TRIALS.c.started_at >= began
     if study.state is not StudyState.RUNNING or not _any(session, started & failed & (TRIALS.c.cohort_id != cohort_id)):
         return False
     if _any(session, started & ~unheard & ~((failed | waiting) & TRIALS.c.reason_code.is_not(None))):

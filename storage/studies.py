@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Select, String, and_, bindparam, cast, func, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, Select, String, and_, bindparam, cast, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -18,7 +18,7 @@ from storage.leases import PREFLIGHT
 from storage.lifecycle import (
     OPEN,
 )
-from storage.models import LEASES, STUDIES, TERMS
+from storage.models import LEASES, STUDIES, TERMS, TRIALS
 from storage.outcomes import cancel_trials
 from storage.records import STUDY_ENDS, Reason, StudyRecord, StudyState, TermRecord, TrialState
 from storage.study_rows import (
@@ -166,6 +166,33 @@ def lock_next_study(session: Session, workloads: Collection[str], *, skip: Colle
     return study_record(row)
 
 
+class InTurn(NamedTuple):
+    """A study that is served next, how many trials it has, and whether some of them wait."""
+
+    study: int
+    definition: Mapping[str, Any]
+    trials: int
+    waiting: bool
+
+
+def next_in_turn(session: Session, workloads: Collection[str], study_id: int, *, without: int) -> InTurn | None:
+    """Read which study a worker with these workloads is served next, once its lease `without` has ended; None if none.
+
+    It is the given study, where that can run, or one before it of which nothing runs: whether one that runs elsewhere has work to
+    give is not known before it is planned.
+    """
+    live, own = _live_leases(func.count(), without), TRIALS.c.study_id == STUDIES.c.id
+    trials = select(func.coalesce(func.max(TRIALS.c.number) + 1, 0)).where(own).scalar_subquery()
+    waiting = exists().where(own & (TRIALS.c.state == TrialState.WAITING.value))
+    row = session.execute(
+        select(STUDIES.c.id, STUDIES.c.definition, trials, waiting)
+        .where(_runnable(without), STUDIES.c.workload.in_(workloads), or_(STUDIES.c.id == study_id, live == 0))
+        .order_by(*in_turn(live))
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else InTurn(*row)
+
+
 def claimable(session: Session, workloads: Collection[str]) -> frozenset[Claimable]:
     """Read, without locking anything, which studies `lock_next_study` might choose from, each with what a new plan depends on.
 
@@ -186,18 +213,24 @@ class Claimable(NamedTuple):
     newest_lease: int | None
 
 
-def _live_leases(aggregate: Any) -> Any:
-    return select(aggregate).where(LEASES.c.study_id == STUDIES.c.id, LEASES.c.released_at.is_(None)).scalar_subquery()
+def _live_leases(aggregate: Any, without: int | None = None) -> Any:
+    return select(aggregate).where(_live(STUDIES.c.id, without)).scalar_subquery()
 
 
-def _runnable() -> ColumnElement[bool]:
-    in_preflight = _preflight_of(STUDIES.c.id).exists()
+def _live(study_id: Any, without: int | None = None) -> ColumnElement[bool]:
+    """Select the live leases of a study, but for one."""
+    live = and_(LEASES.c.study_id == study_id, LEASES.c.released_at.is_(None))
+    return live if without is None else and_(live, LEASES.c.id != without)
+
+
+def _runnable(without: int | None = None) -> ColumnElement[bool]:
+    in_preflight = _preflight_of(STUDIES.c.id, without).exists()
     return or_(STUDIES.c.state == StudyState.RUNNING.value, (STUDIES.c.state == StudyState.QUEUED.value) & ~in_preflight)
 
 
-def _preflight_of(study_id: Any) -> Select[int]:
+def _preflight_of(study_id: Any, without: int | None = None) -> Select[int]:
     """Select the live preflight leases of a study."""
-    return select(LEASES.c.id).where(LEASES.c.study_id == study_id, LEASES.c.purpose == PREFLIGHT, LEASES.c.released_at.is_(None))
+    return select(LEASES.c.id).where(_live(study_id, without), LEASES.c.purpose == PREFLIGHT)
 
 
 _CLAIMABLE = select(

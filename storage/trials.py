@@ -26,7 +26,8 @@ def add_trials(
 ) -> list[TrialRecord]:
     """Add planned trials, WAITING, with the study's next numbers in this order. The study is locked.
 
-    `beside` are the numbers that ran when they were planned. Raises TermNotFound for a weight of no term.
+    `beside` are the numbers that ran when they were planned; a trial that was drawn before says so itself. Raises TermNotFound for
+    a weight of no term.
     """
     if not planned:
         return []
@@ -52,8 +53,8 @@ def _trial_columns(study: StudyRecord, trial: PlannedTrial, number: int, beside:
         "state": TrialState.WAITING.value,
         "seed": trial.seed,
         "sampler_state": dict(trial.sampler_state),
-        "planned_after": study.sequence,
-        "planned_beside": list(beside),
+        "planned_after": study.sequence if trial.planned_after is None else trial.planned_after,
+        "planned_beside": list(beside if trial.planned_beside is None else trial.planned_beside),
         "attempt": 0,
         "charged": 0,
         "epochs": 0,

@@ -25,11 +25,11 @@ class PlannedAhead:
     trials: tuple[PlannedTrial, ...]
     searched: int
 
-    @property
-    def draws(self) -> DrawnAhead:
-        """Return the draws of the search trials among them, which come last."""
+    def draws(self, after: int, beside: Sequence[int]) -> DrawnAhead:
+        """Return the draws of the search trials among them, which come last: made after outcome `after`, while `beside` ran."""
         drawn = tuple(Drawn(each.parameters, each.sampler_state) for each in self.trials if each.role is Role.SEARCH)
-        return DrawnAhead(DrawIndex(self.first + len(self.trials) - len(drawn), self.searched), drawn)
+        place = DrawIndex(self.first + len(self.trials) - len(drawn), self.searched)
+        return DrawnAhead(place, drawn, after, tuple(beside))
 
 
 def plan_ahead(definition: StudyDefinition, history: History, limit: int, cohort: Sequence[TrialRecord]) -> PlannedAhead | None:
@@ -48,6 +48,8 @@ def plan_ahead(definition: StudyDefinition, history: History, limit: int, cohort
 
 
 def _expected(history: History, cohort: Sequence[TrialRecord]) -> History:
+    """Return the history as if the cohort had ended. What was worked out of the search before holds no longer where it goes on."""
+    searches = any(trial.role is Role.SEARCH for trial in cohort)
     ended = {trial.number: trial for trial in cohort}
     counts = Counter(history.counts)
     for trial in cohort:
@@ -63,4 +65,6 @@ def _expected(history: History, cohort: Sequence[TrialRecord]) -> History:
         trials=as_ended(history.trials),
         references=as_ended(history.references),
         baselines=as_ended(history.baselines),
+        expected_gain=None if searches else history.expected_gain,
+        finalists=() if searches else history.finalists,
     )

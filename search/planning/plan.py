@@ -1,7 +1,8 @@
 """What a study does next: a pure function of its definition and its history.
 
-No state lives here or in any process, so any worker can go on with any study after any crash; a test needs no server, no clock and
-no TensorFlow. Each phase is one short function, asked in order.
+All that a plan needs is stored, so any worker can go on with any study after any crash; a test needs no server, no clock and no
+TensorFlow. A worker may bring draws that it made ahead: they are lost with it, and another draws anew, from what has ended. Each
+phase is one short function, asked in order.
 """
 
 from __future__ import annotations
@@ -257,7 +258,7 @@ def _suggestions(
     if count <= 0:
         return []
     place = suggest.DrawIndex(number=history.next_number + len(planned), index=history.searched)
-    ahead = None if history.ahead is None else history.ahead.find(place, count)
+    ahead = history.ahead if history.ahead is not None and history.ahead.has(place, count) else None
     return [
         PlannedTrial(
             role=Role.SEARCH,
@@ -268,8 +269,10 @@ def _suggestions(
             origin=definition.search.sampler.name,
             sampler_state=drawn.sampler_state,
             seeds=several_seeds(definition),
+            planned_after=ahead.after if ahead else None,
+            planned_beside=ahead.beside if ahead else None,
         )
-        for drawn in ahead or ask(definition, observed, place, count, history.settings)
+        for drawn in (ahead.drawn[:count] if ahead else ask(definition, observed, place, count, history.settings))
     ]
 
 

@@ -1,7 +1,8 @@
 """Suggestions of weight settings. Optuna runs in memory, rebuilt from stored trials at every call.
 
-Every suggestion is seeded by (study seed, trial number), so a study goes on after a crash as if nothing had happened. A grid and
-quasi-random points are our own, by search index, and need no Optuna.
+Every suggestion is seeded by (study seed, trial number), and depends on nothing else but the trials that it is given. Some of them
+may still train, and stand as at their last report but one (`search.planning.ahead`); after a crash they are those that have ended.
+A grid and quasi-random points are our own, by search index, and need no Optuna.
 """
 
 from __future__ import annotations
@@ -56,14 +57,19 @@ class DrawIndex:
 
 @dataclass(frozen=True, slots=True)
 class DrawnAhead:
-    """Suggestions that were made while trials before them still trained: those from `place` on, in their order."""
+    """Suggestions that were made while trials before them still trained: those from `place` on, in their order.
+
+    They were made after outcome `after` of the study, beside the trials `beside`, which ran then.
+    """
 
     place: DrawIndex
     drawn: tuple[Drawn, ...]
+    after: int
+    beside: tuple[int, ...]
 
-    def find(self, place: DrawIndex, count: int) -> tuple[Drawn, ...] | None:
-        """Return the first `count` of them where they begin at `place`; None where they do not, or are fewer."""
-        return self.drawn[:count] if place == self.place and count <= len(self.drawn) else None
+    def has(self, place: DrawIndex, count: int) -> bool:
+        """Return whether they begin at `place` and are `count` at least."""
+        return place == self.place and count <= len(self.drawn)
 
 
 def batch_limit(definition: StudyDefinition, observed: Sequence[TrialRecord]) -> int:

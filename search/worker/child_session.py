@@ -30,6 +30,11 @@ from search.worker.progress_deadlines import ProgressDeadlines
 from search.workloads.sources import Sources
 
 CANCEL_SECONDS = 5.0
+"""A child drops its order between two graph calls: it is given so long where the study's calls are quick."""
+
+CANCEL_CALLS = 2
+"""Where they are slow: so many times the slowest. The first of an order traces the graph, and takes longest."""
+
 DEFINITIONS_KEPT = 64
 """Definitions that one child holds at a time; each takes some kilobytes."""
 
@@ -159,12 +164,17 @@ class ChildSession:
         """Return whether a child that had started well has not begun with its order: if it is lost, the order may be to blame."""
         return self._ready and self.busy and not self.taken
 
-    def cancel(self, stopped: Callable[[], bool]) -> bool:
-        """Have the child drop the order under way. Returns whether it did, in time and before `stopped` says to wait no longer."""
+    def cancel(self, stopped: Callable[[], bool], most: float = CANCEL_SECONDS) -> bool:
+        """Have the child drop the order under way. Returns whether it did, in time and before `stopped` says to wait no longer.
+
+        It is waited for as long as the study's graph calls take, as far as that is known, but never longer than `most` seconds.
+        """
+        slowest = self._deadlines.slowest(self._study)
+        wait = most if slowest is None else min(most, max(CANCEL_SECONDS, CANCEL_CALLS * slowest))
         try:
             if self.busy:
                 self._child.send(CancelSettings())
-            deadline = self._clock() + CANCEL_SECONDS
+            deadline = self._clock() + wait
             while self.busy and (left := deadline - self._clock()) > 0 and not stopped():
                 for _ in self.listen(min(left, 0.2)):
                     pass

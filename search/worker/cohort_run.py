@@ -90,10 +90,8 @@ class CohortRun:
         ended = {each.number for each in self._ends} | self._recorded_ends
         return [number for number in self._curves if number not in ended]
 
-    def as_if_ended(self) -> list[TrialRecord]:
+    def as_if_ended(self, objective: Objective) -> list[TrialRecord]:
         """Return the trials that have not ended as they would be stored if they had, after their latest reports."""
-        self.plan_next = False
-        objective = self._claim.objective or self._claim.definition.objective
         running = set(self._running())
         return [
             _as_if_ended(trial, self._curves[trial.number], objective) for trial in self._claim.trials if trial.number in running

@@ -2,22 +2,24 @@
 
 So the child need not wait for SQL. Nothing of it is stored, and no lease is taken, before the cohort that trains is stored whole:
 the claim that follows decides, and may take the draws that were made here. Where it claims something else, what the child began is
-cancelled. A worker that dies in between leaves nothing behind.
+cancelled; what would surely be cancelled is not begun. A worker that dies in between leaves nothing behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from search.logs import logger
 from search.planning.ahead import PlannedAhead, plan_ahead
 from search.planning.plan import History
+from search.planning.rescoring import objective_of
 from search.sampling.suggest import DrawnAhead
 from search.training.child.protocol import StudyPrepared, TrainCohort
+from search.validation.published import Named, named_plugins
 from search.worker.claim import Claim, history_of
 from search.worker.cohort_run import CohortRun, train_order
-from storage import trial_rows
+from storage import studies, trial_rows
 from storage.database import Database
 from storage.errors import StorageBusy, StorageUnavailable
 from storage.records import PlannedTrial, Role, StudyRecord, TrialRecord, TrialState
@@ -32,8 +34,11 @@ MOST_STUDIES = 64
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
+    """What is expected after so many trials of a study."""
+
     drawn: DrawnAhead
     order: TrainCohort
+    first: int
 
 
 class NextCohort:
@@ -41,11 +46,15 @@ class NextCohort:
 
     Draws are kept until their study is claimed from, also where the child could not begin with them: what a study draws must not
     depend on when a child is replaced, or on other studies.
+
+    `patience_seconds`: nobody renews the lease of the cohort that trains meanwhile. A study that took longer to plan for is planned
+    for once the cohort has ended. `clock`: this process's monotonic time.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, patience_seconds: float, clock: Callable[[], float]) -> None:
+        self._database, self._patience_seconds, self._clock = database, patience_seconds, clock
         self._expected: dict[int, _Expected] = {}
+        self._took: dict[int, float] = {}  # seconds, by study, the last time
         self.sent: int | None = None
 
     @property
@@ -57,18 +66,41 @@ class NextCohort:
         """Return the order that trains a study's next cohort as it is expected."""
         return self._expected[study].order if study in self._expected else None
 
+    def is_due(self, work: Claim, workloads: Collection[str], plugins: Collection[Named]) -> bool:
+        """Return whether the study is as its next cohort expects it, and is served next: else the child would begin in vain.
+
+        `workloads` and `plugins` are those that this worker can train with. False where the database is away.
+        """
+        expected = self._expected.get(work.study.id)
+        if expected is None:
+            return False
+        try:
+            with self._database.reading() as session:
+                found = studies.next_in_turn(session, workloads, work.study.id, without=work.lease.token)
+        except (StorageBusy, StorageUnavailable) as error:
+            log.warning("database away", error=str(error))
+            return False
+        if found is None:
+            return False
+        if found.study != work.study.id:
+            return not set(named_plugins(found.definition)) <= set(plugins)  # passed over: then it is not known who is next
+        return found.trials == expected.first and not found.waiting
+
     def plan(self, work: Claim, run: CohortRun) -> None:
         """Work out what follows a cohort, from what is stored and its numbers so far. Where that fails, nothing is expected."""
-        self._expect(work, lambda: self._after(work, run))
+        run.plan_next = False  # once only: from later reports it would draw something else
+        if self._took.get(work.study.id, 0.0) <= self._patience_seconds:
+            self._expect(work, lambda: self._after(work, run))
 
     def plan_first(self, work: Claim, prepared: StudyPrepared) -> None:
         """Work out a study's first cohort, from how the child says it is trained."""
         study = replace(work.study, cohort_size=prepared.cohort_size, engine=prepared.engine, threads=prepared.threads)
         history = History(study.trial_budget, initial=prepared.initial)
-        self._expect(work, lambda: _expected(work, study, plan_ahead(work.definition, history, prepared.cohort_size, ())))
+        self._expect(work, lambda: _expected(work, study, plan_ahead(work.definition, history, prepared.cohort_size, ()), ()))
 
     def _expect(self, work: Claim, planned: Callable[[], _Expected | None]) -> None:
         self._expected.pop(work.study.id, None)
+        began = self._clock()
         try:
             found = planned()
         except (StorageBusy, StorageUnavailable) as error:
@@ -78,16 +110,23 @@ class NextCohort:
         else:
             if found is not None:
                 self._expected[work.study.id] = found
-            while len(self._expected) > MOST_STUDIES:
-                del self._expected[next(iter(self._expected))]
+        finally:
+            self._took.pop(work.study.id, None)  # the latest last
+            self._took[work.study.id] = self._clock() - began
+            for kept in (self._expected, self._took):
+                while len(kept) > MOST_STUDIES:
+                    kept.pop(next(iter(kept)))
 
     def _after(self, work: Claim, run: CohortRun) -> _Expected | None:
         with self._database.reading() as session:
             study = get_study_by_id(session, work.study.id)
-            if trial_rows.waiting_trials(session, study.id):  # they come first
+            unfinished = trial_rows.unfinished_trials(session, study.id)
+            if any(trial.state is TrialState.WAITING for trial in unfinished):  # they come first
                 return None
             history = history_of(session, study, work.definition, self._database.now(session))
-        return _expected(work, study, plan_ahead(work.definition, history, study.cohort_size or 1, run.as_if_ended()))
+            objective = objective_of(session, study.id, work.definition)
+        planned = plan_ahead(work.definition, history, study.cohort_size or 1, run.as_if_ended(objective))
+        return _expected(work, study, planned, tuple(trial.number for trial in unfinished))
 
     def claimed(self, work: Claim, order: object) -> bool:
         """Note what was claimed, and return whether the child has begun this very order."""
@@ -98,8 +137,10 @@ class NextCohort:
         return begun
 
 
-def _expected(work: Claim, study: StudyRecord, planned: PlannedAhead | None) -> _Expected | None:
-    return None if planned is None else _Expected(planned.draws, train_order(_claim(work, study, planned)))
+def _expected(work: Claim, study: StudyRecord, planned: PlannedAhead | None, running: tuple[int, ...]) -> _Expected | None:
+    if planned is None:
+        return None
+    return _Expected(planned.draws(study.sequence, running), train_order(_claim(work, study, planned)), planned.first)
 
 
 def _claim(work: Claim, study: StudyRecord, planned: PlannedAhead) -> Claim:

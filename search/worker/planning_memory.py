@@ -6,7 +6,7 @@ It only saves time. What a plan says is a function of rows, with this memory as 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from search.definition.plugins import sampler_of
 from search.definition.schema import StudyDefinition
@@ -37,7 +37,7 @@ class PlanningMemory:
 
     def answer(self, question: Question) -> None:
         """Ask the sampler, and keep what it suggests. Raises whatever it raises."""
-        self._answer, self._question = suggest.suggest(*question), question
+        self._answer, self._question = suggest.suggest(*question), _comparable(question)
 
     def ask_under_lock(
         self, definition: StudyDefinition, observed: Sequence[TrialRecord], place: DrawIndex, count: int, known: Collection[Values]
@@ -47,8 +47,14 @@ class PlanningMemory:
         Raises Unanswered where another one may take long: of a sampler that learns, and has something to learn from.
         """
         question = (definition, observed, place, count, known)
-        if question == self._question:
+        if _comparable(question) == self._question:
             return list(self._answer)
         if observed and sampler_of(definition.search.sampler).learns:
             raise Unanswered(question)
         return suggest.suggest(*question)
+
+
+def _comparable(question: Question) -> Question:
+    """Return the question without the epochs of trials in training: every report moves them on, and no sampler reads them."""
+    definition, observed, place, count, known = question
+    return definition, [trial if trial.ended else replace(trial, epochs=0) for trial in observed], place, count, known

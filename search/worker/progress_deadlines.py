@@ -22,6 +22,10 @@ class ProgressDeadlines:
         """Learn that a graph call of the study took so long."""
         self._slowest[study] = max(seconds, self._slowest.get(study, 0.0))
 
+    def slowest(self, study: int) -> float | None:
+        """Return how many seconds the study's slowest graph call took so far; None before the first."""
+        return self._slowest.get(study)
+
     def before_calls(self) -> float:
         """Return how many seconds of silence are allowed as long as no graph call has been made."""
         return self._first_seconds

@@ -27,8 +27,8 @@ def rungs_of(claim: Claim, number: int) -> tuple[int, ...]:
 class Rungs:
     """Judges a cohort's search trials at their rungs.
 
-    A trial is held against the cohort's own search trials, and against those that had ended when the cohort was claimed: for a new
-    cohort `planned_after` of its trials; for one that is tried again also what has ended since, its former companions above all.
+    A trial is held against the cohort's own search trials, and against those that had ended when the cohort was claimed: for one
+    that is tried again also what has ended since it was planned, its former companions above all.
     So neither the pace of other workers nor that of this one decides anything.
     """
 

@@ -12,12 +12,12 @@ from search.worker.analyses import load, work_out
 from search.worker.backoff import Backoff
 from search.worker.child_losses import MOST_UNREAD, ChildLosses
 from search.worker.child_process import LOST, ChildLost
-from search.worker.child_session import ChildPipe, ChildSession, ChildSilent
+from search.worker.child_session import CANCEL_SECONDS, ChildPipe, ChildSession, ChildSilent
 from search.worker.claim import Analysis, Claim, Claimant
 from search.worker.claim_poll import ClaimPoll
 from search.worker.cohort_run import CohortRun
 from search.worker.heartbeat import Heartbeat
-from search.worker.lease_keeper import Holding
+from search.worker.lease_keeper import RENEWALS_A_LEASE, Holding
 from search.worker.next_cohort import NextCohort
 from search.worker.preflight_run import PreflightRun
 from search.worker.progress_deadlines import ProgressDeadlines
@@ -37,6 +37,10 @@ STOP_SECONDS = 0.2
 
 LOOK_SECONDS = 0.02
 """How soon an idle worker notices that somebody has written to an SQLite file."""
+
+
+CANCELS_A_LEASE = 3
+"""A child that drops a cohort which it began in vain is waited for as long as this part of a lease."""
 
 
 class Stopped(Exception):
@@ -98,7 +102,8 @@ class WorkLoop:
         self._deadlines = ProgressDeadlines(settings.progress_seconds)
         self._backoff = Backoff(settings.poll_seconds)
         self._session: ChildSession | None = None
-        self._next, self._changes = NextCohort(database), Changes(database)
+        self._next = NextCohort(database, settings.lease_seconds / RENEWALS_A_LEASE, clock)
+        self._changes = Changes(database)
         self._worked_at = clock()
 
     def run(self) -> None:
@@ -245,14 +250,15 @@ class WorkLoop:
         try:
             run: ClaimedRun = (PreflightRun if work.cohort is None else CohortRun)(self._database, work, holding)
             if not (begun := self._next.claimed(work, run.order())):
-                self._end_next()
-            session = self._session_for(work)
-            self._converse(session, run, work, holding, begun=begun)
+                self._end_next(holding)
+            before, session = self._session, self._session_for(work)
+            self._converse(session, run, work, holding, begun=begun and session is before)
             self._losses.worked(work.study.id)
         except LeaseLost:
             log.warning("lease lost", token=holding.token, study=work.study.name)
             if self._session is not None and not self._session.cancel(self._stopping):
                 self.end_child()
+            self._next.sent = None  # if the child had begun what was expected after this, that was cancelled
         except Stopped:
             self.end_child()
             self._release(holding, charge=False, reason=Reason("worker_stopped", f"worker {self._name} was stopped"))
@@ -313,15 +319,28 @@ class WorkLoop:
         order, replaced = self._next.order(work.study.id), run.failed or run.traces >= self._settings.max_traces
         if order is None or replaced or self._descriptions.pressing or self._stopping():
             return
+        if not self._next.is_due(work, self._registered.names, self._descriptions.runs):
+            return
         try:
             session.order(order, work.definition)
             self._next.sent = work.study.id
         except ChildLost as lost:  # whoever works with it next hears of it again
             log.warning("child lost before its next cohort", worker=self._name, reason=str(lost))
 
-    def _end_next(self) -> None:
-        """Have the child drop a cohort that it began and that is not claimed."""
-        if self._next.sent is not None and self._session is not None and not self._session.cancel(self._stopping):
+    def _end_next(self, holding: Holding | None = None) -> None:
+        """Have the child drop a cohort that it began and that is not claimed, keeping the lease of what is. Raises LeaseLost.
+
+        That is ordinary, so a warm child is waited for, also where its graph calls are slow.
+        """
+
+        def stopped() -> bool:
+            if holding is not None:
+                holding.keep()
+            self._beat_patiently()
+            return self._stopping()
+
+        most = max(CANCEL_SECONDS, self._settings.lease_seconds / CANCELS_A_LEASE)
+        if self._next.sent is not None and self._session is not None and not self._session.cancel(stopped, most):
             self.end_child()
         self._next.sent = None
 
@@ -356,14 +375,17 @@ class WorkLoop:
         self._release(holding, charge=began or unread >= MOST_UNREAD, reason=Reason(code, text))
         if not began:
             self._lose_idle_child(str(lost))
-        elif isinstance(lost, ChildLost) and lost.short_of_memory and len(work.trials) > 1:
+        elif isinstance(lost, ChildLost) and lost.short_of_memory:
             self._halve_cohorts(work)
 
     def _halve_cohorts(self, work: Claim) -> None:
         """Plan smaller cohorts for a while: the kernel kills the largest process when memory runs out."""
+        trainings = sum(len(trial.seeds) for trial in work.trials)
+        if trainings < 2:  # a preflight, or what is as small as can be
+            return
         try:
             with self._database.writing() as session:
-                cohort_sizes.halve(session, work.study.id, len(work.trials), self._database.now(session))
+                cohort_sizes.halve(session, work.study.id, trainings, self._database.now(session))
         except (StorageBusy, StorageUnavailable) as error:
             log.warning("database away", error=str(error))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from storage import cohort_sizes, leases, outcomes, study_rows, trial_rows
+from storage import cohort_sizes, leases, outcomes, study_rows, trial_rows, trials
 from storage.cohort_sizes import FEWEST_SUCCESSES
 from storage.database import Database
 from storage.records import StudyRecord, TrialState
@@ -24,11 +26,12 @@ def halve(database: Database, study: StudyRecord, lost: int) -> None:
         cohort_sizes.halve(session, study.id, lost, NOW)
 
 
-def train(database: Database, study: StudyRecord, size: int, count: int) -> None:
-    """Train so many cohorts of so many trials to their end."""
+def train(database: Database, study: StudyRecord, size: int, count: int, seeds: tuple[int, ...] = ()) -> None:
+    """Train so many cohorts of so many trials, each on these seeds, to their end."""
     for _ in range(count):
         with database.writing() as session:
-            scenes.add(session, study, size)
+            planned = [replace(scenes.planned(place), seeds=seeds) for place in range(size)]
+            trials.add_trials(session, study_rows.lock_study(session, study.id), planned, beside=(), now=NOW)
             waiting = trial_rows.waiting_trials(session, study.id)
             lease = scenes.start(session, study)
             outcomes.record_outcomes(session, lease.token, [scenes.outcome(trial.number) for trial in waiting], NOW)
@@ -88,3 +91,15 @@ def test_after_every_halving_it_takes_twice_as_many(database: Database, study: S
     assert size(database, study) == 2
     train(database, study, 2, 1)
     assert size(database, study) == 4
+
+
+@pytest.mark.parametrize(("count", "then"), [(1, 7), (2, 8)])
+def test_a_cohort_on_several_seeds_is_full_where_no_other_trial_has_room(
+    database: Database, study: StudyRecord, count: int, then: int
+) -> None:
+    """Of 7 trainings two trials on three seeds are all that fit; one of them leaves room."""
+    halve(database, study, 8)
+    with database.writing() as session:
+        study_rows.change_study(session, study.id, NOW, cohort_size=7)
+    train(database, study, count, FEWEST_SUCCESSES, seeds=(7, 8, 9))
+    assert size(database, study) == then

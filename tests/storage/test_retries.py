@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import pytest
 from sqlalchemy import select
@@ -25,10 +26,12 @@ def trials(database: Database, study: StudyRecord) -> dict[int, TrialRecord]:
         return {trial.number: trial for trial in trial_rows.trials_of(session, study.id)}
 
 
-def lose_child(database: Database, study: StudyRecord, numbers: Sequence[int], reason: Reason = CRASH) -> None:
-    """Train these trials, and lose the training process."""
+def lose_child(
+    database: Database, study: StudyRecord, numbers: Sequence[int], reason: Reason = CRASH, *, at: datetime = NOW
+) -> None:
+    """Train these trials from `at` on, and lose the training process."""
     with database.writing() as session:
-        lease = scenes.start(session, study, numbers)
+        lease = scenes.start(session, study, numbers, at=at)
         leases.release(session, lease.token, charge=True, now=NOW, reason=reason)
 
 
@@ -195,15 +198,19 @@ def cohort_of(session: Session, token: int) -> int:
     return found.cohort_id
 
 
-def lost_beside(database: Database, study: StudyRecord, running: Sequence[int], *, epochs: int = 0) -> StudyRecord:
-    """Let trial 0 fail alone and trial 1 be lost, all by hanging, while another worker trains `running`."""
+def lost_beside(
+    database: Database, study: StudyRecord, running: Sequence[int], *, epochs: int = 0, at: datetime = NOW
+) -> StudyRecord:
+    """Let trial 0 fail alone and trial 1, begun `at`, be lost, all by hanging, while another worker trains `running`."""
     lose_in_turn(database, study, [0], [0])
     with database.writing() as session:
         other = scenes.start(session, study, running)
         if epochs:
             report = {number: EpochWrite(epochs, {}, {"digit.accuracy": 0.5}, 1.0) for number in running}
             assert not record_epoch(session, other.token, cohort_of(session, other.token), report, NOW)
-    return lose_in_turn(database, study, [0], [1])
+    lose_in_turn(database, study, [0])
+    lose_child(database, study, [1], HANG, at=at)
+    return lose_in_turn(database, study)
 
 
 def test_trials_that_hung_before_and_are_silent_again_do_not_hold_up_the_end(database: Database) -> None:
@@ -230,6 +237,15 @@ def test_a_trial_in_training_that_may_succeed_keeps_a_study_going(database: Data
         lose_in_turn(database, study, [2, 3])
     assert lost_beside(database, study, [2, 3], epochs=epochs).state is StudyState.RUNNING
     assert scenes.states(database, study) == ["FAILED", "WAITING", "RUNNING", "RUNNING"]
+
+
+@pytest.mark.parametrize(("earlier", "state"), [(0, StudyState.FAILED), (1, StudyState.RUNNING)])
+def test_a_retry_in_a_long_first_epoch_that_outlives_the_lost_ones_keeps_a_study_going(
+    database: Database, earlier: float, state: StudyState
+) -> None:
+    study = prepared(database, 4)
+    lose_in_turn(database, study, [2, 3])
+    assert lost_beside(database, study, [2, 3], at=later(earlier)).state is state
 
 
 def test_a_study_that_failed_so_is_revived_by_retry(database: Database) -> None:

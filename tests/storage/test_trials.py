@@ -51,6 +51,8 @@ def test_a_planned_trial_keeps_everything_that_the_plan_said(database: Database)
         origin="finalist",
         confirms=7,
         sampler_state={"nsga:generation": 3, "cma": [math.inf]},
+        planned_after=5,
+        planned_beside=(2, 3),
     )
     with database.writing() as session:
         [added] = trials.add_trials(session, scenes.create(session), [said], beside=(), now=NOW)

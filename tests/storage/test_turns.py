@@ -113,3 +113,57 @@ def test_the_same_priority_again_changes_nothing(database: Database) -> None:
 def test_a_study_that_is_not_there_has_no_priority(database: Database) -> None:
     with database.writing() as session, pytest.raises(StudyNotFound):
         lifecycle.change_priority(session, "none", 1, NOW)
+
+
+def next_without(database: Database, of: str, lease: int) -> tuple[str, int, bool] | None:
+    """Return which study is served once the lease has ended, how many trials it has, and whether some wait."""
+    with database.reading() as session:
+        found = studies.next_in_turn(session, ["digits"], study_rows.get_study(session, of).id, without=lease)
+        return found and (study_rows.get_study_by_id(session, found.study).name, found.trials, found.waiting)
+
+
+def in_training(database: Database, name: str, count: int) -> int:
+    """Put so many new trials of a study into training; gives their lease's token."""
+    with database.writing() as session:
+        study = study_rows.get_study(session, name)
+        scenes.add(session, study, count)
+        return scenes.start(session, study).token
+
+
+def test_who_is_next_once_a_lease_ends_can_be_read_before(database: Database) -> None:
+    prepared(database, a=0, b=0)
+    lease = in_training(database, "a", 3)
+    with database.writing() as session:
+        now = studies.lock_next_study(session, ["digits"])
+    assert now is not None
+    assert now.name == "b"  # nothing of it runs
+    assert next_without(database, "a", lease) == ("a", 3, False)
+    in_training(database, "a", 2)
+    assert next_without(database, "a", lease) == ("b", 0, False)
+
+
+def test_a_study_before_it_is_next_only_where_nothing_of_it_runs(database: Database) -> None:
+    prepared(database, a=0, urgent=5)
+    lease = in_training(database, "a", 1)
+    assert next_without(database, "a", lease) == ("urgent", 0, False)
+    in_training(database, "urgent", 1)
+    assert next_without(database, "a", lease) == ("a", 1, False)
+
+
+def test_trials_that_wait_are_seen_and_a_paused_study_is_not_next(database: Database) -> None:
+    prepared(database, a=0)
+    lease = in_training(database, "a", 1)
+    with database.writing() as session:
+        scenes.add(session, study_rows.get_study(session, "a"), 1)
+    assert next_without(database, "a", lease) == ("a", 2, True)
+    with database.writing() as session:
+        lifecycle.pause(session, "a", NOW)
+    assert next_without(database, "a", lease) is None
+
+
+def test_a_preflight_does_not_keep_its_own_study_from_being_next(database: Database) -> None:
+    with database.writing() as session:
+        study = scenes.create(session, "a")
+        lease = leases.acquire(session, study.id, scenes.register(session), leases.PREFLIGHT, 60, NOW)
+    assert next_without(database, "a", lease.token) == ("a", 0, False)
+    assert next_without(database, "a", lease.token + 1) is None

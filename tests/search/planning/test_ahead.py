@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +37,7 @@ def test_what_is_drawn_ahead_is_what_the_plan_says_of_the_cohort_once_it_has_end
     assert ahead is not None
     assert isinstance(after, Run)
     assert ahead.trials == after.trials
-    assert ahead.draws.place == DrawIndex(16, 16)
+    assert ahead.draws(0, ()).place == DrawIndex(16, 16)
 
 
 def test_the_plan_takes_draws_that_were_made_ahead_for_the_same_trials_whatever_the_cohort_came_to() -> None:
@@ -45,10 +46,12 @@ def test_the_plan_takes_draws_that_were_made_ahead_for_the_same_trials_whatever_
     assert ahead is not None
     better = [replace(each, value=1e6 * each.number) for each in cohort]
     ended = history(definition, [*searched(0, 12), *better])
-    took, drew = plan(definition, replace(ended, ahead=ahead.draws), SIZE), plan(definition, ended, SIZE)
+    draws = ahead.draws(12, [each.number for each in cohort])
+    took, drew = plan(definition, replace(ended, ahead=draws), SIZE), plan(definition, ended, SIZE)
     assert isinstance(took, Run)
-    assert took.trials == ahead.trials
-    assert took != drew
+    assert took.trials == tuple(replace(each, planned_after=12, planned_beside=(12, 13, 14, 15)) for each in ahead.trials)
+    assert isinstance(drew, Run)
+    assert [each.parameters for each in took.trials] != [each.parameters for each in drew.trials]
 
 
 @pytest.mark.parametrize("other", [1, 8])
@@ -58,7 +61,7 @@ def test_the_plan_draws_anew_where_draws_were_made_for_other_trials_or_are_too_f
     assert ahead is not None
     more = [*searched(0, 12), *cohort, *(searched(16, 1) if other == 1 else [])]
     ended = history(definition, more)
-    assert plan(definition, replace(ended, ahead=ahead.draws), other) == plan(definition, ended, other)
+    assert plan(definition, replace(ended, ahead=ahead.draws(12, ())), other) == plan(definition, ended, other)
 
 
 def test_no_generation_is_drawn_before_the_one_before_has_ended() -> None:
@@ -78,3 +81,16 @@ def test_nothing_is_expected_after_the_last_trial(confirmation: Any) -> None:
     """With a confirmation finalists are chosen first."""
     definition = define(study(log_range(), sampler={"name": "random"}, trials=SIZE, confirmation=confirmation))
     assert plan_ahead(definition, history(definition, searched(0, SIZE, TrialState.RUNNING)), SIZE, searched(0, SIZE)) is None
+
+
+def test_what_a_search_is_expected_to_gain_is_not_known_of_a_cohort_that_trains() -> None:
+    """The gain that is known is the one without the cohort: after it another analysis comes first."""
+    definition = define(study(log_range(), sampler={"name": "tpe"}, trials=64, stop={"no_gain": 0.5}))
+    now = history(definition, [*searched(0, 12), *searched(12, SIZE, TrialState.RUNNING)])
+    assert plan_ahead(definition, replace(now, expected_gain=math.inf), SIZE, searched(12, SIZE)) is None
+
+
+def test_finalists_of_a_search_that_went_on_are_not_those_of_the_cohort_that_trains() -> None:
+    definition = define(study(log_range(), sampler={"name": "random"}, trials=2 * SIZE, confirmation={}))
+    now = history(definition, [*searched(0, SIZE), *searched(SIZE, SIZE, TrialState.RUNNING)])
+    assert plan_ahead(definition, replace(now, finalists=(2, 1)), SIZE, searched(SIZE, SIZE)) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,11 @@ import pytest
 from search.planning.plan import Run, plan
 from search.training.child.protocol import CancelSettings, TrainCohort
 from search.training.interface import EpochReport, report_before_last
+from search.worker import next_cohort
 from search.worker.child_process import ChildLost
 from search.worker.claim import Claim, definition_of
 from storage import leases, lifecycle
+from storage.database import Database
 from storage.records import StudyState, TrialState
 from tests.search.definitions import define, flagship
 from tests.search.histories import history
@@ -166,3 +168,127 @@ def test_a_child_that_is_to_be_replaced_begins_nothing_more(scene: Scene) -> Non
     child = scene.play([epoch(9, *FIRST)], [epoch(10, *FIRST), *(ended(n, TrialState.FAILED) for n in FIRST), TRAINED])
     assert child.ended
     assert cohorts(child) == [list(FIRST)]
+
+
+def test_what_the_child_began_is_forgotten_where_the_lease_before_it_is_lost(
+    scene: Scene, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = Scripted.send
+
+    def lose(child: Scripted, order: Any) -> None:
+        send(child, order)
+        if cohorts(child) == [list(FIRST), list(SECOND)] and isinstance(order, TrainCohort):
+            late = Database(database_url, clock=lambda now: now.replace(year=now.year + 1))
+            with late.writing() as session:
+                assert leases.reap(session, late.now(session)) <= 1
+            late.close()
+
+    monkeypatch.setattr(Scripted, "send", lose)
+    child = scene.play([epoch(9, *FIRST)], LAST, [TRAINED], NEXT)
+    assert child.orders[-1] == CancelSettings()
+    again = scene.claim()  # another takes what was lost
+    assert again is not None
+    assert [trial.number for trial in again.trials] == list(FIRST)
+    assert go_on(scene) is not None
+    assert cohorts(child) == [list(FIRST), list(SECOND), list(SECOND)]
+    assert [trial.state for trial in scene.trials() if trial.number in SECOND] == [TrialState.COMPLETE] * 4
+
+
+def test_another_child_than_the_one_that_began_a_cohort_is_given_its_order(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.play([epoch(9, *FIRST)], LAST)
+    assert scene.loop._session is not None
+    monkeypatch.setattr(scene.loop._session, "fits", lambda *_: False)
+    other = scene.child = Scripted(NEXT)
+    assert go_on(scene) is not None
+    assert cohorts(other) == [list(SECOND)]
+    assert [trial.state for trial in scene.trials() if trial.number in SECOND] == [TrialState.COMPLETE] * 4
+
+
+class Between(Scripted):
+    """A child of whose turns one is something that others do at that moment."""
+
+    def messages(self, seconds: float) -> Iterator[Any]:
+        if self.turns and callable(self.turns[0]):
+            self.turns.pop(0)()
+        return super().messages(seconds)
+
+
+@pytest.mark.parametrize("happens", ["pause", "plan"])
+def test_what_would_be_dropped_is_not_begun(scene: Scene, happens: str) -> None:
+    def pause() -> None:
+        with scene.database.writing() as session:
+            lifecycle.pause(session, "x", scene.database.now(session))
+
+    def plan_elsewhere() -> None:
+        assert scene.claim() is not None
+
+    work = scene.claim()
+    assert work is not None
+    scene.loop.end_child()
+    meanwhile: Callable[[], None] = pause if happens == "pause" else plan_elsewhere
+    child = scene.child = Between([epoch(9, *FIRST)], meanwhile, LAST)  # type: ignore[arg-type]
+    scene.loop.carry_out(work)
+    assert cohorts(child) == [list(FIRST)]
+    assert [trial.state for trial in scene.trials()[:4]] == [TrialState.COMPLETE] * 4
+
+
+def test_a_lease_is_kept_while_the_child_drops_what_it_began(scene: Scene) -> None:
+    child = scene.play([epoch(9, *FIRST)], LAST, [], [], [TRAINED])
+    kept: list[None] = []
+
+    class Kept:
+        def keep(self) -> None:
+            kept.append(None)
+
+    scene.loop._end_next(Kept())  # type: ignore[arg-type]
+    assert len(kept) == 3
+    assert not child.ended
+    assert scene.loop._next.sent is None
+
+
+def test_a_study_that_took_too_long_to_plan_for_is_planned_for_once_its_cohort_has_ended(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarter of a lease of 45 s is 11.25 s."""
+    scene, now, planned = Scene(database_url, trials=15), [0.0], []
+    scene.play([PREPARED])
+    scene.clock = lambda: now[0]
+    think = next_cohort.plan_ahead
+
+    def slowly(*asked: Any) -> Any:
+        now[0] += 12.0
+        planned.append(len(asked[-1]))
+        return think(*asked)
+
+    monkeypatch.setattr(next_cohort, "plan_ahead", slowly)
+    child = scene.play([epoch(9, *FIRST)], LAST, [TAKEN, epoch(9, *SECOND)], [*map(ended, SECOND), TRAINED])
+    assert go_on(scene) is not None
+    assert planned == [4]
+    assert cohorts(child) == [list(FIRST), list(SECOND)]
+    found = scene.loop._claim_next()
+    scene.close()
+    assert isinstance(found, Claim)
+    assert [trial.number for trial in found.trials] == [8, 9, 10, 11]
+
+
+def test_draws_made_ahead_are_stored_with_what_they_came_after(scene: Scene) -> None:
+    scene.play([epoch(9, *FIRST)], LAST, NEXT)
+    assert go_on(scene) is not None
+    found = {(trial.planned_after, trial.planned_beside) for trial in scene.trials() if trial.number in SECOND}
+    assert found == {(0, FIRST)}
+
+
+def test_what_trains_is_judged_by_the_anchors_of_now(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    objective = definition_of(scene.study()).objective
+    resolved = objective.model_copy(update={"metrics": objective.metrics[:1]})
+    seen: list[float | None] = []
+    think = next_cohort.plan_ahead
+
+    def noted(*asked: Any) -> Any:
+        seen.extend(trial.value for trial in asked[-1])
+        return think(*asked)
+
+    monkeypatch.setattr(next_cohort, "objective_of", lambda *_: resolved)
+    monkeypatch.setattr(next_cohort, "plan_ahead", noted)
+    scene.play([epoch(9, *FIRST)], LAST)
+    assert seen == pytest.approx([0.9] * 4)  # the claim's objective would have said 0.85

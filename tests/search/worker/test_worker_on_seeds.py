@@ -10,10 +10,11 @@ import pytest
 from search.planning.seeds import several_seeds
 from search.training.child.protocol import CancelSettings, GoOn, RungReached, TrainCohort
 from search.training.interface import Ended, EpochReport
+from search.worker.child_process import ChildLost
 from search.worker.claim import definition_of
 from storage import cohorts, curves
 from storage.records import Moment, Reason, TrialState
-from tests.search.worker.test_worker import PREPARED, TRAINED, Scene, ended
+from tests.search.worker.test_worker import PREPARED, TAKEN, TRAINED, Scene, ended
 
 DIGIT, PARITY = "digit.sparse_categorical_accuracy", "parity.binary_accuracy"
 TRIALS = (0, 1, 2, 3)
@@ -118,3 +119,8 @@ def test_a_rung_is_judged_by_means_once_the_last_seed_has_come_to_it(scene: Scen
     assert (found[3].epochs, found[3].value) == (3, pytest.approx(0.6))
     with scene.database.reading() as session:  # all that was reported counts, also what trials have no epoch of
         assert cohorts.trained_seconds(session, scene.study().id) == pytest.approx(4 * 0.4)
+
+
+def test_memory_that_ran_out_halves_what_is_trained_together_seeds_counted(scene: Scene) -> None:
+    scene.play([TAKEN, ChildLost("killed by SIGKILL", short_of_memory=True)])
+    assert scene.study().cohort_size == 4  # of four trials on two seeds
