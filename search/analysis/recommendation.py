@@ -39,7 +39,7 @@ class Recommendation:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Grounds:
     """What a recommendation is made from: the winner, the rivals that it met with their intervals, and who keeps the constraints.
 
     `despite` is what follows where what is recommended breaks a constraint.

@@ -15,7 +15,7 @@ from statistics import fmean, stdev
 
 from search.analysis.constraints import ConstraintRate, by_constraints, does, on, rates
 from search.analysis.intervals import Interval, difference, ends
-from search.analysis.recommendation import Choice, Recommendation, despite
+from search.analysis.recommendation import Grounds, Recommendation, despite
 from search.analysis.story import story
 from search.definition.schema import Objective
 from search.objective.anchors import resolve_anchors
@@ -24,6 +24,9 @@ from search.planning.constraints import Kept, broken, kept
 from search.planning.looks import ERROR, Judgement, Look
 from search.planning.meeting import Meeting, MeetingEnd, Trained
 from storage.records import AnchorRecord, Values
+
+SAME = "all seeds gave the same"
+"""Every setting has one value, whatever the seed: what luck does was not seen, so no lead is certain."""
 
 FIXED_START = "every training started from the same weights, so this covers the order of rows alone"
 FIXED_ORDER = "every training started from the same weights and took the rows in the same order"
@@ -96,9 +99,8 @@ def judge(
     held = rates(judged, winner.on(seeds), split)
     who = kept(judged, winner.on(seeds), [rival.on(seeds) for rival in meeting.rivals], split, _last_error(meeting))
     call, rival = _call(meeting, intervals, who)
-    margin, all_alike = _margin(meeting, rival), _seeds_change_nothing(meeting, rival)
-    widest = rival.half if rival is not None else max((each.half for each in intervals), default=None)
-    detectable = None if all_alike else widest
+    margin = _margin(meeting, rival)
+    detectable = None if margin == 0 else rival.half if rival is not None else max((each.half for each in intervals), default=None)
     changes = subject.story(rival)
     by_constraint = by_constraints(subject.name, meeting.rivals, intervals, who, call)
     sentence = by_constraint or _sentence(subject, call, rival, intervals, values, changes, detectable)
@@ -106,10 +108,10 @@ def judge(
         *map(str, held),
         *([] if by_constraint else _breaking(meeting.rivals, who)),
         *_unfinished(meeting, trained),
-        *(["all seeds gave the same"] if all_alike else []),
+        *([SAME] if margin == 0 else []),
         *([FIXED_ORDER if fixed_order else FIXED_START] if fixed_start else []),
     ]
-    choice = Choice(winner, meeting.rivals, intervals, who, despite(judged, who, meeting.rivals, subject.keepers(trained)))
+    grounds = Grounds(winner, meeting.rivals, intervals, who, despite(judged, who, meeting.rivals, subject.keepers(trained)))
     return Verdict(
         winner=winner,
         split=split,
@@ -125,7 +127,7 @@ def judge(
         margin=margin,
         detectable=detectable,
         story=changes,
-        recommended=choice.recommend(call, rival),
+        recommended=grounds.recommend(call, rival),
         meeting=meeting,
         trainings=len(trained.planned),
     )
@@ -218,11 +220,6 @@ def _call(meeting: Meeting, intervals: Sequence[Interval], who: Kept) -> tuple[J
     undecided = [each for each in intervals if better or not (each.call is Judgement.BETTER or who.beaten(each.against))]
     closest = min(undecided, key=lambda each: (who.breaks(each.against), each.difference), default=None)
     return (Judgement.BETTER if better else Judgement.NOT_ENOUGH), closest
-
-
-def _seeds_change_nothing(meeting: Meeting, rival: Interval | None) -> bool:
-    """Return whether every setting gave one value on all seeds: what chance does was not seen, so no lead is certain."""
-    return _margin(meeting, rival) == 0
 
 
 def _margin(meeting: Meeting, rival: Interval | None) -> float | None:
