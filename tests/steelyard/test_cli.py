@@ -179,7 +179,7 @@ def test_best_that_is_not_there_yet_is_a_sentence(client, name):
 
 def test_a_file_that_cannot_be_written_is_a_sentence(service, client, name, tmp_path):
     filled(service, client, name, [0.5])
-    assert "No such file or directory" in refusal("best", name, "-o", str(tmp_path / "nowhere" / "best.json"))
+    assert "nowhere: there is no such folder" in refusal("best", name, "-o", str(tmp_path / "nowhere" / "best.json"))
 
 
 def test_pareto_prints_the_front(service, client, name):
