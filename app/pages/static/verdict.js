@@ -105,6 +105,10 @@ function headline(view, against) {
   if (confirmation.call in BESIDES && gain?.low > 0) {
     return { tone: "good", text: `The tuned weights are better than ${against.key === "current" ? "yours" : against.title}; ${BESIDES[confirmation.call]}` };
   }
+  const instead = confirmation.call === "as_good" ? recommendedOf(view) : null;
+  if (instead && instead.key !== "tuned") {
+    return { tone: "", text: `${instead.key === "current" ? "Keep your weights" : `Use ${inWords(view, instead)}`}: tuning gains nothing beyond noise.` };
+  }
   return CALLS[confirmation.call] ?? { tone: "", text: `Trial ${best.trial} won on fresh seeds.` };
 }
 

@@ -142,6 +142,16 @@ def test_a_baseline_that_leads_without_certainty_is_not_praised_for_a_constraint
     assert _headline(served, best, confirmation) == "Not enough trainings to tell whether the tuned weights are better."
 
 
+@pytest.mark.parametrize(("rule", "who"), [("equal", "Use equal weights"), ("current", "Keep your weights")])
+def test_where_tuning_gains_nothing_the_headline_says_what_to_use(served: Served, rule: str, who: str) -> None:
+    best, confirmation = _answers(served)
+    best["recommended"]["pick"] = f"baseline:{rule}"
+    for against in ("current", "equal"):
+        confirmation["against"][against]["value"] |= {"difference": 0.0, "low": -0.1, "high": 0.1, "better": None}
+    confirmation["call"] = "as_good"
+    assert _headline(served, best, confirmation) == f"{who}: tuning gains nothing beyond noise."
+
+
 def _answers(served: Served) -> tuple[Any, Any]:
     """Return the finished study's best-weights document and its confirmation, to change."""
     best, confirmation = (served.bench.get(f"/v1/studies/{scenes.FINISHED}/{name}") for name in ("best", "confirmation"))
