@@ -112,7 +112,8 @@ class Result(Figures):
         """What should be known beside the answer."""
         found = [each for each in self._document("study")["warnings"] if not each.startswith("no worker has published")]
         found += answer.at_edge(self._tuned, self.definition, self._memory.get("default_ranges", ()))
-        found += answer.of_row_weights(self.best, self._published)
+        with contextlib.suppress(ValueError):  # of a recommended rule that moves weights nothing can be compiled
+            found += answer.of_row_weights(self.best, self._published)
         if self.judged_on == "validation":
             found.append("the validation rows chose the weights and judge them too; pass test_data to judge on other rows")
         return found

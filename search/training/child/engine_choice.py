@@ -150,8 +150,10 @@ def wanted_size(definition: StudyDefinition) -> int:
         return definition.search.cohort_size
     planned = phases(definition)
     count = planned[Role.SEARCH] + planned[Role.BASELINE] + len(referenced_tasks(definition))
-    learning = LEARNING_SIZE if definition.search.pruner is None else LEARNING_SIZE * PRUNED_BATCH
-    limit = learning if sampler_of(definition.search.sampler).learns else VECTORIZED_SIZE
+    sampler = sampler_of(definition.search.sampler)
+    doubled = definition.search.pruner is not None and not sampler.generation and sampler.next_batch >= LEARNING_SIZE
+    learning = LEARNING_SIZE * (PRUNED_BATCH if doubled else 1)
+    limit = learning if sampler.learns else VECTORIZED_SIZE
     return min(limit, 1 << (count - 1).bit_length())
 
 

@@ -58,6 +58,14 @@ def test_what_fresh_seeds_say_is_read_off_the_document() -> None:
     assert found.warnings == ["<b>"]
 
 
+def test_a_result_is_shown_where_a_rule_that_moves_weights_is_recommended() -> None:
+    found = result(recommended={"pick": "baseline:uncertainty", "weights": None, "loss_weights": None, "sentence": "Use it."})
+    assert found.recommended == "uncertainty"
+    assert "uncertainty" in str(found)
+    with pytest.raises(ValueError, match="moves the weights in training"):
+        found.loss_weights  # noqa: B018
+
+
 def test_another_setting_is_picked_by_name_or_number() -> None:
     found = result()
     assert found.pick("yours").loss_weights == {"a": 1.0, "b": 1.0}
