@@ -137,11 +137,19 @@ def chance(look: Look, seeds: int) -> float:
     return float(better + worse + as_good)
 
 
+LAST_BITS = 3e-7
+"""Share of a value by which float32 trainings of the same setting and seed may differ."""
+
+
 def luck(values: Mapping[str, Sequence[float]]) -> float | None:
-    """Return the standard deviation of one training over seeds, pooled over settings; None where no one has two finite values."""
+    """Return the standard deviation of one training over seeds, pooled over settings; None where no one has two finite values.
+
+    It is 0 where seeds change last bits alone: those depend on which settings train together.
+    """
     known = [[value for value in group if math.isfinite(value)] for group in values.values()]
     several = [group for group in known if len(group) > 1]
     freedom = sum(len(group) - 1 for group in several)
     if not freedom:
         return None
-    return math.sqrt(sum((len(group) - 1) * stdev(group) ** 2 for group in several) / freedom)
+    found = math.sqrt(sum((len(group) - 1) * stdev(group) ** 2 for group in several) / freedom)
+    return found if found > LAST_BITS * max(abs(value) for group in several for value in group) else 0.0

@@ -85,3 +85,4 @@ def test_luck_is_pooled_over_settings_each_about_its_own_mean() -> None:
     # deviations -1, 1 and -2, 0, 2: (2 + 8) / (1 + 2)
     assert luck({"a": [1.0, 3.0], "b": [10.0, 12.0, 14.0], "c": [5.0]}) == pytest.approx(math.sqrt(10 / 3))
     assert luck({"a": [1.0], "b": [math.nan, 2.0]}) is None
+    assert luck({"a": [0.9, 0.9 + 1e-8, 0.9 + 2e-8], "b": [0.5, 0.5]}) == 0.0
