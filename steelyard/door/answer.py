@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from search.catalog import WEIGHTING_RULES
 from search.definition.schema import Penalty, StudyDefinition, Task
 from search.export.reproduction import Published, how_to_use
 
 TUNED, YOURS, EQUAL = "tuned", "yours", "equal"
 RULES = {YOURS: "current", EQUAL: "equal"}
-ADAPTIVE = ("uncertainty", "dwa", "random", "gradnorm", "famo", "imtl_l")
+
+MOVING = frozenset(rule.name for rule in WEIGHTING_RULES)
+"""For documents of a version that did not say `moves` of a baseline."""
 
 STAND_IN = "categorical_hinge"
 """Stands for a loss of the user's own where it is asked what `compile` can say."""
@@ -59,12 +62,13 @@ def of_setting(best: Best, pick: str, published: Published) -> dict[str, Any]:
     Raises ValueError for a rule that moves weights in training, and for a setting that the study does not have.
     """
     rule = rule_of(pick)
-    if rule in ADAPTIVE:
-        raise ValueError(f"{pick} moves the weights in training, so there are no fixed loss weights to compile with")
     baseline = _baseline(best, rule)
     if baseline is None:
         known = ["tuned", *(name for name, own in RULES.items() if own in best["baselines"]), *best["baselines"]]
         raise ValueError(f"the study has no setting {pick!r}; it has {', '.join(dict.fromkeys(known))}")
+    if baseline.get("moves", rule in MOVING):
+        way_out = "result.pick('tuned') has the best fixed ones"
+        raise ValueError(f"{pick} moves the weights in training, so there are no fixed loss weights to compile with: {way_out}")
     found = copy.deepcopy(dict(best))
     for name in ("loss_weights", "losses"):
         found.pop(name, None)

@@ -92,7 +92,10 @@ class Result(Figures):
 
     @property
     def better(self) -> bool | None:
-        """Whether the tuned weights are better than yours on fresh seeds; None where nothing was confirmed."""
+        """Whether the tuned weights are better than yours on fresh seeds; None where nothing was confirmed.
+
+        Where yours was not among the best baselines, which alone are compared: than the best of those.
+        """
         found = answer.against(self._tuned)
         return None if found is None or found[1]["low"] is None else bool(found[1]["low"] > 0)
 

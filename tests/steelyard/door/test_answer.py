@@ -85,6 +85,13 @@ def test_a_rule_that_moves_weights_has_none_to_compile_with() -> None:
         of_setting(document(), "gradnrom", PUBLISHED)
 
 
+def test_a_rule_of_a_plug_in_that_moves_weights_has_none_to_compile_with_either() -> None:
+    found = document()
+    found["baselines"]["a_plug_in"] = {**found["baselines"]["current"], "moves": True}
+    with pytest.raises(ValueError, match="a_plug_in moves the weights in training"):
+        of_setting(found, "a_plug_in", PUBLISHED)
+
+
 def test_a_loss_of_the_users_cannot_be_said_by_compile() -> None:
     found = document()
     found["terms"]["tasks"][0]["losses"][0]["loss"] = "mine"
