@@ -26,7 +26,7 @@ endef
 install: $(CHECK) $(TEST)
 
 $(RUN): $(WANTED)
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Steelyard needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Steelyard needs Python 3.11 to 3.13, this is " + sys.version.split()[0])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(call extras,what running needs)
 

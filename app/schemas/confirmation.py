@@ -40,7 +40,7 @@ class SettingBody(Body):
     weights: Numbers
     moves: bool = Field(description=MOVES)
     seeds: list[int]
-    judged_on: list[int] = Field(description="The seeds that `value` and `means` are of: those that chose nothing, else all.")
+    judged_on: list[int] = Field(description="The seeds that `value` and `means` are of: those not used for choosing, else all.")
     trials: dict[str, int] = Field(description="The number of the training on each seed.")
     searched: float | None = Field(description="The objective's value in the search: one seed, validation.")
     values: BySeed = Field(description="The objective's value by seed; empty for a reference, and before the study is COMPLETE.")

@@ -119,7 +119,7 @@ class ConfirmationBody(Body):
         "all seeds gave the same."
     )
     split: str = Field(description="What the numbers are of: test where the workload has it.")
-    seeds: list[int] = Field(description="The fresh seeds that the winner's numbers are of. They chose nothing.")
+    seeds: list[int] = Field(description="The fresh seeds that the winner's numbers are of, none of them used for choosing.")
     chosen_on: list[int] = Field(description="The fresh seeds that the winner and its rivals were chosen on.")
     trainings: int = Field(description="Trainings on fresh seeds.")
     most_trainings: int = Field(description="As many there could have been.")

@@ -260,7 +260,7 @@ def _sentence(
         return f"{they} are worth {worth}; there is no baseline to hold them against"
     if rival is None:
         return _nothing_to_compare(subject, they, intervals)
-    seeds = f"{rival.n} fresh seeds that chose nothing, {subject.meeting.split} split"
+    seeds = f"{rival.n} fresh seeds not used for choosing, {subject.meeting.split} split"
     more = f"; {changes}" if changes else ""
     more += _could_detect(call, rival, detectable)
     if call is Judgement.BETTER:
@@ -291,7 +291,7 @@ def _nothing_to_compare(subject: _Subject, they: str, intervals: Sequence[Interv
     beaten = " and ".join(f"{each.in_words} ({difference(each)})" for each in intervals)
     known = {each.against for each in intervals}
     others = " or ".join(each.in_words for each in subject.meeting.rivals if each.name not in known)
-    seeds = f"{intervals[0].n} fresh seeds that chose nothing, {subject.meeting.split} split"
+    seeds = f"{intervals[0].n} fresh seeds not used for choosing, {subject.meeting.split} split"
     return (
         f"{they} are better than {beaten}, {seeds}, but there are not enough trainings to tell whether they are better than "
         f"{others}: fewer than two finished, or one has no finite value"

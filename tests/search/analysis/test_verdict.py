@@ -50,7 +50,7 @@ def test_a_clear_gain_over_the_best_baselines_is_called_better() -> None:
     begin = "The tuned weights (trial 3) are better than the best baselines: by 0.2 over equal weights (95 % interval"
     assert three.sentence.startswith(begin)
     assert "and by 0.1 over your weights of today (95 % interval" in three.sentence
-    assert "4 fresh seeds that chose nothing, validation split; a accuracy 80.0 -> 90.0 %" in three.sentence
+    assert "4 fresh seeds not used for choosing, validation split; a accuracy 80.0 -> 90.0 %" in three.sentence
     assert (three.recommended.rule, three.recommended.trial) == (None, 3)
 
 
