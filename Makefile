@@ -37,7 +37,7 @@ $(TEST): $(RUN)
 	$(call extras,the test tools,[test$(,)test-heavy],--compile-bytecode)
 
 $(BENCHED): $(RUN)
-	$(call extras,the tools to compare with,[bench])
+	$(call extras,the tools to compare with,[bench$(,)test$(,)test-heavy])
 
 , := ,
 

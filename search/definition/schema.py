@@ -5,10 +5,13 @@ Only the form of each part is checked here; what holds between parts is in `sear
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, JsonValue, Tag, model_validator
 
+from search.catalog import PENALTIES, PRUNERS, SAMPLERS
+from search.catalog.entries import PenaltyEntry, PrunerEntry, SamplerEntry
 from search.definition.effort import Confirmation, References, Stop
 from search.definition.labels import BALANCED, REFUSE, ClassWeight, Missing
 from search.definition.selectors import Selector
@@ -39,6 +42,10 @@ PluginTraits = Annotated[
     ),
 ]
 """Traits of a plug-in from outside, as they were published when the study was taken in; None for a name of our own."""
+
+
+def _names(entries: Iterable[PenaltyEntry | PrunerEntry | SamplerEntry]) -> str:
+    return ", ".join(entry.name for entry in entries)
 
 
 SEARCHABLE = (
@@ -147,7 +154,7 @@ class Penalty(Strict):
     """A named term over several outputs, or over inputs and outputs; zero when satisfied."""
 
     name: Name = Field(description="Name of the penalty and its path; it may not bear a task's name.")
-    penalty: Name = Field(description="consistency, covariance, correlation, implication, hierarchy, or the workload's own.")
+    penalty: Name = Field(description=f"{_names(PENALTIES)}, or the workload's own.")
     config: Config = Field(
         default_factory=dict, description="Arguments of the penalty, such as consistency's `form`. " + SEARCHABLE
     )
@@ -234,7 +241,7 @@ class Objective(Strict):
 class Sampler(Strict):
     """How weight settings are suggested."""
 
-    name: Name = Field(default="tpe", description="tpe, gp, cmaes, nsga2, nsga3, qmc, random or grid.")
+    name: Name = Field(default="tpe", description=f"One of {_names(SAMPLERS)}, or of a plug-in.")
     config: Config = Field(default_factory=dict, description="Arguments of the sampler, such as tpe's `n_startup_trials`.")
     plugin: PluginTraits = None
 
@@ -242,7 +249,7 @@ class Sampler(Strict):
 class Pruner(Strict):
     """How hopeless search trials are ended early: by the study's aggregate at equal epochs."""
 
-    name: Name = Field(description="median, successive_halving, hyperband or dominated.")
+    name: Name = Field(description=f"One of {_names(PRUNERS)}, or of a plug-in.")
     config: Config = Field(default_factory=dict, description="Arguments of the pruner, such as `warmup_epochs`.")
     plugin: PluginTraits = None
 

@@ -238,7 +238,7 @@ def conclusion(best: Best) -> list[str]:
         found = [f"Trial {best['trial']} has the best value on {_seeds(best)}; whether it is really better is not known: {reason}."]
         found += [_whole(edge["sentence"]) for edge in _edges(best)]
     else:
-        found = [f"Verdict: {confirmation['verdict']}", *_promised(confirmation), *_recommended(best)]
+        found = [f"Verdict: {confirmation['verdict']}", *_promised(confirmation), *rather(best)]
     return [*found, *(_whole(span["sentence"]) for span in _ranges(best) if span.get("sentence"))]
 
 
@@ -256,8 +256,8 @@ def _edges(best: Best) -> list[Mapping[str, Any]]:
     return [span["edge"] for span in _ranges(best) if span.get("edge")]
 
 
-def _recommended(best: Best) -> Iterator[str]:
-    """Say what to train with, where that is not the tuned setting, and how to get it."""
+def rather(best: Best) -> Iterator[str]:
+    """Yield what to train with, where that is not the tuned setting, and how to get it."""
     chosen = best.get("recommended")
     if chosen is not None and chosen["pick"].startswith("baseline:"):
         picked = (

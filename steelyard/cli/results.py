@@ -58,6 +58,11 @@ def best(
         from steelyard.client import script_of
 
         _write(script, script_of(found), found)
+    if (output or script) and pick is None:
+        from steelyard.cli.best_table import rather
+
+        for sentence in rather(found):
+            note(sentence)
     if output is None and script is None:
         answer(found, as_json, lambda: _drawn(found))
     elif as_json:

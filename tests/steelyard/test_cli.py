@@ -168,6 +168,17 @@ def test_best_writes_a_script_beside_the_document(service, client, name, tmp_pat
     assert document("best", name, "--script", str(file), "--json") == json.loads(document_.read_text())
 
 
+def test_best_that_writes_the_tuned_weights_says_what_is_recommended_instead(client, name, tmp_path, monkeypatch):
+    chosen = {"pick": "baseline:equal", "weights": {"a.mse": 1.0}, "sentence": "Use equal weights: as good as the tuned weights."}
+    found = {"trial": 1, "study": {"name": name}, "final": True, "recommended": chosen}
+    monkeypatch.setattr("steelyard.client.Client.best", lambda *_, **__: found)
+    tuned = steelyard("best", name, "--output", str(tmp_path / "tuned.json"))
+    asked = steelyard("best", name, "--pick", "baseline:equal", "--output", str(tmp_path / "equal.json"))
+    advice = f"Use equal weights: as good as the tuned weights. To get them: steelyard best {name} --pick baseline:equal"
+    assert tuned.stderr.splitlines()[1:] == [advice]
+    assert asked.stderr.splitlines()[1:] == []
+
+
 def test_best_with_an_output_of_json_is_refused_with_the_hint(name):
     assert "--json" in refusal("best", name, "-o", "json")
 
