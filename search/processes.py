@@ -20,8 +20,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def cores() -> int:
-    """Return how many cores a training may use: `STEELYARD_TRAINING_THREADS`, else those that this process may."""
-    return int(os.environ.get("STEELYARD_TRAINING_THREADS") or len(os.sched_getaffinity(0)))
+    """Return how many cores a training may use: `STEELYARD_TRAINING_THREADS`, else those that this process may, or all."""
+    ours = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(os.environ.get("STEELYARD_TRAINING_THREADS") or ours)
 
 
 def one_thread_of_linear_algebra() -> None:
