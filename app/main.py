@@ -32,7 +32,8 @@ ROUTERS = tuple(each.router for each in (studies, trials, results, seen, live, c
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
     """Return the service; without `settings` they are read from the environment.
 
-    `app.state.closing` is an Event: once set, readiness is 503 and waiting requests answer at once.
+    `app.state.closing` is an Event: once set, readiness is 503 and waiting requests answer at once. `app.state.own_workers` returns
+    how many worker processes the service itself keeps running.
     """
     settings = settings or ApiSettings()
     app = FastAPI(**openapi.ABOUT, docs_url=None, redoc_url=None, lifespan=_lifespan, generate_unique_id_function=_route_name)
@@ -43,6 +44,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.state.registered = registry.names()
     app.state.points = PointsCache()
     app.state.closing = threading.Event()
+    app.state.own_workers = lambda: 0
     app.state.events = EventStream(app.state.database, app.state.closing.is_set, settings.events_seconds)
     for router in ROUTERS:
         app.include_router(router, dependencies=[Depends(only_known_parameters)], responses=openapi.PROBLEM_RESPONSES)

@@ -14,6 +14,8 @@ from storage.records import STUDY_ENDS, Reason, StudyRecord, StudyState, TrialSt
 WorkerPlugins = Mapping[int, Collection[Named]]
 """The plug-ins from outside that workers can run, by the worker's id."""
 
+NOBODY = "no worker is alive"
+
 
 def reason_of(
     study: StudyRecord,
@@ -48,7 +50,7 @@ def _no_worker(workload: str, live: Sequence[WorkerRecord]) -> Reason | None:
     if any(workload in worker.workloads for worker in live):
         return None
     others = {name for worker in live for name in worker.workloads}
-    have = f"{len(live)} worker{'s have' if len(live) > 1 else ' has'}: {listed(others)}" if live else "no worker is alive"
+    have = f"{len(live)} worker{'s have' if len(live) > 1 else ' has'}: {listed(others)}" if live else NOBODY
     return Reason("no_live_worker", f"no live worker has workload {workload!r}; {have}")
 
 

@@ -122,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds",
         type=_seeds,
         metavar="N",
-        help="fresh seeds of a confirmation (default 8); search seeds of regret: 100..109",
+        help="fresh seeds of a confirmation (default 8); search seeds: 100..109",
     )
     parser.add_argument("--trials", type=_positive, default=10_000, metavar="N", help="trials of the page's study (default 10,000)")
     parser.add_argument("--minutes", type=float, metavar="M", help="keep the page's tab open so long, and weigh its heap")

@@ -31,7 +31,7 @@ HEADER = (
     "winner",
     "as good",
     "worse",
-    "leads equal by",
+    "leads the other rival by",
     f"leads {NEEDS_NO_SEARCH} by",
     "verdict",
     "recommended",
@@ -65,6 +65,11 @@ class Trained:
     def lead(self, rule: str) -> str:
         against = self.answer.confirmation["against"].get(rule)
         return "did not meet" if against is None else "{difference:+.1f} ({low:+.1f} to {high:+.1f})".format(**against)
+
+    @property
+    def other_lead(self) -> str:
+        """Return what the winner leads its other rival by, and which that is."""
+        return ", ".join(f"{rule} {self.lead(rule)}" for rule in self.answer.confirmation["against"] if rule != NEEDS_NO_SEARCH)
 
     @property
     def called(self) -> str:
@@ -205,7 +210,7 @@ def _line(found: Trained) -> tuple[str, ...]:
         f"{answer.best['weights'][WEIGHT]:.4g}",
         f"{span['low']:.3g} to {span['high']:.3g}, within {span['delta']:.2g}",
         worse,
-        found.lead("equal"),
+        found.other_lead,
         found.lead(NEEDS_NO_SEARCH),
         str(answer.confirmation["call"]),
         str(answer.best["recommended"]["pick"]),

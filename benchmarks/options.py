@@ -15,7 +15,7 @@ class Options:
     `runs` None is the benchmark's own number. `peer_trials` None is the problem's own; `same_trials` has peers do as many trials as
     Steelyard. `workers` are the numbers of workers that the service is measured with. `rows` and `mnist` are Multi-MNIST's.
     `sentences` is the folder of the sentences of examples/sentiment_topic; `seeds` the number of fresh seeds of a confirmation;
-    `search_seeds` are the seeds of searches that are played, where they are named.
+    `search_seeds` are the seeds of searches, played or real, where they are named.
     `trials` are those of the page's study, `minutes` how long its tab is kept open.
     """
 

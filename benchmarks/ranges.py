@@ -69,7 +69,7 @@ def _played(dims: int, counts: Sequence[int], options: Options) -> Iterator[Scor
     for name, curve in CURVES[dims].items():
         for noise in NOISES[1:2] if options.quick else NOISES:
             for trials in counts:
-                for run in range(options.runs_or(RUNS)):
+                for run in options.search_seeds or range(options.runs_or(RUNS)):
                     rng = np.random.default_rng([dims, len(name), round(100 * noise), trials, run])
                     yield from scored(World(curve, noise, dims, rng), name, trials, run)
 

@@ -109,6 +109,10 @@ class Server(uvicorn.Server):
         self._app = app
         self._ready = ready
 
+    def keeps_workers(self, count: Callable[[], int]) -> None:
+        """Say how to count the worker processes that run beside the API: before they are heard of they are starting."""
+        self._app.state.own_workers = count
+
     def end(self) -> None:
         """Accept no more, and let requests that wait answer now."""
         self._app.state.closing.set()
@@ -184,6 +188,7 @@ async def _run(server: Server, opened: socket.socket, settings: ServeSettings) -
             server.end()
             supervisor.terminate()
 
+    server.keeps_workers(lambda: supervisor.running)
     processes.adopt_orphans()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -76,6 +76,11 @@ class Supervisor:
         """The processes that run now."""
         return [process.pid for process in self._running.values()]
 
+    @property
+    def running(self) -> int:
+        """How many processes run now; any thread may ask."""
+        return len(self._running)
+
     def start(self) -> None:
         """Start all workers and keep them alive from now on."""
         self._tasks = [asyncio.create_task(self._keep(slot)) for slot in range(self._count)]

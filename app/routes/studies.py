@@ -15,9 +15,9 @@ from app import submission
 from app.dependencies import Document, PageSize, PageToken, Settings, Storage, StudyName, Wait
 from app.etag import tagged
 from app.openapi import DEFINITION_BODY, PATCH_BODY
-from app.readiness import standing_still
 from app.schemas.studies import Study, StudyList, Validation
 from app.settings import ApiSettings
+from app.starting import as_it_stands
 from app.study_views import study_bodies, study_body
 from search.validation.normalize import Normal
 from storage import lifecycle, studies, study_rows
@@ -85,7 +85,7 @@ def list_studies(
             session, page_size=page_size, after=at, state=state, search=search.strip(), order_by=order_by
         )
         bodies = study_bodies(session, found, storage.now(session), settings.alive_within_seconds)
-    bodies = [standing_still(body, request.app.state.readiness) for body in bodies]
+    bodies = [as_it_stands(body, request.app.state) for body in bodies]
     return StudyList(studies=bodies, next_page_token=tokens.seal(following, of))
 
 
@@ -94,8 +94,7 @@ async def show_study(request: Request, name: StudyName, storage: Storage, settin
     """Show one study. Sends an ETag; with If-None-Match an unchanged study is 304."""
     if wait:
         await _ended(request, storage, name, settings, wait)
-    readiness = request.app.state.readiness
-    return await run_in_threadpool(lambda: tagged(request, standing_still(_read(storage, name, settings), readiness)))
+    return await run_in_threadpool(lambda: tagged(request, as_it_stands(_read(storage, name, settings), request.app.state)))
 
 
 def _read(storage: Database, name: str, settings: ApiSettings) -> Study:

@@ -31,7 +31,7 @@ class EdgeBody(Body):
     end: Literal["low", "high", "both"] = Field(description="`both` where every value is as good: better ones may lie outside.")
     suggested: dict[str, float | str | list[float]] | None = Field(
         description="What to write in a definition next, in its units (with `normalize` not those of `weights`); null for a "
-        "parameter that is no weight, and for a weight that hardly matters: every value over two decades or more is as good.",
+        "parameter that is no weight, and for a weight that hardly matters: every value over six decades or more is as good.",
         examples=[{"low": 0.0001, "high": 1.0, "scale": "log"}],
     )
     sentence: str

@@ -20,8 +20,11 @@ OUTER = 0.1
 DECADES = 1000.0
 """How far below its old end a range reaches that changes from a linear to a logarithmic scale."""
 
-WIDE = 100.0
-"""Where every value is as good and the highest is so many times the lowest, the weight hardly matters."""
+WIDE = 1e6
+"""Where every value is as good and the highest is so many times the lowest, the weight hardly matters.
+
+Losses of two tasks differ by four decades easily: a range of four around 1 may be as good throughout, and the best outside.
+"""
 
 LEAST = 1e-12
 SAME = 1e-12

@@ -25,6 +25,7 @@ from search.planning.candidates import Candidate
 from search.planning.confirmation import standing
 from search.planning.history import trained_again
 from search.planning.initial_values import divisors
+from search.planning.looks import LAST_BITS
 from search.planning.meeting import Trained
 from search.sampling.beliefs import FEWEST, Beliefs, SeedTraining, beliefs
 from search.sampling.places import Places
@@ -136,7 +137,7 @@ def _ranges(material: Material) -> dict[str, Any]:
     spread = _spread(material, believed, winner)
     if spread is None:
         return _without(sensitivity.NO_NOISE, winner)
-    if not spread[0] > 0:
+    if not spread[0] > LAST_BITS * max(abs(trial.value or 0.0) for trial in believed.tried):
         return _without(sensitivity.NO_SPREAD, winner)
     mean = float(believed.surrogate.means(believed.places.of([winner]))[0])
     return {

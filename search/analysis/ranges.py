@@ -214,7 +214,8 @@ class _Sentence:
         return "worse or breaks a constraint" if self.bounded else "worse"
 
     def _joined(self, *parts: str) -> str:
-        few = f"{self.trials} trials do not show how far the winner is from the best" if self.trials <= FEW else ""
+        which = " that keep the constraints" if self.bounded else ""
+        few = f"{self.trials} trials{which} do not show how far the winner is from the best" if self.trials <= FEW else ""
         return "; ".join(part for part in (*parts, few) if part)
 
 

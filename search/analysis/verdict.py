@@ -268,9 +268,8 @@ def _sentence(
             return f"{they} are better than {rival.in_words}: by {rival.difference:.3g} ({ends(rival)}), {seeds}{more}"
         by = " and ".join(f"by {each.difference:.3g} over {each.in_words} ({ends(each)})" for each in intervals)
         return f"{they} are better than the best baselines: {by}, {seeds}{more}"
-    first = "".join(
-        f"better than {each.in_words} ({difference(each)}), but " for each in intervals if each.call is Judgement.BETTER
-    )
+    beaten = [f"{each.in_words} ({difference(each)})" for each in intervals if each.call is Judgement.BETTER]
+    first = f"better than {' and '.join(beaten)}, but " if beaten else ""
     if call is Judgement.WORSE:
         return f"{they} are {first}worse than {rival.in_words}: by {-rival.difference:.3g} ({ends(rival)}), {seeds}{more}"
     if call is Judgement.AS_GOOD:

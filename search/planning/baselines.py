@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 
 from search.catalog.baselines import BASELINES, Baseline, find_baseline
@@ -12,7 +12,7 @@ from search.definition.space import SearchSpace, shared_by
 from search.names import rule_for
 from search.objective.anchors import measured_by, required_anchors
 from search.planning.seeds import several_seeds
-from storage.records import ADAPTIVE_ORIGIN, PlannedTrial, Role, Values
+from storage.records import ADAPTIVE_ORIGIN, PlannedTrial, Role, TrialRecord, Values
 
 ORIGIN_FIXED = "rule"
 
@@ -43,6 +43,19 @@ def baselines(definition: StudyDefinition, initial: Values | None = None) -> dic
                 definition, baseline.name, weights, _as_parameters(definition, weights), ADAPTIVE_ORIGIN
             )
     return found
+
+
+def distinct(definition: StudyDefinition, trained: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return baselines of which no two have the same fixed weights: the winner need not meet one setting twice.
+
+    Of two, the one that a constraint is relative to stays, else the first.
+    """
+    needed, found = _needed(definition), list[TrialRecord]()
+    for trial in sorted(trained, key=lambda each: each.rule not in needed):
+        fixed = trial.origin != ADAPTIVE_ORIGIN
+        if not fixed or all(other.origin == ADAPTIVE_ORIGIN or other.weights != trial.weights for other in found):
+            found.append(trial)
+    return sorted(found, key=lambda each: each.number)
 
 
 def _needed(definition: StudyDefinition) -> list[str]:

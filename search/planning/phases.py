@@ -67,7 +67,8 @@ def cost(definition: StudyDefinition, seconds: float | None = None) -> str:
     ahead = f"; before them {first} training{'' if one else 's'}" if first else ""
     seeds = definition.search.seeds
     several = f" ({_searches(definition)} trials on {seeds} seeds each)" if seeds > 1 else ""
-    return f"{counts[Role.SEARCH]} to search{several}{confirmed}{lasts}{ahead}"
+    most = "" if definition.search.stop is None else "at most "
+    return f"{most}{counts[Role.SEARCH]} to search{several}{confirmed}{lasts}{ahead}"
 
 
 def _about(seconds: float) -> str:

@@ -17,7 +17,7 @@ from search.definition.schema import Objective, StudyDefinition
 from search.definition.space import SearchSpace
 from search.objective.anchors import Measurement, anchors, is_resolved, measured_by, required_anchors, resolve_anchors, settled
 from search.objective.order import Place, place
-from search.planning.baselines import baselines
+from search.planning.baselines import baselines, distinct
 from search.planning.candidates import Candidate
 from search.planning.compromise import scored, scored_objective, valued
 from search.planning.confirmation import again, budget_of, standing
@@ -341,9 +341,9 @@ def _candidates(definition: StudyDefinition, history: History, objective: Object
     baselines = complete if objective is definition.objective else [valued(objective, trial) for trial in complete]
     budget, chosen = budget_of(definition, len(references)), _finalists(definition, history, searched)
     assert budget is not None
-    some, others = budget.field(len(chosen), len(baselines))
+    best = sorted(distinct(definition, baselines), key=_place, reverse=True)
+    some, others = budget.field(len(chosen), len(best))
     already = {number for number, _ in history.confirmed}
-    best = sorted(baselines, key=_place, reverse=True)
     found = [*chosen[:some], *(trial for trial in searched if trial.number in already), *best[:others]]
     found += [*(trial for trial in baselines if trial.number in already), *references]
     each_once = {trial.number: trial for trial in sorted(found, key=lambda trial: trial.number)}

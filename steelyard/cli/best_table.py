@@ -13,11 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from search.catalog import find_baseline
+from search.definition.rules import CURRENT, EQUAL
 from steelyard.formatting import number, plain
 
 ARROWS = {"maximize": "↑", "minimize": "↓"}
 TUNED = "tuned"
-FIRST = ("equal", "current", TUNED)
+FIRST = (EQUAL, CURRENT, TUNED)
 CALLS = {"better": "better", "worse": "worse", "as_good": "as good", "not_enough": "not certain"}
 """What an interval says of the tuned setting."""
 
@@ -60,14 +61,14 @@ def _drawn(best: Best, rules: Sequence[str]) -> Table:
     )
     table.add_column("", no_wrap=True)
     for rule in rules:
-        table.add_column(plain(_title(rule)), justify="right", no_wrap=True, style="bold" if rule == TUNED else "")
+        table.add_column(plain(_heading(best, rule)), justify="right", no_wrap=True, style="bold" if rule == TUNED else "")
     for label, cells, closes in _rows(best, rules):
         table.add_row(plain(label), *map(plain, cells), end_section=closes)
     return table
 
 
 def _width(best: Best, rules: Sequence[str]) -> int:
-    rows = [["", *map(_title, rules)], *([label, *cells] for label, cells, _ in _rows(best, rules))]
+    rows = [["", *(_heading(best, rule) for rule in rules)], *([label, *cells] for label, cells, _ in _rows(best, rules))]
     columns = zip(*rows, strict=True)
     return sum(max(map(len, column)) for column in columns) + GAP * len(rules)
 
@@ -77,14 +78,35 @@ def _title(rule: str) -> str:
     return (baseline.heading if baseline else None) or rule.replace(":", " ")
 
 
+def _heading(best: Best, rule: str) -> str:
+    """Return what a column is headed by: the answer's is tuned, unless a baseline is the answer."""
+    if rule == TUNED:
+        return _title(_leading(best) or rule)
+    return f"{_title(rule)} (yours)" if rule == EQUAL and CURRENT in _stood_for(best) else _title(rule)
+
+
 def _rules(best: Best) -> list[str]:
-    """Return the baselines' rules and the tuned one: equal, yours, tuned, then the others by their value, best first."""
+    """Return the baselines' rules and the tuned one: equal, yours, tuned, then the others by their value, best first.
+
+    A baseline that is the answer itself has the tuned one's place. One that was not confirmed since another has its weights is not
+    shown.
+    """
 
     def place(rule: str) -> tuple[int, float]:
         value = _mean(best, rule)
         return FIRST.index(rule) if rule in FIRST else len(FIRST), math.inf if value is None else -value
 
-    return sorted([*best["baselines"], TUNED], key=place)
+    left_out = {_leading(best), *_stood_for(best)}
+    return sorted([*(rule for rule in best["baselines"] if rule not in left_out), TUNED], key=place)
+
+
+def _stood_for(best: Best) -> Iterator[str]:
+    """Yield the baselines for which another one of the same weights was trained on fresh seeds."""
+    candidates = best.get("confirmation", {}).get("candidates", {})
+    known = [each["weights"] for rule, each in best["baselines"].items() if rule in candidates and not _moves(rule)]
+    for rule, each in best["baselines"].items():
+        if candidates and rule not in candidates and not _moves(rule) and each["weights"] in known:
+            yield rule
 
 
 def _mean(best: Best, rule: str) -> float | None:
@@ -234,12 +256,31 @@ def conclusion(best: Best) -> list[str]:
         how = "you picked" if str(best["picked_by"]).startswith("trial ") else f"{best['picked_by']} picks"
         found = [f"Trial {best['trial']} is what {how}, on {_seeds(best)}; what it is worth on others is not known."]
     elif confirmation is None:
-        reason = "the study has no confirmation" if best["final"] else "the study has not ended"
-        found = [f"Trial {best['trial']} has the best value on {_seeds(best)}; whether it is really better is not known: {reason}."]
+        reason = "nothing was confirmed on fresh seeds" if best["final"] else "the study has not ended"
+        leads = f"{_leader(best)} the best value on {_seeds(best)}{_among(best)}"
+        found = [f"{leads}; whether it is really better is not known: {reason}."]
         found += [_whole(edge["sentence"]) for edge in _edges(best)]
     else:
         found = [f"Verdict: {confirmation['verdict']}", *_promised(confirmation), *rather(best)]
     return [*found, *(_whole(span["sentence"]) for span in _ranges(best) if span.get("sentence"))]
+
+
+def _leader(best: Best) -> str:
+    """Return the leader and its verb. A baseline is named: no search trial is as good then, or none keeps the constraints."""
+    rule = _leading(best)
+    if rule is None:
+        return f"Trial {best['trial']} has"
+    return f"No search trial, but a baseline, {_title(rule)} (trial {best['trial']}), has"
+
+
+def _leading(best: Best) -> str | None:
+    """Return the rule of the baseline that leads; None where a search trial does."""
+    return next((rule for rule, each in best["baselines"].items() if each["trial"] == best["trial"]), None)
+
+
+def _among(best: Best) -> str:
+    """Return among which trials the leader is the best, where constraints leave some out."""
+    return " of all that keep the constraints" if best["objective"].get("violations") else ""
 
 
 def _whole(clause: str) -> str:

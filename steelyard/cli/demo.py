@@ -30,7 +30,7 @@ PROGRESS_LINES = 2
 
 BESIDE = """To be quick, the demo compares with equal weights only. Your own studies also
 compare with weights that need no search (inverse initial losses), which come
-close on this problem: examples/digits_overlay.json is the full study."""
+closer than equal ones here: examples/digits_overlay.json is the full study."""
 
 NEXT = """Next, a study of your own: steelyard serve, and in another terminal
   steelyard init --output study.json && steelyard submit study.json --watch"""

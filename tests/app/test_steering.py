@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from storage.records import Reason, StudyState
 from tests.app.scenes import NAME, Bench, definition, on_sqlite, problem
@@ -201,6 +202,16 @@ def test_a_queued_study_says_that_no_live_worker_has_its_workload(bench: Bench) 
     reason = bench.get(STUDY)["reason"]
     assert reason["code"] == "no_live_worker"
     assert reason["message"] == "no live worker has workload 'digits'; 2 workers have: digits-mask, digits-overlay"
+
+
+def test_a_study_says_that_the_services_own_workers_are_starting_until_one_is_heard_of(bench: Bench, app: FastAPI) -> None:
+    bench.submit()
+    app.state.own_workers = lambda: 1
+    assert bench.get(STUDY)["reason"] == {"code": "no_live_worker", "message": "the worker is starting", "at": None}
+    app.state.own_workers = lambda: 2
+    assert bench.get("/v1/studies")["studies"][0]["reason"]["message"] == "2 workers are starting"
+    bench.worker("digits-mask")
+    assert bench.get(STUDY)["reason"]["message"] == "no live worker has workload 'digits'; 1 worker has: digits-mask"
 
 
 def test_a_study_in_training_waits_for_nothing(bench: Bench) -> None:

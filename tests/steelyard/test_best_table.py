@@ -67,7 +67,8 @@ def test_a_confirmed_answer_has_means_leads_and_intervals() -> None:
     assert rows["tuned leads by"] == ["+0.1"]
     assert rows["95 % interval"] == ["+0.05 to +0.15"]
     assert rows["it is"] == ["better"]
-    assert "Mean and standard deviation over 3 fresh seeds, test split." in rows
+    shown = " ".join(line.strip() for line in lines(best(confirmation=CONFIRMATION), 80))
+    assert "Mean and standard deviation over 3 fresh seeds, test split." in shown
 
 
 def test_beside_constraints_a_lead_is_said_to_be_by_value() -> None:
@@ -117,6 +118,26 @@ def test_a_baseline_that_was_not_met_says_which_seeds_it_was_trained_on() -> Non
 def test_an_unconfirmed_best_is_not_called_better() -> None:
     (sentence,) = conclusion(best())
     assert sentence.startswith("Trial 18 has the best value on one seed; whether it is really better is not known")
+
+
+def test_a_baseline_that_is_the_answer_is_named_and_has_one_column() -> None:
+    kept = {"aggregate": "mean", "value": 0.7, "values": {"a.accuracy": 0.75}, "violations": {"a.mae": 0.0}}
+    document = best(trial=0, weights={"a.loss": 1.0}, objective=kept)
+    (sentence,) = conclusion(document)
+    assert sentence == (
+        "No search trial, but a baseline, yours (trial 0), has the best value on one seed of all that keep the constraints; "
+        "whether it is really better is not known: nothing was confirmed on fresh seeds."
+    )
+    assert drawn(document)["trial"] == ["1", "0", "2"]
+    assert "tuned" not in " ".join(lines(document, 80))
+
+
+def test_a_baseline_that_another_stood_for_on_fresh_seeds_is_not_shown() -> None:
+    """`equal` and `current` have the same weights here, and `current` is no candidate."""
+    assert drawn(best(confirmation=CONFIRMATION))["trial"] == ["1", "18", "2"]
+    assert lines(best(confirmation=CONFIRMATION), 80)[0].split() == ["equal", "(yours)", "tuned", "uncertainty"]
+    other = {**best()["baselines"], "current": {"trial": 0, "weights": {"a.loss": 2.0}, "objective": best()["objective"]}}
+    assert drawn(best(confirmation=CONFIRMATION, baselines=other))["trial"] == ["1", "0", "18", "2"]
 
 
 def test_what_does_as_well_is_reported() -> None:

@@ -50,6 +50,7 @@ def test_what_to_search_next_has_the_old_end_inside(weight: Document, end: str, 
     ("weight", "found"),
     [
         ({"low": 0.25, "high": 16.0}, {"low": 0.0312, "high": 128.0, "scale": "log"}),
+        ({"low": 0.01, "high": 100.0}, {"low": 0.0001, "high": 10_000.0, "scale": "log"}),
         ({"low": 0.0, "high": 4.0}, {"low": 0.0, "high": 6.0, "scale": "linear"}),
         ({"values": [1.0, 10.0]}, {"values": [0.1, 1.0, 10.0, 100.0]}),
     ],
@@ -61,8 +62,8 @@ def test_where_every_value_is_as_good_a_range_twice_as_wide_is_next(weight: Docu
     assert wider.sentence.startswith("every t0.error from here to there is as good as the winner's, so the range may be the limit")
 
 
-def test_a_weight_that_is_as_good_over_two_decades_hardly_matters() -> None:
-    wide = everywhere(define(study({"low": 0.01, "high": 1.0}, 1.0)), "t0.error", "t0.error from here to there")
+def test_a_weight_that_is_as_good_over_six_decades_hardly_matters() -> None:
+    wide = everywhere(define(study({"low": 0.001, "high": 1000.0}, 1.0)), "t0.error", "t0.error from here to there")
     assert wide is not None
     assert (wide.end, wide.suggested) == ("both", None)
     assert wide.sentence == (

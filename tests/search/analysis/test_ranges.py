@@ -160,13 +160,14 @@ def test_a_best_at_an_end_by_most_curves_has_an_edge(monkeypatch: pytest.MonkeyP
     assert edge.sentence.startswith("the best t0.error by the model of all trainings is at the high end")
 
 
-def test_a_weight_that_is_as_good_over_a_wide_range_hardly_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_every_value_is_as_good_the_range_may_be_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     profiled(monkeypatch, [0.01, 0.02, 1.0, 100.0], [GOOD] * 4, 1)
     edge = range_of(define(study(log_range())), {"t0.error": 0.02}, "t0.error", {}).edge
     assert edge is not None
-    assert (edge.end, edge.suggested) == ("both", None)
+    assert (edge.end, edge.suggested) == ("both", {"low": 0.0001, "high": 10_000.0, "scale": "log"})
     assert edge.sentence == (
-        "every t0.error that was searched, 0.01 to 100, is as good as the winner's: this weight hardly matters in so wide a range"
+        "every t0.error that was searched, 0.01 to 100, is as good as the winner's, so the range may be the limit: "
+        "search from 0.0001 to 10000 next"
     )
 
 

@@ -123,6 +123,16 @@ def test_a_baseline_that_breaks_down_beside_one_that_is_beaten_is_the_one_that_i
     assert end in three.sentence
 
 
+def test_several_baselines_that_are_beaten_come_in_one_breath() -> None:
+    """One finalist meets all baselines."""
+    moves = [0.1, -0.1, 0.1, -0.1]
+    alike = candidate(0, [1.0, 0.8, 1.01, 0.79], rule="equal")
+    beaten = [candidate(1 + i, [0.5 + each for each in moves], rule=rule) for i, rule in enumerate(("dwa", "gradnorm"))]
+    sentence = verdict([alike, *beaten, candidate(3, [0.9 + each for each in moves])], 4).sentence
+    assert sentence.startswith("The tuned weights (trial 3) are better than dynamic weight averaging (+0.4, ")
+    assert ") and GradNorm (+0.4, 95 % interval +0.4 to +0.4), but only as good as equal weights: " in sentence
+
+
 def test_as_good_is_reported_with_the_luck_it_was_called_by() -> None:
     """A rival that is as good after 4 seeds trains no further; the other one's later looks know another luck."""
     moves = [0.1, -0.1, 0.2, -0.2]

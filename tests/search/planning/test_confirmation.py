@@ -13,9 +13,9 @@ from search.definition.rules import weighting_of
 from search.planning.baselines import baselines
 from search.planning.candidates import rule_in_words
 from search.planning.confirmation import budget_of, design, fresh_seeds
-from search.planning.plan import End, Run, Wait, choose_finalists, plan
-from storage.records import ADAPTIVE_ORIGIN, Measured, PlannedTrial, Role, StudyState, TrialRecord, TrialState
-from tests.search.definitions import Document, changed, define, flagship, log_range
+from search.planning.plan import End, Run, Wait, choose_finalists, confirmation, plan
+from storage.records import ADAPTIVE_ORIGIN, AnchorRecord, Measured, PlannedTrial, Role, StudyState, TrialRecord, TrialState
+from tests.search.definitions import Document, changed, define, flagship, log_range, study
 from tests.search.histories import history, trial
 
 INITIAL = {"digit.crossentropy": 2.0, "parity.crossentropy": 0.5, "agreement": 0.1}
@@ -184,6 +184,24 @@ def test_a_choice_of_finalists_stays_as_it_was_made() -> None:
     assert isinstance(step, Run)
     assert {each.confirms for each in step.trials} == {2, 3}
     assert choose_finalists(definition, history(definition, SEARCHED)).finalists == (5, 4)
+
+
+@pytest.mark.parametrize(("of", "met"), [("equal", 1), ("current", 0)])
+def test_one_setting_is_no_two_rivals(of: str, met: int) -> None:
+    """Yours are equal weights, and both were trained: what the constraint is relative to stands for both on fresh seeds."""
+    yours = {"low": 0.01, "high": 100.0, "current": 1.0}
+    bound = {"metric": "t1.mse", "strategy": "constraint", "at_most": {"of": of}}
+    document = changed(
+        study(yours, yours, trials=4, baselines=["equal"], confirmation={"top": 2, "seeds": 3}),
+        {"objective.metrics": [{"metric": "t0.mse"}, bound]},
+    )
+    both = rules(changed(document, {"objective.metrics": [{"metric": "t0.mse"}, {**bound, "at_most": {"of": "equal"}}]}))
+    assert [(each.rule, each.weights) for each in both] == [("current", both[0].weights), ("equal", both[0].weights)]
+    searched = [trial(number, {"t0.error": 1.0, "t1.error": float(number)}, value=number / 10) for number in range(2, 6)]
+    known = replace(history(define(document), [*both, *searched]), anchors=(AnchorRecord(of, "t1.mse", 0.5, None, (0,)),))
+    found = confirmation(define(document), known)
+    assert found is not None
+    assert [each.number for each in found.trained.candidates if each.is_baseline] == [met]
 
 
 def test_a_study_without_a_finalist_confirms_nothing() -> None:

@@ -43,6 +43,16 @@ def test_keeping_is_sure_where_the_whole_interval_keeps() -> None:
     assert not surely_kept(at_least("b.accuracy"), measured(1, kept_by), "validation", chance * 0.99)
 
 
+def test_a_setting_that_is_the_same_on_all_seeds_by_chance_moves_as_those_beside_it_do() -> None:
+    """By hand: the winner moves by .02 * sqrt 2 and its rival by nothing, pooled .02; t(3) at .975 is 3.18, over sqrt 4: .032."""
+    moves = 0.02 * 1.5**0.5
+    winner = measured(1, [0.5 + moves, 0.5 - moves, 0.5 + moves, 0.5 - moves])
+    outs = [kept(at_least("b.accuracy"), winner, [measured(2, [at] * 4)], "validation", 0.025).out for at in (0.369, 0.367)]
+    assert outs == [frozenset(), {"trial 2"}]
+    still = kept(at_least("b.accuracy"), measured(1, [0.5] * 4), [measured(2, [0.39] * 4)], "validation", 0.025)
+    assert still.out == {"trial 2"}, "nothing at all moves"
+
+
 def test_a_rival_that_was_not_measured_keeps_nothing() -> None:
     found = kept(at_least("b.accuracy"), measured(1, [0.1, 0.1]), [Candidate(trial(2), {})], "validation", 0.025)
     assert (found.winner, found.keeping) == ((), frozenset())

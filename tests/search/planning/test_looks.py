@@ -56,6 +56,27 @@ def test_an_interval_is_called_by_zero_and_by_one_trainings_luck(mean: float, ha
     assert called(mean, half, margin=0.5) is call
 
 
+@pytest.mark.parametrize("seeds", [4, 12])
+def test_a_metric_whose_steps_are_as_wide_as_its_luck_keeps_the_error(seeds: int) -> None:
+    """Pairs then often differ all by the same, so that the interval has no width: it is called better no oftener for that."""
+    random, plays, better, flat = np.random.default_rng(0), 2000, 0, 0
+    for _ in range(plays):
+        offset, one, other, phase = (
+            random.normal(size=seeds),
+            random.normal(size=seeds),
+            random.normal(size=seeds),
+            random.uniform(),
+        )
+        pairs = np.floor(phase + (offset + one) / math.sqrt(2)) - np.floor(phase + (offset + other) / math.sqrt(2))
+        for before, after in zip([0, *schedule(seeds)], schedule(seeds), strict=False):
+            look = compare("equal", list(pairs[:after]), 1.0, after, before, seeds)
+            if look.call in (Judgement.BETTER, Judgement.WORSE):
+                better, flat = better + (look.call is Judgement.BETTER), flat + (look.std == 0)
+                break
+    assert flat > 0
+    assert better / plays <= ERROR
+
+
 def test_a_pair_that_broke_down_leaves_no_interval() -> None:
     look = compare("equal", [0.4, math.nan, 0.4], 0.1, after=3, before=0, seeds=3)
     assert (look.low, look.high, look.call) == (None, None, Judgement.NOT_ENOUGH)

@@ -84,6 +84,10 @@ def test_the_cost_says_how_trainings_come_about() -> None:
     assert cost(defined(baselines=[], confirmation=None)).startswith("8 to search; ")
 
 
+def test_a_search_that_may_stop_early_is_said_to_be_so_long_at_most() -> None:
+    assert cost(defined(baselines=[], confirmation=None, stop={"no_gain": 1.0})).startswith("at most 8 to search; ")
+
+
 def test_the_confirmation_is_bounded_by_the_searchs_trainings() -> None:
     definition = defined(6)
     assert definition.search.confirmation is not None
