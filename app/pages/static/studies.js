@@ -78,7 +78,14 @@ const CALLS = {
 
 function inShort(found) {
   const { trial, value } = found.settings[found.winner];
-  return { ...(CALLS[found.call] ?? { text: "confirmed", tone: "" }), trial, value: value?.mean, seeds: value?.n };
+  const call = CALLS[found.call] ?? { text: "confirmed", tone: "" };
+  return { ...call, text: `${call.text}${instead(found)}`, trial, value: value?.mean, seeds: value?.n };
+}
+
+// What to use where that is not the winner.
+function instead({ recommended, winner, settings }) {
+  if (recommended === winner) return "";
+  return recommended === "current" ? ": keep yours" : `: use ${settings[recommended].told_as}`;
 }
 
 function draw() {
@@ -102,6 +109,8 @@ function turn(by) {
   return loadOrSay();
 }
 
+const valued = (study, value) => number(value) + (study.definition.objective.aggregate === "delta_m" && typeof value === "number" ? " %" : "");
+
 function studies() {
   const columns = [{ label: "Study" }, { label: "State" }, { label: "Verdict" }, { label: "Winner", right: true }, { label: "Value", right: true }, { label: "Progress" }, { label: "Workload" }, { label: "Labels" }, { label: "Age", right: true }];
   const rows = shown.studies.map((study) => {
@@ -112,7 +121,7 @@ function studies() {
       badge(study.state),
       { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "not confirmed" : "–"), class: `verdict ${verdict?.tone ?? "muted"}` },
       verdict ? `trial ${verdict.trial}` : study.best ? `trial ${study.best.number}` : "–",
-      verdict ? { cell: number(verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: number(study.best?.objective.value), title: `${searchSeeds(study)}, validation` },
+      verdict ? { cell: valued(study, verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: valued(study, study.best?.objective.value), title: `${searchSeeds(study)}, validation` },
       h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),
       study.definition.workload.name,
       Object.entries(study.definition.labels).map(([key, value]) => h("span", { class: "label" }, value ? `${key}: ${value}` : key)),
