@@ -3,8 +3,9 @@ import { h } from "./dom.js";
 import { metricBound, metricChange, metricName, metricRange, metricValue, percent } from "./numbers.js";
 import { ARROWS, directionOf, isConfirmed, judgedOf, leaderOf, metricsOf, optimizedOf, recommendedOf, searchSeeds, yardstick } from "./settings.js";
 
-// Which settings are compared: {from, to, tuned}. `to` is what is recommended. `from` is what the user has, if the two met on fresh
-// seeds, else a baseline that it met; null where that is what is recommended. `tuned` is the tuned setting where it is not `to`.
+// Which settings are compared: {from, to, tuned}. `to` is what is recommended. `from` is what the user has, if both trained on two
+// fresh seeds, else a baseline of which that is so; null where it is what is recommended. `tuned` is the tuned setting where it is not
+// `to`.
 export function comparison(view) {
   const usual = yardstick(view.settings);
   const tuned = view.settings.find((each) => each.key === "tuned");
@@ -14,7 +15,7 @@ export function comparison(view) {
   }
   const chosen = recommendedOf(view);
   const to = chosen ?? tuned;
-  const met = (each) => each && (each === to || view.confirmation.recommended_against[each.name]?.value);
+  const met = (each) => each && (each === to || Object.keys(view.confirmation.recommended_against[each.name]?.metrics ?? {}).length > 0);
   const baselines = view.settings.filter((each) => each.key !== "tuned");
   const yours = baselines.find((each) => each.key === "current");
   const from = [yours, chosen, usual, ...baselines].find(met) ?? usual;
@@ -43,7 +44,8 @@ export function changes(view, { from, to, tuned }) {
     return change(view, path, { bounds: bounds(view, path, { from, to }, { before, after }), now, then, gain: from && after ? confirmation.recommended_against[from.name]?.metrics[path] : null, beside: besideIt(view, path, to, other) });
   });
   const who = from ? `${inWords(view, from)} → ${inWords(view, to)}` : inWords(view, to);
-  const where = after ? `means over ${seeds.length} fresh seeds${before ? " that both trained on" : ""}, ${confirmation.split} split${before || other ? `; in brackets the ${percent(confirmation.level)} interval of the paired difference` : ""}` : `${searchSeeds(view.study)}, validation split: whether it is really better is not known`;
+  const chose = before && seeds.some((seed) => !(other ?? after).judged_on.includes(seed)) ? " and that chose the finalists" : "";
+  const where = after ? `means over ${seeds.length} fresh seeds${before ? ` that both trained on${chose}` : ""}, ${confirmation.split} split${before || other ? `; in brackets the ${percent(confirmation.level)} interval of the paired difference` : ""}` : `${searchSeeds(view.study)}, validation split: whether it is really better is not known`;
   return [h("p", { class: "note from" }, h("strong", {}, capital(who)), `: ${where}.`), h("div", { class: "changes" }, cards)];
 }
 

@@ -66,7 +66,7 @@ async function judge(study) {
   const key = `${study.name} ${study.times.updated_at}`;
   if (verdicts.has(key) || study.state !== "COMPLETE" || !study.definition.search.confirmation) return;
   const found = await find(`/v1/studies/${study.name}/confirmation`).catch(() => undefined); // one that fails costs its verdict alone
-  if (found !== undefined) verdicts.set(key, found?.winner ? inShort(found) : null);
+  if (found !== undefined) verdicts.set(key, found?.winner ? inShort(found, study) : null);
 }
 
 const CALLS = {
@@ -76,9 +76,11 @@ const CALLS = {
   not_enough: { text: "not enough trainings to tell", tone: "" },
 };
 
-function inShort(found) {
-  const { trial, value } = found.settings[found.winner];
-  const call = CALLS[found.call] ?? { text: "confirmed", tone: "" };
+function inShort(found, study) {
+  const { trial, value, means } = found.settings[found.winner];
+  const misses = ({ metric, at_least: least, at_most: most }) => (least !== null && means[metric]?.mean < least) || (most !== null && means[metric]?.mean > most);
+  const said = CALLS[found.call] ?? { text: "confirmed", tone: "" };
+  const call = found.call === "better" && study.bounds.some(misses) ? { text: `${said.text}, but breaks a constraint`, tone: "" } : said;
   return { ...call, text: `${call.text}${instead(found)}`, trial, value: value?.mean, seeds: value?.n };
 }
 

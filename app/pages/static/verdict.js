@@ -92,15 +92,16 @@ function headline(view, pair) {
   const fails = pair.from?.key === "current" && broken(pair.from) && !broken(pair.to);
   if (pair.tuned) {
     const better = pair.from && confirmation.recommended_against[pair.from.name]?.value?.low > 0;
-    const yours = fails ? "yours break a constraint, and " : better ? `better than ${pair.from.key === "current" ? "yours" : inWords(view, pair.from)}; ` : "";
-    if (yours || call !== "not_enough") return { tone: better || fails ? "good" : "", text: `${instead(view, pair)}: ${yours}${INSTEAD[call]}.` };
+    const named = pair.from?.key === "current" ? "yours" : pair.from && inWords(view, pair.from);
+    const [first, last] = fails ? ["yours break a constraint, and ", ""] : better ? [`better than ${named}; `, ""] : ["", pair.from ? `; whether that beats ${named} is not certain` : ""];
+    if (first || call !== "not_enough") return { tone: first ? "good" : "", text: `${instead(view, pair)}: ${first}${INSTEAD[call]}${last}.` };
     return CALLS.not_enough;
   }
-  if (fails) return { tone: "good", text: `Use the tuned weights: yours break a constraint${call === "better" ? ", and they are better" : ""}.` };
+  if (fails) return { tone: "good", text: "Use the tuned weights: yours break a constraint." };
   if (call === "better" && broken(pair.to)) return { tone: "", text: "The tuned weights are better, but they break a constraint." };
   const gain = confirmation.against[against.name]?.value;
   if (call in BESIDES && gain?.low > 0) {
-    return { tone: "good", text: `The tuned weights are better than ${against.key === "current" ? "yours" : against.title}; ${BESIDES[call]}` };
+    return { tone: "good", text: `Use the tuned weights: they are better than ${against.key === "current" ? "yours" : inWords(view, against)}; ${BESIDES[call]}` };
   }
   return CALLS[call] ?? { tone: "", text: `Trial ${best.trial} won on fresh seeds.` };
 }
@@ -116,13 +117,13 @@ const INSTEAD = {
 };
 
 // Recommendations that say no more than the headline does.
-const REPEATS = [/^Use the tuned weights of trial \d+\.$/, /: (as good as|better than) the tuned weights\. They need no search\.$/];
+const REPEATS = [/^Use the tuned weights of trial \d+(; it is not certain that they are better)?\.$/, /: (as good as|better than) the tuned weights\. They need no search\.$/];
 
 function answer(view) {
   const pair = comparison(view);
   const said = headline(view, pair);
   const { recommended } = view.best;
-  const told = !recommended || REPEATS.some((sentence) => sentence.test(recommended.sentence));
+  const told = !recommended || (/^(Use|Keep) /.test(said.text) && REPEATS.some((sentence) => sentence.test(recommended.sentence)));
   return [
     h("div", { class: `card answer ${said.tone}` },
       h("p", { class: "headline" }, said.text),
