@@ -15,6 +15,7 @@ from app.study_views import definition_of
 from search.analysis.answer import NoAnswer
 from search.analysis.intervals import LEVEL, mean_half_width
 from search.definition.schema import Objective
+from search.export.best_weights import BASELINE
 from search.objective.anchors import resolve_anchors
 from search.objective.scoring import evaluate, is_pareto
 from search.planning.candidates import judged_on
@@ -82,6 +83,8 @@ def confirmation_document(session: Session, study: StudyRecord) -> dict[str, Any
     ways = {term.path: term.direction for term in study_rows.terms_of(session, study.id)}
     finalists = sum(each.trial.role is Role.SEARCH for each in settings)
     winner = next((each for each in settings if confirmed and best and each.trial.number == best["trial"]), None)
+    against = {} if winner is None or confirmed is None else _against(winner, settings, confirmed, ways, max(finalists, 1))
+    chosen = winner if best is None or winner is None else _recommended(best, winner, settings)
     return finite_document(
         {
             "study": study.name,
@@ -95,9 +98,11 @@ def confirmation_document(session: Session, study: StudyRecord) -> dict[str, Any
             "verdict": confirmed["verdict"] if confirmed else None,
             "directions": ways,
             "settings": {each.name: _setting(each, objective, split or "validation", confirmed) for each in settings},
-            "against": {}
-            if winner is None or confirmed is None
-            else _against(winner, settings, confirmed, ways, max(finalists, 1)),
+            "against": against,
+            "recommended": None if chosen is None else chosen.name,
+            "recommended_against": against
+            if chosen is None or chosen is winner or not confirmed or not objective
+            else _leads_of(chosen, settings, objective, confirmed, ways) | _turned(against[chosen.name], winner),
         }
     )
 
@@ -207,14 +212,53 @@ def _against(
             continue
         judged = other.judged_on(meeting)
         among = 1 if meeting.issuperset(judged) else comparisons
-        gains = {
-            path: _gain(mine[path], _on(series, judged), ways.get(path, "minimize"), among)
-            for path, series in other.metrics(split).items()
-            if path in mine
-        }
         value = _lead(confirmed["against"].get(other.name))
-        found[other.name] = {"value": value, "metrics": {path: gain for path, gain in gains.items() if gain is not None}}
+        found[other.name] = {"value": value, "metrics": _gains(mine, other.metrics(split), judged, ways, among)}
     return found
+
+
+def _recommended(best: Mapping[str, Any], winner: RepeatedSetting, settings: Sequence[RepeatedSetting]) -> RepeatedSetting:
+    """Return the setting to train with: a baseline where one is recommended, else the winner."""
+    rule = (best.get("recommended") or {}).get("pick", "").removeprefix(BASELINE)
+    return next((each for each in settings if each.trial.role is Role.BASELINE and each.name == rule), winner)
+
+
+def _leads_of(
+    chosen: RepeatedSetting,
+    settings: Sequence[RepeatedSetting],
+    objective: Objective,
+    confirmed: Mapping[str, Any],
+    ways: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the lead of a baseline that is recommended over each other baseline, on the seeds that the other is judged by.
+
+    It may be the best of the baselines by luck, so an interval is corrected for as many as it was chosen from.
+    """
+    split, meeting = confirmed["split"], set(confirmed["seeds"])
+    others = [each for each in settings if each.trial.role is Role.BASELINE and each.name != chosen.name]
+    mine, values, among = chosen.metrics(split), chosen.values(objective, split), max(len(others), 1)
+    found = {}
+    for other in others:
+        judged = other.judged_on(meeting)
+        value = _gain(values, _on(other.values(objective, split), judged), "maximize", among)
+        found[other.name] = {"value": value, "metrics": _gains(mine, other.metrics(split), judged, ways, among)}
+    return found
+
+
+def _turned(against: Mapping[str, Any], winner: RepeatedSetting | None) -> dict[str, Any]:
+    """Return the lead of a baseline over the winner, given the winner's over it."""
+    if winner is None:
+        return {}
+
+    def turned(gain: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        if gain is None:
+            return None
+        better = gain["better"]
+        ends = {"difference": -gain["difference"], "low": -gain["high"], "high": -gain["low"]}
+        return {**gain, **ends, "better": None if better is None else not better}
+
+    metrics = {path: turned(gain) for path, gain in against["metrics"].items()}
+    return {winner.name: {"value": turned(against["value"]), "metrics": metrics}}
 
 
 def _lead(interval: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -223,6 +267,18 @@ def _lead(interval: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     known = {key: interval[key] for key in ("difference", "low", "high", "n")}
     return {**known, "better": _better(known["low"], known["high"], "maximize")}
+
+
+def _gains(
+    mine: Mapping[str, Series], theirs: Mapping[str, Series], judged: Collection[int], ways: Mapping[str, str], comparisons: int
+) -> dict[str, Any]:
+    """Return the paired intervals of mine minus theirs by path, on the seeds that theirs are judged by."""
+    found = {
+        path: _gain(mine[path], _on(series, judged), ways.get(path, "minimize"), comparisons)
+        for path, series in theirs.items()
+        if path in mine
+    }
+    return {path: gain for path, gain in found.items() if gain is not None}
 
 
 def _gain(mine: Series, theirs: Series, way: str, comparisons: int) -> dict[str, Any] | None:

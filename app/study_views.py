@@ -96,18 +96,20 @@ def _body(
     definition, split = definition_of(study), NumberSplitter()
     anchors = stored.anchors if required_anchors(definition.objective) else ()
     preparing = any(worker.study == study.name for worker in live)
+    reason = reason_of(study, stored.trials, preparing, live, runs)
+    goes_on = reason is None or reason.code != "no_live_worker"
     return Study(
         name=study.name,
         state=study.state.value,
         ended=study.state in STUDY_ENDS,
-        reason=reason_body(reason_of(study, stored.trials, preparing, live, runs)),
+        reason=reason_body(reason),
         warnings=list(study.warnings),
         definition=normalize.to_api(definition),
         definition_sha256=study.definition_sha256,
         problem_sha256=study.problem_sha256,
         workload_version=study.workload_version,
         cost=cost(definition),
-        progress=_progress(study, definition, stored),
+        progress=_progress(study, definition, stored, goes_on),
         anchors=[AnchorBody(**anchor_document(anchor)) for anchor in anchors],
         bounds=[
             _bound(entry) for entry in resolve_anchors(definition.objective, anchors).metrics if entry.strategy == "constraint"
@@ -124,7 +126,7 @@ def _bound(entry: ObjectiveMetric) -> BoundBody:
     return BoundBody(metric=entry.metric, at_least=known.get("at_least"), at_most=known.get("at_most"))
 
 
-def _progress(study: StudyRecord, definition: StudyDefinition, stored: StoredProgress) -> ProgressBody:
+def _progress(study: StudyRecord, definition: StudyDefinition, stored: StoredProgress, goes_on: bool) -> ProgressBody:
     # Before the end it is the most there can be; a plan that came to its end is known.
     there = sum(stored.trials.values())
     planned = there if study.state is StudyState.COMPLETE else max(sum(trials(definition).values()), there)
@@ -133,7 +135,7 @@ def _progress(study: StudyRecord, definition: StudyDefinition, stored: StoredPro
         planned=planned,
         epochs=stored.epochs,
         epochs_planned=planned * definition.training.epochs,
-        seconds_left=0.0 if study.state in STUDY_ENDS else _seconds_left(definition, stored),
+        seconds_left=0.0 if study.state in STUDY_ENDS else _seconds_left(definition, stored) if goes_on else None,
     )
 
 

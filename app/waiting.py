@@ -36,9 +36,10 @@ def reason_of(
         return study.reason or Reason("paused", f"paused: {_still(running)}no new cohorts until it is resumed")
     if study.state is StudyState.STOPPING:
         return Reason("stopping", f"stopping: {running} trials that run may finish")
-    if running or preparing:
+    nobody = _no_worker(study.workload, live)
+    if preparing or (running and not nobody):  # until its lease expires, what a worker trained that is gone is RUNNING
         return study.reason
-    missing = _no_worker(study.workload, live) or _no_plugin(study, live, runs)
+    missing = nobody or _no_plugin(study, live, runs)
     return missing or study.reason or _busy(study.workload, live)
 
 

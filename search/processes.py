@@ -16,6 +16,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PROC = Path("/proc")
 MOST_FILES = 65_536
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+ARENAS, LARGE_BYTES = 2, 128 * 1024
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -80,6 +82,18 @@ def collect_seldom() -> None:
     gc.collect()
     gc.freeze()  # what was imported, TensorFlow's own million objects above all, stays for good
     gc.set_threshold(100_000, 50, 100)
+
+
+def hold_little_memory() -> None:
+    """Have what is let go of return to the system: for a process of many threads whose answers are large now and then.
+
+    The C library gives each thread an arena of its own, in which a little that is kept holds much that is not; and once a large
+    block was let go of, it keeps the next ones. Does nothing where the C library is another.
+    """
+    mallopt = getattr(_libc, "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, ARENAS)
+        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def memory_of_group(group: int) -> int:

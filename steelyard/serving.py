@@ -157,6 +157,7 @@ def serve(settings: ServeSettings, opened: socket.socket, ready: Callable[[str],
 
     `ready` is called with the URL once the service answers.
     """
+    processes.hold_little_memory()
     app = create_app(_api_settings(settings))
     url = url_of(opened)
 

@@ -13,7 +13,7 @@ from storage.models import TRIAL_VALUES, TRIALS
 from storage.records import Moment, Role, Split, StudyRecord, TrialRecord, Values
 from storage.study_rows import TermIds
 from storage.trial_rows import AT_ONCE, load_trials
-from storage.types import measured_float
+from storage.types import measured_float, padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def trials_numbered(session: Session, study_id: int, numbers: Collection[int]) -
         for start in range(0, len(wanted), AT_ONCE)
         for trial in load_trials(
             session,
-            select(TRIALS).where(TRIALS.c.study_id == study_id, TRIALS.c.number.in_(wanted[start : start + AT_ONCE])),
+            select(TRIALS).where(TRIALS.c.study_id == study_id, TRIALS.c.number.in_(padded(wanted[start : start + AT_ONCE]))),
         )
     ]
     return {trial.number: trial for trial in found}

@@ -15,7 +15,7 @@ from storage.models import EPOCH_VALUES, EPOCH_WEIGHTS, EPOCHS, STUDIES, TERMS, 
 from storage.records import EpochRecord, Measured, Moment, Split
 from storage.study_rows import TermIds
 from storage.trial_rows import AT_ONCE, LAST_NUMBER
-from storage.types import AnyRow, measured_float
+from storage.types import AnyRow, measured_float, padded
 
 Curves = Mapping[int, Mapping[str, Sequence[tuple[int, float]]]]
 """(epoch, number) pairs, oldest first, by trial number, then by path."""
@@ -51,7 +51,7 @@ def _paths_of_trial(session: Session, trial_id: int) -> Mapping[int, str]:
 
 def _values(session: Session, trial_ids: Sequence[int], moments: Collection[Moment] | None) -> Iterable[AnyRow]:
     """Fetch (trial, moment, split, term, value, not_finite) in the order of the primary key, which needs no sort."""
-    rows = select(TRIAL_VALUES).where(TRIAL_VALUES.c.trial_id.in_(trial_ids)).order_by(*TRIAL_VALUES.primary_key)
+    rows = select(TRIAL_VALUES).where(TRIAL_VALUES.c.trial_id.in_(padded(trial_ids))).order_by(*TRIAL_VALUES.primary_key)
     if moments is not None:
         rows = rows.where(TRIAL_VALUES.c.moment.in_([str(moment) for moment in moments]))
     return session.execute(rows)

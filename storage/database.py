@@ -134,6 +134,7 @@ def _sqlite_engine(url: URL, busy_timeout_seconds: float) -> Engine:
         pool_size=CONNECTIONS,
         max_overflow=CONNECTIONS,
         pool_timeout=busy_timeout_seconds,
+        pool_use_lifo=True,  # each keeps up to 2 MiB of pages: those that are seldom needed have none
         connect_args={"timeout": busy_timeout_seconds, "check_same_thread": False},
     )
 

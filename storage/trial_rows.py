@@ -13,7 +13,7 @@ from storage.ended_trials import VERSION, EndedTrials
 from storage.errors import TrialNotFound
 from storage.models import NOT_SEARCHED, OBJECTIVE_VALUES, PARAMETERS, STUDIES, TERMS, TRIAL_SEEDS, TRIALS, WEIGHTS
 from storage.records import Reason, Role, TrialRecord, TrialState, Values
-from storage.types import AnyRow, join_float, measured_float
+from storage.types import AnyRow, join_float, measured_float, padded
 
 UNFINISHED = (TrialState.WAITING.value, TrialState.RUNNING.value)
 LAST_NUMBER = 2**31 - 1
@@ -49,7 +49,7 @@ def load_picked(session: Session, picked: Sequence[Select[Any]], kept: EndedTria
     read = [
         trial
         for start in range(0, len(missing), AT_ONCE)
-        for trial in load_trials(session, select(TRIALS).where(TRIALS.c.id.in_(missing[start : start + AT_ONCE])))
+        for trial in load_trials(session, select(TRIALS).where(TRIALS.c.id.in_(padded(missing[start : start + AT_ONCE]))))
     ]
     kept.keep(versions, read)
     return sorted([*found.values(), *read], key=lambda trial: trial.number)
@@ -76,6 +76,7 @@ def _numbers(
     by_seed: dict[int, dict[int, float | None]] = defaultdict(dict)
     if not ids:
         return found, by_seed
+    ids = padded(ids)
     drawn, used, judged, seeds = PARAMETERS.c, WEIGHTS.c, OBJECTIVE_VALUES.c, TRIAL_SEEDS.c
     finite = cast(None, String)
     rows = session.execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,15 @@ AnyRow = Row[*tuple[Any, ...]]
 
 NOT_FINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf, "undefined": UNDEFINED}
 """What stands in a `not_finite` column, and the number it means."""
+
+
+def padded(ids: Sequence[int]) -> Sequence[int]:
+    """Return ids for an IN list, the last one again and again, up to the next power of two.
+
+    Each length is a statement of its own, and a connection keeps what it has prepared: up to 128 statements of some 100 KB, had
+    they as many lengths as there are trials.
+    """
+    return [*ids, *[ids[-1]] * ((1 << (len(ids) - 1).bit_length()) - len(ids))] if ids else ids
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -21,13 +21,13 @@ class EstimateBody(Body):
 
 
 class GainBody(Body):
-    """The winner minus another setting, in pairs of equal seeds. Of a metric it is in the metric's unit, not turned."""
+    """One setting minus another, in pairs of equal seeds. Of a metric it is in the metric's unit, not turned."""
 
     difference: float
     low: float
     high: float
     n: int
-    better: bool | None = Field(description="Whether the winner is better (true) or worse (false) beyond noise; null within it.")
+    better: bool | None = Field(description="Whether the first is better (true) or worse (false) beyond noise; null within it.")
 
 
 class SettingBody(Body):
@@ -50,7 +50,7 @@ class SettingBody(Body):
 
 
 class AgainstBody(Body):
-    """The winner against one baseline."""
+    """The winner, or what is recommended, against one other setting."""
 
     value: GainBody | None
     metrics: dict[str, GainBody]
@@ -71,4 +71,9 @@ class RepeatedSettings(Body):
     directions: dict[str, str] = Field(description="minimize or maximize, by the path of a term or metric.")
     settings: dict[str, SettingBody] = Field(description="By rule, or `trial 18`.")
     against: dict[str, AgainstBody] = Field(description="By the baseline's rule; empty without a winner.")
+    recommended: str | None = Field(description="The key of the setting to train with; null without a winner.")
+    recommended_against: dict[str, AgainstBody] = Field(
+        description="What is recommended against each other setting, by key: `against` where it is the winner. A baseline's leads "
+        "over others are corrected for the number of baselines that it was chosen from."
+    )
     not_finite: NotFinite = Field(default_factory=dict)

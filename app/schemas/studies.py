@@ -23,7 +23,9 @@ class ProgressBody(Body):
     planned: int = Field(description="Trials in the whole plan: at most those of all phases; once COMPLETE, those there are.")
     epochs: int = Field(description="Trial-epochs done.")
     epochs_planned: int = Field(description="Trial-epochs in the whole plan, if no trial ends early.")
-    seconds_left: float | None = Field(description="An estimate at the present pace; null where there is nothing to judge by.")
+    seconds_left: float | None = Field(
+        description="An estimate at the present pace; null where there is nothing to judge by, or nobody to train it."
+    )
 
 
 class Best(Body):

@@ -26,7 +26,7 @@ class ConstraintRate:
     def __str__(self) -> str:
         bounds = [f"at least {self.at_least:.4g}"] if self.at_least is not None else []
         bounds += [f"at most {self.at_most:.4g}"] if self.at_most is not None else []
-        return f"{self.metric} {' and '.join(bounds)} holds in {self.held} of {self.n}"
+        return f"{self.metric} is {' and '.join(bounds)} on {self.held} of {self.n} fresh seeds"
 
 
 def rates(objective: Objective, winner: Candidate, split: str) -> tuple[ConstraintRate, ...]:

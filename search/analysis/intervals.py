@@ -29,7 +29,7 @@ class Interval:
     """The mean of the winner's paired differences to a baseline (above 0: the winner is better), and its interval.
 
     It is that of the last look at the baseline: wrong in at most 5 % of studies, whatever made the looks stop. `call` is what is
-    said by it.
+    said by it. `unit` is what the numbers are of, as it follows one in a sentence.
     """
 
     against: str
@@ -39,6 +39,7 @@ class Interval:
     high: float
     n: int
     call: Judgement
+    unit: str = ""
 
     @property
     def above_zero(self) -> bool:
@@ -50,7 +51,7 @@ class Interval:
 
 
 def difference(interval: Interval) -> str:
-    return f"{interval.difference:+.3g}, {ends(interval)}"
+    return f"{interval.difference:+.3g}{interval.unit}, {ends(interval)}"
 
 
 def ends(interval: Interval) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from search.catalog import resolve_metric
-from search.definition.schema import StudyDefinition
+from search.definition.schema import Objective, StudyDefinition
 
 SHORT = {
     "mean_absolute_error": "MAE",
@@ -25,6 +25,17 @@ FORMS = ("sparse_", "categorical_", "binary_")
 """What a metric's name says of the labels' form: of several forms of accuracy a task has one."""
 
 MOST = 6
+
+OBJECTIVE = " in the objective"
+"""Of a metric to minimise too: the objective is what is less the higher that is."""
+
+UNITS = {
+    "mean": " in the mean of the metrics",
+    "worst": " in the worst metric",
+    "geometric_mean": " in the geometric mean of the metrics",
+    "delta_m": " percentage points of the mean change",
+}
+"""What a difference of an objective's values is in, by its aggregate."""
 
 
 def in_percent(definition: StudyDefinition, own_metrics: Collection[str]) -> list[str]:
@@ -59,6 +70,16 @@ def change(path: str, before: float, after: float, percent: bool) -> str:
     if percent:
         return f"{name} {100 * before:.1f} -> {100 * after:.1f} %"
     return f"{name} {rounded(before)} -> {rounded(after)}"
+
+
+def unit_of(objective: Objective) -> str:
+    """Return what a difference of the objective's values is in, as it follows the number in a sentence."""
+    optimized = [entry for entry in objective.metrics if entry.strategy == "optimize"]
+    if len(optimized) == 1 and objective.aggregate in (None, "mean", "worst"):
+        return f" in {readable(optimized[0].metric)}" if optimized[0].direction == "maximize" else OBJECTIVE
+    if objective.aggregate == "mean" and len({entry.utility for entry in optimized}) > 1:
+        return " in the weighted mean of the metrics"
+    return UNITS.get(objective.aggregate or "", OBJECTIVE)
 
 
 def readable(path: str) -> str:

@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 from search.analysis.constraints import ConstraintRate, by_constraints, does, on, rates
 from search.analysis.intervals import Interval, difference, ends
 from search.analysis.recommendation import Grounds, Recommendation, despite
-from search.analysis.story import story
+from search.analysis.story import story, unit_of
 from search.definition.schema import Objective
 from search.objective.anchors import resolve_anchors
 from search.planning.candidates import Candidate, judged_on
@@ -95,7 +95,7 @@ def judge(
     judged = resolve_anchors(objective, meeting.anchors)
     subject = _Subject(judged, meeting, seeds, percent)
     values = {each.name: spread(list(subject.here(each).values(judged, split).values())) for each in _competing(trained)}
-    intervals = tuple(_interval(rival, look) for rival in meeting.rivals if (look := _last(meeting, rival)) is not None)
+    intervals = tuple(subject.interval(rival, look) for rival in meeting.rivals if (look := _last(meeting, rival)) is not None)
     held = rates(judged, winner.on(seeds), split)
     who = kept(judged, winner.on(seeds), [rival.on(seeds) for rival in meeting.rivals], split, _last_error(meeting))
     call, rival = _call(meeting, intervals, who)
@@ -155,6 +155,12 @@ class _Subject:
     def name(self) -> str:
         return f"the tuned weights ({self.winner.name})"
 
+    def interval(self, rival: Candidate, look: Look) -> Interval:
+        """Return the interval of the last look at a rival."""
+        assert look.difference is not None and look.low is not None and look.high is not None  # noqa: PT018
+        ends = (look.difference, look.low, look.high)
+        return Interval(rival.name, rival.in_words, *ends, look.n, look.call, unit_of(self.objective))
+
     def here(self, candidate: Candidate) -> Candidate:
         """Return a candidate on the seeds it is judged by."""
         return candidate.on(judged_on(candidate.trial, candidate.measured, self.seeds))
@@ -179,11 +185,6 @@ class _Subject:
 def _last(meeting: Meeting, rival: Candidate) -> Look | None:
     look = meeting.last(rival.name)
     return look if look is not None and look.difference is not None else None
-
-
-def _interval(rival: Candidate, look: Look) -> Interval:
-    assert look.difference is not None and look.low is not None and look.high is not None  # noqa: PT018
-    return Interval(rival.name, rival.in_words, look.difference, look.low, look.high, look.n, look.call)
 
 
 def _breaking(rivals: Sequence[Candidate], who: Kept) -> list[str]:
@@ -265,13 +266,15 @@ def _sentence(
     more += _could_detect(call, rival, detectable)
     if call is Judgement.BETTER:
         if len(intervals) == 1:
-            return f"{they} are better than {rival.in_words}: by {rival.difference:.3g} ({ends(rival)}), {seeds}{more}"
-        by = " and ".join(f"by {each.difference:.3g} over {each.in_words} ({ends(each)})" for each in intervals)
+            return f"{they} are better than {rival.in_words}: by {rival.difference:.3g}{rival.unit} ({ends(rival)}), {seeds}{more}"
+        by = " and ".join(f"by {each.difference:.3g}{each.unit} over {each.in_words} ({ends(each)})" for each in intervals)
         return f"{they} are better than the best baselines: {by}, {seeds}{more}"
     beaten = [f"{each.in_words} ({difference(each)})" for each in intervals if each.call is Judgement.BETTER]
     first = f"better than {' and '.join(beaten)}, but " if beaten else ""
     if call is Judgement.WORSE:
-        return f"{they} are {first}worse than {rival.in_words}: by {-rival.difference:.3g} ({ends(rival)}), {seeds}{more}"
+        return (
+            f"{they} are {first}worse than {rival.in_words}: by {-rival.difference:.3g}{rival.unit} ({ends(rival)}), {seeds}{more}"
+        )
     if call is Judgement.AS_GOOD:
         within = f"within one training's luck ({_margin(subject.meeting, rival) or 0.0:.3g})"
         only = "only " if first else ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 from scipy import stats
@@ -25,14 +27,18 @@ def ended(number: int, digit: float, parity: float) -> Outcome:
     return outcome(number, (digit + parity) / 2, values=values, measured=measured)
 
 
-def confirmed(bench: Bench, *, end: bool = True) -> None:
-    """Train a baseline of today's weights and a search trial, and both again on three fresh seeds."""
+def confirmed(bench: Bench, *, end: bool = True, equal: Mapping[int, tuple[float, float]] = MappingProxyType({})) -> None:
+    """Train a baseline of today's weights and a search trial, and both again on three fresh seeds.
+
+    `equal`: the accuracies of equal weights by seed, to train them too.
+    """
     bench.submit(search={**definition()["search"], "confirmation": {"top": 1, "seeds": 3}, "trials": 1})
     bench.plan(1, role=Role.BASELINE, rule="current")
     bench.plan(1)
     bench.end(bench.start(), [ended(0, 0.5, 0.5), ended(1, 0.9, 0.9)])
-    for confirms, measured in ((0, YOURS), (1, TUNED)):
-        rule = "current" if confirms == 0 else None
+    if equal:
+        bench.end(bench.start(bench.plan(1, role=Role.BASELINE, rule="equal")), [ended(2, 0.6, 0.6)])
+    for confirms, rule, measured in ((0, "current", YOURS), (1, None, TUNED), *([(2, "equal", equal)] if equal else [])):
         again = [replace(planned(0, Role.CONFIRMATION, rule), confirms=confirms, seed=seed) for seed in measured]
         with bench.database.writing() as session:
             study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
@@ -131,3 +137,22 @@ def test_a_baseline_that_moves_its_weights_says_so_in_every_document(bench: Benc
         session.execute(update(TRIALS).where(TRIALS.c.number == 0).values(origin=ADAPTIVE_ORIGIN))
     assert bench.get(BEST)["baselines"]["current"]["moves"] is True
     assert {name: each["moves"] for name, each in bench.get(PATH)["settings"].items()} == {"current": True, "trial 1": False}
+
+
+def test_without_a_better_baseline_the_winner_is_what_is_recommended(bench: Bench) -> None:
+    confirmed(bench)
+    found = bench.get(PATH)
+    assert (found["recommended"], found["recommended_against"]) == ("trial 1", found["against"])
+
+
+def test_a_recommended_baseline_is_held_against_every_other_setting(bench: Bench) -> None:
+    confirmed(bench, equal={1: (0.81, 0.91), 2: (0.72, 0.9), 3: (0.75, 0.83)})
+    found = bench.get(PATH)
+    leads = found["recommended_against"]
+    assert (found["recommended"], set(leads)) == ("equal", {"trial 1", "current"})
+    over_yours, over_tuned = leads["current"]["metrics"][DIGIT], leads["trial 1"]["metrics"][DIGIT]
+    assert over_yours["difference"] == pytest.approx((0.11 + 0.22 + 0.15) / 3)
+    assert over_yours["high"] - over_yours["difference"] == pytest.approx(half_width([0.11, 0.22, 0.15]))
+    assert leads["current"]["value"]["difference"] == pytest.approx((0.11 + 0.085 + 0.065) / 3)
+    behind = found["against"]["equal"]["metrics"][DIGIT]
+    assert (over_tuned["low"], over_tuned["high"]) == pytest.approx((-behind["high"], -behind["low"]))

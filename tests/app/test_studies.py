@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from app import study_views
 from app.study_views import StoredProgress
 from search.definition.schema import StudyDefinition
 from storage import study_rows
 from storage.database import Database
+from storage.models import WORKERS
 from storage.records import StudyState, Throughput
 from tests.app.scenes import DESCRIPTION, DIGIT, NAME, PARITY, Bench, definition, on_sqlite, outcome, problem
 
@@ -68,6 +71,15 @@ def test_seconds_left_are_the_epochs_to_go_at_the_pace_so_far(bench: Bench) -> N
     progress = bench.get(STUDY)["progress"]
     assert (progress["planned"], progress["epochs"]) == (5, 4)
     assert progress["seconds_left"] == pytest.approx(3 * 2 * 3 / 4)  # 3 trials to go, of 2 epochs
+
+
+def test_without_a_live_worker_no_time_is_left_to_tell(bench: Bench) -> None:
+    bench.submit(training={"epochs": 2}, search={"trials": 4})
+    bench.trained([0.5, 0.75])
+    with bench.database.writing() as session:
+        session.execute(update(WORKERS).values(heartbeat_at=bench.database.now(session) - timedelta(hours=1)))
+    found = bench.get(STUDY)
+    assert (found["reason"]["code"], found["progress"]["seconds_left"]) == ("no_live_worker", None)
 
 
 def test_seconds_left_take_search_trials_to_come_for_as_long_as_those_that_have_ended(bench: Bench) -> None:

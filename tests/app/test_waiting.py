@@ -109,8 +109,13 @@ def test_what_the_worker_noted_is_said_where_one_could_take_it() -> None:
 
 
 def test_a_study_in_training_or_in_preparation_waits_for_nothing() -> None:
-    assert reason_of(study(StudyState.RUNNING), counts(RUNNING=1), False, []) is None
+    assert reason_of(study(StudyState.RUNNING), counts(RUNNING=1), False, [worker("ads")]) is None
     assert reason_of(study(), counts(), True, []) is None
+
+
+def test_trials_of_a_worker_that_is_gone_do_not_hide_that_nobody_trains_them() -> None:
+    text = message(study(StudyState.RUNNING), counts(RUNNING=1), False, [])
+    assert text == "no live worker has workload 'ads'; no worker is alive"
 
 
 def test_a_paused_study_says_what_still_runs() -> None:

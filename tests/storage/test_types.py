@@ -21,6 +21,7 @@ from storage.types import (
     is_storable,
     join_float,
     measured_float,
+    padded,
     split_float,
 )
 
@@ -106,3 +107,9 @@ def test_opaque_json_keeps_nan() -> None:
     sigma = column.process_result_value(stored, POSTGRESQL)["sigma"]
     assert math.isnan(sigma[0])
     assert sigma[1] == math.inf
+
+
+def test_lists_of_ids_have_few_lengths_and_no_other_ids() -> None:
+    assert padded([7, 8, 9]) == [7, 8, 9, 9]
+    assert padded([]) == []
+    assert {len(padded(range(1, count + 1))) for count in range(1, 2049)} == {2**power for power in range(12)}

@@ -64,8 +64,9 @@ export function say(text) {
   say.timer = setTimeout(() => announcer.classList.remove("shown"), 2500);
 }
 
-export function copyButton(label, text, look = "") {
-  const button = h("button", { type: "button", class: `copy ${look}`, "data-key": `copy ${label}` }, label);
+// `name` is what a screen reader says, where the label alone does not say what is copied.
+export function copyButton(label, text, look = "", name = null) {
+  const button = h("button", { type: "button", class: `copy ${look}`, "data-key": `copy ${name ?? label}`, "aria-label": name }, label);
   button.addEventListener("click", async () => {
     try {
       if (!navigator.clipboard) throw new Error("no clipboard");

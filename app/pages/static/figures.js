@@ -163,7 +163,7 @@ export function room(values, bars) {
   const known = bars.filter((bar) => Number.isFinite(bar.low) && Number.isFinite(bar.high));
   const low = Math.max(least - width, Math.min(least, ...known.map((bar) => bar.low)));
   const high = Math.min(most + width, Math.max(most, ...known.map((bar) => bar.high)));
-  const pad = (high - low) * 0.06;
+  const pad = (high - low) * 0.06 || width;
   const range = [low - pad, high + pad];
   const cut = known.filter((bar) => bar.low < range[0] || bar.high > range[1]).map((bar) => bar.title);
   return { range, note: cut.length ? `${cut.length === 1 ? "The bar" : "The bars"} of ${cut.join(", ")} ${cut.length === 1 ? "is" : "are"} longer than shown.` : "" };

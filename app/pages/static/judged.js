@@ -1,6 +1,7 @@
 // How this was judged: rows, epochs, optimizer, seeds, versions, and the command that gives the number again.
 import { fill, h } from "./dom.js";
 import { count, duration, metricBound, moment, number, percent } from "./numbers.js";
+import { timeLeft } from "./parts.js";
 import { besideWeights, directionOf, objectiveInFull } from "./settings.js";
 
 export function judged(view, body) {
@@ -19,7 +20,7 @@ function facts(view) {
   const versions = best?.versions ?? {};
   const tuned = confirmation?.settings?.[confirmation.winner];
   return [
-    ["Objective", `${objectiveInFull(view)} of ${objective.metrics.map((entry) => `${entry.metric} (${entry.strategy === "constraint" ? bounds(entry) : entry.strategy === "store" ? "stored only" : directionOf(view, entry.metric)})`).join(", ")}; never of weighted losses`],
+    ["Objective", `${objectiveInFull(view)}: ${objective.metrics.map((entry) => `${entry.metric} (${entry.strategy === "constraint" ? bounds(entry) : entry.strategy === "store" ? "stored only" : directionOf(view, entry.metric)})`).join(", ")}; never of weighted losses`],
     ["Rows", rows ? Object.entries(rows).map(([split, rows_]) => `${count(rows_)} ${split}`).join(", ") : null],
     ["Training", `${training.epochs} epochs, batches of ${training.batch_size}, ${optimizer.name}${optimizer.config && Object.keys(optimizer.config).length ? ` (${setting(optimizer.config)})` : ""}; the numbers of the ${objective.epoch} epoch count`],
     ["Same recipe", `every setting is trained on the same rows, epochs and optimizer; under one seed they share the order of rows too. Only ${["the weights", ...besideWeights(view)].join(" and ")} differ`],
@@ -29,7 +30,7 @@ function facts(view) {
     ["Workload", workload ? `${workload.name}${Object.keys(definition.workload.options).length ? ` ${JSON.stringify(definition.workload.options)}` : ""}${workload.digest ? `, description ${workload.digest.slice(0, 12)}` : ""}${workload.version ? `, version ${workload.version}` : ""}` : definition.workload.name],
     ["Versions", Object.entries(versions).filter(([, version]) => version).map(([name, version]) => `${name} ${version}`).join(", ")],
     ["Problem", `${study.problem_sha256.slice(0, 12)}: studies with the same one may be compared`],
-    ["Time", [study.times.started_at ? `started ${moment(study.times.started_at)}` : "not started", study.times.ended_at ? `ended ${moment(study.times.ended_at)}` : "", cohorts ? `${duration(cohorts.trained_seconds)} of training` : "", !study.ended && study.progress.seconds_left !== null ? `about ${duration(study.progress.seconds_left)} left` : ""].filter(Boolean).join(", ")],
+    ["Time", [study.times.started_at ? `started ${moment(study.times.started_at)}` : "not started", study.times.ended_at ? `ended ${moment(study.times.ended_at)}` : "", cohorts ? `${duration(cohorts.trained_seconds)} of training` : "", timeLeft(study)].filter(Boolean).join(", ")],
     ["Again", best ? [h("code", {}, `steelyard best ${study.name} --script train.py`), " writes the Keras file that trains it again and compares the numbers."] : null],
   ];
 }

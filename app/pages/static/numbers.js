@@ -68,6 +68,12 @@ export function metricChange(path, value) {
   return signed(value * unit.factor) + unit.point;
 }
 
+// How far apart two values are.
+export function metricAmount(path, value) {
+  const unit = unitOf(path);
+  return number(value * unit.factor, 3) + unit.point;
+}
+
 export function metricRange(path, low, high) {
   const unit = unitOf(path);
   return `${signed(low * unit.factor)} to ${signed(high * unit.factor)}`;
@@ -82,8 +88,9 @@ export function duration(seconds) {
   return parts.slice(first, first + 2).filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}`).join(" ");
 }
 
+// To the largest unit: it is read at a glance.
 export function ago(time) {
-  return time ? `${duration(Math.round((Date.now() - Date.parse(time)) / 1000))} ago` : DASH;
+  return time ? `${duration(Math.round((Date.now() - Date.parse(time)) / 1000)).split(" ").slice(0, 2).join(" ")} ago` : DASH;
 }
 
 export function moment(time) {

@@ -18,10 +18,20 @@ export function progressBar(study) {
 export function standing(study) {
   const { progress } = study;
   const parts = [`${count(doneOf(study))} of ${count(progress.planned)} trials`];
-  if (progress.trials.RUNNING) parts.push(`${progress.trials.RUNNING} running`);
-  if (!study.ended && progress.seconds_left !== null) parts.push(`about ${duration(progress.seconds_left)} left`);
+  if (progress.trials.RUNNING && !isStranded(study)) parts.push(`${progress.trials.RUNNING} running`);
+  if (timeLeft(study)) parts.push(timeLeft(study));
   return parts.join(" · ");
 }
+
+// How long a study still takes; empty where that is not known, or where it has ended. One that is paused takes none meanwhile.
+export function timeLeft(study) {
+  const left = study.progress.seconds_left;
+  if (study.ended || left === null || study.state === "STOPPING") return "";
+  return `about ${duration(left)} ${study.state === "PAUSED" ? "to train once it is resumed" : "left"}`;
+}
+
+// Whether nobody is there who could train it.
+export const isStranded = (study) => study.reason?.code === "no_live_worker";
 
 export function studyLink(name, text = name) {
   return isReport ? text : h("a", { href: `${base}/studies/${encodeURIComponent(name)}` }, text);

@@ -92,6 +92,11 @@ export function optimizedOf(view) {
   return objectiveOf(view).filter((entry) => entry.strategy === "optimize").map((entry) => entry.metric);
 }
 
+// Those and what is constrained: all that a study looks at.
+export function judgedOf(view) {
+  return objectiveOf(view).filter((entry) => entry.strategy !== "store").map((entry) => entry.metric);
+}
+
 const objectiveOf = (view) => view.study.definition.objective.metrics;
 
 export function directionOf(view, path) {

@@ -66,7 +66,7 @@ async function judge(study) {
   const key = `${study.name} ${study.times.updated_at}`;
   if (verdicts.has(key) || study.state !== "COMPLETE" || !study.definition.search.confirmation) return;
   const found = await find(`/v1/studies/${study.name}/confirmation`).catch(() => undefined); // one that fails costs its verdict alone
-  if (found !== undefined) verdicts.set(key, found?.winner ? inShort(found) : null);
+  if (found !== undefined) verdicts.set(key, found?.winner ? inShort(found, study) : null);
 }
 
 const CALLS = {
@@ -76,9 +76,18 @@ const CALLS = {
   not_enough: { text: "not enough trainings to tell", tone: "" },
 };
 
-function inShort(found) {
-  const { trial, value } = found.settings[found.winner];
-  return { ...(CALLS[found.call] ?? { text: "confirmed", tone: "" }), trial, value: value?.mean, seeds: value?.n };
+function inShort(found, study) {
+  const { trial, value, means } = found.settings[found.winner];
+  const misses = ({ metric, at_least: least, at_most: most }) => (least !== null && means[metric]?.mean < least) || (most !== null && means[metric]?.mean > most);
+  const said = CALLS[found.call] ?? { text: "confirmed", tone: "" };
+  const call = found.call === "better" && study.bounds.some(misses) ? { text: `${said.text}, but breaks a constraint`, tone: "" } : said;
+  return { ...call, text: `${call.text}${instead(found)}`, trial, value: value?.mean, seeds: value?.n };
+}
+
+// What to use where that is not the winner.
+function instead({ recommended, winner, settings }) {
+  if (recommended === winner) return "";
+  return recommended === "current" ? ": keep yours" : `: use ${settings[recommended].told_as}`;
 }
 
 function draw() {
@@ -102,6 +111,8 @@ function turn(by) {
   return loadOrSay();
 }
 
+const valued = (study, value) => number(value) + (study.definition.objective.aggregate === "delta_m" && typeof value === "number" ? " %" : "");
+
 function studies() {
   const columns = [{ label: "Study" }, { label: "State" }, { label: "Verdict" }, { label: "Winner", right: true }, { label: "Value", right: true }, { label: "Progress" }, { label: "Workload" }, { label: "Labels" }, { label: "Age", right: true }];
   const rows = shown.studies.map((study) => {
@@ -112,7 +123,7 @@ function studies() {
       badge(study.state),
       { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "not confirmed" : "–"), class: `verdict ${verdict?.tone ?? "muted"}` },
       verdict ? `trial ${verdict.trial}` : study.best ? `trial ${study.best.number}` : "–",
-      verdict ? { cell: number(verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: number(study.best?.objective.value), title: `${searchSeeds(study)}, validation` },
+      verdict ? { cell: valued(study, verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: valued(study, study.best?.objective.value), title: `${searchSeeds(study)}, validation` },
       h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),
       study.definition.workload.name,
       Object.entries(study.definition.labels).map(([key, value]) => h("span", { class: "label" }, value ? `${key}: ${value}` : key)),

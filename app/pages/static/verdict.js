@@ -2,9 +2,11 @@
 import { base, isReport } from "./api.js";
 import { write } from "./address.js";
 import { copyButton, fill, h, table } from "./dom.js";
-import { duration, metricBound, metricChange, metricName, metricRange, metricValue, number, percent, shortNames } from "./numbers.js";
-import { badge, progressBar, reasonText, standing, trialLink } from "./parts.js";
-import { ARROWS, besideWeights, directionOf, isConfirmed, leaderOf, metricsOf, objectiveName, optimizedOf, recommendedOf, searchSeeds, weightOf, yardstick } from "./settings.js";
+import { changes, comparison, inWords, pays } from "./comparison.js";
+import { metricAmount, metricName, number, shortNames } from "./numbers.js";
+import { badge, isStranded, progressBar, reasonText, standing, trialLink } from "./parts.js";
+import { besideWeights, isConfirmed, leaderOf, recommendedOf, searchSeeds, weightOf, yardstick } from "./settings.js";
+import { edges, worth } from "./worth.js";
 
 export function head(view) {
   const { study } = view;
@@ -31,28 +33,11 @@ export function verdict(view, body) {
 function none(view) {
   const { study, refusal } = view;
   const closest = refusal?.document.closest;
-  const text = study.state === "FAILED" ? "No answer: the study failed." : study.ended ? "No answer: no training is complete and keeps the constraints."
-    : study.progress.trials.COMPLETE ? "No answer yet: nothing that is complete has a value so far." : study.progress.trials.RUNNING ? "No answer yet: the first trainings run." : "No answer yet: nothing has been trained.";
+  const text = isStranded(study) ? "No answer yet: no worker is there to train it." : study.state === "FAILED" ? "No answer: the study failed." : study.ended ? "No answer: no training is complete and keeps the constraints."
+    : study.progress.trials.COMPLETE ? `No answer yet: nothing that is complete ${study.bounds.length ? "keeps the constraints" : "has a value"} so far.` : study.progress.trials.RUNNING ? "No answer yet: the first trainings run." : "No answer yet: nothing has been trained.";
   return h("div", { class: "card answer" }, h("p", { class: "headline" }, text),
-    closest ? h("p", {}, "Closest to the constraints: ", trialLink(study.name, closest.trial), `, which misses ${Object.entries(closest.violations).map(([path, by]) => `${path} by ${number(by)}`).join(", ")}.`) : null,
+    closest ? h("p", {}, "Closest to the constraints: ", trialLink(study.name, closest.trial), `, which misses ${Object.entries(closest.violations).map(([path, by]) => `the bound on ${metricName(path)} by ${metricAmount(path, by)}`).join(", ")}.`) : null,
     study.ended ? null : h("p", { class: "muted" }, "This page follows by itself."));
-}
-
-// What the changes are held against: what the user has, if the tuned setting met it on fresh seeds; else the baseline that is
-// recommended, or another that it met.
-function opponent(view) {
-  const usual = yardstick(view.settings);
-  if (!isConfirmed(view)) return usual;
-  const met = (each) => each && view.confirmation.against[each.name]?.value;
-  const yours = usual?.key === "current" ? usual : null;
-  return [yours, recommendedOf(view), usual, ...view.settings.filter((each) => each.key !== "tuned")].find(met) ?? usual;
-}
-
-// A setting in words, as the verdict has it.
-function inWords(view, setting) {
-  if (setting.key === "current") return "your weights";
-  if (setting.key === "tuned") return "the tuned weights";
-  return view.confirmation?.settings?.[setting.name]?.told_as ?? `${setting.title}${setting.moves ? "" : " weights"}`;
 }
 
 const CALLS = {
@@ -85,129 +70,88 @@ function keeper(view) {
   const key = pick.slice("baseline:".length);
   if (!breaks(best.confirmation, confirmation.winner) || breaks(best.confirmation, key)) return null;
   if (confirmation.call === "worse" && confirmation.against[key]?.value?.high < 0) return null;
-  const setting = view.settings.find((each) => each.key === key);
-  const name = key === "current" ? "your" : setting?.title ?? key;
-  return setting?.moves ? `${name} keeps` : `${name} weights keep`;
+  return view.settings.find((each) => each.key === key) ?? null;
 }
 
-// The headline and whether it is good news: the verdict in a few words.
-function headline(view, against) {
+// The headline and whether it is good news: change the weights or not, and why in a few words.
+function headline(view, pair) {
   const { best, confirmation, study } = view;
   if (view.front) return { tone: "", text: isConfirmed(view) ? `A trade-off: trial ${best.trial} is the compromise that fresh seeds confirm.` : `A trade-off: no setting is best in all; this is the ${(view.picked ?? "").replaceAll("_", " ")}.` };
+  const against = pair.from ?? (pair.tuned ? pair.to : null);
   if (!isConfirmed(view) || !against) {
     const leader = leaderOf(view);
     const [who, verb] = leader ? [leader.key === "current" ? "your weights" : `${leader.title} weights`, "lead"] : [`trial ${best.trial}`, "leads"];
     return { tone: "", text: study.ended ? `${who[0].toUpperCase()}${who.slice(1)} ${verb} on ${searchSeeds(study)}; nothing is confirmed.` : `So far ${who} ${verb}, on ${searchSeeds(study)}.` };
   }
-  const keeping = keeper(view);
-  if (keeping) return confirmation.call === "worse" ? { tone: "bad", text: `Do not use the tuned weights: they break a constraint that ${keeping}.` } : { tone: "", text: `The tuned weights may break a constraint that ${keeping}.` };
+  const { call } = confirmation;
+  if (keeper(view)) {
+    const [they, keep] = pair.to.moves ? ["it", "keeps"] : ["they", "keep"];
+    return { tone: call === "worse" ? "bad" : "", text: `${instead(view, pair)}: ${they} ${keep} a constraint that the tuned weights ${call === "worse" ? "break" : "may break"}.` };
+  }
+  const broken = (setting) => breaks(best.confirmation, setting.name);
+  const fails = pair.from?.key === "current" && broken(pair.from) && !broken(pair.to);
+  if (pair.tuned) {
+    const better = pair.from && confirmation.recommended_against[pair.from.name]?.value?.low > 0;
+    const named = pair.from?.key === "current" ? "yours" : pair.from && inWords(view, pair.from);
+    const [first, last] = fails ? ["yours break a constraint, and ", ""] : better ? [`better than ${named}; `, ""] : ["", pair.from ? `; whether that beats ${named} is not certain` : ""];
+    if (first || call !== "not_enough") return { tone: first ? "good" : "", text: `${instead(view, pair)}: ${first}${INSTEAD[call]}${last}.` };
+    return CALLS.not_enough;
+  }
+  if (fails) return { tone: "good", text: "Use the tuned weights: yours break a constraint." };
+  if (call === "better" && broken(pair.to)) return { tone: "", text: "The tuned weights are better, but they break a constraint." };
   const gain = confirmation.against[against.name]?.value;
-  if (confirmation.call in BESIDES && gain?.low > 0) {
-    return { tone: "good", text: `The tuned weights are better than ${against.key === "current" ? "yours" : against.title}; ${BESIDES[confirmation.call]}` };
+  if (call in BESIDES && gain?.low > 0) {
+    return { tone: "good", text: `Use the tuned weights: they are better than ${against.key === "current" ? "yours" : inWords(view, against)}; ${BESIDES[call]}` };
   }
-  const instead = confirmation.call === "as_good" ? recommendedOf(view) : null;
-  if (instead && instead.key !== "tuned") {
-    return { tone: "", text: `${instead.key === "current" ? "Keep your weights" : `Use ${inWords(view, instead)}`}: tuning gains nothing beyond noise.` };
-  }
-  return CALLS[confirmation.call] ?? { tone: "", text: `Trial ${best.trial} won on fresh seeds.` };
+  return CALLS[call] ?? { tone: "", text: `Trial ${best.trial} won on fresh seeds.` };
 }
 
+// What to do where a baseline is recommended.
+const instead = (view, { to }) => (to.key === "current" ? "Keep your weights" : `Use ${inWords(view, to)}`);
+
+// Why a baseline is recommended, by the verdict on the tuned weights.
+const INSTEAD = {
+  worse: "the tuned weights are worse",
+  as_good: "tuning gains nothing beyond noise",
+  not_enough: "it is not certain that tuning gains more",
+};
+
+// Recommendations that say no more than the headline does.
+const REPEATS = [/^Use the tuned weights of trial \d+(; it is not certain that they are better)?\.$/, /: (as good as|better than) the tuned weights\. They need no search\.$/];
+
 function answer(view) {
-  const { confirmation } = view;
-  const against = besides(view, opponent(view));
-  const said = headline(view, against);
-  const sentence = view.best.recommended?.sentence;
+  const pair = comparison(view);
+  const said = headline(view, pair);
+  const { recommended } = view.best;
+  const told = !recommended || (/^(Use|Keep) /.test(said.text) && REPEATS.some((sentence) => sentence.test(recommended.sentence)));
   return [
     h("div", { class: `card answer ${said.tone}` },
       h("p", { class: "headline" }, said.text),
-      sentence ? h("p", { class: "sentence recommended" }, sentence) : null,
-      changes(view, against),
-      h("dl", { class: "facts answers" }, answers(view, against).filter(([, text]) => text).map(([question, text]) => [h("dt", {}, question), h("dd", {}, text)])),
-      confirmation?.verdict && isConfirmed(view) ? h("p", { class: "sentence full" }, inFull(confirmation.verdict)) : null,
+      told ? null : h("p", { class: "sentence recommended" }, recommended.sentence),
+      changes(view, pair),
+      h("dl", { class: "facts answers" }, answers(view, pair).filter(([, text]) => text).map(([question, text]) => [h("dt", {}, question), h("dd", {}, text)])),
+      view.confirmation?.verdict && isConfirmed(view) ? h("p", { class: "sentence full" }, inFull(view)) : null,
       picker(view)),
-    weightsCard(view, besides(view, yardstick(view.settings))),
+    weightsCard(view),
   ];
 }
 
 // What else is asked before weights are changed.
-function answers(view, against) {
+function answers(view, pair) {
   const { study } = view;
   const differs = ["the weights", ...besideWeights(view)].join(" and ");
   return [
-    ["Which task pays", pays(view, against)],
+    ["Which task pays", pays(view, pair)],
     ["Same data and recipe", `Yes: the same rows, epochs and optimizer for every setting; only ${differs} differ.`],
-    [study.ended ? "Is more worth it" : "Until when", time(view)],
+    [study.ended ? "Is more worth it" : "Until when", worth(view)],
   ];
 }
 
-// The setting to compare with; null where it is the one that is shown.
-const besides = (view, setting) => (setting && setting.trial === view.best.trial ? null : setting);
-
-// The verdict as a sentence: its arrows as such, on one line with what they are of.
-const inFull = (text) => (text[0].toUpperCase() + text.slice(1)).replaceAll(" -> ", "\u00a0→\u00a0").replaceAll(" %", "\u00a0%");
-
-// Each metric from what the user has to the tuned setting, with the paired interval where it is confirmed.
-function changes(view, against) {
-  const { best, confirmation } = view;
-  const paths = metricsOf(view).filter((path) => path in best.objective.values || optimizedOf(view).includes(path));
-  const tuned = isConfirmed(view) ? confirmation.settings[confirmation.winner] : null;
-  const other = tuned && against ? confirmation.settings[against.name] : null;
-  const seeds = tuned ? (other ?? tuned).judged_on.filter((seed) => tuned.seeds.includes(seed)) : [];
-  const cards = paths.map((path) => {
-    const now = tuned ? meanOn(tuned, other, path, seeds) : best.objective.values[path] ?? best.metrics.validation[path];
-    const before = other ? meanOn(other, tuned, path, seeds) : tuned ? null : best.baselines[against?.key]?.metrics.validation[path];
-    const gain = against && tuned ? confirmation.against[against.name]?.metrics[path] : null;
-    return change(path, directionOf(view, path), before, now, gain, bound(view, path));
-  });
-  const shown = leaderOf(view) ?? { key: "tuned" };
-  const who = against ? `${inWords(view, against)} → ${inWords(view, shown)}` : inWords(view, shown);
-  const where = tuned ? `means over ${seeds.length} fresh seeds${other ? " that both trained on" : ""}, ${confirmation.split} split${other ? `; in brackets the ${percent(confirmation.level)} interval of the paired difference` : ""}` : `${searchSeeds(view.study)}, validation split: whether it is really better is not known`;
-  return [h("p", { class: "note from" }, h("strong", {}, who[0].toUpperCase() + who.slice(1)), `: ${where}.`), h("div", { class: "changes" }, cards)];
-}
-
-// The constraint on a metric in words, and whether the winner keeps it on fresh seeds; null where there is none.
-function bound(view, path) {
-  const entry = view.study.bounds.find((each) => each.metric === path);
-  if (!entry) return null;
-  const limits = [["at least", entry.at_least], ["at most", entry.at_most]].filter(([, limit]) => limit !== null).map(([word, limit]) => `${word} ${metricBound(path, limit)}`);
-  const held = isConfirmed(view) ? view.best.confirmation?.constraints.find((each) => each.metric === path) : null;
-  const text = `must be ${limits.join(" and ") || "within a bound that is not measured yet"}`;
-  return held ? { text: `${text}: held on ${held.held} of ${held.n} seeds`, kept: held.held === held.n } : { text, kept: true };
-}
-
-// A setting's mean of one metric over the seeds on which the other has it too: what paired differences are of.
-function meanOn(setting, other, path, seeds) {
-  const has = (each, seed) => typeof each.metrics[path]?.[seed] === "number";
-  const values = seeds.filter((seed) => has(setting, seed) && (!other || has(other, seed))).map((seed) => setting.metrics[path][seed]);
-  return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
-}
-
-function change(path, direction, before, now, gain, bounded) {
-  const tone = gain ? (gain.better === true ? "good" : gain.better === false ? "bad" : "") : "";
-  const word = gain ? (gain.better === true ? "gains" : gain.better === false ? "pays" : "within noise") : "";
-  return h("div", { class: `change ${tone}`, "data-metric": path },
-    h("span", { class: "metric", title: `${path}, ${direction === "maximize" ? "higher" : "lower"} is better` }, metricName(path), " ", h("span", { "aria-hidden": "true" }, ARROWS[direction])),
-    h("span", { class: "values" }, before === undefined || before === null ? null : [h("span", { class: "muted" }, metricValue(path, before)), h("span", { class: "to", "aria-label": "to" }, " → ")], h("strong", {}, metricValue(path, now))),
-    gain ? h("span", { class: "by" }, `${metricChange(path, gain.difference)} (${metricRange(path, gain.low, gain.high)})`) : null,
-    word ? h("span", { class: "word" }, word) : null,
-    bounded ? h("span", { class: `by ${bounded.kept ? "" : "broken"}` }, bounded.text) : null);
-}
-
-// Which task pays: surely, where its interval says so; perhaps, where it lost on average.
-function pays(view, against) {
-  if (!isConfirmed(view)) return view.study.ended ? "Not known: nothing is confirmed on fresh seeds." : view.study.definition.search.confirmation ? "Not known yet: fresh seeds tell it at the end." : "Not known: the study trains on no fresh seeds.";
-  const gains = against ? view.confirmation.against[against.name]?.metrics : null;
-  if (!gains) return null;
-  const paths = optimizedOf(view).filter((path) => gains[path]);
-  if (!paths.length) return null;
-  const whole = paths.length === optimizedOf(view).length;
-  const losing = paths.filter((path) => gains[path].better === false);
-  const perhaps = paths.filter((path) => gains[path].better === null && (directionOf(view, path) === "maximize") === gains[path].difference < 0 && gains[path].difference !== 0);
-  const names = (list) => list.map(metricName).join(" and ");
-  const sure = losing.length ? `${names(losing)} ${losing.length === 1 ? "pays" : "pay"} for the tuned weights` : "No task surely pays";
-  const open = perhaps.length ? `; ${names(perhaps)} may (${perhaps.map((path) => metricChange(path, gains[path].difference)).join(", ")}, within noise)` : "";
-  const text = losing.length || perhaps.length || !whole ? `${sure}${open}.` : "No task pays: none is worse.";
-  return h("span", { class: "pays" }, text[0].toUpperCase() + text.slice(1));
+// The verdict as a sentence: its arrows as such, on one line with what they are of. Which range to search next is said above.
+function inFull(view) {
+  const capital = (text) => text[0].toUpperCase() + text.slice(1);
+  const whole = edges(view).reduce((text, edge) => text.replace(` ${capital(edge)}.`, ""), view.confirmation.verdict);
+  return capital(whole).replaceAll(" -> ", "\u00a0→\u00a0").replaceAll(" %", "\u00a0%").replace(/(?<=[ (])-(?=\d)/g, "−");
 }
 
 function picker(view) {
@@ -217,11 +161,12 @@ function picker(view) {
     picks.map(([pick, trial]) => h("option", { value: pick, selected: pick === view.picked }, `${pick.replaceAll("_", " ")} (trial ${trial})`))));
 }
 
-function weightsCard(view, against) {
+function weightsCard(view) {
   const { best } = view;
+  const usual = yardstick(view.settings);
   const names = shortNames(Object.keys(best.weights));
   const chosen = recommendedOf(view);
-  const others = [...new Set([against, chosen].filter((each) => each && each.trial !== best.trial))];
+  const others = [...new Set([usual, chosen].filter((each) => each && each.trial !== best.trial))];
   const strong = (text, is) => (is ? h("strong", {}, text) : text);
   const rows = Object.keys(best.weights).map((path) => [h("span", { title: path }, names[path]), ...others.map((each) => strong(weightOf(each, path), each === chosen)), strong(number(best.weights[path]) + (path in best.schedules ? " (scheduled)" : ""), !chosen)]);
   const beside = Object.keys(best.parameters).filter((path) => !(path in best.weights) && !(path in best.shared) && !path.includes(".schedule."));
@@ -231,8 +176,7 @@ function weightsCard(view, against) {
   return h("div", { class: "card take" },
     h("h3", {}, title, h("span", { class: "muted" }, ` trial ${chosen?.trial ?? best.trial}`)),
     table("Weights", [{ label: "Weight of" }, ...others.map((each) => ({ label: each.title, right: true })), { label: leader?.title ?? "tuned", right: true }], rows, { class: "small" }),
-    chosen ? taking(view, chosen) : null,
-    h("p", { class: "buttons" }, copyButton(chosen ? "Copy tuned as Python" : "Copy as Python", copies(best).python), copyButton(chosen ? "Copy tuned as JSON" : "Copy as JSON", copies(best).json)),
+    chosen ? [taking(view, chosen), copying("tuned", copies(best))] : h("p", { class: "buttons" }, copyButton("Copy as Python", copies(best).python), copyButton("Copy as JSON", copies(best).json)),
     h("p", { class: "note" }, chosen ? `Of the tuned weights (trial ${best.trial}): ${best.note}` : best.note),
     isReport ? null : h("p", { class: "downloads" },
       h("a", { href: `${base}/v1/studies/${best.study.name}/best${pickQuery(view)}`, download: "best-weights.json" }, "best-weights.json"),
@@ -244,7 +188,13 @@ function taking(view, chosen) {
   const { recommended } = view.best;
   if (!recommended.weights) return h("p", { class: "note" }, `${chosen.title[0].toUpperCase()}${chosen.title.slice(1)} moves the weights in training: there are none to copy.`);
   const [name, weights] = recommended.loss_weights ? ["loss_weights", recommended.loss_weights] : ["weights", recommended.weights];
-  return h("p", { class: "buttons" }, copyButton(`Copy ${chosen.title} as Python`, `${name} = ${python(weights)}\n`, "primary"), copyButton(`Copy ${chosen.title} as JSON`, JSON.stringify(weights, null, 2)));
+  return copying(chosen.title, { python: `${name} = ${python(weights)}\n`, json: JSON.stringify(weights, null, 2) }, "primary");
+}
+
+// One of several settings to copy, in a row of its own.
+function copying(title, texts, look = "") {
+  const button = (form, text, style) => copyButton(form, text, style, `Copy ${title} as ${form}`);
+  return h("p", { class: "copies" }, h("span", {}, `Copy ${title}`), button("Python", texts.python, look), button("JSON", texts.json));
 }
 
 const pickQuery = (view) => (view.picked ? `?pick=${encodeURIComponent(view.picked)}` : "");
@@ -262,35 +212,4 @@ export function python(value) {
   if (typeof value === "string") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
   return `{${Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${python(item)}`).join(", ")}}`;
-}
-
-// What has been spent, what is left, and what more trials may still gain: by what the last half of them gained.
-function time(view) {
-  const { study, cohorts } = view;
-  const left = study.ended ? "" : study.progress.seconds_left === null ? "How long it takes is not known yet" : `About ${duration(study.progress.seconds_left)} left`;
-  const parts = [left, moreTrials(view), cohorts ? `${duration(cohorts.trained_seconds)} of training spent` : ""].filter(Boolean);
-  return parts.length ? `${parts.join("; ").replace(/^./, (first) => first.toUpperCase())}.` : "";
-}
-
-const FEWEST = 8; // search trials of which the last half says something
-
-function moreTrials(view) {
-  const searched = view.points?.phases.filter((phase) => phase.role === "search") ?? [];
-  if (!searched.length || (!view.study.ended && view.points.trials < 32)) return "";
-  const { columns, best_so_far: improvements } = view.points;
-  const numbers = columns.number.filter((_, index) => columns.role[index] === "search");
-  if (numbers.length < FEWEST) return "";
-  const half = numbers[Math.floor(numbers.length / 2)];
-  if (view.front) {
-    const late = columns.number.filter((number_, index) => columns.front[index] && columns.role[index] === "search" && number_ >= half).length;
-    return late ? `perhaps: ${late} of the front's ${view.front.trials.length} trials came in the last half of the search` : "hardly: the last half of the search added nothing to the front";
-  }
-  const before = improvements.filter((each) => each.number < half).at(-1);
-  if (!before) return "";
-  const gained = improvements.at(-1).value - before.value;
-  const noise = view.sensitivity?.noise?.std ?? view.best?.sensitivity?.noise?.std;
-  const [what, unit] = view.study.definition.objective.aggregate === "delta_m" ? ["mean change", " points"] : [objectiveName(view), ""];
-  const luck = noise ? `one seed differs from another by ${number(noise, 3)}${unit}` : "";
-  if (!(gained > 0)) return `hardly: the last half of the search found nothing better${luck && ` (${luck})`}`;
-  return `${gained <= noise ? "hardly" : "perhaps"}: the last half of the search raised the ${what} by ${number(gained, 3)}${unit}${luck && `, and ${luck}`}`;
 }

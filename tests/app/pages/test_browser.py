@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from storage import workers
 from storage.database import Database
 from storage.records import StudyState
 from tests.app.pages import scenes
@@ -100,7 +101,10 @@ def test_an_answer_is_shown_without_complaint_and_asks_no_other_server(finished:
 
 
 def test_the_answer_comes_first_in_the_units_of_the_metrics(served: Served, finished: Seen) -> None:
-    assert finished.text(".headline") == "The tuned weights are better than yours; it is not certain that they beat every baseline."
+    assert (
+        finished.text(".headline")
+        == "Use the tuned weights: they are better than yours; it is not certain that they beat every baseline."
+    )
     best = served.bench.get(f"/v1/studies/{scenes.FINISHED}/best")
     means = best["confirmation"]["candidates"]
     path = "parity.binary_accuracy"
@@ -114,8 +118,8 @@ def test_the_answer_comes_first_in_the_units_of_the_metrics(served: Served, fini
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        ("worse", "Do not use the tuned weights: they break a constraint that your weights keep."),
-        ("not_enough", "The tuned weights may break a constraint that your weights keep."),
+        ("worse", "Keep your weights: they keep a constraint that the tuned weights break."),
+        ("not_enough", "Keep your weights: they keep a constraint that the tuned weights may break."),
     ],
 )
 def test_weights_that_break_a_constraint_are_praised_for_no_lead(served: Served, call: str, text: str) -> None:
@@ -126,30 +130,85 @@ def test_weights_that_break_a_constraint_are_praised_for_no_lead(served: Served,
     assert tuned > yours
     bound = {"metric": path, "at_least": None, "at_most": (tuned + yours) / 2, "held": 0, "n": 5}
     best["confirmation"]["constraints"] = [bound]
-    best["recommended"]["pick"] = "baseline:current"
+    _recommend(best, confirmation, "current")
     confirmation["call"] = call
     assert _headline(served, best, confirmation) == text
+
+
+def test_where_yours_break_a_constraint_that_the_tuned_weights_keep_the_headline_says_so(served: Served) -> None:
+    best, confirmation = _answers(served)
+    path, means = "parity.binary_accuracy", best["confirmation"]["candidates"]
+    tuned, yours = (means[name]["metrics"][path]["mean"] for name in (confirmation["winner"], "current"))
+    bound = {"metric": path, "at_least": (tuned + yours) / 2, "at_most": None, "held": 5, "n": 5}
+    best["confirmation"]["constraints"] = [bound]
+    confirmation["call"] = "better"
+    seen = _shown(served, best, confirmation)
+    assert seen.text(".headline") == "Use the tuned weights: yours break a constraint."
+    assert "your weights keep it on 0 of" in seen.text(f'.change[data-metric="{path}"]')
 
 
 def test_a_baseline_that_leads_without_certainty_is_not_praised_for_a_constraint(served: Served) -> None:
     """The study has no constraints: equal weights are recommended for their lead alone."""
     best, confirmation = _answers(served)
     assert best["confirmation"]["constraints"] == []
-    best["recommended"]["pick"] = "baseline:equal"
-    for rule in ("current", "equal"):
-        confirmation["against"][rule]["value"] |= {"difference": -0.1, "low": -0.3, "high": 0.1, "better": None}
+    _recommend(best, confirmation, "equal")
     confirmation["call"] = "not_enough"
     assert _headline(served, best, confirmation) == "Not enough trainings to tell whether the tuned weights are better."
 
 
-@pytest.mark.parametrize(("rule", "who"), [("equal", "Use equal weights"), ("current", "Keep your weights")])
-def test_where_tuning_gains_nothing_the_headline_says_what_to_use(served: Served, rule: str, who: str) -> None:
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ("equal", "Use equal weights: tuning gains nothing beyond noise; whether that beats yours is not certain."),
+        ("current", "Keep your weights: tuning gains nothing beyond noise."),
+    ],
+)
+def test_where_tuning_gains_nothing_the_headline_says_what_to_use(served: Served, rule: str, text: str) -> None:
     best, confirmation = _answers(served)
-    best["recommended"]["pick"] = f"baseline:{rule}"
-    for against in ("current", "equal"):
-        confirmation["against"][against]["value"] |= {"difference": 0.0, "low": -0.1, "high": 0.1, "better": None}
+    _recommend(best, confirmation, rule)
     confirmation["call"] = "as_good"
-    assert _headline(served, best, confirmation) == f"{who}: tuning gains nothing beyond noise."
+    assert _headline(served, best, confirmation) == text
+
+
+def test_a_recommended_baseline_that_surely_beats_yours_is_praised_for_it(served: Served) -> None:
+    best, confirmation = _answers(served)
+    _recommend(best, confirmation, "equal", {"difference": 0.2, "low": 0.1, "high": 0.3, "n": 3, "better": True})
+    confirmation["call"] = "as_good"
+    headline = "Use equal weights: better than yours; tuning gains nothing beyond noise."
+    assert _headline(served, best, confirmation) == headline
+
+
+def test_what_is_recommended_is_held_against_yours_with_the_tuned_weights_beside_it(served: Served) -> None:
+    best, confirmation = _answers(served)
+    _recommend(best, confirmation, "equal")
+    confirmation["call"] = "as_good"
+    seen = _shown(served, best, confirmation)
+    path, settings = "digit.sparse_categorical_accuracy", confirmation["settings"]
+    seeds = set(settings["current"]["judged_on"]) & set(settings["equal"]["seeds"])
+    yours, equal = (
+        100 * sum(settings[name]["metrics"][path][str(seed)] for seed in seeds) / len(seeds) for name in ("current", "equal")
+    )
+    card = seen.text(f'.change[data-metric="{path}"]')
+    assert seen.text(".from").startswith("Your weights \u2192 equal weights")
+    assert card.index(f"{yours:#.4g} %") < card.index(f"{equal:#.4g} %") < card.index("tuned instead: ")
+
+
+def test_weights_that_stay_are_paid_for_by_no_task(served: Served) -> None:
+    best, confirmation = _answers(served)
+    _recommend(best, confirmation, "current")
+    seen = _shown(served, best, confirmation)
+    assert seen.text(".pays").startswith("None")
+    assert "\u2192" not in seen.text(".changes")
+
+
+def test_a_range_to_search_next_stands_with_what_more_trials_of_this_range_gain(served: Served, finished: Seen) -> None:
+    best, confirmation = _answers(served)
+    (edge,) = [each["edge"] for each in best["sensitivity"]["ranges"].values() if each["edge"]]
+    assert edge["sentence"][1:] in confirmation["verdict"]
+    worth = finished.text(".answers dd >> nth=2")
+    assert worth.startswith("In this range ")
+    assert "In another range perhaps: the best lies at the end of what was searched; search agreement from 0.0025 to" in worth
+    assert "search from" not in finished.text(".sentence.full")
 
 
 def _answers(served: Served) -> tuple[Any, Any]:
@@ -158,13 +217,34 @@ def _answers(served: Served) -> tuple[Any, Any]:
     return best, confirmation
 
 
+WITHIN_NOISE = {"difference": -0.1, "low": -0.3, "high": 0.1, "n": 3, "better": None}
+
+
+def _recommend(best: Any, confirmation: Any, rule: str, over_yours: Any = WITHIN_NOISE) -> None:
+    """Change the documents to those of a study that recommends a baseline, which is as good as all others but perhaps yours."""
+    best["recommended"]["pick"] = f"baseline:{rule}"
+    against, tuned = confirmation["against"], confirmation["winner"]
+    for each in against.values():
+        if not best["confirmation"]["constraints"]:
+            each["value"] |= WITHIN_NOISE
+    others = [name for name in (*against, tuned) if name != rule]
+    leads = {name: over_yours if name == "current" else WITHIN_NOISE for name in others}
+    metrics = against[rule]["metrics"]
+    confirmation["recommended"] = rule
+    confirmation["recommended_against"] = {name: {"value": leads[name], "metrics": metrics} for name in others}
+
+
 def _headline(served: Served, best: Any, confirmation: Any) -> str:
     """Return the headline of the finished study where the service answers with these documents."""
+    return _shown(served, best, confirmation).text(".headline")
+
+
+def _shown(served: Served, best: Any, confirmation: Any) -> Seen:
+    """Open the finished study as if the service answered with these documents."""
     seen = served.tab()
     for name, body in (("best", best), ("confirmation", confirmation)):
         seen.page.route(re.compile(f"/v1/studies/{scenes.FINISHED}/{name}$"), partial(_answered, body))
-    seen.open(f"/studies/{scenes.FINISHED}")
-    return seen.text(".headline")
+    return seen.open(f"/studies/{scenes.FINISHED}")
 
 
 def _answered(body: Any, route: Any) -> None:
@@ -203,8 +283,10 @@ def recommending_equal(served: Served, *, moves: bool) -> Seen:
     equal = best["baselines"]["equal"]
     recommended = {"pick": "baseline:equal", "weights": None if moves else equal["weights"], "sentence": "Use equal weights."}
     baselines = {**best["baselines"], "equal": {**equal, "moves": moves}}
-    answer = {**best, "recommended": recommended, "baselines": baselines}
-    seen.page.route(re.compile(f"{address}/best$"), partial(_answered, answer))
+    answer, confirmation = {**best, "recommended": recommended, "baselines": baselines}, served.bench.get(f"{address}/confirmation")
+    _recommend(answer, confirmation, "equal")
+    for name, body in (("best", answer), ("confirmation", confirmation)):
+        seen.page.route(re.compile(f"{address}/{name}$"), partial(_answered, body))
     return seen.open(f"/studies/{scenes.FINISHED}")
 
 
@@ -357,10 +439,29 @@ def test_what_cannot_be_undone_asks_once(served: Served) -> None:
     assert served.bench.study(name).state is StudyState.CANCELLED
 
 
+def test_a_study_that_nobody_trains_says_so_in_place_of_the_time_that_is_left(served: Served) -> None:
+    name = "stranded"
+    served.bench.submit(name=name, workload={"name": "digits", "options": {}})
+    served.bench.trained([0.5, 0.75], name)
+    served.bench.plan(1, name)
+    served.bench.start(name=name)
+    with served.bench.database.writing() as session:
+        alive = [each.id for each in workers.list_workers(session, served.bench.database.now(session)) if each.alive]
+        for each in alive:
+            workers.deregister(session, each, served.bench.database.now(session))
+    seen = served.tab().open(f"/studies/{name}")
+    assert "left" not in seen.text(".head") + seen.text(".answers")
+    assert "no worker is alive" in seen.text(".head")
+    row = served.tab().open("/").page.locator("tr", has_text=name)
+    assert "no worker is alive" in row.inner_text()
+
+
 @pytest.mark.parametrize("path", ["/", f"/studies/{scenes.FINISHED}", f"/studies/{scenes.RUNNING}"])
 def test_a_phone_shows_it_without_scrolling_sideways(served: Served, path: str) -> None:
     seen = served.tab(viewport=PHONE).open(path).drawn()
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    ends = seen.page.eval_on_selector_all("nav a", "links => links.map((link) => link.getBoundingClientRect().right)")
+    assert max(ends) <= PHONE["width"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.main import create_app
-from app.pages.assets import STATIC, eager, plotly_file
+from app.pages.assets import STATIC, as_sent, eager, forgetful, plotly_file
 from app.settings import ApiSettings
 from search.validation.normalize import normalise
 from storage.records import StudyState
@@ -72,7 +72,7 @@ def test_a_client_that_takes_no_compression_is_sent_the_file_itself(client: Test
     address = re.findall(r'data-plotly="([^"]+)"', client.get("/").text)[0]
     plain = client.get(address, headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
-    assert plain.content == eager(plotly_file().read_bytes())
+    assert plain.content == as_sent(plotly_file().read_bytes())
 
 
 def test_plotly_is_sent_with_its_one_function_in_parentheses_and_nothing_else_changed() -> None:
@@ -83,9 +83,16 @@ def test_plotly_is_sent_with_its_one_function_in_parentheses_and_nothing_else_ch
     assert sent == script[:opened] + b"(" + script[opened:-3] + b")" + script[-3:]
 
 
+def test_plotly_is_sent_with_a_smaller_bound_to_the_boxes_that_it_keeps_of_texts_and_nothing_else_changed() -> None:
+    script = plotly_file().read_bytes()
+    place = next(at for at, (one, other) in enumerate(zip(script, forgetful(script), strict=True)) if one != other)
+    assert b".savedBBoxes={}" in script[place - 40 : place]
+    assert forgetful(script) == script[: place - 2] + b"1e3;" + script[place + 2 :]
+
+
 @pytest.mark.parametrize("script", [b"", b"export const x = 1;\n", b', () => {\n"use strict";'])
 def test_a_script_of_another_form_is_sent_as_it_is(script: bytes) -> None:
-    assert eager(script) == script
+    assert as_sent(script) == script
 
 
 @on_sqlite

@@ -47,9 +47,9 @@ def test_the_winner_is_chosen_on_validation_and_reported_on_test() -> None:
 def test_a_clear_gain_over_the_best_baselines_is_called_better() -> None:
     three = verdict([candidate(3, around(0.9)), equal(0.7), candidate(1, around(0.8), rule="current")], 4)
     assert three.call is Judgement.BETTER
-    begin = "The tuned weights (trial 3) are better than the best baselines: by 0.2 over equal weights (95 % interval"
+    begin = "The tuned weights (trial 3) are better than the best baselines: by 0.2 in a accuracy over equal weights (95 % interval"
     assert three.sentence.startswith(begin)
-    assert "and by 0.1 over your weights of today (95 % interval" in three.sentence
+    assert "and by 0.1 in a accuracy over your weights of today (95 % interval" in three.sentence
     assert "4 fresh seeds not used for choosing, validation split; a accuracy 80.0 -> 90.0 %" in three.sentence
     assert (three.recommended.rule, three.recommended.trial) == (None, 3)
 
@@ -61,13 +61,17 @@ def test_an_accuracy_that_is_not_said_to_be_a_share_is_read_as_it_is() -> None:
 
 def test_a_single_baseline_is_not_called_the_best_ones() -> None:
     three = verdict([candidate(3, around(0.9)), equal(0.7)], 4)
-    assert three.sentence.startswith("The tuned weights (trial 3) are better than equal weights: by 0.2 (95 % interval")
+    assert three.sentence.startswith(
+        "The tuned weights (trial 3) are better than equal weights: by 0.2 in a accuracy (95 % interval"
+    )
 
 
 def test_an_interval_below_zero_is_called_worse_and_the_baseline_recommended() -> None:
     three = verdict([candidate(3, around(0.7)), equal(0.9)], 4)
     assert three.call is Judgement.WORSE
-    assert three.sentence.startswith("The tuned weights (trial 3) are worse than equal weights: by 0.2 (95 % interval -0.2")
+    assert three.sentence.startswith(
+        "The tuned weights (trial 3) are worse than equal weights: by 0.2 in a accuracy (95 % interval -0.2"
+    )
     assert three.recommended.rule == "equal"
     assert three.recommended.sentence == "Use equal weights: better than the tuned weights. They need no search."
 
@@ -110,7 +114,7 @@ def test_a_gain_over_one_baseline_alone_is_reported_so() -> None:
     other = candidate(1, [0.89, 0.93, 0.90, 0.92], rule="dwa")
     three = verdict([candidate(3, around(0.9)), equal(0.7), other], 4)
     assert three.call is not Judgement.BETTER
-    assert "better than equal weights (+0.2, " in three.sentence
+    assert "better than equal weights (+0.2 in a accuracy, " in three.sentence
     assert "dynamic weight averaging" in three.sentence
 
 
@@ -118,7 +122,7 @@ def test_a_baseline_that_breaks_down_beside_one_that_is_beaten_is_the_one_that_i
     broken = candidate(1, [0.9, math.nan, 0.9, 0.9], rule="dwa")
     three = verdict([candidate(3, around(0.9)), equal(0.7), broken], 4)
     assert three.call is Judgement.NOT_ENOUGH
-    assert three.sentence.startswith("The tuned weights (trial 3) are better than equal weights (+0.2, ")
+    assert three.sentence.startswith("The tuned weights (trial 3) are better than equal weights (+0.2 in a accuracy, ")
     end = "not enough trainings to tell whether they are better than dynamic weight averaging: fewer than two finished"
     assert end in three.sentence
 

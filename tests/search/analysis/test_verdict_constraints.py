@@ -45,7 +45,7 @@ def test_a_baseline_that_surely_breaks_a_constraint_counts_as_beaten() -> None:
     beaten = both(0, [0.5, 0.51, 0.5, 0.49], [0.5] * 4, role=Role.BASELINE, rule="equal")
     three = verdict([both(2, [0.9] * 4, [0.5] * 4), beaten, cheat, reference], 4, objective=RELATIVE)
     assert three.call is Judgement.BETTER
-    assert three.sentence.startswith("The tuned weights (trial 2) are better than equal weights (+0.4, ")
+    assert three.sentence.startswith("The tuned weights (trial 2) are better than equal weights (+0.4 in a accuracy, ")
     assert "and they keep the constraint on b.accuracy, which dynamic weight averaging" in three.sentence
 
 
@@ -70,7 +70,7 @@ def test_a_relative_constraint_is_judged_again_on_the_fresh_seeds() -> None:
     # half of the reference's mean .8 is .4: kept on two of three seeds
     (held,) = three.constraints
     assert (held.at_least, held.held, held.n) == (pytest.approx(0.4), 2, 3)
-    assert three.sentence.endswith("; b.accuracy at least 0.4 holds in 2 of 3.")
+    assert three.sentence.endswith("; b.accuracy is at least 0.4 on 2 of 3 fresh seeds.")
 
 
 def test_a_finalist_whose_mean_keeps_the_constraints_goes_before_a_better_one() -> None:
@@ -93,7 +93,7 @@ def test_a_better_baseline_that_breaks_a_constraint_is_not_recommended() -> None
         "Use the tuned weights of trial 2: they keep the constraint on b.accuracy, which equal weights break."
     )
     assert (
-        "(trial 2) are better by a constraint: they keep the constraint on b.accuracy, which equal weights (-0.05, "
+        "(trial 2) are better by a constraint: they keep the constraint on b.accuracy, which equal weights (-0.05 in a accuracy, "
         in three.sentence
     )
 
@@ -155,7 +155,10 @@ def test_where_all_break_a_constraint_alike_values_decide_and_it_is_said_of_what
 def test_where_all_break_a_constraint_one_that_misses_it_by_more_can_only_be_beaten() -> None:
     three = beside_equal([0.38] * 4, [0.1] * 4, 0.95)
     assert (three.call, three.recommended.rule) == (Judgement.BETTER, None)
-    assert "by a constraint: they miss the constraint on b.accuracy by less than equal weights (-0.05, " in three.sentence
+    assert (
+        "by a constraint: they miss the constraint on b.accuracy by less than equal weights (-0.05 in a accuracy, "
+        in three.sentence
+    )
 
 
 def test_baselines_that_break_the_same_constraint_are_named_together() -> None:
