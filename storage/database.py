@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
@@ -27,13 +28,11 @@ ANSWER_SECONDS = STATEMENT_SECONDS + 15.0  # PostgreSQL: the network swallowed w
 IDLE_SECONDS = 30  # PostgreSQL: a stopped process gives up its row locks after this
 
 SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-SQLITE_GONE = {
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
-}
+SQLITE_GONE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+SQLITE_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 READ_ONLY = "the database is read-only"
+DAMAGED = "the database file is damaged, or is no SQLite database"
+REPLACED = "the database file was removed or replaced while it was open"
 # deadlock, serialisation failure, lock time-out, statement time-out
 POSTGRESQL_BUSY = {"40P01", "40001", "55P03", "57014"}
 # shut down (three ways), too many connections, idle in a transaction, out of memory, its disk fails
@@ -129,6 +128,7 @@ def _with_driver(url: URL) -> URL:
 
 
 def _sqlite_engine(url: URL, busy_timeout_seconds: float) -> Engine:
+    file = _SqliteFile(Path(str(url.database)))
     engine = create_engine(
         url,
         pool_size=CONNECTIONS,
@@ -137,17 +137,47 @@ def _sqlite_engine(url: URL, busy_timeout_seconds: float) -> Engine:
         connect_args={"timeout": busy_timeout_seconds, "check_same_thread": False},
     )
 
+    @event.listens_for(engine, "do_connect")
+    def look(*_: Any) -> None:
+        file.require_same()  # before SQLite makes an empty one
+
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not BEGIN by itself: `begin` below does
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}").close()
+        file.opened()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        file.require_same()
         connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
     return engine
+
+
+class _SqliteFile:
+    """The file that was opened first. SQLite writes to one that has no name any more without a word, and it is lost."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._first: tuple[int, int] | None = None
+
+    def opened(self) -> None:
+        """Note which file it is, the first time."""
+        self._first = self._first or self._found()
+
+    def require_same(self) -> None:
+        """Make sure that the path still names the file that was opened. Raises StorageUnavailable."""
+        if self._first is not None and self._found() != self._first:
+            raise StorageUnavailable(str(self._path), REPLACED)
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _postgresql_engine(url: URL, busy_timeout_seconds: float, answer_seconds: float) -> Engine:
@@ -212,6 +242,8 @@ def _translated(error: DBAPIError | PoolTimeout, *, writes: bool) -> StorageErro
             return StorageFull(detail)
         if code == sqlite3.SQLITE_READONLY:
             return StorageUnavailable(detail, READ_ONLY)
+        if code in SQLITE_DAMAGED:
+            return StorageUnavailable(detail, DAMAGED)
         return StorageUnavailable(detail) if code in SQLITE_GONE else None
     state = getattr(error.orig, "sqlstate", None)
     if state in POSTGRESQL_BUSY:
