@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Session  # for the rooms above, which do not import SQLAlchemy
 
@@ -57,7 +57,7 @@ class Database:
         answer_seconds: float = ANSWER_SECONDS,
         clock: Clock | None = None,
     ) -> None:
-        parsed = _with_driver(make_url(url))
+        parsed = _parsed(url)
         self.url = parsed
         self.dialect: str = parsed.get_backend_name()
         self._clock = clock
@@ -112,18 +112,23 @@ class Database:
                 yield session
                 session.commit()
         except (DBAPIError, PoolTimeout) as error:
-            translated = _translated(error, writes=engine is self._writer)
+            translated = _translated(error, str(self.url.database), writes=engine is self._writer)
             if translated is None:
                 raise
             raise translated from error
 
 
-def _with_driver(url: URL) -> URL:
+def _parsed(text: str) -> URL:
+    wanted = "a database URL is sqlite:///FILE or postgresql://..."
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):  # not shown: it may hold a password
+        raise ValueError(f"{wanted}, this is none") from None
     backend = url.get_backend_name()
     if backend in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
     if backend != "sqlite" or not url.database or url.database == ":memory:":
-        raise ValueError(f"a database URL is sqlite:///FILE or postgresql://..., got {url.render_as_string()!r}")
+        raise ValueError(f"{wanted}, got {url.render_as_string()!r}")
     return url
 
 
@@ -229,12 +234,16 @@ def wait_for_ever(session: Session) -> None:
     connection.answer_seconds = None
 
 
-def _translated(error: DBAPIError | PoolTimeout, *, writes: bool) -> StorageError | None:
-    """Name a driver's error in our words; None for one that only a mistake of ours explains, such as a write where we only read."""
+def _translated(error: DBAPIError | PoolTimeout, file: str, *, writes: bool) -> StorageError | None:
+    """Name a driver's error in our words; None for one that only a mistake of ours explains, such as a write where we only read.
+
+    `file` is SQLite's.
+    """
     if isinstance(error, PoolTimeout):
         return StorageBusy(str(error))
-    detail = str(error.orig)
+    detail = " ".join(str(error.orig).split())  # PostgreSQL's has several lines
     if isinstance(error.orig, sqlite3.Error):
+        detail = f"{detail} ({file})"
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the high bits only say which kind of it
         if code in SQLITE_BUSY:
             return StorageBusy(detail)

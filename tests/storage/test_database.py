@@ -90,7 +90,9 @@ def test_now_goes_on_within_a_postgresql_transaction(empty_postgres_url: str) ->
     database.close()
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://localhost/steelyard"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "mysql://localhost/steelyard", "nonsense", "postgresql://me:secret@host:port/x"]
+)
 def test_a_url_that_cannot_work_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="database URL is sqlite:///FILE or postgresql://"):
         Database(url)
