@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from storage.models import COHORTS, LEASES, TRIALS, WORKERS
 from storage.records import Role, TrialState
-from storage.seed_results import is_paced, trainings
+from storage.seed_results import seconds_and_epochs, trainings
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,5 @@ def seconds_an_epoch(session: Session, study_id: int) -> float | None:
 
     Trials whose seconds are not those of their epochs are left out: see `is_paced`.
     """
-    sums = select(func.sum(TRIALS.c.epochs * trainings()), func.sum(TRIALS.c.seconds))
-    epochs, seconds = session.execute(sums.where(TRIALS.c.study_id == study_id, TRIALS.c.epochs > 0, is_paced())).one()
-    return float(seconds) / int(epochs) if epochs else None
+    seconds, epochs = seconds_and_epochs(session, TRIALS.c.study_id == study_id)
+    return seconds / epochs if epochs else None

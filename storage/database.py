@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Session  # for the rooms above, which do not import SQLAlchemy
 
@@ -27,13 +28,11 @@ ANSWER_SECONDS = STATEMENT_SECONDS + 15.0  # PostgreSQL: the network swallowed w
 IDLE_SECONDS = 30  # PostgreSQL: a stopped process gives up its row locks after this
 
 SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-SQLITE_GONE = {
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
-}
+SQLITE_GONE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+SQLITE_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 READ_ONLY = "the database is read-only"
+DAMAGED = "the database file is damaged, or is no SQLite database"
+REPLACED = "the database file was removed or replaced while it was open"
 # deadlock, serialisation failure, lock time-out, statement time-out
 POSTGRESQL_BUSY = {"40P01", "40001", "55P03", "57014"}
 # shut down (three ways), too many connections, idle in a transaction, out of memory, its disk fails
@@ -58,7 +57,7 @@ class Database:
         answer_seconds: float = ANSWER_SECONDS,
         clock: Clock | None = None,
     ) -> None:
-        parsed = _with_driver(make_url(url))
+        parsed = _parsed(url)
         self.url = parsed
         self.dialect: str = parsed.get_backend_name()
         self._clock = clock
@@ -113,22 +112,28 @@ class Database:
                 yield session
                 session.commit()
         except (DBAPIError, PoolTimeout) as error:
-            translated = _translated(error, writes=engine is self._writer)
+            translated = _translated(error, str(self.url.database), writes=engine is self._writer)
             if translated is None:
                 raise
             raise translated from error
 
 
-def _with_driver(url: URL) -> URL:
+def _parsed(text: str) -> URL:
+    wanted = "a database URL is sqlite:///FILE or postgresql://..."
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):  # not shown: it may hold a password
+        raise ValueError(f"{wanted}, this is none") from None
     backend = url.get_backend_name()
     if backend in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
     if backend != "sqlite" or not url.database or url.database == ":memory:":
-        raise ValueError(f"a database URL is sqlite:///FILE or postgresql://..., got {url.render_as_string()!r}")
+        raise ValueError(f"{wanted}, got {url.render_as_string()!r}")
     return url
 
 
 def _sqlite_engine(url: URL, busy_timeout_seconds: float) -> Engine:
+    file = _SqliteFile(Path(str(url.database)))
     engine = create_engine(
         url,
         pool_size=CONNECTIONS,
@@ -138,17 +143,47 @@ def _sqlite_engine(url: URL, busy_timeout_seconds: float) -> Engine:
         connect_args={"timeout": busy_timeout_seconds, "check_same_thread": False},
     )
 
+    @event.listens_for(engine, "do_connect")
+    def look(*_: Any) -> None:
+        file.require_same()  # before SQLite makes an empty one
+
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not BEGIN by itself: `begin` below does
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}").close()
+        file.opened()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        file.require_same()
         connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
 
     return engine
+
+
+class _SqliteFile:
+    """The file that was opened first. SQLite writes to one that has no name any more without a word, and it is lost."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._first: tuple[int, int] | None = None
+
+    def opened(self) -> None:
+        """Note which file it is, the first time."""
+        self._first = self._first or self._found()
+
+    def require_same(self) -> None:
+        """Make sure that the path still names the file that was opened. Raises StorageUnavailable."""
+        if self._first is not None and self._found() != self._first:
+            raise StorageUnavailable(str(self._path), REPLACED)
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _postgresql_engine(url: URL, busy_timeout_seconds: float, answer_seconds: float) -> Engine:
@@ -200,12 +235,16 @@ def wait_for_ever(session: Session) -> None:
     connection.answer_seconds = None
 
 
-def _translated(error: DBAPIError | PoolTimeout, *, writes: bool) -> StorageError | None:
-    """Name a driver's error in our words; None for one that only a mistake of ours explains, such as a write where we only read."""
+def _translated(error: DBAPIError | PoolTimeout, file: str, *, writes: bool) -> StorageError | None:
+    """Name a driver's error in our words; None for one that only a mistake of ours explains, such as a write where we only read.
+
+    `file` is SQLite's.
+    """
     if isinstance(error, PoolTimeout):
         return StorageBusy(str(error))
-    detail = str(error.orig)
+    detail = " ".join(str(error.orig).split())  # PostgreSQL's has several lines
     if isinstance(error.orig, sqlite3.Error):
+        detail = f"{detail} ({file})"
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the high bits only say which kind of it
         if code in SQLITE_BUSY:
             return StorageBusy(detail)
@@ -213,6 +252,8 @@ def _translated(error: DBAPIError | PoolTimeout, *, writes: bool) -> StorageErro
             return StorageFull(detail)
         if code == sqlite3.SQLITE_READONLY:
             return StorageUnavailable(detail, READ_ONLY)
+        if code in SQLITE_DAMAGED:
+            return StorageUnavailable(detail, DAMAGED)
         return StorageUnavailable(detail) if code in SQLITE_GONE else None
     state = getattr(error.orig, "sqlstate", None)
     if state in POSTGRESQL_BUSY:

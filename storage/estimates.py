@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from storage.models import STUDIES, TRIALS
-from storage.seed_results import is_paced, trainings
+from storage.seed_results import seconds_and_epochs
 
 
 def seconds_an_epoch(session: Session, problem_sha256: str, workload: str) -> float | None:
@@ -21,9 +21,5 @@ def seconds_an_epoch(session: Session, problem_sha256: str, workload: str) -> fl
 
 
 def _pace(session: Session, which: ColumnElement[Any]) -> float | None:
-    epochs, seconds = session.execute(
-        select(func.sum(TRIALS.c.epochs * trainings()), func.sum(TRIALS.c.seconds))
-        .join(STUDIES, STUDIES.c.id == TRIALS.c.study_id)
-        .where(which, TRIALS.c.epochs > 0, is_paced())
-    ).one()
-    return float(seconds) / int(epochs) if epochs else None
+    seconds, epochs = seconds_and_epochs(session, TRIALS.c.study_id.in_(select(STUDIES.c.id).where(which)))
+    return seconds / epochs if epochs else None

@@ -79,8 +79,9 @@ def rescore(session: Session, study: StudyRecord, scored: Mapping[int, Outcome],
     """Judge COMPLETE trials (by id) anew: objective, best epoch, numbers at each moment. The study is locked.
 
     They keep their places among the outcomes and the time of their end; one that turns out to have no objective becomes FAILED.
-    An event says how many there are: numbers that readers know have changed.
+    An event says how many there are: numbers that readers know have changed. The study's row says so in any case.
     """
+    change_study(session, study.id, now)
     if not scored:
         return
     for table in (TRIAL_VALUES, OBJECTIVE_VALUES):
@@ -91,7 +92,6 @@ def rescore(session: Session, study: StudyRecord, scored: Mapping[int, Outcome],
     ]
     session.connection().execute(update(TRIALS).where(TRIALS.c.id == bindparam("trial")), changes)
     failed = [outcome for outcome in scored.values() if outcome.state is not TrialState.COMPLETE]
-    change_study(session, study.id, now)
     write_events(session, study.id, [(STUDY_CHANGED, {"rescored": len(scored)}), *map(_ended_event, failed)], now)
     _insert_measured(session, TermIds(session, study.id), scored)
     _insert_objective(session, scored)

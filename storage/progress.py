@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from storage.leases import COHORT
 from storage.models import COHORTS, LEASES, TRIALS
 from storage.records import Role, StudyTotals, Throughput, TrialState
-from storage.seed_results import is_paced, trainings
+from storage.seed_results import is_paced, several_trainings
 
 
 def study_totals(session: Session, study_ids: Sequence[int]) -> Mapping[int, StudyTotals]:
@@ -20,21 +20,23 @@ def study_totals(session: Session, study_ids: Sequence[int]) -> Mapping[int, Stu
 
     Epochs to do, times seconds an epoch, over the cohorts in training is the time left.
     """
-    table = TRIALS.c
+    table, several = TRIALS.c, several_trainings(TRIALS.c.study_id.in_(study_ids))
+    each = func.coalesce(several.c.trainings, 1)
     searched = (table.role == Role.SEARCH.value) & table.sequence.is_not(None)
-    trained = table.epochs * trainings()
+    trained, paced = table.epochs * each, is_paced(each)
     rows = session.execute(
         select(
             table.study_id,
             table.state,
             func.count(),
             func.sum(table.epochs),
-            func.coalesce(func.sum(trained).filter(is_paced()), 0),
-            func.coalesce(func.sum(table.seconds).filter(table.epochs > 0, is_paced()), 0.0),
+            func.coalesce(func.sum(trained).filter(paced), 0),
+            func.coalesce(func.sum(table.seconds).filter(table.epochs > 0, paced), 0.0),
             func.count().filter(searched),
             func.coalesce(func.sum(trained).filter(searched), 0),
-            func.coalesce(func.sum(trainings()).filter(table.sequence.is_not(None)), 0),
+            func.coalesce(func.sum(each).filter(table.sequence.is_not(None)), 0),
         )
+        .select_from(TRIALS.outerjoin(several, several.c.trial_id == table.id))
         .where(table.study_id.in_(study_ids))
         .group_by(table.study_id, table.state)
     ).all()

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Subquery, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import insert_many
@@ -62,9 +62,32 @@ def trainings() -> ColumnElement[Any]:
     return func.coalesce(func.nullif(own.correlate(TRIALS).scalar_subquery(), 0), 1)
 
 
-def is_paced() -> ColumnElement[bool]:
-    """Select rows of `trials` whose seconds are those of their epochs.
+def several_trainings(which: ColumnElement[bool]) -> Subquery:
+    """Select `trial_id` and how many `trainings` it stands for, of those trials of `which` that train on several seeds.
+
+    Joined to many rows of `trials` it costs next to nothing where there is none; `trainings` looks for each of them.
+    """
+    rows = select(TRIAL_SEEDS.c.trial_id, func.count().label("trainings"))
+    return rows.join(TRIALS, TRIALS.c.id == TRIAL_SEEDS.c.trial_id).where(which).group_by(TRIAL_SEEDS.c.trial_id).subquery()
+
+
+def seconds_and_epochs(session: Session, which: ColumnElement[bool]) -> tuple[float, int]:
+    """Return the seconds and the epochs of the trainings of `which` trials whose seconds are those of their epochs."""
+    several = several_trainings(which)
+    each = func.coalesce(several.c.trainings, 1)
+    seconds, epochs = session.execute(
+        select(func.sum(TRIALS.c.seconds), func.sum(TRIALS.c.epochs * each))
+        .select_from(TRIALS.outerjoin(several, several.c.trial_id == TRIALS.c.id))
+        .where(which, TRIALS.c.epochs > 0, is_paced(each))
+    ).one()
+    return float(seconds or 0.0), int(epochs or 0)
+
+
+def is_paced(each: ColumnElement[int]) -> ColumnElement[bool]:
+    """Select rows of `trials` whose seconds are those of their epochs. `each`: how many trainings a row stands for.
 
     One on several seeds that ended early trained longer on some of them than its epochs say.
     """
-    return (trainings() == 1) | TRIALS.c.state.in_([TrialState.COMPLETE.value, TrialState.RUNNING.value])
+    return ((trainings() if each is None else each) == 1) | TRIALS.c.state.in_(
+        [TrialState.COMPLETE.value, TrialState.RUNNING.value]
+    )

@@ -62,7 +62,7 @@ def in_order(order: Ordering) -> list[ColumnElement[Any]]:
 
 def _with_numbers(session: Session, rows: Sequence[AnyRow]) -> list[TrialRecord]:
     numbers, by_seed = _numbers(session, [row.id for row in rows])
-    return [_trial_record(row, {kind: numbers[kind, row.id] for kind in KINDS}, by_seed[row.id]) for row in rows]
+    return [trial_record(row, {kind: numbers[kind, row.id] for kind in KINDS}, by_seed[row.id]) for row in rows]
 
 
 def _numbers(
@@ -104,7 +104,8 @@ def _numbers(
     return found, by_seed
 
 
-def _trial_record(row: AnyRow, numbers: Mapping[str, Values], by_seed: Mapping[int, float | None]) -> TrialRecord:
+def trial_record(row: AnyRow, numbers: Mapping[str, Values], by_seed: Mapping[int, float | None]) -> TrialRecord:
+    """Make the record of a row with all columns of `trials`, and its numbers by kind: see `KINDS`."""
     return TrialRecord(
         id=row.id,
         study_id=row.study_id,
@@ -127,9 +128,9 @@ def _trial_record(row: AnyRow, numbers: Mapping[str, Values], by_seed: Mapping[i
         epochs=row.epochs,
         best_epoch=row.best_epoch,
         value=join_float(row.value, row.value_not_finite),
-        values=numbers["value"],
+        values=numbers.get("value", {}),
         feasible=row.feasible,
-        violations=numbers["violation"],
+        violations=numbers.get("violation", {}),
         reason=None if row.reason_code is None else Reason(row.reason_code, row.reason_message, row.reason_at),
         worker=row.worker,
         cohort=row.cohort_id,
@@ -193,15 +194,25 @@ def unfinished_trials(session: Session, study_id: int) -> list[TrialRecord]:
 
 
 def search_history(
-    session: Session, study_id: int, order: Ordering, *, best: int = 100, latest: int = 400, kept: EndedTrials | None = None
+    session: Session,
+    study_id: int,
+    order: Ordering,
+    *,
+    best: int = 100,
+    latest: int = 400,
+    kept: EndedTrials | None = None,
+    others: bool = False,
 ) -> list[TrialRecord]:
     """List what a sampler observes, by number: the best and the latest ended search trials, and all unfinished ones.
 
     `best` are COMPLETE with a finite value, the first in `order`; `latest` are of any end, by `sequence`.
     Bounded, because a sampler's time grows with what it observes (SQL picks them by index: 10,000 trials cost what 500 cost).
-    `kept` has those that were read before.
+    `kept` has those that were read before. With `others` all trials of other roles are there too.
     """
-    return load_picked(session, history_ids(study_id, order, best=best, latest=latest), kept)
+    picked = history_ids(study_id, order, best=best, latest=latest)
+    if others:
+        picked.append(select(TRIALS.c.id).where(TRIALS.c.study_id == study_id, NOT_SEARCHED))
+    return load_picked(session, picked, kept)
 
 
 def history_ids(study_id: int, order: Ordering, *, best: int, latest: int) -> list[Select[Any]]:

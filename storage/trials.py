@@ -16,9 +16,8 @@ from storage.models import COHORTS, LEASES, PARAMETERS, TRIALS, WEIGHTS
 from storage.records import LeaseRecord, PlannedTrial, StudyRecord, TrialRecord, TrialState
 from storage.seed_results import add_seeds
 from storage.study_rows import TermIds, reason_columns
-from storage.trial_rows import (
-    load_trials,
-)
+from storage.trial_rows import trial_record
+from storage.types import AnyRow
 
 
 def add_trials(
@@ -35,11 +34,19 @@ def add_trials(
     first = 0 if last is None else last + 1
     rows = [_trial_columns(study, trial, first + place, beside, now) for place, trial in enumerate(planned)]
     # In parameter order, so that ids grow with numbers: pages in the order of a metric break ties by id.
-    ids = session.scalars(insert(TRIALS).returning(TRIALS.c.id, sort_by_parameter_order=True), rows).all()
-    by_id = dict(zip(ids, planned, strict=True))
-    _insert_settings(session, TermIds(session, study.id), by_id)
+    added = session.execute(insert(TRIALS).returning(*TRIALS.c, sort_by_parameter_order=True), rows).all()
+    by_id = {row.id: trial for row, trial in zip(added, planned, strict=True)}
+    terms = TermIds(session, study.id)
+    _insert_settings(session, terms, by_id)
     add_seeds(session, by_id)
-    return load_trials(session, select(TRIALS).where(TRIALS.c.id.in_(ids)).order_by(TRIALS.c.number))
+    return [_added(row, trial, terms) for row, trial in zip(added, planned, strict=True)]
+
+
+def _added(row: AnyRow, trial: PlannedTrial, terms: TermIds) -> TrialRecord:
+    """Make the record of a trial as it would be read again."""
+    weights = {path: float(trial.weights[path]) for path in sorted(trial.weights, key=terms.__getitem__)}
+    parameters = {path: float(value) for path, value in trial.parameters.items()}
+    return trial_record(row, {"parameter": parameters, "weight": weights}, dict.fromkeys(trial.seeds))
 
 
 def _trial_columns(study: StudyRecord, trial: PlannedTrial, number: int, beside: Sequence[int], now: datetime) -> dict[str, Any]:

@@ -22,14 +22,25 @@ LATEST = 400
 FRONT = 100
 
 
-def recalled(
-    session: Session, study: StudyRecord, definition: StudyDefinition, kept: EndedTrials | None = None
-) -> list[TrialRecord]:
+def recalled(session: Session, study: StudyRecord, definition: StudyDefinition) -> list[TrialRecord]:
     """Return the unfinished search trials, the 400 latest ended ones, and the 100 best; under `pareto` the front in place of those.
 
-    A front of more than 100 trials is observed by the latest of them. `kept` has trials that were read before.
+    A front of more than 100 trials is observed by the latest of them.
     """
-    latest = trial_rows.search_history(session, study.id, BEST_FIRST, latest=LATEST, kept=kept)
+    latest = trial_rows.search_history(session, study.id, BEST_FIRST, latest=LATEST)
+    return _with_front(session, study, definition, latest)
+
+
+def recalled_and_others(
+    session: Session, study: StudyRecord, definition: StudyDefinition, kept: EndedTrials | None = None
+) -> tuple[list[TrialRecord], list[TrialRecord]]:
+    """Do as `recalled`, and return all trials of other roles beside them. `kept` has trials that were read before."""
+    found = trial_rows.search_history(session, study.id, BEST_FIRST, latest=LATEST, kept=kept, others=True)
+    searched = [trial for trial in found if trial.role is Role.SEARCH]
+    return _with_front(session, study, definition, searched), [trial for trial in found if trial.role is not Role.SEARCH]
+
+
+def _with_front(session: Session, study: StudyRecord, definition: StudyDefinition, latest: list[TrialRecord]) -> list[TrialRecord]:
     if not is_pareto(definition.objective) or sum(trial.ended for trial in latest) < LATEST:
         return latest
     there = {trial.number for trial in latest}

@@ -28,9 +28,8 @@ def searched_until(searched: Sequence[TrialRecord]) -> int:
 
 def kept_finalists(session: Session, study_id: int, searched: Sequence[TrialRecord]) -> tuple[int, ...]:
     """Return the finalists that were chosen for this very search, the best first; none where the choice is still to be made."""
-    until = searched_until(searched)
-    for kind in (KIND, FINALISTS):
-        kept = derived.find_analysis(session, study_id, kind)
+    until, found = searched_until(searched), derived.find_analyses(session, study_id, [KIND, FINALISTS])
+    for kept in (found.get(KIND), found.get(FINALISTS)):
         if kept is not None and kept.document["until"] == until:
             return tuple(kept.document["finalists"])
     return ()

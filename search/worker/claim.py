@@ -14,9 +14,9 @@ from search.analysis import gain, matters, sensitivity
 from search.definition.finite import finite_space
 from search.definition.schema import Objective, StudyDefinition
 from search.logs import logger
-from search.objective.anchors import required_anchors, resolve_anchors
+from search.objective.anchors import is_resolved, required_anchors, resolve_anchors
 from search.planning import kept_confirmation
-from search.planning.history import recalled, repeated
+from search.planning.history import recalled_and_others, repeated
 from search.planning.plan import Ask, End, History, Run, ScoreStudy, confirmation, plan, wants_finalists, wants_gain
 from search.planning.rescoring import measurements, objective_of, score
 from search.sampling import suggest
@@ -96,11 +96,12 @@ class Claimant:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """How studies are planned for: with which trials that were read before, how samplers are asked, and what was drawn ahead."""
+    """How studies are planned for: with what was read before, how samplers are asked, and what was drawn ahead."""
 
     ended: EndedTrials | None = None
     ask: Ask = suggest.suggest
     ahead: Ahead = field(default_factory=lambda: NOTHING_AHEAD)
+    read: _Read | None = None
 
 
 class PlanningFailed(Exception):
@@ -112,11 +113,36 @@ class PlanningFailed(Exception):
 
 
 class _Unplanned(Exception):
-    """A study's sampler is to be asked while nobody holds a lock."""
+    """A study's sampler is to be asked while nobody holds a lock; what was read for it is `read`."""
 
-    def __init__(self, study: StudyRecord, question: Question) -> None:
-        self.study, self.question = study, question
-        super().__init__(f"the sampler of study {study.name} is to be asked first")
+    def __init__(self, question: Question, read: _Read) -> None:
+        self.study, self.question, self.read = read.study, question, read
+        super().__init__(f"the sampler of study {read.study.name} is to be asked first")
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a claim read of a study before its sampler was asked. It need not be read anew where the study is as it was.
+
+    Whatever the plan depends on changes the study's row, or which trials have not ended, but for the seconds of training.
+    """
+
+    study: StudyRecord
+    unfinished: tuple[tuple[int, TrialState, int], ...]
+    history: History
+
+    @classmethod
+    def of(cls, study: StudyRecord, unfinished: Sequence[TrialRecord], history: History) -> _Read:
+        return cls(study, _states(unfinished), history)
+
+    def still(self, study: StudyRecord, unfinished: Sequence[TrialRecord]) -> History | None:
+        """Return the history, where it is still that of the study."""
+        same = study == self.study and _states(unfinished) == self.unfinished and not self.history.seconds
+        return self.history if same else None
+
+
+def _states(trials: Sequence[TrialRecord]) -> tuple[tuple[int, TrialState, int], ...]:
+    return tuple((trial.id, trial.state, trial.attempt) for trial in trials)
 
 
 MOST_ASKED = 3
@@ -154,10 +180,12 @@ def claim(
 def _claim(
     database: Database, claimant: Claimant, plugins: Collection[Named], memory: PlanningMemory, ahead: Ahead
 ) -> Claim | Analysis | None:
+    read: _Read | None = None
     for _ in range(MOST_ASKED):
         try:
-            return _claim_in_one(database, claimant, plugins, Planner(memory.ended, memory.ask_under_lock, ahead))
+            return _claim_in_one(database, claimant, plugins, Planner(memory.ended, memory.ask_under_lock, ahead, read))
         except _Unplanned as unplanned:
+            read = unplanned.read
             try:
                 memory.answer(unplanned.question)
             except Exception as error:
@@ -177,10 +205,8 @@ def _claim_in_one(database: Database, claimant: Claimant, plugins: Collection[Na
                 continue
             try:
                 found = _claim_from(session, study, claimant, planner, now)
-            except StorageError:
+            except (StorageError, _Unplanned):
                 raise
-            except Unanswered as unanswered:
-                raise _Unplanned(study, unanswered.question) from unanswered
             except Exception as error:
                 raise PlanningFailed(study, error) from error
             if found:
@@ -217,8 +243,7 @@ def _claim_cohort(
 ) -> Claim | Analysis | None:
     unfinished = trial_rows.unfinished_trials(session, study.id)
     waiting = [trial for trial in unfinished if trial.state is TrialState.WAITING]
-    running = [trial.number for trial in unfinished if trial.state is TrialState.RUNNING]
-    chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, planner, running, now)
+    chosen = again(waiting, study.cohort_size or 1) or _planned(session, study, definition, planner, unfinished, now)
     if isinstance(chosen, Analysis):
         return chosen if analysis_claims.take(session, study, chosen.kind, claimant.worker_id, now) else None
     if not chosen:
@@ -262,13 +287,35 @@ def again(waiting: Sequence[TrialRecord], size: int) -> list[TrialRecord]:
 
 
 def _planned(
-    session: Session, study: StudyRecord, definition: StudyDefinition, planner: Planner, running: Sequence[int], now: datetime
+    session: Session,
+    study: StudyRecord,
+    definition: StudyDefinition,
+    planner: Planner,
+    unfinished: Sequence[TrialRecord],
+    now: datetime,
 ) -> list[TrialRecord] | Analysis:
     """Ask the plan, and write down what it says: new trials, or the study's end. COMPLETE waits for its analysis.
 
-    `running` are the numbers of the trials in training.
+    `unfinished` are the trials in training. Raises _Unplanned.
     """
-    history = replace(history_of(session, study, definition, now, planner.ended), ahead=planner.ahead.get(study.id))
+    read = None if planner.read is None else planner.read.still(study, unfinished)
+    read = read or history_of(session, study, definition, now, planner.ended)
+    try:
+        return _planned_from(session, study, definition, planner, read, [trial.number for trial in unfinished], now)
+    except Unanswered as unanswered:
+        raise _Unplanned(unanswered.question, _Read.of(study, unfinished, read)) from unanswered
+
+
+def _planned_from(
+    session: Session,
+    study: StudyRecord,
+    definition: StudyDefinition,
+    planner: Planner,
+    read: History,
+    running: Sequence[int],
+    now: datetime,
+) -> list[TrialRecord] | Analysis:
+    history = replace(read, ahead=planner.ahead.get(study.id))
     if wants_gain(definition, history):
         return Analysis(study, definition, gain.KIND)
     if wants_finalists(definition, history):
@@ -302,10 +349,10 @@ def history_of(
 ) -> History:
     """Read what the plan may know of a study. `ended` has trials that were read before."""
     counts = trial_rows.count_by_role(session, study.id)
-    others = trial_rows.trials_of(session, study.id, roles=[role for role in Role if role is not Role.SEARCH])
+    searched, others = recalled_and_others(session, study, definition, ended)
     fixed = [trial for trial in others if trial.role is not Role.CONFIRMATION]
     confirmations = [trial for trial in others if trial.role is Role.CONFIRMATION]
-    anchors, searched = derived.anchors_of(session, study.id), recalled(session, study, definition, ended)
+    anchors = () if is_resolved(definition.objective) else derived.anchors_of(session, study.id)
     confirming = {(trial.confirms, trial.seed): trial for trial in confirmations if trial.confirms is not None}
     stop = definition.search.stop
     return History(

@@ -8,7 +8,10 @@ cancelled; what would surely be cancelled is not begun. A worker that dies in be
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
+from threading import Thread
+from typing import TypeVar
 
 from search.logs import logger
 from search.planning.ahead import PlannedAhead, plan_ahead
@@ -21,12 +24,18 @@ from search.worker.claim import Claim, history_of
 from search.worker.cohort_run import CohortRun, train_order
 from storage import studies, trial_rows
 from storage.database import Database
+from storage.ended_trials import EndedTrials
 from storage.errors import StorageBusy, StorageUnavailable
 from storage.records import PlannedTrial, Role, StudyRecord, TrialRecord, TrialState
 from storage.study_rows import get_study_by_id
 
 log = logger("steelyard.worker")
 
+T = TypeVar("T")
+
+
+KEEP_SECONDS = 0.2
+"""How often a lease is seen to while its study's next cohort is planned."""
 
 MOST_STUDIES = 64
 """Studies whose draws are kept; each takes some kilobytes."""
@@ -47,14 +56,15 @@ class NextCohort:
     Draws are kept until their study is claimed from, also where the child could not begin with them: what a study draws must not
     depend on when a child is replaced, or on other studies.
 
-    `patience_seconds`: nobody renews the lease of the cohort that trains meanwhile. A study that took longer to plan for is planned
-    for once the cohort has ended. `clock`: this process's monotonic time.
+    `patience_seconds`: nobody hears the child meanwhile. A study that took longer to plan for is planned for once the cohort has
+    ended. `clock`: this process's monotonic time.
     """
 
     def __init__(self, database: Database, patience_seconds: float, clock: Callable[[], float]) -> None:
         self._database, self._patience_seconds, self._clock = database, patience_seconds, clock
         self._expected: dict[int, _Expected] = {}
         self._took: dict[int, float] = {}  # seconds, by study, the last time
+        self._ended = EndedTrials()
         self.sent: int | None = None
 
     @property
@@ -86,30 +96,34 @@ class NextCohort:
             return not set(named_plugins(found.definition)) <= set(plugins)  # passed over: then it is not known who is next
         return found.trials == expected.first and not found.waiting
 
-    def plan(self, work: Claim, run: CohortRun) -> None:
-        """Work out what follows a cohort, from what is stored and its numbers so far. Where that fails, nothing is expected."""
+    def plan(self, work: Claim, run: CohortRun, keep: Callable[[], None]) -> None:
+        """Work out what follows a cohort, from what is stored and its numbers so far. Where that fails, nothing is expected.
+
+        A sampler may think for longer than a lease lasts: `keep` keeps it meanwhile. Raises what `keep` raises.
+        """
         run.plan_next = False  # once only: from later reports it would draw something else
         if self._took.get(work.study.id, 0.0) <= self._patience_seconds:
-            self._expect(work, lambda: self._after(work, run))
+            self._expect(work, lambda: self._after(work, run), keep)
 
-    def plan_first(self, work: Claim, prepared: StudyPrepared) -> None:
-        """Work out a study's first cohort, from how the child says it is trained."""
+    def plan_first(self, work: Claim, prepared: StudyPrepared, keep: Callable[[], None]) -> None:
+        """Work out a study's first cohort, from how the child says it is trained. `keep`: see `plan`."""
         study = replace(work.study, cohort_size=prepared.cohort_size, engine=prepared.engine, threads=prepared.threads)
         history = History(study.trial_budget, initial=prepared.initial)
-        self._expect(work, lambda: _expected(work, study, plan_ahead(work.definition, history, prepared.cohort_size, ()), ()))
+        size = prepared.cohort_size
+        self._expect(work, lambda: _expected(work, study, plan_ahead(work.definition, history, size, ()), ()), keep)
 
-    def _expect(self, work: Claim, planned: Callable[[], _Expected | None]) -> None:
+    def _expect(self, work: Claim, planned: Callable[[], _Expected | None], keep: Callable[[], None]) -> None:
         self._expected.pop(work.study.id, None)
         began = self._clock()
         try:
-            found = planned()
-        except (StorageBusy, StorageUnavailable) as error:
-            log.warning("database away", error=str(error))
-        except Exception as error:  # the plan proper says so again, where it counts
-            log.warning("next cohort not planned ahead", study=work.study.name, exc_info=error)
-        else:
-            if found is not None:
-                self._expected[work.study.id] = found
+            found = _while_keeping(planned, keep)
+            error = found.exception()
+            if isinstance(error, StorageBusy | StorageUnavailable):
+                log.warning("database away", error=str(error))
+            elif error is not None:  # the plan proper says so again, where it counts
+                log.warning("next cohort not planned ahead", study=work.study.name, exc_info=error)
+            elif (expected := found.result()) is not None:
+                self._expected[work.study.id] = expected
         finally:
             self._took.pop(work.study.id, None)  # the latest last
             self._took[work.study.id] = self._clock() - began
@@ -123,7 +137,7 @@ class NextCohort:
             unfinished = trial_rows.unfinished_trials(session, study.id)
             if any(trial.state is TrialState.WAITING for trial in unfinished):  # they come first
                 return None
-            history = history_of(session, study, work.definition, self._database.now(session))
+            history = history_of(session, study, work.definition, self._database.now(session), self._ended)
             objective = objective_of(session, study.id, work.definition)
         planned = plan_ahead(work.definition, history, study.cohort_size or 1, run.as_if_ended(objective))
         return _expected(work, study, planned, tuple(trial.number for trial in unfinished))
@@ -135,6 +149,22 @@ class NextCohort:
         if begun:
             self.sent = None
         return begun
+
+
+def _while_keeping(work: Callable[[], T], keep: Callable[[], None]) -> Future[T]:
+    """Do work in a thread of its own, and call `keep` until it is done. Where that raises, the work goes on unheard."""
+    done: Future[T] = Future()
+
+    def do() -> None:
+        try:
+            done.set_result(work())
+        except Exception as error:
+            done.set_exception(error)
+
+    Thread(target=do, name="planning", daemon=True).start()
+    while not wait([done], KEEP_SECONDS).done:
+        keep()
+    return done
 
 
 def _expected(work: Claim, study: StudyRecord, planned: PlannedAhead | None, running: tuple[int, ...]) -> _Expected | None:

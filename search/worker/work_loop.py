@@ -38,7 +38,6 @@ STOP_SECONDS = 0.2
 LOOK_SECONDS = 0.02
 """How soon an idle worker notices that somebody has written to an SQLite file."""
 
-
 CANCELS_A_LEASE = 3
 """A child that drops a cohort which it began in vain is waited for as long as this part of a lease."""
 
@@ -280,8 +279,6 @@ class WorkLoop:
         else:
             session.order(run.order(), work.definition)
         while True:
-            if self._stopping():
-                raise Stopped
             self._listen(session, run)
             if run.done:
                 break
@@ -289,19 +286,25 @@ class WorkLoop:
                 session.waits_for_us()
             session.require_heard()
             if run.record() and run.plan_next and isinstance(run, CohortRun):
-                self._next.plan(work, run)
+                self._next.plan(work, run, lambda: self._keep(holding))
             if (reply := run.reply()) is not None:
                 session.reply(reply)
-            holding.keep()
-            self._beat_patiently()
+            self._keep(holding)
         if isinstance(run, PreflightRun) and run.prepared is not None and run.prepared.threads == session.threads:
-            self._next.plan_first(work, run.prepared)
+            self._next.plan_first(work, run.prepared, lambda: self._keep(holding))
         self._begin_next(session, run, work)
         while not run.record():
             if self._stopping():
                 raise Stopped
             self._sleep(self._settings.poll_seconds)
         self._recycle(run.traces, failed=run.failed)
+
+    def _keep(self, holding: Holding) -> None:
+        """Keep a lease, and be seen to live. Raises LeaseLost, Stopped."""
+        if self._stopping():
+            raise Stopped
+        holding.keep()
+        self._beat_patiently()
 
     def _listen(self, session: ChildSession, run: ClaimedRun) -> None:
         try:

@@ -10,7 +10,6 @@ import random
 import re
 import signal
 import socket
-import sqlite3
 import statistics
 import subprocess
 import sys
@@ -22,13 +21,14 @@ from typing import Any
 
 import psutil
 import pytest
+from sqlalchemy import text
 
 from search.definition.space import SearchSpace
 from search.processes import RunningProcess
 from search.validation import normalize
 from search.worker.leftovers import PREFIX
 from steelyard.serving import give_back
-from storage import studies, study_rows, trial_rows
+from storage import lifecycle, studies, study_rows, trial_rows
 from storage.database import Database
 from storage.records import STUDY_ENDS, StudyRecord, StudyState, TrialRecord, TrialState
 from tests.end_to_end.quick_worker import KILLS
@@ -103,9 +103,25 @@ class Fleet:
         return sum(trial.state is state for trial in self.trials().values())
 
     def finished(self) -> StudyRecord:
-        """Wait until the study has ended; returns it."""
-        until(lambda: self.study().state in STUDY_ENDS, "the study has ended")
-        return self.study()
+        """Wait until the study has ended, for as long as trials end; returns it."""
+        while (study := self.study()).state not in STUDY_ENDS:
+            until(lambda study=study: self._moved_on(study), "another trial has ended, or the study")
+        return study
+
+    def _moved_on(self, before: StudyRecord) -> bool:
+        now = self.study()
+        return now.sequence > before.sequence or now.state in STUDY_ENDS
+
+    def training(self) -> list[subprocess.Popen[bytes]]:
+        """Return the live workers that have trials in training."""
+        return [worker for worker in self.workers if worker.poll() is None and self.held(worker)]
+
+    def extend(self, left: int) -> None:
+        """Raise the study's budget where fewer than `left` of its trials have not ended, to twice as many."""
+        study = self.study()
+        if study.trial_budget - study.sequence < left:
+            with self.database.writing() as session:
+                lifecycle.raise_budget(session, "study", study.trial_budget + left, self.database.now(session))
 
     def require_all_complete_once(self, count: int) -> dict[int, TrialRecord]:
         """Check that there are just so many trials, each with one result; returns them."""
@@ -234,9 +250,18 @@ def test_a_worker_on_a_full_disk_waits_and_goes_on_when_there_is_room(on_a_file:
     (tmp_path / "full").unlink()
     assert on_a_file.finished().state is StudyState.COMPLETE
     on_a_file.require_all_complete_once(21)
-    with sqlite3.connect(tmp_path / "file.db") as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    connection.close()
+    require_intact(on_a_file)
+
+
+def require_intact(fleet: Fleet) -> None:
+    """An SQLite file is sound; PostgreSQL looks after itself."""
+    if fleet.database.dialect == "sqlite":
+        with fleet.database.reading() as session:
+            assert session.execute(text("PRAGMA integrity_check")).fetchall() == [("ok",)]
+
+
+FEWEST_LEFT = 30
+"""So many trials are there at least to be trained while processes are killed."""
 
 
 def kill_one(fleet: Fleet, chance: random.Random) -> None:
@@ -255,23 +280,25 @@ def kill_one(fleet: Fleet, chance: random.Random) -> None:
 
 @pytest.mark.parametrize("kills", [5, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(1500)])])
 def test_a_loop_of_random_kills_loses_no_trial_and_no_state_goes_back(fleet: Fleet, kills: int) -> None:
-    trials, chance = 8 * kills, random.Random(kills)
-    fleet.submit(trials, max_losses=1000, max_attempts=100)
+    chance = random.Random(kills)
+    fleet.submit(FEWEST_LEFT, max_losses=1000, max_attempts=100)
     for _ in range(2):
         fleet.start(behaviour="slow")
-    until(lambda: fleet.count(TrialState.RUNNING) > 0, "trials run")
     before: dict[int, TrialRecord] = {}
     for _ in range(kills):
+        until(lambda: len(fleet.training()) > 0, "a worker trains")
         kill_one(fleet, chance)
         deadline = time.monotonic() + chance.uniform(0.2, 3.0)
         while time.monotonic() < deadline:
-            after = fleet.trials()
+            after, budget = fleet.trials(), fleet.study().trial_budget
             assert all(after[number] == trial for number, trial in before.items() if trial.ended)
-            assert len(after) <= trials + 1
+            assert len(after) <= budget + 1
             before = after
             time.sleep(0.1)
+        fleet.extend(FEWEST_LEFT)
     assert fleet.finished().state is StudyState.COMPLETE, fleet.log()
-    fleet.require_all_complete_once(trials + 1)
+    fleet.require_all_complete_once(fleet.study().trial_budget + 1)
+    require_intact(fleet)
 
 
 @pytest.mark.soak

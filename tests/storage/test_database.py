@@ -90,7 +90,9 @@ def test_now_goes_on_within_a_postgresql_transaction(empty_postgres_url: str) ->
     database.close()
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://localhost/steelyard"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "mysql://localhost/steelyard", "nonsense", "postgresql://me:secret@host:port/x"]
+)
 def test_a_url_that_cannot_work_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="database URL is sqlite:///FILE or postgresql://"):
         Database(url)
@@ -168,8 +170,40 @@ def test_a_missing_folder_is_unavailable(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database, but long enough to have a header " * 40)
     database = Database(f"sqlite:///{tmp_path / 'notes.txt'}")
-    with pytest.raises(StorageUnavailable):
+    with pytest.raises(StorageUnavailable, match="is damaged, or is no SQLite database"):
         ping(database)
+    database.close()
+
+
+def test_a_damaged_file_is_named_so(tmp_path: Path, migrated_sqlite_file: Path) -> None:
+    whole = migrated_sqlite_file.read_bytes()
+    (tmp_path / "file.db").write_bytes(whole[:4096] + bytes(len(whole) - 4096))
+    database = Database(f"sqlite:///{tmp_path / 'file.db'}")
+    with pytest.raises(StorageUnavailable, match="is damaged"):
+        worker_names(database)
+    database.close()
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_nothing_is_written_to_a_file_that_was_removed(tmp_path: Path, migrated_sqlite_file: Path, another: bool) -> None:
+    file, away = tmp_path / "file.db", tmp_path / "away.db"
+    file.write_bytes(migrated_sqlite_file.read_bytes())
+    database = Database(f"sqlite:///{file}")
+    assert worker_names(database) == []
+    file.rename(away)
+    if another:
+        file.write_bytes(migrated_sqlite_file.read_bytes())
+
+    def write() -> None:
+        with database.writing() as session:
+            scenes.register(session, "lost")
+
+    with pytest.raises(StorageUnavailable, match="was removed or replaced"):
+        write()
+    assert file.exists() is another
+    away.rename(file)
+    write()
+    assert worker_names(database) == ["lost"]
     database.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from search.training.interface import EpochReport, report_before_last
 from search.worker import next_cohort
 from search.worker.child_process import ChildLost
 from search.worker.claim import Claim, definition_of
+from search.worker.work_loop import Stopped
 from storage import leases, lifecycle
 from storage.database import Database
 from storage.records import StudyState, TrialState
@@ -244,6 +246,44 @@ def test_a_lease_is_kept_while_the_child_drops_what_it_began(scene: Scene) -> No
     assert len(kept) == 3
     assert not child.ended
     assert scene.loop._next.sent is None
+
+
+def test_a_lease_is_kept_while_a_slow_sampler_plans(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, renewed = [0.0], Event()
+    scene.clock = lambda: now[0]
+    think, renew = next_cohort.plan_ahead, leases.renew
+
+    def slowly(*asked: Any) -> Any:
+        now[0] += 44.0  # of a lease of 45 s
+        assert renewed.wait(60)
+        now[0] += 44.0
+        return think(*asked)
+
+    def noted(*asked: Any) -> Any:
+        if now[0] > 0:
+            renewed.set()
+        return renew(*asked)
+
+    monkeypatch.setattr(next_cohort, "plan_ahead", slowly)
+    monkeypatch.setattr(leases, "renew", noted)
+    child = scene.play([epoch(9, *FIRST)], LAST)
+    assert cohorts(child) == [list(FIRST), list(SECOND)]
+    assert [trial.state for trial in scene.trials()] == [TrialState.COMPLETE] * 4
+
+
+def test_a_worker_that_is_asked_to_stop_does_not_wait_for_a_slow_sampler(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped, unwanted = Event(), Event()
+
+    def slowly(*asked: Any) -> Any:
+        stopped.set()
+        unwanted.wait()
+
+    monkeypatch.setattr(next_cohort, "plan_ahead", slowly)
+    monkeypatch.setattr(scene.loop, "_stopping", stopped.is_set)
+    with pytest.raises(Stopped):
+        scene.play([epoch(9, *FIRST)], LAST)
+    unwanted.set()
+    assert [(trial.state, trial.charged) for trial in scene.trials()] == [(TrialState.WAITING, 0)] * 4
 
 
 def test_a_study_that_took_too_long_to_plan_for_is_planned_for_once_its_cohort_has_ended(
