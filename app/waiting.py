@@ -34,9 +34,9 @@ def reason_of(
         return study.reason
     if study.state is StudyState.PAUSED:
         return study.reason or Reason("paused", f"paused: {_still(running)}no new cohorts until it is resumed")
-    if study.state is StudyState.STOPPING:
-        return Reason("stopping", f"stopping: {running} trials that run may finish")
     nobody = _no_worker(study.workload, live)
+    if study.state is StudyState.STOPPING and not nobody:
+        return Reason("stopping", f"stopping: {running} trials that run may finish")
     if preparing or (running and not nobody):  # until its lease expires, what a worker trained that is gone is RUNNING
         return study.reason
     missing = nobody or _no_plugin(study, live, runs)

@@ -32,7 +32,7 @@ SQLITE_GONE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
 SQLITE_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 READ_ONLY = "the database is read-only"
 DAMAGED = "the database file is damaged, or is no SQLite database"
-REPLACED = "the database file was removed or replaced while it was open"
+REPLACED = "the database file was removed or replaced while it was open: put it back, or restart the service and its workers"
 # deadlock, serialisation failure, lock time-out, statement time-out
 POSTGRESQL_BUSY = {"40P01", "40001", "55P03", "57014"}
 # shut down (three ways), too many connections, idle in a transaction, out of memory, its disk fails
@@ -133,7 +133,7 @@ def _parsed(text: str) -> URL:
 
 
 def _sqlite_engine(url: URL, busy_timeout_seconds: float) -> Engine:
-    file = _SqliteFile(Path(str(url.database)))
+    file = _SqliteFile(Path(str(url.database)).absolute())
     engine = create_engine(
         url,
         pool_size=CONNECTIONS,

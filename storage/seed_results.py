@@ -88,6 +88,4 @@ def is_paced(each: ColumnElement[int]) -> ColumnElement[bool]:
 
     One on several seeds that ended early trained longer on some of them than its epochs say.
     """
-    return ((trainings() if each is None else each) == 1) | TRIALS.c.state.in_(
-        [TrialState.COMPLETE.value, TrialState.RUNNING.value]
-    )
+    return (each == 1) | TRIALS.c.state.in_([TrialState.COMPLETE.value, TrialState.RUNNING.value])

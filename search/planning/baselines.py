@@ -48,12 +48,12 @@ def baselines(definition: StudyDefinition, initial: Values | None = None) -> dic
 def distinct(definition: StudyDefinition, trained: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Return baselines of which no two have the same fixed weights: the winner need not meet one setting twice.
 
-    Of two, the one that a constraint is relative to stays, else the first.
+    What a constraint is relative to stays in any case, else the first of two.
     """
     needed, found = _needed(definition), list[TrialRecord]()
     for trial in sorted(trained, key=lambda each: each.rule not in needed):
-        fixed = trial.origin != ADAPTIVE_ORIGIN
-        if not fixed or all(other.origin == ADAPTIVE_ORIGIN or other.weights != trial.weights for other in found):
+        stays = trial.origin == ADAPTIVE_ORIGIN or trial.rule in needed
+        if stays or all(other.origin == ADAPTIVE_ORIGIN or other.weights != trial.weights for other in found):
             found.append(trial)
     return sorted(found, key=lambda each: each.number)
 

@@ -158,7 +158,7 @@ def _while_keeping(work: Callable[[], T], keep: Callable[[], None]) -> Future[T]
     def do() -> None:
         try:
             done.set_result(work())
-        except Exception as error:
+        except BaseException as error:  # whatever ends this thread: the one that waits must hear of it
             done.set_exception(error)
 
     Thread(target=do, name="planning", daemon=True).start()

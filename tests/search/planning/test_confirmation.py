@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -186,11 +187,21 @@ def test_a_choice_of_finalists_stays_as_it_was_made() -> None:
     assert choose_finalists(definition, history(definition, SEARCHED)).finalists == (5, 4)
 
 
-@pytest.mark.parametrize(("of", "met"), [("equal", 1), ("current", 0)])
-def test_one_setting_is_no_two_rivals(of: str, met: int) -> None:
-    """Yours are equal weights, and both were trained: what the constraint is relative to stands for both on fresh seeds."""
+HALF_OF_YOURS = {"of": "current", "times": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "met"),
+    [
+        ({"at_most": {"of": "equal"}}, [1]),
+        ({"at_most": {"of": "current"}}, [0]),
+        ({"at_most": {"of": "equal"}, "at_least": HALF_OF_YOURS}, [0, 1]),
+    ],
+)
+def test_one_setting_is_no_two_rivals_unless_constraints_are_relative_to_both(bounds: dict[str, Any], met: list[int]) -> None:
+    """Yours are equal weights, and both were trained: what a constraint is relative to is trained on fresh seeds."""
     yours = {"low": 0.01, "high": 100.0, "current": 1.0}
-    bound = {"metric": "t1.mse", "strategy": "constraint", "at_most": {"of": of}}
+    bound = {"metric": "t1.mse", "strategy": "constraint", **bounds}
     document = changed(
         study(yours, yours, trials=4, baselines=["equal"], confirmation={"top": 2, "seeds": 3}),
         {"objective.metrics": [{"metric": "t0.mse"}, bound]},
@@ -198,10 +209,13 @@ def test_one_setting_is_no_two_rivals(of: str, met: int) -> None:
     both = rules(changed(document, {"objective.metrics": [{"metric": "t0.mse"}, {**bound, "at_most": {"of": "equal"}}]}))
     assert [(each.rule, each.weights) for each in both] == [("current", both[0].weights), ("equal", both[0].weights)]
     searched = [trial(number, {"t0.error": 1.0, "t1.error": float(number)}, value=number / 10) for number in range(2, 6)]
-    known = replace(history(define(document), [*both, *searched]), anchors=(AnchorRecord(of, "t1.mse", 0.5, None, (0,)),))
+    known = replace(
+        history(define(document), [*both, *searched]),
+        anchors=tuple(AnchorRecord(of["of"], "t1.mse", 0.5, None, (0,)) for of in bounds.values()),
+    )
     found = confirmation(define(document), known)
     assert found is not None
-    assert [each.number for each in found.trained.candidates if each.is_baseline] == [met]
+    assert [each.number for each in found.trained.candidates if each.is_baseline] == met
 
 
 def test_a_study_without_a_finalist_confirms_nothing() -> None:

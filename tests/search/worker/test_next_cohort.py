@@ -286,6 +286,16 @@ def test_a_worker_that_is_asked_to_stop_does_not_wait_for_a_slow_sampler(scene: 
     assert [(trial.state, trial.charged) for trial in scene.trials()] == [(TrialState.WAITING, 0)] * 4
 
 
+def test_a_sampler_that_exits_while_it_plans_ahead_keeps_nobody_waiting(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaves(*_: Any) -> Any:
+        raise SystemExit(1)
+
+    monkeypatch.setattr(next_cohort, "plan_ahead", leaves)
+    child = scene.play([epoch(9, *FIRST)], LAST)
+    assert cohorts(child) == [list(FIRST)]
+    assert [trial.state for trial in scene.trials()] == [TrialState.COMPLETE] * 4
+
+
 def test_a_study_that_took_too_long_to_plan_for_is_planned_for_once_its_cohort_has_ended(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
