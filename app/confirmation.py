@@ -21,6 +21,7 @@ from search.objective.scoring import evaluate, is_pareto
 from search.planning.candidates import judged_on
 from search.planning.compromise import scored_objective
 from search.planning.history import recalled
+from search.planning.looks import LAST_BITS
 from storage import paging, study_rows
 from storage.competing_trials import trials_numbered
 from storage.database import Session
@@ -283,16 +284,22 @@ def _gains(
 
 def _gain(mine: Series, theirs: Series, way: str, comparisons: int) -> dict[str, Any] | None:
     """Return the paired t interval of mine minus theirs; None for fewer than two common seeds, or a number that is not finite."""
-    differences = [mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())]
+    seeds = sorted(mine.keys() & theirs.keys())
+    differences = [mine[seed] - theirs[seed] for seed in seeds]
     if len(differences) < 2 or not all(map(math.isfinite, differences)):
         return None
     mean, half = fmean(differences), mean_half_width(differences, comparisons)
+    if stdev(differences) <= LAST_BITS * max(max(abs(mine[seed]), abs(theirs[seed])) for seed in seeds):
+        half = 0.0
     low, high = mean - half, mean + half
     return {"difference": mean, "low": low, "high": high, "n": len(differences), "better": _better(low, high, way)}
 
 
 def _better(low: float, high: float, way: str) -> bool | None:
-    """Return whether an interval of differences is of a gain (true) or a loss (false); None where it has 0 in it."""
-    if low <= 0 <= high:
+    """Return whether an interval of differences is of a gain (true) or a loss (false); None where it has 0 in it.
+
+    None too where all differences are the same: what luck does was not seen, as the verdict has it.
+    """
+    if low <= 0 <= high or low == high:
         return None
     return (low > 0) == (way == "maximize")

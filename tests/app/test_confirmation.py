@@ -99,6 +99,12 @@ def test_means_have_t_intervals_and_differences_are_paired_by_seed(bench: Bench)
     assert gain["better"] == (half_width(differences) < 0.15 or None)
 
 
+def test_a_difference_that_is_the_same_on_all_seeds_is_no_certain_gain(bench: Bench) -> None:
+    confirmed(bench, equal={seed: (digit - 0.1, parity) for seed, (digit, parity) in TUNED.items()})
+    gain = bench.get(PATH)["against"]["equal"]["metrics"][DIGIT]
+    assert (gain["difference"], gain["better"]) == (pytest.approx(0.1), None)
+
+
 def test_while_the_confirmation_runs_there_are_seeds_but_no_winner(bench: Bench) -> None:
     confirmed(bench, end=False)
     found = bench.get(PATH)

@@ -61,7 +61,7 @@ const changed = (path, gain) => `${metricChange(path, gain.difference)} (${metri
 function change(view, path, { now, then, gain, beside, bounds: limits }) {
   const direction = directionOf(view, path);
   const tone = gain ? (gain.better === true ? "good" : gain.better === false ? "bad" : "") : "";
-  const word = gain ? (gain.better === true ? "gains" : gain.better === false ? "pays" : "within noise") : "";
+  const word = gain ? (gain.better === true ? "gains" : gain.better === false ? "pays" : gain.low === gain.high && gain.difference !== 0 ? "not certain: the same on all seeds" : "within noise") : "";
   return h("div", { class: `change ${tone}`, "data-metric": path },
     h("span", { class: "metric", title: `${path}, ${direction === "maximize" ? "higher" : "lower"} is better` }, metricName(path), " ", h("span", { "aria-hidden": "true" }, ARROWS[direction])),
     h("span", { class: "values" }, then === undefined || then === null ? null : [h("span", { class: "muted" }, metricValue(path, then)), h("span", { class: "to", "aria-label": "to" }, " → ")], h("strong", {}, metricValue(path, now))),

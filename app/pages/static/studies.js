@@ -4,7 +4,7 @@ import { read, write } from "./address.js";
 import { add, fill, h, say, table } from "./dom.js";
 import { watch } from "./live.js";
 import { ago, moment, number } from "./numbers.js";
-import { badge, broken, progressBar, ready, reasonText, standing, studyLink } from "./parts.js";
+import { badge, broken, isStranded, progressBar, ready, reasonText, standing, studyLink } from "./parts.js";
 import { STATES, searchSeeds } from "./settings.js";
 
 const content = document.getElementById("content");
@@ -121,7 +121,7 @@ function studies() {
     return [
       [studyLink(study.name), study.definition.priority ? h("small", { class: "muted" }, ` priority ${study.definition.priority}`) : ""],
       badge(study.state),
-      { cell: verdict?.text ?? (study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "not confirmed" : "–"), class: `verdict ${verdict?.tone ?? "muted"}` },
+      { cell: verdict?.text ?? (isStranded(study) ? "no live worker" : study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "not confirmed" : "–"), class: `verdict ${verdict?.tone ?? "muted"}` },
       verdict ? `trial ${verdict.trial}` : study.best ? `trial ${study.best.number}` : "–",
       verdict ? { cell: valued(study, verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: valued(study, study.best?.objective.value), title: `${searchSeeds(study)}, validation` },
       h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),

@@ -7,7 +7,8 @@ export function worth(view) {
   const { study, cohorts } = view;
   const left = study.ended ? "" : isStranded(study) ? `it waits: ${reasonText(study.reason)}` : timeLeft(study) || "how long it takes is not known yet";
   const spent = cohorts ? `${duration(cohorts.trained_seconds)} of training spent` : "";
-  const [more, wider] = [moreTrials(view), widerRange(view)];
+  const [known, wider] = [moreTrials(view), widerRange(view)];
+  const more = known || (study.ended && view.points && !wider ? "not known: too few search trials to tell" : "");
   const sentences = [left, wider && more ? `in this range ${more}` : more, wider, spent];
   return sentences.filter(Boolean).map((text) => `${text[0].toUpperCase()}${text.slice(1)}.`).join(" ");
 }
