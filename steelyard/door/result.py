@@ -264,13 +264,11 @@ class Result(Figures):
             return f"<p>{escape(str(self))}</p>"
 
     def open(self) -> None:
-        """Open the study in a browser."""
+        """Open the study in a browser. Raises SteelyardError for a saved result: no service is asked for it."""
         import webbrowser
 
-        import httpx
-
-        page = f"{self.url}/studies/{self.study}"
-        webbrowser.open(page if httpx.get(page).status_code == 200 else f"{self.url}/v1/studies/{self.study}")
+        with self._client() as client:
+            webbrowser.open(client.page(self.study) if client.has_page() else f"{client.base_url}/v1/studies/{self.study}")
 
     # Go on
 

@@ -81,7 +81,7 @@ def test_a_saved_result_says_the_same_and_names_what_needs_the_service(tmp_path:
     for name in ("recommended", "loss_weights", "verdict", "interval", "comparison", "trials", "warnings", "definition"):
         assert getattr(again, name) == getattr(found, name), name
     assert again.summary() == found.summary()
-    for asks in (again.plot_curves, again.stop, lambda: again.rank("a.mse"), lambda: again.pick("knee")):
+    for asks in (again.plot_curves, again.stop, again.open, lambda: again.rank("a.mse"), lambda: again.pick("knee")):
         with pytest.raises(SteelyardError, match=r"steelyard.load\('s'\) asks the service"):
             asks()
     with pytest.raises(SteelyardError, match=r"pass one, result\.apply"):
