@@ -52,7 +52,7 @@ def show(
     """Show one study, or one of its trials."""
     from steelyard.cli.tables import study_table, trial_table
 
-    with connect(url) as client:
+    with connect(url, name) as client:
         if trial is None:
             study = client.get(name)
             answer(study, as_json, lambda: study_table(study))
@@ -76,7 +76,7 @@ def trials(
     """List a study's trials."""
     from steelyard.cli.tables import trials_table
 
-    with connect(url) as client:
+    with connect(url, name) as client:
         every = client.trials(name, state=_upper(state), role=role, order_by=order_by, page_size=min(limit or 1000, 1000))
         found = list(islice(every, limit))
     answer({"trials": found}, as_json, lambda: trials_table(found) if found else "No such trials.")
@@ -84,7 +84,7 @@ def trials(
 
 def logs(name: StudyName, as_json: Json = False, url: Url = None) -> None:
     """Show what happened in a study, in order: its own steps, and how each trial ended."""
-    with connect(url) as client:
+    with connect(url, name) as client:
         study = client.get(name)
         happened = sorted([*_steps(study), *_ends(client.trials(study, page_size=1000))], key=lambda event: str(event["at"]))
     answer({"events": happened}, as_json, lambda: _events(happened))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -38,8 +41,34 @@ Workloads = Annotated[
 ]
 
 
-def connect(url: str | None) -> Client:
-    """Return a client of the service."""
+ANY_STUDY = ""
+
+
+def connect(url: str | None, study: str | None = None) -> Client:
+    """Return a client of the service.
+
+    study: the one that is looked at. Where no service is given, one of a `steelyard.search` is asked of the local service of such
+    calls, which is started where none runs; ANY_STUDY too where only that has studies: nothing listens at the usual address.
+    """
     from steelyard.client import Client
 
-    return Client(url)
+    return Client(url if url is not None or study is None else _local(study))
+
+
+def _local(study: str) -> str | None:
+    from steelyard.client import DEFAULT_URL
+    from steelyard.door.cache import cache_folder, remembered_calls
+    from steelyard.door.local import local_service
+
+    folder = cache_folder()
+    known = {call["study"] for call in remembered_calls(folder) if call.get("local", True)}
+    wanted = study in known or (study == ANY_STUDY and bool(known) and not _listens(DEFAULT_URL))
+    return local_service(folder) if wanted else None
+
+
+def _listens(url: str) -> bool:
+    """Return whether something listens at an address."""
+    place = urlsplit(url)
+    with contextlib.suppress(OSError), socket.create_connection((str(place.hostname), place.port or 80), timeout=1):
+        return True
+    return False

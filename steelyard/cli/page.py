@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steelyard.cli.exit_codes import CommandFailed
-from steelyard.cli.options import Json, StudyName, Url, connect
+from steelyard.cli.options import ANY_STUDY, Json, StudyName, Url, connect
 from steelyard.cli.output import answer, note
 from steelyard.cli.results import write_whole
 from steelyard.formatting import plain
@@ -28,8 +28,11 @@ def open_page(
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Open the service's page in a browser, and print its address."""
-    with connect(url) as client:
+    """Open the service's page in a browser, and print its address.
+
+    The page of a `steelyard.search` is served by the local service of such calls, which is started where none runs.
+    """
+    with connect(url, name or ANY_STUDY) as client:
         if name is None:
             next(iter(client.studies()), None)  # whether the service is there
         else:
@@ -61,7 +64,7 @@ def report(
 ) -> None:
     """Write a study as one HTML file that needs no service: verdict, figures, weights."""
     path = Path(output or f"{name}.html")
-    with connect(url) as client:
+    with connect(url, name) as client:
         client.get(name)
         _require_page(client)
         write_whole(path, client.report(name))

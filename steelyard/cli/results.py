@@ -50,7 +50,7 @@ def best(
     """Get the best weights so far, as JSON for `steelyard.apply` and `compile(loss_weights=...)`."""
     if output is not None and output.lower() == "json":
         raise CommandFailed("-o takes a file; for JSON on standard output use --json (and ./json for a file of that name)")
-    with connect(url) as client:
+    with connect(url, name) as client:
         found = client.best(name, pick=pick, aggregate=aggregate)
     if output is not None:
         _write(output, json.dumps(found, indent=2, ensure_ascii=False) + "\n", found)
@@ -99,7 +99,7 @@ def pareto(name: StudyName, as_json: Json = False, url: Url = None) -> None:
     from steelyard.cli.tables import front_table
     from steelyard.formatting import figure
 
-    with connect(url) as client:
+    with connect(url, name) as client:
         found = client.pareto(name)
     answer(found, as_json, lambda: front_table(found) if found["trials"] else f"No trial of {name} is complete and feasible yet.")
     if found["trials"] and not wants_document(as_json):
@@ -110,7 +110,7 @@ def sensitivity(name: StudyName, as_json: Json = False, url: Url = None) -> None
     """Get how much each searched parameter matters, and which range of it is as good as the winner."""
     from steelyard.cli.sensitivity import drawn
 
-    with connect(url) as client:
+    with connect(url, name) as client:
         found = client.sensitivity(name)
     answer(found, as_json, lambda: drawn(found))
 
@@ -126,7 +126,7 @@ def export(
 ) -> None:
     """Export all trials of a study."""
     wanted = _format(format_, output, as_json)
-    with connect(url) as client:
+    with connect(url, name) as client:
         chunks = client.export(name, format=wanted)
         if changed := _changed_since(client, name):
             note(changed)

@@ -30,13 +30,13 @@ def register(app: typer.Typer) -> None:
 
 def watch(name: StudyName, timeout: Timeout = None, as_json: Json = False, url: Url = None) -> None:
     """Show a study's progress up to its end, then its best trial beside the others. Ctrl-C stops watching, not the study."""
-    with connect(url) as client:
+    with connect(url, name) as client:
         follow(client, name, timeout=timeout, as_json=as_json)
 
 
 def wait(name: StudyName, timeout: Timeout = None, as_json: Json = False, url: Url = None) -> None:
     """Wait in silence for a study's end: the exit code says which."""
-    with connect(url) as client, _going_on(name, "wait"):
+    with connect(url, name) as client, _going_on(name, "wait"):
         study = client.wait(name, timeout=timeout, progress=False)
     if wants_document(as_json):
         print_document(study)

@@ -51,6 +51,12 @@ def against(best: Best) -> tuple[str, Mapping[str, Any]] | None:
     return next(iter(intervals.items()), None)
 
 
+def over_yours(best: Best) -> tuple[float, float] | None:
+    """Return the interval of the tuned weights' lead over yours, or equal ones; None where they met neither on fresh seeds."""
+    found = against(best)
+    return (found[1]["low"], found[1]["high"]) if found is not None and found[0] in RULES else None
+
+
 def rule_of(pick: str) -> str:
     """Return the baseline's rule that a setting's name stands for."""
     return RULES.get(pick, pick.removeprefix("baseline:"))

@@ -67,6 +67,7 @@ def understood(arguments: Arguments) -> SearchCall:
     """Return what a call asks for. Raises ValidationError, and PreflightError for what the model is refused for."""
     from search.training.user import compiled, given
 
+    arguments = habits.with_plain_integers(arguments)
     said = [*habits.require_supported(arguments)]
     kept_epoch = habits.translated(arguments["callbacks"])
     with given.untouched():
@@ -168,8 +169,11 @@ def _labelled(tasks: wording.Tasks, rows: NamedRows, arguments: Arguments, names
 
 def _penalties(given: Any) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
     """Return the penalties as a definition has them, without weights of functions, and the user's own functions by name."""
-    if isinstance(given, list | tuple):
+    if isinstance(given, list | tuple) and all(isinstance(each, Mapping) for each in given):
         return tuple(dict(each) for each in given), {}
+    if given is not None and not isinstance(given, Mapping):
+        text = f"a dict of functions by name, {{'apart': function}}, or a list of dicts, got a {type(given).__name__}"
+        raise refused("penalties", text)
     documents, own = [], {}
     for name, penalty in (given or {}).items():
         if callable(penalty):

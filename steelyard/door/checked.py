@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from search.errors import PreflightError
+from search.errors import InvalidDefinition, PreflightError
 
 FEW_MEGABYTES = 200.0
 """Up to so many, a study's preflight runs here on all rows; the training process runs it in any case."""
@@ -18,9 +18,10 @@ FEW_ROWS = 4096
 def initial_values(folder: Path, document: Mapping[str, Any], megabytes: float) -> dict[str, float]:
     """Return each term's value before training, on the first batches of rows, under the study's seed.
 
-    document: a definition whose weights may be any. Raises PreflightError for what the study would be refused for.
+    document: a definition whose weights may be any. Raises InvalidDefinition and PreflightError as the study would be refused.
     """
     import tensorflow as tf
+    from pydantic import ValidationError
 
     from search.definition.schema import StudyDefinition
     from search.training.child.preflight import preflight
@@ -29,9 +30,13 @@ def initial_values(folder: Path, document: Mapping[str, Any], megabytes: float) 
     from search.training.problem.step import training_batch
     from search.training.problem.workload import LoadedWorkload
     from search.training.user.brought import Brought
+    from search.validation.schema_errors import form_faults
     from search.workloads.base import bind
 
-    definition = StudyDefinition.model_validate(document)
+    try:
+        definition = StudyDefinition.model_validate(document)
+    except ValidationError as error:
+        raise InvalidDefinition(form_faults(error, document)) from None
     with KerasSettings().active():
         small = megabytes <= FEW_MEGABYTES
         workload = Brought(folder, None if small else FEW_ROWS)

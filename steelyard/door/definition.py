@@ -9,7 +9,7 @@ from typing import Any
 
 from search.catalog import find_loss, find_metric
 from search.names import listed, nearest
-from search.training.user.compiled import CompiledLoss, Head, legal
+from search.training.user.compiled import CompiledLoss, CompiledMetric, Head, legal
 from steelyard.door.refusals import refused
 
 TIMES = 100.0
@@ -61,10 +61,10 @@ def tasks_of(heads: Sequence[Head], targets: Collection[str], penalties: Collect
         if logits:
             document["from_logits"] = True
             if head.metrics:
-                notes.append(f"metrics of {head.key} are measured on probabilities, since its loss reads logits")
+                notes.append(f"metrics of {head.key} are measured on probabilities, since its loss or a metric reads logits")
         document["losses"] = [_loss_entry(loss, own) for loss in head.losses]
         taken = {loss.name for loss in head.losses}
-        document["metrics"] = [_metric_entry(metric, taken, own) for metric in head.metrics]
+        document["metrics"] = [_metric_entry(metric, taken, own, logits) for metric in head.metrics]
         terms += [_term(name, head, loss) for loss in head.losses]
         documents.append(document)
     return Tasks(tuple(documents), tuple(terms), own, tuple(notes))
@@ -96,17 +96,20 @@ def _unique(name: str, names: set[str]) -> str:
 
 
 def _logits(head: Head) -> bool:
-    """Return whether the output gives logits. Refuses losses of one output that read it in different ways."""
+    """Return whether the output gives logits, by its losses or, where these do not say, by its metrics. Refuses what disagrees."""
     given = {loss.from_logits for loss in head.losses if loss.from_logits is not None}
     if len(given) > 1:
         text = f"its losses disagree: {listed(loss.name for loss in head.losses)} do not have the same from_logits"
         raise refused(f"output {head.key!r}", text)
-    if given != {True}:
+    measured = [metric.name for metric in head.metrics if metric.from_logits]
+    if measured and given == {False}:
+        raise refused(f"output {head.key!r}", f"its loss reads probabilities, and {listed(measured)} says from_logits=True")
+    if given != {True} and not measured:
         return False
     for loss in head.losses:
         entry = None if loss.own is not None else find_loss(loss.loss)
         if entry is not None and not (entry.knows_logits or entry.takes_raw_output):
-            text = f"{loss.name} reads probabilities, and another loss of it says from_logits=True"
+            text = f"{loss.name} reads probabilities, and {listed(measured) or 'another loss of it'} says from_logits=True"
             raise refused(
                 f"output {head.key!r}", f"{text}: put the sigmoid or softmax into the model, or into a loss function of yours"
             )
@@ -118,10 +121,18 @@ def _loss_entry(loss: CompiledLoss, own: dict[str, dict[str, Any]]) -> dict[str,
     return {"name": loss.name, "loss": name, **({"config": dict(loss.config)} if loss.config else {})}
 
 
-def _metric_entry(metric: Any, taken: set[str], own: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _metric_entry(metric: CompiledMetric, taken: set[str], own: dict[str, dict[str, Any]], logits: bool) -> dict[str, Any]:
     name = _unique(metric.name, taken)
     used = metric.metric if metric.own is None else _own(own["metrics"], metric.metric, metric.own)
-    return {"name": name, "metric": used, **({"config": dict(metric.config)} if metric.config else {})}
+    config = _of_probabilities(metric.config) if logits else dict(metric.config)
+    return {"name": name, "metric": used, **({"config": config} if config else {})}
+
+
+def _of_probabilities(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a metric's arguments with a threshold that only logits can have, 0 above all, as the probability of that logit."""
+    logits = {name: config[name] for name in ("threshold", "thresholds") if isinstance(config.get(name), int | float)}
+    moved = {name: (1 + math.tanh(value / 2)) / 2 for name, value in logits.items() if not 0 < value <= 1}
+    return {**config, **moved}
 
 
 def _own(known: dict[str, Any], name: str, given: Any) -> str:
@@ -268,7 +279,9 @@ def objective_of(
         return {**given, "metrics": metrics}, []
     if isinstance(given, list | tuple):
         return _delta(dict.fromkeys(_path(each, aliases, tasks) for each in given)), []
-    if isinstance(given, str) and given != "delta_m":
+    if given is not None and not isinstance(given, str):
+        raise refused("objective", f'"delta_m", a path, a list of paths, or a dict as in a study definition, got {given!r}')
+    if given not in (None, "delta_m"):
         return {"metrics": [{"metric": _path(given, aliases, tasks)}]}, []
     paths = [_first_metric(task) for task in tasks]
     judged = [path for path in paths if path is not None]

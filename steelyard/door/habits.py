@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from search.names import listed
 from steelyard.door.refusals import not_yet, refused
 
@@ -58,6 +60,15 @@ def _early_stopping(callback: Any) -> Habits:
     return Habits("best", (text,))
 
 
+WHOLE = ("epochs", "trials", "workers", "batch_size", "steps_per_epoch", "validation_steps")
+
+
+def with_plain_integers(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments with Python's integers in place of NumPy's."""
+    numbers = {name: arguments[name] for name in (*WHOLE, "seed")}
+    return {**arguments, **{name: int(value) for name, value in numbers.items() if isinstance(value, np.integer)}}
+
+
 def require_supported(arguments: Mapping[str, Any]) -> list[str]:
     """Refuse arguments that a study does not have yet; return what should be said of the others."""
     if arguments["shuffle"] not in (True, False):
@@ -66,7 +77,12 @@ def require_supported(arguments: Mapping[str, Any]) -> list[str]:
         raise not_yet("timeout", "a limit of seconds")
     if arguments["jit_compile"] not in ("auto", False, None, True):
         raise refused("jit_compile", f'"auto", True or False, got {arguments["jit_compile"]!r}')
-    for name in ("epochs", "trials", "workers", "batch_size", "steps_per_epoch", "validation_steps"):
+    if not isinstance(arguments["timeout"], int | float | None):
+        raise refused("timeout", f"seconds, got {arguments['timeout']!r}")
+    for name in ("weight_ranges", "shared_weights", "extra"):
+        if arguments[name] is not None and not isinstance(arguments[name], Mapping):
+            raise refused(name, f"a dict by name, got a {type(arguments[name]).__name__}")
+    for name in WHOLE:
         value = arguments[name]
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise refused(name, f"a whole number of 1 or more, got {value!r}")

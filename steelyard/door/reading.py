@@ -27,7 +27,7 @@ def read_rows(arguments: Arguments) -> tuple[dict[str, Any], int, list[str]]:
     Beside the rows: `shuffle`, whether each epoch has an order of its own, and `batches`, whether they came as a dataset.
     """
     x, y, weight = arguments["x"], arguments["y"], arguments["sample_weight"]
-    x = opened(x)
+    x = opened(x, "x")
     if x is not arguments["x"] and isinstance(x, tuple) and y is None:
         x, y, weight = (*x, None, None)[:3]
     if x is None:
@@ -39,8 +39,19 @@ def read_rows(arguments: Arguments) -> tuple[dict[str, Any], int, list[str]]:
         if value is not None:
             raise refused(name, "a dataset has its own: leave it out, as in fit")
     found = read_stream(x, "x", arguments["steps_per_epoch"])
+    held_out = _held_out(arguments)
+    if held_out and found.passes > 1:
+        text = f"each row comes {found.passes} times in it, so the {held_out} rows would be copies of rows to train on"
+        raise refused("x", f"{text}: pass the rows once (without repeat()), or pass {held_out}_data")
     rows, shuffle = {"x": found.x, "y": found.y, "sample_weight": found.sample_weight}, arguments["shuffle"] or found.shuffled
     return {**rows, "shuffle": shuffle, "batches": True}, size or found.batch_size, list(_of_stream(found, arguments))
+
+
+def _held_out(arguments: Arguments) -> str:
+    """Return which split is taken off the rows to train on: one for which the call gives no rows; "" where there is none."""
+    if arguments["test_data"] is None and arguments["test_split"]:
+        return "test"
+    return "validation" if arguments["validation_data"] is None else ""
 
 
 def _of_stream(found: ReadStream, arguments: Arguments) -> Iterator[str]:
@@ -48,17 +59,24 @@ def _of_stream(found: ReadStream, arguments: Arguments) -> Iterator[str]:
     yield f"read the dataset once: {found.megabytes:.1f} MB in batches of {found.batch_size}"
     if arguments["batch_size"] is None and not found.even:
         yield f"the dataset's batches differ in size: trained in batches of {found.batch_size}, as the first is"
+    if (held_out := _held_out(arguments)) and found.copies > 1 and not found.shuffled:
+        yield f"each row comes {found.copies} times or more in the dataset: {held_out} rows are copies of rows to train on"
     if found.shuffled and not arguments["shuffle"]:
         yield "the dataset shuffles by itself, so shuffle=False changes nothing, as in fit"
     if arguments["shuffle"] and not found.shuffled:
         yield "each epoch takes the dataset's rows in a new order; shuffle=False keeps the dataset's own"
 
 
-def opened(given: Any) -> Any:
+def opened(given: Any, at: str) -> Any:
     """Return what a function that loads rows returns, or what calls it anew in each pass; anything else as it is."""
     if not callable(given) or is_stream_object(given) or hasattr(given, "__array__"):
         return given
-    found = given()
+    try:
+        found = given()
+    except Exception as error:
+        from search.workloads.blame import one_line, place_of
+
+        raise refused(place_of(error) or at, f"the function failed: {one_line(error)}") from error
     return EachPass(given) if hasattr(found, "__next__") else found
 
 
@@ -86,11 +104,11 @@ def split_rows(
     rows = named_rows(read["x"], read["y"], read["sample_weight"], names)
     marks = missing_marks(arguments["missing"], rows, names)
     rows = _with_target(rows, marks)
-    validation = opened(arguments["validation_data"])
+    validation = opened(arguments["validation_data"], "validation_data")
     found: dict[str, NamedRows] = {}
     notes = []
     if arguments["test_data"] is not None:
-        found["test"] = _split_given(opened(arguments["test_data"]), names, arguments, "test_data")
+        found["test"] = _split_given(opened(arguments["test_data"], "test_data"), names, arguments, "test_data")
     elif arguments["test_split"]:
         rows, found["test"] = split_off(rows, arguments["test_split"], "test_split", True, marks)
     if arguments["validation_data"] is not None:

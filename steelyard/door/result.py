@@ -92,18 +92,17 @@ class Result(Figures):
 
     @property
     def better(self) -> bool | None:
-        """Whether the tuned weights are better than yours on fresh seeds; None where nothing was confirmed.
-
-        Where yours was not among the best baselines, which alone are compared: than the best of those.
-        """
-        found = answer.against(self._tuned)
-        return None if found is None or found[1]["low"] is None else bool(found[1]["low"] > 0)
+        """Whether the tuned weights are better than yours on fresh seeds; None where they did not meet there: see `verdict`."""
+        found = answer.over_yours(self._tuned)
+        return None if found is None or found[0] is None else bool(found[0] > 0)
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The interval of the tuned weights' lead over yours (equal weights where you have none), paired over fresh seeds."""
-        found = answer.against(self._tuned)
-        return None if found is None else (found[1]["low"], found[1]["high"])
+        """The interval of the tuned weights' lead over yours (equal weights where you have none), paired over fresh seeds.
+
+        None where they did not meet there, since other baselines were better: `verdict` has their intervals.
+        """
+        return answer.over_yours(self._tuned)
 
     @property
     def judged_on(self) -> str:
@@ -267,13 +266,11 @@ class Result(Figures):
             return f"<p>{escape(str(self))}</p>"
 
     def open(self) -> None:
-        """Open the study in a browser."""
+        """Open the study in a browser. Raises SteelyardError for a saved result: no service is asked for it."""
         import webbrowser
 
-        import httpx
-
-        page = f"{self.url}/studies/{self.study}"
-        webbrowser.open(page if httpx.get(page).status_code == 200 else f"{self.url}/v1/studies/{self.study}")
+        with self._client() as client:
+            webbrowser.open(client.page(self.study) if client.has_page() else f"{client.base_url}/v1/studies/{self.study}")
 
     # Go on
 

@@ -25,6 +25,8 @@ UNUSED = "no_target"
 
 FEW_CLASSES = 200
 
+RAGGED = "its rows have different lengths: pad them to one length before, and mask the padding in the model"
+
 
 @dataclass(frozen=True)
 class NamedRows:
@@ -145,7 +147,7 @@ def _with_rows(given: Any, at: str) -> Array:
     try:
         found = np.asarray(given)
     except (ValueError, TypeError) as error:
-        raise refused(at, f"it cannot be made an array: {error}") from None
+        raise refused(at, RAGGED if "inhomogeneous" in str(error) else f"it cannot be made an array: {error}") from None
     if found.ndim == 0 or len(found) == 0:
         kind = type(given).__name__ if found.dtype.kind == "O" else "a single number"
         raise refused(at, f"it should have one row an example, got {kind if found.ndim == 0 else 'no rows'}")
@@ -153,12 +155,22 @@ def _with_rows(given: Any, at: str) -> Array:
 
 
 def _numbers(found: Array, at: str) -> Array:
-    if found.dtype.kind == "O" and found.size and all(isinstance(each, int | float | np.number | bool) for each in found.flat):
-        return found.astype(np.float64)  # a frame of several types
+    if found.dtype.kind == "O":  # a frame of several types, or numbers with gaps
+        found = np.where([_is_gap(each) for each in found.flat], np.nan, found.ravel()).reshape(found.shape)
+        other = next(([each] for each in found.flat if not isinstance(each, int | float | np.number | bool)), None)
+        if other is None:
+            return found.astype(np.float64)
+        if isinstance(other[0], list | tuple | np.ndarray):
+            raise refused(at, RAGGED)
+        raise refused(at, f"it should be an array of numbers, got dtype object with a {type(other[0]).__name__} ({other[0]})")
     if found.dtype.kind not in "biuf":
-        some = f", the first a {type(found.flat[0]).__name__}" if found.dtype.kind == "O" else ""
-        raise refused(at, f"it should be an array of numbers, got dtype {found.dtype}{some}")
+        raise refused(at, f"it should be an array of numbers, got dtype {found.dtype}")
     return found
+
+
+def _is_gap(thing: Any) -> bool:
+    """Return whether something stands for no number in an array of objects: None, or what pandas has for it."""
+    return thing is None or type(thing).__name__ == "NAType"
 
 
 # Labels that are missing, and classes that count more

@@ -316,7 +316,7 @@ class CallRun:
         }
 
     def _announce(self, study: Mapping[str, Any]) -> None:
-        """Say how many trainings there will be, by phase."""
+        """Say how many trainings there will be, by phase, and how to see them."""
         from search.planning.phases import phases
         from search.validation import normalize
         from steelyard.formatting import duration
@@ -330,6 +330,8 @@ class CallRun:
             left = study["progress"]["seconds_left"]
             about = f", about {duration(left)}" if left else ""
             self._say(f"{parts} = {sum(counts.values())} trainings{about}")
+        if self._arguments["url"] is None:
+            self._say(f"see it: steelyard open {study['name']}")
         for warning in study["warnings"]:
             if not warning.startswith("no worker has published"):
                 self._say(f"warning: {warning}")

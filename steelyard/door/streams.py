@@ -34,6 +34,7 @@ class ReadStream:
     """What a dataset holds: x, y and sample_weight as `fit` takes arrays, and the rows of its first batch.
 
     shuffled: its passes have different orders. even: all batches but the last have as many rows as the first.
+    passes: of how many passes over the same rows it consists, as after repeat(2). copies: what divides how often each row comes.
     """
 
     x: Any
@@ -43,6 +44,8 @@ class ReadStream:
     megabytes: float
     shuffled: bool = False
     even: bool = True
+    passes: int = 1
+    copies: int = 1
 
 
 class EachPass:
@@ -77,12 +80,13 @@ def read_stream(given: Any, at: str, steps: int | None = None) -> ReadStream:
             epochs = "two passes over it" if steps is None else f"its first {steps} batches and the next {len(again)}"
             raise refused(at, f"{epochs} give other rows (random augmentation, or a part of them). {LATER}")
         order = np.argsort(first, kind="stable")
-    if steps is not None:
-        _require_one_pass(first, steps, at)
+    passes, copies = _passes_and_copies(first)
+    if steps is not None and passes > 1:
+        raise refused(at, f"each row comes {passes} times in {steps} batches: {_one_pass(steps, passes, at)}")
     x, y, weight = (_joined([batch[part] for batch in batches], order) for part in range(3))
     sizes = [len(_leaves(batch[0])[0][1]) for batch in batches]
     even = all(size == sizes[0] for size in sizes[:-1]) and sizes[-1] <= sizes[0]
-    return ReadStream(x, y, weight, sizes[0], sum(map(_bytes, batches)) / 2**20, order is not None, even)
+    return ReadStream(x, y, weight, sizes[0], sum(map(_bytes, batches)) / 2**20, order is not None, even, passes, copies)
 
 
 def _two_passes(given: Any, at: str, steps: int | None) -> tuple[list[Batch], list[Batch]]:
@@ -104,18 +108,23 @@ def _two_passes(given: Any, at: str, steps: int | None) -> tuple[list[Batch], li
     return first, _read(made(), at, limit)
 
 
-def _require_one_pass(rows: Array, steps: int, at: str) -> None:
-    """Refuse several passes over the same rows as one epoch: a split would put copies of a training row into the validation rows.
+def _passes_and_copies(rows: Array) -> tuple[int, int]:
+    """Return of how many passes over the same rows these consist, in any order each, and the divisor of how often each row comes.
 
     rows: a number for each row [n], equal for equal rows. Rows that are equal within one pass are no second pass.
     """
-    common = math.gcd(*np.unique(rows, return_counts=True)[1].tolist())
-    for times in range(common, 1, -1):
-        passes = np.sort(rows.reshape(times, -1), axis=1) if common % times == 0 else None
+    copies = math.gcd(*np.unique(rows, return_counts=True)[1].tolist())
+    for times in range(copies, 1, -1):
+        passes = np.sort(rows.reshape(times, -1), axis=1) if copies % times == 0 else None
         if passes is not None and (passes == passes[0]).all():
-            whole = f"say {STEPS.get(at, 'steps')}={steps // times}"
-            way_out = whole if steps % times == 0 else "batch the rows before repeat(), and say how many batches one pass has"
-            raise refused(at, f"each row comes {times} times in {steps} batches: {way_out}")
+            return times, copies
+    return 1, copies
+
+
+def _one_pass(steps: int, passes: int, at: str) -> str:
+    """Return how to name one pass where `steps` batches hold several."""
+    whole = f"say {STEPS.get(at, 'steps')}={steps // passes}"
+    return whole if steps % passes == 0 else "batch the rows before repeat(), and say how many batches one pass has"
 
 
 def _is_endless(given: Any) -> bool:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from app.settings import ApiSettings
 from steelyard.cli.main import app
 from steelyard.client import Client
+from steelyard.door.cache import cache_folder, remember
 from steelyard.serving import ServeSettings, _api_settings
 from storage.records import StudyState
 from tests.steelyard.conftest import running
@@ -33,6 +34,30 @@ def test_open_shows_all_studies_or_one_and_says_where(service, client, name, ope
     assert json.loads(steelyard("open").stdout) == {"url": f"{service.url}/"}
     assert json.loads(steelyard("open", name).stdout) == {"url": f"{service.url}/studies/{name}"}
     assert opened == [f"{service.url}/", f"{service.url}/studies/{name}"]
+
+
+@pytest.fixture
+def searched(service, client, name, monkeypatch, tmp_path):
+    """Give the study of a `steelyard.search`, whose local service is here the only one."""
+    filled(service, client, name, [0.5])
+    monkeypatch.delenv("STEELYARD_URL")
+    monkeypatch.setenv("STEELYARD_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("steelyard.client.DEFAULT_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("steelyard.door.local.local_service", lambda folder: service.url)
+    remember(cache_folder(), name, {"study": name, "local": True})
+    return name
+
+
+@pytest.mark.parametrize("all_studies", [False, True])
+def test_open_shows_what_a_call_of_search_made(searched, service, opened, all_studies):
+    assert steelyard("open", *([] if all_studies else [searched])).exit_code == 0
+    assert opened == [f"{service.url}/" if all_studies else f"{service.url}/studies/{searched}"]
+
+
+def test_open_asks_the_usual_service_for_a_study_of_no_call(searched, opened):
+    result = steelyard("open", "nothing")
+    assert (result.exit_code, opened) == (5, [])
+    assert "http://127.0.0.1:9" in result.stderr
 
 
 def test_open_of_a_study_that_there_is_not_opens_nothing(opened):

@@ -331,9 +331,9 @@ def function_of_loss(loss: Any) -> Callable[..., Tensor] | None:
     return loss.fn if type(loss) is LossFunctionWrapper else None
 
 
-def function_of_mean(metric: Any) -> Callable[..., Tensor]:
-    """Return the function of a MeanMetricWrapper as it was given."""
-    return metric._fn  # type: ignore[no-any-return]
+def function_of_mean(metric: Any) -> tuple[Callable[..., Tensor], dict[str, Any]]:
+    """Return the function of a MeanMetricWrapper as it was given, and the arguments that it is called with."""
+    return metric._fn, dict(metric._fn_kwargs)
 
 
 def seed_generators(layer: Any) -> list[Any]:

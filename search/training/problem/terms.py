@@ -106,12 +106,22 @@ def _keras_loss(
         target, given = ops.expand_dims(target, -1), as_column(given)  # one value a column, not their mean
     with kept() if entry is None else nullcontext():  # a class of the user's may set what it will
         values = function.call(target, given)
+    if entry is None:
+        _require_rows(path, values, given)
     if len(values.shape) == 0 or one_a_batch(entry, loss.config):
         return of_batch(values, prediction)
     weight = view.loss_weight(batch, len(values.shape), loss.target)
     measured = of_values(path, values, weight, both(mask_of(prediction), mask_of(values)))
     coupled = entry is not None and entry.batch_statistic and entry.parameter("axis") is None
     return of_batch(measured.mean, prediction) if coupled else measured
+
+
+def _require_rows(path: str, values: Tensor, prediction: Tensor) -> None:
+    """Raise ValueError where a loss in Keras's form has a value a column: they would weigh as if they were rows."""
+    rows = prediction.shape[0]
+    if len(values.shape) and None not in (rows, values.shape[0]) and values.shape[0] != rows:
+        text = f"{path} should return a scalar or values [batch, ...], and returns {list(values.shape)} for {rows} rows"
+        raise ValueError(f"{text}: reduce its last axis (axis=-1), not the rows")
 
 
 def one_a_batch(entry: LossEntry | None, config: Mapping[str, Any]) -> bool:

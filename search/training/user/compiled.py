@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
@@ -53,6 +54,7 @@ class CompiledMetric:
     metric: str
     config: Mapping[str, Any] = field(default_factory=dict)
     own: Any = None
+    from_logits: bool = False  # it says that it reads logits
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def heads(model: Any, named: Ports, targets: Mapping[str, Any], predicted: Any, 
     targets: a few rows by output; an output that has none has no loss. arguments: `loss`, `loss_weights`, `metrics`,
     `weighted_metrics`, in compile's forms. Raises PreflightError for what cannot be searched as it is.
     """
+    _require_outputs(arguments["loss_weights"], named)
     flat = keras.tree.flatten(predicted)
     truths = [_target(targets, name, tensor) for name, tensor in zip(named.outputs, flat, strict=True)]
     truth = keras.tree.pack_sequence_as(predicted, truths)
@@ -148,7 +151,7 @@ def heads(model: Any, named: Ports, targets: Mapping[str, Any], predicted: Any, 
     except (ValueError, KeyError, TypeError) as error:
         raise _bad(f"Keras cannot compile this: {_first_line(error)}", "compile") from error
     for path, loss, weight in found:
-        losses[_output_of(path, named)].append(_compiled_loss(loss, 1.0 if weight is None else float(weight)))
+        losses[_output_of(path, named)].append(_compiled_loss(loss, 1.0 if weight is None else _weight(weight)))
     for key, several in measured:
         output = named.outputs[0] if key is None else _output_of((key,), named)
         metrics[output] += [_compiled_metric(metric) for metric in several]
@@ -156,6 +159,24 @@ def heads(model: Any, named: Ports, targets: Mapping[str, Any], predicted: Any, 
         Head(name, compiled, tuple(tensor.shape), tuple(_numbered(losses[name])), tuple(_numbered(metrics[name])))
         for name, compiled, tensor in zip(named.outputs, named.compile_outputs, flat, strict=True)
     )
+
+
+def _require_outputs(loss_weights: Any, named: Ports) -> None:
+    """Refuse a weight of no output, which Keras leaves out in silence."""
+    unknown = (
+        [key for key in loss_weights if key not in (*named.compile_outputs, *named.outputs)]
+        if isinstance(loss_weights, Mapping)
+        else []
+    )
+    if unknown:
+        raise _bad(f"no output is called {listed(unknown)}; the model has {listed(named.compile_outputs)}", "loss_weights")
+
+
+def _weight(given: Any) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise _bad(f"a number for each loss, got {given!r}", "loss_weights") from None
 
 
 def _target(targets: Mapping[str, Any], name: str, predicted: Any) -> Any:
@@ -215,19 +236,21 @@ def _compiled_loss(loss: Any, weight: float) -> CompiledLoss:
 
 def _compiled_metric(metric: Any) -> CompiledMetric:
     if type(metric) is keras.metrics.MeanMetricWrapper:
-        function = function_of_mean(metric)
+        function, arguments = function_of_mean(metric)
         entry = find_metric(getattr(function, "__name__", "")) if _of_keras(function) else None
         name = legal(without_number(metric.name, type(metric)), "metric")
         if entry is not None:
-            return CompiledMetric(name, entry.name)
-        return CompiledMetric(name, _own_name(name, find_metric), own=function)
+            logits = bool(arguments.get("from_logits"))
+            return CompiledMetric(name, entry.name, _changed(entry, arguments, "metrics"), from_logits=logits)
+        return CompiledMetric(name, _own_name(name, find_metric), own=partial(function, **arguments) if arguments else function)
     entry = find_metric(type(metric).__name__) if _of_keras(type(metric)) else None
     name = legal(without_number(metric.name, type(metric)), "metric")
     if entry is not None and entry.keras_class == type(metric).__name__:
         arguments = arguments_of(metric)
         if arguments.get("from_sorted_ids"):
             raise _bad(f"{type(metric).__name__}(from_sorted_ids=True) reads sorted ids: give a metric of probabilities", "metrics")
-        return CompiledMetric(name, entry.name, _changed(entry, arguments, "metrics"))
+        logits = bool(arguments.get("from_logits"))
+        return CompiledMetric(name, entry.name, _changed(entry, arguments, "metrics"), from_logits=logits)
     return CompiledMetric(name, _own_name(name, find_metric), own=_kept_metric(metric))
 
 
@@ -296,7 +319,10 @@ def _same(value: Any, default: Any) -> bool:
 
 def optimizer_config(given: Any) -> dict[str, Any]:
     """Return a Keras optimizer as a study's definition has it. Raises PreflightError for one that a study cannot have."""
-    made = keras.optimizers.get(given)
+    try:
+        made = keras.optimizers.get(given)
+    except (ValueError, TypeError) as error:
+        raise _bad(_first_line(error), "optimizer") from error
     kind = type(made)
     entry = find_optimizer(kind.__name__) if _of_keras(kind) else None
     if entry is None:

@@ -31,6 +31,11 @@ LAMBDA = "<lambda>"
 TOLERANCE = 1e-5
 """How far the outputs of a saved model may lie from those of the model, as a share of the largest: sums take another order."""
 
+MANY = 256
+"""Of so many numbers two draws of one initializer differ in spread by far less than SPREAD."""
+
+SPREAD = 1.5
+
 SAY = (
     'say which weights each training starts from: initial_weights="fresh" (frozen layers stay, all others begin anew), "model" '
     '(all start from the weights that the model has now), or {"keep": [names of layers]}'
@@ -232,14 +237,22 @@ def _compare(model: Any, folder: Path, example: Any) -> Any:
 
 
 def _require_untrained(model: Any, plain: Any, fresh: list[list[bool]]) -> None:
-    """Refuse weights that would begin anew and are not as a new model has them: a bias that is no longer zero, for example."""
+    """Refuse weights that would begin anew and are not as a new model has them: a bias that is not 0, a word's vector."""
     for layer, other, flags in zip(layers_of(model), layers_of(plain), fresh, strict=True):
         for variable, new, anew in zip(own_variables(layer), own_variables(other), flags, strict=True):
-            start = np.asarray(new)
-            constant = start.size > 0 and (start == start.flat[0]).all()
-            if anew and constant and not np.allclose(np.asarray(variable), start, equal_nan=True):
+            if anew and not _as_new(np.asarray(variable), np.asarray(new)):
                 text = f"the weights of layer {layer.name!r} are not those of a new model"
                 raise PreflightError("bad_call", f"{text}: {SAY}", "initial_weights")
+
+
+def _as_new(values: Any, start: Any) -> bool:
+    """Return whether values may be another draw of what `start` is one of: the same constant, or much the same mean and spread."""
+    if start.size == 0 or (start == start.flat[0]).all():
+        return bool(np.allclose(values, start, equal_nan=True))
+    if start.size < MANY:
+        return True
+    spread, moved = float(np.std(start)), abs(float(np.mean(values) - np.mean(start)))
+    return spread / SPREAD <= float(np.std(values)) <= spread * SPREAD and moved <= spread / 2
 
 
 def outputs_of(model: Any, example: Any) -> Any:

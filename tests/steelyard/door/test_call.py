@@ -53,6 +53,7 @@ def test_the_same_cell_run_twice_is_the_same_call() -> None:
         ({"loss_weights": {"a": 1.0, "b": 2.0}}, ["loss_weights"]),
         ({"epochs": 3}, ["training"]),
         ({"trials": 50}, []),
+        ({"epochs": np.int64(10), "batch_size": np.int32(32), "seed": np.int64(0)}, []),
         ({"x": X + 1}, ["data"]),
         ({"optimizer": "sgd"}, ["training"]),
         ({"loss": {"a": "mse", "b": keras.losses.BinaryCrossentropy(from_logits=True)}}, ["losses"]),
@@ -86,6 +87,38 @@ def test_a_py_dataset_and_a_function_that_returns_a_generator_are_read_like_arra
     arrays = call(two_heads(), batch_size=20)
     for x in (Halves(), halves):
         assert changed_parts(arrays.parts, call(two_heads(), x, None).parts) == []
+
+
+def twice(first: Any, second: Any) -> Any:
+    """Return what reads the rows in two orders, one after the other, in batches of ten."""
+
+    def rows() -> Any:
+        for each in np.concatenate([first, second]).reshape(-1, 10):
+            yield X[each], {name: target[each] for name, target in Y.items()}
+
+    return rows
+
+
+ORDER = np.arange(40)
+
+
+@pytest.mark.parametrize(("more", "split"), [({}, "validation"), ({"validation_data": (X, Y), "test_split": 0.2}, "test")])
+@pytest.mark.parametrize("second", [ORDER, ORDER[::-1]])
+def test_a_dataset_that_repeats_its_rows_is_not_split(second: Any, more: dict[str, Any], split: str) -> None:
+    said = rf"x: each row comes 2 times in it, so the {split} rows would be copies of rows to train on: .* pass {split}_data"
+    with pytest.raises(steelyard.ValidationError, match=said):
+        call(two_heads(), twice(ORDER, second), None, **more)
+
+
+def test_a_dataset_that_repeats_its_rows_is_trained_as_it_is_where_other_rows_validate() -> None:
+    found = call(two_heads(), twice(ORDER, ORDER), None, validation_data=(X, Y))
+    assert (found.splits["train"].count, found.splits["validation"].count) == (80, 40)
+
+
+def test_rows_that_come_twice_in_a_mixed_order_are_said() -> None:
+    mixed = np.random.default_rng(0).permutation(np.concatenate([ORDER, ORDER]))
+    found = call(two_heads(), twice(mixed[:40], mixed[40:]), None)
+    assert "each row comes 2 times or more in the dataset: validation rows are copies of rows to train on" in found.notes
 
 
 def test_rows_in_their_order_are_another_training_and_steps_of_all_rows_are_none() -> None:

@@ -84,6 +84,29 @@ def test_losses_of_one_output_that_read_it_differently_are_refused() -> None:
         tasks_of([Head("mask", "mask", (None, 1), (logits, CompiledLoss("dice", "dice")))], {"mask"}, [], False)
 
 
+OWN = CompiledLoss("focal", "focal", own=len)
+LOGITS = CompiledLoss("binary_crossentropy", "binary_crossentropy", from_logits=True)
+AUC = CompiledMetric("auc", "auc", from_logits=True)
+
+
+def test_a_metric_says_that_an_output_gives_logits_where_its_loss_does_not() -> None:
+    (task,) = tasks_of([Head("click", "click", (None, 1), (OWN,), (AUC,))], {"click"}, [], False).documents
+    assert task["from_logits"] is True
+    for loss in ("mean_squared_error", "binary_crossentropy"):
+        read = CompiledLoss(loss, loss, from_logits=False if loss == "binary_crossentropy" else None)
+        with pytest.raises(ValidationError, match="reads probabilities, and auc says from_logits=True"):
+            tasks_of([Head("click", "click", (None, 1), (read,), (AUC,))], {"click"}, [], False)
+
+
+@pytest.mark.parametrize(("given", "used"), [(0, 0.5), (-2.0, 0.11920292), (1.5, 0.81757448), (0.3, 0.3), (1, 1)])
+def test_a_threshold_that_only_logits_have_is_the_probability_of_that_logit(given: float, used: float) -> None:
+    metric = CompiledMetric("precision", "precision", {"thresholds": given, "axis": 1})
+    (task,) = tasks_of([Head("click", "click", (None, 1), (LOGITS,), (metric,))], {"click"}, [], False).documents
+    assert task["metrics"][0]["config"] == {"thresholds": pytest.approx(used), "axis": 1}
+    (task,) = tasks_of([Head("click", "click", (None, 1), (OWN,), (metric,))], {"click"}, [], False).documents
+    assert task["metrics"][0]["config"] == metric.config
+
+
 def two_tasks() -> tuple[list[Head], list[dict[str, Any]]]:
     metrics = (CompiledMetric("accuracy", "binary_accuracy"), CompiledMetric("auc", "auc"))
     heads = [Head("a", "dense_3", (None, 1), (MSE,), metrics), Head("b", "dense_4", (None, 1), (MSE,))]

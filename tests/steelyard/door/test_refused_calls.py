@@ -41,6 +41,10 @@ def broken_penalty(batch: Any) -> Any:
     return batch.outputs["c"]
 
 
+def broken_rows() -> Any:
+    raise OSError("no file")
+
+
 def three(y_true: Any, y_pred: Any, more: Any) -> Any:
     return y_true
 
@@ -91,6 +95,17 @@ CALLS: dict[str, tuple[Callable[[], tuple[Any, ...]], dict[str, Any], str]] = {
     ),
     "labels that are NaN": (lambda: (model(), X, {**Y, "a": Y["a"] * np.nan}), {}, r'pass missing=\{\'a\': "nan"\}'),
     "a loss of no output": (lambda: (model(), X, Y), {"loss": {"c": "mse"}}, "Keras cannot compile this"),
+    "a weight of no output": (
+        lambda: (model(), X, Y),
+        {"loss_weights": {"a": 1.0, "c": 2.0}},
+        "loss_weights: no output is called c; the model has a, b",
+    ),
+    "a weight in words": (
+        lambda: (model(), X, Y),
+        {"loss_weights": {"a": "high", "b": 1.0}},
+        "loss_weights: a number for each loss, got 'high'",
+    ),
+    "an optimizer that there is not": (lambda: (model(), X, Y), {"optimizer": "adamm"}, "optimizer: .*identifier: adamm"),
     "a sum": (
         lambda: (model(), X, Y),
         {"loss": {"a": keras.losses.MeanSquaredError(reduction="sum"), "b": "mse"}},
@@ -158,6 +173,26 @@ CALLS: dict[str, tuple[Callable[[], tuple[Any, ...]], dict[str, Any], str]] = {
     ),
     "labels in labels": (lambda: (model(), X, {**Y, "a": Y}), {}, r"y\['a'\]: it is a dict: .* flatten it"),
     "a sparse matrix": (lambda: (model(), Sparse(), Y), {}, r"x: it is a sparse matrix: pass its toarray\(\)"),
+    "a seed in words": (lambda: (model(), X, Y), {"seed": "x"}, r"search.seed: expected a whole number"),
+    "a name with a blank": (lambda: (model(), X, Y), {"name": "my study"}, "^name: "),
+    "an objective of nothing": (lambda: (model(), X, Y), {"objective": []}, "objective.metrics: expected at least 1 item"),
+    "an objective of numbers": (lambda: (model(), X, Y), {"objective": 3}, 'objective: "delta_m", a path, .* got 3'),
+    "a time in words": (lambda: (model(), X, Y), {"timeout": "1h"}, "timeout: seconds, got '1h'"),
+    "ranges in a list": (lambda: (model(), X, Y), {"weight_ranges": [(1, 2)]}, "weight_ranges: a dict by name, got a list"),
+    "points in a list": (lambda: (model(), X, Y), {"extra": [X]}, "extra: a dict by name, got a list"),
+    "a penalty without a name": (lambda: (model(), X, Y), {"penalties": three}, "penalties: a dict of functions by name"),
+    "penalties in a list": (lambda: (model(), X, Y), {"penalties": [three]}, "penalties: a dict of functions by name"),
+    "sides in words": (
+        lambda: (model(), X, Y),
+        {"penalties": {"p": {"penalty": "implication", "between": ["a", "b"]}}},
+        "penalties.0.between.0: expected an object",
+    ),
+    "a negative class weight": (lambda: (model(), X, Y), {"class_weight": {"b": {0: -1, 1: 2}}}, "class_weight.*0"),
+    "rows that cannot be read": (
+        lambda: (model(), broken_rows),
+        {},
+        r"calls.py:\d+: the function failed: OSError: no file",
+    ),
     "keys": (lambda: (model(), X, Y), {"api_key": "secret"}, "api_key: keys of a service come later; leave it out"),
 }
 """What was called with, and the sentence: a test's name, the arguments, others by name, and a pattern."""

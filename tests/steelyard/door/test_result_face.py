@@ -58,6 +58,12 @@ def test_what_fresh_seeds_say_is_read_off_the_document() -> None:
     assert found.warnings == ["<b>"]
 
 
+def test_a_lead_over_another_baseline_is_no_lead_over_yours() -> None:
+    found = result()
+    found._tuned["confirmation"]["against"] = {"uncertainty": {"low": 1.0, "high": 2.0}}
+    assert (found.better, found.interval) == (None, None)
+
+
 def test_a_result_is_shown_where_a_rule_that_moves_weights_is_recommended() -> None:
     found = result(recommended={"pick": "baseline:uncertainty", "weights": None, "loss_weights": None, "sentence": "Use it."})
     assert found.recommended == "uncertainty"
@@ -81,7 +87,7 @@ def test_a_saved_result_says_the_same_and_names_what_needs_the_service(tmp_path:
     for name in ("recommended", "loss_weights", "verdict", "interval", "comparison", "trials", "warnings", "definition"):
         assert getattr(again, name) == getattr(found, name), name
     assert again.summary() == found.summary()
-    for asks in (again.plot_curves, again.stop, lambda: again.rank("a.mse"), lambda: again.pick("knee")):
+    for asks in (again.plot_curves, again.stop, again.open, lambda: again.rank("a.mse"), lambda: again.pick("knee")):
         with pytest.raises(SteelyardError, match=r"steelyard.load\('s'\) asks the service"):
             asks()
     with pytest.raises(SteelyardError, match=r"pass one, result\.apply"):

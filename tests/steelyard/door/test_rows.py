@@ -27,6 +27,16 @@ def test_a_target_of_no_output_stays_for_terms_that_read_it() -> None:
     assert set(named_rows(X, {"dense_3": np.ones(6), "teacher": np.ones(6)}, None, TWO).targets) == {"dense", "teacher"}
 
 
+class NAType:
+    """As pandas has it."""
+
+
+def test_gaps_among_numbers_are_nan() -> None:
+    gaps = np.array([1, None, 2.5, NAType(), 0, True], dtype=object)
+    found = named_rows(X, [gaps, np.zeros(6)], None, TWO).targets["dense"]
+    np.testing.assert_array_equal(found, [1, np.nan, 2.5, np.nan, 0, 1])
+
+
 @pytest.mark.parametrize(
     ("y", "said"),
     [
@@ -34,6 +44,8 @@ def test_a_target_of_no_output_stays_for_terms_that_read_it() -> None:
         ([np.ones(6)], "the list has 1"),
         ({"dense_3": np.ones(5)}, "one row an example"),
         ({"dense_3": np.array(["a"] * 6)}, "got text \\(a\\): encode it before"),
+        ({"dense_3": [[1]] * 5 + [[1, 2]]}, "rows have different lengths: pad them"),
+        ({"dense_3": np.array([1, 2, 3, 4, 5, 1j], dtype=object)}, "got dtype object with a complex"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused_in_a_sentence(y: object, said: str) -> None:

@@ -217,3 +217,8 @@ def test_values_that_grow_with_the_rows_on_two_axes_are_refused() -> None:
 def test_values_of_another_length_than_the_rows_are_refused() -> None:
     error = refused("losses", lambda batch: ops.mean(batch.outputs["a"], axis=0))
     assert "values [batch, ...]" in error.reason.message
+
+
+def test_a_loss_in_keras_s_form_with_a_value_a_column_is_refused() -> None:
+    error = refused("losses", lambda y, p: ops.mean(ops.square(y - p), axis=0))
+    assert "reduce its last axis (axis=-1), not the rows" in error.reason.message

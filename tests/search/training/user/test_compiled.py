@@ -150,11 +150,29 @@ def test_a_loss_keeps_its_arguments_though_keras_leaves_some_out_of_its_config(m
         (keras.metrics.SparseTopKCategoricalAccuracy(k=2), {"k": 2}),
         (keras.metrics.BinaryAccuracy(threshold=0.3), {"threshold": 0.3}),
         (keras.metrics.AUC(thresholds=[0.2, 0.8]), {"thresholds": [0.2, 0.8]}),
+        (keras.metrics.MeanMetricWrapper(keras.metrics.binary_accuracy, threshold=0.3), {"threshold": 0.3}),
     ],
     ids=lambda case: type(case).__name__,
 )
 def test_a_metric_keeps_its_arguments_though_keras_leaves_some_out_of_its_config(made: Any, config: dict[str, Any]) -> None:
     assert dict(_compiled_metric(made).config).items() >= config.items()
+
+
+def test_a_function_that_a_metric_wraps_keeps_its_arguments() -> None:
+    found = _compiled_metric(keras.metrics.MeanMetricWrapper(lambda y, p, q: q * (p - y), name="pinball", q=0.25))
+    assert (found.name, found.own(1.0, 3.0)) == ("pinball", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("made", "logits"),
+    [
+        (keras.metrics.AUC(from_logits=True), True),
+        (keras.metrics.BinaryCrossentropy(from_logits=True), True),
+        (keras.metrics.BinaryCrossentropy(), False),
+    ],
+)
+def test_a_metric_says_whether_it_reads_logits(made: Any, logits: bool) -> None:
+    assert _compiled_metric(made).from_logits is logits
 
 
 def test_a_metric_of_sorted_ids_is_refused() -> None:

@@ -138,6 +138,19 @@ def test_what_starts_anew_must_be_said_of_a_frozen_or_a_trained_model(tmp_path: 
         save_start(loaded, tmp_path, (), X[:2], said=False)
 
 
+def test_vectors_of_words_that_were_put_in_are_not_lost_unsaid(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(0, 0.4, (100, 5))  # a new Embedding draws from -0.05 to 0.05
+    for number, given in enumerate((vectors, vectors + 3, None)):
+        model = keras.Sequential([keras.Input((2,), dtype="int32"), keras.layers.Embedding(100, 5, name="words", weights=given)])
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        if given is None:
+            save_start(model, folder, (), np.zeros((2, 2), "int32"), said=False)
+            continue
+        with pytest.raises(PreflightError, match="'words' are not those of a new model"):
+            save_start(model, folder, (), np.zeros((2, 2), "int32"), said=False)
+
+
 def test_what_is_no_model_is_refused() -> None:
     with pytest.raises(PreflightError, match="a function that returns one, got a int"):
         example_model(3)
