@@ -112,7 +112,7 @@ def _contradictions(best: Document, weight: str) -> Iterator[str]:
     if is_baseline and (at := _place(best, rule, weight)) is not None and _is_in(at, span["worse"]):
         yield f"{rule} is recommended, and the range has its {at:.3g} as worse"
     edge = span["edge"]
-    if edge is not None and edge["sentence"] not in confirmation["verdict"]:
+    if edge is not None and edge["sentence"][1:] not in confirmation["verdict"]:  # there it begins a sentence
         yield "the range may be the limit, and the verdict does not say so"
 
 

@@ -36,7 +36,7 @@ def overlay() -> dict[str, Any]:
             "seeds": 2,
             "baselines": ["equal"],
             "references": {"seeds": 2},
-            "confirmation": {"top": 3, "seeds": 6},
+            "confirmation": {"top": 3, "seeds": 5},
         },
         "training": {"epochs": 25, "batch_size": 64, "optimizer": {"name": "adam", "config": {"learning_rate": 0.002}}},
     }

@@ -45,7 +45,7 @@ def submit_study(
 ) -> Response:
     """Submit a study. The same definition under the same name again is the same study."""
     sent = submission.normalised(storage, document, request.app.state.registered, settings)
-    return _validated(storage, sent, settings) if validate_only else _submitted(storage, sent, settings)
+    return _validated(storage, sent, settings) if validate_only else _submitted(request, storage, sent, settings)
 
 
 def _validated(storage: Database, sent: Normal, settings: ApiSettings) -> Response:
@@ -54,11 +54,12 @@ def _validated(storage: Database, sent: Normal, settings: ApiSettings) -> Respon
     return Response(found.model_dump_json(), media_type="application/json")
 
 
-def _submitted(storage: Database, sent: Normal, settings: ApiSettings) -> Response:
+def _submitted(request: Request, storage: Database, sent: Normal, settings: ApiSettings) -> Response:
     with storage.writing() as session:
         now = storage.now(session)
         study, created = submission.submit(session, sent, now)
         body = submission.submitted_body(session, study, now, settings.alive_within_seconds)
+    body = as_it_stands(body, request.app.state)
     headers = {"Location": f"/v1/studies/{study.name}"}
     return Response(body.model_dump_json(), 201 if created else 200, headers, media_type="application/json")
 

@@ -205,9 +205,10 @@ def test_a_queued_study_says_that_no_live_worker_has_its_workload(bench: Bench) 
 
 
 def test_a_study_says_that_the_services_own_workers_are_starting_until_one_is_heard_of(bench: Bench, app: FastAPI) -> None:
-    bench.submit()
     app.state.own_workers = lambda: 1
-    assert bench.get(STUDY)["reason"] == {"code": "no_live_worker", "message": "the worker is starting", "at": None}
+    starting = {"code": "no_live_worker", "message": "the worker is starting", "at": None}
+    assert bench.client.post("/v1/studies", json=definition()).json()["reason"] == starting
+    assert bench.get(STUDY)["reason"] == starting
     app.state.own_workers = lambda: 2
     assert bench.get("/v1/studies")["studies"][0]["reason"]["message"] == "2 workers are starting"
     bench.worker("digits-mask")

@@ -41,6 +41,12 @@ def test_a_baseline_that_costs_more_than_the_noise_may_be_worse() -> None:
     assert contradictions(answered()) == []
 
 
+def test_a_verdict_says_where_the_range_may_be_the_limit_in_a_sentence_of_its_own() -> None:
+    document = answered(edge="the winner's 0.01 is at the low end")
+    document["confirmation"]["verdict"] = "They are better. The winner's 0.01 is at the low end."
+    assert contradictions(document) == []
+
+
 @pytest.mark.parametrize(
     ("document", "said"),
     [
