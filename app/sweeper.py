@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from app.writing import writing
 from storage import leases, lifecycle
 from storage.database import Database
 from storage.errors import StorageError
@@ -47,7 +48,7 @@ class Sweeper:
 
 def sweep(database: Database) -> tuple[int, int]:
     """Reap expired leases and end stopping studies in which nothing runs; gives how many of each."""
-    with database.writing() as session:
+    with writing(database) as session:
         now = database.now(session)
         reaped, stopped = leases.reap(session, now), lifecycle.settle_stopping(session, now)
     if reaped or stopped:

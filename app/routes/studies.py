@@ -19,6 +19,7 @@ from app.schemas.studies import Study, StudyList, Validation
 from app.settings import ApiSettings
 from app.starting import as_it_stands
 from app.study_views import study_bodies, study_body
+from app.writing import writing
 from search.validation.normalize import Normal
 from storage import lifecycle, studies, study_rows
 from storage.database import Database, Session
@@ -55,7 +56,7 @@ def _validated(storage: Database, sent: Normal, settings: ApiSettings) -> Respon
 
 
 def _submitted(request: Request, storage: Database, sent: Normal, settings: ApiSettings) -> Response:
-    with storage.writing() as session:
+    with writing(storage) as session:
         now = storage.now(session)
         study, created = submission.submit(session, sent, now)
         body = submission.submitted_body(session, study, now, settings.alive_within_seconds)
@@ -162,12 +163,12 @@ def retry_study(name: StudyName, storage: Storage, settings: Settings) -> Study:
 @router.delete("/{name}", status_code=204, response_class=Response)
 def delete_study(name: StudyName, storage: Storage) -> None:
     """Delete an ended study with everything it measured."""
-    with storage.writing() as session:
+    with writing(storage) as session:
         lifecycle.delete_study(session, name, storage.now(session))
 
 
 def _written(storage: Database, settings: ApiSettings, write: Callable[[Session, datetime], StudyRecord]) -> Study:
     """Do one change in one transaction, and return the study as it is then."""
-    with storage.writing() as session:
+    with writing(storage) as session:
         now = storage.now(session)
         return study_body(session, write(session, now), now, settings.alive_within_seconds)

@@ -13,9 +13,10 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.readiness import FAILED_SECONDS, PROBE_SECONDS, Readiness
 from app.settings import ApiSettings
+from app.sweeper import sweep
 from storage import probe
 from storage.database import Database
-from storage.errors import StorageBusy, StorageError, StorageFull, StorageUnavailable
+from storage.errors import SchemaTooNew, StorageBusy, StorageError, StorageFull, StorageUnavailable
 from tests.app.conftest import TestClient
 from tests.app.scenes import NAME, Bench, definition, on_sqlite, problem
 
@@ -223,3 +224,21 @@ def test_while_another_holds_the_write_lock_writes_are_503_and_reads_go_on(impat
             assert refused.headers["retry-after"]
         assert impatient.get("/v1/studies")["studies"][0]["name"] == NAME
     assert impatient.submit(name="later") == "later"
+
+
+def test_nothing_is_written_once_a_later_version_has_migrated_the_database(bench: Bench) -> None:
+    bench.submit()
+    with bench.database.writing() as session:
+        session.execute(probe.text("UPDATE alembic_version SET version_num = '9999'"))
+    another = {**definition(), "name": "another"}
+    refused = [
+        bench.client.post("/v1/studies", json=another),
+        bench.client.post(f"{STUDY}/cancel"),
+        bench.client.delete(STUDY),
+    ]
+    assert {problem(response, 503, "schema-too-new")["detail"].partition(",")[0] for response in refused} == {
+        "the database's schema is 9999"
+    }
+    with pytest.raises(SchemaTooNew):
+        sweep(bench.database)
+    assert [study["state"] for study in bench.get("/v1/studies")["studies"]] == ["QUEUED"]
