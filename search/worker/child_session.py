@@ -21,6 +21,7 @@ from search.training.child.protocol import (
     StepsDone,
     StudyPrepared,
     StudyRefused,
+    TrainAlso,
     TrainCohort,
     UseWorkload,
 )
@@ -123,7 +124,7 @@ class ChildSession:
             del self._defined[replaces]
         self._defined[study] = definition
 
-    def reply(self, order: GoOn | CancelSettings) -> None:
+    def reply(self, order: GoOn | TrainAlso | CancelSettings) -> None:
         """Send what the child waits for at a rung, or which settings it need not train on. Raises ChildLost."""
         self._child.send(order)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from search.logs import logger
-from search.training.child.protocol import Answer, BadMessage, CancelSettings, GoOn, PrepareStudy, TrainCohort
+from search.training.child.protocol import Answer, BadMessage, CancelSettings, GoOn, PrepareStudy, TrainAlso, TrainCohort
 from search.worker.analyses import load, work_out
 from search.worker.backoff import Backoff
 from search.worker.child_losses import MOST_UNREAD, ChildLosses
@@ -60,7 +60,7 @@ class ClaimedRun(Protocol):
     @property
     def waiting(self) -> bool: ...  # the child waits for `reply`
 
-    def reply(self) -> GoOn | CancelSettings | None: ...
+    def reply(self) -> GoOn | TrainAlso | CancelSettings | None: ...
 
     @property
     def plan_next(self) -> bool: ...  # what follows can be planned while it goes on

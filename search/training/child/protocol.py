@@ -8,8 +8,10 @@ To the child:
     DescribeWorkloads                 -> WorkloadsDescribed
     DefineStudy                       once a study, before its first order; again where the definition has changed
     PrepareStudy                      -> OrderTaken, StepsDone ..., then StudyPrepared or StudyRefused
-    TrainCohort                       -> OrderTaken, then StepsDone, EpochReport, RungReached, Ended ..., and CohortTrained at last
+    TrainCohort                       -> OrderTaken, then StepsDone, EpochReport, RungReached, PlacesFree, Ended ..., and
+                                         CohortTrained at last
     GoOn                              the reply to RungReached
+    TrainAlso                         the reply to PlacesFree
     CancelSettings                    at any time; outside of a training it is ignored
     ExitChild
 From the child, besides: ChildReady, once, after the imports.
@@ -68,12 +70,16 @@ class PrepareStudy:
 
 @dataclass(frozen=True, slots=True)
 class TrainCohort:
-    """Train these settings of a study, on stacks of `cohort_size`."""
+    """Train these settings of a study, on stacks of `cohort_size`.
+
+    `more_at`: the rung at which the child asks for further settings, where half of the places are free after it.
+    """
 
     study: int
     engine: str
     cohort_size: int
     settings: Sequence[Setting]
+    more_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,14 @@ class GoOn:
 
     epoch: int
     prune: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainAlso:
+    """Train these settings too, up to the rung at `epoch`, then go on with all that are left; there may be none."""
+
+    epoch: int
+    settings: Sequence[Setting]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +177,13 @@ class RungReached:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacesFree:
+    """Half of the places are free after a rung. The child waits for TrainAlso, or until all that go on are cancelled."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class CohortTrained:
     """Every setting of the cohort has ended. `traces`: graphs that this process has made so far."""
 
@@ -170,7 +191,7 @@ class CohortTrained:
     traces: int
 
 
-Order = UseWorkload | DescribeWorkloads | DefineStudy | PrepareStudy | TrainCohort | GoOn | CancelSettings | ExitChild
+Order = UseWorkload | DescribeWorkloads | DefineStudy | PrepareStudy | TrainCohort | GoOn | TrainAlso | CancelSettings | ExitChild
 Answer = (
     ChildReady
     | WorkloadsDescribed
@@ -180,6 +201,7 @@ Answer = (
     | StepsDone
     | EpochReport
     | RungReached
+    | PlacesFree
     | Ended
     | CohortTrained
 )

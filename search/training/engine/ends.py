@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from search.training.engine.group import Group
+from search.training.engine.grouping import has_several_seeds
 from search.training.engine.starts import Values
 from search.training.interface import Ended, Observer, Setting
+from search.training.weighting.loading import FIXED
 from storage.records import Reason, TrialState
 
 
@@ -29,6 +32,37 @@ def end_pruned(group: Group, epoch: int, observer: Observer) -> float:
         if setting.number in pruned:
             end(group, setting, TrialState.PRUNED, Reason("pruned", pruned[setting.number]), observer)
     return time.perf_counter() - began
+
+
+def more(group: Group, epoch: int, observer: Observer) -> Sequence[Setting]:
+    """Return further settings of the group's seed, where half of the places are free after a rung and no rule learns in it."""
+    if not any(epoch in setting.rungs for setting in group.settings) or 2 * len(group.places) > group.stack.size:
+        return ()
+    if has_several_seeds(group.settings) or any(setting.rule != FIXED for setting in group.settings):
+        return ()
+    return observer.more(epoch, [setting.number for setting, _ in group.running()])
+
+
+class Unfinished:
+    """An observer that passes everything on to another, and knows which settings have not ended."""
+
+    def __init__(self, settings: Sequence[Setting], observer: Observer) -> None:
+        self._settings, self._observer = {setting.number: setting for setting in settings}, observer
+        self.progress, self.epoch = observer.progress, observer.epoch
+        self.pruned, self.cancelled = observer.pruned, observer.cancelled
+
+    @property
+    def settings(self) -> list[Setting]:
+        return list(self._settings.values())
+
+    def more(self, epoch: int, numbers: Sequence[int]) -> Sequence[Setting]:
+        found = self._observer.more(epoch, numbers)
+        self._settings |= {setting.number: setting for setting in found}
+        return found
+
+    def ended(self, ended: Ended) -> None:
+        self._settings.pop(ended.number)
+        self._observer.ended(ended)
 
 
 def end_undefined(group: Group, epoch: int, observer: Observer) -> None:

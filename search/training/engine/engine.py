@@ -97,20 +97,18 @@ class CohortEngine:
 
     def _train_or_save_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
         """Train settings together. Out of memory, let go of what takes it, and return those that go on."""
-        size, left = self._chosen_size(len(settings), self._size, training.epochs), list(settings)
+        size, unfinished = self._chosen_size(len(settings), self._size, training.epochs), ends.Unfinished(settings, observer)
         try:
             self._last = self._group(settings, size, training.epochs)  # no name here may keep its stack when memory is freed
-            self._train_group(self._last, training, observer)
+            self._train_group(self._last, training, unfinished)
             return []
         except tf.errors.ResourceExhaustedError:
             if size == 1 and self._trunk is None:
                 raise
-            if self._last is not None and self._last.settings is settings:
-                left = [setting for setting, _ in self._last.running()]
         finally:
             self._ahead.end()
         self._save_memory(size)
-        return left
+        return unfinished.settings
 
     def _chosen_size(self, count: int, size: int, epochs: int) -> int:
         return chosen_size(count, size, self._size, self._problem.steps("train") * epochs, self._strategy, self._cost)
@@ -172,14 +170,17 @@ class CohortEngine:
         if not group.places:
             return
         self._begin(group, observer)
-        if not group.places:
-            return
+        if group.places:
+            self._train_epochs(group, range(1, training.epochs + 1), training, observer)
+
+    def _train_epochs(self, group: Group, epochs: range, training: Training, observer: Observer) -> None:
+        """Train a group in these epochs; what goes on after the last epoch of all is complete."""
         since = time.perf_counter()
-        for epoch in range(1, training.epochs + 1):
+        for epoch in epochs:
             self._shrink(group, training.epochs - epoch + 1)
             train = self._train_epoch(group, epoch, observer)
             if not group.places:
-                return
+                return None
             group.done = epoch
             if is_report_epoch(epoch, training):
                 validation = self._measure("validation", group, observer)
@@ -189,11 +190,35 @@ class CohortEngine:
                 ends.end_diverged(group, epoch, validation, observer, "validation ")
                 since += ends.end_pruned(group, epoch, observer)
                 if not group.places:
-                    return
+                    return None
+                if more := ends.more(group, epoch, observer):
+                    return self._train_beside(group, more, epoch, training, observer)
             if epoch == 1:  # its own graphs are made
                 self._trace_ahead(group, training)
-        for setting, _ in group.running():
+        for setting, _ in group.running() if epochs.stop > training.epochs else ():
             observer.ended(Ended(setting.number, TrialState.COMPLETE, training.epochs))
+        return None
+
+    def _train_beside(self, group: Group, settings: Sequence[Setting], epoch: int, training: Training, observer: Observer) -> None:
+        """Train further settings up to the rung at which a group waits; then what is left of both, as many as have room together.
+
+        All of them have one seed, and so the same order of rows, whenever they are trained.
+        """
+        waiting, kept = [setting for setting, _ in group.running()], group.stack.kept([*group.places.values()])
+        self._last = added = self._group(settings, self._chosen_size(len(settings), self._size, training.epochs), training.epochs)
+        self._begin(added, observer)
+        if added.places:
+            self._train_epochs(added, range(1, epoch + 1), training, observer)
+        waiting += [setting for setting, _ in added.running()]
+        kept += added.stack.kept([*added.places.values()])
+        for first in range(0, len(waiting), self._size):
+            part = slice(first, first + self._size)
+            size = self._chosen_size(len(waiting[part]), self._size, training.epochs - epoch)
+            self._last = going_on = self._group(waiting[part], size, training.epochs)
+            self._ahead.wait(going_on.stack)
+            going_on.stack.resume(kept[part])
+            going_on.done = epoch
+            self._train_epochs(going_on, range(epoch + 1, training.epochs + 1), training, observer)
 
     # Where a group begins
 
