@@ -21,6 +21,7 @@ from search.training.child.protocol import (
     StepsDone,
     StudyPrepared,
     StudyRefused,
+    ThreadsWanted,
     TrainAlso,
     TrainCohort,
     UseWorkload,
@@ -147,7 +148,7 @@ class ChildSession:
             case StepsDone() if answer.slowest > 0:
                 self._calls = True
                 self._deadlines.learn(self._study, answer.slowest)
-            case StudyPrepared() | StudyRefused() | CohortTrained():
+            case StudyPrepared() | StudyRefused() | ThreadsWanted() | CohortTrained():
                 self.busy = False
 
     def waits_for_us(self) -> None:

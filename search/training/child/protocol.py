@@ -7,7 +7,7 @@ To the child:
     UseWorkload                       before the first order that needs a workload of the user's files
     DescribeWorkloads                 -> WorkloadsDescribed
     DefineStudy                       once a study, before its first order; again where the definition has changed
-    PrepareStudy                      -> OrderTaken, StepsDone ..., then StudyPrepared or StudyRefused
+    PrepareStudy                      -> OrderTaken, StepsDone ..., then StudyPrepared, StudyRefused or ThreadsWanted
     TrainCohort                       -> OrderTaken, then StepsDone, EpochReport, RungReached, PlacesFree, Ended ..., and
                                          CohortTrained at last
     GoOn                              the reply to RungReached
@@ -63,9 +63,14 @@ class DefineStudy:
 
 @dataclass(frozen=True, slots=True)
 class PrepareStudy:
-    """Check a study with its model at hand, choose its engine, and trace it."""
+    """Check a study with its model at hand, choose its engine, and trace it.
+
+    `threads`: those that the child has for an operation. Where the study wants others the child says so, and does no more for it;
+    None: whatever it wants.
+    """
 
     study: int
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,13 @@ class StudyRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadsWanted:
+    """A study is to be prepared, and trained, in a process with so many threads for an operation."""
+
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepsDone:
     """The child is alive and has done so many steps; sent after the first graph call, then at most every SECONDS_BETWEEN_PROGRESS.
 
@@ -198,6 +210,7 @@ Answer = (
     | OrderTaken
     | StudyPrepared
     | StudyRefused
+    | ThreadsWanted
     | StepsDone
     | EpochReport
     | RungReached

@@ -42,6 +42,7 @@ from search.training.child.protocol import (
     StepsDone,
     StudyPrepared,
     StudyRefused,
+    ThreadsWanted,
     TrainAlso,
     TrainCohort,
     UseWorkload,
@@ -168,7 +169,11 @@ class TrainingChild:
             with problem.opened.settings.active():
                 warnings = preflight(problem, definition)
                 report = Report(self._channel, [])  # so that its slowest call holds what it takes to build and trace the model
-                choice = self._traced(definition, choose(definition, problem))
+                choice = choose(definition, problem)
+                if order.threads not in (None, choice.threads):
+                    self._channel.send(ThreadsWanted(choice.threads))
+                    return
+                choice = self._traced(definition, choice)
                 engine = self._engine(definition, choice.engine, choice.cohort_size)
                 initial = engine.initial_values(definition.search.seed, report)
             log.info("%s in cohorts of %d: %s", choice.engine, choice.cohort_size, choice.why)

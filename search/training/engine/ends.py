@@ -34,9 +34,9 @@ def end_pruned(group: Group, epoch: int, observer: Observer) -> float:
     return time.perf_counter() - began
 
 
-def more(group: Group, epoch: int, observer: Observer) -> Sequence[Setting]:
-    """Return further settings of the group's seed, where half of the places are free after a rung and no rule learns in it."""
-    if not any(epoch in setting.rungs for setting in group.settings) or 2 * len(group.places) > group.stack.size:
+def more(group: Group, epoch: int, size: int, observer: Observer) -> Sequence[Setting]:
+    """Return further settings of the group's seed, where half of `size` places are free after a rung and no rule learns in it."""
+    if not any(epoch in setting.rungs for setting in group.settings) or 2 * len(group.places) > size:
         return ()
     if has_several_seeds(group.settings) or any(setting.rule != FIXED for setting in group.settings):
         return ()
@@ -61,7 +61,7 @@ class Unfinished:
         return found
 
     def ended(self, ended: Ended) -> None:
-        self._settings.pop(ended.number)
+        self._settings.pop(ended.number, None)
         self._observer.ended(ended)
 
 

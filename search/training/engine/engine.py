@@ -191,7 +191,7 @@ class CohortEngine:
                 since += ends.end_pruned(group, epoch, observer)
                 if not group.places:
                     return None
-                if more := ends.more(group, epoch, observer):
+                if more := ends.more(group, epoch, self._size, observer):
                     return self._train_beside(group, more, epoch, training, observer)
             if epoch == 1:  # its own graphs are made
                 self._trace_ahead(group, training)
@@ -206,6 +206,7 @@ class CohortEngine:
         """
         waiting, kept = [setting for setting, _ in group.running()], group.stack.kept([*group.places.values()])
         self._last = added = self._group(settings, self._chosen_size(len(settings), self._size, training.epochs), training.epochs)
+        self._ahead.wait(added.stack)
         self._begin(added, observer)
         if added.places:
             self._train_epochs(added, range(1, epoch + 1), training, observer)

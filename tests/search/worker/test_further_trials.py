@@ -88,7 +88,7 @@ def test_a_study_that_was_paused_meanwhile_plans_none(scene: Scene) -> None:
     work = scene.claim()
     assert work is not None
     with scene.database.writing() as session:
-        lifecycle.pause_study(session, "x", scene.database.now(session))
+        lifecycle.pause(session, "x", scene.database.now(session))
     child = scene.do(work, *TO_THE_RUNG, [ended(2), TRAINED])
     assert also(child) == [(3, [])]
     assert len(scene.trials()) == 4

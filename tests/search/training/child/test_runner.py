@@ -30,6 +30,7 @@ from search.training.child.protocol import (
     StepsDone,
     StudyPrepared,
     StudyRefused,
+    ThreadsWanted,
     TrainAlso,
     TrainCohort,
     WorkloadsDescribed,
@@ -184,6 +185,11 @@ def test_prepare_then_train_reports_every_epoch_and_end(child: Child) -> None:
     assert set(reports[0].validation) == {"a.error", "b.error", "b.mae"}
     assert [answer for answer in heard if isinstance(answer, Ended)] == [Ended(n, TrialState.COMPLETE, 2) for n in (5, 6)]
     assert heard[-1].seconds > 0
+
+
+def test_a_study_that_wants_other_threads_than_the_process_has_is_not_traced_there(child: Child) -> None:
+    child.say(DefineStudy(1, _study()), PrepareStudy(1, threads=7))  # this small model wants one
+    assert [type(answer) for answer in child.hear(ThreadsWanted)] == [OrderTaken, ThreadsWanted]
 
 
 def test_a_study_trains_without_a_prepare_in_the_same_child(child: Child) -> None:
