@@ -22,6 +22,7 @@ from search.training.child.protocol import (
     PrepareStudy,
     StudyPrepared,
     StudyRefused,
+    ThreadsWanted,
     TrainCohort,
     WorkloadsDescribed,
 )
@@ -51,8 +52,8 @@ def prepare(job: Job) -> Callable[[], Mapping[str, Any]]:
     return train
 
 
-def talk(child: Child, order: Order, last: type[Answer]) -> Iterator[Answer]:
-    """Give an order and yield the answers up to one of the type `last`. Raises RuntimeError for a refusal or a failed setting."""
+def talk(child: Child, order: Order, *last: type[Answer]) -> Iterator[Answer]:
+    """Give an order and yield the answers up to one of the types `last`. Raises RuntimeError for a refusal or a failed setting."""
     child.send(order)
     while True:
         heard = False
@@ -80,13 +81,15 @@ def train_cohorts(child: Child, definition: StudyDefinition, job: Job) -> Mappin
     began = time.perf_counter()
     defined = DefineStudy(STUDY, normalize.to_api(definition))
     child.send(defined)
-    prepared = last_of(talk(child, PrepareStudy(STUDY), StudyPrepared), StudyPrepared)
-    prepare_seconds = time.perf_counter() - began
-    engine = job.engine or prepared.engine
-    if prepared.threads != child.threads:  # as a worker does
+    answer = list(talk(child, PrepareStudy(STUDY, child.threads), StudyPrepared, ThreadsWanted))[-1]
+    if isinstance(answer, ThreadsWanted):  # as a worker does
         child.end()
-        child = Child(prepared.threads)
+        child = Child(answer.threads)
         child.send(defined)
+        answer = list(talk(child, PrepareStudy(STUDY), StudyPrepared))[-1]
+    assert isinstance(answer, StudyPrepared)
+    prepared, prepare_seconds = answer, time.perf_counter() - began
+    engine = job.engine or prepared.engine
     drawn = job.problem.random_weights(sum(job.cohorts), job.seed)
     settings = [
         Setting(number, job.seed, {f"{task}.{LOSS}": weight for task, weight in weights.items()})

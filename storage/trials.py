@@ -113,6 +113,30 @@ def start_cohort(
     )
     if attached is None:
         raise LeaseLost(lease.token)
+    _start(session, study, trials, cohort_id, engine=engine, worker=worker, now=now)
+    return cohort_id
+
+
+def join_cohort(session: Session, study: StudyRecord, trials: Sequence[TrialRecord], cohort_id: int, now: datetime) -> None:
+    """Put WAITING trials into training in a cohort under way, by its lease. The study is locked, and so is the lease.
+
+    The cohort's `size` stays: so many train at a time. Raises TrialsTaken.
+    """
+    columns = select(COHORTS.c.engine, COHORTS.c.worker).where(COHORTS.c.id == cohort_id)
+    engine, worker = session.execute(columns).one()
+    _start(session, study, trials, cohort_id, engine=engine, worker=worker, now=now)
+
+
+def _start(
+    session: Session,
+    study: StudyRecord,
+    trials: Sequence[TrialRecord],
+    cohort_id: int,
+    *,
+    engine: str,
+    worker: str,
+    now: datetime,
+) -> None:
     started = session.scalars(
         update(TRIALS)
         .where(TRIALS.c.id.in_([trial.id for trial in trials]), TRIALS.c.state == TrialState.WAITING.value)
@@ -124,7 +148,6 @@ def start_cohort(
     if len(started) < len(trials):
         raise TrialsTaken(study.name, sorted({trial.number for trial in trials} - set(started)))
     write_events(session, study.id, [_started_event(trial) for trial in trials], now)
-    return cohort_id
 
 
 def _started_event(trial: TrialRecord) -> tuple[str, dict[str, Any]]:

@@ -102,6 +102,12 @@ class Observer(Protocol):
     def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
         """Return which of these settings shall end, now that they have come to a rung, and why; training waits for it."""
 
+    def more(self, epoch: int, numbers: Sequence[int]) -> Sequence[Setting]:
+        """Return further settings, now that half of the places are free after a rung; these settings go on, and wait meanwhile.
+
+        They are of the same seed, and train up to the rung; then all that are left go on together.
+        """
+
     def cancelled(self, number: int) -> bool:
         """Return whether a setting shall end now; asked between graph calls."""
 

@@ -21,6 +21,8 @@ from search.training.child.protocol import (
     StepsDone,
     StudyPrepared,
     StudyRefused,
+    ThreadsWanted,
+    TrainAlso,
     TrainCohort,
     UseWorkload,
 )
@@ -123,7 +125,7 @@ class ChildSession:
             del self._defined[replaces]
         self._defined[study] = definition
 
-    def reply(self, order: GoOn | CancelSettings) -> None:
+    def reply(self, order: GoOn | TrainAlso | CancelSettings) -> None:
         """Send what the child waits for at a rung, or which settings it need not train on. Raises ChildLost."""
         self._child.send(order)
 
@@ -146,7 +148,7 @@ class ChildSession:
             case StepsDone() if answer.slowest > 0:
                 self._calls = True
                 self._deadlines.learn(self._study, answer.slowest)
-            case StudyPrepared() | StudyRefused() | CohortTrained():
+            case StudyPrepared() | StudyRefused() | ThreadsWanted() | CohortTrained():
                 self.busy = False
 
     def waits_for_us(self) -> None:

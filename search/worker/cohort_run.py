@@ -8,20 +8,34 @@ from dataclasses import replace
 from search.definition.rules import weighting_of
 from search.definition.schema import Objective, StudyDefinition
 from search.definition.space import SearchSpace
+from search.logs import logger
 from search.objective.outcomes import TrialCurve, judged, outcome
 from search.objective.scoring import with_value
 from search.objective.seed_means import seed_results
 from search.planning.rescoring import SCORED, objective_of
-from search.training.child.protocol import Answer, CancelSettings, CohortTrained, GoOn, RungReached, TrainCohort
+from search.training.child.protocol import (
+    Answer,
+    CancelSettings,
+    CohortTrained,
+    GoOn,
+    PlacesFree,
+    RungReached,
+    TrainAlso,
+    TrainCohort,
+)
 from search.training.interface import Ended, EpochReport, Setting, report_before_last
 from search.worker.claim import Claim
 from search.worker.copies import Cohort, SeedEpoch
+from search.worker.further_trials import further_trials, rung_for_more
 from search.worker.lease_keeper import Holding
 from search.worker.rungs import Rungs, rungs_of
 from storage import epochs, leases, outcomes
 from storage.database import Database, Session
+from storage.errors import StorageBusy, StorageUnavailable
 from storage.fencing import fence
 from storage.records import Measured, Outcome, Role, TrialRecord, TrialState
+
+log = logger("steelyard.worker")
 
 EpochReports = Mapping[int, epochs.EpochWrite]
 
@@ -32,20 +46,27 @@ class CohortRun:
     def __init__(self, database: Database, claim: Claim, holding: Holding) -> None:
         self._database, self._claim, self._holding = database, claim, holding
         self._cohort = Cohort(claim.trials)
-        self._curves = {trial.number: TrialCurve() for trial in claim.trials}
-        self._roles = {trial.number: trial.role for trial in claim.trials}
+        self._curves: dict[int, TrialCurve] = {}
+        self._roles: dict[int, Role] = {}
         self._epochs: list[EpochReports] = []
-        self._moving = {trial.number for trial in claim.trials if _moves(claim.definition, trial)}
+        self._moving: set[int] = set()
         self._ends: list[Ended] = []
         self._recorded_ends: set[int] = set()
         self._rungs = Rungs(database, claim)
         self._reached: RungReached | None = None
+        self._places: PlacesFree | None = None
         self._before_last = report_before_last(claim.definition.training)
         self.plan_next = False
         self.done = False
         self.traces = 0  # graphs that the child has traced in its life
         self._recorded = False
         self.failed = False  # some setting raised
+        self._take_in(claim.trials)
+
+    def _take_in(self, trials: Sequence[TrialRecord]) -> None:
+        self._curves |= {trial.number: TrialCurve() for trial in trials}
+        self._roles |= {trial.number: trial.role for trial in trials}
+        self._moving |= {trial.number for trial in trials if _moves(self._claim.definition, trial)}
 
     def order(self) -> TrainCohort:
         """Return the order that has the child train this cohort."""
@@ -62,6 +83,8 @@ class CohortRun:
                     self._ends.append(ended)
             case RungReached():
                 self._hear_rung(answer)
+            case PlacesFree():
+                self._places = answer
             case CohortTrained():
                 self.done, self.traces = True, answer.traces
 
@@ -126,19 +149,37 @@ class CohortRun:
     @property
     def waiting(self) -> bool:
         """Return whether the child waits for us, at a rung."""
-        return self._rungs.asked
+        return self._rungs.asked or self._places is not None
 
-    def reply(self) -> GoOn | CancelSettings | None:
+    def reply(self) -> GoOn | TrainAlso | CancelSettings | None:
         """Return what the child waits for, if it waits, else the settings that it trains in vain.
 
-        None too as long as its numbers are not stored: the database is away.
+        None too as long as its numbers are not stored: the database is away. Raises LeaseLost.
         """
         if self._epochs:
             return None
+        if self._places is not None:
+            return None if self._ends else self._further(self._places.epoch)
         found = self._rungs.reply(self._curves)
         if found is None or self._reached is None:
             return self._cohort.to_drop()
         return self._cohort.reply(self._reached, found)
+
+    def _further(self, epoch: int) -> TrainAlso | None:
+        """Return the study's next trials to train up to a rung; None as long as the database is away."""
+        try:
+            claim = further_trials(self._database, self._claim, self._holding, self.as_if_ended)
+        except (StorageBusy, StorageUnavailable) as error:
+            log.warning("database away", error=str(error))
+            return None
+        if claim is None:
+            return None
+        added = claim.trials[len(self._claim.trials) :]
+        self._claim, self._places = claim, None
+        self._rungs = Rungs(self._database, claim)
+        self._cohort.add(added)
+        self._take_in(added)
+        return TrainAlso(epoch, [_setting(claim.definition, trial, rungs_of(claim, trial.number)) for trial in added])
 
     def record(self) -> bool:
         """Store what came since the last time, and with it the lease's end once all is done.
@@ -173,7 +214,8 @@ def train_order(claim: Claim) -> TrainCohort:
     """Return the order that has a child train a claimed cohort."""
     study, definition = claim.study, claim.definition
     own = {trial.number: _setting(definition, trial, rungs_of(claim, trial.number)) for trial in claim.trials}
-    return TrainCohort(study.id, study.engine or "", study.cohort_size or 1, Cohort(claim.trials).settings(own))
+    settings = Cohort(claim.trials).settings(own)
+    return TrainCohort(study.id, study.engine or "", study.cohort_size or 1, settings, rung_for_more(definition, claim.trials))
 
 
 def _as_if_ended(trial: TrialRecord, curve: TrialCurve, objective: Objective) -> TrialRecord:

@@ -94,6 +94,12 @@ class Cohort:
         self._trials = {number: copies.trial.number for copies in self._copies.values() for number in copies.seeds}
         self._dropped: set[int] = set()
 
+    def add(self, trials: Sequence[TrialRecord]) -> None:
+        """Take in further trials, of one seed each."""
+        for trial in trials:
+            self._copies[trial.number] = Copies(trial, {trial.number: trial.seed})
+            self._trials[trial.number] = trial.number
+
     def settings(self, of_trials: Mapping[int, Setting]) -> list[Setting]:
         """Return the settings to train, made of each trial's own by number; trial by trial, so that one's seeds share a stack."""
         return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.planning.initial_values import normalization_error
-from search.training.child.protocol import Answer, PrepareStudy, StudyPrepared, StudyRefused
+from search.training.child.protocol import Answer, PrepareStudy, StudyPrepared, StudyRefused, ThreadsWanted
 from search.worker.claim import Claim
 from search.worker.lease_keeper import Holding
 from storage import derived, leases, studies
@@ -20,20 +20,28 @@ class PreflightRun:
         self._database, self._claim, self._holding = database, claim, holding
         self._answer: StudyPrepared | StudyRefused | None = None
         self._recorded = False
+        self._threads: int | None = None
+        self.wanted: int | None = None  # threads of another child that is to prepare the study
 
     def order(self) -> PrepareStudy:
         """Return the order that has the child prepare this study."""
-        return PrepareStudy(self._claim.study.id)
+        return PrepareStudy(self._claim.study.id, self._threads)
+
+    def begin(self, threads: int | None) -> None:
+        """Have it prepared by a child of so many threads, if the study wants no others; None: whatever it wants."""
+        self._threads, self.wanted = threads, None
 
     def hear(self, answer: Answer) -> None:
         """Take in one answer of the child."""
         if isinstance(answer, StudyPrepared | StudyRefused):
             self._answer = answer
+        elif isinstance(answer, ThreadsWanted):
+            self.wanted = answer.threads
 
     @property
     def done(self) -> bool:
         """Return whether the child has answered."""
-        return self._answer is not None
+        return self._answer is not None or self.wanted is not None
 
     @property
     def prepared(self) -> StudyPrepared | None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from search.logs import logger
-from search.training.child.protocol import Answer, BadMessage, CancelSettings, GoOn, PrepareStudy, TrainCohort
+from search.training.child.protocol import BadMessage
 from search.worker.analyses import load, work_out
 from search.worker.backoff import Backoff
 from search.worker.child_losses import MOST_UNREAD, ChildLosses
@@ -15,6 +14,7 @@ from search.worker.child_process import LOST, ChildLost
 from search.worker.child_session import CANCEL_SECONDS, ChildPipe, ChildSession, ChildSilent
 from search.worker.claim import Analysis, Claim, Claimant
 from search.worker.claim_poll import ClaimPoll
+from search.worker.claimed_run import ClaimedRun
 from search.worker.cohort_run import CohortRun
 from search.worker.heartbeat import Heartbeat
 from search.worker.lease_keeper import RENEWALS_A_LEASE, Holding
@@ -44,33 +44,6 @@ CANCELS_A_LEASE = 3
 
 class Stopped(Exception):
     """The worker was asked to stop."""
-
-
-class ClaimedRun(Protocol):
-    """Claimed work under way, a preflight or a cohort: its order, what came back, and what of it is stored."""
-
-    def order(self) -> PrepareStudy | TrainCohort: ...
-
-    def hear(self, answer: Answer) -> None: ...
-
-    @property
-    def done(self) -> bool: ...
-
-    @property
-    def waiting(self) -> bool: ...  # the child waits for `reply`
-
-    def reply(self) -> GoOn | CancelSettings | None: ...
-
-    @property
-    def plan_next(self) -> bool: ...  # what follows can be planned while it goes on
-
-    def record(self) -> bool: ...  # False where the database is away
-
-    @property
-    def traces(self) -> int: ...
-
-    @property
-    def failed(self) -> bool: ...  # the user's code, or ours, raised
 
 
 class WorkLoop:
@@ -251,7 +224,13 @@ class WorkLoop:
             if not (begun := self._next.claimed(work, run.order())):
                 self._end_next(holding)
             before, session = self._session, self._session_for(work)
+            if isinstance(run, PreflightRun):
+                run.begin(session.threads)
             self._converse(session, run, work, holding, begun=begun and session is before)
+            if isinstance(run, PreflightRun) and run.wanted is not None:
+                self._warm_session(run.wanted)
+                run.begin(None)
+                self._converse(self._session_for(work), run, work, holding, begun=False)
             self._losses.worked(work.study.id)
         except LeaseLost:
             log.warning("lease lost", token=holding.token, study=work.study.name)

@@ -162,5 +162,8 @@ class EpochRecorder:
     def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
         return {}
 
+    def more(self, epoch: int, numbers: Sequence[int]) -> Sequence[Setting]:
+        return ()
+
     def cancelled(self, number: int) -> bool:
         return False

@@ -7,9 +7,11 @@ To the child:
     UseWorkload                       before the first order that needs a workload of the user's files
     DescribeWorkloads                 -> WorkloadsDescribed
     DefineStudy                       once a study, before its first order; again where the definition has changed
-    PrepareStudy                      -> OrderTaken, StepsDone ..., then StudyPrepared or StudyRefused
-    TrainCohort                       -> OrderTaken, then StepsDone, EpochReport, RungReached, Ended ..., and CohortTrained at last
+    PrepareStudy                      -> OrderTaken, StepsDone ..., then StudyPrepared, StudyRefused or ThreadsWanted
+    TrainCohort                       -> OrderTaken, then StepsDone, EpochReport, RungReached, PlacesFree, Ended ..., and
+                                         CohortTrained at last
     GoOn                              the reply to RungReached
+    TrainAlso                         the reply to PlacesFree
     CancelSettings                    at any time; outside of a training it is ignored
     ExitChild
 From the child, besides: ChildReady, once, after the imports.
@@ -61,19 +63,28 @@ class DefineStudy:
 
 @dataclass(frozen=True, slots=True)
 class PrepareStudy:
-    """Check a study with its model at hand, choose its engine, and trace it."""
+    """Check a study with its model at hand, choose its engine, and trace it.
+
+    `threads`: those that the child has for an operation. Where the study wants others the child says so, and does no more for it;
+    None: whatever it wants.
+    """
 
     study: int
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TrainCohort:
-    """Train these settings of a study, on stacks of `cohort_size`."""
+    """Train these settings of a study, on stacks of `cohort_size`.
+
+    `more_at`: the rung at which the child asks for further settings, where half of the places are free after it.
+    """
 
     study: int
     engine: str
     cohort_size: int
     settings: Sequence[Setting]
+    more_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,14 @@ class GoOn:
 
     epoch: int
     prune: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainAlso:
+    """Train these settings too, up to the rung at `epoch`, then go on with all that are left; there may be none."""
+
+    epoch: int
+    settings: Sequence[Setting]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +163,13 @@ class StudyRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadsWanted:
+    """A study is to be prepared, and trained, in a process with so many threads for an operation."""
+
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepsDone:
     """The child is alive and has done so many steps; sent after the first graph call, then at most every SECONDS_BETWEEN_PROGRESS.
 
@@ -163,6 +189,13 @@ class RungReached:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacesFree:
+    """Half of the places are free after a rung. The child waits for TrainAlso, or until all that go on are cancelled."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class CohortTrained:
     """Every setting of the cohort has ended. `traces`: graphs that this process has made so far."""
 
@@ -170,16 +203,18 @@ class CohortTrained:
     traces: int
 
 
-Order = UseWorkload | DescribeWorkloads | DefineStudy | PrepareStudy | TrainCohort | GoOn | CancelSettings | ExitChild
+Order = UseWorkload | DescribeWorkloads | DefineStudy | PrepareStudy | TrainCohort | GoOn | TrainAlso | CancelSettings | ExitChild
 Answer = (
     ChildReady
     | WorkloadsDescribed
     | OrderTaken
     | StudyPrepared
     | StudyRefused
+    | ThreadsWanted
     | StepsDone
     | EpochReport
     | RungReached
+    | PlacesFree
     | Ended
     | CohortTrained
 )

@@ -82,6 +82,9 @@ class _Unheard:
     def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
         return {}
 
+    def more(self, epoch: int, numbers: Sequence[int]) -> Sequence[Setting]:
+        return ()
+
     def cancelled(self, number: int) -> bool:
         return False
 

@@ -32,6 +32,7 @@ def main(arguments: list[str]) -> int:
 def prepare_environment() -> None:
     """Set what TensorFlow and Keras read when they are imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # else one process takes all of a GPU, whatever it needs
     os.environ["KERAS_BACKEND"] = "tensorflow"
     warnings.filterwarnings("ignore", module="keras|tensorflow")
 

@@ -36,11 +36,14 @@ from search.training.child.protocol import (
     Order,
     OrderTaken,
     PeerGone,
+    PlacesFree,
     PrepareStudy,
     RungReached,
     StepsDone,
     StudyPrepared,
     StudyRefused,
+    ThreadsWanted,
+    TrainAlso,
     TrainCohort,
     UseWorkload,
     WorkloadsDescribed,
@@ -50,7 +53,7 @@ from search.training.child.protocol import (
 from search.training.child.rehearsal import rehearse
 from search.training.engine.registry import made_engine
 from search.training.engine.traces import traces_made
-from search.training.interface import Ended, Engine, EpochReport
+from search.training.interface import Ended, Engine, EpochReport, Setting
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.workload import LoadedWorkload
 from search.workloads import pinned, registry
@@ -138,7 +141,7 @@ class TrainingChild:
                 self._train(order)
             case ExitChild():
                 raise ExitRequested
-            case CancelSettings() | GoOn():
+            case CancelSettings() | GoOn() | TrainAlso():
                 pass
 
     def _use(self, order: UseWorkload) -> None:
@@ -166,7 +169,11 @@ class TrainingChild:
             with problem.opened.settings.active():
                 warnings = preflight(problem, definition)
                 report = Report(self._channel, [])  # so that its slowest call holds what it takes to build and trace the model
-                choice = self._traced(definition, choose(definition, problem))
+                choice = choose(definition, problem)
+                if order.threads not in (None, choice.threads):
+                    self._channel.send(ThreadsWanted(choice.threads))
+                    return
+                choice = self._traced(definition, choice)
                 engine = self._engine(definition, choice.engine, choice.cohort_size)
                 initial = engine.initial_values(definition.search.seed, report)
             log.info("%s in cohorts of %d: %s", choice.engine, choice.cohort_size, choice.why)
@@ -188,7 +195,7 @@ class TrainingChild:
         """Train a cohort; whatever happens, every setting is ended once and the training is closed by CohortTrained."""
         began = time.perf_counter()
         self._channel.send(OrderTaken())
-        report = Report(self._channel, [setting.number for setting in order.settings])
+        report = Report(self._channel, [setting.number for setting in order.settings], order.more_at)
         try:
             definition = self._definition(order.study)
             with self._problem(definition).opened.settings.active():
@@ -254,12 +261,13 @@ def _ran_out_of_memory(error: BaseException | None) -> bool:
 class Report:
     """The observer of a cohort: passes everything on to the parent, and hears it in between."""
 
-    def __init__(self, channel: Channel, numbers: Collection[int]) -> None:
-        self._channel = channel
+    def __init__(self, channel: Channel, numbers: Collection[int], more_at: int | None = None) -> None:
+        self._channel, self._more_at = channel, more_at
         self._running = dict.fromkeys(numbers, 0)
         self._cancelled: set[int] = set()
         self._waits_at: int | None = None
         self._answer: Mapping[int, str] = {}
+        self._more: Sequence[Setting] | None = None
         self._sent_at = self._called_at = time.perf_counter()
         self._slowest = 0.0
 
@@ -294,6 +302,17 @@ class Report:
         self._waits_at = None
         return self._answer
 
+    def more(self, epoch: int, numbers: Sequence[int]) -> Sequence[Setting]:
+        """Ask the parent for settings, once, at the rung that it named, where all that have not ended have come to it."""
+        if epoch != self._more_at or not self._running.keys() <= set(numbers):
+            return ()
+        self._send(PlacesFree(epoch))
+        while self._more is None and not self._cancelled.issuperset(numbers):
+            self._hear(self._channel.receive())
+        self._more_at, more = None, self._more or ()
+        self._running |= {setting.number: 0 for setting in more}
+        return more
+
     def cancelled(self, number: int) -> bool:
         while self._channel.waiting():
             self._hear(self._channel.receive())
@@ -308,6 +327,8 @@ class Report:
                 self._cancelled |= set(self._running if order.numbers is None else order.numbers)
             case GoOn() if order.epoch == self._waits_at:
                 self._waits_at, self._answer = None, order.prune
+            case TrainAlso() if order.epoch == self._more_at:
+                self._more = order.settings
 
     def _send(self, answer: Answer) -> None:
         self._channel.send(answer)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from search.definition.schema import Training
 from search.errors import PreflightError
+from search.training.engine import ends
 from search.training.engine.cost import cost_of
 from search.training.engine.frozen_trunk import cost_in_steps, frontier_of, frozen_trunk, keep_no_more
 from search.training.engine.group import Group
@@ -26,18 +27,19 @@ from search.training.engine.grouping import Mixing, computable, groups, has_seve
 from search.training.engine.means import quotients
 from search.training.engine.pace import StepBudget
 from search.training.engine.shared_layer import shared_places
-from search.training.engine.sizes import chosen_size
+from search.training.engine.sizes import chosen_size, likely_sizes
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import form_of
 from search.training.engine.starts import Start, Starts, Values
 from search.training.engine.strategies import Strategy
+from search.training.engine.traced_ahead import TracedAhead
 from search.training.engine.tracing import makes_for_several_seeds, trace
 from search.training.interface import Ended, EpochReport, Observer, Setting, is_report_epoch
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.measurable import undefined
 from search.training.problem.problem import TrainingProblem
 from search.training.weighting.schedule import WeightSchedule
-from storage.records import UNDEFINED, Reason, TrialState
+from storage.records import UNDEFINED, TrialState
 
 log = logging.getLogger("steelyard.training")
 
@@ -61,6 +63,7 @@ class CohortEngine:
         self._lost: dict[str, Mapping[str, str]] = {}
         self._steps_done = 0
         self._last: Group | None = None
+        self._ahead = TracedAhead(lambda stack: trace(problem, stack, self._trunk))
 
     def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
         """Train all settings to the last epoch or their own ends; see `search.training.interface.Engine`."""
@@ -94,18 +97,18 @@ class CohortEngine:
 
     def _train_or_save_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
         """Train settings together. Out of memory, let go of what takes it, and return those that go on."""
-        size, left = self._chosen_size(len(settings), self._size, training.epochs), list(settings)
+        size, unfinished = self._chosen_size(len(settings), self._size, training.epochs), ends.Unfinished(settings, observer)
         try:
             self._last = self._group(settings, size, training.epochs)  # no name here may keep its stack when memory is freed
-            self._train_group(self._last, training, observer)
+            self._train_group(self._last, training, unfinished)
             return []
         except tf.errors.ResourceExhaustedError:
             if size == 1 and self._trunk is None:
                 raise
-            if self._last is not None and self._last.settings is settings:
-                left = [setting for setting, _ in self._last.running()]
+        finally:
+            self._ahead.end()
         self._save_memory(size)
-        return left
+        return unfinished.settings
 
     def _chosen_size(self, count: int, size: int, epochs: int) -> int:
         return chosen_size(count, size, self._size, self._problem.steps("train") * epochs, self._strategy, self._cost)
@@ -167,26 +170,56 @@ class CohortEngine:
         if not group.places:
             return
         self._begin(group, observer)
-        if not group.places:
-            return
+        if group.places:
+            self._train_epochs(group, range(1, training.epochs + 1), training, observer)
+
+    def _train_epochs(self, group: Group, epochs: range, training: Training, observer: Observer) -> None:
+        """Train a group in these epochs; what goes on after the last epoch of all is complete."""
         since = time.perf_counter()
-        for epoch in range(1, training.epochs + 1):
+        for epoch in epochs:
             self._shrink(group, training.epochs - epoch + 1)
             train = self._train_epoch(group, epoch, observer)
             if not group.places:
-                return
+                return None
             group.done = epoch
             if is_report_epoch(epoch, training):
                 validation = self._measure("validation", group, observer)
                 seconds, since = time.perf_counter() - since, time.perf_counter()
                 test = self._measure("test", group, observer) if self._is_tested(group) else {}
                 self._report(group, epoch, seconds, train, validation, observer, test)
-                self._end_diverged(group, epoch, validation, observer, "validation ")
-                since += self._end_pruned(group, epoch, observer)
+                ends.end_diverged(group, epoch, validation, observer, "validation ")
+                since += ends.end_pruned(group, epoch, observer)
                 if not group.places:
-                    return
-        for setting, _ in group.running():
+                    return None
+                if more := ends.more(group, epoch, self._size, observer):
+                    return self._train_beside(group, more, epoch, training, observer)
+            if epoch == 1:  # its own graphs are made
+                self._trace_ahead(group, training)
+        for setting, _ in group.running() if epochs.stop > training.epochs else ():
             observer.ended(Ended(setting.number, TrialState.COMPLETE, training.epochs))
+        return None
+
+    def _train_beside(self, group: Group, settings: Sequence[Setting], epoch: int, training: Training, observer: Observer) -> None:
+        """Train further settings up to the rung at which a group waits; then what is left of both, as many as have room together.
+
+        All of them have one seed, and so the same order of rows, whenever they are trained.
+        """
+        waiting, kept = [setting for setting, _ in group.running()], group.stack.kept([*group.places.values()])
+        self._last = added = self._group(settings, self._chosen_size(len(settings), self._size, training.epochs), training.epochs)
+        self._ahead.wait(added.stack)
+        self._begin(added, observer)
+        if added.places:
+            self._train_epochs(added, range(1, epoch + 1), training, observer)
+        waiting += [setting for setting, _ in added.running()]
+        kept += added.stack.kept([*added.places.values()])
+        for first in range(0, len(waiting), self._size):
+            part = slice(first, first + self._size)
+            size = self._chosen_size(len(waiting[part]), self._size, training.epochs - epoch)
+            self._last = going_on = self._group(waiting[part], size, training.epochs)
+            self._ahead.wait(going_on.stack)
+            going_on.stack.resume(kept[part])
+            going_on.done = epoch
+            self._train_epochs(going_on, range(epoch + 1, training.epochs + 1), training, observer)
 
     # Where a group begins
 
@@ -218,9 +251,20 @@ class CohortEngine:
         size = self._chosen_size(len(group.places), old.size, epochs_left)
         if size == old.size:
             return
-        group.stack = self._stack(size, mixed=has_several_seeds(group.settings))
+        mixed = has_several_seeds(group.settings)
+        group.stack = self._stack(size, mixed=mixed)
+        self._ahead.wait(None if mixed else group.stack)
         group.stack.take_over(old, list(group.places.values()))
         group.places = {place: where for where, place in enumerate(group.places)}
+
+    def _trace_ahead(self, group: Group, training: Training) -> None:
+        """Have the stacks traced in which settings of one seed go on once others end at a rung, here or in a later cohort."""
+        judged = [setting for setting in group.settings if setting.rungs]
+        if not judged or has_several_seeds(judged):
+            return
+        left = training.epochs - min(min(setting.rungs) for setting in judged)
+        sizes = likely_sizes(group.stack.size, self._size, self._problem.steps("train") * left, self._strategy, self._cost)
+        self._ahead.begin([self._stack(size) for size in sizes if (size, False) not in self._stacks])
 
     # An epoch
 
@@ -238,9 +282,9 @@ class CohortEngine:
         sums = tf.zeros((group.stack.size, len(problem.paths), 2), tf.float64)
         for first, stop in self._calls("train", problem.steps("train"), group, observer):
             sums, finite = group.stack.train(knobs, order, extra, first, stop, sums, rules, features)
-            self._end_undefined(group, epoch, observer)
-            self._end_diverged(group, epoch, self._means(sums, unseen=0.0), observer)
-            self._end_broken(group, epoch, finite.numpy(), observer)
+            ends.end_undefined(group, epoch, observer)
+            ends.end_diverged(group, epoch, self._means(sums, unseen=0.0), observer)
+            ends.end_broken(group, epoch, finite.numpy(), observer)
         means = self._means(sums)
         group.end_epoch(epoch, means)
         return means
@@ -327,7 +371,7 @@ class CohortEngine:
         graph = kind, group.stack.size, has_several_seeds(group.settings)
         pace, first = self._paces.setdefault(graph, StepBudget()), 0
         while first < steps:
-            self._end_cancelled(group, observer)
+            ends.end_cancelled(group, observer)
             if not group.places:
                 return
             stop = first + pace.steps(steps - first)
@@ -342,23 +386,6 @@ class CohortEngine:
         points = self._problem.opened.loaded.extra
         return {name: tf.convert_to_tensor(order(i, len(points[name].points))) for i, name in enumerate(sorted(points))}
 
-    # Settings that end before the last epoch; the others keep their places in the stack, and every bit
-
-    def _end_cancelled(self, group: Group, observer: Observer) -> None:
-        for setting, _ in group.running():
-            if observer.cancelled(setting.number):
-                _end(group, setting, TrialState.CANCELLED, Reason("cancelled", "cancelled while it was trained"), observer)
-
-    def _end_pruned(self, group: Group, epoch: int, observer: Observer) -> float:
-        """End the settings that the observer has no hope for at this rung. Returns the seconds spent waiting: none trained then."""
-        judged = [setting for setting, _ in group.running() if epoch in setting.rungs]
-        began = time.perf_counter()
-        pruned = observer.pruned(epoch, [setting.number for setting in judged]) if judged else {}
-        for setting in judged:
-            if setting.number in pruned:
-                _end(group, setting, TrialState.PRUNED, Reason("pruned", pruned[setting.number]), observer)
-        return time.perf_counter() - began
-
     def _end_unbalanceable(self, group: Group, observer: Observer) -> None:
         """End settings of rules that weigh by a shared layer's gradients where the losses share none; those of others go on."""
         if not group.in_force.needs_shared_layer:
@@ -367,32 +394,4 @@ class CohortEngine:
             shared_places(self._problem, self._network)
         except PreflightError as refused:
             for setting, _ in group.running():
-                _end(group, setting, TrialState.FAILED, refused.reason, observer)
-
-    def _end_undefined(self, group: Group, epoch: int, observer: Observer) -> None:
-        for setting, why in group.undefined():
-            reason = Reason("undefined_weighting", f"epoch {epoch}: {why}", "search.baselines")
-            _end(group, setting, TrialState.FAILED, reason, observer)
-
-    def _end_diverged(self, group: Group, epoch: int, values: Values, observer: Observer, split: str = "") -> None:
-        for setting, where in group.running():
-            for path in self._problem.paths:
-                if path not in values:
-                    continue
-                value = float(values[path][where])
-                if not math.isfinite(value) and group.counts(setting, path):
-                    named = "not a number" if math.isnan(value) else "infinite"
-                    reason = Reason("diverged", f"epoch {epoch}: the {split}term {path} is {named}")
-                    _end(group, setting, TrialState.DIVERGED, reason, observer)
-                    break
-
-    def _end_broken(self, group: Group, epoch: int, finite: NDArray[np.bool_], observer: Observer) -> None:
-        for setting, where in group.running():
-            if not finite[where]:
-                reason = Reason("diverged", f"epoch {epoch}: the model's weights are not finite")
-                _end(group, setting, TrialState.DIVERGED, reason, observer)
-
-
-def _end(group: Group, setting: Setting, state: TrialState, reason: Reason, observer: Observer) -> None:
-    group.drop(setting)
-    observer.ended(Ended(setting.number, state, group.done, reason))
+                ends.end(group, setting, TrialState.FAILED, refused.reason, observer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -54,6 +54,13 @@ class Learned:
         for state, optimizer in self._optimizers.items():
             for variable, value in zip(optimizer.variables, self._optimizer_starts[state], strict=True):
                 variable.assign(value)
+
+    def take_over(self, other: Learned, places: Sequence[int]) -> None:
+        """Go on where the settings at `places` of another stack are."""
+        for mine, theirs in zip(self.variables, other.variables, strict=True):
+            value = theirs.numpy()
+            stacked = tuple(mine.shape) != value.shape  # what the optimizer counts is not
+            mine.assign(value.reshape(other._size, -1)[list(places)].reshape(mine.shape) if stacked else value)
 
     def values(self) -> dict[str, Tensor]:
         """Return the states, each [K, n]."""

@@ -18,3 +18,15 @@ def chosen_size(count: int, size: int, limit: int, steps: int, strategy: Strateg
     smaller = stack_size(count, limit, strategy, convolves=cost.own_convolutions)
     saved = steps * (size - smaller) * strategy.cost_of_a_place * cost.seconds_a_step
     return smaller if saved >= SECONDS_A_TRACE else size
+
+
+def likely_sizes(size: int, limit: int, steps: int, strategy: Strategy, cost: Cost) -> list[int]:
+    """Return the smaller sizes in which settings go on where so many steps are left, the greatest first.
+
+    None of copies: each of these is traced for seconds, and most are never used.
+    """
+    if strategy.cost_of_a_place >= 1:
+        return []
+    counts = (size >> halvings for halvings in range(1, size.bit_length()))
+    found = (chosen_size(count, size, limit, steps, strategy, cost) for count in counts)
+    return [each for each in dict.fromkeys(found) if each < size]

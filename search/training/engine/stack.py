@@ -97,11 +97,8 @@ class Stack:
 
     def learned(self, names: Sequence[str]) -> dict[str, dict[str, NDArray[Any]]]:
         """Return what the weighting rules `names` remember, by rule, each [K, n]."""
-        return {
-            name: {state: value.numpy() for state, value in self._learned[name].values().items()}
-            for name in names
-            if name in self._learned
-        }
+        there = [name for name in names if name in self._learned]
+        return {name: {state: value.numpy() for state, value in self._learned[name].values().items()} for name in there}
 
     def least(self, name: str) -> NDArray[Any] | None:
         """Return the least value that each term has had under rule `name`, [K, terms]; None where it is defined for all values."""
@@ -120,17 +117,26 @@ class Stack:
 
     def take_over(self, other: Stack, places: Sequence[int]) -> None:
         """Go on where the settings at `places` of another stack are; free places repeat the last of them."""
+        self.resume(other.kept(places))
         chosen = [*places, *[places[-1]] * (self.size - len(places))]
-        pairs = list(zip(self._all(), other._all(), strict=True))
         for name, learned in other._learned.items():
-            pairs += zip(self._learning(name, learned.widths).variables, learned.variables, strict=True)
-        for mine, theirs in pairs:
-            value = theirs.numpy()
-            stacked = tuple(mine.shape) != value.shape  # what the optimizer counts is not
-            mine.assign(value.reshape(other.size, -1)[chosen].reshape(mine.shape) if stacked else value)
+            self._learning(name, learned.widths).take_over(learned, chosen)
 
-    def _all(self) -> list[Any]:
-        return [*self._variables, *(stacked.variable for stacked in self.state), *self.optimizer.variables]
+    def kept(self, places: Sequence[int]) -> list[Arrays]:
+        """Return what changes in training of the settings at `places`, but for what weighting rules learn."""
+        values = [np.array(each.numpy()).reshape(self.size if stacked else 1, -1) for each, stacked in self._all()]
+        return [[value[place if len(value) > 1 else 0] for value in values] for place in places]
+
+    def resume(self, kept: Sequence[Arrays]) -> None:
+        """Go on with settings that were `kept`, all after the same epoch; free places repeat the last of them."""
+        chosen = [*kept, *[kept[-1]] * (self.size - len(kept))]
+        for (variable, stacked), *each in zip(self._all(), *chosen, strict=True):
+            variable.assign((np.stack(each) if stacked else each[0]).reshape(variable.shape))
+
+    def _all(self) -> list[tuple[Any, bool]]:
+        """Return what changes in training, each with whether it differs between settings; what an optimizer counts does not."""
+        slots = [(variable, len(variable.shape) > 0) for variable in self.optimizer.variables]
+        return [*((each.variable, not each.alike) for each in (*self.trainable, *self.state)), *slots]
 
     def reset_counters(self) -> None:
         for counter in (counter for counters in self._counters for counter in counters):

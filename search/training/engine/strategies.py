@@ -71,9 +71,13 @@ STRATEGIES: Mapping[str, Strategy] = {strategy.name: strategy for strategy in (V
 def stack_size(count: int, limit: int, strategy: Strategy, *, convolves: bool = False) -> int:
     """Return how large a stack `count` settings get, at most `limit`: a power of two, so that few sizes are ever traced.
 
-    Where free places cost little (vectorized) it is at least half the limit: a trace would cost more; a quarter where each setting
-    convolves with filters of its own, for there a step of 8 takes half as long again as one of 4. It depends on nothing else, so
-    that the same cohort always has the same bits.
+    Where free places cost little (vectorized) it is the limit, a half or an eighth of it, since each size is a trace; a quarter too
+    where each setting convolves with filters of its own, for there a step of 8 takes half as long again as one of 4. It depends on
+    nothing else, so that the same cohort always has the same bits.
     """
-    least = limit // (4 if convolves else 2) if strategy.cost_of_a_place < 1 else 1
-    return min(limit, max(least, 1 << (count - 1).bit_length()))
+    fitting = 1 << (count - 1).bit_length()
+    if strategy.cost_of_a_place < 1 and fitting > max(1, limit // 8):
+        fitting = max(fitting, limit // (4 if convolves else 2))
+    elif strategy.cost_of_a_place < 1:
+        fitting = max(1, limit // 8)
+    return min(limit, fitting)

@@ -104,6 +104,9 @@ a module that registers it is run only once."""
 
 EVERYTHING: Mapping[str, _Setting] = {**SETTINGS, **STATE}
 
+PER_THREAD = ("keras attributes", "numpy.seterr")
+"""What a new thread begins without."""
+
 UNSUPPORTED: Mapping[str, Any] = {
     "tf.config.run_functions_eagerly": False,
     "tf.experimental.numpy.experimental_enable_numpy_behavior": ("off", False),
@@ -189,6 +192,16 @@ def keeping(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*arguments, **named)
 
     return kept_around
+
+
+def of_this_thread() -> Snapshot:
+    """Return what Keras and NumPy keep for each thread, as this thread has it."""
+    return _read({name: EVERYTHING[name] for name in PER_THREAD})
+
+
+def set_for_thread(settings: Snapshot) -> None:
+    """Let this thread have what another has."""
+    _write(settings)
 
 
 def _read(settings: Mapping[str, _Setting]) -> Snapshot:

@@ -46,6 +46,9 @@ class Recorder:
     def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
         return {}
 
+    def more(self, epoch: int, numbers: Sequence[int]) -> Sequence[Setting]:
+        return ()
+
     def cancelled(self, number: int) -> bool:
         return number in self._cancel and len(self.reports) >= self._after
 

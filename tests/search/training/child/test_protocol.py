@@ -12,6 +12,7 @@ from search.training.child.protocol import (
     GoOn,
     StudyPrepared,
     StudyRefused,
+    TrainAlso,
     TrainCohort,
     UseWorkload,
     encode,
@@ -26,8 +27,8 @@ from storage.records import UNDEFINED, Reason, Undefined
 def test_an_order_arrives_as_it_was_sent() -> None:
     schedules = {"a.error": AppliedSchedule("linear", 0.1, 0.5)}
     settings = [Setting(3, 7, {"a.error": 0.5, "b": 2.0}, True, "fixed", schedules, {"optimizer.learning_rate": 1e-3}, [3, 9])]
-    order = TrainCohort(1, "vectorized", 8, settings)
-    assert read_order(encode(order)) == order
+    for order in (TrainCohort(1, "vectorized", 8, settings, more_at=3), TrainAlso(3, settings)):
+        assert read_order(encode(order)) == order
 
 
 def test_numbers_of_settings_are_numbers_again() -> None:

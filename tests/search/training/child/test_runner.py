@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Pipe
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,14 @@ from search.training.child.protocol import (
     GoOn,
     Order,
     OrderTaken,
+    PlacesFree,
     PrepareStudy,
     RungReached,
     StepsDone,
     StudyPrepared,
     StudyRefused,
+    ThreadsWanted,
+    TrainAlso,
     TrainCohort,
     WorkloadsDescribed,
     encode,
@@ -183,6 +187,11 @@ def test_prepare_then_train_reports_every_epoch_and_end(child: Child) -> None:
     assert heard[-1].seconds > 0
 
 
+def test_a_study_that_wants_other_threads_than_the_process_has_is_not_traced_there(child: Child) -> None:
+    child.say(DefineStudy(1, _study()), PrepareStudy(1, threads=7))  # this small model wants one
+    assert [type(answer) for answer in child.hear(ThreadsWanted)] == [OrderTaken, ThreadsWanted]
+
+
 def test_a_study_trains_without_a_prepare_in_the_same_child(child: Child) -> None:
     child.say(*_orders(_study(batch_size=8), 1.0))
     assert _ends(child.hear(CohortTrained)) == [(5, TrialState.COMPLETE)]
@@ -265,6 +274,32 @@ def test_a_cancel_at_a_rung_needs_no_reply(child: Child) -> None:
     _at_a_rung(child, 1)
     child.say(CancelSettings())
     assert _ends(child.hear(CohortTrained)) == [(5, TrialState.CANCELLED), (6, TrialState.CANCELLED)]
+
+
+def test_with_half_of_the_places_free_the_child_asks_once_for_settings_and_trains_them_too(child: Child) -> None:
+    defined, order = _orders(_study(), 1.0, 2.0, engine="vectorized", rungs=(1,))
+    assert isinstance(order, TrainCohort)
+    child.say(defined, replace(order, more_at=1))
+    child.hear(RungReached)
+    child.say(GoOn(1, {6: "epoch 1: hopeless"}))
+    assert child.hear(PlacesFree)[-1] == PlacesFree(1)
+    child.say(TrainAlso(1, [replace(order.settings[0], number=7)]))
+    assert child.hear(RungReached)[-1] == RungReached(1, [7])
+    child.say(GoOn(1))
+    heard = child.hear(CohortTrained)
+    assert _ends(heard) == [(5, TrialState.COMPLETE), (7, TrialState.COMPLETE)]
+    assert [answer.numbers for answer in heard if isinstance(answer, EpochReport)] == [[5, 7]]
+
+
+def test_a_cancel_of_all_that_wait_for_settings_needs_no_reply(child: Child) -> None:
+    defined, order = _orders(_study(), 1.0, 2.0, engine="vectorized", rungs=(1,))
+    assert isinstance(order, TrainCohort)
+    child.say(defined, replace(order, more_at=1))
+    child.hear(RungReached)
+    child.say(GoOn(1, {6: "epoch 1: hopeless"}))
+    child.hear(PlacesFree)
+    child.say(CancelSettings())
+    assert _ends(child.hear(CohortTrained)) == [(5, TrialState.CANCELLED)]
 
 
 def test_an_order_of_another_version_ends_the_child_in_the_middle_of_a_training_and_is_named_in_its_log(child: Child) -> None:

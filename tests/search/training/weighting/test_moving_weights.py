@@ -200,7 +200,7 @@ def test_what_a_rule_learned_moves_to_a_smaller_stack(rule: str, float64: None, 
     alone = _trained(_engine("serial", 1, **adam), [_setting(2, rule)])
     engine, shrunk = _engine("vectorized", 4, **adam), Recorder(cancel=[0, 1, 3], after=3)  # epochs 0, 1 and 2
     engine.train([_setting(number, rule) for number in range(4)], _study().training, shrunk)
-    assert sorted(size for size, _ in engine._stacks) == [2, 4]
+    assert sorted(size for size, _ in engine._stacks) == [1, 4]
     for split in ("train", "weights"):
         assert shrunk.values(2, EPOCHS, split) == pytest.approx(alone.values(2, EPOCHS, split), abs=1e-9)
 

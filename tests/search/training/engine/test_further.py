@@ -1,0 +1,101 @@
+"""Settings that take the places which a rung has left free, while those that go on wait for them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.training.engine.engine import CohortEngine
+from search.training.interface import Setting
+from storage.records import TrialState
+from tests.search.training.engine.test_cohorts import COHORT, _definition, _engine, _new_engine, _twin
+from tests.search.training.scenes import Recorder
+
+KIND = "normalisations and dropout"
+AT = 2
+
+
+class Giver(Recorder):
+    """Ends the settings `hopeless` at the rung, and gives `further` ones when it is first asked."""
+
+    def __init__(self, hopeless: Collection[int] = (), further: Sequence[Setting] = ()) -> None:
+        super().__init__()
+        self._hopeless, self._further = hopeless, list(further)
+        self.asked: list[tuple[int, list[int]]] = []
+
+    def pruned(self, epoch: int, numbers: Sequence[int]) -> Mapping[int, str]:
+        return {number: "hopeless" for number in numbers if number in self._hopeless}
+
+    def more(self, epoch: int, numbers: Sequence[int]) -> Sequence[Setting]:
+        self.asked.append((epoch, list(numbers)))
+        given, self._further = self._further, []
+        return given
+
+
+def at_rung(*weights: int, first: int = 0, **changes: Any) -> list[Setting]:
+    """Return settings of the cohort's weights at these places, from number `first` on."""
+    return [replace(Setting(first + i, 5, COHORT[place], rungs=(AT,)), **changes) for i, place in enumerate(weights)]
+
+
+def test_settings_that_wait_and_those_that_come_later_each_equal_their_own_fit(float64: None) -> None:
+    engine, giver = _engine(KIND, "vectorized"), Giver([1, 2, 3, 6], at_rung(1, 2, 0, first=4))
+    engine.train(at_rung(0, 1, 1, 1), _definition().training, giver)
+    assert giver.asked == [(AT, [0]), (AT, [4, 5])]
+    assert giver.states() == {number: TrialState.PRUNED if number in (1, 2, 3, 6) else TrialState.COMPLETE for number in range(7)}
+    assert [giver.ends[number].epochs for number in (0, 1, 5, 6)] == [3, AT, 3, AT]
+    for place, (number, weights) in enumerate([(0, 0), (4, 1), (5, 2)]):
+        assert giver.epochs(number) == [0, 1, 2, 3]
+        twin = _twin(KIND, weights)
+        assert giver.values(number, 3, "train") == pytest.approx(twin.train[2], abs=1e-8)
+        for ours, theirs in zip(engine.variables(place)[:-1], twin.variables, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
+
+
+def test_more_than_have_room_go_on_in_parts(float64: None) -> None:
+    engine, giver = _engine(KIND, "vectorized"), Giver([2, 3], at_rung(2, 2, 2, 1, first=4))
+    engine.train(at_rung(0, 1, 1, 1), _definition().training, giver)
+    assert giver.states() == {number: TrialState.PRUNED if number in (2, 3) else TrialState.COMPLETE for number in range(8)}
+    for number, weights in ((0, 0), (1, 1), (6, 2), (7, 1)):
+        assert giver.values(number, 3, "train") == pytest.approx(_twin(KIND, weights).train[2], abs=1e-8)
+
+
+def test_where_nothing_is_given_the_rest_goes_on_and_keeps_every_bit(float64: None) -> None:
+    engine, alone, asked = _engine(KIND, "vectorized"), Recorder(), Giver([1, 2, 3])
+    engine.train(at_rung(0, 1, 1, 1), _definition().training, alone)
+    engine.train(at_rung(0, 1, 1, 1), _definition().training, asked)
+    assert asked.asked == [(AT, [0])]
+    assert asked.values(0, 3) == alone.values(0, 3)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        at_rung(0, 1, 2, 1),  # three of four go on
+        at_rung(0, 1, 1, 1, rungs=()),
+        [*at_rung(0, 1), *at_rung(1, 1, first=2, seed=6)],  # rows in another order
+    ],
+)
+def test_nothing_is_asked_for_where_nothing_could_be_trained_beside(settings: list[Setting], float64: None) -> None:
+    engine, giver = _engine(KIND, "vectorized"), Giver([3] if settings[2].weights == COHORT[2] else [1, 2, 3])
+    engine.train(settings, _definition().training, giver)
+    assert giver.asked == []
+
+
+def test_out_of_memory_all_that_have_not_ended_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+
+    engine: CohortEngine = _new_engine("dense", "vectorized")
+    giver, whole = Giver([1, 2, 3], at_rung(1, 2, first=4)), engine._train_epoch
+
+    def too_large(group: Any, epoch: int, observer: Any) -> Any:
+        if group.stack.size > 2 and any(setting.number == 4 for setting in group.settings):
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return whole(group, epoch, observer)
+
+    monkeypatch.setattr(engine, "_train_epoch", too_large)
+    engine.train(at_rung(0, 1, 1, 1), _definition().training, giver)
+    assert giver.states() == {number: TrialState.PRUNED if number in (1, 2, 3) else TrialState.COMPLETE for number in range(6)}

@@ -1,0 +1,134 @@
+"""Stacks that are traced while another trains: when, what they cost, and that they change nothing."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, cast
+
+import keras
+import numpy as np
+import pytest
+
+from search.training.engine import engine as engine_module
+from search.training.engine.engine import CohortEngine
+from search.training.engine.sizes import likely_sizes
+from search.training.engine.stack import Stack
+from search.training.engine.strategies import STRATEGIES
+from search.training.engine.traced_ahead import TracedAhead
+from search.training.engine.traces import traces_made
+from tests.search.training.engine.test_pruned import BAD, GOOD, Judge, at
+from tests.search.training.engine.test_sizes import COST
+from tests.search.training.scenes import engine_of, linear, rows, study, task, workload
+
+TRAINED = {"epochs": 4, "batch_size": 8, "optimizer": {"name": "adam", "config": {"learning_rate": 0.1}}}
+
+
+def _trained(monkeypatch: pytest.MonkeyPatch) -> tuple[CohortEngine, Judge, list[int]]:
+    """Train eight settings of which one is left after epoch 2; return the graphs made by the end of each epoch as well."""
+    monkeypatch.setattr("search.training.engine.sizes.SECONDS_A_TRACE", 0.0)  # as if a graph were free
+    x, y = rows(20, a=2, b=1)
+    y["a"] = x[:, :2] * 3
+    definition = study([task("a"), task("b")], training=TRAINED)
+    engine = engine_of(definition, workload(linear({"a": 2, "b": 1}), (x, y)), "vectorized", 8)
+    settings, before = at(2, **{f"bad{i}": BAD for i in range(7)}, good=GOOD), traces_made()
+
+    class Counting(Judge):
+        def pruned(self, epoch: int, numbers: Any) -> dict[int, str]:
+            engine._ahead.wait()
+            made.append(traces_made() - before)
+            return {number: "hopeless" for number in numbers if number < 7}
+
+    made: list[int] = []
+    judge = Counting()
+    engine.train(settings, definition.training, judge)
+    return engine, judge, [*made, traces_made() - before]
+
+
+def test_what_is_left_after_a_rung_goes_on_in_a_stack_that_was_traced_before_and_keeps_every_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, judge, (at_the_rung, after) = _trained(monkeypatch)
+    assert sorted(size for size, _ in engine._stacks) == [1, 4, 8]
+    assert at_the_rung == after == 6  # a graph that trains and one that measures, of each size
+    monkeypatch.setattr(engine_module, "likely_sizes", lambda *_: [])
+    other, alone, (at_the_rung, after) = _trained(monkeypatch)
+    assert sorted(size for size, _ in other._stacks) == [1, 8]
+    assert (at_the_rung, after) == (2, 4)
+    assert [judge.values(7, epoch) for epoch in range(5)] == [alone.values(7, epoch) for epoch in range(5)]
+    for mine, others in zip(engine.variables(7), other.variables(7), strict=True):
+        np.testing.assert_array_equal(mine, others)
+
+
+def test_no_copies_are_traced_ahead() -> None:
+    assert likely_sizes(8, 8, 10**9, STRATEGIES["unrolled"], COST) == []
+    assert likely_sizes(16, 16, 10**9, STRATEGIES["vectorized"], COST) == [8, 2]
+    assert likely_sizes(16, 16, 1, STRATEGIES["vectorized"], COST) == []  # not worth it
+
+
+class Part:
+    """Stands for a stack."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+
+def _stacks(*sizes: int) -> list[Stack]:
+    return [cast(Stack, Part(size)) for size in sizes]
+
+
+@pytest.fixture
+def policy() -> Iterator[str]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield "mixed_bfloat16"
+    keras.config.set_dtype_policy(before)
+
+
+def test_a_stack_is_traced_under_the_settings_of_the_thread_that_trains(policy: str) -> None:
+    found: list[tuple[str, bool]] = []
+
+    def trace(stack: Stack) -> None:
+        found.append((keras.config.dtype_policy().name, threading.current_thread() is threading.main_thread()))
+
+    ahead = TracedAhead(trace)
+    ahead.begin(_stacks(2))
+    ahead.wait()
+    ahead.end()
+    assert found == [(policy, False)]
+
+
+def test_a_stack_that_cannot_be_traced_ahead_is_left_to_whoever_uses_it() -> None:
+    traced: list[int] = []
+
+    def trace(stack: Stack) -> None:
+        if stack.size == 2:
+            raise ValueError("no graph")
+        traced.append(stack.size)
+
+    ahead, (one, other) = TracedAhead(trace), _stacks(2, 1)
+    ahead.begin([one, other])
+    ahead.wait(one)
+    ahead.wait(other)
+    ahead.end()
+    assert traced == [1]
+
+
+def test_at_the_end_the_rest_is_left_out_and_python_switches_threads_as_before() -> None:
+    before, begun, released = sys.getswitchinterval(), threading.Event(), threading.Event()
+    traced: list[int] = []
+
+    def trace(stack: Stack) -> None:
+        begun.set()
+        assert released.wait(10)
+        traced.append(stack.size)
+
+    ahead = TracedAhead(trace)
+    ahead.begin(_stacks(4, 2, 1))
+    assert begun.wait(10)
+    assert sys.getswitchinterval() < before
+    threading.Timer(0.05, released.set).start()
+    ahead.end()
+    assert traced == [4]
+    assert sys.getswitchinterval() == pytest.approx(before)
