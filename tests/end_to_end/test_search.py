@@ -177,7 +177,7 @@ except steelyard.ValidationError as error:
 """
     script.write_text(shorter(readme_script(), confirmation="None", seed="5", weight_ranges='{"price": (0.001, 1)}') + more)
     said = dict(line.split(" ", 1) for line in run(script, cache).stdout.splitlines() if " " in line)
-    assert "the study has no confirmation" in said["FIRST"]
+    assert "nothing was confirmed on fresh seeds" in said["FIRST"]
     assert said["EXTENDED"] == f"True 6 {said['FIRST'].split()[0]}"
     assert said["CONFIRMED"].startswith("True ")
     assert "fresh seeds" in said["CONFIRMED"]
