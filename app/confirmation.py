@@ -159,6 +159,7 @@ def _setting(
     judged = setting.judged_on((confirmed or {}).get("seeds", ()))
     values = {} if objective is None or trial.role is Role.REFERENCE else setting.values(objective, split)
     named = ((confirmed or {}).get("against") or {}).get(setting.name) or {}
+    found = ((confirmed or {}).get("candidates") or {}).get(setting.name) or {}
     return {
         "trial": trial.number,
         "role": trial.role.value,
@@ -174,6 +175,8 @@ def _setting(
         "metrics": {path: _named(series) for path, series in metrics.items()},
         "value": _estimate(_on(values, judged)) if values else None,
         "means": {path: _estimate(_on(series, judged)) for path, series in metrics.items()},
+        "breaks": found.get("breaks", []),
+        "stands_for": found.get("stands_for", []),
     }
 
 

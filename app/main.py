@@ -33,7 +33,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     """Return the service; without `settings` they are read from the environment.
 
     `app.state.closing` is an Event: once set, readiness is 503 and waiting requests answer at once. `app.state.own_workers` returns
-    how many worker processes the service itself keeps running.
+    how many of the service's own worker processes may still be starting.
     """
     settings = settings or ApiSettings()
     app = FastAPI(**openapi.ABOUT, docs_url=None, redoc_url=None, lifespan=_lifespan, generate_unique_id_function=_route_name)

@@ -109,9 +109,10 @@ class Server(uvicorn.Server):
         self._app = app
         self._ready = ready
 
-    def keeps_workers(self, count: Callable[[], int]) -> None:
-        """Say how to count the worker processes that run beside the API: before they are heard of they are starting."""
-        self._app.state.own_workers = count
+    def keeps_workers(self, starting: Callable[[float], int]) -> None:
+        """Say how to count the worker processes beside the API that may still be starting: those begun within so many seconds."""
+        alive = self._app.state.settings.alive_within_seconds
+        self._app.state.own_workers = lambda: starting(alive)
 
     def end(self) -> None:
         """Accept no more, and let requests that wait answer now."""
@@ -189,7 +190,7 @@ async def _run(server: Server, opened: socket.socket, settings: ServeSettings) -
             server.end()
             supervisor.terminate()
 
-    server.keeps_workers(lambda: supervisor.running)
+    server.keeps_workers(supervisor.starting)
     processes.adopt_orphans()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

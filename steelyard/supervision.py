@@ -68,6 +68,7 @@ class Supervisor:
         self._restarts = restarts or Restarts()
         self._clock = clock
         self._running: dict[int, Process] = {}
+        self._tried_since: dict[int, float] = {}
         self._ending = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -76,10 +77,13 @@ class Supervisor:
         """The processes that run now."""
         return [process.pid for process in self._running.values()]
 
-    @property
-    def running(self) -> int:
-        """How many processes run now; any thread may ask."""
-        return len(self._running)
+    def starting(self, within_seconds: float) -> int:
+        """Return how many processes run that may still be starting: the tries of their slot began within so many seconds.
+
+        A worker that dies young is tried again; one that lived long begins anew. Any thread may ask.
+        """
+        latest = self._clock() - within_seconds
+        return sum(self._tried_since[slot] > latest for slot in list(self._running))
 
     def start(self) -> None:
         """Start all workers and keep them alive from now on."""
@@ -110,6 +114,8 @@ class Supervisor:
         short_lives = 0
         while not self._ending.is_set():
             began = self._clock()
+            if short_lives == 0:
+                self._tried_since[slot] = began
             await self._live(slot)
             long_lived = self._clock() - began >= self._restarts.healthy_seconds
             short_lives = 0 if long_lived else short_lives + 1

@@ -23,6 +23,7 @@ from app.schemas.fleet import WorkloadBody, WorkloadList
 from app.schemas.results import BestWeights, ParetoFront
 from app.schemas.sensitivity import Sensitivity
 from app.schemas.trials import CurvesBody, TrialWithEpochs, epoch_body, trial_fields
+from app.starting import as_it_stands
 from app.study_views import study_body
 from search.analysis.answer import NoAnswer
 from storage import curves, paging, study_rows, trial_rows, workloads
@@ -40,7 +41,7 @@ def report(views: Views, request: Request, storage: Database, name: str) -> byte
         now = storage.now(session)
         alive = request.app.state.settings.alive_within_seconds
         documents = {path: _sent(body) for path, body in _documents(session, study)}
-        documents[f"/v1/studies/{name}"] = _sent(study_body(session, study, now, alive))
+        documents[f"/v1/studies/{name}"] = _sent(as_it_stands(study_body(session, study, now, alive), request.app.state))
         documents[f"/v1/studies/{name}/cohorts"] = _sent(running.cohort_list(session, study, now))
     own = views.assets.own()
     place = secrets.token_hex()  # nothing that a user wrote has it

@@ -121,43 +121,43 @@ def _has_ended(storage: Database, name: str) -> bool:
 
 
 @router.patch("/{name}", openapi_extra=PATCH_BODY)
-def change_study(name: StudyName, document: Document, storage: Storage, settings: Settings) -> Study:
+def change_study(request: Request, name: StudyName, document: Document, storage: Storage, settings: Settings) -> Study:
     """Change the number of trials, priority, labels or description. A COMPLETE study with more trials goes on."""
     patch = submission.read_patch(document)
-    return _written(storage, settings, lambda session, now: submission.change(session, name, patch, now))
+    return _written(request, storage, settings, lambda session, now: submission.change(session, name, patch, now))
 
 
 @router.post("/{name}/pause")
-def pause_study(name: StudyName, storage: Storage, settings: Settings) -> Study:
+def pause_study(request: Request, name: StudyName, storage: Storage, settings: Settings) -> Study:
     """Begin no new cohorts; what runs goes on."""
-    return _written(storage, settings, lambda session, now: lifecycle.pause(session, name, now))
+    return _written(request, storage, settings, lambda session, now: lifecycle.pause(session, name, now))
 
 
 @router.post("/{name}/resume")
-def resume_study(name: StudyName, storage: Storage, settings: Settings) -> Study:
+def resume_study(request: Request, name: StudyName, storage: Storage, settings: Settings) -> Study:
     """Go on with a paused study."""
-    return _written(storage, settings, lambda session, now: lifecycle.resume(session, name, now))
+    return _written(request, storage, settings, lambda session, now: lifecycle.resume(session, name, now))
 
 
 @router.post("/{name}/stop")
-def stop_study(name: StudyName, storage: Storage, settings: Settings) -> Study:
+def stop_study(request: Request, name: StudyName, storage: Storage, settings: Settings) -> Study:
     """Let what runs finish, cancel what waits, then be STOPPED."""
-    return _written(storage, settings, lambda session, now: lifecycle.stop(session, name, now))
+    return _written(request, storage, settings, lambda session, now: lifecycle.stop(session, name, now))
 
 
 @router.post("/{name}/cancel")
-def cancel_study(name: StudyName, storage: Storage, settings: Settings) -> Study:
+def cancel_study(request: Request, name: StudyName, storage: Storage, settings: Settings) -> Study:
     """End what runs and what waits, at once."""
-    return _written(storage, settings, lambda session, now: lifecycle.cancel(session, name, now))
+    return _written(request, storage, settings, lambda session, now: lifecycle.cancel(session, name, now))
 
 
 @router.post("/{name}/retry")
-def retry_study(name: StudyName, storage: Storage, settings: Settings) -> Study:
+def retry_study(request: Request, name: StudyName, storage: Storage, settings: Settings) -> Study:
     """Do FAILED trials again; a study that failed in its preflight is prepared again.
 
     Not those with the reason `no_objective`: on the same seed they would be trained to the same numbers.
     """
-    return _written(storage, settings, lambda session, now: lifecycle.retry(session, name, now))
+    return _written(request, storage, settings, lambda session, now: lifecycle.retry(session, name, now))
 
 
 @router.delete("/{name}", status_code=204, response_class=Response)
@@ -167,8 +167,11 @@ def delete_study(name: StudyName, storage: Storage) -> None:
         lifecycle.delete_study(session, name, storage.now(session))
 
 
-def _written(storage: Database, settings: ApiSettings, write: Callable[[Session, datetime], StudyRecord]) -> Study:
+def _written(
+    request: Request, storage: Database, settings: ApiSettings, write: Callable[[Session, datetime], StudyRecord]
+) -> Study:
     """Do one change in one transaction, and return the study as it is then."""
     with writing(storage) as session:
         now = storage.now(session)
-        return study_body(session, write(session, now), now, settings.alive_within_seconds)
+        body = study_body(session, write(session, now), now, settings.alive_within_seconds)
+    return as_it_stands(body, request.app.state)

@@ -47,6 +47,12 @@ class SettingBody(Body):
     metrics: dict[str, BySeed] = Field(description="Each term and metric by seed.")
     value: EstimateBody | None
     means: dict[str, EstimateBody] = Field(description="Each term and metric over the seeds of `judged_on`.")
+    breaks: list[str] = Field(
+        description="The metrics whose mean misses a bound, or is not a number on all these seeds; empty without a winner."
+    )
+    stands_for: list[str] = Field(
+        description="Baselines of the same weights, which were not trained on fresh seeds themselves; empty without a winner."
+    )
 
 
 class AgainstBody(Body):

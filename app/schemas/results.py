@@ -69,6 +69,8 @@ class ConfirmedBody(Body):
 
     value: SpreadBody | None = Field(description="The objective's value; null for a reference.")
     metrics: dict[str, SpreadBody]
+    breaks: list[str] = Field(description="The metrics whose mean misses a bound, or is not a number.")
+    stands_for: list[str] = Field(description="Baselines of the same weights, which were not trained on fresh seeds themselves.")
 
 
 class IntervalBody(Body):

@@ -50,7 +50,8 @@ class Verdict:
 
     `seeds` are those that the winner's numbers are of. `call` is None where there is no baseline. `margin` is one training's luck;
     `detectable` the smallest lead over the baseline it is against which the seeds could have shown, None where nothing was
-    compared, or where all seeds gave the same. `story` has what the tuned weights change metric by metric, from that baseline.
+    compared, or where all seeds gave the same. `breaks` has the metrics whose mean misses a bound, by setting; a reference has
+    none. `story` has what the tuned weights change metric by metric, from that baseline.
     """
 
     winner: Candidate
@@ -58,6 +59,7 @@ class Verdict:
     seeds: tuple[int, ...]
     values: Mapping[str, Spread]
     metrics: Mapping[str, Mapping[str, Spread]]
+    breaks: Mapping[str, tuple[str, ...]]
     intervals: tuple[Interval, ...]
     constraints: tuple[ConstraintRate, ...]
     anchors: tuple[AnchorRecord, ...]
@@ -99,9 +101,8 @@ def judge(
     held = rates(judged, winner.on(seeds), split)
     who = kept(judged, winner.on(seeds), [rival.on(seeds) for rival in meeting.rivals], split, _last_error(meeting))
     call, rival = _call(meeting, intervals, who)
-    margin = _margin(meeting, rival)
+    margin, changes = _margin(meeting, rival), subject.story(rival)
     detectable = None if margin == 0 else rival.half if rival is not None else max((each.half for each in intervals), default=None)
-    changes = subject.story(rival)
     by_constraint = by_constraints(subject.name, meeting.rivals, intervals, who, call)
     sentence = by_constraint or _sentence(subject, call, rival, intervals, values, changes, detectable)
     notes = [
@@ -118,6 +119,7 @@ def judge(
         seeds=seeds,
         values=values,
         metrics={each.name: _metrics(subject.here(each), split) for each in trained.candidates},
+        breaks={each.name: broken(judged, subject.here(each), split) for each in _competing(trained)},
         intervals=intervals,
         constraints=held,
         anchors=meeting.anchors,

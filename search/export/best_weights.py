@@ -5,7 +5,7 @@ Numbers may be NaN or infinite here; the caller writes them as its format allows
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import metadata
@@ -121,7 +121,7 @@ def best_weights(winner: Winner) -> dict[str, Any]:
         "terms": {"tasks": shown["tasks"], "penalties": shown["penalties"]},
         "objective": {"aggregate": definition.objective.aggregate, **_objective(trial)},
         "metrics": _metrics(winner.best.measured),
-        **({"confirmation": {**_judged(winner.verdict, winner.sensitivity), **_epochs(winner)}} if winner.verdict else {}),
+        **({"confirmation": {**_judged(winner, winner.verdict), **_epochs(winner)}} if winner.verdict else {}),
         **({"recommended": _recommended(winner, winner.verdict)} if winner.verdict else {}),
         **({"sensitivity": dict(winner.sensitivity)} if winner.sensitivity is not None else {}),
         "baselines": {tried.trial.rule or f"trial {tried.trial.number}": _baseline(tried) for tried in reversed(winner.baselines)},
@@ -173,11 +173,26 @@ def _recommended(winner: Winner, verdict: Verdict) -> dict[str, Any]:
     return {**beside, "weights": dict(trial.weights), **compiled, "sentence": chosen.sentence}
 
 
-def _judged(verdict: Verdict, sensitivity: Mapping[str, Any] | None) -> dict[str, Any]:
+def _judged(winner: Winner, verdict: Verdict) -> dict[str, Any]:
     """Return what the confirmation says, its verdict with where a range may have been the limit."""
-    found = confirmation_document(verdict)
-    edges = [each["edge"]["sentence"] for each in (sensitivity or {}).get("ranges", {}).values() if each.get("edge")]
-    return {**found, "verdict": " ".join([found["verdict"], *(f"{edge[:1].upper()}{edge[1:]}." for edge in edges)])}
+    found, ranges = confirmation_document(verdict), (winner.sensitivity or {}).get("ranges", {})
+    edges = [each["edge"]["sentence"] for each in ranges.values() if each.get("edge")]
+    stand_for = _stand_for([tried.trial for tried in winner.baselines], verdict.metrics.keys())
+    return {
+        **found,
+        "verdict": " ".join([found["verdict"], *(f"{edge[:1].upper()}{edge[1:]}." for edge in edges)]),
+        "candidates": {name: {**each, "stands_for": stand_for.get(name, [])} for name, each in found["candidates"].items()},
+    }
+
+
+def _stand_for(baselines: Sequence[TrialRecord], repeated: Collection[str]) -> dict[str, list[str]]:
+    """Return the baselines that were not repeated on fresh seeds since one that was has the same fixed weights, by its rule."""
+    fixed = {trial.rule: trial.weights for trial in baselines if trial.rule is not None and trial.origin != ADAPTIVE_ORIGIN}
+    return {
+        name: sorted(rule for rule in fixed if rule not in repeated and fixed[rule] == weights)
+        for name, weights in fixed.items()
+        if name in repeated
+    }
 
 
 def confirmation_document(verdict: Verdict) -> dict[str, Any]:
@@ -204,6 +219,7 @@ def confirmation_document(verdict: Verdict) -> dict[str, Any]:
             name: {
                 "value": asdict(verdict.values[name]) if name in verdict.values else None,
                 "metrics": {path: asdict(spread) for path, spread in metrics.items()},
+                "breaks": list(verdict.breaks.get(name, ())),
             }
             for name, metrics in verdict.metrics.items()
         },

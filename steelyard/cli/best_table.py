@@ -82,7 +82,7 @@ def _heading(best: Best, rule: str) -> str:
     """Return what a column is headed by: the answer's is tuned, unless a baseline is the answer."""
     if rule == TUNED:
         return _title(_leading(best) or rule)
-    return f"{_title(rule)} (yours)" if rule == EQUAL and CURRENT in _stood_for(best) else _title(rule)
+    return f"{_title(rule)} (yours)" if CURRENT in _stands_for(best, rule) else _title(rule)
 
 
 def _rules(best: Best) -> list[str]:
@@ -96,17 +96,15 @@ def _rules(best: Best) -> list[str]:
         value = _mean(best, rule)
         return FIRST.index(rule) if rule in FIRST else len(FIRST), math.inf if value is None else -value
 
-    left_out = {_leading(best), *_stood_for(best)}
+    left_out = {_leading(best), *(stood for rule in best["baselines"] for stood in _stands_for(best, rule))}
     return sorted([*(rule for rule in best["baselines"] if rule not in left_out), TUNED], key=place)
 
 
-def _stood_for(best: Best) -> Iterator[str]:
-    """Yield the baselines for which another one of the same weights was trained on fresh seeds."""
-    candidates = best.get("confirmation", {}).get("candidates", {})
-    known = [each["weights"] for rule, each in best["baselines"].items() if rule in candidates and not _moves(rule)]
-    for rule, each in best["baselines"].items():
-        if candidates and rule not in candidates and not _moves(rule) and each["weights"] in known:
-            yield rule
+def _stands_for(best: Best, rule: str) -> Sequence[str]:
+    """Return the baselines of the same weights for which this one was trained on fresh seeds."""
+    candidate: Best = best.get("confirmation", {}).get("candidates", {}).get(rule, {})
+    found: Sequence[str] = candidate.get("stands_for", ())
+    return found
 
 
 def _mean(best: Best, rule: str) -> float | None:

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from storage import study_rows, trials
 from storage.models import TRIALS
 from storage.records import ADAPTIVE_ORIGIN, Measured, Moment, Outcome, Role, StudyState
-from tests.app.scenes import DESCRIPTION, DIGIT, NAME, PARITY, Bench, definition, outcome, planned
+from tests.app.scenes import DESCRIPTION, DIGIT, NAME, PARITY, Bench, definition, on_sqlite, outcome, planned
 
 PATH, BEST = f"/v1/studies/{NAME}/confirmation", f"/v1/studies/{NAME}/best"
 TUNED, YOURS = {1: (0.8, 0.9), 2: (0.7, 0.9), 3: (0.75, 0.8)}, {1: (0.7, 0.8), 2: (0.5, 0.95), 3: (0.6, 0.85)}
@@ -103,6 +103,58 @@ def test_a_difference_that_is_the_same_on_all_seeds_is_no_certain_gain(bench: Be
     confirmed(bench, equal={seed: (digit - 0.1, parity) for seed, (digit, parity) in TUNED.items()})
     gain = bench.get(PATH)["against"]["equal"]["metrics"][DIGIT]
     assert (gain["difference"], gain["better"]) == (pytest.approx(0.1), None)
+
+
+def bounded(bench: Bench, at_least: float, yours: float) -> dict[str, list[str]]:
+    """Confirm a study that bounds parity, of which today's weights measure 0.5 on one seed and `yours` on the other."""
+    objective = definition()["objective"]
+    bound = {"metric": PARITY, "strategy": "constraint", "at_least": at_least}
+    metrics = [*(each for each in objective["metrics"] if each["metric"] != PARITY), bound]
+    measured = {0: {1: (0.5, 0.5), 2: (0.5, yours)}, 1: {1: (0.75, 0.5), 2: (0.75, 0.75)}}
+    bench.submit(
+        search={**definition()["search"], "confirmation": {"top": 1, "seeds": 2}, "trials": 1},
+        objective={**objective, "metrics": metrics},
+    )
+    bench.plan(1, role=Role.BASELINE, rule="current")
+    bench.plan(1)
+    bench.end(bench.start(), [ended(0, 0.5, 0.9), ended(1, 0.9, 0.9)])
+    again = [
+        replace(planned(0, Role.CONFIRMATION, rule), confirms=confirms, seed=seed)
+        for confirms, rule in ((0, "current"), (1, None))
+        for seed in (1, 2)
+    ]
+    with bench.database.writing() as session:
+        study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
+        added = trials.add_trials(session, study, again, beside=(), now=bench.database.now(session))
+    bench.end(bench.start(), [ended(trial.number, *measured[trial.confirms or 0][trial.seed]) for trial in added])
+    bench.ended(StudyState.COMPLETE)
+    found, best = bench.get(PATH)["settings"], bench.get(BEST)["confirmation"]["candidates"]
+    breaks = {name: each["breaks"] for name, each in found.items()}
+    assert breaks == {name: each["breaks"] for name, each in best.items()}
+    return breaks
+
+
+@on_sqlite
+def test_every_setting_names_the_bounds_that_its_mean_misses(bench: Bench) -> None:
+    assert bounded(bench, 0.6, yours=0.625) == {"current": [PARITY], "trial 1": []}
+
+
+@on_sqlite
+def test_a_metric_that_is_no_number_on_some_seed_breaks_its_bound_whatever_the_others_are(bench: Bench) -> None:
+    assert bounded(bench, 0.25, yours=math.nan) == {"current": [PARITY], "trial 1": []}
+
+
+@on_sqlite
+def test_a_baseline_stands_for_those_of_the_same_weights_that_were_not_trained_again(bench: Bench) -> None:
+    confirmed(bench, end=False)
+    alike, other = bench.plan(2, role=Role.BASELINE, rule="equal")
+    with bench.database.writing() as session:
+        session.execute(update(TRIALS).where(TRIALS.c.number == other).values(rule="random"))
+    bench.end(bench.start(), [ended(alike, 0.6, 0.6), ended(other, 0.6, 0.6)])
+    bench.ended(StudyState.COMPLETE)
+    expected = {"current": ["equal"], "trial 1": []}
+    assert {name: each["stands_for"] for name, each in bench.get(PATH)["settings"].items()} == expected
+    assert {name: each["stands_for"] for name, each in bench.get(BEST)["confirmation"]["candidates"].items()} == expected
 
 
 def test_while_the_confirmation_runs_there_are_seeds_but_no_winner(bench: Bench) -> None:

@@ -209,6 +209,7 @@ def test_a_study_says_that_the_services_own_workers_are_starting_until_one_is_he
     starting = {"code": "no_live_worker", "message": "the worker is starting", "at": None}
     assert bench.client.post("/v1/studies", json=definition()).json()["reason"] == starting
     assert bench.get(STUDY)["reason"] == starting
+    assert bench.client.patch(STUDY, json={"priority": 1}).json()["reason"] == starting
     app.state.own_workers = lambda: 2
     assert bench.get("/v1/studies")["studies"][0]["reason"]["message"] == "2 workers are starting"
     bench.worker("digits-mask")

@@ -133,11 +133,21 @@ def test_a_baseline_that_is_the_answer_is_named_and_has_one_column() -> None:
 
 
 def test_a_baseline_that_another_stood_for_on_fresh_seeds_is_not_shown() -> None:
-    """`equal` and `current` have the same weights here, and `current` is no candidate."""
-    assert drawn(best(confirmation=CONFIRMATION))["trial"] == ["1", "18", "2"]
-    assert lines(best(confirmation=CONFIRMATION), 80)[0].split() == ["equal", "(yours)", "tuned", "uncertainty"]
-    other = {**best()["baselines"], "current": {"trial": 0, "weights": {"a.loss": 2.0}, "objective": best()["objective"]}}
-    assert drawn(best(confirmation=CONFIRMATION, baselines=other))["trial"] == ["1", "0", "18", "2"]
+    document = best(confirmation=standing_for("equal"))
+    assert drawn(document)["trial"] == ["1", "18", "2"]
+    assert lines(document, 80)[0].split() == ["equal", "(yours)", "tuned", "uncertainty"]
+    assert drawn(best(confirmation=CONFIRMATION))["trial"] == ["1", "0", "18", "2"]
+
+
+def test_only_the_baseline_that_stands_for_yours_is_called_yours() -> None:
+    heads = lines(best(confirmation=standing_for("uncertainty")), 80)[0]
+    assert heads.split() == ["equal", "tuned", "uncertainty", "(yours)"]
+
+
+def standing_for(rule: str) -> dict[str, Any]:
+    """Return a confirmation in which a baseline stands for `current`, which is no candidate."""
+    candidates = {**CONFIRMATION["candidates"], rule: {**CONFIRMATION["candidates"]["equal"], "stands_for": ["current"]}}
+    return {**CONFIRMATION, "candidates": candidates}
 
 
 def test_what_does_as_well_is_reported() -> None:

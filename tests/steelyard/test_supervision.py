@@ -145,6 +145,31 @@ def test_a_worker_that_does_not_end_is_killed_and_released_without_charge():
     run(scene)
 
 
+def test_a_worker_counts_as_starting_for_so_long_even_where_it_dies_young_and_is_started_again():
+    async def scene() -> None:
+        now = [100.0]
+        factory = Factory()
+        supervisor = Supervisor(1, factory.start, factory.release, restarts=AT_ONCE, clock=lambda: now[0])
+        supervisor.start()
+        await factory.has_started(1)
+        now[0] = 159.0
+        assert supervisor.starting(60) == 1
+        factory.started[0].die(1)
+        await factory.has_started(2)
+        assert supervisor.starting(60) == 1
+        now[0] = 160.0
+        assert supervisor.starting(60) == 0
+        now[0] = 300.0  # the second has lived long: what follows it is a start of its own
+        factory.started[1].die(1)
+        await factory.has_started(3)
+        assert supervisor.starting(60) == 1
+        supervisor.terminate()
+        await supervisor.ended(5)
+        assert supervisor.starting(60) == 0
+
+    run(scene)
+
+
 def test_a_pause_before_a_restart_does_not_delay_the_end():
     async def scene() -> None:
         factory = Factory()

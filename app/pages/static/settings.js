@@ -10,7 +10,8 @@ export function ruleTitle(rule) {
 }
 
 // Every setting to compare, in reading order: {key, name, title, trial, weights, moves, color, symbol}. `name` is its key in the
-// confirmation; one that `moves` its weights in training has no fixed ones.
+// confirmation; one that `moves` its weights in training has no fixed ones. A baseline that stands for yours there has the key of yours,
+// and what another one stands for is no setting of its own.
 export function settingsOf(view) {
   const { best, confirmation } = view;
   const found = [];
@@ -22,16 +23,24 @@ export function settingsOf(view) {
   if ((best || tuned) && !leading) found.push({ key: "tuned", name: winner, title: "tuned", trial: best?.trial ?? tuned.trial, weights: best?.weights ?? tuned.weights, moves: false });
   const baselines = best?.baselines ?? {};
   const names = new Set([...Object.keys(baselines), ...Object.keys(confirmation?.settings ?? {}).filter((name) => confirmation.settings[name].role === "baseline")]);
+  const stoodFor = new Set(Object.values(confirmation?.settings ?? {}).flatMap((each) => each.stands_for));
   for (const name of names) {
-    if (name === winner) continue;
+    if (name === winner || stoodFor.has(name)) continue;
     const from = baselines[name] ?? confirmation.settings[name];
-    found.push({ key: name, name, title: name === "current" && sameAsEqual(from.weights, names) ? "yours (equal)" : ruleTitle(name), trial: from.trial, weights: from.weights, moves: from.moves });
+    const key = isYours(confirmation?.settings, name) ? "current" : name;
+    const same = key !== name ? ruleTitle(name) : key === "current" && sameAsEqual(from.weights, names) ? "equal" : "";
+    found.push({ key, name, title: same ? `${ruleTitle(key)} (${same})` : ruleTitle(name), trial: from.trial, weights: from.weights, moves: from.moves });
   }
   const worth = (each) => confirmation?.settings?.[each.name]?.value?.mean ?? baselines[each.name]?.objective?.value ?? -Infinity;
   const place = (each) => (FIRST.includes(each.key) ? FIRST.indexOf(each.key) : FIRST.length);
   found.sort((a, b) => place(a) - place(b) || worth(b) - worth(a));
   let other = 0;
   return found.map((each) => ({ ...each, ...settingStyle(each.key, FIRST.includes(each.key) ? 0 : other++) }));
+}
+
+// Whether what a setting of the confirmation has are the user's weights: its own rule, or what it stands for.
+export function isYours(settings, name) {
+  return name === "current" || Boolean(settings?.[name]?.stands_for.includes("current"));
 }
 
 // A setting's weight of a term, in words where a rule moves it.

@@ -5,7 +5,7 @@ import { add, fill, h, say, table } from "./dom.js";
 import { watch } from "./live.js";
 import { ago, moment, number } from "./numbers.js";
 import { badge, broken, isStranded, progressBar, ready, reasonText, standing, studyLink } from "./parts.js";
-import { STATES, searchSeeds } from "./settings.js";
+import { STATES, isYours, searchSeeds } from "./settings.js";
 
 const content = document.getElementById("content");
 const PAGE = 25;
@@ -66,7 +66,7 @@ async function judge(study) {
   const key = `${study.name} ${study.times.updated_at}`;
   if (verdicts.has(key) || study.state !== "COMPLETE" || !study.definition.search.confirmation) return;
   const found = await find(`/v1/studies/${study.name}/confirmation`).catch(() => undefined); // one that fails costs its verdict alone
-  if (found !== undefined) verdicts.set(key, found?.winner ? inShort(found, study) : null);
+  if (found !== undefined) verdicts.set(key, found?.winner ? inShort(found) : null);
 }
 
 const CALLS = {
@@ -76,18 +76,17 @@ const CALLS = {
   not_enough: { text: "not enough trainings to tell", tone: "" },
 };
 
-function inShort(found, study) {
-  const { trial, value, means } = found.settings[found.winner];
-  const misses = ({ metric, at_least: least, at_most: most }) => (least !== null && means[metric]?.mean < least) || (most !== null && means[metric]?.mean > most);
+function inShort(found) {
+  const { trial, value, breaks } = found.settings[found.winner];
   const said = CALLS[found.call] ?? { text: "confirmed", tone: "" };
-  const call = found.call === "better" && study.bounds.some(misses) ? { text: `${said.text}, but breaks a constraint`, tone: "" } : said;
+  const call = found.call === "better" && breaks.length ? { text: `${said.text}, but breaks a constraint`, tone: "" } : said;
   return { ...call, text: `${call.text}${instead(found)}`, trial, value: value?.mean, seeds: value?.n };
 }
 
 // What to use where that is not the winner.
 function instead({ recommended, winner, settings }) {
   if (recommended === winner) return "";
-  return recommended === "current" ? ": keep yours" : `: use ${settings[recommended].told_as}`;
+  return isYours(settings, recommended) ? ": keep yours" : `: use ${settings[recommended].told_as}`;
 }
 
 function draw() {
@@ -121,7 +120,7 @@ function studies() {
     return [
       [studyLink(study.name), study.definition.priority ? h("small", { class: "muted" }, ` priority ${study.definition.priority}`) : ""],
       badge(study.state),
-      { cell: verdict?.text ?? (isStranded(study) ? "no live worker" : study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "not confirmed" : "–"), class: `verdict ${verdict?.tone ?? "muted"}` },
+      { cell: verdict?.text ?? (isStranded(study) ? "no worker yet" : study.definition.objective.aggregate === "pareto" && study.ended ? "a front" : study.best ? "not confirmed" : "–"), class: `verdict ${verdict?.tone ?? "muted"}` },
       verdict ? `trial ${verdict.trial}` : study.best ? `trial ${study.best.number}` : "–",
       verdict ? { cell: valued(study, verdict.value), title: `mean of ${verdict.seeds} fresh seeds` } : { cell: valued(study, study.best?.objective.value), title: `${searchSeeds(study)}, validation` },
       h("span", { class: "stack", title: standing(study) }, progressBar(study), h("small", { class: "muted" }, waits || standing(study))),

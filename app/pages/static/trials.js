@@ -83,14 +83,15 @@ function rows(view, shown, order, sortBy) {
   const terms = all.filter((key) => !counting.includes(key) && differ(columns[key]));
   const scored = columns.objective.some((value) => value !== null) || Boolean(odd.objective) || view.study.definition.objective.aggregate !== "pareto";
   const sorted = (column) => (order === column ? "ascending" : order === `-${column}` ? "descending" : null);
-  const plain = ["role", "state", "epochs", "seed"].filter((key) => key === "role" || key === "state" || differ(columns[key]));
+  const plain = ["state", "epochs", "seed"].filter((key) => key === "state" || differ(columns[key]));
   const chosen = new Set(view.chosen ?? view.defaults());
   const measuredHead = (key) => ({ label: metricName(key.slice(11)), title: `${key.slice(11)} on validation`, sort: () => sortBy(key.slice(11)), sorted: sorted(key.slice(11)), right: true });
   const measuredCell = (index) => (key) => odd[key]?.[index] ?? metricValue(key.slice(11), columns[key][index]);
   const heads = [
     { label: "Draw", title: "Draw its curves" }, { label: "Trial", sort: () => sortBy("number"), sorted: sorted("number"), right: true },
-    ...plain.map((key) => ({ label: { role: "Phase", state: "State", epochs: "Epochs", seed: "Seed" }[key], right: key === "epochs" || key === "seed" })),
-    ...(scored ? [{ label: "Objective", sort: () => sortBy("objective"), sorted: sorted("objective"), right: true }] : []),
+    { label: "Phase" },
+    ...(scored ? [{ label: "Objective", sort: () => sortBy("objective"), sorted: sorted("objective"), right: true }] : []), // a phone shows so many
+    ...plain.map((key) => ({ label: { state: "State", epochs: "Epochs", seed: "Seed" }[key], right: key !== "state" })),
     ...counting.map(measuredHead),
     ...weights.map((key) => ({ label: `× ${key.slice(8)}`, title: "weight", right: true })),
     ...beside.map((key) => ({ label: key.slice(11), right: true })),
@@ -104,8 +105,9 @@ function rows(view, shown, order, sortBy) {
     return [
       h("input", { type: "checkbox", checked: chosen.has(trial), "aria-label": `Draw trial ${trial}`, "data-key": `draw ${trial}`, onchange: (event) => view.choose(trial, event.target.checked) }),
       trialLink(view.name, trial, trial),
-      ...plain.map((key) => (key === "role" ? (columns.rule[index] ? ruleTitle(columns.rule[index]) : columns.role[index]) : key === "state" ? badge(columns.state[index]) : columns[key][index])),
+      columns.rule[index] ? ruleTitle(columns.rule[index]) : columns.role[index],
       ...(scored ? [show("objective", (value) => number(value))] : []),
+      ...plain.map((key) => (key === "state" ? badge(columns.state[index]) : columns[key][index])),
       ...counting.map(measuredCell(index)),
       ...weights.map((key) => (moving?.moves ? weightOf(moving) : number(columns[key][index]))),
       ...beside.map((key) => number(columns[key][index])),

@@ -33,7 +33,7 @@ export function verdict(view, body) {
 function none(view) {
   const { study, refusal } = view;
   const closest = refusal?.document.closest;
-  const text = isStranded(study) ? "No answer yet: no worker is there to train it." : study.state === "FAILED" ? "No answer: the study failed." : study.ended ? "No answer: no training is complete and keeps the constraints."
+  const text = isStranded(study) ? `No answer yet: ${reasonText(study.reason)}.` : study.state === "FAILED" ? "No answer: the study failed." : study.ended ? "No answer: no training is complete and keeps the constraints."
     : study.progress.trials.COMPLETE ? `No answer yet: nothing that is complete ${study.bounds.length ? "keeps the constraints" : "has a value"} so far.` : study.progress.trials.RUNNING ? "No answer yet: the first trainings run." : "No answer yet: nothing has been trained.";
   return h("div", { class: "card answer" }, h("p", { class: "headline" }, text),
     closest ? h("p", {}, "Closest to the constraints: ", trialLink(study.name, closest.trial), `, which misses ${Object.entries(closest.violations).map(([path, by]) => `the bound on ${metricName(path)} by ${metricAmount(path, by)}`).join(", ")}.`) : null,
@@ -54,41 +54,35 @@ const BESIDES = {
   not_enough: "it is not certain that they beat every baseline.",
 };
 
-// Whether a setting's means over fresh seeds miss a bound of the confirmation.
-function breaks(confirmed, name) {
-  return (confirmed?.constraints ?? []).some((each) => {
-    const mean = confirmed.candidates[name]?.metrics[each.metric]?.mean;
-    return typeof mean === "number" && ((each.at_least !== null && mean < each.at_least) || (each.at_most !== null && mean > each.at_most));
-  });
-}
+// Whether a setting's means over fresh seeds miss a bound, as the confirmation says.
+const breaks = (confirmation, name) => Boolean(confirmation.settings[name]?.breaks.length);
 
 // The baseline that goes first since it keeps a constraint which the tuned setting breaks: it is recommended, and not for its value.
 function keeper(view) {
-  const { best, confirmation } = view;
-  const pick = best.recommended?.pick ?? "";
-  if (!pick.startsWith("baseline:") || !["worse", "not_enough"].includes(confirmation.call)) return null;
-  const key = pick.slice("baseline:".length);
-  if (!breaks(best.confirmation, confirmation.winner) || breaks(best.confirmation, key)) return null;
-  if (confirmation.call === "worse" && confirmation.against[key]?.value?.high < 0) return null;
-  return view.settings.find((each) => each.key === key) ?? null;
+  const { confirmation } = view;
+  const chosen = recommendedOf(view);
+  if (!chosen || !["worse", "not_enough"].includes(confirmation.call)) return null;
+  if (!breaks(confirmation, confirmation.winner) || breaks(confirmation, chosen.name)) return null;
+  if (confirmation.call === "worse" && confirmation.against[chosen.name]?.value?.high < 0) return null;
+  return chosen;
 }
 
 // The headline and whether it is good news: change the weights or not, and why in a few words.
 function headline(view, pair) {
   const { best, confirmation, study } = view;
   if (view.front) return { tone: "", text: isConfirmed(view) ? `A trade-off: trial ${best.trial} is the compromise that fresh seeds confirm.` : `A trade-off: no setting is best in all; this is the ${(view.picked ?? "").replaceAll("_", " ")}.` };
-  const against = pair.from ?? (pair.tuned ? pair.to : null);
-  if (!isConfirmed(view) || !against) {
+  if (!isConfirmed(view)) {
     const leader = leaderOf(view);
     const [who, verb] = leader ? [leader.key === "current" ? "your weights" : `${leader.title} weights`, "lead"] : [`trial ${best.trial}`, "leads"];
     return { tone: "", text: study.ended ? `${who[0].toUpperCase()}${who.slice(1)} ${verb} on ${searchSeeds(study)}; nothing is confirmed.` : `So far ${who} ${verb}, on ${searchSeeds(study)}.` };
   }
   const { call } = confirmation;
+  if (call === null) return { tone: "", text: alone(view) };
   if (keeper(view)) {
     const [they, keep] = pair.to.moves ? ["it", "keeps"] : ["they", "keep"];
     return { tone: call === "worse" ? "bad" : "", text: `${instead(view, pair)}: ${they} ${keep} a constraint that the tuned weights ${call === "worse" ? "break" : "may break"}.` };
   }
-  const broken = (setting) => breaks(best.confirmation, setting.name);
+  const broken = (setting) => breaks(confirmation, setting.name);
   const fails = pair.from?.key === "current" && broken(pair.from) && !broken(pair.to);
   if (pair.tuned) {
     const better = pair.from && confirmation.recommended_against[pair.from.name]?.value?.low > 0;
@@ -99,11 +93,20 @@ function headline(view, pair) {
   }
   if (fails) return { tone: "good", text: "Use the tuned weights: yours break a constraint." };
   if (call === "better" && broken(pair.to)) return { tone: "", text: "The tuned weights are better, but they break a constraint." };
-  const gain = confirmation.against[against.name]?.value;
+  const against = pair.from;
+  const gain = against && confirmation.against[against.name]?.value;
   if (call in BESIDES && gain?.low > 0) {
     return { tone: "good", text: `Use the tuned weights: they are better than ${against.key === "current" ? "yours" : inWords(view, against)}; ${BESIDES[call]}` };
   }
   return CALLS[call] ?? { tone: "", text: `Trial ${best.trial} won on fresh seeds.` };
+}
+
+// What is known of a confirmed setting that met no baseline.
+function alone({ best, confirmation, study }) {
+  const { value, breaks: missed } = confirmation.settings[confirmation.winner];
+  const unit = study.definition.objective.aggregate === "delta_m" ? " %" : "";
+  const worth = `Trial ${best.trial} is worth ${number(value.mean)}${unit} on ${value.n} fresh seeds`;
+  return `${worth}${missed.length ? ", and breaks a constraint there" : ""}; there is no baseline to hold it against.`;
 }
 
 // What to do where a baseline is recommended.

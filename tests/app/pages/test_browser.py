@@ -125,11 +125,9 @@ def test_the_answer_comes_first_in_the_units_of_the_metrics(served: Served, fini
 def test_weights_that_break_a_constraint_are_praised_for_no_lead(served: Served, call: str, text: str) -> None:
     best, confirmation = _answers(served)
     assert confirmation["against"]["current"]["value"]["low"] > 0
-    path, means = "parity.binary_accuracy", best["confirmation"]["candidates"]
-    tuned, yours = (means[name]["metrics"][path]["mean"] for name in (confirmation["winner"], "current"))
-    assert tuned > yours
-    bound = {"metric": path, "at_least": None, "at_most": (tuned + yours) / 2, "held": 0, "n": 5}
-    best["confirmation"]["constraints"] = [bound]
+    path = "parity.binary_accuracy"
+    best["confirmation"]["constraints"] = [{"metric": path, "at_least": None, "at_most": 0.5, "held": 0, "n": 5}]
+    confirmation["settings"][confirmation["winner"]]["breaks"] = [path]
     _recommend(best, confirmation, "current")
     confirmation["call"] = call
     assert _headline(served, best, confirmation) == text
@@ -141,6 +139,7 @@ def test_where_yours_break_a_constraint_that_the_tuned_weights_keep_the_headline
     tuned, yours = (means[name]["metrics"][path]["mean"] for name in (confirmation["winner"], "current"))
     bound = {"metric": path, "at_least": (tuned + yours) / 2, "at_most": None, "held": 5, "n": 5}
     best["confirmation"]["constraints"] = [bound]
+    confirmation["settings"]["current"]["breaks"] = [path]
     confirmation["call"] = "better"
     seen = _shown(served, best, confirmation)
     assert seen.text(".headline") == "Use the tuned weights: yours break a constraint."
@@ -168,6 +167,30 @@ def test_where_tuning_gains_nothing_the_headline_says_what_to_use(served: Served
     _recommend(best, confirmation, rule)
     confirmation["call"] = "as_good"
     assert _headline(served, best, confirmation) == text
+
+
+def test_equal_weights_that_stand_for_yours_are_called_yours(served: Served) -> None:
+    best, confirmation = _answers(served)
+    _recommend(best, confirmation, "equal")
+    confirmation["call"] = "as_good"
+    for each in (confirmation["settings"], confirmation["against"], confirmation["recommended_against"]):
+        del each["current"]
+    confirmation["settings"]["equal"]["stands_for"] = ["current"]
+    seen = _shown(served, best, confirmation)
+    assert seen.text(".headline") == "Keep your weights: tuning gains nothing beyond noise."
+    assert seen.page.locator(".take thead th").all_inner_texts() == ["Weight of", "yours (equal)", "tuned"]
+
+
+def test_what_met_no_baseline_is_said_to_be_confirmed_with_its_worth(served: Served) -> None:
+    best, confirmation = _answers(served)
+    tuned = confirmation["winner"]
+    best["baselines"], best["recommended"]["pick"] = {}, "objective"
+    confirmation |= {"call": None, "against": {}, "recommended": tuned, "recommended_against": {}}
+    confirmation["settings"] = {tuned: confirmation["settings"][tuned]}
+    value = confirmation["settings"][tuned]["value"]
+    value["mean"] = 0.75
+    headline = f"Trial {best['trial']} is worth 0.75 on {value['n']} fresh seeds; there is no baseline to hold it against."
+    assert _headline(served, best, confirmation) == headline
 
 
 def test_a_recommended_baseline_that_surely_beats_yours_is_praised_for_it(served: Served) -> None:
@@ -255,6 +278,29 @@ def test_the_table_of_studies_has_the_verdict_and_not_the_lead_over_one_baseline
     against = served.bench.get(f"/v1/studies/{scenes.FINISHED}/confirmation")["against"]
     assert against["current"]["value"]["low"] > 0
     assert "not enough trainings to tell" in served.tab().open("/").text("main")
+
+
+def test_the_table_of_studies_has_the_broken_constraint_and_the_recommendation_of_the_confirmation(served: Served) -> None:
+    """The study's own bounds, which are not of fresh seeds, name none."""
+    best, confirmation = _answers(served)
+    _recommend(best, confirmation, "equal")
+    confirmation["call"] = "better"
+    confirmation["settings"][confirmation["winner"]]["breaks"] = ["parity.binary_accuracy"]
+    confirmation["settings"]["equal"]["stands_for"] = ["current"]
+    seen = served.tab()
+    seen.page.route(re.compile(f"/v1/studies/{scenes.FINISHED}/confirmation$"), partial(_answered, confirmation))
+    text = "better than the baselines, but breaks a constraint: keep yours"
+    assert seen.open("/").text("td.verdict >> text=baselines") == text
+
+
+def test_a_study_whose_worker_starts_says_nowhere_that_there_is_none(served: Served) -> None:
+    study = served.bench.get(f"/v1/studies/{scenes.QUEUED}")
+    study["reason"] = {"code": "no_live_worker", "message": "the worker is starting", "at": None}
+    seen = served.tab()
+    seen.page.route(re.compile(f"/v1/studies/{scenes.QUEUED}$"), partial(_answered, study))
+    seen.open(f"/studies/{scenes.QUEUED}")
+    assert seen.text(".headline") == "No answer yet: the worker is starting."
+    assert "no worker" not in seen.text("main").lower()
 
 
 def test_a_study_that_failed_says_why(served: Served) -> None:
@@ -462,6 +508,13 @@ def test_a_phone_shows_it_without_scrolling_sideways(served: Served, path: str) 
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     ends = seen.page.eval_on_selector_all("nav a", "links => links.map((link) => link.getBoundingClientRect().right)")
     assert max(ends) <= PHONE["width"]
+
+
+def test_a_phone_shows_the_objective_of_trials(served: Served) -> None:
+    seen = served.tab(viewport=PHONE).open(f"/studies/{scenes.FINISHED}")
+    head = seen.page.locator("#trial-table th", has_text="Objective")
+    head.wait_for()
+    assert head.evaluate("head => head.getBoundingClientRect().right") <= PHONE["width"]
 
 
 @pytest.mark.parametrize(

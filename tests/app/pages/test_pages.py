@@ -174,6 +174,13 @@ def test_a_report_is_one_file_with_all_it_shows(app: FastAPI, trained: Bench) ->
 
 
 @on_sqlite
+def test_a_report_waits_for_what_the_study_waits_for(app: FastAPI, bench: Bench) -> None:
+    app.state.own_workers = lambda: 1
+    bench.submit()
+    assert "the worker is starting" in bench.client.get(f"/studies/{NAME}/report.html").text
+
+
+@on_sqlite
 def test_nothing_of_a_user_ends_the_script_that_a_report_keeps_it_in(bench: Bench) -> None:
     bench.submit(description="</script><script>alert(1)</script>")
     text = bench.client.get(f"/studies/{NAME}/report.html").text
