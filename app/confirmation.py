@@ -21,7 +21,7 @@ from search.objective.scoring import evaluate, is_pareto
 from search.planning.candidates import judged_on
 from search.planning.compromise import scored_objective
 from search.planning.history import recalled
-from search.planning.looks import LAST_BITS
+from search.planning.looks import ERROR, LAST_BITS, half_width
 from storage import paging, study_rows
 from storage.competing_trials import trials_numbered
 from storage.database import Session
@@ -236,17 +236,27 @@ def _leads_of(
 ) -> dict[str, Any]:
     """Return the lead of a baseline that is recommended over each other baseline, on the seeds that the other is judged by.
 
-    It may be the best of the baselines by luck, so an interval is corrected for as many as it was chosen from.
+    It may be the best of the baselines by luck, so an interval is corrected for as many as it was chosen from. That of the value
+    has the error of the look that both had last, as the verdict's has: all looks together keep the level.
     """
     split, meeting = confirmed["split"], set(confirmed["seeds"])
     others = [each for each in settings if each.trial.role is Role.BASELINE and each.name != chosen.name]
-    mine, values, among = chosen.metrics(split), chosen.values(objective, split), max(len(others), 1)
+    mine, values, among = chosen.metrics(split), chosen.values(objective, split), len(others) + 1
     found = {}
     for other in others:
         judged = other.judged_on(meeting)
-        value = _gain(values, _on(other.values(objective, split), judged), "maximize", among)
+        error = _error_of_looks(confirmed, chosen, other) / among
+        value = _gain(values, _on(other.values(objective, split), judged), "maximize", error)
         found[other.name] = {"value": value, "metrics": _gains(mine, other.metrics(split), judged, ways, among)}
     return found
+
+
+def _error_of_looks(confirmed: Mapping[str, Any], one: RepeatedSetting, other: RepeatedSetting) -> float:
+    """Return the error of the last look that two baselines had in common; all of it where they did not both meet the winner."""
+    last = {look["against"]: look for look in confirmed["looks"]}
+    if one.name not in last or other.name not in last:
+        return ERROR
+    return float(min((last[one.name], last[other.name]), key=lambda look: look["after"])["error"])
 
 
 def _turned(against: Mapping[str, Any], winner: RepeatedSetting | None) -> dict[str, Any]:
@@ -278,20 +288,23 @@ def _gains(
 ) -> dict[str, Any]:
     """Return the paired intervals of mine minus theirs by path, on the seeds that theirs are judged by."""
     found = {
-        path: _gain(mine[path], _on(series, judged), ways.get(path, "minimize"), comparisons)
+        path: _gain(mine[path], _on(series, judged), ways.get(path, "minimize"), ERROR / comparisons)
         for path, series in theirs.items()
         if path in mine
     }
     return {path: gain for path, gain in found.items() if gain is not None}
 
 
-def _gain(mine: Series, theirs: Series, way: str, comparisons: int) -> dict[str, Any] | None:
-    """Return the paired t interval of mine minus theirs; None for fewer than two common seeds, or a number that is not finite."""
+def _gain(mine: Series, theirs: Series, way: str, error: float) -> dict[str, Any] | None:
+    """Return the paired t interval of mine minus theirs, wrong on either side with the probability `error`.
+
+    None for fewer than two common seeds, or a number that is not finite.
+    """
     seeds = sorted(mine.keys() & theirs.keys())
     differences = [mine[seed] - theirs[seed] for seed in seeds]
     if len(differences) < 2 or not all(map(math.isfinite, differences)):
         return None
-    mean, half = fmean(differences), mean_half_width(differences, comparisons)
+    mean, half = fmean(differences), half_width(stdev(differences), len(differences), error)
     if stdev(differences) <= LAST_BITS * max(max(abs(mine[seed]), abs(theirs[seed])) for seed in seeds):
         half = 0.0
     low, high = mean - half, mean + half

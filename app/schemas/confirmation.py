@@ -80,6 +80,7 @@ class RepeatedSettings(Body):
     recommended: str | None = Field(description="The key of the setting to train with; null without a winner.")
     recommended_against: dict[str, AgainstBody] = Field(
         description="What is recommended against each other setting, by key: `against` where it is the winner. A baseline's leads "
-        "over others are corrected for the number of baselines that it was chosen from."
+        "over others are corrected for the number of baselines that it was chosen from; those in the value hold over all looks "
+        "together."
     )
     not_finite: NotFinite = Field(default_factory=dict)

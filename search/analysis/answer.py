@@ -19,7 +19,8 @@ from search.objective.fronts import Front
 from search.objective.scoring import is_pareto
 from search.planning.compromise import scored_objective, valued
 from search.planning.confirmation import standing
-from storage.records import STUDY_ENDS, StudyRecord, StudyState, TrialRecord
+from search.planning.phases import phases
+from storage.records import STUDY_ENDS, Role, StudyRecord, StudyState, TrialRecord
 
 OBJECTIVE, CONFIRMATION, CONFIRMED, METRIC = "objective", "confirmation", "confirmed", "metric:"
 RULES = ("knee", "nearest_ideal")
@@ -122,7 +123,15 @@ def verdict_of(found: Evidence) -> Verdict | None:
     percent = in_percent(found.definition, found.own_metrics)
     training = found.definition.training
     fixed_start, fixed_order = training.initial_weights == "fixed", not training.shuffle
-    return judge(objective, meeting, trained, fixed_start=fixed_start, fixed_order=fixed_order, percent=percent)
+    return judge(
+        objective,
+        meeting,
+        trained,
+        fixed_start=fixed_start,
+        fixed_order=fixed_order,
+        percent=percent,
+        baselines_planned=phases(found.definition)[Role.BASELINE] > 0,
+    )
 
 
 def confirmed(found: Evidence) -> Answer | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -25,7 +26,7 @@ from search.planning.candidates import Candidate
 from search.planning.confirmation import standing
 from search.planning.history import trained_again
 from search.planning.initial_values import divisors
-from search.planning.looks import LAST_BITS
+from search.planning.looks import LAST_BITS, luck
 from search.planning.meeting import Trained
 from search.sampling.beliefs import FEWEST, Beliefs, SeedTraining, beliefs
 from search.sampling.places import Places
@@ -124,10 +125,11 @@ def _ranges(material: Material) -> dict[str, Any]:
     winner = _winner(material)
     if winner is None:
         return _without(sensitivity.NO_WINNER)
+    trainings = list(_trainings(material))
     believed = beliefs(
         material.definition,
         _with(winner, material.searched),
-        list(_trainings(material)),
+        trainings,
         material.divisors,
         material.baselines,
         material.anchors,
@@ -137,7 +139,7 @@ def _ranges(material: Material) -> dict[str, Any]:
     spread = _spread(material, believed, winner)
     if spread is None:
         return _without(sensitivity.NO_NOISE, winner)
-    if not spread[0] > LAST_BITS * max(abs(trial.value or 0.0) for trial in believed.tried):
+    if not _moves(spread[0], winner, _groups(trainings, believed.tried)):
         return _without(sensitivity.NO_SPREAD, winner)
     mean = float(believed.surrogate.means(believed.places.of([winner]))[0])
     return {
@@ -157,6 +159,26 @@ def _spread(material: Material, believed: Beliefs, winner: TrialRecord) -> tuple
     objective = resolve_anchors(material.definition.objective, material.anchors)
     found = noise.propagated(objective, winner.values, material.anchors)
     return None if found is None else (found.std, found.of)
+
+
+def _groups(trainings: Sequence[SeedTraining], tried: Sequence[TrialRecord]) -> list[list[float]]:
+    """Return the values of each setting that was trained on several seeds: on fresh ones, else in the search."""
+    fresh = defaultdict[int, list[float]](list)
+    for each in trainings:
+        fresh[each.number].append(each.value)
+    several = [group for group in fresh.values() if len(group) > 1]
+    searched = ([value for value in trial.by_seed.values() if value is not None] for trial in tried)
+    return several or [group for group in searched if len(group) > 1]
+
+
+def _moves(spread: float, winner: TrialRecord, groups: Sequence[Sequence[float]]) -> bool:
+    """Return whether seeds change more than last bits: of the winner's value, and of the values of some repeated setting.
+
+    Other settings do not count: one that exploded has a value beside which every spread is small.
+    """
+    if not spread > LAST_BITS * abs(winner.value or 0.0):
+        return False
+    return not groups or any(luck({"": group}) for group in groups)
 
 
 def _winner(material: Material) -> TrialRecord | None:

@@ -13,6 +13,7 @@ from typing import Any
 from search.analysis.edges import Edge, End, edge, end_of, everywhere
 from search.analysis.profiles import LEVEL, Finding, Profile, profile
 from search.definition.axes import Axis
+from search.definition.finite import finite_space
 from search.definition.schema import StudyDefinition
 from search.definition.space import SearchSpace, shared_by
 from search.sampling.beliefs import Beliefs
@@ -106,6 +107,7 @@ def _range(beliefs: Beliefs, winner: TrialRecord, axis: Axis, delta: float, divi
         bounded=bool(beliefs.bounds),
         broken=beliefs.breaks(winner.parameters),
         trials=len(beliefs.tried),
+        all_tried=_all_tried(beliefs),
     )
     numbers = [value for value, each in zip(values, found.answers, strict=True) if each is Finding.AS_GOOD and not axis.names]
     return Range(
@@ -124,6 +126,13 @@ def _range(beliefs: Beliefs, winner: TrialRecord, axis: Axis, delta: float, divi
         of=unit.of,
         values=tuple(good) if axis.choices else None,
     )
+
+
+def _all_tried(beliefs: Beliefs) -> bool:
+    """Return whether the space has finitely many settings, and each was tried."""
+    finite = finite_space(beliefs.places.definition)
+    tried = set() if finite is None else {finite.setting(trial.parameters) for trial in beliefs.tried}
+    return finite is not None and finite.count(len(tried) + 1) == len(tried)
 
 
 def _parts(found: Profile, values: Sequence[Any], answer: Finding, axis: Axis) -> list[Any]:
@@ -173,7 +182,8 @@ def _edge(definition: StudyDefinition, axis: Axis, found: Profile, unit: _Unit) 
 class _Sentence:
     """What is said of the parameter `name`, judged within `delta` after so many search trials.
 
-    `others`: it is not the only one; `bounded`: there are constraints; `broken`: the winner breaks one.
+    `others`: it is not the only one; `bounded`: there are constraints; `broken`: the winner breaks one; `all_tried`: there are
+    no other settings.
     """
 
     name: str
@@ -182,6 +192,7 @@ class _Sentence:
     bounded: bool
     broken: bool
     trials: int
+    all_tried: bool = False
 
     def of_range(self, best: Place, good: Sequence[Span], worse: Sequence[Span], untold: Sequence[Span]) -> str:
         low, high = good[0]
@@ -215,7 +226,8 @@ class _Sentence:
 
     def _joined(self, *parts: str) -> str:
         which = " that keep the constraints" if self.bounded else ""
-        few = f"{self.trials} trials{which} do not show how far the winner is from the best" if self.trials <= FEW else ""
+        far = f"{self.trials} trials{which} do not show how far the winner is from the best"
+        few = "every setting that there is was tried" if self.all_tried else far if self.trials <= FEW else ""
         return "; ".join(part for part in (*parts, few) if part)
 
 

@@ -75,9 +75,12 @@ def change(path: str, before: float, after: float, percent: bool) -> str:
 def unit_of(objective: Objective) -> str:
     """Return what a difference of the objective's values is in, as it follows the number in a sentence."""
     optimized = [entry for entry in objective.metrics if entry.strategy == "optimize"]
+    utilities = {entry.utility for entry in optimized}
+    if objective.aggregate == "worst" and utilities != {1.0}:
+        return OBJECTIVE  # its value is the metric's times its utility
     if len(optimized) == 1 and objective.aggregate in (None, "mean", "worst"):
         return f" in {readable(optimized[0].metric)}" if optimized[0].direction == "maximize" else OBJECTIVE
-    if objective.aggregate == "mean" and len({entry.utility for entry in optimized}) > 1:
+    if objective.aggregate == "mean" and len(utilities) > 1:
         return " in the weighted mean of the metrics"
     return UNITS.get(objective.aggregate or "", OBJECTIVE)
 

@@ -82,11 +82,12 @@ def judge(
     fixed_start: bool = False,
     fixed_order: bool = False,
     percent: Collection[str] = frozenset(),
+    baselines_planned: bool = False,
 ) -> Verdict | None:
     """Return the verdict over a confirmation, or None where no winner was chosen or it was not trained on two seeds.
 
     `objective` gives trials a value. `fixed_start`: every training started from the same weights; `fixed_order`: it took
-    the rows in the same order. `percent` are the paths of the metrics that are read in percent.
+    the rows in the same order. `percent` are the paths of metrics read in percent. `baselines_planned`: the study has some.
     """
     if meeting is None or meeting.winner is None:
         return None
@@ -95,7 +96,7 @@ def judge(
     if len(seeds) < 2:
         return None
     judged = resolve_anchors(objective, meeting.anchors)
-    subject = _Subject(judged, meeting, seeds, percent)
+    subject = _Subject(judged, meeting, seeds, percent, baselines_planned)
     values = {each.name: spread(list(subject.here(each).values(judged, split).values())) for each in _competing(trained)}
     intervals = tuple(subject.interval(rival, look) for rival in meeting.rivals if (look := _last(meeting, rival)) is not None)
     held = rates(judged, winner.on(seeds), split)
@@ -141,12 +142,16 @@ def _competing(trained: Trained) -> list[Candidate]:
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What sentences are made of: the objective with its anchors, the meeting, the winner's seeds, and what is read in percent."""
+    """What sentences are made of: the objective with its anchors, the meeting, the winner's seeds, and what is read in percent.
+
+    `baselines_planned`: the study has baselines; where the winner met none, all of them failed.
+    """
 
     objective: Objective
     meeting: Meeting
     seeds: tuple[int, ...]
     percent: Collection[str]
+    baselines_planned: bool
 
     @property
     def winner(self) -> Candidate:
@@ -260,7 +265,8 @@ def _sentence(
     they = subject.name[0].upper() + subject.name[1:]
     if call is None:
         worth = f"{values[subject.winner.name].mean:.4g} on {len(subject.seeds)} fresh seeds ({subject.meeting.split} split)"
-        return f"{they} are worth {worth}; there is no baseline to hold them against"
+        none = "every baseline failed, so there is none" if subject.baselines_planned else "there is no baseline"
+        return f"{they} are worth {worth}; {none} to hold them against"
     if rival is None:
         return _nothing_to_compare(subject, they, intervals)
     seeds = f"{rival.n} fresh seeds not used for choosing, {subject.meeting.split} split"

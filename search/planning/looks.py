@@ -25,6 +25,9 @@ FUTILE = 0.05
 """Below this chance of any call, under the present trend, a comparison trains no further."""
 
 LOOKS = 3
+STILL = 1e-3
+"""Two differences that lie closer than this share of one training's luck are the same step of a metric."""
+
 FEWEST = 4
 """A look at fewer seeds says next to nothing."""
 
@@ -83,14 +86,22 @@ def compare(against: str, differences: Sequence[float], margin: float | None, af
     """Return the look after `after` of `seeds` seeds, the last one having been after `before`, from paired differences.
 
     A pair that is not finite leaves the look without numbers: a setting that breaks down on a seed is not compared by the others.
-    Where the seeds changed nothing (`margin` is 0), settings that differ are not judged: what chance does was not seen.
+    Where the seeds changed nothing (`margin` is 0), settings that differ are not judged: what chance does was not seen. Two pairs
+    of a metric that moves in steps often differ by the same: their spread is then taken to be one training's luck.
     """
     share, error, n = after / seeds, error_of(before / seeds, after / seeds), len(differences)
     if n < 2 or not all(map(math.isfinite, differences)):
         return Look(against, after, share, error, n, None, None, None, None, margin, Judgement.NOT_ENOUGH)
     mean, std = fmean(differences), stdev(differences)
-    half = half_width(std, n, error)
+    half = half_width(_spread(mean, std, n, margin), n, error)
     return Look(against, after, share, error, n, mean, std, mean - half, mean + half, margin, called(mean, half, margin))
+
+
+def _spread(mean: float, std: float, n: int, margin: float | None) -> float:
+    """Return what the interval of differences is made of: two that are the same, and not nothing, do not show how they spread."""
+    if margin is None or n > 2 or mean == 0 or std > STILL * margin:
+        return std
+    return margin
 
 
 def called(mean: float, half: float, margin: float | None) -> Judgement:

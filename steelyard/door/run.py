@@ -316,20 +316,8 @@ class CallRun:
         }
 
     def _announce(self, study: Mapping[str, Any]) -> None:
-        """Say how many trainings there will be, by phase, and how to see them."""
-        from search.planning.phases import phases
-        from search.validation import normalize
-        from steelyard.formatting import duration
-
-        with contextlib.suppress(ValueError):
-            counts = phases(
-                normalize.from_storage(study["definition"], trials=study["definition"]["search"]["trials"], name=study["name"])
-            )
-            words = {"reference": "single-task", "baseline": "baseline", "search": "to search", "confirmation": "to confirm"}
-            parts = " + ".join(f"{count} {words[role.value]}" for role, count in counts.items() if count)
-            left = study["progress"]["seconds_left"]
-            about = f", about {duration(left)}" if left else ""
-            self._say(f"{parts} = {sum(counts.values())} trainings{about}")
+        """Say what the study costs, as the service does, and how to see it."""
+        self._say(study["cost"])
         if self._arguments["url"] is None:
             self._say(f"see it: steelyard open {study['name']}")
         for warning in study["warnings"]:

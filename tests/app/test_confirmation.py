@@ -27,18 +27,26 @@ def ended(number: int, digit: float, parity: float) -> Outcome:
     return outcome(number, (digit + parity) / 2, values=values, measured=measured)
 
 
-def confirmed(bench: Bench, *, end: bool = True, equal: Mapping[int, tuple[float, float]] = MappingProxyType({})) -> None:
-    """Train a baseline of today's weights and a search trial, and both again on three fresh seeds.
+def confirmed(
+    bench: Bench,
+    *,
+    end: bool = True,
+    equal: Mapping[int, tuple[float, float]] = MappingProxyType({}),
+    yours: Mapping[int, tuple[float, float]] = MappingProxyType(YOURS),
+    tuned: Mapping[int, tuple[float, float]] = MappingProxyType(TUNED),
+) -> None:
+    """Train a baseline of today's weights and a search trial, and both again on fresh seeds; `yours` and `tuned` are accuracies.
 
     `equal`: the accuracies of equal weights by seed, to train them too.
     """
-    bench.submit(search={**definition()["search"], "confirmation": {"top": 1, "seeds": 3}, "trials": 1})
+    fresh = {"top": 1, "seeds": len(tuned)}
+    bench.submit(search={**definition()["search"], "confirmation": fresh, "trials": 1})
     bench.plan(1, role=Role.BASELINE, rule="current")
     bench.plan(1)
     bench.end(bench.start(), [ended(0, 0.5, 0.5), ended(1, 0.9, 0.9)])
     if equal:
         bench.end(bench.start(bench.plan(1, role=Role.BASELINE, rule="equal")), [ended(2, 0.6, 0.6)])
-    for confirms, rule, measured in ((0, "current", YOURS), (1, None, TUNED), *([(2, "equal", equal)] if equal else [])):
+    for confirms, rule, measured in ((0, "current", yours), (1, None, tuned), *([(2, "equal", equal)] if equal else [])):
         again = [replace(planned(0, Role.CONFIRMATION, rule), confirms=confirms, seed=seed) for seed in measured]
         with bench.database.writing() as session:
             study = study_rows.lock_study(session, study_rows.get_study(session, NAME).id)
@@ -48,9 +56,9 @@ def confirmed(bench: Bench, *, end: bool = True, equal: Mapping[int, tuple[float
         bench.ended(StudyState.COMPLETE)
 
 
-def half_width(values: list[float]) -> float:
-    """Return half the 95 % t interval of the mean, by scipy."""
-    low, high = stats.t.interval(0.95, len(values) - 1, loc=0, scale=stats.sem(values))
+def half_width(values: list[float], error: float = 0.025) -> float:
+    """Return half the t interval of the mean that is wrong on either side with the probability `error`, by scipy."""
+    low, high = stats.t.interval(1 - 2 * error, len(values) - 1, loc=0, scale=stats.sem(values))
     return float(high - low) / 2
 
 
@@ -210,7 +218,26 @@ def test_a_recommended_baseline_is_held_against_every_other_setting(bench: Bench
     assert (found["recommended"], set(leads)) == ("equal", {"trial 1", "current"})
     over_yours, over_tuned = leads["current"]["metrics"][DIGIT], leads["trial 1"]["metrics"][DIGIT]
     assert over_yours["difference"] == pytest.approx((0.11 + 0.22 + 0.15) / 3)
-    assert over_yours["high"] - over_yours["difference"] == pytest.approx(half_width([0.11, 0.22, 0.15]))
-    assert leads["current"]["value"]["difference"] == pytest.approx((0.11 + 0.085 + 0.065) / 3)
+    # the better one of two baselines: corrected for both
+    assert over_yours["high"] - over_yours["difference"] == pytest.approx(half_width([0.11, 0.22, 0.15], 0.0125))
+    lead = leads["current"]["value"]
+    assert lead["difference"] == pytest.approx((0.11 + 0.085 + 0.065) / 3)
+    assert lead["high"] - lead["difference"] == pytest.approx(half_width([0.11, 0.085, 0.065], 0.0125))
     behind = found["against"]["equal"]["metrics"][DIGIT]
     assert (over_tuned["low"], over_tuned["high"]) == pytest.approx((-behind["high"], -behind["low"]))
+
+
+def test_the_lead_of_a_recommended_baseline_has_the_error_of_the_last_look(bench: Bench) -> None:
+    """Of six seeds the winner is compared after four and six: 2 - 2 Phi(2.2414 / sqrt(4 / 6)) = .00605 of .025 is spent at four."""
+    ups = (0.1, -0.1, 0.08, -0.09, 0.11, -0.1)
+    tuned, yours, equal = (
+        {seed: (0.6 + way * up + at, 0.7) for seed, up in enumerate(ups, 1)} for way, at in ((1, 0.0), (-1, 0.01), (-0.9, 0.18))
+    )
+    confirmed(bench, tuned=tuned, yours=yours, equal=equal)
+    looks = bench.get(BEST)["confirmation"]["looks"]
+    found = bench.get(PATH)
+    assert ([look["after"] for look in looks], found["recommended"]) == ([4, 4, 6, 6], "equal")
+    lead = found["recommended_against"]["current"]["value"]
+    differences = [(0.17 + 0.1 * up) / 2 for up in ups]
+    assert lead["difference"] == pytest.approx(sum(differences) / 6)
+    assert lead["high"] - lead["difference"] == pytest.approx(half_width(differences, (0.025 - 0.006048) / 2), rel=1e-3)

@@ -123,7 +123,7 @@ def taken_up(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> TakenUp:
 
 def test_the_readme_runs_in_a_fresh_folder(cache: Path, taken_up: TakenUp) -> None:
     assert "new study" in taken_up.killed
-    assert "to confirm = " in taken_up.killed
+    assert re.search(r"^20 to search \+ at most \d+ to confirm", taken_up.killed, re.MULTILINE)
     assert "Verdict: " in taken_up.ended.stdout
     assert "WEIGHTS ['price', 'sold']" in taken_up.ended.stdout
     assert list((cache / "runs").iterdir()) == []

@@ -69,6 +69,20 @@ def test_a_confirmed_winner_replaces_the_leader() -> None:
     assert found.verdict.optimism == pytest.approx(-0.2 - -0.25)
 
 
+@pytest.mark.parametrize(
+    ("baselines", "why"),
+    [
+        ({}, "every baseline failed, so there is none to hold them against"),
+        ({"baselines": []}, "there is no baseline to hold them against"),
+    ],
+)
+def test_a_winner_that_meets_no_baseline_has_none_or_all_failed(baselines: dict[str, Any], why: str) -> None:
+    definition = define(study({"values": [1.0, 2.0]}, **FRESH, **baselines))
+    verdict = answer.best(evidence(LUCKY, STEADY, leader=3, candidates=AGAIN, definition=definition)).verdict
+    assert verdict is not None
+    assert f"; {why}" in verdict.sentence
+
+
 @pytest.mark.parametrize("state", [StudyState.RUNNING, StudyState.STOPPED])
 def test_before_the_plan_has_ended_nothing_is_confirmed(state: StudyState) -> None:
     assert answer.best(evidence(LUCKY, STEADY, leader=3, candidates=AGAIN, state=state)).trial is LUCKY

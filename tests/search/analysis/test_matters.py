@@ -103,6 +103,18 @@ def test_where_there_are_no_ranges_it_says_why(changes: dict[str, Any], why: str
     assert found["noise"]["why"].startswith(why)
 
 
+def test_a_trial_that_exploded_hides_no_range() -> None:
+    exploded = [replace(each, value=-1e6) if each is SEARCHED[-1] else each for each in SEARCHED]
+    found = worked_out(material(searched=exploded))
+    assert found["noise"]["why"] is None
+    assert found["ranges"][PATH]["low"] < 1.0
+
+
+def test_a_baseline_that_exploded_on_fresh_seeds_hides_no_range() -> None:
+    rival = replace(trial(30, {PATH: 90.0}, role=Role.BASELINE, value=-1e6, weights={PATH: 90.0}), rule="equal")
+    assert worked_out(material(candidates=[again(BEST, 0.0), again(rival, -1e6)]))["noise"]["why"] is None
+
+
 def test_a_winner_older_than_the_latest_trials_is_among_the_evidence() -> None:
     found = worked_out(material(searched=[each for each in SEARCHED if each is not BEST]))
     assert found["ranges"][PATH]["best"] == pytest.approx(1.0)

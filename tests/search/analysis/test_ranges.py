@@ -127,6 +127,23 @@ def test_a_choice_lists_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("tried", "end"),
+    [
+        ([1.0, 2.0, 3.0], "5 trials do not show how far the winner is from the best"),
+        ([1.0, 2.0, 3.0, 4.0], "every setting that there is was tried"),
+    ],
+)
+def test_where_every_choice_was_tried_it_says_so(monkeypatch: pytest.MonkeyPatch, tried: list[float], end: str) -> None:
+    profiled(monkeypatch, [1.0, 2.0, 3.0, 4.0], [GOOD, WORSE, GOOD, OPEN], 0)
+    places = [*tried, *tried][:5]
+    believed = beliefs(
+        define(study({"values": [3.0, 1.0, 2.0, 4.0]})), [trial(i, {"t0.error": at}, value=at) for i, at in enumerate(places)]
+    )
+    assert believed is not None
+    assert ranges(believed, believed.tried[0], DELTA, {})["t0.error"].sentence.endswith(f"; {end}")
+
+
 def test_shapes_go_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
     profiled(monkeypatch, [0.0, 1.0, 2.0], [GOOD, WORSE, GOOD], 0)
     shapes = {"shape": ["linear", "cosine", "step"], "fraction": 0.5}

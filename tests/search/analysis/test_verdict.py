@@ -133,8 +133,8 @@ def test_several_baselines_that_are_beaten_come_in_one_breath() -> None:
     alike = candidate(0, [1.0, 0.8, 1.01, 0.79], rule="equal")
     beaten = [candidate(1 + i, [0.5 + each for each in moves], rule=rule) for i, rule in enumerate(("dwa", "gradnorm"))]
     sentence = verdict([alike, *beaten, candidate(3, [0.9 + each for each in moves])], 4).sentence
-    assert sentence.startswith("The tuned weights (trial 3) are better than dynamic weight averaging (+0.4, ")
-    assert ") and GradNorm (+0.4, 95 % interval +0.4 to +0.4), but only as good as equal weights: " in sentence
+    assert sentence.startswith("The tuned weights (trial 3) are better than dynamic weight averaging (+0.4 in a accuracy, ")
+    assert ") and GradNorm (+0.4 in a accuracy, 95 % interval +0.4 to +0.4), but only as good as equal weights: " in sentence
 
 
 def test_as_good_is_reported_with_the_luck_it_was_called_by() -> None:

@@ -56,9 +56,12 @@ def test_an_interval_is_called_by_zero_and_by_one_trainings_luck(mean: float, ha
     assert called(mean, half, margin=0.5) is call
 
 
-@pytest.mark.parametrize("seeds", [4, 12])
-def test_a_metric_whose_steps_are_as_wide_as_its_luck_keeps_the_error(seeds: int) -> None:
-    """Pairs then often differ all by the same, so that the interval has no width: it is called better no oftener for that."""
+@pytest.mark.parametrize(("seeds", "some_flat"), [(2, False), (3, True), (4, True), (5, True), (12, True)])
+def test_a_metric_whose_steps_are_as_wide_as_its_luck_keeps_the_error(seeds: int, some_flat: bool) -> None:
+    """Pairs then often differ all by the same, so that the interval has no width: it is called better no oftener for that.
+
+    Of two such pairs nothing is called.
+    """
     random, plays, better, flat = np.random.default_rng(0), 2000, 0, 0
     for _ in range(plays):
         offset, one, other, phase = (
@@ -73,8 +76,20 @@ def test_a_metric_whose_steps_are_as_wide_as_its_luck_keeps_the_error(seeds: int
             if look.call in (Judgement.BETTER, Judgement.WORSE):
                 better, flat = better + (look.call is Judgement.BETTER), flat + (look.std == 0)
                 break
-    assert flat > 0
+    assert (flat > 0) is some_flat
     assert better / plays <= ERROR
+
+
+def test_two_pairs_that_differ_by_the_same_step_are_taken_to_spread_by_one_trainings_luck() -> None:
+    look = compare("equal", [0.2, 0.2 + 1e-8], 0.1, after=2, before=0, seeds=2)
+    # t(1) at .975 is 12.706, times .1 over sqrt 2
+    assert look.high is not None
+    assert look.high - 0.2 == pytest.approx(12.706 * 0.1 / math.sqrt(2), rel=1e-4)
+    assert look.call is Judgement.NOT_ENOUGH
+
+
+def test_two_settings_that_are_the_same_are_as_good_after_two_seeds() -> None:
+    assert compare("equal", [0.0, 0.0], 0.1, after=2, before=0, seeds=2).call is Judgement.AS_GOOD
 
 
 def test_a_pair_that_broke_down_leaves_no_interval() -> None:

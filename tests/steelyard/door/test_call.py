@@ -196,6 +196,15 @@ def test_where_the_records_are_is_written_down_with_a_call() -> None:
         assert CallRun(call(two_heads(), url=url), print)._memory_of("study")["local"] is local
 
 
+def test_a_call_says_what_its_study_costs_as_the_service_does() -> None:
+    from steelyard.door.run import CallRun
+
+    said: list[str] = []
+    cost = "24 to search + at most 36 to confirm, about 4 min; before them 4 baseline trainings"
+    CallRun(call(two_heads()), said.append)._announce({"name": "study", "cost": cost, "warnings": []})
+    assert said == [cost, "see it: steelyard open study"]
+
+
 def test_inputs_in_a_list_are_named_for_the_study(tmp_path: Path) -> None:
     inputs = [keras.Input((3,)), keras.Input((3,))]
     hidden = keras.layers.Concatenate()(inputs)
