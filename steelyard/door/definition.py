@@ -321,18 +321,29 @@ def _first_metric(task: Mapping[str, Any]) -> str | None:
 
 def keras_names(tasks: Sequence[Mapping[str, Any]], heads: Sequence[Head]) -> dict[str, str]:
     """Return the paths that Keras's names of metrics mean, `val_topic_accuracy` and the like."""
-    compiled = {head.key: head.compile_key for head in heads}
+    by_key = {head.key: head for head in heads}
     found: dict[str, str] = {}
     for task in tasks:
-        output = compiled[task.get("output", task["name"])]
-        numbers = {metric["name"]: f"{task['name']}.{metric['name']}" for metric in task["metrics"]}
+        head = by_key[task.get("output", task["name"])]
+        numbers = _numbers(task, head)
         if len(task["losses"]) == 1:
             numbers.setdefault("loss", f"{task['name']}.{task['losses'][0]['name']}")
         for name, path in numbers.items():
             alone = () if name == "loss" or len(tasks) > 1 else (name,)
-            for keras_name in (f"{output}_{name}", f"{task['name']}_{name}", *alone):
+            for keras_name in (f"{head.compile_key}_{name}", f"{task['name']}_{name}", *alone):
                 found |= {keras_name: path, f"val_{keras_name}": path}
     return found
+
+
+def _numbers(task: Mapping[str, Any], head: Head) -> dict[str, str]:
+    """Return the paths of a task's metrics by their names in it, by those without its numbers, and by Keras's own, which win.
+
+    The second differs where a metric has its loss's name (`poisson` is `poisson_2`), the third where Keras numbers it (`auc_1`).
+    """
+    paths = [f"{task['name']}.{metric['name']}" for metric in task["metrics"]]
+    found = {metric["name"]: path for metric, path in zip(task["metrics"], paths, strict=True)}
+    found |= {metric.name: path for metric, path in zip(head.metrics, paths, strict=True)}
+    return found | {metric.keras_name: path for metric, path in zip(head.metrics, paths, strict=True) if metric.keras_name}
 
 
 def merged(document: Mapping[str, Any], more: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -128,6 +128,22 @@ def test_keras_names_of_metrics_are_understood() -> None:
     assert [each["metric"] for each in found["metrics"]] == ["a.accuracy", "b.mean_squared_error"]
 
 
+def test_keras_names_of_metrics_are_understood_where_the_study_numbers_a_metric_and_where_keras_does() -> None:
+    poisson = CompiledMetric("poisson", "poisson", keras_name="poisson")
+    auc = CompiledMetric("auc", "auc", keras_name="auc_1")
+    heads = [Head("a", "a", (None, 1), (CompiledLoss("poisson", "poisson"),), (poisson, auc))]
+    tasks = list(tasks_of(heads, {"a"}, [], False).documents)
+    names = keras_names(tasks, heads)
+    meant = {
+        "val_a_poisson": "a.poisson_2",
+        "a_poisson_2": "a.poisson_2",
+        "val_a_auc_1": "a.auc",
+        "a_auc": "a.auc",
+        "a_loss": "a.poisson",
+    }
+    assert {name: objective_of(name, tasks, [], names)[0]["metrics"][0]["metric"] for name in meant} == meant
+
+
 @pytest.mark.parametrize("name", ["b.mse", "b.mean_squared_error", "b.MSE", "val_b_loss"])
 def test_a_loss_is_understood_under_all_its_names(name: str) -> None:
     heads, tasks = two_tasks()

@@ -180,6 +180,29 @@ def test_a_metric_of_sorted_ids_is_refused() -> None:
         _compiled_metric(keras.metrics.SparseTopKCategoricalAccuracy(from_sorted_ids=True))
 
 
+class Unweighted(keras.metrics.Mean):
+    def update_state(self, y_true: Any, y_pred: Any) -> None:
+        super().update_state(keras.ops.abs(y_true - y_pred))
+
+
+@pytest.mark.parametrize("made", [keras.metrics.Sum(), keras.metrics.Mean(), Unweighted()])
+def test_a_metric_that_fit_cannot_update_is_refused_by_name(made: Any) -> None:
+    with pytest.raises(PreflightError, match=f"the metric {type(made).__name__} does not compare labels with predictions"):
+        _compiled_metric(made)
+    model = two_heads()
+    model.compile("adam", loss="mse", metrics={"sentiment": [made]})
+    with pytest.raises(TypeError, match="sample_weight"):  # Keras agrees
+        model.fit(X, TARGETS, verbose=0)
+
+
+def test_a_metric_keeps_the_name_that_keras_gives_it_in_a_history() -> None:
+    model = two_heads()
+    losses = {"topic": "sparse_categorical_crossentropy", "sentiment": "poisson"}
+    found = read(model, loss=losses, metrics={"topic": ["acc"], "sentiment": [keras.metrics.AUC(name="auc_7"), "poisson"]})
+    named = {f"{key}_{metric.keras_name}" for key, head in found.items() for metric in head.metrics}
+    assert named == {key for key in model.evaluate(X, TARGETS, verbose=0, return_dict=True) if "loss" not in key}
+
+
 def _numeric(kind: type) -> dict[str, float]:
     """Return the numeric arguments of a loss's class, each moved off its default."""
     parameters = inspect.signature(kind).parameters.values()
