@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.catalog import find_loss, find_metric
+from search.definition.weights import MAX_WEIGHT
 from search.names import listed, nearest
 from search.training.user.compiled import CompiledLoss, CompiledMetric, Head, legal
 from steelyard.door.refusals import refused
@@ -237,7 +238,10 @@ def _default(term: WeightedTerm, anchor: WeightedTerm | None, initial: Mapping[s
     here, there = initial.get(term.path, 0.0), initial.get(anchor.path, 0.0) if anchor is not None else 0.0
     if here > 0 and there > 0 and math.isfinite(here + there):
         around.append(unit * there / here)
-    low, high = _round(min(around) / TIMES), _round(max(around) * TIMES)
+    if max(around) > MAX_WEIGHT and anchor is not None:
+        text = f"its loss begins at {here:.2g} and that of {anchor.path} at {there:.2g}, too far apart for a default range"
+        raise refused(term.path, f"{text}: scale the labels, or pass weight_ranges={{{term.path!r}: (low, high)}}")
+    low, high = _round(min(around) / TIMES), min(_round(max(around) * TIMES), MAX_WEIGHT)
     return {"low": low, "high": high, **({} if term.yours is None else {"current": term.yours})}
 
 

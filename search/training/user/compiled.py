@@ -328,6 +328,8 @@ def _plain(value: Any) -> Any:
 def _same(value: Any, default: Any) -> bool:
     if isinstance(value, float) and isinstance(default, int | float) and not isinstance(default, bool):
         return abs(value - default) <= 1e-6 * max(abs(value), abs(default))  # float32 on its way
+    if value == [] and default is None:
+        return True  # as Muon's config has exclude_layers
     return bool(value == default or (isinstance(default, tuple) and value == list(default)))
 
 
@@ -340,9 +342,7 @@ def optimizer_config(given: Any) -> dict[str, Any]:
     kind = type(made)
     entry = find_optimizer(kind.__name__) if _of_keras(kind) else None
     if entry is None:
-        raise _bad(
-            f"the optimizer {kind.__name__} is not one of Keras's: the service makes a new one for each training", "optimizer"
-        )
+        raise _bad(f"the optimizer {kind.__name__} {_why_unknown(made)}", "optimizer")
     config = dict(made.get_config())
     rate = config.get("learning_rate")
     if isinstance(rate, Mapping):
@@ -360,6 +360,14 @@ def optimizer_config(given: Any) -> dict[str, Any]:
             raise _bad(f"{kind.__name__}({name}={config[name]!r}) is not supported", "optimizer")
     config["learning_rate"] = _short(rate)
     return {"name": entry.name, "config": _changed(entry, {k: v for k, v in config.items() if k in known}, "optimizer")}
+
+
+def _why_unknown(optimizer: Any) -> str:
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return "is for mixed precision, which comes later: give the optimizer inside of it"
+    if _of_keras(type(optimizer)):
+        return "is not supported"
+    return "is not one of Keras's: the service makes a new one for each training"
 
 
 def _short(rate: Any) -> Any:

@@ -40,6 +40,13 @@ def test_a_weight_of_0_is_compared_as_yours_and_said_to_lie_outside_the_default_
     assert "your weight of b.x is 0, outside the default range: it is compared as yours, and never drawn" in found.notes[-1]
 
 
+def test_losses_too_far_apart_for_a_weight_are_refused_and_a_default_range_ends_at_the_largest_weight() -> None:
+    with pytest.raises(ValidationError, match=r"sold.bce: its loss begins at 0.7 and that of price.mse at 1e\+18.* scale"):
+        chosen_weights([PRICE, SOLD], {}, {"sold.bce": 0.7, "price.mse": 1e18}, ADAM)
+    found = chosen_weights([PRICE, SOLD], {}, {"sold.bce": 1.0, "price.mse": 1e11}, ADAM)
+    assert found.by_path["sold.bce"] == {"low": 0.01, "high": 1e12, "current": 1.0}
+
+
 @pytest.mark.parametrize("optimizer", [{"name": "sgd", "config": {}}, {"name": "adam", "config": {"clipnorm": 1.0}}])
 def test_with_sgd_or_clipping_the_sum_of_the_weights_stays(optimizer: dict[str, Any]) -> None:
     found = chosen_weights([SOLD, PRICE], {}, {"sold.bce": 1.0, "price.mse": 1.0}, optimizer)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from search.catalog import find_optimizer
 from search.errors import PreflightError
 from search.training.problem.keras_private import compile_arguments
 from search.training.user.compiled import (
@@ -110,6 +111,15 @@ def test_an_optimizer_is_its_name_and_what_differs_from_the_defaults() -> None:
         "name": "sgd",
         "config": {"learning_rate": 0.1, "momentum": 0.9, "clipnorm": 1.0},
     }
+
+
+def test_every_optimizer_of_keras_with_its_defaults_is_taken_and_that_of_mixed_precision_is_refused_by_name() -> None:
+    kinds = [kind for name, kind in vars(keras.optimizers).items() if inspect.isclass(kind) and find_optimizer(name) is not None]
+    found = {kind.__name__: optimizer_config(kind()) for kind in kinds}
+    assert {"Adam", "Muon", "Lion"} <= set(found)
+    assert [name for name, entry in found.items() if entry["config"]] == []
+    with pytest.raises(PreflightError, match="LossScaleOptimizer is for mixed precision, which comes later"):
+        optimizer_config(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()))
 
 
 def test_a_schedule_of_the_learning_rate_is_refused_by_name() -> None:
