@@ -287,12 +287,17 @@ def objective_of(
         raise refused("objective", f'"delta_m", a path, a list of paths, or a dict as in a study definition, got {given!r}')
     if given not in (None, "delta_m"):
         return {"metrics": [{"metric": _path(given, aliases, tasks)}]}, []
-    paths = [_first_metric(task) for task in tasks]
-    judged = [path for path in paths if path is not None]
+    able = [task for task in tasks if task["losses"]] or tasks  # the others cannot be trained alone, which delta_m compares with
+    judged = [path for path in map(_first_metric, able) if path is not None]
     if not judged:
         raise refused("objective", f"no output has a metric or a loss to judge by; name one of the penalties: {listed(penalties)}")
-    note = f"judged by {', '.join(judged)}" + (" (mean change against single-task models)" if len(judged) > 1 else "")
-    return _delta(judged), [note]
+    notes = [f"judged by {', '.join(judged)}" + (" (mean change against single-task models)" if len(judged) > 1 else "")]
+    unjudged = [path for task in tasks if task not in able and (path := _first_metric(task)) is not None]
+    if unjudged:
+        notes.append(
+            f"not judged by {', '.join(unjudged)}: without a loss it cannot be trained alone; pass an objective to judge by it"
+        )
+    return _delta(judged), notes
 
 
 def _delta(paths: Any) -> dict[str, Any]:

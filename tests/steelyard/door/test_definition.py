@@ -127,6 +127,15 @@ def test_by_default_each_task_is_judged_by_its_first_metric_or_its_loss() -> Non
     assert "judged by a.accuracy, b.mean_squared_error" in notes[0]
 
 
+def test_by_default_a_task_without_a_loss_is_not_judged_and_that_is_said() -> None:
+    heads = [Head("a", "a", (None, 1), (MSE,)), Head("b", "b", (None, 1), (), (CompiledMetric("auc", "auc"),))]
+    tasks = tasks_of(heads, {"a", "b"}, [], True).documents
+    found, notes = objective_of(None, tasks, [], {})
+    assert found == {"metrics": [{"metric": "a.mean_squared_error"}]}
+    assert notes[0] == "judged by a.mean_squared_error"
+    assert notes[1].startswith("not judged by b.auc: without a loss")
+
+
 def test_keras_names_of_metrics_are_understood() -> None:
     heads, tasks = two_tasks()
     names = keras_names(tasks, heads)
