@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.catalog import find_loss, find_metric
+from search.definition.weights import MAX_WEIGHT
 from search.names import listed, nearest
 from search.training.user.compiled import CompiledLoss, CompiledMetric, Head, legal
 from steelyard.door.refusals import refused
@@ -237,7 +238,10 @@ def _default(term: WeightedTerm, anchor: WeightedTerm | None, initial: Mapping[s
     here, there = initial.get(term.path, 0.0), initial.get(anchor.path, 0.0) if anchor is not None else 0.0
     if here > 0 and there > 0 and math.isfinite(here + there):
         around.append(unit * there / here)
-    low, high = _round(min(around) / TIMES), _round(max(around) * TIMES)
+    if max(around) > MAX_WEIGHT and anchor is not None:
+        text = f"its loss begins at {here:.2g} and that of {anchor.path} at {there:.2g}, too far apart for a default range"
+        raise refused(term.path, f"{text}: scale the labels, or pass weight_ranges={{{term.path!r}: (low, high)}}")
+    low, high = _round(min(around) / TIMES), min(_round(max(around) * TIMES), MAX_WEIGHT)
     return {"low": low, "high": high, **({} if term.yours is None else {"current": term.yours})}
 
 
@@ -283,12 +287,17 @@ def objective_of(
         raise refused("objective", f'"delta_m", a path, a list of paths, or a dict as in a study definition, got {given!r}')
     if given not in (None, "delta_m"):
         return {"metrics": [{"metric": _path(given, aliases, tasks)}]}, []
-    paths = [_first_metric(task) for task in tasks]
-    judged = [path for path in paths if path is not None]
+    able = [task for task in tasks if task["losses"]] or tasks  # the others cannot be trained alone, which delta_m compares with
+    judged = [path for path in map(_first_metric, able) if path is not None]
     if not judged:
         raise refused("objective", f"no output has a metric or a loss to judge by; name one of the penalties: {listed(penalties)}")
-    note = f"judged by {', '.join(judged)}" + (" (mean change against single-task models)" if len(judged) > 1 else "")
-    return _delta(judged), [note]
+    notes = [f"judged by {', '.join(judged)}" + (" (mean change against single-task models)" if len(judged) > 1 else "")]
+    unjudged = [path for task in tasks if task not in able and (path := _first_metric(task)) is not None]
+    if unjudged:
+        notes.append(
+            f"not judged by {', '.join(unjudged)}: without a loss it cannot be trained alone; pass an objective to judge by it"
+        )
+    return _delta(judged), notes
 
 
 def _delta(paths: Any) -> dict[str, Any]:
@@ -321,18 +330,29 @@ def _first_metric(task: Mapping[str, Any]) -> str | None:
 
 def keras_names(tasks: Sequence[Mapping[str, Any]], heads: Sequence[Head]) -> dict[str, str]:
     """Return the paths that Keras's names of metrics mean, `val_topic_accuracy` and the like."""
-    compiled = {head.key: head.compile_key for head in heads}
+    by_key = {head.key: head for head in heads}
     found: dict[str, str] = {}
     for task in tasks:
-        output = compiled[task.get("output", task["name"])]
-        numbers = {metric["name"]: f"{task['name']}.{metric['name']}" for metric in task["metrics"]}
+        head = by_key[task.get("output", task["name"])]
+        numbers = _numbers(task, head)
         if len(task["losses"]) == 1:
             numbers.setdefault("loss", f"{task['name']}.{task['losses'][0]['name']}")
         for name, path in numbers.items():
             alone = () if name == "loss" or len(tasks) > 1 else (name,)
-            for keras_name in (f"{output}_{name}", f"{task['name']}_{name}", *alone):
+            for keras_name in (f"{head.compile_key}_{name}", f"{task['name']}_{name}", *alone):
                 found |= {keras_name: path, f"val_{keras_name}": path}
     return found
+
+
+def _numbers(task: Mapping[str, Any], head: Head) -> dict[str, str]:
+    """Return the paths of a task's metrics by their names in it, by those without its numbers, and by Keras's own, which win.
+
+    The second differs where a metric has its loss's name (`poisson` is `poisson_2`), the third where Keras numbers it (`auc_1`).
+    """
+    paths = [f"{task['name']}.{metric['name']}" for metric in task["metrics"]]
+    found = {metric["name"]: path for metric, path in zip(task["metrics"], paths, strict=True)}
+    found |= {metric.name: path for metric, path in zip(head.metrics, paths, strict=True)}
+    return found | {metric.keras_name: path for metric, path in zip(head.metrics, paths, strict=True) if metric.keras_name}
 
 
 def merged(document: Mapping[str, Any], more: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def traced(choice: Choice, engine: Callable[[Choice], Engine], passed: tuple[typ
             simpler = simpler_choice(choice, one_line(error))
             if simpler is None:
                 raise
-            log.warning("%s cannot be traced, trying %s", choice.engine, simpler.engine, exc_info=error)
+            log.warning("%s cannot be traced, trying %s: %s", choice.engine, simpler.engine, one_line(error))
             choice = simpler
     if choice.engine != "vectorized" or not loops:
         return choice

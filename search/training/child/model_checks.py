@@ -19,9 +19,6 @@ from search.training.problem.network import Network
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.workload import LoadedWorkload
 
-OTHER_SEED = 1
-"""Another than that of the workload's example."""
-
 WAY_OUT = 'build new layers in build_model() and do not seed there, or set training.initial_weights to "fixed"'
 
 
@@ -31,7 +28,7 @@ def require_new_model(opened: LoadedWorkload) -> None:
     A variable whose elements are all one number, such as a bias of zeros, begins alike in any case and says nothing. Only where
     nothing else is trained, as in a model that begins at 0, no seed could change the start, and it passes.
     """
-    first, second = opened.example, opened.network(OTHER_SEED)
+    first, second = opened.example, opened.network(opened.example_seed + 1)
     _require_unshared(first, second)
     _require_same_form(first, second)
     pairs = [(one.numpy(), other.numpy()) for one, other in zip(first.trainable, second.trainable, strict=True)]

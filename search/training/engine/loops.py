@@ -11,19 +11,22 @@ import tensorflow as tf
 
 _LOOPS = re.compile(r"Using a while_loop for converting (\w+)|(\w+) uses a while_loop")
 
+CONVERSION = "pfor.py"
+"""TensorFlow's file that vectorises operations."""
+
 
 @contextmanager
 def looped_operations() -> Iterator[set[str]]:
     """Collect the operations that are run once a setting in what is traced in this block, in place of TensorFlow's lines.
 
-    Its errors are logged as ever.
+    Its errors are logged as ever, but for those of the conversion, a hundred lines each: they are raised too.
     """
     found: set[str] = set()
 
     def passes(record: logging.LogRecord) -> bool:
         if loops := _LOOPS.search(record.getMessage()):
             found.add(loops[1] or loops[2])
-        return record.levelno >= logging.ERROR
+        return record.levelno >= logging.ERROR and record.filename != CONVERSION
 
     logger = tf.get_logger()
     level = logger.level

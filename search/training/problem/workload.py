@@ -55,7 +55,7 @@ class LoadedWorkload:
         self.settings.require_supported("load_data()", "load_data")
         self.single_input = self.loaded.train.single_input
         self._few = {name: x[:EXAMPLE_ROWS] for name, x in self.loaded.train.inputs.items()}
-        self.example = self.network(seed)
+        self.example, self.example_seed = self.network(seed), seed
         self._untouched = {seed: self.example}
         self.settings.require_supported("build_model()", "build_model")
         with self.settings.active():

@@ -6,9 +6,10 @@ code matches losses, weights and metrics with outputs, on a few rows of the user
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -48,13 +49,17 @@ class CompiledLoss:
 
 @dataclass(frozen=True)
 class CompiledMetric:
-    """A metric of an output: the catalog's `metric` with its `config`, or the user's `own`."""
+    """A metric of an output: the catalog's `metric` with its `config`, or the user's `own`.
+
+    keras_name: its name in a history of `fit`, without the output's.
+    """
 
     name: str
     metric: str
     config: Mapping[str, Any] = field(default_factory=dict)
     own: Any = None
     from_logits: bool = False  # it says that it reads logits
+    keras_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,7 @@ def heads(model: Any, named: Ports, targets: Mapping[str, Any], predicted: Any, 
         losses[_output_of(path, named)].append(_compiled_loss(loss, 1.0 if weight is None else _weight(weight)))
     for key, several in measured:
         output = named.outputs[0] if key is None else _output_of((key,), named)
-        metrics[output] += [_compiled_metric(metric) for metric in several]
+        metrics[output] += [replace(_compiled_metric(metric), keras_name=metric.name) for metric in several]
     return tuple(
         Head(name, compiled, tuple(tensor.shape), tuple(_numbered(losses[name])), tuple(_numbered(metrics[name])))
         for name, compiled, tensor in zip(named.outputs, named.compile_outputs, flat, strict=True)
@@ -198,8 +203,6 @@ def _output_of(path: Sequence[Any], named: Ports) -> str:
 
 def _numbered(parts: Sequence[Any]) -> list[Any]:
     """Return losses or metrics with names that differ: the second of one name gets the number 2."""
-    from dataclasses import replace
-
     counts: dict[str, int] = {}
     found = []
     for part in parts:
@@ -251,7 +254,18 @@ def _compiled_metric(metric: Any) -> CompiledMetric:
             raise _bad(f"{type(metric).__name__}(from_sorted_ids=True) reads sorted ids: give a metric of probabilities", "metrics")
         logits = bool(arguments.get("from_logits"))
         return CompiledMetric(name, entry.name, _changed(entry, arguments, "metrics"), from_logits=logits)
+    _require_comparing(metric)
     return CompiledMetric(name, _own_name(name, find_metric), own=_kept_metric(metric))
+
+
+def _require_comparing(metric: Any) -> None:
+    """Refuse a metric that `fit` cannot update with labels and predictions, `keras.metrics.Sum` above all."""
+    try:
+        inspect.signature(metric.update_state).bind(None, None, sample_weight=None)
+    except TypeError:
+        text = f"{type(metric).__name__} does not compare labels with predictions, and fit cannot take it either"
+        way = "its update_state has to take (y_true, y_pred, sample_weight=None); or give a function of (y_true, y_pred)"
+        raise _bad(f"the metric {text}: {way}", "metrics") from None
 
 
 def _kept_metric(metric: Any) -> KeptObject:
@@ -314,6 +328,8 @@ def _plain(value: Any) -> Any:
 def _same(value: Any, default: Any) -> bool:
     if isinstance(value, float) and isinstance(default, int | float) and not isinstance(default, bool):
         return abs(value - default) <= 1e-6 * max(abs(value), abs(default))  # float32 on its way
+    if value == [] and default is None:
+        return True  # as Muon's config has exclude_layers
     return bool(value == default or (isinstance(default, tuple) and value == list(default)))
 
 
@@ -326,9 +342,7 @@ def optimizer_config(given: Any) -> dict[str, Any]:
     kind = type(made)
     entry = find_optimizer(kind.__name__) if _of_keras(kind) else None
     if entry is None:
-        raise _bad(
-            f"the optimizer {kind.__name__} is not one of Keras's: the service makes a new one for each training", "optimizer"
-        )
+        raise _bad(f"the optimizer {kind.__name__} {_why_unknown(made)}", "optimizer")
     config = dict(made.get_config())
     rate = config.get("learning_rate")
     if isinstance(rate, Mapping):
@@ -346,6 +360,14 @@ def optimizer_config(given: Any) -> dict[str, Any]:
             raise _bad(f"{kind.__name__}({name}={config[name]!r}) is not supported", "optimizer")
     config["learning_rate"] = _short(rate)
     return {"name": entry.name, "config": _changed(entry, {k: v for k, v in config.items() if k in known}, "optimizer")}
+
+
+def _why_unknown(optimizer: Any) -> str:
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return "is for mixed precision, which comes later: give the optimizer inside of it"
+    if _of_keras(type(optimizer)):
+        return "is not supported"
+    return "is not one of Keras's: the service makes a new one for each training"
 
 
 def _short(rate: Any) -> Any:

@@ -40,6 +40,13 @@ def test_a_weight_of_0_is_compared_as_yours_and_said_to_lie_outside_the_default_
     assert "your weight of b.x is 0, outside the default range: it is compared as yours, and never drawn" in found.notes[-1]
 
 
+def test_losses_too_far_apart_for_a_weight_are_refused_and_a_default_range_ends_at_the_largest_weight() -> None:
+    with pytest.raises(ValidationError, match=r"sold.bce: its loss begins at 0.7 and that of price.mse at 1e\+18.* scale"):
+        chosen_weights([PRICE, SOLD], {}, {"sold.bce": 0.7, "price.mse": 1e18}, ADAM)
+    found = chosen_weights([PRICE, SOLD], {}, {"sold.bce": 1.0, "price.mse": 1e11}, ADAM)
+    assert found.by_path["sold.bce"] == {"low": 0.01, "high": 1e12, "current": 1.0}
+
+
 @pytest.mark.parametrize("optimizer", [{"name": "sgd", "config": {}}, {"name": "adam", "config": {"clipnorm": 1.0}}])
 def test_with_sgd_or_clipping_the_sum_of_the_weights_stays(optimizer: dict[str, Any]) -> None:
     found = chosen_weights([SOLD, PRICE], {}, {"sold.bce": 1.0, "price.mse": 1.0}, optimizer)
@@ -120,12 +127,37 @@ def test_by_default_each_task_is_judged_by_its_first_metric_or_its_loss() -> Non
     assert "judged by a.accuracy, b.mean_squared_error" in notes[0]
 
 
+def test_by_default_a_task_without_a_loss_is_not_judged_and_that_is_said() -> None:
+    heads = [Head("a", "a", (None, 1), (MSE,)), Head("b", "b", (None, 1), (), (CompiledMetric("auc", "auc"),))]
+    tasks = tasks_of(heads, {"a", "b"}, [], True).documents
+    found, notes = objective_of(None, tasks, [], {})
+    assert found == {"metrics": [{"metric": "a.mean_squared_error"}]}
+    assert notes[0] == "judged by a.mean_squared_error"
+    assert notes[1].startswith("not judged by b.auc: without a loss")
+
+
 def test_keras_names_of_metrics_are_understood() -> None:
     heads, tasks = two_tasks()
     names = keras_names(tasks, heads)
     assert objective_of("val_dense_3_auc", tasks, [], names)[0] == {"metrics": [{"metric": "a.auc"}]}
     found = objective_of({"metrics": ["val_a_accuracy", {"metric": "b_loss", "direction": "minimize"}]}, tasks, [], names)[0]
     assert [each["metric"] for each in found["metrics"]] == ["a.accuracy", "b.mean_squared_error"]
+
+
+def test_keras_names_of_metrics_are_understood_where_the_study_numbers_a_metric_and_where_keras_does() -> None:
+    poisson = CompiledMetric("poisson", "poisson", keras_name="poisson")
+    auc = CompiledMetric("auc", "auc", keras_name="auc_1")
+    heads = [Head("a", "a", (None, 1), (CompiledLoss("poisson", "poisson"),), (poisson, auc))]
+    tasks = list(tasks_of(heads, {"a"}, [], False).documents)
+    names = keras_names(tasks, heads)
+    meant = {
+        "val_a_poisson": "a.poisson_2",
+        "a_poisson_2": "a.poisson_2",
+        "val_a_auc_1": "a.auc",
+        "a_auc": "a.auc",
+        "a_loss": "a.poisson",
+    }
+    assert {name: objective_of(name, tasks, [], names)[0]["metrics"][0]["metric"] for name in meant} == meant
 
 
 @pytest.mark.parametrize("name", ["b.mse", "b.mean_squared_error", "b.MSE", "val_b_loss"])

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from search.errors import PreflightError
-from search.training.child.model_checks import assigned_in_measuring
+from search.training.child.model_checks import assigned_in_measuring, require_new_model
+from search.training.problem.workload import LoadedWorkload
 from storage.records import Reason
 from tests.search.training.scenes import checked, problem_of, rows, study, task, workload
 
@@ -69,6 +70,12 @@ def test_a_start_that_no_seed_changes(build_model: Callable[[], keras.Model]) ->
     assert reason.message.startswith(SAME_START)
     assert reason.message.endswith(WAY_OUT)
     _checked(build_model, "fixed")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_new_model_passes_whatever_seed_the_example_has(seed: int) -> None:
+    build_model = lambda: _model(keras.layers.Dense(4))  # noqa: E731
+    require_new_model(LoadedWorkload(workload(build_model, rows(12, a=1)), seed))
 
 
 @SAVING

@@ -32,3 +32,11 @@ def test_nothing_is_named_where_all_vectorises() -> None:
     with looped_operations() as loops:
         tf.function(lambda: STRATEGIES["vectorized"].over(lambda x: tf.square(x), tf.ones((3, 2)), 3)).get_concrete_function()
     assert loops == set()
+
+
+def test_errors_of_the_conversion_are_left_to_the_one_that_is_raised(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with looped_operations(), caplog.at_level(logging.DEBUG):
+        tf.get_logger().handle(logging.LogRecord("tensorflow", logging.ERROR, "a/pfor.py", 1, "Got error while pfor", (), None))
+    assert "Got error" not in capfd.readouterr().err + caplog.text

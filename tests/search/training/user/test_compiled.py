@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from search.catalog import find_optimizer
 from search.errors import PreflightError
 from search.training.problem.keras_private import compile_arguments
 from search.training.user.compiled import (
@@ -112,6 +113,15 @@ def test_an_optimizer_is_its_name_and_what_differs_from_the_defaults() -> None:
     }
 
 
+def test_every_optimizer_of_keras_with_its_defaults_is_taken_and_that_of_mixed_precision_is_refused_by_name() -> None:
+    kinds = [kind for name, kind in vars(keras.optimizers).items() if inspect.isclass(kind) and find_optimizer(name) is not None]
+    found = {kind.__name__: optimizer_config(kind()) for kind in kinds}
+    assert {"Adam", "Muon", "Lion"} <= set(found)
+    assert [name for name, entry in found.items() if entry["config"]] == []
+    with pytest.raises(PreflightError, match="LossScaleOptimizer is for mixed precision, which comes later"):
+        optimizer_config(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()))
+
+
 def test_a_schedule_of_the_learning_rate_is_refused_by_name() -> None:
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
     with pytest.raises(PreflightError, match="ExponentialDecay"):
@@ -178,6 +188,29 @@ def test_a_metric_says_whether_it_reads_logits(made: Any, logits: bool) -> None:
 def test_a_metric_of_sorted_ids_is_refused() -> None:
     with pytest.raises(PreflightError, match="from_sorted_ids=True"):
         _compiled_metric(keras.metrics.SparseTopKCategoricalAccuracy(from_sorted_ids=True))
+
+
+class Unweighted(keras.metrics.Mean):
+    def update_state(self, y_true: Any, y_pred: Any) -> None:
+        super().update_state(keras.ops.abs(y_true - y_pred))
+
+
+@pytest.mark.parametrize("made", [keras.metrics.Sum(), keras.metrics.Mean(), Unweighted()])
+def test_a_metric_that_fit_cannot_update_is_refused_by_name(made: Any) -> None:
+    with pytest.raises(PreflightError, match=f"the metric {type(made).__name__} does not compare labels with predictions"):
+        _compiled_metric(made)
+    model = two_heads()
+    model.compile("adam", loss="mse", metrics={"sentiment": [made]})
+    with pytest.raises(TypeError, match="sample_weight"):  # Keras agrees
+        model.fit(X, TARGETS, verbose=0)
+
+
+def test_a_metric_keeps_the_name_that_keras_gives_it_in_a_history() -> None:
+    model = two_heads()
+    losses = {"topic": "sparse_categorical_crossentropy", "sentiment": "poisson"}
+    found = read(model, loss=losses, metrics={"topic": ["acc"], "sentiment": [keras.metrics.AUC(name="auc_7"), "poisson"]})
+    named = {f"{key}_{metric.keras_name}" for key, head in found.items() for metric in head.metrics}
+    assert named == {key for key in model.evaluate(X, TARGETS, verbose=0, return_dict=True) if "loss" not in key}
 
 
 def _numeric(kind: type) -> dict[str, float]:
