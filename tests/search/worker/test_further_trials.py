@@ -230,7 +230,7 @@ def test_a_lease_is_kept_while_a_slow_sampler_plans_and_the_child_is_not_silent(
     scene.clock = lambda: now[0]
     monkeypatch.setattr(module, "plan_ahead", slowly)
     monkeypatch.setattr(leases, "renew", noted)
-    child = scene.do(work, *TO_THE_RUNG, [epoch(3, {8: 0.3, 9: 0.8}), rung(8, 9)], [*map(ended, (6, 8, 9)), TRAINED])
+    child = scene.do(work, *TO_THE_RUNG, [], [epoch(3, {8: 0.3, 9: 0.8}), rung(8, 9)], [*map(ended, (6, 8, 9)), TRAINED])
     assert now[0] > scene.loop._settings.progress_seconds
     assert also(child) == [(3, [8, 9])]
     assert states(scene)[6:] == ["COMPLETE", "PRUNED", "COMPLETE", "COMPLETE"]
