@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from storage.models import TRIALS
+from storage.models import COHORTS, TRIALS
 from storage.records import StudyRecord, TrialState
 from storage.seed_results import trainings
 from storage.study_rows import change_study, lock_study
@@ -28,6 +28,11 @@ def halve(session: Session, study_id: int, lost: int, now: datetime) -> None:
         change_study(session, study_id, now, cohort_size=size, cohort_losses=study.cohort_losses + 1, cohort_successes=0)
 
 
+def most_at_once(session: Session, cohort_id: int) -> int:
+    """Return how many trials of a cohort trained at a time, at most."""
+    return int(session.scalars(select(COHORTS.c.size).where(COHORTS.c.id == cohort_id)).one())
+
+
 def count_success(session: Session, study: StudyRecord, cohort_id: int, now: datetime) -> None:
     """Count a cohort of a locked study that was trained to its end; after enough of them cohorts may be twice as large again."""
     size, full = study.cohort_size, study.prepared_cohort_size
@@ -38,7 +43,7 @@ def count_success(session: Session, study: StudyRecord, cohort_id: int, now: dat
         return  # not all of it was trained: memory may have run out within the process
     own = select(func.sum(trainings()), func.max(trainings())).where(TRIALS.c.cohort_id == cohort_id)
     total, largest = session.execute(own).one()
-    if total is None or total + largest <= size:
+    if total is None or min(total, most_at_once(session, cohort_id) * largest) + largest <= size:
         return  # one more trial had room: it says nothing of the full size
     wanted = min(MOST_SUCCESSES, FEWEST_SUCCESSES << max(0, study.cohort_losses - 1))
     if study.cohort_successes + 1 < wanted:

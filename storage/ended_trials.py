@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
+from threading import Lock
 
 from sqlalchemy import Row
 
@@ -26,30 +27,35 @@ scored: `feasible` is null before. An id may come again where a study was delete
 
 
 class EndedTrials:
-    """Records of ended trials by id, for one database. What does not have the version that is stored now is not given."""
+    """Records of ended trials by id, for one database. What does not have the version that is stored now is not given.
+
+    Threads may share it: one that plans may be left to itself while the next begins.
+    """
 
     def __init__(self, most: int = MOST) -> None:
-        self._most = most
+        self._most, self._lock = most, Lock()
         self._kept: OrderedDict[int, tuple[tuple[object, ...], TrialRecord]] = OrderedDict()
 
     def find(self, versions: Iterable[Row[*tuple[object, ...]]]) -> dict[int, TrialRecord]:
         """Return the kept records of rows of the columns `VERSION`, by id; those that are not kept so are left out."""
         found = {}
-        for version in versions:
-            trial_id = int(str(version[0]))
-            kept = self._kept.get(trial_id)
-            if kept is not None and kept[0] == tuple(version):
-                found[trial_id] = kept[1]
-                self._kept.move_to_end(trial_id)
+        with self._lock:
+            for version in versions:
+                trial_id = int(str(version[0]))
+                kept = self._kept.get(trial_id)
+                if kept is not None and kept[0] == tuple(version):
+                    found[trial_id] = kept[1]
+                    self._kept.move_to_end(trial_id)
         return found
 
     def keep(self, versions: Iterable[Row[*tuple[object, ...]]], records: Collection[TrialRecord]) -> None:
         """Keep those of the records that have ended; `versions` are their rows of the columns `VERSION`, read at the same time."""
         by_id = {record.id: record for record in records if record.ended}
-        for version in versions:
-            record = by_id.get(int(str(version[0])))
-            if record is not None:
-                self._kept[record.id] = (tuple(version), record)
-                self._kept.move_to_end(record.id)
-        while len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+        with self._lock:
+            for version in versions:
+                record = by_id.get(int(str(version[0])))
+                if record is not None:
+                    self._kept[record.id] = (tuple(version), record)
+                    self._kept.move_to_end(record.id)
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)

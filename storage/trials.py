@@ -120,10 +120,11 @@ def start_cohort(
 def join_cohort(session: Session, study: StudyRecord, trials: Sequence[TrialRecord], cohort_id: int, now: datetime) -> None:
     """Put WAITING trials into training in a cohort under way, by its lease. The study is locked, and so is the lease.
 
-    The cohort's `size` stays: so many train at a time. Raises TrialsTaken.
+    The cohort's `size` is how many train at a time: they do so apart from those before them. Raises TrialsTaken.
     """
-    columns = select(COHORTS.c.engine, COHORTS.c.worker).where(COHORTS.c.id == cohort_id)
-    engine, worker = session.execute(columns).one()
+    own = COHORTS.c.id == cohort_id
+    engine, worker, size = session.execute(select(COHORTS.c.engine, COHORTS.c.worker, COHORTS.c.size).where(own)).one()
+    session.execute(update(COHORTS).where(own).values(size=max(size, len(trials))))
     _start(session, study, trials, cohort_id, engine=engine, worker=worker, now=now)
 
 

@@ -128,6 +128,8 @@ class ChildSession:
     def reply(self, order: GoOn | TrainAlso | CancelSettings) -> None:
         """Send what the child waits for at a rung, or which settings it need not train on. Raises ChildLost."""
         self._child.send(order)
+        if not isinstance(order, CancelSettings):
+            self.waits_for_us()
 
     def listen(self, seconds: float) -> Iterator[Answer]:
         """Yield what the child says: wait up to `seconds` for the first answer, then only what is there.

@@ -26,7 +26,7 @@ from search.training.child.protocol import (
 from search.training.interface import Ended, EpochReport, Setting, report_before_last
 from search.worker.claim import Claim
 from search.worker.copies import Cohort, SeedEpoch
-from search.worker.further_trials import further_trials, rung_for_more
+from search.worker.further_trials import Aside, FurtherTrials, at_once, rung_for_more
 from search.worker.lease_keeper import Holding
 from search.worker.rungs import Rungs, rungs_of
 from storage import epochs, leases, outcomes
@@ -41,9 +41,12 @@ EpochReports = Mapping[int, epochs.EpochWrite]
 
 
 class CohortRun:
-    """Collects a cohort's reports, and records them under its lease, several messages in one transaction."""
+    """Collects a cohort's reports, and records them under its lease, several messages in one transaction.
 
-    def __init__(self, database: Database, claim: Claim, holding: Holding) -> None:
+    `aside`: how further trials are planned.
+    """
+
+    def __init__(self, database: Database, claim: Claim, holding: Holding, aside: Aside = at_once) -> None:
         self._database, self._claim, self._holding = database, claim, holding
         self._cohort = Cohort(claim.trials)
         self._curves: dict[int, TrialCurve] = {}
@@ -55,6 +58,7 @@ class CohortRun:
         self._rungs = Rungs(database, claim)
         self._reached: RungReached | None = None
         self._places: PlacesFree | None = None
+        self._more = FurtherTrials(database, holding, aside)
         self._before_last = report_before_last(claim.definition.training)
         self.plan_next = False
         self.done = False
@@ -168,7 +172,7 @@ class CohortRun:
     def _further(self, epoch: int) -> TrainAlso | None:
         """Return the study's next trials to train up to a rung; None as long as the database is away."""
         try:
-            claim = further_trials(self._database, self._claim, self._holding, self.as_if_ended)
+            claim = self._more.start(self._claim, self.as_if_ended)
         except (StorageBusy, StorageUnavailable) as error:
             log.warning("database away", error=str(error))
             return None

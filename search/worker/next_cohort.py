@@ -8,10 +8,7 @@ cancelled; what would surely be cancelled is not begun. A worker that dies in be
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
-from threading import Thread
-from typing import TypeVar
 
 from search.logs import logger
 from search.planning.ahead import PlannedAhead, plan_ahead
@@ -22,6 +19,7 @@ from search.training.child.protocol import StudyPrepared, TrainCohort
 from search.validation.published import Named, named_plugins
 from search.worker.claim import Claim, history_of
 from search.worker.cohort_run import CohortRun, train_order
+from search.worker.planning_aside import PlanningAside
 from storage import studies, trial_rows
 from storage.database import Database
 from storage.ended_trials import EndedTrials
@@ -30,12 +28,6 @@ from storage.records import PlannedTrial, Role, StudyRecord, TrialRecord, TrialS
 from storage.study_rows import get_study_by_id
 
 log = logger("steelyard.worker")
-
-T = TypeVar("T")
-
-
-KEEP_SECONDS = 0.2
-"""How often a lease is seen to while its study's next cohort is planned."""
 
 MOST_STUDIES = 64
 """Studies whose draws are kept; each takes some kilobytes."""
@@ -56,14 +48,12 @@ class NextCohort:
     Draws are kept until their study is claimed from, also where the child could not begin with them: what a study draws must not
     depend on when a child is replaced, or on other studies.
 
-    `patience_seconds`: nobody hears the child meanwhile. A study that took longer to plan for is planned for once the cohort has
-    ended. `clock`: this process's monotonic time.
+    `aside` plans: a study that took too long is planned for once the cohort has ended.
     """
 
-    def __init__(self, database: Database, patience_seconds: float, clock: Callable[[], float]) -> None:
-        self._database, self._patience_seconds, self._clock = database, patience_seconds, clock
+    def __init__(self, database: Database, aside: PlanningAside) -> None:
+        self._database, self._aside = database, aside
         self._expected: dict[int, _Expected] = {}
-        self._took: dict[int, float] = {}  # seconds, by study, the last time
         self._ended = EndedTrials()
         self.sent: int | None = None
 
@@ -102,7 +92,7 @@ class NextCohort:
         A sampler may think for longer than a lease lasts: `keep` keeps it meanwhile. Raises what `keep` raises.
         """
         run.plan_next = False  # once only: from later reports it would draw something else
-        if self._took.get(work.study.id, 0.0) <= self._patience_seconds:
+        if not self._aside.is_slow(work.study.id):
             self._expect(work, lambda: self._after(work, run), keep)
 
     def plan_first(self, work: Claim, prepared: StudyPrepared, keep: Callable[[], None]) -> None:
@@ -114,22 +104,16 @@ class NextCohort:
 
     def _expect(self, work: Claim, planned: Callable[[], _Expected | None], keep: Callable[[], None]) -> None:
         self._expected.pop(work.study.id, None)
-        began = self._clock()
-        try:
-            found = _while_keeping(planned, keep)
-            error = found.exception()
-            if isinstance(error, StorageBusy | StorageUnavailable):
-                log.warning("database away", error=str(error))
-            elif error is not None:  # the plan proper says so again, where it counts
-                log.warning("next cohort not planned ahead", study=work.study.name, exc_info=error)
-            elif (expected := found.result()) is not None:
-                self._expected[work.study.id] = expected
-        finally:
-            self._took.pop(work.study.id, None)  # the latest last
-            self._took[work.study.id] = self._clock() - began
-            for kept in (self._expected, self._took):
-                while len(kept) > MOST_STUDIES:
-                    kept.pop(next(iter(kept)))
+        found = self._aside.do(work.study.id, planned, keep)
+        error = found.exception()
+        if isinstance(error, StorageBusy | StorageUnavailable):
+            log.warning("database away", error=str(error))
+        elif error is not None:  # the plan proper says so again, where it counts
+            log.warning("next cohort not planned ahead", study=work.study.name, exc_info=error)
+        elif (expected := found.result()) is not None:
+            self._expected[work.study.id] = expected
+            while len(self._expected) > MOST_STUDIES:
+                self._expected.pop(next(iter(self._expected)))
 
     def _after(self, work: Claim, run: CohortRun) -> _Expected | None:
         with self._database.reading() as session:
@@ -149,22 +133,6 @@ class NextCohort:
         if begun:
             self.sent = None
         return begun
-
-
-def _while_keeping(work: Callable[[], T], keep: Callable[[], None]) -> Future[T]:
-    """Do work in a thread of its own, and call `keep` until it is done. Where that raises, the work goes on unheard."""
-    done: Future[T] = Future()
-
-    def do() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:  # whatever ends this thread: the one that waits must hear of it
-            done.set_exception(error)
-
-    Thread(target=do, name="planning", daemon=True).start()
-    while not wait([done], KEEP_SECONDS).done:
-        keep()
-    return done
 
 
 def _expected(work: Claim, study: StudyRecord, planned: PlannedAhead | None, running: tuple[int, ...]) -> _Expected | None:

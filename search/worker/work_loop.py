@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from search.logs import logger
 from search.training.child.protocol import BadMessage
@@ -19,6 +20,7 @@ from search.worker.cohort_run import CohortRun
 from search.worker.heartbeat import Heartbeat
 from search.worker.lease_keeper import RENEWALS_A_LEASE, Holding
 from search.worker.next_cohort import NextCohort
+from search.worker.planning_aside import PlanningAside
 from search.worker.preflight_run import PreflightRun
 from search.worker.progress_deadlines import ProgressDeadlines
 from search.worker.registered_workloads import RegisteredWorkloads
@@ -74,7 +76,8 @@ class WorkLoop:
         self._deadlines = ProgressDeadlines(settings.progress_seconds)
         self._backoff = Backoff(settings.poll_seconds)
         self._session: ChildSession | None = None
-        self._next = NextCohort(database, settings.lease_seconds / RENEWALS_A_LEASE, clock)
+        self._aside = PlanningAside(settings.lease_seconds / RENEWALS_A_LEASE, clock)
+        self._next = NextCohort(database, self._aside)
         self._changes = Changes(database)
         self._worked_at = clock()
 
@@ -220,7 +223,7 @@ class WorkLoop:
         """Do the claimed work, and give the lease back whatever happens to it. Raises Stopped."""
         holding = Holding(self._database, work.lease, self._settings.lease_seconds, self._clock)
         try:
-            run: ClaimedRun = (PreflightRun if work.cohort is None else CohortRun)(self._database, work, holding)
+            run = self._run_of(work, holding)
             if not (begun := self._next.claimed(work, run.order())):
                 self._end_next(holding)
             before, session = self._session, self._session_for(work)
@@ -247,6 +250,12 @@ class WorkLoop:
             log.exception("work failed", worker=self._name, study=work.study.name)
             self.end_child()
             self._release(holding, charge=True, reason=Reason("internal_error", f"{type(error).__name__}: {error}"))
+
+    def _run_of(self, work: Claim, holding: Holding) -> ClaimedRun:
+        if work.cohort is None:
+            return PreflightRun(self._database, work, holding)
+        study, keep = work.study.id, partial(self._keep, holding)
+        return CohortRun(self._database, work, holding, lambda planning: self._aside.unless_slow(study, planning, keep))
 
     def _converse(self, session: ChildSession, run: ClaimedRun, work: Claim, holding: Holding, *, begun: bool) -> None:
         """Give the order and listen until it is done and stored, keeping the lease meanwhile. `begun`: the child has the order.
@@ -362,12 +371,14 @@ class WorkLoop:
 
     def _halve_cohorts(self, work: Claim) -> None:
         """Plan smaller cohorts for a while: the kernel kills the largest process when memory runs out."""
-        trainings = sum(len(trial.seeds) for trial in work.trials)
-        if trainings < 2:  # a preflight, or what is as small as can be
+        if work.cohort is None:  # a preflight
             return
+        trainings = sum(len(trial.seeds) for trial in work.trials)
         try:
             with self._database.writing() as session:
-                cohort_sizes.halve(session, work.study.id, trainings, self._database.now(session))
+                most = max(trainings, cohort_sizes.most_at_once(session, work.cohort))  # further trials may have joined
+                if most > 1:  # else it is as small as can be
+                    cohort_sizes.halve(session, work.study.id, most, self._database.now(session))
         except (StorageBusy, StorageUnavailable) as error:
             log.warning("database away", error=str(error))
 

@@ -84,6 +84,23 @@ def test_smaller_cohorts_say_nothing(database: Database, study: StudyRecord) -> 
     assert size(database, study) == 4
 
 
+def test_trials_that_joined_a_smaller_cohort_make_it_no_full_one(database: Database, study: StudyRecord) -> None:
+    """Two and then three trained at a time, where four may."""
+    halve(database, study, 8)
+    for _ in range(FEWEST_SUCCESSES):
+        with database.writing() as session:
+            scenes.add(session, study, 2)
+            lease = scenes.start(session, study)
+            scenes.add(session, study, 3)
+            joined = trial_rows.waiting_trials(session, study.id)
+            trials.join_cohort(session, study_rows.lock_study(session, study.id), joined, lease.cohort_id or 0, NOW)
+            assert cohort_sizes.most_at_once(session, lease.cohort_id or 0) == 3
+            running = [trial.number for trial in trial_rows.unfinished_trials(session, study.id)]
+            outcomes.record_outcomes(session, lease.token, [scenes.outcome(number) for number in running], NOW)
+            leases.complete(session, lease.token, NOW)
+    assert size(database, study) == 4
+
+
 def test_after_every_halving_it_takes_twice_as_many(database: Database, study: StudyRecord) -> None:
     halve(database, study, 8)
     halve(database, study, 4)

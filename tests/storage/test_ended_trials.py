@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -79,3 +80,19 @@ def test_what_has_no_room_is_read_again(database: Database, most: int) -> None:
     kept = EndedTrials(most)
     study = ended(database, [scenes.outcome(number, number / 10) for number in range(4)], kept)
     assert history(database, study, kept) == history(database, study, None)
+
+
+def test_a_thread_that_was_left_to_itself_cannot_change_what_another_looks_for() -> None:
+    kept, others = EndedTrials(), []
+
+    def versions() -> Iterator[Any]:
+        other = Thread(target=kept.keep, args=((), ()), daemon=True)
+        other.start()
+        other.join(0.05)
+        others.append(other)
+        assert other.is_alive()  # it waits until all is found
+        yield from ()
+
+    assert kept.find(versions()) == {}
+    others[0].join(60)
+    assert not others[0].is_alive()

@@ -9,12 +9,27 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from search.errors import PreflightError
 from search.training.engine.group import Group
 from search.training.engine.grouping import has_several_seeds
+from search.training.engine.shared_layer import shared_places
 from search.training.engine.starts import Values
 from search.training.interface import Ended, Observer, Setting
+from search.training.problem.network import Network
+from search.training.problem.problem import TrainingProblem
 from search.training.weighting.loading import FIXED
 from storage.records import Reason, TrialState
+
+
+def end_unbalanceable(group: Group, problem: TrainingProblem, network: Network, observer: Observer) -> None:
+    """End settings of rules that weigh by a shared layer's gradients where the losses share none; those of others go on."""
+    if not group.in_force.needs_shared_layer:
+        return
+    try:
+        shared_places(problem, network)
+    except PreflightError as refused:
+        for setting, _ in group.running():
+            end(group, setting, TrialState.FAILED, refused.reason, observer)
 
 
 def end_cancelled(group: Group, observer: Observer) -> None:
@@ -34,13 +49,18 @@ def end_pruned(group: Group, epoch: int, observer: Observer) -> float:
     return time.perf_counter() - began
 
 
-def more(group: Group, epoch: int, size: int, observer: Observer) -> Sequence[Setting]:
-    """Return further settings of the group's seed, where half of `size` places are free after a rung and no rule learns in it."""
+def more(group: Group, epoch: int, size: int, observer: Observer) -> tuple[Sequence[Setting], float]:
+    """Return further settings of the group's seed, where half of `size` places are free after a rung and no rule learns in it.
+
+    With the seconds spent waiting: none trained then.
+    """
     if not any(epoch in setting.rungs for setting in group.settings) or 2 * len(group.places) > size:
-        return ()
+        return (), 0.0
     if has_several_seeds(group.settings) or any(setting.rule != FIXED for setting in group.settings):
-        return ()
-    return observer.more(epoch, [setting.number for setting, _ in group.running()])
+        return (), 0.0
+    began = time.perf_counter()
+    found = observer.more(epoch, [setting.number for setting, _ in group.running()])
+    return found, time.perf_counter() - began
 
 
 class Unfinished:

@@ -18,7 +18,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from search.definition.schema import Training
-from search.errors import PreflightError
 from search.training.engine import ends
 from search.training.engine.cost import cost_of
 from search.training.engine.frozen_trunk import cost_in_steps, frontier_of, frozen_trunk, keep_no_more
@@ -26,7 +25,6 @@ from search.training.engine.group import Group
 from search.training.engine.grouping import Mixing, computable, groups, has_several_seeds
 from search.training.engine.means import quotients
 from search.training.engine.pace import StepBudget
-from search.training.engine.shared_layer import shared_places
 from search.training.engine.sizes import chosen_size, likely_sizes
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import form_of
@@ -63,6 +61,7 @@ class CohortEngine:
         self._lost: dict[str, Mapping[str, str]] = {}
         self._steps_done = 0
         self._last: Group | None = None
+        self._largest = 0  # of the stacks that a training had need of
         self._ahead = TracedAhead(lambda stack: trace(problem, stack, self._trunk))
 
     def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
@@ -97,17 +96,17 @@ class CohortEngine:
 
     def _train_or_save_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
         """Train settings together. Out of memory, let go of what takes it, and return those that go on."""
-        size, unfinished = self._chosen_size(len(settings), self._size, training.epochs), ends.Unfinished(settings, observer)
+        unfinished, self._largest = ends.Unfinished(settings, observer), 0
         try:
-            self._last = self._group(settings, size, training.epochs)  # no name here may keep its stack when memory is freed
+            self._last = self._group(settings, training.epochs)  # no name here may keep its stack when memory is freed
             self._train_group(self._last, training, unfinished)
             return []
         except tf.errors.ResourceExhaustedError:
-            if size == 1 and self._trunk is None:
+            if self._largest == 1 and self._trunk is None:
                 raise
         finally:
             self._ahead.end()
-        self._save_memory(size)
+        self._save_memory(self._largest)
         return unfinished.settings
 
     def _chosen_size(self, count: int, size: int, epochs: int) -> int:
@@ -141,7 +140,8 @@ class CohortEngine:
     def _start_or_save_memory(self, seed: int, observer: Observer) -> Start | None:
         """Return the numbers before training. Out of memory, let go of what takes it, and return None."""
         try:
-            return self._begun(self._group([Setting(0, seed, dict.fromkeys(self._problem.paths, 1.0))], self._size, 1), observer)
+            setting = Setting(0, seed, dict.fromkeys(self._problem.paths, 1.0))
+            return self._begun(self._group([setting], 1, self._size), observer)
         except tf.errors.ResourceExhaustedError:
             if self._size == 1 and self._trunk is None:
                 raise
@@ -161,12 +161,14 @@ class CohortEngine:
             self._stacks[key] = Stack(self._problem, self._network, form, self._strategy, size, self._trunk)
         return self._stacks[key]
 
-    def _group(self, settings: Sequence[Setting], size: int, epochs: int) -> Group:
+    def _group(self, settings: Sequence[Setting], epochs: int, size: int | None = None) -> Group:
+        size = size or self._chosen_size(len(settings), self._size, epochs)
+        self._largest = max(self._largest, size)
         in_force = WeightSchedule(settings, self._problem.paths, epochs, self._problem.steps("train"))
         return Group(settings, self._stack(size, mixed=has_several_seeds(settings)), in_force)
 
     def _train_group(self, group: Group, training: Training, observer: Observer) -> None:
-        self._end_unbalanceable(group, observer)
+        ends.end_unbalanceable(group, self._problem, self._network, observer)
         if not group.places:
             return
         self._begin(group, observer)
@@ -175,7 +177,7 @@ class CohortEngine:
 
     def _train_epochs(self, group: Group, epochs: range, training: Training, observer: Observer) -> None:
         """Train a group in these epochs; what goes on after the last epoch of all is complete."""
-        since = time.perf_counter()
+        since, begun = time.perf_counter(), epochs.start > 1
         for epoch in epochs:
             self._shrink(group, training.epochs - epoch + 1)
             train = self._train_epoch(group, epoch, observer)
@@ -191,9 +193,12 @@ class CohortEngine:
                 since += ends.end_pruned(group, epoch, observer)
                 if not group.places:
                     return None
-                if more := ends.more(group, epoch, self._size, observer):
+                more, waited = ends.more(group, epoch, self._size, observer)
+                if more:
                     return self._train_beside(group, more, epoch, training, observer)
-            if epoch == 1:  # its own graphs are made
+                since += waited
+            if not begun and group.stack.measure.experimental_get_tracing_count():  # its own graphs are made
+                begun = True
                 self._trace_ahead(group, training)
         for setting, _ in group.running() if epochs.stop > training.epochs else ():
             observer.ended(Ended(setting.number, TrialState.COMPLETE, training.epochs))
@@ -205,21 +210,24 @@ class CohortEngine:
         All of them have one seed, and so the same order of rows, whenever they are trained.
         """
         waiting, kept = [setting for setting, _ in group.running()], group.stack.kept([*group.places.values()])
-        self._last = added = self._group(settings, self._chosen_size(len(settings), self._size, training.epochs), training.epochs)
-        self._ahead.wait(added.stack)
-        self._begin(added, observer)
-        if added.places:
-            self._train_epochs(added, range(1, epoch + 1), training, observer)
-        waiting += [setting for setting, _ in added.running()]
-        kept += added.stack.kept([*added.places.values()])
-        for first in range(0, len(waiting), self._size):
-            part = slice(first, first + self._size)
+        for part in self._parts(settings):
+            self._last = added = self._group(settings[part], training.epochs)
+            self._ahead.wait(added.stack)
+            self._begin(added, observer)
+            if added.places:
+                self._train_epochs(added, range(1, epoch + 1), training, observer)
+            waiting += [setting for setting, _ in added.running()]
+            kept += added.stack.kept([*added.places.values()])
+        for part in self._parts(waiting):
             size = self._chosen_size(len(waiting[part]), self._size, training.epochs - epoch)
-            self._last = going_on = self._group(waiting[part], size, training.epochs)
+            self._last = going_on = self._group(waiting[part], training.epochs, size)
             self._ahead.wait(going_on.stack)
             going_on.stack.resume(kept[part])
             going_on.done = epoch
             self._train_epochs(going_on, range(epoch + 1, training.epochs + 1), training, observer)
+
+    def _parts(self, settings: Sequence[Setting]) -> list[slice]:
+        return [slice(first, first + self._size) for first in range(0, len(settings), self._size)]
 
     # Where a group begins
 
@@ -385,13 +393,3 @@ class CohortEngine:
     def _extra_orders(self, order: Callable[[int, int], Any]) -> dict[str, Tensor]:
         points = self._problem.opened.loaded.extra
         return {name: tf.convert_to_tensor(order(i, len(points[name].points))) for i, name in enumerate(sorted(points))}
-
-    def _end_unbalanceable(self, group: Group, observer: Observer) -> None:
-        """End settings of rules that weigh by a shared layer's gradients where the losses share none; those of others go on."""
-        if not group.in_force.needs_shared_layer:
-            return
-        try:
-            shared_places(self._problem, self._network)
-        except PreflightError as refused:
-            for setting, _ in group.running():
-                ends.end(group, setting, TrialState.FAILED, refused.reason, observer)

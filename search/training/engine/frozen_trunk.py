@@ -23,7 +23,7 @@ from search.out_of_memory import memory_limit
 from search.training.engine.cost import Cost, cost_of, depending, flops_of
 from search.training.engine.pace import StepBudget
 from search.training.engine.stacked_variable import GradientLayout
-from search.training.engine.traces import count_trace
+from search.training.engine.traces import traced
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.keras_private import is_seed_state, layers_of, logits_of, mask_of, wrapped_calls
 from search.training.problem.network import Network
@@ -154,8 +154,8 @@ class FrozenTrunk:
     def _passes(self, training: bool) -> Callable[[Tensors], Tensors]:
         kept = self.frontier.kept(training)
 
+        @traced
         def passes(inputs: Tensors) -> Tensors:
-            count_trace()
             size, rows = self._problem.batch_size, tf.shape(next(iter(inputs.values())))[0]
             steps = (rows + size - 1) // size
             arrays = [tf.TensorArray(each.dtype, size=steps, infer_shape=False, element_shape=(None, *each.shape)) for each in kept]

@@ -27,7 +27,7 @@ from search.training.engine.mapped_outputs import MappedOutputs, flattened, repe
 from search.training.engine.shared_layer import shared_places
 from search.training.engine.stacked_variable import GradientLayout, Stacked, gradient_parts
 from search.training.engine.strategies import Nest, Strategy
-from search.training.engine.traces import count_trace
+from search.training.engine.traces import traced
 from search.training.problem.batch import Batch, Tensor, Tensors
 from search.training.problem.network import NOTHING, Network, Passed
 from search.training.problem.optimizers import stacked_optimizer
@@ -73,8 +73,8 @@ class Stack:
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
         self._learned: dict[str, Learned] = {}
         self._counters = made_counters(problem, network, size)
-        self.train = tf.function(self._train, autograph=False)
-        self.measure = tf.function(self._measure, autograph=False, input_signature=self._measure_signature())
+        self.train = tf.function(traced(self._train), autograph=False)
+        self.measure = tf.function(traced(self._measure), autograph=False, input_signature=self._measure_signature())
 
     def begin(self, starts: Sequence[Arrays]) -> None:
         """Set all variables to where each setting begins: for each, the values of the network's variables, in their order."""
@@ -169,7 +169,6 @@ class Stack:
         Where `rules` are given the weights move from step to step, in a graph for each combination of rules; else they stand.
         `features`: what the trunk keeps of the training rows.
         """
-        count_trace()
         rows = self._problem.rows("train")._replace(features=features)
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
@@ -333,7 +332,6 @@ class Stack:
 
         Returns the sums [K, terms + row metrics, 2] of each term's and metric's weighted values, and of their weights.
         """
-        count_trace()
 
         def body(step: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
             taken = self._problem.slice(DeviceRows(*rows), order, step, extra)

@@ -31,7 +31,7 @@ class TracedAhead:
         self._switch_seconds = sys.getswitchinterval()
 
     def begin(self, stacks: Sequence[Stack]) -> None:
-        """Have these stacks traced. The caller traces nothing itself before it has waited for all of them, or `end`."""
+        """Have these stacks traced. What the caller traces meanwhile waits for its turn: see `traced`."""
         if not stacks:
             return
         if self._thread is None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from threading import Event
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from search.training.child.protocol import PlacesFree, TrainAlso, TrainCohort
 from search.worker.child_process import ChildLost
+from search.worker.claim import Claim
 from search.worker.cohort_run import CohortRun
 from search.worker.lease_keeper import Holding
-from storage import lifecycle
-from storage.records import TrialState
-from tests.search.worker.test_worker import PREPARED, TRAINED, Scene, Scripted, ended
-from tests.search.worker.test_worker_at_rungs import HALVING, Patchy, epoch, pruned, rung
+from storage import leases, lifecycle, outcomes, study_rows
+from storage.models import TRIALS
+from storage.records import Outcome, Reason, TrialState
+from tests.search.worker.test_worker import PREPARED, TAKEN, TRAINED, Scene, Scripted, ended
+from tests.search.worker.test_worker_at_rungs import HALVING, Patchy, _add, epoch, pruned, rung
 
 FIRST = {4: 0.1, 5: 0.2, 6: 0.9, 7: 0.4}
 FREE = PlacesFree(3)
@@ -96,11 +100,181 @@ def test_a_study_that_was_paused_meanwhile_plans_none(scene: Scene) -> None:
 
 
 def test_a_child_that_is_lost_gives_back_those_that_came_later_too(scene: Scene) -> None:
-    scene.play(*TO_THE_RUNG, [epoch(3, {8: 0.3, 9: 0.8}), ChildLost("killed")])
+    scene.play([TAKEN], *TO_THE_RUNG, [epoch(3, {8: 0.3, 9: 0.8}), ChildLost("killed")])
     assert states(scene)[4:] == ["PRUNED", "PRUNED", "WAITING", "PRUNED", "WAITING", "WAITING"]
+    lost = [trial for trial in scene.trials() if trial.number in (6, 8, 9)]
+    assert [(trial.charged, trial.cohort_limit) for trial in lost] == [(1, 2)] * 3
     work = scene.claim()
     assert work is not None
-    assert {trial.number for trial in work.trials} <= {6, 8, 9}
+    assert [trial.number for trial in work.trials] == [6, 8]
+
+
+def test_after_a_kill_for_memory_cohorts_are_half_as_large_as_what_trained_at_a_time(database_url: str) -> None:
+    scene = made(database_url, trials=12)
+    give_back(scene, keep=1)
+    killed = ChildLost("killed", short_of_memory=True)
+    child = scene.play([TAKEN, epoch(3, {4: 0.9}), rung(4)], [FREE], [epoch(3, {5: 0.1, 6: 0.2}), killed])
+    assert also(child) == [(3, [5, 6, 7, 8])]
+    assert scene.study().cohort_size == 2
+    assert {trial.cohort_limit for trial in scene.trials()[4:]} == {2}
+    scene.close()
+
+
+def give_back(scene: Scene, keep: int) -> None:
+    """Have the next trials claimed but for all after the first `keep`, as if there had been no more places, and given back."""
+    with scene.database.writing() as session:
+        full = scene.study().cohort_size
+        study_rows.change_study(session, scene.study().id, scene.database.now(session), cohort_size=keep)
+    work = scene.claim()
+    assert work is not None
+    assert len(work.trials) == keep
+    with scene.database.writing() as session:
+        leases.release(
+            session, work.lease.token, charge=False, now=scene.database.now(session), reason=Reason("worker_stopped", "x")
+        )
+        study_rows.change_study(session, scene.study().id, scene.database.now(session), cohort_size=full)
+
+
+@pytest.mark.parametrize("suspect", [{"charged": 1}, {"losses": 1}, {"cohort_limit": 1}])
+def test_a_cohort_with_a_trial_that_was_lost_before_takes_none(suspect: dict[str, int], scene: Scene) -> None:
+    give_back(scene, keep=1)
+    with scene.database.writing() as session:
+        session.execute(update(TRIALS).where(TRIALS.c.number == 4).values(**suspect))
+    work = scene.claim()
+    assert work is not None
+    assert [trial.number for trial in work.trials] == [4]
+    assert CohortRun(scene.database, work, Holding(scene.database, work.lease, 45.0, lambda: 0.0)).order().more_at is None
+
+
+def test_no_more_are_planned_than_the_child_was_ordered_to_train_at_a_time(database_url: str) -> None:
+    scene = made(database_url, trials=20)
+    work = scene.claim()
+    assert work is not None
+    with scene.database.writing() as session:
+        study_rows.change_study(session, work.study.id, scene.database.now(session), cohort_size=8)  # another worker's success
+    child = scene.do(work, *TO_THE_RUNG, [ended(6), TRAINED])
+    assert also(child) == [(3, [8, 9, 10, 11])]
+    scene.close()
+
+
+def between(scene: Scene, work: Claim | None, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> Scripted:
+    """Have a cohort trained to its rung; after further trials are planned, and before they are started, do `act`."""
+    import search.worker.further_trials as module
+
+    planned = module._planned
+
+    def slow(database: Any, claim: Any, standing: Any) -> Any:
+        found = planned(database, claim, standing)
+        act()
+        return found
+
+    monkeypatch.setattr(module, "_planned", slow)
+    assert work is not None
+    return scene.do(work, *TO_THE_RUNG, [ended(6), TRAINED])
+
+
+@pytest.mark.parametrize("changed", ["budget", "definition"])
+def test_what_a_user_changes_while_they_are_planned_holds(changed: str, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def change() -> None:
+        with scene.database.writing() as session:
+            now, study = scene.database.now(session), scene.study()
+            if changed == "budget":
+                lifecycle.raise_budget(session, "x", 7, now)
+            else:
+                search = {**study.definition["search"], "stop": {"after_seconds": 1.0}}
+                study_rows.change_study(session, study.id, now, definition={**study.definition, "search": search})
+
+    assert also(between(scene, scene.claim(), monkeypatch, change)) == [(3, [])]
+    assert len(scene.trials()) == 8
+
+
+def test_they_say_what_had_ended_when_they_were_drawn(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what ended since: their sampler knew nothing of it."""
+    work = scene.claim()
+    _add(scene, 1)
+    other = scene.claim()
+    assert other is not None
+
+    def end() -> None:
+        with scene.database.writing() as session:
+            done = [Outcome(trial.number, TrialState.COMPLETE, 10, value=0.5, feasible=True) for trial in other.trials]
+            outcomes.record_outcomes(session, other.lease.token, done, scene.database.now(session))
+
+    child = between(scene, work, monkeypatch, end)
+    assert also(child) == [(3, [9])]
+    (found,) = (trial for trial in scene.trials() if trial.number == 9)
+    assert (found.planned_after, found.planned_beside) == (7, (6, 8))
+
+
+def test_a_lease_is_kept_while_a_slow_sampler_plans_and_the_child_is_not_silent(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than a lease lasts, and than a training may be silent."""
+    import search.worker.further_trials as module
+
+    now, renewed, think, renew = [0.0], Event(), module.plan_ahead, leases.renew
+
+    def slowly(*asked: Any) -> Any:
+        for _ in range(20):
+            renewed.clear()
+            now[0] += 44.0  # of a lease of 45 s
+            assert renewed.wait(60)
+        return think(*asked)
+
+    def noted(*asked: Any) -> Any:
+        renewed.set()
+        return renew(*asked)
+
+    work = scene.claim()
+    assert work is not None
+    scene.clock = lambda: now[0]
+    monkeypatch.setattr(module, "plan_ahead", slowly)
+    monkeypatch.setattr(leases, "renew", noted)
+    child = scene.do(work, *TO_THE_RUNG, [], [epoch(3, {8: 0.3, 9: 0.8}), rung(8, 9)], [*map(ended, (6, 8, 9)), TRAINED])
+    assert now[0] > scene.loop._settings.progress_seconds
+    assert also(child) == [(3, [8, 9])]
+    assert states(scene)[6:] == ["COMPLETE", "PRUNED", "COMPLETE", "COMPLETE"]
+
+
+def test_a_study_that_takes_too_long_to_plan_for_takes_none_the_next_time(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, asked = made(database_url, trials=20), []
+    work = scene.claim()
+    assert work is not None
+    monkeypatch.setattr(scene.loop._aside, "is_slow", lambda study: asked.append(study) or True)
+    child = scene.do(work, *TO_THE_RUNG, [ended(6), TRAINED])
+    assert also(child) == [(3, [])]
+    assert asked[0] == work.study.id
+    assert len(scene.trials()) == 8
+    scene.close()
+
+
+def test_a_sampler_is_asked_once_however_often_the_write_fails(
+    scene: Scene, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import search.worker.further_trials as module
+
+    now, patchy, asked, planned = [0.0], Patchy(database_url), [], module._planned
+    work = scene.claim()
+    assert work is not None
+
+    def noted(*given: Any) -> Any:
+        asked.append(given)
+        found = planned(*given)
+        patchy.away = 1  # the write
+        return found
+
+    monkeypatch.setattr(module, "_planned", noted)
+    run = CohortRun(patchy, work, Holding(patchy, work.lease, 45.0, lambda: now[0]))
+    for answer in (epoch(3, FIRST), pruned(4), pruned(5), pruned(7), FREE):
+        run.hear(answer)
+    assert run.record() is True
+    assert [run.reply() for _ in range(3)] == [None] * 3
+    now[0] = 1.0
+    assert isinstance(run.reply(), TrainAlso)
+    assert len(asked) == 1
+    patchy.close()
 
 
 def test_with_the_database_away_the_child_waits_and_is_answered_once(scene: Scene, database_url: str) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from search.training.engine import ends
+from search.training.engine import engine as engine_module
 from search.training.engine.engine import CohortEngine
 from search.training.interface import Setting
 from storage.records import TrialState
@@ -99,3 +102,53 @@ def test_out_of_memory_all_that_have_not_ended_begin_again(monkeypatch: pytest.M
     monkeypatch.setattr(engine, "_train_epoch", too_large)
     engine.train(at_rung(0, 1, 1, 1), _definition().training, giver)
     assert giver.states() == {number: TrialState.PRUNED if number in (1, 2, 3) else TrialState.COMPLETE for number in range(6)}
+
+
+def test_more_than_the_engine_holds_train_in_parts(float64: None) -> None:
+    """Its size may have been halved since, for want of memory, or the order may be from before the study's was."""
+    engine, giver = _engine(KIND, "vectorized"), Giver([1, 2, 3, 4, 5, 6, 7], at_rung(1, 1, 1, 1, 2, 1, first=4))
+    engine.train(at_rung(0, 1, 1, 1), _definition().training, giver)
+    assert giver.states() == {number: TrialState.COMPLETE if number in (0, 8, 9) else TrialState.PRUNED for number in range(10)}
+    for number, weights in ((0, 0), (8, 2), (9, 1)):
+        assert giver.epochs(number) == [0, 1, 2, 3]
+        assert giver.values(number, 3, "train") == pytest.approx(_twin(KIND, weights).train[2], abs=1e-8)
+
+
+@pytest.mark.parametrize("when", [4, 0])  # while those that came later train, and where all go on
+def test_out_of_memory_half_as_many_train_as_ran_out(when: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+
+    monkeypatch.setattr("search.training.engine.sizes.SECONDS_A_TRACE", 0.0)  # one setting gets a stack of its own
+    engine: CohortEngine = _new_engine("dense", "vectorized")
+    giver, whole, sizes = Giver([5, 6, 7], at_rung(1, 2, 1, 1, first=4)), engine._train_epoch, []
+
+    def too_large(group: Any, epoch: int, observer: Any) -> Any:
+        numbers = [setting.number for setting in group.settings]
+        sizes.append(group.stack.size)
+        if 4 in sizes and engine._size == 4 and when in numbers and len(numbers) > 1:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return whole(group, epoch, observer)
+
+    monkeypatch.setattr(engine, "_train_epoch", too_large)
+    engine.train(at_rung(0), _definition().training, giver)
+    assert sizes[0] == 1
+    assert engine._size == 2
+    complete, ended = dict.fromkeys((0, 4), TrialState.COMPLETE), dict.fromkeys((5, 6, 7), TrialState.PRUNED)
+    assert giver.states() == {**complete, **ended}
+
+
+def test_the_time_that_is_spent_waiting_is_no_training_also_where_nothing_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr(engine_module, "time", clock)
+    monkeypatch.setattr(ends, "time", clock)
+
+    class Late(Giver):
+        def more(self, epoch: int, numbers: Sequence[int]) -> Sequence[Setting]:
+            now[0] += 60.0
+            return super().more(epoch, numbers)
+
+    late = Late([1, 2, 3])
+    _engine(KIND, "vectorized").train(at_rung(0, 1, 1, 1), _definition().training, late)
+    assert late.asked == [(AT, [0])]
+    assert [report.seconds for report in late.reports] == [0.0] * 4

@@ -17,7 +17,7 @@ from search.training.engine.sizes import likely_sizes
 from search.training.engine.stack import Stack
 from search.training.engine.strategies import STRATEGIES
 from search.training.engine.traced_ahead import TracedAhead
-from search.training.engine.traces import traces_made
+from search.training.engine.traces import traced, traces_made
 from tests.search.training.engine.test_pruned import BAD, GOOD, Judge, at
 from tests.search.training.engine.test_sizes import COST
 from tests.search.training.scenes import engine_of, linear, rows, study, task, workload
@@ -132,3 +132,40 @@ def test_at_the_end_the_rest_is_left_out_and_python_switches_threads_as_before()
     ahead.end()
     assert traced == [4]
     assert sys.getswitchinterval() == pytest.approx(before)
+
+
+def test_no_two_graphs_are_traced_at_once() -> None:
+    """Else one would put back what the other has wrapped of the same layers."""
+    inside: list[int] = []
+    most: list[int] = []
+    other = threading.Event()
+
+    def graph() -> None:
+        inside.append(1)
+        most.append(len(inside))
+        other.wait(0.05)
+        inside.pop()
+
+    threads = [threading.Thread(target=traced(graph)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert most == [1, 1]
+
+
+def test_stacks_are_traced_ahead_once_the_group_has_made_its_own_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before its first report, where the numbers before training are known from another stack."""
+    monkeypatch.setattr("search.training.engine.sizes.SECONDS_A_TRACE", 0.0)
+    definition = study([task("a"), task("b")], training={**TRAINED, "report_every": 2})
+    engine = engine_of(definition, workload(linear({"a": 2, "b": 1}), rows(20, a=2, b=1)), "vectorized", 8)
+    engine.train(at(2, alone=GOOD), definition.training, Judge())
+    begun: list[tuple[int, int, int]] = []
+    monkeypatch.setattr(
+        engine,
+        "_trace_ahead",
+        lambda group, _: begun.append((group.stack.size, group.done, group.stack.measure.experimental_get_tracing_count())),
+    )
+    for _ in range(2):
+        engine.train(at(2, **{f"same{i}": GOOD for i in range(8)}), definition.training, Judge())
+    assert begun == [(8, 2, 1), (8, 1, 1)]
