@@ -98,8 +98,8 @@ def compare(against: str, differences: Sequence[float], margin: float | None, af
 
 
 def _spread(mean: float, std: float, n: int, margin: float | None) -> float:
-    """Return what the interval of differences is made of: two that are the same, and not nothing, do not show how they spread."""
-    if margin is None or n > 2 or mean == 0 or std > STILL * margin:
+    """Return what the interval of differences is made of: two that are the same, and not nearly nothing, show no spread."""
+    if margin is None or n > 2 or abs(mean) <= STILL * margin or std > STILL * margin:
         return std
     return margin
 

@@ -32,14 +32,16 @@ class PlanningAside:
 
     def do(self, study: int, work: Callable[[], T], keep: Callable[[], None]) -> Future[T]:
         """Do a study's planning, and call `keep` until it is done. Where that raises, the work goes on unheard."""
-        began = self._clock()
+        began, done = self._clock(), None
         try:
-            return _while_keeping(work, keep)
+            done = _while_keeping(work, keep)
         finally:
-            self._took.pop(study, None)  # the latest last
-            self._took[study] = self._clock() - began
-            while len(self._took) > MOST_STUDIES:
-                self._took.pop(next(iter(self._took)))
+            if done is None or done.exception() is None:  # a database that was away says nothing of a sampler
+                self._took.pop(study, None)  # the latest last
+                self._took[study] = self._clock() - began
+                while len(self._took) > MOST_STUDIES:
+                    self._took.pop(next(iter(self._took)))
+        return done
 
     def unless_slow(self, study: int, work: Callable[[], T], keep: Callable[[], None]) -> T | None:
         """Return what a study's planning gives; None where it took too long the last time. Raises what it raises, and `keep`."""

@@ -106,7 +106,7 @@ function alone({ best, confirmation, study }) {
   const { value, breaks: missed } = confirmation.settings[confirmation.winner];
   const unit = study.definition.objective.aggregate === "delta_m" ? " %" : "";
   const worth = `Trial ${best.trial} is worth ${number(value.mean)}${unit} on ${value.n} fresh seeds`;
-  return `${worth}${missed.length ? ", and breaks a constraint there" : ""}; there is no baseline to hold it against.`;
+  return `${worth}${missed.length ? ", and breaks a constraint there" : ""}; no baseline could be held against it.`;
 }
 
 // What to do where a baseline is recommended.

@@ -300,12 +300,28 @@ def resolved_losses(
 
 def resolved_metrics(
     metrics: Any, weighted: Any, output_names: Any, y_true: Any, y_pred: Any
-) -> list[tuple[str | None, list[Any]]]:
-    """Return the metrics that `compile` makes of its arguments: for each list of them the output's name, None for the only one."""
+) -> list[tuple[str | None, list[tuple[Any, str]]]]:
+    """Return the metrics that `compile` makes of its arguments: for each list of them the output's name, None for the only one.
+
+    Each metric comes with its name in a history, without the output's: of several of one name the first has it.
+    """
     made = CompileMetrics(metrics, weighted, output_names=output_names)
     made.build(y_true, y_pred)
-    lists = [each for each in (*made._flat_metrics, *made._flat_weighted_metrics) if each is not None]
-    return [(each.output_name, list(each.metrics)) for each in lists]
+    counts: dict[tuple[str | None, str], int] = {}
+
+    def named(output: str | None, name: str, is_weighted: bool) -> str:
+        if is_weighted and (output, name) in counts:
+            name = f"weighted_{name}"
+        before = counts.get((output, name), 0)
+        counts[output, name] = before + 1
+        return f"{name}_{before}" if before else name
+
+    lists = [(each, False) for each in made._flat_metrics] + [(each, True) for each in made._flat_weighted_metrics]
+    return [
+        (each.output_name, [(metric, named(each.output_name, metric.name, is_weighted)) for metric in each.metrics])
+        for each, is_weighted in lists
+        if each is not None
+    ]
 
 
 @contextmanager

@@ -159,7 +159,7 @@ def heads(model: Any, named: Ports, targets: Mapping[str, Any], predicted: Any, 
         losses[_output_of(path, named)].append(_compiled_loss(loss, 1.0 if weight is None else _weight(weight)))
     for key, several in measured:
         output = named.outputs[0] if key is None else _output_of((key,), named)
-        metrics[output] += [replace(_compiled_metric(metric), keras_name=metric.name) for metric in several]
+        metrics[output] += [replace(_compiled_metric(metric), keras_name=keras_name) for metric, keras_name in several]
     return tuple(
         Head(name, compiled, tuple(tensor.shape), tuple(_numbered(losses[name])), tuple(_numbered(metrics[name])))
         for name, compiled, tensor in zip(named.outputs, named.compile_outputs, flat, strict=True)

@@ -189,7 +189,7 @@ def test_what_met_no_baseline_is_said_to_be_confirmed_with_its_worth(served: Ser
     confirmation["settings"] = {tuned: confirmation["settings"][tuned]}
     value = confirmation["settings"][tuned]["value"]
     value["mean"] = 0.75
-    headline = f"Trial {best['trial']} is worth 0.75 on {value['n']} fresh seeds; there is no baseline to hold it against."
+    headline = f"Trial {best['trial']} is worth 0.75 on {value['n']} fresh seeds; no baseline could be held against it."
     assert _headline(served, best, confirmation) == headline
 
 

@@ -88,8 +88,9 @@ def test_two_pairs_that_differ_by_the_same_step_are_taken_to_spread_by_one_train
     assert look.call is Judgement.NOT_ENOUGH
 
 
-def test_two_settings_that_are_the_same_are_as_good_after_two_seeds() -> None:
-    assert compare("equal", [0.0, 0.0], 0.1, after=2, before=0, seeds=2).call is Judgement.AS_GOOD
+@pytest.mark.parametrize("differences", [[0.0, 0.0], [1e-9, 2e-9], [1e-5, 2e-5]])
+def test_two_settings_that_are_the_same_but_for_last_bits_are_as_good_after_two_seeds(differences: list[float]) -> None:
+    assert compare("equal", differences, 0.1, after=2, before=0, seeds=2).call is Judgement.AS_GOOD
 
 
 def test_a_pair_that_broke_down_leaves_no_interval() -> None:

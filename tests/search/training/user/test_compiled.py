@@ -213,6 +213,18 @@ def test_a_metric_keeps_the_name_that_keras_gives_it_in_a_history() -> None:
     assert named == {key for key in model.evaluate(X, TARGETS, verbose=0, return_dict=True) if "loss" not in key}
 
 
+def test_metrics_of_one_name_are_numbered_as_in_a_history() -> None:
+    model = two_heads()
+    several = [keras.metrics.BinaryAccuracy(threshold=at) for at in (0.1, 0.2, 0.9)]
+    losses = {"topic": "sparse_categorical_crossentropy", "sentiment": "binary_crossentropy"}
+    weighted = {"sentiment": [keras.metrics.BinaryAccuracy(threshold=0.7)]}
+    found = read(model, loss=losses, metrics={"sentiment": several}, weighted_metrics=weighted)["sentiment"].metrics
+    named = [metric.keras_name for metric in found]
+    assert named == ["binary_accuracy", "binary_accuracy_1", "binary_accuracy_2", "weighted_binary_accuracy"]
+    assert [metric.config["threshold"] for metric in found] == [0.1, 0.2, 0.9, 0.7]
+    assert {f"sentiment_{name}" for name in named} <= set(model.evaluate(X, TARGETS, verbose=0, return_dict=True))
+
+
 def _numeric(kind: type) -> dict[str, float]:
     """Return the numeric arguments of a loss's class, each moved off its default."""
     parameters = inspect.signature(kind).parameters.values()
