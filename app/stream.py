@@ -53,7 +53,7 @@ Named = tuple[str, EventRecord | Deleted]
 
 @dataclass(frozen=True)
 class _Present:
-    """The studies that there are, by id; `mark` tells without their names whether others are there."""
+    """The studies that there are, by id; `mark` says without their names whether others are there."""
 
     mark: tuple[int, int]
     names: Mapping[int, str]

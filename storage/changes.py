@@ -9,7 +9,7 @@ from storage.database import Database
 
 
 class Changes:
-    """Tells whether another connection has written to an SQLite database since it was asked before.
+    """Sees whether another connection has written to an SQLite database since it was asked before.
 
     It reads a counter in shared memory, without a transaction. On PostgreSQL, and where the file cannot be read, it says no:
     whoever asks looks every now and then all the same.

@@ -19,7 +19,7 @@ VERSION = (
     *(T.id, T.study_id, T.number, T.state, T.sequence, T.best_epoch, T.value, T.value_not_finite, T.feasible),
     *(T.created_at, T.ended_at),
 )
-"""What tells whether a trial that has ended is as it was read.
+"""What shows whether a trial that has ended is as it was read.
 
 A retry takes its place among the outcomes away, and a later end gives it another. Its numbers change once more when it can be
 scored: `feasible` is null before. An id may come again where a study was deleted, but not with its study and times.

@@ -41,7 +41,7 @@ UNITS = {
 def in_percent(definition: StudyDefinition, own_metrics: Collection[str]) -> list[str]:
     """Return the paths of the metrics that the catalog says are read in percent; one of the workload's own is read as it is.
 
-    A name alone does not tell: a workload's own `accuracy` may be in percent already.
+    A name alone does not say: a workload's own `accuracy` may be in percent already.
     """
     found = {
         f"{task.name}.{metric.name}": resolve_metric(metric.metric, [loss.loss for loss in task.losses], metric.config)

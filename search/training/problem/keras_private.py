@@ -266,7 +266,7 @@ def slots_of(optimizer: Any, names: Sequence[str], variable: Any) -> list[Any]:
 
 
 def excludes_from_decay(optimizer: Any) -> bool:
-    """Return whether an optimizer has a weight decay and was told to leave variables out of it, which its config does not say."""
+    """Return whether an optimizer has a weight decay and was asked to leave variables out of it, which its config does not say."""
     left_out = [getattr(optimizer, f"_exclude_from_weight_decay{part}", None) for part in ("", "_pattern")]
     return bool(optimizer.weight_decay) and any(left_out)
 
