@@ -106,13 +106,9 @@ def judge(
     detectable = None if margin == 0 else rival.half if rival is not None else max((each.half for each in intervals), default=None)
     by_constraint = by_constraints(subject.name, meeting.rivals, intervals, who, call)
     sentence = by_constraint or _sentence(subject, call, rival, intervals, values, changes, detectable)
-    notes = [
-        *map(str, held),
-        *([] if by_constraint else _breaking(meeting.rivals, who)),
-        *_unfinished(meeting, trained),
-        *([SAME] if margin == 0 else []),
-        *([FIXED_ORDER if fixed_order else FIXED_START] if fixed_start else []),
-    ]
+    alike = [*([SAME] if margin == 0 else []), *([FIXED_ORDER if fixed_order else FIXED_START] if fixed_start else [])]
+    besides = [] if by_constraint else _breaking(meeting.rivals, who)
+    notes = [*map(str, held), *besides, *_unfinished(meeting, trained), *alike]
     grounds = Grounds(winner, meeting.rivals, intervals, who, despite(judged, who, meeting.rivals, subject.keepers(trained)))
     return Verdict(
         winner=winner,
