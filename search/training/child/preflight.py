@@ -172,7 +172,7 @@ def _own_shape(term: TermFunction, batch: Batch, problem: TrainingProblem, seed:
     """
     if term.own is None:
         return
-    with _named_errors(term.at, "term_failed", term.path, _sizes(batch)):
+    with _named_errors(term.at, "term_failed", term.path, batch):
         value = own_values(term.own(batch))
     rows = len(next(iter(batch.outputs.values())))
     if len(value.shape) == 0:
@@ -193,6 +193,12 @@ def _sizes(batch: Batch) -> str:
     points = [f"batch.extra[{name!r}] has {len(each)} points" for name, each in batch.extra.items()]
     rows = len(next(iter(batch.outputs.values())))
     return f" ({', '.join(points)}, and the batch {rows} rows: they have nothing to do with each other)" if points else ""
+
+
+def _to_read(batch: Batch) -> str:
+    """Return what a function of the user's may read by name."""
+    parts = {"outputs": batch.outputs, "targets": batch.targets, "inputs": batch.inputs, "extra": batch.extra}
+    return f" ({'; '.join(f'{part}: {listed(tensors)}' for part, tensors in parts.items() if tensors)})"
 
 
 def _of_points(value: Tensor, batch: Batch) -> str:
@@ -222,13 +228,13 @@ def _term(term: TermFunction, batch: Batch, trainable: list[Tensor], tape: tf.Gr
 
 def _metrics(problem: TrainingProblem, batch: Batch) -> None:
     for row_metric in problem.row_metrics:
-        with _named_errors(row_metric.at, "metric_failed", row_metric.path):
+        with _named_errors(row_metric.at, "metric_failed", row_metric.path, batch):
             values = np.asarray(row_metric.measure(batch).values)
         if np.isnan(values).all():
             text = f"{row_metric.path} is not a number for any row of the first batch (a correlation within rows of width 1?)"
             raise PreflightError("bad_metric", text, row_metric.at)
     for counted in problem.counted_metrics:
-        with _named_errors(counted.at, "metric_failed", counted.path):
+        with _named_errors(counted.at, "metric_failed", counted.path, batch):
             result = np.asarray(counted.make(batch).result())
         if result.size != 1:
             raise PreflightError(
@@ -237,10 +243,10 @@ def _metrics(problem: TrainingProblem, batch: Batch) -> None:
 
 
 @contextmanager
-def _named_errors(at: str, code: str, name: str, sizes: str = "") -> Iterator[None]:
+def _named_errors(at: str, code: str, name: str, batch: Batch | None = None) -> Iterator[None]:
     """Turn what is raised inside into PreflightError: the user's file and line, else the place in the definition.
 
-    sizes: what is added where shapes do not fit each other.
+    batch: what the user's function read, described where its sizes or names are what may be wrong.
     """
     try:
         yield
@@ -248,5 +254,5 @@ def _named_errors(at: str, code: str, name: str, sizes: str = "") -> Iterator[No
         raise
     except Exception as error:
         text = one_line(error)
-        more = sizes if "shape" in text.lower() else ""
+        more = "" if batch is None else _sizes(batch) if "shape" in text.lower() else _to_read(batch) * isinstance(error, KeyError)
         raise PreflightError(code, f"{name}: {text}{more}", place_of(error) or at) from error

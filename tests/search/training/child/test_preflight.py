@@ -227,7 +227,7 @@ def test_a_loss_that_raises_is_named_with_file_and_line() -> None:
 
     reason = _own(broken)
     assert (reason.code, reason.at) == ("term_failed", f"test_preflight.py:{broken.__code__.co_firstlineno + 1}")
-    assert reason.message == "a.own: KeyError: 'b'"
+    assert reason.message == "a.own: KeyError: 'b' (outputs: a; targets: a; inputs: input)"
 
 
 def test_a_keras_loss_that_raises_is_named_with_its_place_in_the_definition() -> None:

@@ -206,7 +206,8 @@ def test_memory_that_runs_out_in_a_preflight_is_called_so_as_in_a_training(child
 def test_a_loss_that_raises_refuses_the_study_with_file_and_line(child: Child) -> None:
     *_, refused = child.prepared(_study("broken"))
     at = f"shop.py:{SHOP.splitlines().index(SHOP.splitlines()[-1]) + 1}"
-    assert refused == StudyRefused(Reason("term_failed", "a.error: KeyError: 'c'", at))
+    said = "a.error: KeyError: 'c' (outputs: a, b; targets: a, b; inputs: input)"
+    assert refused == StudyRefused(Reason("term_failed", said, at))
 
 
 def test_a_loss_that_fails_only_in_a_graph_is_refused_too(child: Child) -> None:
