@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -136,6 +137,10 @@ def kill_one(machine: Machine, chance: random.Random) -> None:
         machine.freed.setdefault(kind, []).append((max(machine.freed_at(cohorts)) - died).total_seconds())
 
 
+def study_of_many() -> dict[str, Any]:
+    return flagship(trials=TRIALS, baselines=[], sampler={"name": "random"}, max_losses=1000)
+
+
 def wait_until_all_end(machine: Machine, names: list[str]) -> None:
     """Wait for studies that take turns: one may wait for its turn, but some trial of some study ends every few seconds."""
     for name in names:
@@ -150,10 +155,11 @@ def wait_until_all_end(machine: Machine, names: list[str]) -> None:
 @pytest.mark.timeout(1500)
 def test_a_service_whose_processes_are_killed_again_and_again_trains_every_trial_once(machine: Machine) -> None:
     """Prints the seconds from a death to the next start of what was held, with leases of 3 s."""
-    definitions = [flagship(trials=TRIALS, baselines=[], sampler={"name": "random"}, max_losses=1000) for _ in range(STUDIES)]
-    names = [machine.service.submit(definition) for definition in definitions]
+    names: list[str] = []
     chance = random.Random(KILLS)
     for _ in range(KILLS):
+        running = sum(not machine.service.get(f"/v1/studies/{name}")["ended"] for name in names)
+        names += [machine.service.submit(study_of_many()) for _ in range(STUDIES - running)]  # a slow machine ends them meanwhile
         kill_one(machine, chance)
     wait_until_all_end(machine, names)
     for name in names:
