@@ -96,6 +96,24 @@ def hold_little_memory() -> None:
         mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
+@dataclass(frozen=True, slots=True)
+class ResidentMemory:
+    """How many bytes of a process lie in memory, as `ps` counts them, and the most that ever did."""
+
+    now: int
+    peak: int
+
+    @classmethod
+    def find(cls, pid: int) -> ResidentMemory | None:
+        """Read a process's memory, which takes microseconds. None where there is no such process, or no /proc."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            lines = (PROC / str(pid) / "status").read_text().splitlines()
+            sizes = dict(line.split(":", 1) for line in lines if line.startswith("Vm"))
+            now, peak = (int(sizes[name].removesuffix("kB")) * 1024 for name in ("VmRSS", "VmHWM"))
+            return cls(now, peak)
+        return None
+
+
 def memory_of_group(group: int) -> int:
     """Return how many bytes of memory a process group holds, shared ones divided by how many share them."""
     return sum(process.memory for process in own_processes() if process.group == group)

@@ -205,7 +205,7 @@ class Client:
         return list(self._pages("/v1/workloads", "workloads", {}))
 
     def workers(self) -> list[dict[str, Any]]:
-        """List the workers and whether they are alive."""
+        """List the workers: whether they are alive, what they work on, their memory and traces."""
         return list(self._pages("/v1/workers", "workers", {}))
 
     # What is changed

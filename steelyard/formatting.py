@@ -9,6 +9,7 @@ from steelyard.documents import Reason, Study
 
 ENDS = ("COMPLETE", "PRUNED", "FAILED", "DIVERGED", "CANCELLED")
 TAIL_DIGITS = 4
+MIB, GIB = 1 << 20, 1 << 30
 
 
 def number(value: float | None) -> str:
@@ -45,6 +46,13 @@ def duration(seconds: float) -> str:
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
     first = next((i for i, (count, _) in enumerate(parts) if count), len(parts) - 1)
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count) or "0 s"
+
+
+def memory(size: int | None) -> str:
+    """Return a number of bytes in MiB, or from one GiB on in GiB; a dash where it is not known."""
+    if size is None:
+        return "-"
+    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / MIB:.0f} MiB"
 
 
 def because(reason: Reason | Mapping[str, Any] | None) -> str:

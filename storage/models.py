@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Double,
@@ -184,7 +185,7 @@ class AnalysisRow(Base):
 
 
 class WorkerRow(Base):
-    """A worker process, one row per start."""
+    """A worker process, one row per start. The last columns are of its last heartbeat: see `storage.fleet_records.WorkerUsage`."""
 
     __tablename__ = "workers"
     __table_args__ = (one_of("state", ("starting", "idle", "busy", "stopped")), Index(None, "heartbeat_at"), NEVER_AGAIN)
@@ -199,6 +200,12 @@ class WorkerRow(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    traces: Mapped[int | None] = mapped_column(Integer)  # these and the next are of the training process
+    tracing_seconds: Mapped[float | None] = mapped_column(Double)
+    work_seconds: Mapped[float | None] = mapped_column(Double)
+    warm: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class LeaseRow(Base):

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from storage.errors import WorkerNotFound
-from storage.fleet_records import WorkerRecord
+from storage.fleet_records import UNKNOWN_USAGE, Traces, WarmStudy, WorkerRecord, WorkerUsage
 from storage.models import LEASES, STUDIES, WORKERS
 from storage.types import AnyRow
 
@@ -29,9 +29,28 @@ def register(
     return _worker_record(session.execute(started).one(), None, now, ALIVE_SECONDS)
 
 
-def heartbeat(session: Session, worker_id: int, state: str, now: datetime) -> None:
-    """Say that a worker lives and is `starting`, `idle` or `busy`. Raises WorkerNotFound."""
-    _change(session, worker_id, state=state, heartbeat_at=now)
+def heartbeat(session: Session, worker_id: int, state: str, now: datetime, usage: WorkerUsage = UNKNOWN_USAGE) -> None:
+    """Say that a worker lives, is `starting`, `idle` or `busy`, and what it uses. Raises WorkerNotFound."""
+    _change(
+        session,
+        worker_id,
+        state=state,
+        heartbeat_at=now,
+        memory_bytes=usage.memory_bytes,
+        peak_memory_bytes=usage.peak_memory_bytes,
+        **_trace_columns(usage.traces),
+    )
+
+
+def _trace_columns(traces: Traces | None) -> dict[str, Any]:
+    if traces is None:
+        return dict.fromkeys(("traces", "tracing_seconds", "work_seconds", "warm"))
+    return {
+        "traces": traces.made,
+        "tracing_seconds": traces.seconds,
+        "work_seconds": traces.work_seconds,
+        "warm": [{"study": each.study, "graphs": each.graphs} for each in traces.warm],
+    }
 
 
 def set_workloads(session: Session, worker_id: int, workloads: Sequence[str]) -> None:
@@ -40,8 +59,11 @@ def set_workloads(session: Session, worker_id: int, workloads: Sequence[str]) ->
 
 
 def deregister(session: Session, worker_id: int, now: datetime) -> None:
-    """Say that a worker has ended. Its leases are released before, or reaped. Raises WorkerNotFound."""
-    _change(session, worker_id, state="stopped", stopped_at=now)
+    """Say that a worker has ended: it holds no memory and no graphs any more. Its leases are released before, or reaped.
+
+    Raises WorkerNotFound.
+    """
+    _change(session, worker_id, state="stopped", stopped_at=now, memory_bytes=None, **_trace_columns(None))
 
 
 def _change(session: Session, worker_id: int, **columns: Any) -> None:
@@ -88,4 +110,14 @@ def _worker_record(row: AnyRow, study: str | None, now: datetime, alive_within_s
         heartbeat_at=row.heartbeat_at,
         stopped_at=row.stopped_at,
         study=study,
+        memory_bytes=row.memory_bytes,
+        peak_memory_bytes=row.peak_memory_bytes,
+        traces=_traces(row),
     )
+
+
+def _traces(row: AnyRow) -> Traces | None:
+    if row.traces is None:
+        return None
+    warm = tuple(WarmStudy(each["study"], each["graphs"]) for each in row.warm)
+    return Traces(row.traces, row.tracing_seconds, row.work_seconds, warm)

@@ -11,8 +11,27 @@ from app.schemas.common import Body
 from storage.fleet_records import WorkloadFailure, WorkloadRecord
 
 
+class WarmStudyBody(Body):
+    """A study whose graphs a training process keeps."""
+
+    study: str = Field(description="The study that used them last: others that train alike share them.")
+    graphs: int
+
+
+class TracesBody(Body):
+    """What a worker's training process has traced since it started, and what of it is warm."""
+
+    made: int = Field(
+        description="Graphs that it traced. Each keeps memory for good: after some dozens another process takes its place."
+    )
+    seconds: float = Field(description="What it took to trace them and to run each for the first time.")
+    work_seconds: float = Field(description="How long it prepared studies and trained, tracing included.")
+    kept: int = Field(description="Graphs that are warm: a cohort that needs no other begins at once.")
+    warm: list[WarmStudyBody] = Field(description="Whose graphs they are, the study that it worked on last first.")
+
+
 class WorkerBody(Body):
-    """A worker process."""
+    """A worker process. What it uses is as of its last sign of life."""
 
     name: str
     host: str
@@ -25,6 +44,11 @@ class WorkerBody(Body):
     started_at: datetime
     heartbeat_at: datetime
     stopped_at: datetime | None
+    memory_bytes: int | None = Field(
+        description="Resident memory of the worker and its training process together; null where it is not known."
+    )
+    peak_memory_bytes: int | None = Field(description="The most that each of the two has had since the worker's start, added.")
+    traces: TracesBody | None = Field(description="Null before its training process has prepared or trained anything.")
 
 
 class WorkerList(Body):

@@ -117,6 +117,9 @@ class Engine(Protocol):
 
     name: str
 
+    @property
+    def graphs(self) -> int: ...  # that a later cohort finds traced
+
     def trace(self) -> None:
         """Make the traces, without training. Raises what the user's code raises in a graph."""
 

@@ -30,6 +30,7 @@ from search.validation import normalize
 from search.worker.child_process import HUNG, ChildLost
 from search.worker.progress_deadlines import ProgressDeadlines
 from search.workloads.sources import Sources
+from storage.fleet_records import Traces
 
 CANCEL_SECONDS = 5.0
 """A child drops its order between two graph calls: it is given so long where the study's calls are quick."""
@@ -53,6 +54,9 @@ class ChildPipe(Protocol):
 
     threads: int
 
+    @property
+    def pid(self) -> int: ...
+
     def send(self, order: Order) -> None: ...
 
     def messages(self, seconds: float) -> Iterator[Answer]: ...
@@ -64,6 +68,7 @@ class ChildSession:
     """A child from its start to its end, as its worker talks with it.
 
     `deadlines`: how long it may say nothing. `busy`: an order is under way. `taken`: the child has begun with the latest one.
+    `traces`: what it has traced, as far as it said.
     """
 
     def __init__(self, child: ChildPipe, deadlines: ProgressDeadlines, clock: Callable[[], float]) -> None:
@@ -74,10 +79,15 @@ class ChildSession:
         self._study = 0  # of the latest order
         self._ready = self._calls = False  # the latest order has come to its graph calls
         self.busy = self.taken = False
+        self.traces: Traces | None = None
 
     @property
     def threads(self) -> int:
         return self._child.threads
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     @property
     def ready(self) -> bool:
@@ -142,6 +152,8 @@ class ChildSession:
             yield answer
 
     def _note(self, answer: Answer) -> None:
+        if isinstance(answer, StepsDone | StudyPrepared | CohortTrained):
+            self.traces = answer.traces
         match answer:
             case ChildReady():
                 self._ready = True

@@ -90,7 +90,7 @@ class CohortRun:
             case PlacesFree():
                 self._places = answer
             case CohortTrained():
-                self.done, self.traces = True, answer.traces
+                self.done, self.traces = True, answer.traces.made
 
     def _hear_epoch(self, report: EpochReport) -> None:
         share, weights = report.seconds / len(report.numbers), report.weights_in_force()

@@ -12,6 +12,7 @@ from search.worker import leftovers
 from storage import leases, lifecycle, workers
 from storage.database import Database
 from storage.errors import StorageBusy, StorageUnavailable
+from storage.fleet_records import WorkerUsage
 
 log = logger("steelyard.worker")
 
@@ -39,17 +40,17 @@ class Heartbeat:
         self.worker_id = record.id
         self._beat_at = clock()
 
-    def beat(self, state: str, *, sweep: bool = False) -> None:
+    def beat(self, state: str, usage: Callable[[], WorkerUsage], *, sweep: bool = False) -> None:
         """Say that the worker lives, if that is due, and end the leases, and the leftovers here, of those that do not.
 
-        `sweep`: do so now.
+        `usage` measures what it uses. `sweep`: do so now.
         """
         if not sweep and self._clock() - self._beat_at < self._beat_seconds:
             return
-        self._beat_at = self._clock()
+        self._beat_at, used = self._clock(), usage()
         with self._database.writing() as session:
             now = self._database.now(session)
-            workers.heartbeat(session, self.worker_id, state, now)
+            workers.heartbeat(session, self.worker_id, state, now, used)
             leases.reap(session, now)
             lifecycle.settle_stopping(session, now)
         leftovers.sweep()

@@ -57,7 +57,7 @@ class PreflightRun:
     @property
     def traces(self) -> int:
         """Return how many graphs the child has traced in its life, as far as it said."""
-        return self._answer.traces if isinstance(self._answer, StudyPrepared) else 0
+        return self._answer.traces.made if isinstance(self._answer, StudyPrepared) else 0
 
     def reply(self) -> None:
         """Return what the child waits for: nothing, in a preflight."""

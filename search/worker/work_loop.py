@@ -25,11 +25,13 @@ from search.worker.preflight_run import PreflightRun
 from search.worker.progress_deadlines import ProgressDeadlines
 from search.worker.registered_workloads import RegisteredWorkloads
 from search.worker.settings import WorkerSettings
+from search.worker.usage_meter import UsageMeter
 from search.worker.workload_descriptions import Descriptions
 from storage import cohort_sizes, leases
 from storage.changes import Changes
 from storage.database import Database
 from storage.errors import LeaseLost, StorageBusy, StorageUnavailable
+from storage.fleet_records import WorkerUsage
 from storage.records import Reason
 
 log = logger("steelyard.worker")
@@ -69,7 +71,8 @@ class WorkLoop:
         self._database, self._heartbeat, self._settings = database, heartbeat, settings
         self._worker_id, self._name, self._registered = claimant.worker_id, claimant.name, registered
         self._start_child, self._stopping, self._clock = start_child, stopping, clock
-        self._poll = ClaimPoll(database, claimant, lambda: heartbeat.beat("idle", sweep=True), clock)
+        self._meter = UsageMeter()
+        self._poll = ClaimPoll(database, claimant, lambda: heartbeat.beat("idle", self._usage, sweep=True), clock)
         self._descriptions = Descriptions(database, registered, clock)
         self._take_up(frozenset())
         self._losses = ChildLosses(settings.poll_seconds)
@@ -100,7 +103,7 @@ class WorkLoop:
         """Do one round: beat, then work if there is any, else wait a little. Raises Stopped."""
         try:
             self._end_next()  # left over where the database went away before it was claimed
-            self._heartbeat.beat("idle")
+            self._heartbeat.beat("idle", self._usage)
             self._look()
             self._descriptions.publish(self._worker_id)
             if self._descriptions.pressing:
@@ -122,6 +125,9 @@ class WorkLoop:
             self._sleep(pause)
         except (ChildLost, BadMessage, OSError) as error:  # OSError: it could not even be started
             self._lose_idle_child(str(error), silent=isinstance(error, ChildSilent))
+
+    def _usage(self) -> WorkerUsage:
+        return self._meter.read(self._session)
 
     def _do(self, work: Claim | Analysis) -> None:
         if isinstance(work, Analysis):
@@ -337,7 +343,7 @@ class WorkLoop:
 
     def _beat_patiently(self) -> None:
         try:
-            self._heartbeat.beat("busy")
+            self._heartbeat.beat("busy", self._usage)
             self._look()
             self._descriptions.publish(self._worker_id)
         except (StorageBusy, StorageUnavailable) as error:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from steelyard.cli.fitting import FittingTable
 from steelyard.documents import ParetoFront, Study, Trial
-from steelyard.formatting import because, done, duration, figure, has_front, number, plain, worth
+from steelyard.formatting import because, done, duration, figure, has_front, memory, number, plain, worth
 
 MOST_COLUMNS = 6
 
@@ -177,14 +177,23 @@ def workloads_table(workloads: Sequence[Mapping[str, Any]]) -> FittingTable:
 
 
 def workers_table(workers: Sequence[Mapping[str, Any]]) -> FittingTable:
-    """Draw one line a worker."""
-    table = table_of("worker", "host", "pid", "state", "alive", "study", "workloads", right=("pid",))
+    """Draw one line a worker: what it does, its memory and the most it had, the graphs traced and the share of work that took."""
+    titles = ("worker", "host", "pid", "state", "alive", "study", "memory", "peak", "traced", "tracing", "warm", "workloads")
+    table = table_of(*titles, right=("pid", "memory", "peak", "traced", "tracing"))
     for worker in workers:
-        workloads = ", ".join(worker["workloads"])
         alive = "yes" if worker["alive"] else "no"
-        cells = (worker["name"], worker["host"], worker["pid"], worker["state"], alive, worker["study"] or "", workloads)
-        table.add_row(*map(plain, cells))
+        does = (worker["name"], worker["host"], worker["pid"], worker["state"], alive, worker["study"] or "")
+        held = (memory(worker.get("memory_bytes")), memory(worker.get("peak_memory_bytes")))
+        table.add_row(*map(plain, (*does, *held, *_traces(worker.get("traces")), ", ".join(worker["workloads"]))))
     return table
+
+
+def _traces(traces: Mapping[str, Any] | None) -> tuple[str, str, str]:
+    """Return how many graphs a training process has traced, the share of its work that took, and whose graphs are warm."""
+    if traces is None:
+        return "-", "-", ""
+    share = f"{100 * traces['seconds'] / traces['work_seconds']:.0f} %" if traces["work_seconds"] else "-"
+    return str(traces["made"]), share, ", ".join(f"{each['study']} ({each['graphs']})" for each in traces["warm"])
 
 
 def aliases_table(aliases: Mapping[str, Mapping[str, str]]) -> FittingTable:

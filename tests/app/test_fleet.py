@@ -11,8 +11,10 @@ import pytest
 from app.main import bring_up_to_date, create_app
 from app.settings import ApiSettings
 from search import catalog
+from storage import workers
 from storage.database import Database
 from storage.errors import SchemaOutdated
+from storage.fleet_records import Traces, WarmStudy, WorkerUsage
 from storage.migrations import require_current
 from tests.app.scenes import DESCRIPTION, Bench, definition, on_sqlite, problem
 
@@ -71,6 +73,25 @@ def test_workers_are_listed_with_their_study(bench: Bench) -> None:
     first, second = bench.get("/v1/workers")["workers"]
     assert (first["name"], first["alive"], first["study"], first["workloads"]) == ("w1", True, "digit-and-parity", ["digits"])
     assert (second["name"], second["study"], second["stopped_at"]) == ("w2", None, None)
+
+
+def test_a_worker_is_listed_with_its_memory_and_what_it_has_traced(bench: Bench) -> None:
+    worker = bench.worker()
+    unknown = dict.fromkeys(("memory_bytes", "peak_memory_bytes", "traces"))
+    [found] = bench.get("/v1/workers")["workers"]
+    assert {name: found[name] for name in unknown} == unknown
+    traces = Traces(8, 2.5, 30.0, (WarmStudy("ads", 4), WarmStudy("digits", 2)))
+    with bench.database.writing() as session:
+        workers.heartbeat(session, worker, "busy", bench.database.now(session), WorkerUsage(3 << 30, 4 << 30, traces))
+    [found] = bench.get("/v1/workers")["workers"]
+    assert (found["memory_bytes"], found["peak_memory_bytes"]) == (3 << 30, 4 << 30)
+    assert found["traces"] == {
+        "made": 8,
+        "seconds": 2.5,
+        "work_seconds": 30.0,
+        "kept": 6,
+        "warm": [{"study": "ads", "graphs": 4}, {"study": "digits", "graphs": 2}],
+    }
 
 
 def test_a_worker_without_a_sign_of_life_is_not_alive(bench: Bench, database_url: str, app: Any) -> None:

@@ -69,7 +69,7 @@ def train(channel: Channel, order: TrainCohort) -> None:
         time.sleep(0.1 if BEHAVIOUR else 0.0)
     for number in numbers:
         channel.send(Ended(number, TrialState.COMPLETE, EPOCHS))
-    channel.send(CohortTrained(0.1, 0))
+    channel.send(CohortTrained(0.1))
 
 
 if __name__ == "__main__":

@@ -70,6 +70,26 @@ def test_a_strangers_workload_of_a_dozen_lines_runs(answering: Service) -> None:
     assert len(_rows(answering, name)) == 4
 
 
+def test_a_worker_that_has_trained_says_how_much_memory_it_holds_and_what_it_has_traced(answering: Service) -> None:
+    name = answering.submit(regression())
+    answering.finished(name)
+    until(lambda: bool(_warm(answering, name)), "the worker that trained the study has sent a heartbeat")
+    worker = _warm(answering, name)[0]
+    process = next(each for each in answering.worker_processes() if each.pid == worker["pid"])
+    resident = sum(each.memory_info().rss for each in [process, *process.children()])
+    assert worker["memory_bytes"] == pytest.approx(resident, rel=0.5)  # it goes on growing and shrinking
+    assert worker["peak_memory_bytes"] >= worker["memory_bytes"]
+    traces = worker["traces"]
+    assert traces["made"] >= traces["kept"] >= 2
+    assert 0 < traces["seconds"] < traces["work_seconds"]
+
+
+def _warm(service: Service, name: str) -> list[dict[str, Any]]:
+    """Return the live workers that keep graphs of a study."""
+    live = [each for each in service.get("/v1/workers")["workers"] if each["alive"] and each["traces"]]
+    return [each for each in live if name in {kept["study"] for kept in each["traces"]["warm"]}]
+
+
 def test_a_loss_that_raises_fails_the_study_and_names_file_and_line(answering: Service) -> None:
     study = answering.finished(answering.submit(regression("raises", loss="broken")))
     assert study["state"] == "FAILED"

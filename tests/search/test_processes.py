@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from search import processes
+from search.processes import ResidentMemory
+
 ADOPTS = """
 import os, subprocess, time
 from search.processes import RunningProcess, adopt_orphans, reap_orphans
@@ -56,3 +59,22 @@ def test_a_worker_has_one_thread_of_linear_algebra_unless_its_user_says_otherwis
     command = [sys.executable, "-c", THREADS, str(tmp_path)]
     said = subprocess.run(command, env={**plain, **given}, capture_output=True, text=True, check=False, timeout=60)
     assert said.stdout.split() == found, said.stderr
+
+
+STATUS = "Name:\tpython\nVmPeak:\t 9000 kB\nVmHWM:\t    2048 kB\nVmRSS:\t    1536 kB\nThreads:\t3\n"
+
+
+def test_a_process_s_memory_is_that_of_its_status(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(processes, "PROC", tmp_path)
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/status").write_text(STATUS)
+    assert ResidentMemory.find(7) == ResidentMemory(1536 * 1024, 2048 * 1024)
+
+
+@pytest.mark.parametrize("status", ["Name:\tpython\nState:\tZ (zombie)\n", None], ids=["ended", "gone"])
+def test_a_process_that_has_ended_has_no_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: str | None) -> None:
+    monkeypatch.setattr(processes, "PROC", tmp_path)
+    if status is not None:
+        (tmp_path / "7").mkdir()
+        (tmp_path / "7/status").write_text(status)
+    assert ResidentMemory.find(7) is None

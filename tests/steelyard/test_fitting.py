@@ -46,6 +46,14 @@ FRONT = {
     "trials": [{**trial(0), "weights": {f"{LONG}.crossentropy_{i}": 1.2345e-05 for i in range(4)}}],
 }
 WORKER = {"name": LONG, "host": f"{LONG}.example.internal", "pid": 1234567, "state": "busy", "alive": True, "study": LONG}
+TRACES = {
+    "made": 38,
+    "seconds": 12.0,
+    "work_seconds": 96.0,
+    "kept": 6,
+    "warm": [{"study": LONG, "graphs": 4}, {"study": "ads", "graphs": 2}],
+}
+USAGE = {"memory_bytes": 713 << 20, "peak_memory_bytes": 1700 << 20, "traces": TRACES}
 WORKLOAD = {"name": LONG, "workers": 12, "description": {"outputs": {name: {"shape": [None, 123]} for name in METRICS}}}
 BEST = {"number": 17, "objective": {"value": 123.4567, "feasible": True}}
 
@@ -56,7 +64,7 @@ BEST = {"number": 17, "objective": {"value": 123.4567, "feasible": True}}
         (tables.trials_table([trial(0), trial(1)]), ["-0.001234", "0.9871", "1.234e-05"]),  # type: ignore[list-item]
         (tables.front_table(FRONT), ["0.9871", "1.234e-05"]),  # type: ignore[arg-type]
         (tables.studies_table([study(name=LONG, best=BEST, progress={"planned": 1234})]), ["123.5", "0/1234"]),  # type: ignore[list-item]
-        (tables.workers_table([{**WORKER, "workloads": METRICS}]), ["1234567"]),
+        (tables.workers_table([{**WORKER, **USAGE, "workloads": METRICS}]), ["1234567", "713", "1.7", "38", "12"]),
         (tables.workloads_table([WORKLOAD]), ["12"]),
     ],
 )
@@ -79,3 +87,18 @@ def test_a_table_without_rows_has_its_titles() -> None:
 def test_a_workload_that_cannot_be_described_says_why_in_its_row() -> None:
     broken = {"name": "ads", "workers": 1, "description": None, "error": {"message": "NameError: x", "at": "ads.py:3"}}
     assert "cannot be described: NameError: x (at ads.py:3)" in " ".join(drawn(tables.workloads_table([broken]), 120).split())
+
+
+SHORT = {**WORKER, "name": "w", "host": "h", "study": "ads", "workloads": ["ads"]}
+
+
+def test_a_worker_s_memory_and_traces_have_their_units() -> None:
+    warm = [{"study": "ads", "graphs": 4}, {"study": "shop", "graphs": 2}]
+    text = drawn(tables.workers_table([{**SHORT, **USAGE, "traces": {**TRACES, "warm": warm}}]), 200)
+    assert "713 MiB  1.7 GiB      38     12 %  ads (4), shop (2)" in text
+
+
+@pytest.mark.parametrize("usage", [dict.fromkeys(USAGE), {}], ids=["unknown", "older"])
+def test_a_worker_of_which_nothing_is_known_has_dashes(usage: dict[str, Any]) -> None:
+    text = drawn(tables.workers_table([{**SHORT, **usage}]), 200)
+    assert text.splitlines()[-1].split() == ["w", "h", "1234567", "busy", "yes", "ads", "-", "-", "-", "-", "ads"]

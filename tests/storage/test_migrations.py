@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from storage import curves, epochs, outcomes, study_rows, trial_rows, workloads
+from storage import curves, epochs, outcomes, study_rows, trial_rows, workers, workloads
 from storage.database import Database
 from storage.errors import SchemaOutdated, SchemaTooNew
 from storage.migrations import migrate, require_current, revisions
@@ -218,3 +218,16 @@ def test_a_filled_database_of_version_0004_keeps_its_workloads_and_has_no_versio
     assert found is not None
     assert (found.name, found.description, found.version) == ("mine", {"outputs": 1}, None)
     database.close()
+
+
+# What workers use (0010)
+
+
+def test_of_a_worker_of_version_0009_it_is_not_known_what_it_uses(empty_url: str) -> None:
+    restore_version(empty_url, "0009")
+    database = Database(empty_url)
+    migrate(database)
+    with database.reading() as session:
+        [found] = workers.list_workers(session, NOW)
+    database.close()
+    assert (found.name, found.memory_bytes, found.peak_memory_bytes, found.traces) == ("w1", None, None, None)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.orm import Session
 
 from storage import workers
 from storage.database import Database
 from storage.errors import WorkerNotFound
+from storage.fleet_records import Traces, WarmStudy, WorkerUsage
 from tests.storage import scenes
 from tests.storage.scenes import NOW, later
+
+USAGE = WorkerUsage(5 << 30, 6 << 30, Traces(8, 2.5, 30.25, (WarmStudy("ads", 4), WarmStudy("digits", 2))))
 
 
 def test_a_registered_worker_is_listed(database: Database) -> None:
@@ -69,3 +73,34 @@ def test_a_workers_workloads_are_those_it_said_last(database: Database) -> None:
         worker = scenes.register(session)
         workers.set_workloads(session, worker, ["digits", "ads"])
         assert workers.live_workloads(session, NOW) == {"digits": 1, "ads": 1}
+
+
+def used(session: Session) -> WorkerUsage:
+    """Return what the one worker uses, as it is listed."""
+    [found] = workers.list_workers(session, later(1))
+    return WorkerUsage(found.memory_bytes, found.peak_memory_bytes, found.traces)
+
+
+def test_a_worker_uses_what_it_said_with_its_last_heartbeat(database: Database) -> None:
+    with database.writing() as session:
+        worker = scenes.register(session)
+        assert used(session) == WorkerUsage()
+        workers.heartbeat(session, worker, "busy", NOW, WorkerUsage(1, 2, Traces()))
+        workers.heartbeat(session, worker, "busy", NOW, USAGE)
+        assert used(session) == USAGE
+
+
+def test_what_a_worker_does_not_know_of_itself_any_more_is_not_known(database: Database) -> None:
+    with database.writing() as session:
+        worker = scenes.register(session)
+        workers.heartbeat(session, worker, "busy", NOW, USAGE)
+        workers.heartbeat(session, worker, "idle", NOW, WorkerUsage(traces=Traces(2, 0.5, 1.5)))
+        assert used(session) == WorkerUsage(traces=Traces(2, 0.5, 1.5))
+
+
+def test_a_worker_that_ended_holds_nothing_and_its_peak_is_kept(database: Database) -> None:
+    with database.writing() as session:
+        worker = scenes.register(session)
+        workers.heartbeat(session, worker, "busy", NOW, USAGE)
+        workers.deregister(session, worker, NOW)
+        assert used(session) == WorkerUsage(peak_memory_bytes=6 << 30)

@@ -35,7 +35,7 @@ export function fill(element, ...children) {
   return element;
 }
 
-// A table: columns are {label, right, title, sort, sorted}, cells text, nodes or {cell, class}.
+// A table: columns are {label, right, title, sort, sorted}, cells text, nodes or {cell, class}. `stacked`: on a phone a cell a line.
 export function table(caption, columns, rows, options = {}) {
   const head = columns.map((column) =>
     h("th", { scope: "col", class: column.right ? "num" : null, title: column.title, "aria-sort": column.sorted },
@@ -46,7 +46,7 @@ export function table(caption, columns, rows, options = {}) {
       const tag = index === 0 && options.headed !== false ? "th" : "td";
       const shown = cell?.cell !== undefined ? cell.cell : cell;
       const css = [columns[index]?.right ? "num" : "", cell?.class ?? ""].join(" ").trim();
-      return h(tag, { class: css || null, scope: tag === "th" ? "row" : null, title: cell?.title }, shown);
+      return h(tag, { class: css || null, scope: tag === "th" ? "row" : null, title: cell?.title, "data-label": options.stacked ? columns[index].label : null }, shown);
     }));
   });
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },

@@ -88,6 +88,14 @@ export function duration(seconds) {
   return parts.slice(first, first + 2).filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}`).join(" ");
 }
 
+const MIB = 2 ** 20, GIB = 2 ** 30;
+
+// As the command line prints it.
+export function memory(bytes) {
+  if (bytes === null || bytes === undefined) return DASH;
+  return bytes >= GIB ? `${(bytes / GIB).toFixed(1)} GiB` : `${(bytes / MIB).toFixed(0)} MiB`;
+}
+
 // To the largest unit: it is read at a glance.
 export function ago(time) {
   return time ? `${duration(Math.round((Date.now() - Date.parse(time)) / 1000)).split(" ").slice(0, 2).join(" ")} ago` : DASH;

@@ -31,9 +31,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from search.training.interface import Ended, EpochReport, Setting
 from search.workloads.sources import SourceModule
+from storage.fleet_records import Traces
 from storage.records import Reason, Undefined
 
 SECONDS_BETWEEN_PROGRESS = 2.0
+NO_TRACES = Traces()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +144,8 @@ class OrderTaken:
 class StudyPrepared:
     """How a study is trained, and why so.
 
-    `initial`: the terms before training under `search.seed`, over the training rows, by path; only finite ones. `traces`: graphs
-    that this process has made so far; each keeps memory for good.
+    `initial`: the terms before training under `search.seed`, over the training rows, by path; only finite ones. `traces`: what this
+    process has traced so far; each graph keeps memory for good.
     """
 
     cohort_size: int
@@ -151,7 +153,7 @@ class StudyPrepared:
     threads: int
     why: str
     warnings: Sequence[str] = ()
-    traces: int = 0
+    traces: Traces = NO_TRACES
     initial: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -171,13 +173,15 @@ class ThreadsWanted:
 
 @dataclass(frozen=True, slots=True)
 class StepsDone:
-    """The child is alive and has done so many steps; sent after the first graph call, then at most every SECONDS_BETWEEN_PROGRESS.
+    """The child is alive and has done so many steps.
 
-    `slowest`: the seconds of the slowest graph call under this order.
+    Sent after the first graph call, after one that traced, and else at most every SECONDS_BETWEEN_PROGRESS. `slowest`: the seconds
+    of the slowest graph call under this order. `traces`: what this process has traced so far.
     """
 
     steps: int
     slowest: float = 0.0
+    traces: Traces = NO_TRACES
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +201,10 @@ class PlacesFree:
 
 @dataclass(frozen=True, slots=True)
 class CohortTrained:
-    """Every setting of the cohort has ended. `traces`: graphs that this process has made so far."""
+    """Every setting of the cohort has ended. `traces`: what this process has traced so far."""
 
     seconds: float
-    traces: int
+    traces: Traces = NO_TRACES
 
 
 Order = UseWorkload | DescribeWorkloads | DefineStudy | PrepareStudy | TrainCohort | GoOn | TrainAlso | CancelSettings | ExitChild

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -52,12 +53,13 @@ from search.training.child.protocol import (
 )
 from search.training.child.rehearsal import rehearse
 from search.training.engine.registry import made_engine
-from search.training.engine.traces import traces_made
+from search.training.engine.traces import traces_made, tracing_seconds
 from search.training.interface import Ended, Engine, EpochReport, Setting
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.workload import LoadedWorkload
 from search.workloads import pinned, registry
 from search.workloads.blame import one_line, place_of
+from storage.fleet_records import Traces, WarmStudy
 from storage.records import Reason, TrialState
 
 log = logging.getLogger("steelyard.training")
@@ -88,7 +90,8 @@ def serve(channel: Channel) -> int:
         fresh = True
         while True:
             if fresh and not channel.waiting(IDLE_SECONDS):
-                rehearse(channel.waiting)
+                with child.work:
+                    rehearse(channel.waiting)
                 fresh = False
             child.obey(order := channel.receive())
             fresh &= not isinstance(order, PrepareStudy | TrainCohort)
@@ -115,9 +118,34 @@ class Warm(Generic[T]):
             self._kept.popitem(last=False)
         return self._kept[key]
 
+    def values(self) -> list[T]:
+        """Return what is kept, what was used last at the end."""
+        return list(self._kept.values())
+
+
+class WorkTime:
+    """The time spent in its `with` blocks."""
+
+    def __init__(self) -> None:
+        self._seconds, self._began = 0.0, 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds, self._began = self.seconds, 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How many seconds so far, those of a block under way with them."""
+        return self._seconds + (time.perf_counter() - self._began if self._began else 0.0)
+
 
 class TrainingChild:
-    """Holds the definitions of the studies it was given, and the warm workloads, problems and engines of recent ones."""
+    """Holds the definitions of the studies it was given, and the warm workloads, problems and engines of recent ones.
+
+    `work`: the time that it prepares studies and trains, or gets ready to.
+    """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -125,6 +153,17 @@ class TrainingChild:
         self._opened: Warm[LoadedWorkload] = Warm(WARM_WORKLOADS)
         self._problems: Warm[TrainingProblem] = Warm(WARM_PROBLEMS)
         self._engines: Warm[Engine] = Warm(WARM_PROBLEMS)
+        self._used_by: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()  # the study that used an engine last
+        self.work = WorkTime()
+
+    def traces(self) -> Traces:
+        """Return what this process has traced so far, and what of it is warm."""
+        graphs: dict[str, int] = {}
+        for engine in self._engines.values():
+            study = self._used_by[engine]
+            graphs[study] = graphs.pop(study, 0) + engine.graphs
+        warm = tuple(WarmStudy(study, count) for study, count in reversed(graphs.items()) if count)
+        return Traces(traces_made(), tracing_seconds(), self.work.seconds, warm)
 
     def obey(self, order: Order) -> None:
         """Do one order. A cancel that comes outside of a training has nothing to end, nor has a late reply to a rung."""
@@ -136,9 +175,11 @@ class TrainingChild:
             case DefineStudy():
                 self._define(order)
             case PrepareStudy():
-                self._prepare(order)
+                with self.work:
+                    self._prepare(order)
             case TrainCohort():
-                self._train(order)
+                with self.work:
+                    self._train(order)
             case ExitChild():
                 raise ExitRequested
             case CancelSettings() | GoOn() | TrainAlso():
@@ -168,7 +209,7 @@ class TrainingChild:
             problem = self._problem(definition)
             with problem.opened.settings.active():
                 warnings = preflight(problem, definition)
-                report = Report(self._channel, [])  # so that its slowest call holds what it takes to build and trace the model
+                report = Report(self._channel, self.traces)  # now: its slowest call holds what building and tracing the model takes
                 choice = choose(definition, problem)
                 if order.threads not in (None, choice.threads):
                     self._channel.send(ThreadsWanted(choice.threads))
@@ -184,7 +225,7 @@ class TrainingChild:
         else:
             texts = [storable_text(warning) for warning in warnings]
             why = storable_text(choice.why)
-            prepared = StudyPrepared(choice.cohort_size, choice.engine, choice.threads, why, texts, traces_made(), initial)
+            prepared = StudyPrepared(choice.cohort_size, choice.engine, choice.threads, why, texts, self.traces(), initial)
             self._channel.send(prepared)
 
     def _traced(self, definition: StudyDefinition, choice: Choice) -> Choice:
@@ -195,7 +236,7 @@ class TrainingChild:
         """Train a cohort; whatever happens, every setting is ended once and the training is closed by CohortTrained."""
         began = time.perf_counter()
         self._channel.send(OrderTaken())
-        report = Report(self._channel, [setting.number for setting in order.settings], order.more_at)
+        report = Report(self._channel, self.traces, [setting.number for setting in order.settings], order.more_at)
         try:
             definition = self._definition(order.study)
             with self._problem(definition).opened.settings.active():
@@ -207,7 +248,7 @@ class TrainingChild:
             reason = reason_of(error)
             for number in report.running():
                 report.ended(Ended(number, TrialState.FAILED, report.epochs(number), reason))
-        self._channel.send(CohortTrained(time.perf_counter() - began, traces_made()))
+        self._channel.send(CohortTrained(time.perf_counter() - began, self.traces()))
 
     def _problem(self, definition: StudyDefinition) -> TrainingProblem:
         return self._problems.get(problem_key(definition), lambda: self._made_problem(definition))
@@ -219,7 +260,9 @@ class TrainingChild:
 
     def _engine(self, definition: StudyDefinition, name: str, cohort_size: int) -> Engine:
         key = f"{name} {cohort_size} {problem_key(definition)}"
-        return self._engines.get(key, lambda: made_engine(name, self._problem(definition), cohort_size))
+        engine = self._engines.get(key, lambda: made_engine(name, self._problem(definition), cohort_size))
+        self._used_by[engine] = definition.name or ""
+        return engine
 
     def _open(self, name: str, options: Mapping[str, Any]) -> LoadedWorkload:
         key = json.dumps([name, options], sort_keys=True)
@@ -259,10 +302,13 @@ def _ran_out_of_memory(error: BaseException | None) -> bool:
 
 
 class Report:
-    """The observer of a cohort: passes everything on to the parent, and hears it in between."""
+    """The observer of a cohort: passes everything on to the parent, and hears it in between. `traces`: those so far."""
 
-    def __init__(self, channel: Channel, numbers: Collection[int], more_at: int | None = None) -> None:
-        self._channel, self._more_at = channel, more_at
+    def __init__(
+        self, channel: Channel, traces: Callable[[], Traces], numbers: Collection[int] = (), more_at: int | None = None
+    ) -> None:
+        self._channel, self._traces, self._more_at = channel, traces, more_at
+        self._traced = traces_made()
         self._running = dict.fromkeys(numbers, 0)
         self._cancelled: set[int] = set()
         self._waits_at: int | None = None
@@ -282,8 +328,9 @@ class Report:
     def progress(self, steps: int) -> None:
         now, first = time.perf_counter(), self._slowest == 0.0
         self._slowest = max(self._slowest, now - self._called_at)
-        if first or now - self._sent_at >= SECONDS_BETWEEN_PROGRESS:
-            self._send(StepsDone(steps, self._slowest))
+        if first or now - self._sent_at >= SECONDS_BETWEEN_PROGRESS or traces_made() != self._traced:
+            self._traced = traces_made()
+            self._send(StepsDone(steps, self._slowest, self._traces()))
 
     def epoch(self, report: EpochReport) -> None:
         self._running |= {number: report.epoch for number in report.numbers if number in self._running}

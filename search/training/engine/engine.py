@@ -125,6 +125,11 @@ class CohortEngine:
             self._stacks = {kept: stack for kept, stack in self._stacks.items() if stack.size <= self._size}
         gc.collect()
 
+    @property
+    def graphs(self) -> int:
+        """How many graphs a later cohort finds traced, to train and to measure."""
+        return sum(stack.train.kept + stack.measure.kept for stack in self._stacks.values())
+
     def trace(self) -> None:
         """Make the largest stack's graphs, without a step. Raises what the user's code raises in a graph."""
         trace(self._problem, self._stack(self._size), self._trunk)
@@ -197,7 +202,7 @@ class CohortEngine:
                 if more:
                     return self._train_beside(group, more, epoch, training, observer)
                 since += waited
-            if not begun and group.stack.measure.experimental_get_tracing_count():  # its own graphs are made
+            if not begun and group.stack.measure.kept:  # its own graphs are made
                 begun = True
                 self._trace_ahead(group, training)
         for setting, _ in group.running() if epochs.stop > training.epochs else ():

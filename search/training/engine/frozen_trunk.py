@@ -23,7 +23,7 @@ from search.out_of_memory import memory_limit
 from search.training.engine.cost import Cost, cost_of, depending, flops_of
 from search.training.engine.pace import StepBudget
 from search.training.engine.stacked_variable import GradientLayout
-from search.training.engine.traces import traced
+from search.training.engine.traces import Graphs
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.keras_private import is_seed_state, layers_of, logits_of, mask_of, wrapped_calls
 from search.training.problem.network import Network
@@ -99,9 +99,7 @@ class FrozenTrunk:
         self._weights = b""
         rows = problem.example_rows().inputs
         given = {name: tf.TensorSpec((None, *each.shape[1:]), each.dtype) for name, each in rows.items()}
-        self._run = {
-            training: tf.function(self._passes(training), autograph=False, input_signature=[given]) for training in (True, False)
-        }
+        self._run = {training: Graphs(self._passes(training), [given]) for training in (True, False)}
 
     @property
     def signature(self) -> dict[str, tf.TensorSpec]:
@@ -154,7 +152,6 @@ class FrozenTrunk:
     def _passes(self, training: bool) -> Callable[[Tensors], Tensors]:
         kept = self.frontier.kept(training)
 
-        @traced
         def passes(inputs: Tensors) -> Tensors:
             size, rows = self._problem.batch_size, tf.shape(next(iter(inputs.values())))[0]
             steps = (rows + size - 1) // size

@@ -27,7 +27,7 @@ from search.training.engine.mapped_outputs import MappedOutputs, flattened, repe
 from search.training.engine.shared_layer import shared_places
 from search.training.engine.stacked_variable import GradientLayout, Stacked, gradient_parts
 from search.training.engine.strategies import Nest, Strategy
-from search.training.engine.traces import traced
+from search.training.engine.traces import Graphs
 from search.training.problem.batch import Batch, Tensor, Tensors
 from search.training.problem.network import NOTHING, Network, Passed
 from search.training.problem.optimizers import stacked_optimizer
@@ -73,8 +73,8 @@ class Stack:
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
         self._learned: dict[str, Learned] = {}
         self._counters = made_counters(problem, network, size)
-        self.train = tf.function(traced(self._train), autograph=False)
-        self.measure = tf.function(traced(self._measure), autograph=False, input_signature=self._measure_signature())
+        self.train = Graphs(self._train)
+        self.measure = Graphs(self._measure, self._measure_signature())
 
     def begin(self, starts: Sequence[Arrays]) -> None:
         """Set all variables to where each setting begins: for each, the values of the network's variables, in their order."""

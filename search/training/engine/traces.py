@@ -1,4 +1,4 @@
-"""The graphs that the engines of this process trace: how many, and one at a time.
+"""The graphs that the engines of this process trace: how many, in which time, and one at a time.
 
 Each keeps some 10 MB for good, whatever is dropped afterwards.
 """
@@ -6,20 +6,33 @@ Each keeps some 10 MB for good, whatever is dropped afterwards.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from threading import RLock
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Sequence
+from threading import Lock, RLock, local
+from time import perf_counter
+from typing import Any, ParamSpec, TypeVar
+
+import tensorflow as tf
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_traces = 0
-_tracing = RLock()
+_traces, _seconds = 0, 0.0
+_tracing, _adding = RLock(), Lock()
+_call = local()
+"""`began`: when the call of graphs that is under way in a thread began to trace, None where it has not traced."""
 
 
 def traces_made() -> int:
     """Return how many graphs the engines of this process have traced."""
     return _traces
+
+
+def tracing_seconds() -> float:
+    """Return how long the engines of this process have taken to trace graphs and to run each for the first time.
+
+    TensorFlow makes a graph ready when it first runs, which takes nearly as long as tracing it; the step done then counts too.
+    """
+    return _seconds
 
 
 def traced(function: Callable[P, R]) -> Callable[P, R]:
@@ -33,6 +46,39 @@ def traced(function: Callable[P, R]) -> Callable[P, R]:
         global _traces
         with _tracing:
             _traces += 1
+            if getattr(_call, "began", 0.0) is None:
+                _call.began = perf_counter()
             return function(*given, **named)
 
     return one_at_a_time
+
+
+class Graphs:
+    """A function of tensors as graphs: one for each form of what it is given, traced when it first comes."""
+
+    def __init__(self, function: Callable[..., Any], signature: Sequence[Any] | None = None) -> None:
+        self._function = tf.function(traced(function), autograph=False, input_signature=signature)
+
+    @property
+    def kept(self) -> int:
+        """How many graphs there are."""
+        count: int = self._function.experimental_get_tracing_count()
+        return count
+
+    def __call__(self, *given: Any) -> Any:
+        """Run the graph. A call that traces counts as tracing from there to its end, without the wait for its turn."""
+        if hasattr(_call, "began"):  # within another, which counts
+            return self._function(*given)
+        _call.began = None
+        try:
+            return self._function(*given)
+        finally:
+            if _call.began is not None:
+                _add(perf_counter() - _call.began)
+            del _call.began
+
+
+def _add(seconds: float) -> None:
+    global _seconds
+    with _adding:
+        _seconds += seconds

@@ -16,7 +16,7 @@ from tests.search.definitions import define, flagship
 class Busy:
     """A child that notices a cancel after so many seconds, by a clock that moves while somebody listens."""
 
-    threads = 1
+    threads, pid = 1, 0
 
     def __init__(self, notices: float) -> None:
         self.now, self._notices = 0.0, notices
@@ -28,7 +28,7 @@ class Busy:
     def messages(self, seconds: float) -> Iterator[Any]:
         self.now += seconds
         if self.now >= self._notices:
-            yield CohortTrained(1.0, 1)
+            yield CohortTrained(1.0)
 
     def end(self) -> None: ...
 

@@ -23,7 +23,7 @@ OTHERS = ("digits", "digits-overlay", "digits-mask", "quadratics")
 class Pipe:
     """A child that takes orders."""
 
-    threads = 1
+    threads, pid = 1, 0
 
     def __init__(self) -> None:
         self.orders: list[Any] = []

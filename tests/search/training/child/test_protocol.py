@@ -9,7 +9,9 @@ import pytest
 from search.definition.schedules import AppliedSchedule
 from search.training.child.protocol import (
     BadMessage,
+    CohortTrained,
     GoOn,
+    StepsDone,
     StudyPrepared,
     StudyRefused,
     TrainAlso,
@@ -21,6 +23,7 @@ from search.training.child.protocol import (
 )
 from search.training.interface import EpochReport, Setting
 from search.workloads.sources import SourceModule
+from storage.fleet_records import Traces, WarmStudy
 from storage.records import UNDEFINED, Reason, Undefined
 
 
@@ -45,6 +48,12 @@ def test_an_undefined_number_arrives_as_one_and_others_that_are_not_finite_as_th
     assert math.isnan(second)
     assert not isinstance(second, Undefined)
     assert rest == [math.inf, -math.inf]
+
+
+def test_what_was_traced_arrives_as_it_was_sent() -> None:
+    traces = Traces(3, 1.5, 20.25, (WarmStudy("ads", 2), WarmStudy("digits", 1)))
+    for answer in (StepsDone(5, 0.5, traces), StudyPrepared(1, "serial", 1, "small", [], traces), CohortTrained(1.0, traces)):
+        assert read_answer(encode(answer)) == answer
 
 
 def test_a_reason_with_characters_that_no_text_may_hold_arrives() -> None:

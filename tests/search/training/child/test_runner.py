@@ -39,6 +39,7 @@ from search.training.child.protocol import (
 )
 from search.training.child.server import serve
 from search.training.interface import Ended, EpochReport, Setting
+from storage.fleet_records import WarmStudy
 from storage.records import Reason, TrialState
 
 ROOT = Path(__file__).parents[4]
@@ -185,6 +186,24 @@ def test_prepare_then_train_reports_every_epoch_and_end(child: Child) -> None:
     assert set(reports[0].validation) == {"a.error", "b.error", "b.mae"}
     assert [answer for answer in heard if isinstance(answer, Ended)] == [Ended(n, TrialState.COMPLETE, 2) for n in (5, 6)]
     assert heard[-1].seconds > 0
+
+
+def test_a_study_that_trains_as_another_did_takes_its_graphs_over_and_nothing_is_traced(child: Child) -> None:
+    *_, first = child.prepared({**_study(batch_size=10), "name": "first"})
+    *_, second = child.prepared({**_study(batch_size=10), "name": "second"})
+    assert first.traces.warm[0] == WarmStudy("first", 2)  # one to train, one to measure
+    assert second.traces.warm[0] == WarmStudy("second", 2)
+    assert "first" not in {each.study for each in second.traces.warm}
+    assert second.traces.made == first.traces.made
+    assert 0 < first.traces.seconds == second.traces.seconds < first.traces.work_seconds < second.traces.work_seconds
+
+
+def test_the_first_step_that_traces_is_reported_with_the_graphs_that_it_made(child: Child) -> None:
+    *_, before = child.prepared({**_study(batch_size=12), "name": "graphs"})
+    child.say(*_orders({**_study(batch_size=12), "name": "graphs"}, 1.0, engine="unrolled"))
+    heard = child.hear(CohortTrained)
+    steps = [answer.traces for answer in heard if isinstance(answer, StepsDone)]
+    assert before.traces.made < steps[0].made <= steps[-1].made == heard[-1].traces.made
 
 
 def test_a_study_that_wants_other_threads_than_the_process_has_is_not_traced_there(child: Child) -> None:

@@ -91,6 +91,13 @@ def test_a_cohort_trains_on_one_trace() -> None:
     assert traces_made() - before == 2  # one to train, one to measure
 
 
+def test_an_engine_knows_how_many_graphs_it_keeps() -> None:
+    engine = _new_engine()
+    assert engine.graphs == 0
+    engine.trace()
+    assert engine.graphs == 2  # one to train, one to measure
+
+
 def test_epochs_between_reports_are_trained_but_not_reported_and_the_last_is() -> None:
     engine, training = _engine(epochs=5, report_every=2)
     recorder = Recorder()

@@ -10,14 +10,16 @@ from typing import Any, cast
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from search.training.engine import engine as engine_module
+from search.training.engine import traces
 from search.training.engine.engine import CohortEngine
 from search.training.engine.sizes import likely_sizes
 from search.training.engine.stack import Stack
 from search.training.engine.strategies import STRATEGIES
 from search.training.engine.traced_ahead import TracedAhead
-from search.training.engine.traces import traced, traces_made
+from search.training.engine.traces import Graphs, traced, traces_made, tracing_seconds
 from tests.search.training.engine.test_pruned import BAD, GOOD, Judge, at
 from tests.search.training.engine.test_sizes import COST
 from tests.search.training.scenes import engine_of, linear, rows, study, task, workload
@@ -154,6 +156,65 @@ def test_no_two_graphs_are_traced_at_once() -> None:
     assert most == [1, 1]
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time by which tracing is measured: one number, to be moved on."""
+    now = [0.0]
+    monkeypatch.setattr(traces, "perf_counter", lambda: now[0])
+    return now
+
+
+def test_a_call_counts_as_tracing_only_where_it_traces_and_a_graph_within_a_graph_counts_once(clock: list[float]) -> None:
+    def taking(seconds: float, function: Any = tf.identity) -> Any:
+        def took(x: Any) -> Any:
+            clock[0] += seconds
+            return function(x)
+
+        return Graphs(took)
+
+    inner = taking(2.0)
+    outer, before = taking(1.0, inner), tracing_seconds()
+    for x in (tf.constant(0.5), tf.constant(1.5)):  # of one form
+        assert float(outer(x)) == float(x)
+    assert tracing_seconds() - before == 3.0
+    inner(tf.constant(1))
+    assert tracing_seconds() - before == 5.0
+    assert outer.kept == 1
+
+
+def test_the_time_of_a_graph_that_cannot_be_made_counts(clock: list[float]) -> None:
+    def broken(x: Any) -> Any:
+        clock[0] += 2.0
+        raise ValueError("no")
+
+    graphs, before = Graphs(broken), tracing_seconds()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no"):
+            graphs(tf.constant(0.5))
+    assert (tracing_seconds() - before, graphs.kept) == (4.0, 0)
+
+
+def test_waiting_for_another_thread_that_traces_is_no_tracing(clock: list[float]) -> None:
+    begun, waiting = threading.Event(), threading.Event()
+
+    def first(x: Any) -> Any:
+        begun.set()
+        waiting.wait(60)
+        clock[0] += 2.0
+        return x
+
+    def second() -> None:
+        begun.wait(60)
+        waiting.set()
+        Graphs(tf.identity)(tf.constant(0.5))
+
+    before, other = tracing_seconds(), threading.Thread(target=second)
+    other.start()
+    Graphs(first)(tf.constant(0.5))
+    other.join(60)
+    assert tracing_seconds() - before == 2.0
+
+
 def test_stacks_are_traced_ahead_once_the_group_has_made_its_own_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not before its first report, where the numbers before training are known from another stack."""
     monkeypatch.setattr("search.training.engine.sizes.SECONDS_A_TRACE", 0.0)
@@ -164,7 +225,7 @@ def test_stacks_are_traced_ahead_once_the_group_has_made_its_own_graphs(monkeypa
     monkeypatch.setattr(
         engine,
         "_trace_ahead",
-        lambda group, _: begun.append((group.stack.size, group.done, group.stack.measure.experimental_get_tracing_count())),
+        lambda group, _: begun.append((group.stack.size, group.done, group.stack.measure.kept)),
     )
     for _ in range(2):
         engine.train(at(2, **{f"same{i}": GOOD for i in range(8)}), definition.training, Judge())
