@@ -28,7 +28,19 @@ WITHOUT = "no pruner"
 PRUNERS = (WITHOUT, "hyperband", "successive_halving")
 CAPTION = (
     "{workload}, aggregate {aggregate}, {trials} search trials of {epochs} epochs, TPE, one worker, warm. Epochs are those of the "
-    "search trials; confirmed is the winner's mean on fresh seeds that were not searched on. Run i has seed i in every row."
+    "search trials. The search lasts from the start of the first of these to the end of the last; training, from the start of the "
+    "first baseline or reference, and its cohorts hold these too. Confirmed is the winner's mean on fresh seeds. "
+    "Run i has seed i in all rows."
+)
+COLUMNS = (
+    "epochs",
+    "seconds of the search",
+    "seconds of training until it is over",
+    "seconds of each cohort until then (trials)",
+    "confirmed",
+    "standard deviation",
+    "ends of search trials",
+    "seconds",
 )
 
 
@@ -39,7 +51,7 @@ def table(options: Options, aggregate: str = "delta_m") -> Table:
     names = PRUNERS[:2] if options.quick else PRUNERS
     rows = in_turn([_way(document, name) for name in names], options.runs_or(RUNS))
     caption = CAPTION.format(workload=document["workload"]["name"], aggregate=aggregate, trials=trials, epochs=epochs)
-    header = ("", "epochs", "seconds of the search", "confirmed", "standard deviation", "ends of search trials", "seconds")
+    header = ("", *COLUMNS)
     return Table("pruning", caption, header, tuple(map(_line, rows)), tuple(_ratios(rows)), record=[asdict(row) for row in rows])
 
 
@@ -81,12 +93,15 @@ def _run(service: Service, document: Mapping[str, Any]) -> Measured:
     study = client.wait(client.submit(document), progress=False)
     best = client.best(study)
     seconds = time.perf_counter() - began
-    searched = list(client.trials(study, role="search"))
+    trials = list(client.trials(study))
+    searched = [trial for trial in trials if trial["role"] == "search"]
     confirmation = best["confirmation"]
     value = confirmation["candidates"][f"trial {best['trial']}"]["value"]
     shown = {
         "epochs": sum(trial["epochs"] for trial in searched),
-        "searched": _lasted(searched),
+        "searched": _lasted(searched, searched),
+        "trained": _lasted(trials, searched),
+        "cohorts": _cohorts(trials),
         "ends": dict(Counter(trial["state"] for trial in searched)),
         "confirmed": value["mean"],
         "std": value["std"],
@@ -98,10 +113,20 @@ def _run(service: Service, document: Mapping[str, Any]) -> Measured:
     return Measured(seconds, shown)
 
 
-def _lasted(trials: Sequence[Trial]) -> float:
-    """Return the seconds from when the first of the trials was started to when the last has ended."""
-    starts, ends = ([datetime.fromisoformat(at) for trial in trials if (at := trial[name])] for name in ("started_at", "ended_at"))
+def _lasted(first: Sequence[Trial], last: Sequence[Trial]) -> float:
+    """Return the seconds from when the first of the trials `first` was started to when the last of `last` has ended."""
+    starts = [datetime.fromisoformat(at) for trial in first if (at := trial["started_at"])]
+    ends = [datetime.fromisoformat(at) for trial in last if (at := trial["ended_at"])]
     return (max(ends) - min(starts)).total_seconds()
+
+
+def _cohorts(trials: Sequence[Trial]) -> list[tuple[int, float]]:
+    """Return how many trials each cohort before the confirmation trained, and for how many seconds, in their order."""
+    found: dict[int, list[Trial]] = {}
+    for trial in trials:
+        if trial["role"] != "confirmation":
+            found.setdefault(trial["cohort"] or 0, []).append(trial)
+    return [(len(each), _lasted(each, each)) for _, each in sorted(found.items())]
 
 
 def _line(row: Row) -> tuple[str, ...]:
@@ -110,21 +135,24 @@ def _line(row: Row) -> tuple[str, ...]:
 
     ends = " / ".join(", ".join(f"{count} {state}" for state, count in sorted(one["ends"].items())) for one in row.details)
     seconds = " ".join(f"{one:.1f}" for one in row.seconds)
-    searched = each("searched", ".1f")
-    return (row.name, each("epochs", "d"), searched, each("confirmed", ".1f"), each("std", ".1f"), ends, seconds)
+    cohorts = " / ".join(", ".join(f"{lasts:.1f} ({count})" for count, lasts in one["cohorts"]) for one in row.details)
+    lasted = (each("searched", ".1f"), each("trained", ".1f"), cohorts)
+    return (row.name, each("epochs", "d"), *lasted, each("confirmed", ".1f"), each("std", ".1f"), ends, seconds)
 
 
 def _ratios(rows: Sequence[Row]) -> list[Ratio]:
     whole, *others = rows
     found = []
     for row in others:
-        share, lasts = (_mean(row, name) / _mean(whole, name) for name in ("epochs", "searched"))
+        share, lasts, trains = (_mean(row, name) / _mean(whole, name) for name in ("epochs", "searched", "trained"))
         lead = _mean(row, "confirmed") - _mean(whole, "confirmed")
         noise = _mean(whole, "std")
         noise_text = f"(one training's noise: {noise:.1f})"
         text = f"{row.name}: {share:.0%} of the epochs; confirmed {lead:+.1f} against {WITHOUT} {noise_text}"
         found.append(Ratio(f"epochs, {row.name} / {WITHOUT}", share, text))
         found.append(Ratio(f"seconds, {row.name} / {WITHOUT}", lasts, f"{row.name}: {lasts:.0%} of the search's seconds"))
+        text = f"{row.name}: {trains:.0%} of the seconds of training until the search is over"
+        found.append(Ratio(f"seconds of training, {row.name} / {WITHOUT}", trains, text))
     return found
 
 
