@@ -51,6 +51,43 @@ def test_a_link_shows_the_same_view_again(served: Served) -> None:
     assert again.page.get_by_label("Draw trial 4").is_checked()
 
 
+@pytest.mark.parametrize("width", [PHONE["width"], 1000])
+def test_a_long_name_stays_in_its_card(served: Served, width: int) -> None:
+    best = served.bench.get(f"/v1/studies/{scenes.FINISHED}/best")
+    best["note"] = f"model.compile(loss_weights={'long' * 40}) trains what was tuned."
+    seen = served.tab(viewport={**PHONE, "width": width})
+    seen.page.route(re.compile(f"/v1/studies/{scenes.FINISHED}/best$"), lambda route: route.fulfill(json=best))
+    seen.open(f"/studies/{scenes.FINISHED}")
+    assert seen.text(".take .note") == best["note"]
+    assert seen.page.locator(".take").evaluate("card => card.scrollWidth <= card.clientWidth")
+
+
+def test_a_range_that_begins_at_zero_is_shaded_on_a_logarithmic_axis(served: Served) -> None:
+    best, path = served.bench.get(f"/v1/studies/{scenes.FINISHED}/best"), "parity.crossentropy"
+    best["sensitivity"]["ranges"][path] |= {"low": 0.0, "high": 2.0}
+    seen = served.tab()
+    seen.page.route(re.compile(f"/v1/studies/{scenes.FINISHED}/best$"), lambda route: route.fulfill(json=best))
+    seen.open(f"/studies/{scenes.FINISHED}").drawn()
+    assert seen.text("#weight-parity-crossentropy .note").startswith("Shaded: 0 to 2 is as good as the winner.")
+    layout = seen.page.locator("#weight-parity-crossentropy .plot").evaluate("plot => [plot.layout.xaxis.type, plot.layout.shapes]")
+    assert layout[0] == "log"
+    (band,) = [shape for shape in layout[1] if shape["type"] == "rect"]
+    assert 0 < band["x0"] <= 10**-1.5  # the least weight that was searched
+    assert band["x1"] == 2.0
+
+
+def test_a_front_has_no_value_in_the_list(served: Served) -> None:
+    shown = served.bench.get("/v1/studies")
+    (study,) = [each for each in shown["studies"] if each["name"] == scenes.FINISHED]
+    seen = served.tab()
+    seen.page.route(re.compile(r"/v1/studies(\?.*)?$"), lambda route: route.fulfill(json=shown))
+    row = seen.open("/").page.locator("tr", has=seen.page.get_by_role("link", name=scenes.FINISHED, exact=True))
+    assert "0.9" in row.locator("td").nth(3).inner_text()
+    study["definition"]["objective"]["aggregate"] = "pareto"
+    seen.open("/")
+    assert row.locator("td").nth(3).inner_text() == "–"
+
+
 def test_trials_are_sorted_and_paged_by_the_service(served: Served) -> None:
     seen = served.tab().open(f"/studies/{scenes.FINISHED}")
     table = seen.page.locator("#trial-table")
