@@ -92,7 +92,7 @@ def _first_opened(browser: Any, address: str) -> float:
     Nothing is attached to it meanwhile: under a debugger V8 looks up source positions in all of plotly.js, which takes 0.5 s.
     """
     with tempfile.TemporaryDirectory(prefix="steelyard-bench-", ignore_cleanup_errors=True) as profile:  # its helpers end later
-        command = [_executable(), *QUIET, "--remote-debugging-port=0", f"--user-data-dir={profile}", address]
+        command = [executable(), *QUIET, "--remote-debugging-port=0", f"--user-data-dir={profile}", address]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             time.sleep(FIRST_SECONDS)
@@ -123,17 +123,18 @@ def _browsers() -> Iterator[tuple[Any, Any]]:
         raise SystemExit("the benchmark page needs a browser's driver: pip install -e '.[test-heavy]'") from None
     with sync_playwright() as playwright:
         start = playwright.chromium.launch
-        browsers = [start(executable_path=_executable(), args=[*QUIET, *more]) for more in ([], [f"--js-flags={INTERPRETED}"])]
+        browsers = [start(executable_path=executable(), args=[*QUIET, *more]) for more in ([], [f"--js-flags={INTERPRETED}"])]
         yield browsers[0], browsers[1]
         for each in browsers:
             each.close()
 
 
-def _executable() -> str:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        raise SystemExit("the benchmark page needs Chromium: apt-get install chromium")
-    return executable
+def executable() -> str:
+    """Return the path of the system's Chromium. Raises SystemExit where there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        raise SystemExit("there is no Chromium here: apt-get install chromium")
+    return found
 
 
 def _looks(minutes: float) -> int:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 SERVICES = ("on_postgresql", "on_sqlite", "one_worker")
 """Fixtures of real services. Their names stand in the ids of the tests that use them, and a run starts each once."""
 
+FOLDERS = ("tests/app/pages/in_browser",)
+"""Folders whose tests share what their `conftest` starts: a browser, and a service with studies to look at."""
+
 LONG = (
-    "tests/app/pages/test_browser.py",
+    *FOLDERS,
     "tests/storage/test_state_machine.py",
     "tests/steelyard/test_serve.py",
     "tests/storage/test_races.py",
@@ -22,14 +28,21 @@ LONG = (
     "tests/search/sampling/test_genetic.py",
     "tests/app/test_ranking_service.py",
 )
-"""Modules that take long, apart from the first ones: begun late, one of them would go on after all others have ended."""
+"""Modules and folders that take long, apart from the first ones: begun late, one would go on after all others have ended."""
 
 
 def group_of(test: str) -> str:
-    """Return the service in the id of a test, else its module: those share what they start, train and trace."""
+    """Return the service in the id of a test, else its folder, else its module: those share what they start, train and trace."""
     module, _, name = test.partition("::")
     used = re.split(r"[\[\]-]", name)
-    return next((service for service in SERVICES if service in used), module)
+    folder = next((folder for folder in FOLDERS if module.startswith(f"{folder}/")), module)
+    return next((service for service in SERVICES if service in used), folder)
+
+
+def only_here(service: str, factory: pytest.TempPathFactory) -> None:
+    """Fail where another process of the same run of pytest-xdist has started this service too."""
+    if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
+        (factory.getbasetemp().parent / f"{run}-{service}").touch(exist_ok=False)
 
 
 def in_order(tests: Iterable[str]) -> list[str]:

@@ -6,7 +6,6 @@ What a study answers does not depend on the database, so one is enough for that;
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from tests.conftest import _postgres_database
 from tests.end_to_end.service import Service, serving
 from tests.end_to_end.studies import EXAMPLES
+from tests.grouping import only_here
 
 WORKLOADS = Path(__file__).parent / "workloads"
 OWN = "table=table,raises=raises,needs-file=needs_file"
@@ -39,9 +39,8 @@ def on_postgresql(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def _folder_of(service: str, factory: pytest.TempPathFactory) -> Path:
-    """Return a folder for a service. Fails where another process of the same run has one too: see `tests.grouping`."""
-    if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
-        (factory.getbasetemp().parent / f"{run}-{service}").touch(exist_ok=False)
+    """Return a folder for a service. Fails where another process of the same run has one too."""
+    only_here(service, factory)
     return factory.mktemp(service)
 
 

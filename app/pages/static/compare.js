@@ -119,7 +119,7 @@ function leadFigure(view) {
       const ends = rows.flatMap((each) => [view.confirmation.against[each.name].value.low, view.confirmation.against[each.name].value.high, 0]);
       const pad = (Math.max(...ends) - Math.min(...ends)) * 0.06;
       return { data, layout: { height: 70 + ROW * rows.length, margin: { l: 90, r: 14, t: 6, b: 40 }, shapes: [{ type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: colors.zero, width: 1.5, dash: "dot" } }],
-        xaxis: { title: `${plain(objectiveName(view))}: tuned minus it`, range: [Math.min(...ends) - pad, Math.max(...ends) + pad] },
+        xaxis: { title: `${plain(objectiveName(view))}: tuned minus the other`, range: [Math.min(...ends) - pad, Math.max(...ends) + pad] },
         yaxis: { tickmode: "array", tickvals: rows.map((_, index) => rows.length - 1 - index), ticktext: rows.map((each) => plain(each.title)), range: [-0.6, rows.length - 0.4], showgrid: false, zeroline: false, fixedrange: true, ticks: "" } },
       note: "Right of the dotted line the tuned weights are better. An interval that crosses it is within noise." };
     },

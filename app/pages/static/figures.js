@@ -171,5 +171,5 @@ export function room(values, bars) {
 
 export function clippedNote(name, clipped) {
   const parts = [clipped.below ? `${clipped.below} below` : "", clipped.above ? `${clipped.above} above` : ""].filter(Boolean);
-  return parts.length ? `${name}: ${parts.join(", ")} the part shown; double-click shows all.` : "";
+  return parts.length ? `${name[0].toUpperCase()}${name.slice(1)}: ${parts.join(", ")} the part shown; double-click shows all.` : "";
 }

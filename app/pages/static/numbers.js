@@ -23,8 +23,8 @@ export function count(whole) {
   return whole.toLocaleString("en");
 }
 
-export function signed(value, digits = 3) {
-  const text = number(value, digits);
+export function signed(value, digits = 3, kept = false) {
+  const text = number(value, digits, kept);
   return typeof value === "number" && value > 0 ? `+${text}` : text;
 }
 
@@ -60,12 +60,12 @@ export function metricBound(path, value) {
 }
 
 export function percent(share) {
-  return `${number(share * 100)} %`;
+  return `${number(share * 100)}\u00a0%`;
 }
 
 export function metricChange(path, value) {
   const unit = unitOf(path);
-  return signed(value * unit.factor) + unit.point;
+  return signed(value * unit.factor, 3, true) + unit.point;
 }
 
 // How far apart two values are.
@@ -76,16 +76,16 @@ export function metricAmount(path, value) {
 
 export function metricRange(path, low, high) {
   const unit = unitOf(path);
-  return `${signed(low * unit.factor)} to ${signed(high * unit.factor)}`;
+  return `${signed(low * unit.factor, 3, true)} to ${signed(high * unit.factor, 3, true)}`;
 }
 
 export function duration(seconds) {
-  if (seconds > 0 && seconds < 9.95) return `${number(seconds, 2)} s`;
+  if (seconds > 0 && seconds < 9.95) return `${number(seconds, 2)}\u00a0s`;
   const whole = Math.max(0, Math.round(seconds));
   const parts = [[Math.floor(whole / 86400), "d"], [Math.floor(whole / 3600) % 24, "h"], [Math.floor(whole / 60) % 60, "min"], [whole % 60, "s"]];
   const first = parts.findIndex(([count]) => count > 0);
   if (first < 0) return "0 s";
-  return parts.slice(first, first + 2).filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}`).join(" ");
+  return parts.slice(first, first + 2).filter(([count]) => count > 0).map(([count, unit]) => `${count}\u00a0${unit}`).join(" ");
 }
 
 const MIB = 2 ** 20, GIB = 2 ** 30;
@@ -98,7 +98,7 @@ export function memory(bytes) {
 
 // To the largest unit: it is read at a glance.
 export function ago(time) {
-  return time ? `${duration(Math.round((Date.now() - Date.parse(time)) / 1000)).split(" ").slice(0, 2).join(" ")} ago` : DASH;
+  return time ? `${duration(Math.round((Date.now() - Date.parse(time)) / 1000)).split(" ")[0]} ago` : DASH;
 }
 
 export function moment(time) {

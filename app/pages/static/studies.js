@@ -3,7 +3,7 @@ import { base, find, get, send } from "./api.js";
 import { read, write } from "./address.js";
 import { add, fill, h, say, table } from "./dom.js";
 import { watch } from "./live.js";
-import { ago, moment, number } from "./numbers.js";
+import { ago, DASH, moment, number } from "./numbers.js";
 import { badge, broken, isStranded, progressBar, ready, reasonText, standing, studyLink } from "./parts.js";
 import { STATES, isYours, searchSeeds } from "./settings.js";
 
@@ -110,7 +110,11 @@ function turn(by) {
   return loadOrSay();
 }
 
-const valued = (study, value) => number(value) + (study.definition.objective.aggregate === "delta_m" && typeof value === "number" ? " %" : "");
+// A front has no one value.
+function valued(study, value) {
+  const { aggregate } = study.definition.objective;
+  return aggregate === "pareto" ? DASH : number(value) + (aggregate === "delta_m" && typeof value === "number" ? " %" : "");
+}
 
 function studies() {
   const columns = [{ label: "Study" }, { label: "State" }, { label: "Verdict" }, { label: "Winner", right: true }, { label: "Value", right: true }, { label: "Progress" }, { label: "Workload" }, { label: "Labels" }, { label: "Age", right: true }];

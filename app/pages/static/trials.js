@@ -106,7 +106,7 @@ function rows(view, shown, order, sortBy) {
       h("input", { type: "checkbox", checked: chosen.has(trial), "aria-label": `Draw trial ${trial}`, "data-key": `draw ${trial}`, onchange: (event) => view.choose(trial, event.target.checked) }),
       trialLink(view.name, trial, trial),
       columns.rule[index] ? ruleTitle(columns.rule[index]) : columns.role[index],
-      ...(scored ? [show("objective", (value) => number(value))] : []),
+      ...(scored ? [show("objective", (value) => number(value, undefined, true))] : []),
       ...plain.map((key) => (key === "state" ? badge(columns.state[index]) : columns[key][index])),
       ...counting.map(measuredCell(index)),
       ...weights.map((key) => (moving?.moves ? weightOf(moving) : number(columns[key][index]))),

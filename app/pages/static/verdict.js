@@ -145,9 +145,15 @@ function answers(view, pair) {
   const differs = ["the weights", ...besideWeights(view)].join(" and ");
   return [
     ["Which task pays", pays(view, pair)],
-    ["Same data and recipe", `Yes: the same rows, epochs and optimizer for every setting; only ${differs} differ.`],
-    [study.ended ? "Is more worth it" : "Until when", worth(view)],
+    ["Same data and recipe", led(`Yes: the same rows, epochs and optimizer for every setting; only ${differs} differ.`)],
+    [study.ended ? "Is more worth it" : "Until when", led(worth(view))],
   ];
+}
+
+// An answer whose first words, which say it in short, stand out.
+function led(text) {
+  const end = text.search(/[:.]( |$)/);
+  return end < 0 ? text : [h("strong", {}, text.slice(0, end)), text.slice(end)];
 }
 
 // The verdict as a sentence: its arrows as such, on one line with what they are of. Which range to search next is said above.
@@ -180,11 +186,14 @@ function weightsCard(view) {
     h("h3", {}, title, h("span", { class: "muted" }, ` trial ${chosen?.trial ?? best.trial}`)),
     table("Weights", [{ label: "Weight of" }, ...others.map((each) => ({ label: each.title, right: true })), { label: leader?.title ?? "tuned", right: true }], rows, { class: "small" }),
     chosen ? [taking(view, chosen), copying("tuned", copies(best))] : h("p", { class: "buttons" }, copyButton("Copy as Python", copies(best).python), copyButton("Copy as JSON", copies(best).json)),
-    h("p", { class: "note" }, chosen ? `Of the tuned weights (trial ${best.trial}): ${best.note}` : best.note),
+    h("p", { class: "note" }, wrapped(chosen ? `Of the tuned weights (trial ${best.trial}): ${best.note}` : best.note)),
     isReport ? null : h("p", { class: "downloads" },
       h("a", { href: `${base}/v1/studies/${best.study.name}/best${pickQuery(view)}`, download: "best-weights.json" }, "best-weights.json"),
       h("a", { href: `${base}/studies/${best.study.name}/train.py${pickQuery(view)}`, download: "train.py" }, "train.py")));
 }
+
+// A sentence with code, whose lines may end after a bracket: no name is cut that fits a line.
+const wrapped = (text) => text.split(/(?<=\()/).flatMap((part, index) => (index ? [h("wbr"), part] : [part]));
 
 // The weights of a baseline that is recommended in place of the tuned ones, to copy; a rule that moves them has none.
 function taking(view, chosen) {

@@ -112,13 +112,14 @@ function drawSlice(view, path) {
   const data = [];
   const shapes = [];
   const term = termOf(view, path);
-  const good = range?.values ?? null; // of a choice: its values, between which there are none
-  const shaded = !good && typeof range?.low === "number" && range.low < range.high && (!log || range.low > 0);
-  if (shaded) shapes.push({ type: "rect", xref: "x", x0: range.low, x1: range.high, yref: "paper", y0: 0, y1: 1, fillcolor: colors.band, line: { width: 0 }, layer: "below" });
   const curve = (scored ? range?.curve ?? [] : []).filter((point) => point.mean !== null && (!log || point.at > 0));
+  const good = range?.values ?? null; // of a choice: its values, between which there are none
+  const shaded = !good && typeof range?.low === "number" && range.low < range.high;
+  const left = shaded && (log && range.low <= 0 ? Math.min(...indices.map((index) => values[index]), ...curve.map((point) => point.at), range.high) : range.low); // zero is not on a logarithmic axis
+  if (shaded) shapes.push({ type: "rect", xref: "x", x0: left, x1: range.high, yref: "paper", y0: 0, y1: 1, fillcolor: colors.band, line: { width: 0 }, layer: "below" });
   if (curve.length) {
     data.push({ type: "scatter", mode: "lines", x: [...curve.map((point) => point.at), ...curve.map((point) => point.at).reverse()], y: [...curve.map((point) => point.high), ...curve.map((point) => point.low).reverse()], fill: "toself", fillcolor: colors.band2, line: { width: 0 }, hoverinfo: "skip" });
-    data.push({ type: "scatter", mode: "lines", x: curve.map((point) => point.at), y: curve.map((point) => point.mean), line: { color: view.settings[0]?.color ?? colors.ink, width: 2 }, hovertemplate: "curve: %{y:.4g}<extra></extra>" });
+    data.push({ type: "scatter", mode: "lines", x: curve.map((point) => point.at), y: curve.map((point) => point.mean), line: { color: colors.ink, width: 2 }, hovertemplate: "curve: %{y:.4g}<extra></extra>" });
   }
   data.push({ type: "scatter", mode: "markers", x: indices.map((index) => values[index]), y: indices.map((index) => drawn[index]), customdata: indices.map((index) => columns.number[index]), text: indices.map((index) => `trial ${columns.number[index]}`), hovertemplate: "%{text}<br>%{x:.4g}<br>%{y:.4g}<extra></extra>", marker: { size: indices.length > 300 ? 5 : 7, opacity: indices.length > 300 ? 0.6 : 1, color: "rgba(0,0,0,0)", line: { color: colors.muted, width: 1.2 } } });
   const least = view.sensitivity?.noise?.least;

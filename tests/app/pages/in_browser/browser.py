@@ -1,4 +1,4 @@
-"""A real browser, and what it saw on a page."""
+"""A real browser, a service on a real socket, and what is seen on a page."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+
+from storage.database import Database
+from tests.app.scenes import Bench
+from tests.app.test_process import Running
 
 QUIET = (
     "--no-sandbox",
@@ -21,6 +27,7 @@ QUIET = (
     "--disable-sync",
 )
 READY = "body[data-ready]"
+PHONE = {"width": 390, "height": 800}
 
 
 def missing() -> str:
@@ -87,3 +94,39 @@ class Seen:
 def skip_where_missing() -> None:
     if why := missing():
         pytest.skip(why)
+
+
+class Served:
+    """A service on a real socket, the database behind it, and a browser to look at it."""
+
+    def __init__(self, server: Running, bench: Bench, browser: Any) -> None:
+        self.server, self.bench, self.browser = server, bench, browser
+        self.origin = f"http://127.0.0.1:{server.port}"
+        self._contexts: list[Any] = []
+
+    def tab(self, **context: Any) -> Seen:
+        """Open a tab in a new profile."""
+        opened = self.browser.new_context(**context)
+        self._contexts.append(opened)
+        return Seen(opened.new_page(), self.origin)
+
+    def close_tabs(self) -> None:
+        for context in self._contexts:
+            context.close()
+        self._contexts.clear()
+
+
+@contextmanager
+def serving(folder: Path, browser: Any) -> Iterator[Served]:
+    """Run a service on an empty SQLite database in this folder for the length of a block."""
+    url = f"sqlite:///{folder}/x.db"
+    server = Running(url, sweep_seconds=3600, events_seconds=0.05)
+    database = Database(url)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client:
+            served = Served(server, Bench(client, database), browser)
+            yield served
+            served.close_tabs()
+    finally:
+        server.close()
+        database.close()
