@@ -58,8 +58,8 @@ class RangeBody(Body):
     values: list[float | str] | None = Field(default=None, description="Those that are as good, of a choice; absent for a range.")
     sentence: str = Field(
         examples=[
-            "any left.crossentropy from 0.0063 to 0.07 costs at most 7.5 against the winner, 95 % sure; below 0.0045 and "
-            "above 0.36 it is worse; between, there are not enough trials to tell"
+            "any left.crossentropy from 0.0063 to 0.07 costs at most 7.5 percentage points of the mean change against the winner, "
+            "95 % sure; below 0.0045 and above 0.36 it is worse; between, there are not enough trials to tell"
         ]
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from search.analysis.edges import Edge, End, edge, end_of, everywhere
 from search.analysis.profiles import LEVEL, Finding, Profile, profile
+from search.analysis.story import unit_of
 from search.definition.axes import Axis
 from search.definition.finite import finite_space
 from search.definition.schema import StudyDefinition
@@ -102,7 +103,7 @@ def _range(beliefs: Beliefs, winner: TrialRecord, axis: Axis, delta: float, divi
     good, worse, untold = (_parts(found, shown if axis.choices else values, answer, axis) for answer in Finding)
     sentence = _Sentence(
         unit.name,
-        delta,
+        f"{delta:.3g}{unit_of(definition.objective)}",
         others=len(beliefs.places.axes) > 1,
         bounded=bool(beliefs.bounds),
         broken=beliefs.breaks(winner.parameters),
@@ -180,14 +181,14 @@ def _edge(definition: StudyDefinition, axis: Axis, found: Profile, unit: _Unit) 
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """What is said of the parameter `name`, judged within `delta` after so many search trials.
+    """What is said of the parameter `name`, judged within a `cost` in the objective's unit after so many search trials.
 
     `others`: it is not the only one; `bounded`: there are constraints; `broken`: the winner breaks one; `all_tried`: there are
     no other settings.
     """
 
     name: str
-    delta: float
+    cost: str
     others: bool
     bounded: bool
     broken: bool
@@ -219,7 +220,7 @@ class _Sentence:
         tuned = ", the other parameters tuned to it" if self.others else ""
         as_it_does = " as well as it does" if self.broken else ""
         kept = f" and keeps the constraints{as_it_does}" if self.bounded else ""
-        return f"costs at most {self.delta:.3g} against the winner{kept}, {sure}{tuned}"
+        return f"costs at most {self.cost} against the winner{kept}, {sure}{tuned}"
 
     def _worse(self) -> str:
         return "worse or breaks a constraint" if self.bounded else "worse"

@@ -76,7 +76,7 @@ def test_a_confirmed_study_says_what_matters_and_within_what_range_nothing_does(
     assert len(shown["curve"]) == 101
     assert (shown["curve"][0]["at"], shown["curve"][100]["at"]) == (0.01, 100.0)
     assert shown["sentence"].startswith(
-        f"any parity.crossentropy from {shown['low']:.3g} to {shown['high']:.3g} costs at most 0.0327"
+        f"any parity.crossentropy from {shown['low']:.3g} to {shown['high']:.3g} costs at most 0.0327 in the "
     )
     assert any(rule.startswith("range: ") for rule in found["rules"])
 

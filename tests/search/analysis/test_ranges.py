@@ -46,7 +46,8 @@ def test_a_range_has_three_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.worse, found.untold) == (((0.01, 0.01), (100.0, 100.0)), ((0.1, 0.1), (2.0, 2.0)))
     assert (found.to_lowest, found.to_highest, found.edge) == (False, False, None)
     assert found.sentence == (
-        "any t0.error from 0.5 to 1 costs at most 0.5 against the winner, 95 % sure; below 0.01 and above 100 it is worse; "
+        "any t0.error from 0.5 to 1 costs at most 0.5 in the objective against the winner, 95 % sure; "
+        "below 0.01 and above 100 it is worse; "
         "between, there are not enough trials to tell"
     )
 
@@ -71,7 +72,7 @@ def test_after_twelve_trials_it_is_said_that_they_are_few(monkeypatch: pytest.Mo
     profiled(monkeypatch, VALUES, [GOOD] * 5, 2)
     found = range_of(define(study(log_range())), ONE, "t0.error", {}, trials=12)
     assert found.sentence == (
-        "any t0.error from 0.01 to 100 costs at most 0.5 against the winner, 95 % sure; "
+        "any t0.error from 0.01 to 100 costs at most 0.5 in the objective against the winner, 95 % sure; "
         "12 trials do not show how far the winner is from the best"
     )
     assert (found.to_lowest, found.to_highest) == (True, True)
@@ -123,7 +124,8 @@ def test_a_choice_lists_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
     found = range_of(definition, ONE, "t0.error", {})
     assert (found.values, found.worse, found.untold, found.low, found.high) == ((1.0, 3.0), (2.0,), (4.0,), 1.0, 3.0)
     assert found.sentence == (
-        "t0.error 3 costs at most 0.5 against the winner, 95 % sure; 2 is worse; of 4 there are not enough trials to tell"
+        "t0.error 3 costs at most 0.5 in the objective against the winner, 95 % sure; 2 is worse; "
+        "of 4 there are not enough trials to tell"
     )
 
 
