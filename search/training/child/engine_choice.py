@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -23,9 +24,10 @@ from search.out_of_memory import memory_limit
 from search.planning.phases import phases
 from search.planning.references import referenced_tasks
 from search.processes import cores
-from search.training.engine.cost import Cost, cost_of
+from search.training.engine.cost import WORTH_SHARING, Cost, cost_of
 from search.training.engine.frozen_trunk import cost_in_steps, frontier_of, frozen_trunk
 from search.training.engine.loops import looped_operations
+from search.training.engine.sharded_layers import sharded_layers
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import GradientLayout, form_of
 from search.training.engine.strategies import STRATEGIES
@@ -54,9 +56,6 @@ BOUND_BY_COMPUTATION = 1e9
 SURELY_SMALL = 5e7
 """Below this, stacking wins without being measured, and convolutions that are one operation over all settings win over copies."""
 
-WORTH_SHARING = 2e8
-"""Floating-point operations of a forward step that are worth more than one thread."""
-
 MEMORY_SHARE = 0.25
 """Share of the memory that this process may use which one worker's stack may take."""
 
@@ -78,6 +77,7 @@ def choose(definition: StudyDefinition, problem: TrainingProblem) -> Choice:
     network = problem.opened.example
     form = form_of(problem, network)
     cost = cost_in_steps(cost_of(problem), frontier_of(problem, network, form), problem.batch_size)
+    cost = replace(cost, sharded_flops=sharded_layers(problem, network, form).training.flops)
     size = min(wanted, fitting(cost))
     if not stacks_exactly(problem.optimizer, by_rows=bool(form.by_rows)):
         return _serial(cost, f"{problem.optimizer.name} so configured is not elementwise, so settings are trained one by one")
@@ -138,9 +138,9 @@ def threads(strategy: str, cost: Cost, size: int) -> int:
     """Return among how many threads one operation of a step of `size` settings should be shared out.
 
     Small operations only lose by it: the digits perceptron takes three times as long with two as with one. Unrolled copies run
-    beside each other anyway.
+    beside each other anyway, and so do parts of the rows in frozen layers.
     """
-    forward = cost.trained_flops * size + cost.shared_flops
+    forward = cost.trained_flops * size + cost.shared_flops - cost.sharded_flops
     return 1 if strategy == "unrolled" or forward < WORTH_SHARING else cores()
 
 
