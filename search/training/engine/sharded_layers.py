@@ -41,6 +41,12 @@ WORTH_CUTTING = 1e7
 ROWS_A_PART = 4
 """Fewer rows make many small operations of a large one."""
 
+MOST_PARTS = 8
+"""With more cores, operations get threads, and the process is started anew for them."""
+
+MOST_OPERATIONS = 4000
+"""Operations that the parts may add to a graph: tracing more takes longer than starting a process."""
+
 ATTRIBUTE = "_steelyard_parts"
 """Under which a sharded layer's output has its parts, so that the next one need not wait for all of them."""
 
@@ -49,11 +55,12 @@ class Shards(NamedTuple):
     """The sharded layers by their places, with the floating-point operations that a batch takes in each.
 
     One that takes few only goes on with the parts of one that takes many. `shared`: those of all that runs once a step for all
-    settings.
+    settings. `operations`: how many of its graph's operations each layer has.
     """
 
     flops_of: Mapping[int, float] = {}
     shared: float = 0.0
+    operations: Mapping[int, int] = {}
 
     @property
     def flops(self) -> float:
@@ -100,14 +107,16 @@ def sharded_layers(problem: TrainingProblem, network: Network, form: GradientLay
 def _found(problem: TrainingProblem, network: Network, form: GradientLayout) -> ShardedLayers:
     parts, frontier = min(cores(), problem.batch_size // ROWS_A_PART), frontier_of(problem, network, form)
     in_steps = cost_in_steps(cost_of(problem), frontier, problem.batch_size).shared_flops
-    if parts < 2 or in_steps < WORTH_SHARING or tf.config.list_physical_devices("GPU"):
+    if parts < 2 or cores() > MOST_PARTS or in_steps < WORTH_SHARING or tf.config.list_physical_devices("GPU"):
         return NOT_SHARDED
     training, measuring = (
         _of_rows_alone(problem, network, _shards(problem, network, form, frontier, training=mode), parts, training=mode)
         for mode in (True, False)
     )
-    enough = training.flops_of and all(each.shared - each.flops < WORTH_SHARING for each in (training, measuring))
-    return ShardedLayers(training, measuring, parts) if enough else NOT_SHARDED
+    both = training, measuring
+    added = (parts - 1) * sum(each.operations[place] for each in both for place in each.flops_of)
+    enough = training.flops_of and all(each.shared - each.flops < WORTH_SHARING for each in both)
+    return ShardedLayers(training, measuring, parts) if enough and added <= MOST_OPERATIONS else NOT_SHARDED
 
 
 # Which layers may be
@@ -135,6 +144,7 @@ def _shards(problem: TrainingProblem, network: Network, form: GradientLayout, fr
     traced = _traced(problem, network, form, frontier, training=training)
     operations = traced.graph.get_operations()
     found: dict[int, float] = {}
+    counts: dict[int, int] = {}
     outputs: set[str] = set()
     done = 0
     for place, calls in sorted(traced.calls.items(), key=lambda each: (each[1][0].first, -each[1][0].stop, each[0])):
@@ -143,9 +153,9 @@ def _shards(problem: TrainingProblem, network: Network, form: GradientLayout, fr
             continue
         flops = traced.flops(inside)
         if flops >= WORTH_CUTTING or call.given[0].name in outputs:
-            found[place], done = flops, call.stop
+            found[place], counts[place], done = flops, len(inside), call.stop
             outputs.add(call.output.name)
-    return Shards(found, traced.flops(each for each in operations if each.name not in traced.of_trained))
+    return Shards(found, traced.flops(each for each in operations if each.name not in traced.of_trained), counts)
 
 
 def _traced(problem: TrainingProblem, network: Network, form: GradientLayout, frontier: Frontier, *, training: bool) -> _Traced:
@@ -175,6 +185,8 @@ def _stands_by_itself(traced: _Traced, call: LayerCall, inside: Sequence[Any]) -
         return False
     names = {each.name for each in inside}
     if call.output.op.name not in names or entry.op.name in {*names, *traced.own} or _tensors(call.named):
+        return False
+    if not call.output.dtype.is_floating:  # so that it can be compared
         return False
     if any(each.op_def.is_stateful and each.type not in REMEMBERS_NOTHING for each in inside):
         return False
@@ -223,9 +235,10 @@ def _sharded(call: Callable[..., Any], parts: int, *, cuts: bool) -> Callable[..
 
     def in_parts(*given: Any, **named: Any) -> Any:
         rows = given[0] if len(given) == 1 and tf.is_tensor(given[0]) and is_bare(given[0]) and not _tensors(named) else None
-        pieces = None if rows is None else getattr(rows, ATTRIBUTE, _cut(rows, parts) if cuts else None)
-        if rows is None or pieces is None:
+        pieces = getattr(rows, ATTRIBUTE, None)
+        if rows is None or not (pieces or cuts):
             return call(*given, **named)
+        pieces = pieces or _cut(rows, parts)
         done = [call(piece, **named) for piece in pieces]
         joined = _joined(done, rows)
         setattr(joined, ATTRIBUTE, done)

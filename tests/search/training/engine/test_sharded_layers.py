@@ -49,6 +49,13 @@ class RemembersMean(layers.Layer):
         return ops.matmul(x, self.kernel)
 
 
+class Positive(layers.Layer):
+    """Returns truth values."""
+
+    def call(self, x: Any) -> Any:
+        return x > 0
+
+
 class AddsLoss(layers.Layer):
     """Multiplies, and adds a loss of its inputs."""
 
@@ -149,6 +156,7 @@ def test_a_trunk_that_is_not_kept_is_sharded_in_measuring_too(float64: None, mon
         (lambda x: frozen(layers.Dense(4), MeanOfBatch(), layers.Dense(4))(layers.Dropout(0.4)(x)), []),
         (lambda x: frozen(RemembersMean())(layers.Dropout(0.4)(x)), []),
         (lambda x: frozen(AddsLoss())(layers.Dropout(0.4)(x)), []),
+        (lambda x: layers.Rescaling(1.0)(frozen(layers.Dense(4, name="inner"), Positive())(layers.Dropout(0.4)(x))), ["inner"]),
         (lambda x: frozen(layers.Dense(4))(layers.Dense(6)(layers.Dropout(0.4)(x))), []),  # differs between settings
     ],
 )
@@ -162,6 +170,12 @@ def test_one_core_or_a_small_trunk_shards_nothing(monkeypatch: pytest.MonkeyPatc
     assert sharded_names(_engine(behind_dropout)) == []
     monkeypatch.setattr(sharded_layers, "cores", lambda: PARTS)
     monkeypatch.setattr(sharded_layers, "WORTH_SHARING", 1e6)
+    assert sharded_names(_engine(behind_dropout)) == []
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MOST_PARTS", PARTS - 1), ("MOST_OPERATIONS", 5)])
+def test_more_cores_or_operations_than_that_shard_nothing(limit: str, value: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharded_layers, limit, value)
     assert sharded_names(_engine(behind_dropout)) == []
 
 
