@@ -66,7 +66,22 @@ def test_other_convolutions_of_ones_own_are_unrolled(also: Any) -> None:
 
 def test_middling_convolutions_of_ones_own_are_measured_as_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_choice, "SURELY_SMALL", 1.0)
-    assert "unrolled" in choose(*_problem(_square, _convolution(), layers.Flatten)).why
+    monkeypatch.setattr(engine_choice, "cores", lambda: 2)
+    why = choose(*_problem(_square, _convolution(), layers.Flatten)).why
+    assert all(f"{name} " in why for name in ("serial", "unrolled", "vectorized_parts"))
+
+
+@pytest.mark.parametrize(
+    ("also", "cores"),
+    [(lambda: layers.DepthwiseConv2D(2), 2), (Reversal, 2), (layers.ReLU, 1)],
+    ids=["of a kind that no operation does for all", "whose gradients are taken apart", "on one core"],
+)
+def test_convolutions_that_do_not_pack_or_have_one_core_are_not_tried_in_parts(
+    also: Any, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "SURELY_SMALL", 1.0)
+    monkeypatch.setattr(engine_choice, "cores", lambda: cores)
+    assert "vectorized_parts" not in choose(*_problem(_square, _convolution(), also, layers.Flatten)).why
 
 
 def test_a_frozen_trunk_is_shared_by_vectorized_heads() -> None:
