@@ -86,7 +86,7 @@ class Trial(Body):
     attempt: int = Field(description="How often it was started.")
     worker: str | None
     cohort: int | None = Field(description="The trials with this number were trained together.")
-    engine: str | None = Field(description="How it was trained: vectorized, unrolled or serial.")
+    engine: str | None = Field(description="How it was trained: vectorized, vectorized_parts, unrolled or serial.")
     engine_why: str | None = Field(description="Why it was trained so.")
     workload_version: str | None = Field(
         description="The version of the workload's files that it was trained with; null where these are installed or built in."

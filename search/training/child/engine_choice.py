@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -23,9 +24,10 @@ from search.out_of_memory import memory_limit
 from search.planning.phases import phases
 from search.planning.references import referenced_tasks
 from search.processes import cores
-from search.training.engine.cost import Cost, cost_of
+from search.training.engine.cost import WORTH_SHARING, Cost, cost_of
 from search.training.engine.frozen_trunk import cost_in_steps, frontier_of, frozen_trunk
 from search.training.engine.loops import looped_operations
+from search.training.engine.sharded_layers import sharded_layers
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import GradientLayout, form_of
 from search.training.engine.strategies import STRATEGIES
@@ -54,13 +56,14 @@ BOUND_BY_COMPUTATION = 1e9
 SURELY_SMALL = 5e7
 """Below this, stacking wins without being measured, and convolutions that are one operation over all settings win over copies."""
 
-WORTH_SHARING = 2e8
-"""Floating-point operations of a forward step that are worth more than one thread."""
-
 MEMORY_SHARE = 0.25
 """Share of the memory that this process may use which one worker's stack may take."""
 
 TIMED_STEPS = 3
+
+VECTORIZED = ("vectorized", "vectorized_parts")
+BESIDE = ("unrolled", "vectorized_parts")
+"""Strategies whose operations run beside each other."""
 
 
 class Choice(NamedTuple):
@@ -78,6 +81,7 @@ def choose(definition: StudyDefinition, problem: TrainingProblem) -> Choice:
     network = problem.opened.example
     form = form_of(problem, network)
     cost = cost_in_steps(cost_of(problem), frontier_of(problem, network, form), problem.batch_size)
+    cost = replace(cost, sharded_flops=sharded_layers(problem, network, form).training.flops)
     size = min(wanted, fitting(cost))
     if not stacks_exactly(problem.optimizer, by_rows=bool(form.by_rows)):
         return _serial(cost, f"{problem.optimizer.name} so configured is not elementwise, so settings are trained one by one")
@@ -91,7 +95,8 @@ def choose(definition: StudyDefinition, problem: TrainingProblem) -> Choice:
     if small:
         how = "convolutions run side by side" if unrolled else "its operations vectorise"
         return Choice(strategy, size, threads(strategy, cost, size), f"a step of one setting is small, and {how} ({cost})")
-    return _measured(problem, network, form, strategy, size, cost)
+    strategies = [strategy, *(["vectorized_parts"] if unrolled and cost.packs and not form.apart and cores() > 1 else [])]
+    return _measured(problem, network, form, strategies, size, cost)
 
 
 def _serial(cost: Cost, why: str) -> Choice:
@@ -101,7 +106,7 @@ def _serial(cost: Cost, why: str) -> Choice:
 def simpler_choice(choice: Choice, fault: str) -> Choice | None:
     """Return what to try where the chosen engine cannot be traced: copies side by side, then one setting at a time, then None."""
     why = f"{choice.engine} cannot be traced: {fault[:500]}"
-    if choice.engine == "vectorized" and choice.cohort_size > 1:
+    if choice.engine in VECTORIZED and choice.cohort_size > 1:
         return Choice("unrolled", min(choice.cohort_size, UNROLLED_SIZE), 1, why)
     return None if choice.engine == "serial" else Choice("serial", 1, choice.threads, why)
 
@@ -127,7 +132,7 @@ def traced(choice: Choice, engine: Callable[[Choice], Engine], passed: tuple[typ
                 raise
             log.warning("%s cannot be traced, trying %s: %s", choice.engine, simpler.engine, one_line(error))
             choice = simpler
-    if choice.engine != "vectorized" or not loops:
+    if choice.engine not in VECTORIZED or not loops:
         return choice
     text = f"not vectorised, so run once a setting: {listed(loops)}"
     log.warning("%s", text)
@@ -138,10 +143,10 @@ def threads(strategy: str, cost: Cost, size: int) -> int:
     """Return among how many threads one operation of a step of `size` settings should be shared out.
 
     Small operations only lose by it: the digits perceptron takes three times as long with two as with one. Unrolled copies run
-    beside each other anyway.
+    beside each other anyway, and so do parts of the rows in frozen layers.
     """
-    forward = cost.trained_flops * size + cost.shared_flops
-    return 1 if strategy == "unrolled" or forward < WORTH_SHARING else cores()
+    forward = cost.trained_flops * size + cost.shared_flops - cost.sharded_flops
+    return 1 if strategy in BESIDE or forward < WORTH_SHARING else cores()
 
 
 def wanted_size(definition: StudyDefinition) -> int:
@@ -163,9 +168,12 @@ def fitting(cost: Cost) -> int:
     return 1 << (count.bit_length() - 1)
 
 
-def _measured(problem: TrainingProblem, network: Network, form: GradientLayout, strategy: str, size: int, cost: Cost) -> Choice:
-    """Time a few steps of one setting alone and of the stack, and take what is quicker a setting."""
-    seconds = {name: _seconds_a_setting(problem, network, form, name, k) for name, k in (("serial", 1), (strategy, size))}
+def _measured(
+    problem: TrainingProblem, network: Network, form: GradientLayout, strategies: Sequence[str], size: int, cost: Cost
+) -> Choice:
+    """Time a few steps of one setting alone and of each stack, and take what is quicker a setting."""
+    sizes = {"serial": 1} | dict.fromkeys(strategies, size)
+    seconds = {name: _seconds_a_setting(problem, network, form, name, count) for name, count in sizes.items()}
     timings = ", ".join(f"{name} {value * 1e3:.2f} ms" for name, value in seconds.items())
     name = min(seconds, key=lambda each: seconds[each])
     size = 1 if name == "serial" else size

@@ -19,6 +19,12 @@ CONVOLUTIONS = ("Conv2D", "Conv3D", "DepthwiseConv2dNative")
 PACKED = "Conv2D"
 """The convolution that runs as one operation over all settings, each with filters of its own; see `packed_images`."""
 
+WORTH_SHARING = 2e8
+"""Floating-point operations of a forward step that are worth more than one core."""
+
+REMEMBERS_NOTHING = ("Placeholder", "VarHandleOp", "ReadVariableOp")
+"""Operations that TensorFlow counts as stateful, whose result is the same for all settings and in every step."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -27,7 +33,8 @@ class Cost:
     `trained_flops`: floating-point operations with operands that differ between settings; `shared_flops`: those of the frozen part,
     done once for all. `own_convolutions`: some convolution has filters of its own per setting; `packs`: all of these are of a kind
     that is one operation over all settings. `bytes_a_setting`: variables, optimizer slots, gradients and activations.
-    `shared_bytes`: the batch's rows, and all that the frozen part makes of them.
+    `shared_bytes`: the batch's rows, and all that the frozen part makes of them. `sharded_flops`: those of the frozen part that
+    run on parts of the rows beside each other; see `sharded_layers`.
     """
 
     trained_flops: float
@@ -36,6 +43,7 @@ class Cost:
     bytes_a_setting: int
     shared_bytes: int = 0
     packs: bool = True
+    sharded_flops: float = 0.0
 
     @property
     def seconds_a_step(self) -> float:
@@ -104,6 +112,11 @@ def depending(graph: Any, sources: list[str]) -> set[str]:
         if any(value.op.name in found for value in operation.inputs):
             found.add(operation.name)
     return found
+
+
+def stateful_operations(graph: Any) -> list[str]:
+    """Return the names of the operations whose result may be another each time: what draws or remembers."""
+    return [each.name for each in graph.get_operations() if each.op_def.is_stateful and each.type not in REMEMBERS_NOTHING]
 
 
 def flops_of(graph: Any, operation: Any) -> float:

@@ -20,12 +20,13 @@ import numpy as np
 import tensorflow as tf
 
 from search.out_of_memory import memory_limit
-from search.training.engine.cost import Cost, cost_of, depending, flops_of
+from search.training.engine.cost import Cost, cost_of, depending, flops_of, stateful_operations
+from search.training.engine.layer_calls import LayerCall, alike, holds_rows, recorded_calls
 from search.training.engine.pace import StepBudget
 from search.training.engine.stacked_variable import GradientLayout
 from search.training.engine.traces import Graphs
 from search.training.problem.batch import Tensor, Tensors
-from search.training.problem.keras_private import is_seed_state, layers_of, logits_of, mask_of, wrapped_calls
+from search.training.problem.keras_private import is_seed_state, layers_of, wrapped_calls
 from search.training.problem.network import Network
 from search.training.problem.problem import TrainingProblem
 
@@ -34,9 +35,6 @@ WORTH_KEEPING = 1e6
 
 MEMORY_SHARE = 0.1
 """Share of the memory that this process may use which kept features may take."""
-
-TOLERANCE = 1e-4
-"""How far a row's features may lie apart in other company, of the greatest: another order of summation, and no more."""
 
 
 class KeptLayer(NamedTuple):
@@ -69,19 +67,6 @@ class Frontier(NamedTuple):
     def kept(self, training: bool) -> tuple[KeptLayer, ...]:
         """Return the layers that are kept in this mode."""
         return self.training if training else self.measuring
-
-
-class _Call(NamedTuple):
-    """What one call of a layer did: its output, and the operations made from `first` to before `stop`.
-
-    `bare`: the output bears nothing yet, neither a mask nor logits. Keras sets a layer's own mask after its call; what inner layers
-    put on their output would be lost where the call is not made.
-    """
-
-    output: Any
-    first: int
-    stop: int
-    bare: bool
 
 
 class FrozenTrunk:
@@ -240,25 +225,15 @@ def _last_steady_layers(
     size = len(next(iter(rows.inputs.values())))
     values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
     trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
-    calls: dict[int, list[_Call]] = {}
-
-    def record(place: int, call: Callable[..., Any]) -> Callable[..., Any]:
-        def recorded(*given: Any, **named: Any) -> Any:
-            first = _made()
-            output = call(*given, **named)
-            bare = mask_of(output) is None and logits_of(output) is None
-            calls.setdefault(place, []).append(_Call(output, first, _made(), bare))
-            return output
-
-        return recorded
 
     def forward(trainable: list[Tensor], changing: list[Tensor]) -> Any:
-        with wrapped_calls({place: layer for place, layer in enumerate(layers_of(network.model)) if place}, record):
-            passed = network(trainable, form.merged(changing, state), rows.inputs, training)
+        passed = network(trainable, form.merged(changing, state), rows.inputs, training)
         return dict(passed.outputs), passed.losses, form.split(passed.state), [passed.trainable[i] for i in form.assigned]
 
-    graph = tf.function(forward, autograph=False).get_concrete_function(trainable, form.split(state)).graph
-    own = depending(graph, _sources(graph, len(trainable) + len(form.changing)))
+    with recorded_calls(network) as calls:
+        graph = tf.function(forward, autograph=False).get_concrete_function(trainable, form.split(state)).graph
+    changing = (tensor.op.name for tensor in graph.inputs[: len(trainable) + len(form.changing)])
+    own = depending(graph, [*changing, *stateful_operations(graph)])
     steady = _steady(graph, calls, own, size)
     last = _last(graph, steady)
     kept = sorted(KeptLayer(steady[name], *_form(graph, name)) for name in last)
@@ -266,28 +241,17 @@ def _last_steady_layers(
     return tuple(kept), sum(flops_of(graph, each) for each in saved.values())
 
 
-def _made() -> int:
-    return len(tf.compat.v1.get_default_graph().get_operations())
-
-
-def _sources(graph: Any, count: int) -> list[str]:
-    """Return the operations whose results differ from step to step: what training changes, and what draws or remembers."""
-    changing = [tensor.op.name for tensor in graph.inputs[:count]]
-    moods = [each.name for each in graph.get_operations() if each.op_def.is_stateful and each.type != "ReadVariableOp"]
-    return [*changing, *(name for name in moods if graph.get_operation_by_name(name).type not in ("Placeholder", "VarHandleOp"))]
-
-
-def _steady(graph: Any, calls: dict[int, list[_Call]], own: set[str], size: int) -> dict[str, int]:
+def _steady(graph: Any, calls: dict[int, list[LayerCall]], own: set[str], size: int) -> dict[str, int]:
     """Return, by the output's name, the places of layers that do the same in every step; of nested ones the outermost."""
     operations = graph.get_operations()
     found: dict[str, int] = {}
     for place in sorted(calls):
-        output, first, stop, bare = calls[place][0]
-        if len(calls[place]) > 1 or not bare or not tf.is_symbolic_tensor(output) or output.graph is not graph:
+        call, *more = calls[place]
+        output = call.output
+        if more or not call.bare or not holds_rows(graph, output, size):
             continue
-        if not output.shape.is_fully_defined() or output.shape[:1] != (size,):
-            continue
-        if not output.dtype.is_floating or output.op.name in own or any(each.name in own for each in operations[first:stop]):
+        done = [output.op, *operations[call.first : call.stop]]
+        if not output.dtype.is_floating or any(each.name in own for each in done):
             continue
         if sum(flops_of(graph, each) for each in _before(output)) > 0:
             found.setdefault(output.name, place)
@@ -340,7 +304,7 @@ def _rows_stand_alone(problem: TrainingProblem, trunk: FrozenTrunk, *, training:
     whole = trunk.of_rows(inputs, training=training)
     turned = trunk.of_rows({name: each[::-1] for name, each in inputs.items()}, training=training)
     part = trunk.of_rows({name: each[:half] for name, each in inputs.items()}, training=training)
-    return all(_alike(whole[name], turned[name][::-1]) and _alike(whole[name][:half], part[name]) for name in whole)
+    return all(alike(whole[name], turned[name][::-1]) and alike(whole[name][:half], part[name]) for name in whole)
 
 
 def _differs_by_mode(problem: TrainingProblem, trunk: FrozenTrunk) -> bool:
@@ -348,8 +312,3 @@ def _differs_by_mode(problem: TrainingProblem, trunk: FrozenTrunk) -> bool:
     inputs = problem.example_rows(problem.batch_size).inputs
     training, measuring = (trunk.of_rows(inputs, training=training) for training in (True, False))
     return any(not np.array_equal(training[name], measuring[name]) for name in training)
-
-
-def _alike(one: Tensor, other: Tensor) -> bool:
-    apart, greatest = (float(tf.reduce_max(tf.abs(each))) for each in (one - other, one))
-    return apart <= TOLERANCE * greatest

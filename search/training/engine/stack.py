@@ -24,6 +24,7 @@ from search.training.engine.differentiation import NOTHING_ASKED, Asked, Differe
 from search.training.engine.frozen_trunk import FrozenTrunk
 from search.training.engine.learned_weights import Learned
 from search.training.engine.mapped_outputs import MappedOutputs, flattened, repeated
+from search.training.engine.sharded_layers import sharded_layers
 from search.training.engine.shared_layer import shared_places
 from search.training.engine.stacked_variable import GradientLayout, Stacked, gradient_parts
 from search.training.engine.strategies import Nest, Strategy
@@ -73,8 +74,9 @@ class Stack:
         self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
         self._learned: dict[str, Learned] = {}
         self._counters = made_counters(problem, network, size)
-        self.train = Graphs(self._train)
-        self.measure = Graphs(self._measure, self._measure_signature())
+        train, measure = sharded_layers(problem, network, form).during(network, self._train, self._measure)
+        self.train = Graphs(train)
+        self.measure = Graphs(measure, self._measure_signature())
 
     def begin(self, starts: Sequence[Arrays]) -> None:
         """Set all variables to where each setting begins: for each, the values of the network's variables, in their order."""

@@ -11,16 +11,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from search.training.engine.cost import depending
+from search.training.engine.cost import depending, stateful_operations
 from search.training.engine.strategies import Strategy
 from search.training.problem.batch import Tensor
 from search.training.problem.network import Network
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.setting_inputs import SettingInputs, equal_knobs
 from search.training.problem.step import weighted_step
-
-REMEMBERS_NOTHING = ("Placeholder", "VarHandleOp", "ReadVariableOp")
-"""Operations that TensorFlow counts as stateful, whose result is the same for all settings."""
 
 
 class GradientLayout(NamedTuple):
@@ -103,8 +100,7 @@ def _step_graph(problem: TrainingProblem, network: Network, values: Sequence[Ten
 def _alike(graph: Any, trained: int, changing: Sequence[int]) -> frozenset[int]:
     """Return the places of the changing state that depends on nothing trained, nor on what the graph draws or remembers itself."""
     before, after = graph.inputs[trained:], graph.outputs[1:]
-    moods = [each.name for each in graph.get_operations() if each.op_def.is_stateful and each.type not in REMEMBERS_NOTHING]
-    sources = [*(tensor.op.name for tensor in graph.inputs[:trained]), *moods]
+    sources = [*(tensor.op.name for tensor in graph.inputs[:trained]), *stateful_operations(graph)]
     alike = frozenset(changing)
     while True:
         own = depending(graph, [*sources, *(before[place].op.name for place in changing if place not in alike)])

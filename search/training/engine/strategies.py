@@ -3,6 +3,8 @@
 vectorized: `tf.vectorized_map` turns every operation into one over all K, so K small models cost little more than one; an operation
 that it cannot turn (a convolution of volumes with filters of its own per setting) runs K times in a loop.
 unrolled: K copies of the function stand side by side in one graph.
+vectorized_parts: parts of the settings, one a core, are vectorized and stand side by side: for large convolutions, which take less
+as one operation over several settings, but would have only one core.
 serial: K = 1 and no axis at all, for models that are bound by computation, and for optimizers that are not elementwise.
 """
 
@@ -14,6 +16,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 import search.training.engine.conversions  # noqa: F401 - registers how `tf.vectorized_map` turns some operations
+from search.processes import cores
 
 Nest = Any
 """A structure of tensors: tuples, lists and dicts."""
@@ -41,6 +44,22 @@ class Vectorized:
         return tf.vectorized_map(function, values, fallback_to_while_loop=True)
 
 
+class VectorizedParts:
+    """See `vectorized_parts` above; each part has two settings or more."""
+
+    name = "vectorized_parts"
+    stacks = True
+    cost_of_a_place = 1.0
+
+    def over(self, function: Callable[[Nest], Nest], values: Nest, size: int) -> Nest:
+        count = max(1, min(cores(), size // 2))
+        sizes = [size // count + (part < size % count) for part in range(count)]
+        taken = [tf.split(value, sizes) for value in tf.nest.flatten(values)]
+        parts = [tf.nest.pack_sequence_as(values, [value[part] for value in taken]) for part in range(count)]
+        apart = [tf.vectorized_map(function, part, fallback_to_while_loop=True) for part in parts]
+        return tf.nest.map_structure(lambda *results: tf.concat(results, axis=0), *apart)
+
+
 class Unrolled:
     """See `unrolled` above."""
 
@@ -65,7 +84,7 @@ class Serial:
         return tf.nest.map_structure(lambda result: tf.expand_dims(result, 0), function(values))
 
 
-STRATEGIES: Mapping[str, Strategy] = {strategy.name: strategy for strategy in (Vectorized(), Unrolled(), Serial())}
+STRATEGIES: Mapping[str, Strategy] = {each.name: each for each in (Vectorized(), VectorizedParts(), Unrolled(), Serial())}
 
 
 def stack_size(count: int, limit: int, strategy: Strategy, *, convolves: bool = False) -> int:

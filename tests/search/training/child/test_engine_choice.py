@@ -14,6 +14,7 @@ from search.out_of_memory import GIB
 from search.training.child import engine_choice
 from search.training.child.engine_choice import Choice, choose, fitting, simpler_choice, threads, wanted_size
 from search.training.child.server import TrainingChild
+from search.training.engine import frozen_trunk, sharded_layers
 from search.training.engine.cost import Cost, cost_of, is_packed
 from tests.search.training.engine.test_cohorts import Reversal
 from tests.search.training.scenes import problem_of, rows, study, task, workload
@@ -65,7 +66,22 @@ def test_other_convolutions_of_ones_own_are_unrolled(also: Any) -> None:
 
 def test_middling_convolutions_of_ones_own_are_measured_as_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_choice, "SURELY_SMALL", 1.0)
-    assert "unrolled" in choose(*_problem(_square, _convolution(), layers.Flatten)).why
+    monkeypatch.setattr(engine_choice, "cores", lambda: 2)
+    why = choose(*_problem(_square, _convolution(), layers.Flatten)).why
+    assert all(f"{name} " in why for name in ("serial", "unrolled", "vectorized_parts"))
+
+
+@pytest.mark.parametrize(
+    ("also", "cores"),
+    [(lambda: layers.DepthwiseConv2D(2), 2), (Reversal, 2), (layers.ReLU, 1)],
+    ids=["of a kind that no operation does for all", "whose gradients are taken apart", "on one core"],
+)
+def test_convolutions_that_do_not_pack_or_have_one_core_are_not_tried_in_parts(
+    also: Any, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "SURELY_SMALL", 1.0)
+    monkeypatch.setattr(engine_choice, "cores", lambda: cores)
+    assert "vectorized_parts" not in choose(*_problem(_square, _convolution(), also, layers.Flatten)).why
 
 
 def test_a_frozen_trunk_is_shared_by_vectorized_heads() -> None:
@@ -149,6 +165,19 @@ def test_only_large_operations_are_shared_out_to_threads(monkeypatch: pytest.Mon
     assert threads("vectorized", SMALL, 16) == 1
     assert threads("serial", LARGE, 1) == 2
     assert threads("unrolled", LARGE, 4) == 1
+
+
+def test_frozen_layers_that_run_in_parts_want_no_threads_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = _problem(lambda: layers.Dropout(0.5), lambda: layers.Dense(8, trainable=False))
+    monkeypatch.setattr(engine_choice, "cores", lambda: 2)
+    monkeypatch.setattr(engine_choice, "WORTH_SHARING", 8 * cost_of(made[1]).trained_flops + 1)  # a cohort's own are not enough
+    monkeypatch.setattr(sharded_layers, "cores", lambda: 2)
+    monkeypatch.setattr(sharded_layers, "WORTH_SHARING", 1.0)
+    monkeypatch.setattr(frozen_trunk, "WORTH_KEEPING", 1.0)
+    monkeypatch.setattr(sharded_layers, "WORTH_CUTTING", 1.0)
+    assert choose(*made).threads == 1
+    monkeypatch.setattr(engine_choice, "sharded_layers", lambda *_: sharded_layers.NOT_SHARDED)
+    assert choose(*made).threads == 2
 
 
 def test_the_cost_counts_the_matrix_products_of_one_forward_step() -> None:

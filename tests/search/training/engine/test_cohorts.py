@@ -196,7 +196,9 @@ def test_clipping_by_norm_is_by_each_settings_own_norm(clip: str, float64: None)
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize(("kind", "strategy"), [("dense", "vectorized"), ("dense", "unrolled"), ("images", "vectorized")])
+@pytest.mark.parametrize(
+    ("kind", "strategy"), [("dense", "vectorized"), ("dense", "unrolled"), ("images", "vectorized"), ("images", "vectorized_parts")]
+)
 def test_beside_a_diverging_neighbour_the_others_keep_every_bit(kind: str, strategy: str) -> None:
     engine, training = _engine(kind, strategy), _definition().training
     healthy, beside = Recorder(), Recorder()
@@ -225,6 +227,7 @@ MIXED = [
     (OWN, "vectorized"),
     ("words in order", "unrolled"),
     ("convolutions", "unrolled"),
+    ("convolutions", "vectorized_parts"),
     pytest.param("recurrent", "vectorized", marks=pytest.mark.soak),
     pytest.param("subclassed", "vectorized", marks=pytest.mark.soak),
     pytest.param("normalisations and dropout", "unrolled", marks=pytest.mark.soak),
