@@ -236,6 +236,13 @@ def wait_for_ever(session: Session) -> None:
     connection.answer_seconds = None
 
 
+def is_database_fault(error: Exception) -> bool:
+    """Return whether an error inside a transaction is its database's: `reading` and `writing` name it when they end."""
+    if isinstance(error, DBAPIError | PoolTimeout):
+        return _translated(error, "", writes=True) is not None
+    return isinstance(error, StorageError)
+
+
 def _translated(error: DBAPIError | PoolTimeout, file: str, *, writes: bool) -> StorageError | None:
     """Name a driver's error in our words; None for one that only a mistake of ours explains, such as a write where we only read.
 

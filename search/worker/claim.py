@@ -25,9 +25,8 @@ from search.validation.published import Named, named_plugins
 from search.worker import analysis_claims
 from search.worker.planning_memory import PlanningMemory, Question, Unanswered
 from storage import derived, leases, progress, studies, study_rows, trial_rows, trials, workloads
-from storage.database import Database, Session
+from storage.database import Database, Session, is_database_fault
 from storage.ended_trials import EndedTrials
-from storage.errors import StorageError
 from storage.migrations import require_still_current_in
 from storage.records import LeaseRecord, Reason, Role, StudyRecord, StudyState, TrialRecord, TrialState
 from storage.rung_history import search_indices
@@ -205,9 +204,9 @@ def _claim_in_one(database: Database, claimant: Claimant, plugins: Collection[Na
                 continue
             try:
                 found = _claim_from(session, study, claimant, planner, now)
-            except (StorageError, _Unplanned):
-                raise
             except Exception as error:
+                if isinstance(error, _Unplanned) or is_database_fault(error):  # neither is the study's
+                    raise
                 raise PlanningFailed(study, error) from error
             if found:
                 return found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from search.planning.plan import Run, plan
 from search.sampling import suggest
@@ -13,6 +16,7 @@ from search.worker.claim import Analysis, Claim, claim, definition_of, history_o
 from search.worker.planning_memory import PlanningMemory
 from storage import leases, lifecycle, outcomes, study_rows, trial_rows, trials
 from storage.database import Database, Session
+from storage.errors import StorageUnavailable
 from storage.records import Outcome, PlannedTrial, Role, StudyRecord, StudyState, TrialState
 from tests.search.worker.test_claim import claimant, submitted, trained
 from tests.storage.scenes import NOW
@@ -161,3 +165,24 @@ def test_a_sampler_that_raises_fails_its_study_alone(database: Database, monkeyp
         "internal_error",
         "study study cannot be planned: ValueError: no such luck",
     )
+
+
+def lose_connection(session: Session) -> None:
+    """Fail as a statement does whose database went away."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    failed = sqlite3.OperationalError("disk I/O error")
+    failed.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    raise OperationalError("SELECT", {}, failed)
+
+
+def test_a_database_that_goes_away_while_a_study_is_planned_fails_no_study(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searching(database)
+    worker = claimant(database)
+    with monkeypatch.context() as patched:
+        patched.setattr("search.worker.claim.history_of", lambda session, *_: lose_connection(session))
+        with pytest.raises(StorageUnavailable):
+            claim(database, worker)
+    assert isinstance(claim(database, worker), Claim)
