@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -111,6 +112,17 @@ def depending(graph: Any, sources: list[str]) -> set[str]:
     for operation in graph.get_operations():  # in the order of creation: inputs come first
         if any(value.op.name in found for value in operation.inputs):
             found.add(operation.name)
+    return found
+
+
+def needed_for(tensors: Iterable[Any]) -> dict[str, Any]:
+    """Return all operations that some tensors of a graph depend on, by name."""
+    found, left = {}, [tensor.op for tensor in tensors]
+    while left:
+        operation = left.pop()
+        if operation.name not in found:
+            found[operation.name] = operation
+            left += [value.op for value in operation.inputs]
     return found
 
 

@@ -20,8 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from search.out_of_memory import memory_limit
-from search.training.engine.cost import Cost, cost_of, depending, flops_of, stateful_operations
-from search.training.engine.layer_calls import LayerCall, alike, holds_rows, recorded_calls
+from search.training.engine.cost import Cost, cost_of, depending, flops_of, needed_for, stateful_operations
+from search.training.engine.layer_calls import LayerCall, alike, holds_rows, mixed_order, recorded_calls, tried_rows
 from search.training.engine.pace import StepBudget
 from search.training.engine.stacked_variable import GradientLayout
 from search.training.engine.traces import Graphs
@@ -237,7 +237,7 @@ def _last_steady_layers(
     steady = _steady(graph, calls, own, size)
     last = _last(graph, steady)
     kept = sorted(KeptLayer(steady[name], *_form(graph, name)) for name in last)
-    saved = {each.name: each for name in last for each in _before(graph.get_tensor_by_name(name))}
+    saved = needed_for(graph.get_tensor_by_name(name) for name in last)
     return tuple(kept), sum(flops_of(graph, each) for each in saved.values())
 
 
@@ -253,20 +253,9 @@ def _steady(graph: Any, calls: dict[int, list[LayerCall]], own: set[str], size: 
         done = [output.op, *operations[call.first : call.stop]]
         if not output.dtype.is_floating or any(each.name in own for each in done):
             continue
-        if sum(flops_of(graph, each) for each in _before(output)) > 0:
+        if sum(flops_of(graph, each) for each in needed_for([output]).values()) > 0:
             found.setdefault(output.name, place)
     return found
-
-
-def _before(tensor: Tensor) -> list[Any]:
-    """Return all operations that a tensor depends on."""
-    found, left = {}, [tensor.op]
-    while left:
-        operation = left.pop()
-        if operation.name not in found:
-            found[operation.name] = operation
-            left += [value.op for value in operation.inputs]
-    return list(found.values())
 
 
 def _last(graph: Any, steady: dict[str, int]) -> set[str]:
@@ -298,17 +287,17 @@ def _bytes_a_row(kept: Sequence[KeptLayer]) -> int:
 
 
 def _rows_stand_alone(problem: TrainingProblem, trunk: FrozenTrunk, *, training: bool) -> bool:
-    """Return whether rows have the same features in other company: in turned order, and in half a batch."""
-    inputs = problem.example_rows(problem.batch_size).inputs
-    half = -(-len(next(iter(inputs.values()))) // 2)
+    """Return whether rows have the same features in other company: in mixed order, and in half a batch."""
+    inputs = tried_rows(problem)
+    count = len(next(iter(inputs.values())))
+    half, order = -(-count // 2), mixed_order(count)
     whole = trunk.of_rows(inputs, training=training)
-    turned = trunk.of_rows({name: each[::-1] for name, each in inputs.items()}, training=training)
+    mixed = trunk.of_rows({name: tf.gather(each, order) for name, each in inputs.items()}, training=training)
     part = trunk.of_rows({name: each[:half] for name, each in inputs.items()}, training=training)
-    return all(alike(whole[name], turned[name][::-1]) and alike(whole[name][:half], part[name]) for name in whole)
+    return all(alike(tf.gather(whole[name], order), mixed[name]) and alike(whole[name][:half], part[name]) for name in whole)
 
 
 def _differs_by_mode(problem: TrainingProblem, trunk: FrozenTrunk) -> bool:
     """Return whether a batch has other features in training than in measuring, be it in one bit."""
-    inputs = problem.example_rows(problem.batch_size).inputs
-    training, measuring = (trunk.of_rows(inputs, training=training) for training in (True, False))
+    training, measuring = (trunk.of_rows(tried_rows(problem), training=training) for training in (True, False))
     return any(not np.array_equal(training[name], measuring[name]) for name in training)

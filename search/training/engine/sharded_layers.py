@@ -6,7 +6,7 @@ other, and use the cores as well as one operation on several threads. A layer is
 
 - makes of one tensor [batch, ...] another, and of nothing else that differs from step to step: no random numbers, no state;
 - leaves nothing behind but its output: no loss, no assignment;
-- gives a row the same in other company, which is tried on the first rows.
+- gives a row the same in other company, which is tried on a batch of rows.
 
 It is not sharded where it depends on what is trained.
 """
@@ -21,9 +21,17 @@ from weakref import WeakKeyDictionary
 import tensorflow as tf
 
 from search.processes import cores
-from search.training.engine.cost import REMEMBERS_NOTHING, WORTH_SHARING, cost_of, depending, flops_of, stateful_operations
+from search.training.engine.cost import (
+    REMEMBERS_NOTHING,
+    WORTH_SHARING,
+    cost_of,
+    depending,
+    flops_of,
+    needed_for,
+    stateful_operations,
+)
 from search.training.engine.frozen_trunk import Frontier, cost_in_steps, frontier_of
-from search.training.engine.layer_calls import LayerCall, alike, holds_rows, is_bare, recorded_calls
+from search.training.engine.layer_calls import LayerCall, alike, holds_rows, is_bare, mixed_order, recorded_calls, tried_rows
 from search.training.engine.stacked_variable import GradientLayout
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.keras_private import layers_of, wrapped_calls
@@ -142,20 +150,20 @@ class _Traced(NamedTuple):
 def _shards(problem: TrainingProblem, network: Network, form: GradientLayout, frontier: Frontier, *, training: bool) -> Shards:
     """Return the layers that may be sharded where those before the frontier are not run: of nested ones the outermost."""
     traced = _traced(problem, network, form, frontier, training=training)
-    operations = traced.graph.get_operations()
+    operations, needed = traced.graph.get_operations(), needed_for(traced.graph.outputs)
     found: dict[int, float] = {}
     counts: dict[int, int] = {}
     outputs: set[str] = set()
     done = 0
     for place, calls in sorted(traced.calls.items(), key=lambda each: (each[1][0].first, -each[1][0].stop, each[0])):
         call, inside = calls[0], operations[calls[0].first : calls[0].stop]
-        if len(calls) > 1 or call.first < done or not _stands_by_itself(traced, call, inside):
-            continue
+        if len(calls) > 1 or call.first < done or not _stands_by_itself(traced, call, inside) or call.output.op.name not in needed:
+            continue  # what only makes what is kept is not run at all
         flops = traced.flops(inside)
         if flops >= WORTH_CUTTING or call.given[0].name in outputs:
             found[place], counts[place], done = flops, len(inside), call.stop
             outputs.add(call.output.name)
-    return Shards(found, traced.flops(each for each in operations if each.name not in traced.of_trained), counts)
+    return Shards(found, traced.flops(needed[name] for name in needed.keys() - traced.of_trained), counts)
 
 
 def _traced(problem: TrainingProblem, network: Network, form: GradientLayout, frontier: Frontier, *, training: bool) -> _Traced:
@@ -208,14 +216,16 @@ def _values(network: Network) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def _of_rows_alone(problem: TrainingProblem, network: Network, shards: Shards, parts: int, *, training: bool) -> Shards:
-    """Return the layers that give every row of the first batch the same in other company: in parts, and in turned order."""
+    """Return the layers that give every row of a batch the same in other company: in parts, and in mixed order."""
     alone: dict[int, bool] = {}
 
     def compare(place: int, call: Callable[..., Any]) -> Callable[..., Any]:
         def compared(rows: Tensor, **named: Any) -> Tensor:
             whole = call(rows, **named)
             in_parts = _joined([call(part, **named) for part in _cut(rows, parts)], rows)
-            alone[place] = all(alike(whole, other) for other in (in_parts, call(rows[::-1], **named)[::-1]))
+            order = mixed_order(len(rows))
+            mixed = call(tf.gather(rows, order), **named)
+            alone[place] = alike(whole, in_parts) and alike(tf.gather(whole, order), mixed)
             return whole
 
         return compared
@@ -223,7 +233,7 @@ def _of_rows_alone(problem: TrainingProblem, network: Network, shards: Shards, p
     layers = layers_of(network.model)
     if shards.flops_of:
         with wrapped_calls({place: layers[place] for place in shards.flops_of}, compare):
-            network(*_values(network), problem.example_rows(problem.batch_size).inputs, training)
+            network(*_values(network), tried_rows(problem), training)
     return shards._replace(flops_of={place: flops for place, flops in shards.flops_of.items() if alone.get(place)})
 
 

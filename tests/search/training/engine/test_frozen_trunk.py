@@ -42,6 +42,21 @@ class MeanOfBatch(layers.Layer):
         return x - ops.mean(x, axis=0, keepdims=True)
 
 
+class MeanOfPair(layers.Layer):
+    """Takes the mean over two neighbours off: in halves, and in turned order, they stay neighbours."""
+
+    def call(self, x: Any) -> Any:
+        pair = tf.range(tf.shape(x)[0]) // 2
+        return x - tf.gather(tf.math.segment_mean(x, pair), pair)
+
+
+class LargeBesideCoupled(layers.Layer):
+    """Takes the mean over the batch off all columns but the first, whose numbers are large."""
+
+    def call(self, x: Any) -> Any:
+        return ops.concatenate([1e6 * x[:, :1], x[:, 1:] - ops.mean(x[:, 1:], axis=0, keepdims=True)], axis=1)
+
+
 def frozen(*inner: layers.Layer, name: str = "trunk") -> keras.Sequential:
     trunk = keras.Sequential([keras.Input((6,)), *inner], name=name)
     trunk.trainable = False
@@ -154,6 +169,8 @@ def test_seeds_of_the_same_frozen_weights_have_their_features_computed_once(monk
     [
         (with_dropout, ["before"]),  # what follows the dropout differs from step to step
         (coupled, []),  # a row's features depend on its company
+        (lambda x: frozen(layers.Dense(4), MeanOfPair(), layers.Dense(4))(x), []),
+        (lambda x: frozen(layers.Dense(4), LargeBesideCoupled())(x), []),
         (above_what_is_trained, []),
         (two_branches, ["concatenate"]),
     ],
@@ -161,6 +178,12 @@ def test_seeds_of_the_same_frozen_weights_have_their_features_computed_once(monk
 def test_what_is_kept_stands_before_all_that_differs(trunk: Trunk, names: list[str]) -> None:
     found = kept_names(_engine(trunk))
     assert [name.rstrip("_0123456789") for name in found] == names
+
+
+def test_rows_are_tried_from_all_over_the_data() -> None:
+    x, y = rows(20, inputs=6, a=2, b=1)
+    x[:8] = x[0]  # alike, whatever is taken off them
+    assert kept_names(engine_of(DEFINITION, workload(model(coupled), (x, y)), "vectorized", 2)) == []
 
 
 @pytest.mark.parametrize("strategy", ["unrolled", "vectorized"])

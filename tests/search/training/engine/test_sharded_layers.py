@@ -37,6 +37,14 @@ class MeanOfBatch(layers.Layer):
         return x - ops.mean(x, axis=0, keepdims=True)
 
 
+class MeanOfPair(layers.Layer):
+    """Takes the mean over two neighbours off: in halves, and in turned order, they stay neighbours."""
+
+    def call(self, x: Any) -> Any:
+        pair = tf.range(tf.shape(x)[0]) // 2
+        return x - tf.gather(tf.math.segment_mean(x, pair), pair)
+
+
 class RemembersMean(layers.Layer):
     """Multiplies, and leaves the batch's mean in a weight that it does not read."""
 
@@ -95,6 +103,11 @@ def flat(x: Any) -> Any:
     return layers.Dense(4, trainable=False, name="second")(layers.ReLU(name="between")(x))
 
 
+def kept_in_two(x: Any) -> Any:
+    inner = (layers.Dense(6, name=name) for name in ("one", "two"))
+    return frozen(*inner, layers.Dropout(0.5), layers.Dense(4, name="after"))(x)
+
+
 def pretrained(x: Any) -> Any:
     seeded = layers.Dense(4, activation="tanh", kernel_initializer=keras.initializers.GlorotUniform(seed=3))
     return frozen(seeded)(layers.Dropout(0.4)(x))
@@ -151,9 +164,11 @@ def test_a_trunk_that_is_not_kept_is_sharded_in_measuring_too(float64: None, mon
     [
         (behind_dropout, ["trunk"]),
         (with_dropout, ["after"]),  # what stands before the dropout is kept
+        (kept_in_two, ["after"]),
         (flat, ["first", "between", "second"]),
         (lambda x: MeanOfBatch()(frozen(layers.Dense(4))(layers.Dropout(0.4)(x))), ["trunk"]),
         (lambda x: frozen(layers.Dense(4), MeanOfBatch(), layers.Dense(4))(layers.Dropout(0.4)(x)), []),
+        (lambda x: frozen(layers.Dense(4), MeanOfPair(), layers.Dense(4))(layers.Dropout(0.4)(x)), []),
         (lambda x: frozen(RemembersMean())(layers.Dropout(0.4)(x)), []),
         (lambda x: frozen(AddsLoss())(layers.Dropout(0.4)(x)), []),
         (lambda x: layers.Rescaling(1.0)(frozen(layers.Dense(4, name="inner"), Positive())(layers.Dropout(0.4)(x))), ["inner"]),
