@@ -10,6 +10,8 @@ from steelyard.documents import Reason, Study
 ENDS = ("COMPLETE", "PRUNED", "FAILED", "DIVERGED", "CANCELLED")
 TAIL_DIGITS = 4
 MIB, GIB = 1 << 20, 1 << 30
+UNPUBLISHED = "no worker has published"
+"""How a warning begins that holds until a worker prepares the study."""
 
 
 def number(value: float | None) -> str:
@@ -93,6 +95,12 @@ def standing(study: Study) -> str:
     elif study["state"] == "QUEUED":
         parts.append("being prepared")
     return ", ".join(parts)
+
+
+def warnings_of(study: Study) -> list[str]:
+    """Return the warnings of a study that still hold: what a POST could not check, its preparation did."""
+    prepared = study["times"]["started_at"] is not None
+    return [warning for warning in study["warnings"] if not (prepared and warning.startswith(UNPUBLISHED))]
 
 
 def has_front(study: Study) -> bool:

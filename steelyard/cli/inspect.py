@@ -11,7 +11,7 @@ import typer
 from steelyard.cli.exit_codes import CommandFailed
 from steelyard.cli.options import Json, StudyName, Url, connect
 from steelyard.cli.output import answer, note
-from steelyard.formatting import because, plain, worth
+from steelyard.formatting import because, plain, warnings_of, worth
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -88,7 +88,7 @@ def logs(name: StudyName, as_json: Json = False, url: Url = None) -> None:
         study = client.get(name)
         happened = sorted([*_steps(study), *_ends(client.trials(study, page_size=1000))], key=lambda event: str(event["at"]))
     answer({"events": happened}, as_json, lambda: _events(happened))
-    for warning in study["warnings"]:
+    for warning in warnings_of(study):
         note(f"warning: {warning}")
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from steelyard.cli.fitting import FittingTable
 from steelyard.documents import ParetoFront, Study, Trial
-from steelyard.formatting import because, done, duration, figure, has_front, memory, number, plain, worth
+from steelyard.formatting import because, done, duration, figure, has_front, memory, number, plain, warnings_of, worth
 
 MOST_COLUMNS = 6
 
@@ -71,7 +71,7 @@ def study_table(study: Study) -> Table:
         *((name.removesuffix("_at"), moment(at)) for name, at in study["times"].items()),
         ("description", str(definition.get("description") or "")),
         ("labels", ", ".join(f"{key}={value}" for key, value in (definition.get("labels") or {}).items())),
-        *(("warning", warning) for warning in study["warnings"]),
+        *(("warning", warning) for warning in warnings_of(study)),
     ]
     return fields(pairs)
 

@@ -16,6 +16,7 @@ from steelyard.door.applying import OwnTerms, apply_document, flat, returns_name
 from steelyard.door.figures import Figures
 from steelyard.door.study_documents import is_front_pick
 from steelyard.errors import SteelyardError
+from steelyard.formatting import UNPUBLISHED
 
 if TYPE_CHECKING:
     from steelyard.client import Client
@@ -112,7 +113,7 @@ class Result(Figures):
     @property
     def warnings(self) -> list[str]:
         """What should be known beside the answer."""
-        found = [each for each in self._document("study")["warnings"] if not each.startswith("no worker has published")]
+        found = [each for each in self._document("study")["warnings"] if not each.startswith(UNPUBLISHED)]
         found += answer.at_edge(self._tuned, self.definition, self._memory.get("default_ranges", ()))
         with contextlib.suppress(ValueError):  # of a recommended rule that moves weights nothing can be compiled
             found += answer.of_row_weights(self.best, self._published)

@@ -317,11 +317,13 @@ class CallRun:
 
     def _announce(self, study: Mapping[str, Any]) -> None:
         """Say what the study costs, as the service does, and how to see it."""
+        from steelyard.formatting import UNPUBLISHED
+
         self._say(study["cost"])
         if self._arguments["url"] is None:
             self._say(f"see it: steelyard open {study['name']}")
         for warning in study["warnings"]:
-            if not warning.startswith("no worker has published"):
+            if not warning.startswith(UNPUBLISHED):
                 self._say(f"warning: {warning}")
 
     # Waiting

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from steelyard.formatting import because, duration, figure, number, plain, share_done, standing, worth
+from steelyard.formatting import because, duration, figure, number, plain, share_done, standing, warnings_of, worth
 from steelyard.progress import ProgressLines, StudyProgress, shown_on
 from tests.steelyard.fakes import study
 
@@ -34,6 +34,13 @@ def test_a_waiting_study_shows_for_what():
 
 def test_a_queued_study_that_waits_for_nothing_is_being_prepared():
     assert standing(study(state="QUEUED")) == "0/10 trials, QUEUED, being prepared"
+
+
+@pytest.mark.parametrize(("started_at", "kept"), [(None, 2), ("2026-01-01T12:00:00Z", 1)])
+def test_what_the_preparation_of_a_study_checks_is_no_warning_after_it(started_at, kept):
+    warnings = ["no worker has published workload 'ads' yet, so its outputs are checked later", "few trials"]
+    found = study(warnings=warnings, times={**study()["times"], "started_at": started_at})
+    assert warnings_of(found) == warnings[-kept:]
 
 
 def test_an_infeasible_best_is_marked():

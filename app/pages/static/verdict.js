@@ -12,6 +12,7 @@ export function head(view) {
   const { study } = view;
   const labels = Object.entries(study.definition.labels);
   const waits = reasonText(study.reason);
+  const warnings = study.warnings.filter((text) => !(study.times.started_at && text.startsWith("no worker has published"))); // its preparation checked it
   return [
     h("div", { class: "title" }, h("h1", {}, study.name), badge(study.state), labels.map(([key, value]) => h("span", { class: "label" }, value ? `${key}: ${value}` : key)), h("span", { class: "grow" }),
       isReport ? null : h("span", { class: "downloads" },
@@ -20,7 +21,7 @@ export function head(view) {
     study.definition.description ? h("p", { class: "muted" }, study.definition.description) : null,
     study.ended && study.state === "COMPLETE" ? null : h("div", { class: "standing" }, progressBar(study), h("span", {}, standing(study))),
     waits ? h("p", { class: study.state === "FAILED" ? "problem" : "note", role: study.state === "FAILED" ? "alert" : null }, waits) : null,
-    study.warnings.length ? h("details", { class: "warnings", "data-key": "warnings" }, h("summary", {}, study.warnings.length === 1 ? "1 warning" : `${study.warnings.length} warnings`), h("ul", {}, study.warnings.map((text) => h("li", {}, text)))) : null,
+    warnings.length ? h("details", { class: "warnings", "data-key": "warnings" }, h("summary", {}, warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`), h("ul", {}, warnings.map((text) => h("li", {}, text)))) : null,
   ];
 }
 

@@ -45,11 +45,11 @@ function traced(worker) {
 }
 
 function shown(workers, running) {
-  const columns = [{ label: "Worker" }, { label: "State" }, { label: "Works on" }, { label: "Memory", right: true, title: "Resident memory of the worker and its training process" }, { label: "Graphs", title: "What its training process has traced since it started, and what it keeps" }, { label: "Host" }, { label: "Process", right: true }, { label: "Version" }, { label: "Workloads" }, { label: "Started", right: true }, { label: "Last seen", right: true }];
+  const columns = [{ label: "Worker" }, { label: "State" }, { label: "Works on" }, { label: "Memory", right: true, title: "Resident memory of the worker and its training process" }, { label: "Graphs", title: "What its training process has traced since it started, and what it keeps" }, { label: "Host" }, { label: "Version" }, { label: "Workloads" }, { label: "Started", right: true }, { label: "Last seen", right: true }];
   const rows = workers.map((worker) => ({
     class: worker.alive ? "" : "gone",
     cells: [worker.name, h("span", { class: `badge ${worker.alive ? (worker.state === "busy" ? "RUNNING" : "COMPLETE") : "CANCELLED"}` }, worker.alive ? worker.state : worker.state === "stopped" ? "stopped" : "lost"),
-      doing(worker, running), held(worker), { cell: traced(worker), class: "graphs" }, worker.host, worker.pid, worker.version, worker.workloads.map((name) => h("span", { class: "label" }, name)),
+      doing(worker, running), held(worker), { cell: traced(worker), class: "graphs" }, [worker.host, h("br"), note(`process ${worker.pid}`)], worker.version, worker.workloads.map((name) => h("span", { class: "label" }, name)),
       { cell: ago(worker.started_at), title: moment(worker.started_at) }, { cell: ago(worker.heartbeat_at), title: moment(worker.heartbeat_at) }],
   }));
   return table("Workers", columns, rows, { class: "list stacked", stacked: true });

@@ -9,7 +9,8 @@ export function worth(view) {
   const spent = cohorts ? `${duration(cohorts.trained_seconds)} of training spent` : "";
   const [known, wider] = [moreTrials(view), widerRange(view)];
   const more = known || (study.ended && view.points && !wider ? "not known: too few search trials to tell" : "");
-  const sentences = [left, wider && more ? `in this range ${more}` : more, wider, spent];
+  const meanwhile = more.replace(/^perhaps/, "more trials may gain").replace(/^hardly/, "more trials hardly gain");
+  const sentences = [left, !study.ended ? meanwhile : wider && more ? `in this range ${more}` : more, wider, spent];
   return sentences.filter(Boolean).map((text) => `${text[0].toUpperCase()}${text.slice(1)}.`).join(" ");
 }
 
