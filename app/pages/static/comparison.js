@@ -118,6 +118,7 @@ function paying(view, gains, whom, stays) {
   const names = (list) => list.map(metricName).join(" and ");
   const open = perhaps.length ? `; ${names(perhaps)} may (${perhaps.map((path) => metricChange(path, gains[path].difference)).join(", ")}, within noise)` : "";
   if (stays) return losing.length ? `none, as nothing changes; ${names(losing)} would pay for ${whom}.` : "none: nothing changes.";
-  const sure = losing.length ? `${names(losing)} ${losing.length === 1 ? "pays" : "pay"} for ${whom}` : "no task surely pays";
+  const changes = losing.map((path) => metricChange(path, gains[path].difference)).join(", ");
+  const sure = losing.length ? `${names(losing)} ${losing.length === 1 ? "pays" : "pay"} for ${whom} (${changes})` : "no task surely pays";
   return losing.length || perhaps.length || paths.length < all.length ? `${sure}${open}.` : "no task pays: none is worse.";
 }

@@ -75,17 +75,17 @@ function drawScatter(view, { x, y }) {
   const searched = place((index) => columns.role[index] === "search");
   const front = place((index) => columns.front[index]).sort((a, b) => xs[a] - xs[b]);
   const chosen = new Set(view.chosen ?? []);
+  const confirmed = repeated(view, x, y, fx, fy);
   const data = [
     cloud("search trials", searched, { size: searched.length > 300 ? 5 : 7, color: "rgba(0,0,0,0)", line: { color: colors.faint, width: 1.3 } }),
     { ...cloud("front", front, {}), mode: "lines", line: { color: colors.muted, width: 1.2, dash: "dot", shape: "linear" }, hoverinfo: "skip", hovertemplate: null },
   ];
   for (const each of view.settings) {
     const indices = place((index) => columns.number[index] === each.trial);
-    data.push({ ...cloud(each.title, indices, { size: 11, symbol: `${each.symbol}-open`, color: each.color, line: { color: each.color, width: 2 } }), showlegend: false });
+    data.push({ ...cloud(each.title, indices, { size: 11, symbol: `${each.symbol}-open`, color: each.color, line: { color: each.color, width: 2 } }), showlegend: !confirmed.length && indices.length > 0 });
   }
   const picked = place((index) => chosen.has(columns.number[index]));
   data.push({ ...cloud("chosen", picked, { size: 15, color: "rgba(0,0,0,0)", line: { color: colors.ink, width: 1.6 } }), hoverinfo: "skip", hovertemplate: null, showlegend: false });
-  const confirmed = repeated(view, x, y, fx, fy);
   data.push(...confirmed);
   const solid = confirmed.map((trace) => [trace.x[0], trace.y[0]]);
   const limits = (values, axis) => {

@@ -6,7 +6,7 @@ import { changes, comparison, inWords, pays } from "./comparison.js";
 import { metricAmount, metricName, number, shortNames } from "./numbers.js";
 import { badge, isStranded, progressBar, reasonText, standing, trialLink } from "./parts.js";
 import { besideWeights, isConfirmed, leaderOf, recommendedOf, searchSeeds, weightOf, yardstick } from "./settings.js";
-import { edges, worth } from "./worth.js";
+import { edges, untilWhen, worth } from "./worth.js";
 
 export function head(view) {
   const { study } = view;
@@ -147,7 +147,8 @@ function answers(view, pair) {
   return [
     ["Which task pays", pays(view, pair)],
     ["Same data and recipe", led(`Yes: the same rows, epochs and optimizer for every setting; only ${differs} differ.`)],
-    [study.ended ? "Is more worth it" : "Until when", led(worth(view))],
+    ...(study.ended ? [] : [["Until when", led(untilWhen(view))]]),
+    ["Is more worth it", led(worth(view))],
   ];
 }
 

@@ -3,16 +3,25 @@ import { duration, number, shortNames } from "./numbers.js";
 import { isStranded, reasonText, timeLeft } from "./parts.js";
 import { objectiveName } from "./settings.js";
 
+// Whether more trials may still gain something.
 export function worth(view) {
-  const { study, cohorts } = view;
-  const left = study.ended ? "" : isStranded(study) ? `it waits: ${reasonText(study.reason)}` : timeLeft(study) || "how long it takes is not known yet";
-  const spent = cohorts ? `${duration(cohorts.trained_seconds)} of training spent` : "";
+  const { study } = view;
   const [known, wider] = [moreTrials(view), widerRange(view)];
-  const more = known || (study.ended && view.points && !wider ? "not known: too few search trials to tell" : "");
-  const meanwhile = more.replace(/^perhaps/, "more trials may gain").replace(/^hardly/, "more trials hardly gain");
-  const sentences = [left, !study.ended ? meanwhile : wider && more ? `in this range ${more}` : more, wider, spent];
-  return sentences.filter(Boolean).map((text) => `${text[0].toUpperCase()}${text.slice(1)}.`).join(" ");
+  if (!study.ended) return sentences([known ? known.replace(/^(perhaps|hardly):/, "$1, so far:") : "not known yet: too few search trials to tell"]);
+  const more = known || (view.points && !wider ? "not known: too few search trials to tell" : "");
+  return sentences([wider && more ? `in this range ${more}` : more, wider, spent(view)]);
 }
+
+// How long a study that has not ended still takes, or what it waits for.
+export function untilWhen(view) {
+  const { study } = view;
+  const left = isStranded(study) ? `it waits: ${reasonText(study.reason)}` : timeLeft(study) || "how long it takes is not known yet";
+  return sentences([left, spent(view)]);
+}
+
+const spent = ({ cohorts }) => (cohorts ? `${duration(cohorts.trained_seconds)} of training spent` : "");
+
+const sentences = (texts) => texts.filter(Boolean).map((text) => `${text[0].toUpperCase()}${text.slice(1)}.`).join(" ");
 
 const edgesOf = (view) => Object.entries(view.sensitivity?.ranges ?? {}).filter(([, range]) => range.edge?.suggested).map(([path, range]) => ({ path, ...range.edge }));
 
