@@ -11,14 +11,14 @@ from sqlalchemy import make_url
 
 from tests.end_to_end.service import Service, serving, until
 from tests.end_to_end.studies import flagship
-from tests.storage.own_server import own_server
+from tests.storage.own_server import OwnServer, own_server
 from tests.storage.proxy import FaultyProxy, socket_of
 
-TRIALS = 30
+TRIALS, KILLS = 30, 5
 
 
-def submitted(service: Service) -> str:
-    definition = flagship(cohort_size=4, trials=TRIALS)
+def submitted(service: Service, trials: int = TRIALS) -> str:
+    definition = flagship(cohort_size=4, trials=trials)
     definition["training"]["epochs"] = 3
     name = service.submit(definition)
     until(lambda: complete(service, name) >= 2, "some trials are complete")
@@ -29,26 +29,37 @@ def complete(service: Service, name: str) -> int:
     return int(service.get(f"/v1/studies/{name}")["progress"]["trials"]["COMPLETE"])
 
 
-def require_whole(service: Service, name: str) -> None:
+def require_whole(service: Service, name: str, count: int = TRIALS) -> None:
     """The study ends, and every trial has one result and cost nobody an attempt more than it had to."""
     assert service.finished(name)["state"] == "COMPLETE"
     trials = service.trials(name)
-    assert [trial["number"] for trial in trials] == list(range(TRIALS + 1))
+    assert [trial["number"] for trial in trials] == list(range(count + 1))
     assert {trial["state"] for trial in trials} == {"COMPLETE"}
+
+
+def kill(server: OwnServer, service: Service, name: str) -> None:
+    """Kill the server in the middle of a study; it is said to be away, and trials end again when it is back."""
+    before = complete(service, name)
+    assert not service.get(f"/v1/studies/{name}")["ended"]
+    server.kill()
+    refused = httpx.get(f"{service.url}/v1/studies/{name}", timeout=60)
+    assert (refused.status_code, refused.headers["content-type"]) == (503, "application/problem+json")
+    assert refused.headers["retry-after"]
+    assert httpx.get(f"{service.url}/readyz", timeout=60).status_code == 503
+    assert httpx.get(f"{service.url}/livez", timeout=60).status_code == 200
+    server.start_again()
+    until(lambda: httpx.get(f"{service.url}/readyz", timeout=60).status_code == 200, "the database is back")
+    until(lambda: complete(service, name) > before, "trials end again")
 
 
 @pytest.mark.soak
 def test_a_study_goes_on_when_postgresql_was_killed_and_is_back(tmp_path: Path) -> None:
+    trials = 32 * KILLS
     with own_server() as server, serving(tmp_path, workers=1, database_url=server.url) as service:
-        name = submitted(service)
-        server.kill()
-        refused = httpx.get(f"{service.url}/v1/studies/{name}", timeout=60)
-        assert (refused.status_code, refused.headers["content-type"]) == (503, "application/problem+json")
-        assert refused.headers["retry-after"]
-        assert httpx.get(f"{service.url}/readyz", timeout=60).status_code == 503
-        assert httpx.get(f"{service.url}/livez", timeout=60).status_code == 200
-        server.start_again()
-        require_whole(service, name)
+        name = submitted(service, trials)
+        for _ in range(KILLS):
+            kill(server, service, name)
+        require_whole(service, name, trials)
 
 
 @pytest.mark.soak
