@@ -103,9 +103,10 @@ class Observer(Protocol):
         """Return which of these settings shall end, now that they have come to a rung, and why; training waits for it."""
 
     def more(self, epoch: int, numbers: Sequence[int]) -> Sequence[Setting]:
-        """Return further settings, now that half of the places are free after a rung; these settings go on, and wait meanwhile.
+        """Return further settings, now that places are free after a rung; these settings go on, and wait meanwhile.
 
-        They are of the same seed, and train up to the rung; then all that are left go on together.
+        They are of the same seed, and train up to the rung. This is asked again as long as there are some and places are free; then
+        all that are left go on together.
         """
 
     def cancelled(self, number: int) -> bool:

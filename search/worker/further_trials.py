@@ -1,10 +1,10 @@
 """Further trials of a study for a cohort under way, which take the places that a rung has left free.
 
 At its last rung a cohort under a pruner that halves has most of its epochs before it, and most of its places free. The trials that
-go on wait there while the study's next trials train up to the same rung; then what is left of both goes on together. The next
-trials are drawn as a new cohort's are, by the study's plan, and those that wait are observed as if they had been pruned: no better
-is known of them. All train under the same lease, so a crash gives back all of them. This is done once a cohort, so that other
-studies have their turn.
+go on wait there while the study's next trials train up to the same rung, and then those after them, as long as places are free;
+then what is left of all goes on together. The next trials are drawn as a new cohort's are, by the study's plan, and those that wait
+are observed as if they had been pruned: no better is known of them. All train under the same lease, so a crash gives back all of
+them.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def at_once(planning: Callable[[], Planned | None]) -> Planned | None:
 
 
 class FurtherTrials:
-    """A study's next trials for one cohort under way: planned once, and kept until they are written."""
+    """A study's next trials for one cohort under way, kept from when they are planned until they are written."""
 
     def __init__(self, database: Database, holding: Holding, aside: Aside = at_once) -> None:
         self._database, self._holding, self._aside = database, holding, aside
@@ -110,7 +110,10 @@ class FurtherTrials:
         def start(session: Session) -> None:
             found[:] = [_started(session, self._database, claim, planned, self._holding.token)]
 
-        return found[0] if self._holding.write(start) else None
+        if not self._holding.write(start):
+            return None
+        self._is_planned = False
+        return found[0]
 
 
 def _planned(database: Database, claim: Claim, standing: Standing) -> Planned | None:

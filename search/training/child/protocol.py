@@ -79,7 +79,7 @@ class PrepareStudy:
 class TrainCohort:
     """Train these settings of a study, on stacks of `cohort_size`.
 
-    `more_at`: the rung at which the child asks for further settings, where half of the places are free after it.
+    `more_at`: the rung at which the child asks for further settings, where places are free after it.
     """
 
     study: int
@@ -194,7 +194,7 @@ class RungReached:
 
 @dataclass(frozen=True, slots=True)
 class PlacesFree:
-    """Half of the places are free after a rung. The child waits for TrainAlso, or until all that go on are cancelled."""
+    """Places are free after a rung. The child waits for TrainAlso, or until all that go on are cancelled."""
 
     epoch: int
 

@@ -350,13 +350,14 @@ class Report:
         return self._answer
 
     def more(self, epoch: int, numbers: Sequence[int]) -> Sequence[Setting]:
-        """Ask the parent for settings, once, at the rung that it named, where all that have not ended have come to it."""
+        """Ask the parent for settings at the rung that it named, where all that have not ended are, until it has none."""
         if epoch != self._more_at or not self._running.keys() <= set(numbers):
             return ()
         self._send(PlacesFree(epoch))
         while self._more is None and not self._cancelled.issuperset(numbers):
             self._hear(self._channel.receive())
-        self._more_at, more = None, self._more or ()
+        more, self._more = self._more or (), None
+        self._more_at = epoch if more else None
         self._running |= {setting.number: 0 for setting in more}
         return more
 

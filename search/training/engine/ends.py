@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from search.errors import PreflightError
 from search.training.engine.group import Group
-from search.training.engine.grouping import has_several_seeds
 from search.training.engine.shared_layer import shared_places
 from search.training.engine.starts import Values
 from search.training.interface import Ended, Observer, Setting
@@ -49,17 +48,15 @@ def end_pruned(group: Group, epoch: int, observer: Observer) -> float:
     return time.perf_counter() - began
 
 
-def more(group: Group, epoch: int, size: int, observer: Observer) -> tuple[Sequence[Setting], float]:
-    """Return further settings of the group's seed, where half of `size` places are free after a rung and no rule learns in it.
+def more(waiting: Sequence[Setting], epoch: int, observer: Observer) -> tuple[Sequence[Setting], float]:
+    """Return further settings of the one seed of those that go on after a rung; none where a rule learns in one of them.
 
     With the seconds spent waiting: none trained then.
     """
-    if not any(epoch in setting.rungs for setting in group.settings) or 2 * len(group.places) > size:
-        return (), 0.0
-    if has_several_seeds(group.settings) or any(setting.rule != FIXED for setting in group.settings):
+    if not any(epoch in setting.rungs for setting in waiting) or any(setting.rule != FIXED for setting in waiting):
         return (), 0.0
     began = time.perf_counter()
-    found = observer.more(epoch, [setting.number for setting, _ in group.running()])
+    found = observer.more(epoch, [setting.number for setting in waiting])
     return found, time.perf_counter() - began
 
 

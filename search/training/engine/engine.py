@@ -10,7 +10,7 @@ import gc
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,19 +25,20 @@ from search.training.engine.group import Group
 from search.training.engine.grouping import Mixing, computable, groups, has_several_seeds
 from search.training.engine.means import quotients
 from search.training.engine.pace import StepBudget
-from search.training.engine.sizes import chosen_size, likely_sizes
+from search.training.engine.reports import report_of
+from search.training.engine.sizes import chosen_size, likely_sizes, more_cost_less
 from search.training.engine.stack import Stack
 from search.training.engine.stacked_variable import form_of
 from search.training.engine.starts import Start, Starts, Values
 from search.training.engine.strategies import Strategy
 from search.training.engine.traced_ahead import TracedAhead
 from search.training.engine.tracing import makes_for_several_seeds, trace
-from search.training.interface import Ended, EpochReport, Observer, Setting, is_report_epoch
+from search.training.interface import Ended, Observer, Setting, is_report_epoch
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.measurable import undefined
 from search.training.problem.problem import TrainingProblem
 from search.training.weighting.schedule import WeightSchedule
-from storage.records import UNDEFINED, TrialState
+from storage.records import TrialState
 
 log = logging.getLogger("steelyard.training")
 
@@ -81,9 +82,9 @@ class CohortEngine:
         mixing = Mixing(self._strategy, self._cost, steps, frozen, self._mixes, beside=bool(self._form.alike))
         return groups(settings, self._size, mixing)
 
-    def _mixes(self, size: int) -> bool:
+    def _mixes(self, settings: Sequence[Setting], size: int) -> bool:
         if size not in self._mixed:
-            self._mixed[size] = makes_for_several_seeds(self._problem, lambda: self._stack(size, mixed=True), self._trunk)
+            self._mixed[size] = makes_for_several_seeds(self._problem, lambda: self._group(settings, 1, size), self._trunk)
             if not self._mixed[size]:
                 self._stacks.pop((size, True), None)
         return self._mixed[size]
@@ -198,10 +199,12 @@ class CohortEngine:
                 since += ends.end_pruned(group, epoch, observer)
                 if not group.places:
                     return None
-                more, waited = ends.more(group, epoch, self._size, observer)
-                if more:
-                    return self._train_beside(group, more, epoch, training, observer)
-                since += waited
+                if epochs.stop > training.epochs and not has_several_seeds(group.settings):
+                    going_on = [setting for setting, _ in group.running()]
+                    more, waited = self._more(going_on, len(group.settings), epoch, training, observer)
+                    if more:
+                        return self._train_beside(group, more, epoch, training, observer)
+                    since += waited
             if not begun and group.stack.measure.kept:  # its own graphs are made
                 begun = True
                 self._trace_ahead(group, training)
@@ -210,19 +213,24 @@ class CohortEngine:
         return None
 
     def _train_beside(self, group: Group, settings: Sequence[Setting], epoch: int, training: Training, observer: Observer) -> None:
-        """Train further settings up to the rung at which a group waits; then what is left of both, as many as have room together.
+        """Train further settings up to the rung at which a group waits; then what is left of all, as many as have room together.
 
-        All of them have one seed, and so the same order of rows, whenever they are trained.
+        All of them have one seed, and so the same order of rows, whenever they are trained. They come as long as all of it takes at
+        most about twice the epochs of a group alone: others wait for this engine.
         """
         waiting, kept = [setting for setting, _ in group.running()], group.stack.kept([*group.places.values()])
-        for part in self._parts(settings):
-            self._last = added = self._group(settings[part], training.epochs)
-            self._ahead.wait(added.stack)
-            self._begin(added, observer)
-            if added.places:
-                self._train_epochs(added, range(1, epoch + 1), training, observer)
-            waiting += [setting for setting, _ in added.running()]
-            kept += added.stack.kept([*added.places.values()])
+        tried, rounds = len(group.settings), training.epochs // epoch
+        while settings:
+            for part in self._parts(settings):
+                self._last = added = self._group(settings[part], training.epochs)
+                self._ahead.wait(added.stack)
+                self._begin(added, observer)
+                if added.places:
+                    self._train_epochs(added, range(1, epoch + 1), training, observer)
+                waiting += [setting for setting, _ in added.running()]
+                kept += added.stack.kept([*added.places.values()])
+            tried, rounds = tried + len(settings), rounds - 1
+            settings = self._more(waiting, tried, epoch, training, observer)[0] if rounds else ()
         for part in self._parts(waiting):
             size = self._chosen_size(len(waiting[part]), self._size, training.epochs - epoch)
             self._last = going_on = self._group(waiting[part], training.epochs, size)
@@ -230,6 +238,14 @@ class CohortEngine:
             going_on.stack.resume(kept[part])
             going_on.done = epoch
             self._train_epochs(going_on, range(epoch + 1, training.epochs + 1), training, observer)
+
+    def _more(
+        self, waiting: Sequence[Setting], tried: int, epoch: int, training: Training, observer: Observer
+    ) -> tuple[Sequence[Setting], float]:
+        """Return further settings where they pay, and the seconds spent waiting for them; `waiting` go on of so many `tried`."""
+        steps = self._problem.steps("train") * (training.epochs - epoch)
+        pays = more_cost_less(len(waiting), tried, self._size, steps, self._strategy, self._cost)
+        return ends.more(waiting, epoch, observer) if pays else ((), 0.0)
 
     def _parts(self, settings: Sequence[Setting]) -> list[slice]:
         return [slice(first, first + self._size) for first in range(0, len(settings), self._size)]
@@ -353,25 +369,9 @@ class CohortEngine:
         observer: Observer,
         test: Values | None = None,
     ) -> None:
-        """Send the observer an epoch's numbers; what a split cannot measure is undefined."""
-        running = list(group.running())
-        if not running:
-            return
-
-        def lists(values: Values, paths: Iterable[str]) -> dict[str, list[float]]:
-            return {path: [float(values[path][where]) if path in values else UNDEFINED for _, where in running] for path in paths}
-
-        problem, moved = self._problem, group.moved_weights(epoch)
-        report = EpochReport(
-            epoch,
-            [setting.number for setting, _ in running],
-            seconds,
-            train=lists(train, problem.paths),
-            validation=lists(validation, problem.measured_paths),
-            test=lists(test, problem.measured_paths) if test else {},
-            weights=lists(moved, moved),
-        )
-        observer.epoch(report)
+        report = report_of(self._problem, group, epoch, seconds, train, validation, test)
+        if report is not None:
+            observer.epoch(report)
 
     def _is_tested(self, group: Group) -> bool:
         return any(setting.test for setting in group.settings) and "test" in self._problem.opened.loaded.splits

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from search.errors import PreflightError
 from search.out_of_memory import memory_limit
 from search.training.engine.cost import Cost
-from search.training.engine.sizes import chosen_size
+from search.training.engine.sizes import SECONDS_A_STEP, chosen_size
 from search.training.engine.strategies import Strategy
 from search.training.interface import Ended, Observer, Setting
 from search.training.weighting.loading import check, draws, stacks_with
 from storage.records import TrialState
-
-SECONDS_A_STEP = 3e-4
-"""What a step takes however few settings are in it, roughly."""
 
 WORTH_A_GRAPH = 0.5
 """Seconds that a cohort must save to train several seeds together: another graph is traced for them."""
@@ -37,15 +34,15 @@ class Mixing:
 
     Estimated from the model, not measured: which settings are together decides last bits, which must not depend on the load of the
     moment. `alike` says what settings must have the same of beside their rule: what training leaves as it is. `makes` tries to make
-    the graph of a stack of so many: where it cannot be, seeds stay apart. `beside`: settings of one seed have another stack, which
-    is kept.
+    the graph of settings on a stack of so many: where it cannot be, seeds stay apart. `beside`: settings of one seed have another
+    stack, which is kept.
     """
 
     strategy: Strategy
     cost: Cost
     steps: int
     alike: Callable[[Setting], object]
-    makes: Callable[[int], bool]
+    makes: Callable[[Sequence[Setting], int], bool]
     beside: bool = False
 
     def places(self, count: int, size: int) -> int:
@@ -102,9 +99,9 @@ def groups(settings: Sequence[Setting], size: int, mixing: Mixing | None = None)
     found: list[Sequence[Setting]] = []
     for alike in _alike(settings, lambda setting: (mixing.alike(setting), _drawn_by(setting))):
         apart, together = list(_chunks(alike, size, _seed)), list(_chunks(alike, size, _nothing))
-        mixed = max((len(each) for each in together if has_several_seeds(each)), default=0)
+        mixed = max((each for each in together if has_several_seeds(each)), key=len, default=())
         better = mixed and (any(setting.rungs for setting in alike) or mixing.saves(apart, together, size))
-        found += together if better and mixing.makes(mixing.places(mixed, size)) else apart
+        found += together if better and mixing.makes(mixed, mixing.places(len(mixed), size)) else apart
     return found
 
 

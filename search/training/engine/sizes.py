@@ -5,6 +5,9 @@ from __future__ import annotations
 from search.training.engine.cost import Cost
 from search.training.engine.strategies import Strategy, stack_size
 
+SECONDS_A_STEP = 3e-4
+"""What a step takes however few settings are in it, roughly."""
+
 SECONDS_A_TRACE = 1.0
 """What a new stack costs to trace, roughly; a small one less, a large unrolled one more."""
 
@@ -18,6 +21,25 @@ def chosen_size(count: int, size: int, limit: int, steps: int, strategy: Strateg
     smaller = stack_size(count, limit, strategy, convolves=cost.own_convolutions)
     saved = steps * (size - smaller) * strategy.cost_of_a_place * cost.seconds_a_step
     return smaller if saved >= SECONDS_A_TRACE else size
+
+
+def more_cost_less(going_on: int, tried: int, limit: int, steps: int, strategy: Strategy, cost: Cost) -> bool:
+    """Return whether settings that go on for so many steps cost less each once `limit` more were tried, of which as many go on.
+
+    `going_on` of `tried` do so now. The free places of their stacks are then taken.
+    """
+    if not going_on:
+        return False
+    expected = round(going_on * (tried + limit) / tried)
+    now, then = (_seconds_a_setting(count, limit, steps, strategy, cost) for count in (going_on, expected))
+    return then < now
+
+
+def _seconds_a_setting(count: int, limit: int, steps: int, strategy: Strategy, cost: Cost) -> float:
+    """Return roughly what a step takes a setting where `count` of them train so many steps, as many together as have room."""
+    full, rest = divmod(count, limit)
+    sizes = [limit] * full + ([chosen_size(rest, limit, limit, steps, strategy, cost)] if rest else [])
+    return sum(SECONDS_A_STEP + size * strategy.cost_of_a_place * cost.seconds_a_step for size in sizes) / count
 
 
 def likely_sizes(size: int, limit: int, steps: int, strategy: Strategy, cost: Cost) -> list[int]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from search.names import listed
 from search.training.engine.frozen_trunk import FrozenTrunk
+from search.training.engine.group import Group
 from search.training.engine.loops import looped_operations
 from search.training.engine.stack import Stack
 from search.training.problem.batch import Tensors
@@ -35,15 +36,15 @@ def trace(problem: TrainingProblem, stack: Stack, trunk: FrozenTrunk | None) -> 
     stack.measure(knobs, tuple(rows), tf.range(problem.count("validation")), extra, none, none, sums)
 
 
-def makes_for_several_seeds(problem: TrainingProblem, make_stack: Callable[[], Stack], trunk: FrozenTrunk | None) -> bool:
-    """Return whether a stack's training graph can be made with rows of its own for each setting; no step is done.
+def makes_for_several_seeds(problem: TrainingProblem, make_group: Callable[[], Group], trunk: FrozenTrunk | None) -> bool:
+    """Return whether the graph that trains a group can be made with rows of its own for each setting; no step is done.
 
     The model may hold an operation that is mapped over settings only where all share its rows (a lookup in a table, say): such a
     graph is none, or runs it once a setting.
     """
     try:
         with looped_operations() as loops:
-            _trace(problem, make_stack(), {} if trunk is None else trunk.empty(problem.count("train"), training=True))
+            _trace(problem, make_group(), {} if trunk is None else trunk.empty(problem.count("train"), training=True))
     except Exception as error:
         log.warning("settings of several seeds cannot be trained in one stack, so each seed has its own: %s", one_line(error))
         return False
@@ -52,12 +53,15 @@ def makes_for_several_seeds(problem: TrainingProblem, make_stack: Callable[[], S
     return not dear
 
 
-def _trace(problem: TrainingProblem, stack: Stack, features: Tensors) -> None:
-    size, none, points = stack.size, tf.constant(0), problem.opened.loaded.extra
-    knobs = equal_knobs(size, len(problem.terms), [*problem.usual.values()])
+def _trace(problem: TrainingProblem, group: Group, features: Tensors) -> None:
+    stack, size, none, points = group.stack, group.stack.size, tf.constant(0), problem.opened.loaded.extra
+    rules = None
+    if not group.in_force.needs_shared_layer:  # there may be none
+        stack.begin_learning(group.in_force.starts(group.rows()))
+        rules = group.rules(1)
     extra = {name: _orders(size, len(points[name].points)) for name in points}
     sums = tf.zeros((size, len(problem.terms), 2), tf.float64)
-    stack.train(knobs, _orders(size, problem.count("train")), extra, none, none, sums, None, features)
+    stack.train(group.knobs(problem), _orders(size, problem.count("train")), extra, none, none, sums, rules, features)
 
 
 def _orders(size: int, count: int) -> tf.Tensor:

@@ -60,6 +60,22 @@ def test_the_next_trials_train_in_the_same_cohort_and_the_budget_is_kept(scene: 
     assert (found[9].epochs, found[9].value) == (10, pytest.approx(0.8))
 
 
+def test_the_study_s_next_trials_come_as_often_as_places_are_free(database_url: str) -> None:
+    scene = made(database_url, trials=13)
+    second = [[epoch(3, dict.fromkeys(range(8, 12), 0.3)), rung(*range(8, 12))], [*map(pruned, range(8, 12)), FREE]]
+    third = [
+        [epoch(3, {12: 0.8, 13: 0.2}), rung(12, 13)],
+        [pruned(13), epoch(10, {6: 0.9, 12: 0.8}), *map(ended, (6, 12)), TRAINED],
+    ]
+    child = scene.play(*TO_THE_RUNG, *second, *third)
+    assert also(child) == [(3, [8, 9, 10, 11]), (3, [12, 13])]
+    assert states(scene)[4:] == ["PRUNED", "PRUNED", "COMPLETE", *["PRUNED"] * 5, "COMPLETE", "PRUNED"]
+    found = {trial.number: trial for trial in scene.trials()}
+    assert len({found[number].cohort for number in range(4, 14)}) == 1
+    assert (found[8].planned_after, found[12].planned_after, found[12].planned_beside) == (7, 11, (6,))
+    scene.close()
+
+
 def test_they_are_held_against_the_whole_cohort_at_the_rung(scene: Scene) -> None:
     child = scene.play(*TO_THE_RUNG, [epoch(3, {8: 0.3, 9: 0.5}), rung(8, 9)], [*map(ended, (6, 8, 9)), TRAINED])
     *_, last = (order for order in child.orders if type(order).__name__ == "GoOn")

@@ -296,7 +296,7 @@ def test_a_cancel_at_a_rung_needs_no_reply(child: Child) -> None:
     assert _ends(child.hear(CohortTrained)) == [(5, TrialState.CANCELLED), (6, TrialState.CANCELLED)]
 
 
-def test_with_half_of_the_places_free_the_child_asks_once_for_settings_and_trains_them_too(child: Child) -> None:
+def test_with_places_free_the_child_asks_for_settings_and_trains_them_too(child: Child) -> None:
     defined, order = _orders(_study(), 1.0, 2.0, engine="vectorized", rungs=(1,))
     assert isinstance(order, TrainCohort)
     child.say(defined, replace(order, more_at=1))
@@ -309,6 +309,21 @@ def test_with_half_of_the_places_free_the_child_asks_once_for_settings_and_train
     heard = child.hear(CohortTrained)
     assert _ends(heard) == [(5, TrialState.COMPLETE), (7, TrialState.COMPLETE)]
     assert [answer.numbers for answer in heard if isinstance(answer, EpochReport)] == [[5, 7]]
+
+
+def test_the_child_asks_for_settings_until_there_are_none(child: Child) -> None:
+    defined, order = _orders(_study(epochs=3), 1.0, 2.0, engine="vectorized", rungs=(1,))
+    assert isinstance(order, TrainCohort)
+    child.say(defined, replace(order, more_at=1))
+    child.hear(RungReached)
+    child.say(GoOn(1, {6: "epoch 1: hopeless"}))
+    for further in ([replace(order.settings[0], number=7)], []):
+        assert child.hear(PlacesFree)[-1] == PlacesFree(1)
+        child.say(TrainAlso(1, further))
+        if further:
+            child.hear(RungReached)
+            child.say(GoOn(1, {7: "epoch 1: hopeless"}))
+    assert _ends(child.hear(CohortTrained)) == [(5, TrialState.COMPLETE)]
 
 
 def test_a_cancel_of_all_that_wait_for_settings_needs_no_reply(child: Child) -> None:

@@ -240,6 +240,6 @@ def test_the_stack_that_ran_out_of_memory_is_gone_when_memory_is_freed(asked: st
 def test_a_stack_that_cannot_train_several_seeds_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = _new_engine("vectorized")
     monkeypatch.setattr(engine, "_form", engine._form._replace(alike=frozenset({0})))
-    monkeypatch.setattr(engine_module, "makes_for_several_seeds", lambda problem, make_stack, trunk: make_stack() is None)
-    assert not engine._mixes(2)
+    monkeypatch.setattr(engine_module, "makes_for_several_seeds", lambda problem, make_group, trunk: make_group() is None)
+    assert not engine._mixes([Setting(number, number, BOTH) for number in range(2)], 2)
     assert (2, True) not in engine._stacks

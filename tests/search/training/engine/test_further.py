@@ -23,9 +23,9 @@ AT = 2
 
 
 class Giver(Recorder):
-    """Ends the settings `hopeless` at the rung, and gives `further` ones when it is first asked."""
+    """Ends the settings `hopeless` at the rung, and gives each of `further` when it is asked, one after another."""
 
-    def __init__(self, hopeless: Collection[int] = (), further: Sequence[Setting] = ()) -> None:
+    def __init__(self, hopeless: Collection[int] = (), *further: Sequence[Setting]) -> None:
         super().__init__()
         self._hopeless, self._further = hopeless, list(further)
         self.asked: list[tuple[int, list[int]]] = []
@@ -35,8 +35,7 @@ class Giver(Recorder):
 
     def more(self, epoch: int, numbers: Sequence[int]) -> Sequence[Setting]:
         self.asked.append((epoch, list(numbers)))
-        given, self._further = self._further, []
-        return given
+        return self._further.pop(0) if self._further else ()
 
 
 def at_rung(*weights: int, first: int = 0, **changes: Any) -> list[Setting]:
@@ -47,7 +46,7 @@ def at_rung(*weights: int, first: int = 0, **changes: Any) -> list[Setting]:
 def test_settings_that_wait_and_those_that_come_later_each_equal_their_own_fit(float64: None) -> None:
     engine, giver = _engine(KIND, "vectorized"), Giver([1, 2, 3, 6], at_rung(1, 2, 0, first=4))
     engine.train(at_rung(0, 1, 1, 1), _definition().training, giver)
-    assert giver.asked == [(AT, [0]), (AT, [4, 5])]
+    assert giver.asked == [(AT, [0])]
     assert giver.states() == {number: TrialState.PRUNED if number in (1, 2, 3, 6) else TrialState.COMPLETE for number in range(7)}
     assert [giver.ends[number].epochs for number in (0, 1, 5, 6)] == [3, AT, 3, AT]
     for place, (number, weights) in enumerate([(0, 0), (4, 1), (5, 2)]):
@@ -56,6 +55,25 @@ def test_settings_that_wait_and_those_that_come_later_each_equal_their_own_fit(f
         assert giver.values(number, 3, "train") == pytest.approx(twin.train[2], abs=1e-8)
         for ours, theirs in zip(engine.variables(place)[:-1], twin.variables, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
+
+
+def test_they_come_until_the_places_of_those_that_go_on_are_full(float64: None) -> None:
+    first, second, third, at = at_rung(0, 1, 1, 1), at_rung(1, 2, 0, 1, first=4), at_rung(2, 1, first=8), {"rungs": (1,)}
+    engine, given = _engine(KIND, "vectorized"), [[replace(each, **at) for each in part] for part in (second, third, third)]
+    giver = Giver([1, 2, 3, 4, 6, 7], *given)
+    engine.train([replace(each, **at) for each in first], _definition().training, giver)
+    assert giver.asked == [(1, [0]), (1, [0, 5])]
+    assert giver.states() == {number: TrialState.COMPLETE if number in (0, 5, 8, 9) else TrialState.PRUNED for number in range(10)}
+    for number, weights in ((0, 0), (5, 2), (8, 2), (9, 1)):
+        assert giver.epochs(number) == [0, 1, 2, 3]
+        assert giver.values(number, 3, "train") == pytest.approx(_twin(KIND, weights).train[2], abs=1e-8)
+
+
+def test_they_come_no_longer_once_all_of_it_takes_twice_as_many_epochs(float64: None) -> None:
+    engine, giver = _engine(KIND, "vectorized"), Giver([1, 2, 3, 4, 5], at_rung(1, 2, first=4), at_rung(1, first=6))
+    engine.train(at_rung(0, 1, 1, 1), _definition().training, giver)  # 2 epochs, 2 for those that come, and the third
+    assert giver.asked == [(AT, [0])]
+    assert giver.states() == {number: TrialState.PRUNED if number else TrialState.COMPLETE for number in range(6)}
 
 
 def test_more_than_have_room_go_on_in_parts(float64: None) -> None:

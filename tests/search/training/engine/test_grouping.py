@@ -22,7 +22,7 @@ def nothing(setting: Setting) -> object:
 
 
 def mixing(strategy: str = "vectorized", cost: Cost = SMALL, steps: int = 2000, alike: Any = nothing, makes: bool = True) -> Mixing:
-    return Mixing(STRATEGIES[strategy], cost, steps, alike, lambda size: makes)
+    return Mixing(STRATEGIES[strategy], cost, steps, alike, lambda settings, size: makes)
 
 
 def of_seeds(*seeds: int, **more: Any) -> list[Setting]:
@@ -70,11 +70,11 @@ def test_seeds_stay_apart_where_mixing_costs_more(unfit: Mixing) -> None:
 
 
 def test_the_graph_is_tried_for_the_stack_that_seeds_share() -> None:
-    tried: list[int] = []
-    some = replace(mixing(), makes=lambda size: not tried.append(size))
+    tried: list[tuple[int, int]] = []
+    some = replace(mixing(), makes=lambda settings, size: not tried.append((len(settings), size)))
     found = groups(of_seeds(*[0] * 16, *[1] * 3, *[2] * 3), 16, some)
     assert numbers(found) == [list(range(16)), list(range(16, 22))]
-    assert tried == [some.places(6, 16)] == [8]
+    assert tried == [(6, some.places(6, 16))] == [(6, 8)]
 
 
 @pytest.mark.parametrize(("beside", "together"), [(False, True), (True, False)])

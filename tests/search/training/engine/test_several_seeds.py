@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from search.training.engine.traces import traces_made
 from search.training.interface import Setting
 from storage.records import TrialState
 from tests.search.training.engine.test_pruned import Judge
@@ -59,6 +60,14 @@ def test_each_seed_takes_points_and_rows_in_its_own_order_and_learns_from_its_ow
     weights = {**WEIGHTS, "wall": 2.0}
     rules = ("fixed", "uncertainty", "dwa", "dwa")
     assert_alike(definition, bound, [Setting(i, SEEDS[i % 2], weights, rule=rule) for i, rule in enumerate(rules)])
+
+
+def test_the_graph_that_is_tried_is_the_one_that_trains() -> None:
+    definition, before = study([task("a"), task("b")], training={"epochs": 2, "batch_size": 8}), traces_made()
+    settings = [Setting(i, SEEDS[i], WEIGHTS, rule=rule) for i, rule in enumerate(("fixed", "uncertainty"))]
+    recorder = trained(definition, workload(BUILD, (X, Y)), settings, "vectorized")
+    assert recorder.reports[-1].numbers == [0, 1]
+    assert traces_made() - before == 2  # one trains, the other measures
 
 
 def test_gradnorm_reads_each_seeds_own_terms_before_training(float64: None) -> None:
