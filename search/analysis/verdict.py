@@ -308,7 +308,7 @@ def _could_detect(call: Judgement, rival: Interval, detectable: float | None) ->
     """Say what so few seeds could have detected, or what they did not suffice for."""
     if detectable is None or (call is not Judgement.NOT_ENOUGH and rival.n >= FEW_SEEDS):
         return ""
-    return f"; a lead of less than {detectable:.3g} could not have been detected"
+    return f"; a lead of less than {detectable:.3g}{rival.unit} could not have been detected"
 
 
 def _unfinished(meeting: Meeting, trained: Trained) -> list[str]:

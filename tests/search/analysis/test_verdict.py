@@ -92,7 +92,7 @@ def test_what_cannot_be_reported_says_what_could_have_been_detected() -> None:
     assert three.sentence.startswith(begin)
     # differences .1 -.11 .13 -.05: standard deviation .11587; 3.1824 x .11587 / 2
     assert three.detectable == pytest.approx(0.18437, rel=1e-4)
-    assert "; a lead of less than 0.184 could not have been detected" in three.sentence
+    assert "; a lead of less than 0.184 in a accuracy could not have been detected" in three.sentence
     assert three.recommended.rule is None
 
 
