@@ -48,16 +48,27 @@ def end_pruned(group: Group, epoch: int, observer: Observer) -> float:
     return time.perf_counter() - began
 
 
-def more(waiting: Sequence[Setting], epoch: int, observer: Observer) -> tuple[Sequence[Setting], float]:
-    """Return further settings of the one seed of those that go on after a rung; none where a rule learns in one of them.
+def more(waiting: Sequence[Setting], tried: Sequence[Setting], epoch: int, observer: Observer) -> tuple[Sequence[Setting], float]:
+    """Return further settings of the one seed of those that go on after a rung of those `tried`.
 
-    With the seconds spent waiting: none trained then.
+    None where a rule learns in one that goes on. With the seconds spent waiting: none trained then.
     """
-    if not any(epoch in setting.rungs for setting in waiting) or any(setting.rule != FIXED for setting in waiting):
+    if not any(epoch in setting.rungs for setting in tried) or any(setting.rule != FIXED for setting in waiting):
         return (), 0.0
     began = time.perf_counter()
     found = observer.more(epoch, [setting.number for setting in waiting])
     return found, time.perf_counter() - began
+
+
+class TakesNoMore:
+    """An observer that passes everything on to another, and gives no further settings: memory ran out before."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.progress, self.epoch, self.ended = observer.progress, observer.epoch, observer.ended
+        self.pruned, self.cancelled = observer.pruned, observer.cancelled
+
+    def more(self, epoch: int, numbers: Sequence[int]) -> Sequence[Setting]:
+        return ()
 
 
 class Unfinished:

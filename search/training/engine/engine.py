@@ -32,7 +32,7 @@ from search.training.engine.stacked_variable import form_of
 from search.training.engine.starts import Start, Starts, Values
 from search.training.engine.strategies import Strategy
 from search.training.engine.traced_ahead import TracedAhead
-from search.training.engine.tracing import makes_for_several_seeds, trace
+from search.training.engine.tracing import makes_for_several_seeds, rules_tried, trace
 from search.training.interface import Ended, Observer, Setting, is_report_epoch
 from search.training.problem.batch import Tensor, Tensors
 from search.training.problem.measurable import undefined
@@ -57,7 +57,7 @@ class CohortEngine:
         frontier = frontier_of(problem, self._network, self._form)
         self._cost = cost_in_steps(cost_of(problem), frontier, problem.batch_size)
         self._stacks: dict[tuple[int, bool], Stack] = {}  # by size, and whether it is for several seeds
-        self._mixed: dict[int, bool] = {}  # whether a stack of this size can train several seeds
+        self._mixed: dict[tuple[int, Sequence[str]], bool] = {}  # whether a stack of this size can train several seeds, by rules
         self._paces: dict[tuple[str, int, bool], StepBudget] = {}  # by graph: kind, size, and whether it is of several seeds
         self._lost: dict[str, Mapping[str, str]] = {}
         self._steps_done = 0
@@ -83,17 +83,18 @@ class CohortEngine:
         return groups(settings, self._size, mixing)
 
     def _mixes(self, settings: Sequence[Setting], size: int) -> bool:
-        if size not in self._mixed:
-            self._mixed[size] = makes_for_several_seeds(self._problem, lambda: self._group(settings, 1, size), self._trunk)
-            if not self._mixed[size]:
+        key = size, rules_tried(settings)
+        if key not in self._mixed:
+            self._mixed[key] = makes_for_several_seeds(self._problem, lambda: self._group(settings, 1, size), self._trunk)
+            if not any(makes for (each, _), makes in self._mixed.items() if each == size):
                 self._stacks.pop((size, True), None)
-        return self._mixed[size]
+        return self._mixed[key]
 
     def _train_in_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
         """Train settings together; where memory runs out, those that go on begin again with less of it."""
         left = self._train_or_save_memory(settings, training, observer)
         for chosen in self._groups(left, training, observer):
-            self._train_in_memory(chosen, training, observer)
+            self._train_in_memory(chosen, training, ends.TakesNoMore(observer))
 
     def _train_or_save_memory(self, settings: Sequence[Setting], training: Training, observer: Observer) -> Sequence[Setting]:
         """Train settings together. Out of memory, let go of what takes it, and return those that go on."""
@@ -201,7 +202,7 @@ class CohortEngine:
                     return None
                 if epochs.stop > training.epochs and not has_several_seeds(group.settings):
                     going_on = [setting for setting, _ in group.running()]
-                    more, waited = self._more(going_on, len(group.settings), epoch, training, observer)
+                    more, waited = self._more(going_on, group.settings, epoch, training, observer)
                     if more:
                         return self._train_beside(group, more, epoch, training, observer)
                     since += waited
@@ -215,11 +216,10 @@ class CohortEngine:
     def _train_beside(self, group: Group, settings: Sequence[Setting], epoch: int, training: Training, observer: Observer) -> None:
         """Train further settings up to the rung at which a group waits; then what is left of all, as many as have room together.
 
-        All of them have one seed, and so the same order of rows, whenever they are trained. They come as long as all of it takes at
-        most about twice the epochs of a group alone: others wait for this engine.
+        All have one seed, so the same order of rows, whenever they train; all of it takes at most about twice as many epochs.
         """
         waiting, kept = [setting for setting, _ in group.running()], group.stack.kept([*group.places.values()])
-        tried, rounds = len(group.settings), training.epochs // epoch
+        tried, rounds = [*group.settings], training.epochs // epoch
         while settings:
             for part in self._parts(settings):
                 self._last = added = self._group(settings[part], training.epochs)
@@ -229,7 +229,7 @@ class CohortEngine:
                     self._train_epochs(added, range(1, epoch + 1), training, observer)
                 waiting += [setting for setting, _ in added.running()]
                 kept += added.stack.kept([*added.places.values()])
-            tried, rounds = tried + len(settings), rounds - 1
+            tried, rounds = [*tried, *settings], rounds - 1
             settings = self._more(waiting, tried, epoch, training, observer)[0] if rounds else ()
         for part in self._parts(waiting):
             size = self._chosen_size(len(waiting[part]), self._size, training.epochs - epoch)
@@ -240,12 +240,12 @@ class CohortEngine:
             self._train_epochs(going_on, range(epoch + 1, training.epochs + 1), training, observer)
 
     def _more(
-        self, waiting: Sequence[Setting], tried: int, epoch: int, training: Training, observer: Observer
+        self, waiting: Sequence[Setting], tried: Sequence[Setting], epoch: int, training: Training, observer: Observer
     ) -> tuple[Sequence[Setting], float]:
-        """Return further settings where they pay, and the seconds spent waiting for them; `waiting` go on of so many `tried`."""
+        """Return further settings where they pay, and the seconds spent waiting for them; `waiting` go on of those `tried`."""
         steps = self._problem.steps("train") * (training.epochs - epoch)
-        pays = more_cost_less(len(waiting), tried, self._size, steps, self._strategy, self._cost)
-        return ends.more(waiting, epoch, observer) if pays else ((), 0.0)
+        pays = more_cost_less(len(waiting), len(tried), self._size, steps, self._strategy, self._cost)
+        return ends.more(waiting, tried, epoch, observer) if pays else ((), 0.0)
 
     def _parts(self, settings: Sequence[Setting]) -> list[slice]:
         return [slice(first, first + self._size) for first in range(0, len(settings), self._size)]

@@ -8,6 +8,9 @@ from search.training.engine.strategies import Strategy, stack_size
 SECONDS_A_STEP = 3e-4
 """What a step takes however few settings are in it, roughly."""
 
+WORTH_WAITING = 0.95
+"""What settings that wait for others must cost then, of what they cost alone: the study's other trials wait, and other studies."""
+
 SECONDS_A_TRACE = 1.0
 """What a new stack costs to trace, roughly; a small one less, a large unrolled one more."""
 
@@ -24,15 +27,15 @@ def chosen_size(count: int, size: int, limit: int, steps: int, strategy: Strateg
 
 
 def more_cost_less(going_on: int, tried: int, limit: int, steps: int, strategy: Strategy, cost: Cost) -> bool:
-    """Return whether settings that go on for so many steps cost less each once `limit` more were tried, of which as many go on.
+    """Return whether settings that go on for so many steps cost less each once `limit` more were tried.
 
-    `going_on` of `tried` do so now. The free places of their stacks are then taken.
+    `going_on` of `tried` do so now, and the same share of the others will: those then take the places that are free.
     """
-    if not going_on:
+    if not 0 < going_on < limit:
         return False
     expected = round(going_on * (tried + limit) / tried)
     now, then = (_seconds_a_setting(count, limit, steps, strategy, cost) for count in (going_on, expected))
-    return then < now
+    return then < WORTH_WAITING * now
 
 
 def _seconds_a_setting(count: int, limit: int, steps: int, strategy: Strategy, cost: Cost) -> float:

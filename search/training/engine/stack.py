@@ -127,7 +127,7 @@ class Stack:
     def kept(self, places: Sequence[int]) -> list[Arrays]:
         """Return what changes in training of the settings at `places`, but for what weighting rules learn."""
         values = [np.array(each.numpy()).reshape(self.size if stacked else 1, -1) for each, stacked in self._all()]
-        return [[value[place if len(value) > 1 else 0] for value in values] for place in places]
+        return [[value[place if len(value) > 1 else 0].copy() for value in values] for place in places]  # no view of all places
 
     def resume(self, kept: Sequence[Arrays]) -> None:
         """Go on with settings that were `kept`, all after the same epoch; free places repeat the last of them."""

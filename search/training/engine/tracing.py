@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -13,9 +13,11 @@ from search.training.engine.frozen_trunk import FrozenTrunk
 from search.training.engine.group import Group
 from search.training.engine.loops import looped_operations
 from search.training.engine.stack import Stack
+from search.training.interface import Setting
 from search.training.problem.batch import Tensors
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.setting_inputs import equal_knobs
+from search.training.weighting.loading import moves_by_step, rule_named
 from search.workloads.blame import one_line
 
 log = logging.getLogger("steelyard.training")
@@ -36,11 +38,17 @@ def trace(problem: TrainingProblem, stack: Stack, trunk: FrozenTrunk | None) -> 
     stack.measure(knobs, tuple(rows), tf.range(problem.count("validation")), extra, none, none, sums)
 
 
-def makes_for_several_seeds(problem: TrainingProblem, make_group: Callable[[], Group], trunk: FrozenTrunk | None) -> bool:
-    """Return whether the graph that trains a group can be made with rows of its own for each setting; no step is done.
+def rules_tried(settings: Sequence[Setting]) -> tuple[str, ...]:
+    """Return the rules in the graph that is tried of these settings: none where one reads a layer that the losses may not share."""
+    rules = {setting.rule for setting in settings if moves_by_step(setting.rule)}
+    return () if any(rule_named(rule).needs_shared_layer for rule in rules) else tuple(sorted(rules))
 
-    The model may hold an operation that is mapped over settings only where all share its rows (a lookup in a table, say): such a
-    graph is none, or runs it once a setting.
+
+def makes_for_several_seeds(problem: TrainingProblem, make_group: Callable[[], Group], trunk: FrozenTrunk | None) -> bool:
+    """Return whether a graph that trains a group can be made with rows of its own for each setting; no step is done.
+
+    It has the `rules_tried`. The model may hold an operation that is mapped over settings only where all share its rows (a lookup
+    in a table, say): such a graph is none, or runs it once a setting.
     """
     try:
         with looped_operations() as loops:
@@ -56,7 +64,7 @@ def makes_for_several_seeds(problem: TrainingProblem, make_group: Callable[[], G
 def _trace(problem: TrainingProblem, group: Group, features: Tensors) -> None:
     stack, size, none, points = group.stack, group.stack.size, tf.constant(0), problem.opened.loaded.extra
     rules = None
-    if not group.in_force.needs_shared_layer:  # there may be none
+    if rules_tried(group.settings):
         stack.begin_learning(group.in_force.starts(group.rows()))
         rules = group.rules(1)
     extra = {name: _orders(size, len(points[name].points)) for name in points}

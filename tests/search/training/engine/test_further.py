@@ -69,6 +69,19 @@ def test_they_come_until_the_places_of_those_that_go_on_are_full(float64: None) 
         assert giver.values(number, 3, "train") == pytest.approx(_twin(KIND, weights).train[2], abs=1e-8)
 
 
+def test_they_come_beside_one_that_is_never_judged_where_all_that_are_judged_have_ended(float64: None) -> None:
+    engine, giver = _engine(KIND, "vectorized"), Giver([1, 2, 3], at_rung(2, first=4))
+    engine.train([*at_rung(0, rungs=()), *at_rung(1, 1, 1, first=1)], _definition().training, giver)
+    assert giver.asked == [(AT, [0])]
+    assert giver.states() == {number: TrialState.COMPLETE if number in (0, 4) else TrialState.PRUNED for number in range(5)}
+
+
+def test_what_waits_keeps_nothing_of_the_stack_that_it_left() -> None:
+    stack = _new_engine("dense", "vectorized")._stack(4)
+    arrays = [array for kept in stack.kept([0, 3]) for array in kept]
+    assert all(array.base is None for array in arrays)
+
+
 def test_they_come_no_longer_once_all_of_it_takes_twice_as_many_epochs(float64: None) -> None:
     engine, giver = _engine(KIND, "vectorized"), Giver([1, 2, 3, 4, 5], at_rung(1, 2, first=4), at_rung(1, first=6))
     engine.train(at_rung(0, 1, 1, 1), _definition().training, giver)  # 2 epochs, 2 for those that come, and the third
@@ -130,6 +143,28 @@ def test_more_than_the_engine_holds_train_in_parts(float64: None) -> None:
     for number, weights in ((0, 0), (8, 2), (9, 1)):
         assert giver.epochs(number) == [0, 1, 2, 3]
         assert giver.values(number, 3, "train") == pytest.approx(_twin(KIND, weights).train[2], abs=1e-8)
+
+
+def test_out_of_memory_no_more_of_them_come() -> None:
+    import tensorflow as tf
+
+    engine: CohortEngine = _new_engine("dense", "vectorized")
+    at = {"rungs": (1,)}
+    first, *later = (
+        [replace(each, **at) for each in part] for part in (at_rung(0, 1, 1, 1), at_rung(1, first=4), at_rung(1, first=5))
+    )
+    giver, whole = Giver([1, 2, 3, 4], *later), engine._train_epoch
+
+    def too_large(group: Any, epoch: int, observer: Any) -> Any:
+        if any(setting.number == 5 for setting in group.settings) and engine._size == 4:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return whole(group, epoch, observer)
+
+    engine._train_epoch = too_large  # type: ignore[method-assign]
+    engine.train(first, _definition().training, giver)
+    assert giver.asked == [(1, [0]), (1, [0])]  # not again where it began anew
+    assert engine._size == 2
+    assert giver.states() == {number: TrialState.COMPLETE if number in (0, 5) else TrialState.PRUNED for number in range(6)}
 
 
 @pytest.mark.parametrize("when", [4, 0])  # while those that came later train, and where all go on

@@ -11,6 +11,7 @@ import pytest
 
 from search.training.engine.traces import traces_made
 from search.training.interface import Setting
+from search.training.weighting.rules import Uncertainty
 from storage.records import TrialState
 from tests.search.training.engine.test_pruned import Judge
 from tests.search.training.scenes import Recorder, engine_of, linear, rows, study, task, workload
@@ -92,6 +93,21 @@ def test_seeds_are_trained_apart_where_an_operation_would_run_once_a_setting(flo
     settings = [Setting(number, seed, WEIGHTS) for number, seed in enumerate(SEEDS)]
     recorder = trained(definition, workload(build_model, (X, Y)), settings, "vectorized")
     assert [report.numbers for report in recorder.reports] == [[0], [0], [1], [1]]
+
+
+def test_what_settings_of_one_rule_cannot_have_together_others_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever trained before: which are together must not depend on it."""
+
+    def fails(*_: Any) -> Any:
+        raise ValueError("no graph")
+
+    definition = study([task("a"), task("b")], training={"epochs": 1, "batch_size": 8})
+    engine, groups = engine_of(definition, workload(BUILD, (X, Y)), "vectorized", 4), []
+    monkeypatch.setattr(Uncertainty, "weights", fails)
+    for rule in ("uncertainty", "fixed", "uncertainty"):
+        settings = [Setting(number, seed, WEIGHTS, rule=rule) for number, seed in enumerate(SEEDS)]
+        groups.append([len(group) for group in engine._groups(settings, definition.training, Recorder())])
+    assert groups == [[1, 1], [2], [1, 1]]
 
 
 def test_all_seeds_come_to_a_rung_at_once_and_one_that_ends_leaves_the_others() -> None:
