@@ -153,12 +153,12 @@ def plan(definition: StudyDefinition, history: History, limit: int, ask: Ask = s
 def _lacking(definition: StudyDefinition, history: History) -> Step | None:
     """Fail a study whose sampler is still wanted and cannot be asked here, once nothing of it runs elsewhere."""
     reason = suggest.unavailable(definition)
-    if reason is None or _left(definition, history) <= 0:
+    if reason is None or searches_left(definition, history) <= 0:
         return None
     return Wait(reason) if history.unfinished else End(StudyState.FAILED, reason)
 
 
-def _left(definition: StudyDefinition, history: History) -> int:
+def searches_left(definition: StudyDefinition, history: History) -> int:
     """Return how many search trials may still be planned: of the budget, of a grid's points, of a finite space's settings."""
     left = history.budget - history.searched
     if is_grid(definition.search.sampler):
@@ -188,7 +188,7 @@ def stopped(definition: StudyDefinition, history: History) -> Reason | None:
 def wants_gain(definition: StudyDefinition, history: History) -> bool:
     """Return whether the plan must know what is still to be gained, and does not."""
     stop = definition.search.stop
-    asked = stop is not None and stop.no_gain is not None and _left(definition, history) > 0
+    asked = stop is not None and stop.no_gain is not None and searches_left(definition, history) > 0
     return asked and history.expected_gain is None and history.searches_ended >= FEWEST_ENDED
 
 
@@ -251,8 +251,9 @@ def _suggestions(
     if stopped(definition, history) is not None:
         return []
     observed = history.trials
-    room = min(_trials_in(definition, planned, room), suggest.batch_limit(definition, observed) - len(planned))
-    count = min(room, _left(definition, history))
+    left = searches_left(definition, history)
+    batch = suggest.batch_limit(definition, observed, left) - len(planned)
+    count = min(_trials_in(definition, planned, room), batch, left)
     if not is_scored(definition, history):
         count = min(count, suggest.batch_limit(definition, ()) - history.searched)
     if count <= 0:
@@ -330,7 +331,7 @@ def _searched(definition: StudyDefinition, history: History) -> bool:
     before = [Role.REFERENCE, Role.BASELINE, Role.SEARCH]
     if definition.search.confirmation is None or history.count(roles=before, states=[TrialState.WAITING, TrialState.RUNNING]):
         return False
-    return _left(definition, history) <= 0 or stopped(definition, history) is not None
+    return searches_left(definition, history) <= 0 or stopped(definition, history) is not None
 
 
 def _candidates(definition: StudyDefinition, history: History, objective: Objective) -> list[Candidate]:

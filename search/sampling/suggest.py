@@ -38,6 +38,9 @@ from storage.records import Reason, TrialRecord, TrialState, Values
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
+FEW = 8
+"""A search's last trials are trained with those before them where they are at most such a part of these: alone they take longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -72,8 +75,11 @@ class DrawnAhead:
         return place == self.place and count <= len(self.drawn)
 
 
-def batch_limit(definition: StudyDefinition, observed: Sequence[TrialRecord]) -> int:
-    """Return how many trials the sampler should suggest at once: any number for those that do not learn."""
+def batch_limit(definition: StudyDefinition, observed: Sequence[TrialRecord], left: int | None = None) -> int:
+    """Return how many trials the sampler should suggest at once: any number for those that do not learn.
+
+    `left`: how many the search has left; of a sampler that has begun to learn, the last few are asked for with those before them.
+    """
     chosen = definition.search.sampler
     entry = sampler_of(chosen)
     if not entry.learns:
@@ -81,9 +87,14 @@ def batch_limit(definition: StudyDefinition, observed: Sequence[TrialRecord]) ->
     if entry.generation:
         return left_of_generation(definition, observed)
     if observed:
-        return entry.next_batch * (1 if definition.search.pruner is None else PRUNED_BATCH)
+        return with_the_last(entry.next_batch * (1 if definition.search.pruner is None else PRUNED_BATCH), left)
     first = entry.first_batch
     return first if isinstance(first, int) else max(int(entry.arguments(chosen.config)[first]), 1)
+
+
+def with_the_last(batch: int, left: int | None) -> int:
+    """Return how many trials to take of those that are left: so many, or all where few would be left over."""
+    return left if left is not None and 0 < left - batch <= batch // FEW else batch
 
 
 def unavailable(definition: StudyDefinition) -> Reason | None:

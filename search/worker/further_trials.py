@@ -16,8 +16,10 @@ from search.definition.plugins import pruner_of, sampler_of
 from search.definition.schema import Objective, StudyDefinition
 from search.logs import logger
 from search.planning.ahead import PlannedAhead, plan_ahead
+from search.planning.plan import searches_left
 from search.planning.rescoring import objective_of
 from search.sampling.pruning import ladder
+from search.sampling.suggest import with_the_last
 from search.worker.claim import Claim, definition_of, history_of
 from search.worker.lease_keeper import Holding
 from storage import trial_rows, trials
@@ -126,9 +128,9 @@ def _planned(database: Database, claim: Claim, standing: Standing) -> Planned | 
         history = history_of(session, study, definition, database.now(session))
         objective = objective_of(session, study.id, definition)
     going_on = [replace(trial, state=TrialState.PRUNED) for trial in standing(objective)]
-    limit = min(claim.study.cohort_size or 1, study.cohort_size or 1)  # the child was ordered no more
+    limit = min(claim.study.cohort_size or 1, study.cohort_size or 1)  # the child was ordered no more, and trains no more at once
     try:
-        ahead = plan_ahead(definition, history, limit, going_on)
+        ahead = plan_ahead(definition, history, with_the_last(limit, searches_left(definition, history)), going_on)
     except (Exception, SystemExit) as error:  # the plan proper says so again, where it counts
         log.warning("no further trials planned", study=study.name, exc_info=error)
         return None

@@ -6,7 +6,8 @@ Each keeps some 10 MB for good, whatever is dropped afterwards.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock, RLock, local
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar
@@ -65,17 +66,39 @@ class Graphs:
         count: int = self._function.experimental_get_tracing_count()
         return count
 
-    def __call__(self, *given: Any) -> Any:
-        """Run the graph. A call that traces counts as tracing from there to its end, without the wait for its turn."""
-        if hasattr(_call, "began"):  # within another, which counts
-            return self._function(*given)
-        _call.began = None
+    def made(self, *given: Any) -> Callable[[], Any]:
+        """Have the graph of what is given, without running it. Returns its run, which another thread may do: a first takes long."""
+        before = self.kept
+        with _counting():
+            self._function.get_concrete_function(*given)
+        return functools.partial(self._first_run if self.kept > before else self, *given)
+
+    def _first_run(self, *given: Any) -> Any:
+        began = perf_counter()
         try:
             return self._function(*given)
         finally:
-            if _call.began is not None:
-                _add(perf_counter() - _call.began)
-            del _call.began
+            _add(perf_counter() - began)
+
+    def __call__(self, *given: Any) -> Any:
+        """Run the graph, traced if need be."""
+        with _counting():
+            return self._function(*given)
+
+
+@contextmanager
+def _counting() -> Iterator[None]:
+    """Count a call that traces, from there to its end, without the wait for its turn; one within another counts with that."""
+    if hasattr(_call, "began"):
+        yield
+        return
+    _call.began = None
+    try:
+        yield
+    finally:
+        if _call.began is not None:
+            _add(perf_counter() - _call.began)
+        del _call.began
 
 
 def _add(seconds: float) -> None:

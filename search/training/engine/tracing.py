@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
@@ -27,15 +28,21 @@ LOOPED_ANYWAY = ("Random", "Conv")
 
 
 def trace(problem: TrainingProblem, stack: Stack, trunk: FrozenTrunk | None) -> None:
-    """Make the graphs that train and measure settings of one seed. Raises what the user's code raises in a graph."""
+    """Make the graphs that train and measure settings of one seed. Raises what the user's code raises in a graph.
+
+    TensorFlow makes a graph ready when it first runs, outside of Python: the one that trains, while the other is traced.
+    """
     size, none, width, count = stack.size, tf.constant(0), len(problem.terms), problem.count("train")
     knobs = equal_knobs(size, width, [*problem.usual.values()])
     extra = {name: tf.range(len(each.points)) for name, each in sorted(problem.opened.loaded.extra.items())}
     empty = {} if trunk is None else trunk.empty(count, training=True)
-    stack.train(knobs, tf.range(count), extra, none, none, tf.zeros((size, width, 2), tf.float64), None, empty)
-    sums = tf.zeros((size, stack.measured_width, 2), tf.float64)
-    rows = problem.rows("validation")._replace(features={} if trunk is None else trunk.empty(training=False))
-    stack.measure(knobs, tuple(rows), tf.range(problem.count("validation")), extra, none, none, sums)
+    train = stack.train.made(knobs, tf.range(count), extra, none, none, tf.zeros((size, width, 2), tf.float64), None, empty)
+    with ThreadPoolExecutor(1, "first-run") as aside:
+        first_run = aside.submit(train)
+        sums = tf.zeros((size, stack.measured_width, 2), tf.float64)
+        rows = problem.rows("validation")._replace(features={} if trunk is None else trunk.empty(training=False))
+        stack.measure(knobs, tuple(rows), tf.range(problem.count("validation")), extra, none, none, sums)
+    first_run.result()
 
 
 def rules_tried(settings: Sequence[Setting]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from storage.records import StudyState, TrialRecord, TrialState
 from tests.search.definitions import Document, define, log_range, study
 from tests.search.histories import history, trial
 from tests.search.planning.test_whole_studies import Play
-from tests.search.sampling.test_suggest import LOG, best_of_live, hill, median_loss, two_weights
+from tests.search.sampling.test_suggest import LOG, TPE, best_of_live, hill, median_loss, two_weights
 
 CMAES, QMC, GP = ({"name": name} for name in ("cmaes", "qmc", "gp"))
 GENERATION = 6
@@ -124,6 +124,27 @@ def test_a_generation_is_filled_up_and_waited_for(states: list[TrialState], left
     earlier = [in_generation(i, 0) for i in range(6)]
     records = [*earlier, *(in_generation(6 + i, 1, state) for i, state in enumerate(states))]
     assert batch_limit(definition, records) == left
+
+
+@pytest.mark.parametrize(
+    ("pruner", "left", "batch"),
+    [
+        (None, None, 8),
+        (None, 10, 8),
+        (None, 9, 9),
+        (None, 8, 8),
+        ("hyperband", 19, 16),
+        ("hyperband", 18, 18),
+        ("hyperband", 3, 16),
+    ],
+)
+def test_a_learning_sampler_s_last_few_draws_come_with_those_before_them(pruner: str | None, left: int | None, batch: int) -> None:
+    definition = two_weights(TPE, pruner=pruner and {"name": pruner})
+    assert batch_limit(definition, [trial(0, {})], left) == batch
+
+
+def test_a_generation_is_not_made_greater_for_the_last_few() -> None:
+    assert batch_limit(two_weights(CMAES), [in_generation(i, 0) for i in range(6)], left=7) == 6
 
 
 def test_a_value_that_is_not_finite_is_no_result_of_a_generation() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -73,6 +74,22 @@ def test_the_study_s_next_trials_come_as_often_as_places_are_free(database_url: 
     found = {trial.number: trial for trial in scene.trials()}
     assert len({found[number].cohort for number in range(4, 14)}) == 1
     assert (found[8].planned_after, found[12].planned_after, found[12].planned_beside) == (7, 11, (6,))
+    scene.close()
+
+
+@pytest.mark.parametrize(("trials", "given"), [(24, 9), (25, 8)])
+def test_the_study_s_last_few_come_with_those_before_them(trials: int, given: int, database_url: str) -> None:
+    """A ninth beside eight, not two: alone, or as two, they would train at the end with all other places free."""
+    scene = Scene(database_url, pruner=HALVING, baselines=[], trials=trials)
+    scene.play([replace(PREPARED, cohort_size=8)])
+    scene.play([*map(ended, range(8)), TRAINED])
+    second = range(8, 16)
+    child = scene.play(
+        [epoch(3, {number: number / 20 for number in second}), rung(*second)],
+        [*map(pruned, range(8, 15)), FREE],
+        [*map(ended, (15, *range(16, 16 + given))), TRAINED],
+    )
+    assert also(child) == [(3, list(range(16, 16 + given)))]
     scene.close()
 
 

@@ -97,6 +97,15 @@ def test_more_than_have_room_go_on_in_parts(float64: None) -> None:
         assert giver.values(number, 3, "train") == pytest.approx(_twin(KIND, weights).train[2], abs=1e-8)
 
 
+def test_more_than_have_room_come_in_parts(float64: None) -> None:
+    engine, giver = _engine(KIND, "vectorized"), Giver([1, 2, 3, 4, 5, 6], at_rung(2, 2, 2, 1, 2, first=4))
+    engine.train(at_rung(0, 1, 1, 1), _definition().training, giver)
+    assert giver.states() == {number: TrialState.COMPLETE if number in (0, 7, 8) else TrialState.PRUNED for number in range(9)}
+    for number, weights in ((0, 0), (7, 1), (8, 2)):
+        assert giver.epochs(number) == [0, 1, 2, 3]
+        assert giver.values(number, 3, "train") == pytest.approx(_twin(KIND, weights).train[2], abs=1e-8)
+
+
 def test_where_nothing_is_given_the_rest_goes_on_and_keeps_every_bit(float64: None) -> None:
     engine, alone, asked = _engine(KIND, "vectorized"), Recorder(), Giver([1, 2, 3])
     engine.train(at_rung(0, 1, 1, 1), _definition().training, alone)

@@ -17,12 +17,14 @@ from search.training.engine import traces
 from search.training.engine.engine import CohortEngine
 from search.training.engine.sizes import likely_sizes
 from search.training.engine.stack import Stack
+from search.training.engine.stacked_variable import form_of
 from search.training.engine.strategies import STRATEGIES
 from search.training.engine.traced_ahead import TracedAhead
 from search.training.engine.traces import Graphs, traced, traces_made, tracing_seconds
+from search.training.engine.tracing import trace
 from tests.search.training.engine.test_pruned import BAD, GOOD, Judge, at
 from tests.search.training.engine.test_sizes import COST
-from tests.search.training.scenes import engine_of, linear, rows, study, task, workload
+from tests.search.training.scenes import engine_of, linear, problem_of, rows, study, task, workload
 
 TRAINED = {"epochs": 4, "batch_size": 8, "optimizer": {"name": "adam", "config": {"learning_rate": 0.1}}}
 
@@ -180,6 +182,43 @@ def test_a_call_counts_as_tracing_only_where_it_traces_and_a_graph_within_a_grap
     inner(tf.constant(1))
     assert tracing_seconds() - before == 5.0
     assert outer.kept == 1
+
+
+def test_a_graph_is_made_without_a_run_and_its_first_run_alone_counts_with_it(clock: list[float]) -> None:
+    def took(x: Any) -> Any:
+        clock[0] += 2.0
+        return tf.py_function(ran, [x], tf.float32)
+
+    def ran(x: Any) -> Any:
+        clock[0] += 1.0
+        runs.append(float(x))
+        return x
+
+    runs: list[float] = []
+    graphs, before = Graphs(took), tracing_seconds()
+    first = graphs.made(tf.constant(0.5))
+    assert (runs, graphs.kept, tracing_seconds() - before) == ([], 1, 2.0)
+    assert float(first()) == 0.5
+    graphs.made(tf.constant(1.5))()
+    assert (runs, graphs.kept, tracing_seconds() - before) == ([0.5, 1.5], 1, 3.0)
+
+
+@pytest.mark.parametrize("graph", ["train", "measure"])
+def test_what_the_first_run_of_either_graph_raises_is_raised(graph: str) -> None:
+    """TensorFlow makes a graph ready when it first runs, and may only then find that it cannot."""
+    x, y = rows(20, a=2)
+    problem = problem_of(study([task("a")], training=TRAINED), workload(linear({"a": 2}), (x, y)))
+    stack = Stack(problem, problem.network(0), form_of(problem, problem.network(0)), STRATEGIES["vectorized"], 2)
+
+    def unready(*given: Any) -> Any:
+        return tf.py_function(refuse, [], tf.float32)
+
+    def refuse() -> None:
+        raise ValueError("no kernel")
+
+    setattr(stack, graph, Graphs(unready))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="no kernel"):
+        trace(problem, stack, None)
 
 
 def test_the_time_of_a_graph_that_cannot_be_made_counts(clock: list[float]) -> None:
