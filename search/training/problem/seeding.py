@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.training.problem.keras_private import global_generator
+from search.training.problem.random_kernels import set_seed_of_no_kernel
 
 
-def build_under(seed: int, build_model: Callable[[], Any]) -> tuple[Any, Any]:
-    """Return a new model made under `seed`, and the generator that `keras.random` uses from then on where it is given no seed."""
-    keras.utils.set_random_seed(seed)
+def build_under(seed: int, build_model: Callable[[], Any], *, kernels_draw: bool = True) -> tuple[Any, Any]:
+    """Return a new model made under `seed`, and the generator that `keras.random` uses from then on where it is given no seed.
+
+    `kernels_draw`: whether a kernel may draw by a state of its own; False keeps all compiled graphs: see `random_kernels`.
+    """
+    (keras.utils.set_random_seed if kernels_draw else set_seed_of_no_kernel)(seed)
     model = build_model()
     return model, global_generator()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from search.training.problem.keras_private import layers_of, make_variables
 from search.training.problem.keras_settings import KerasSettings, keeping
 from search.training.problem.network import NOTHING, Network
 from search.training.problem.own_forms import is_keras_object
+from search.training.problem.random_kernels import watched
 from search.training.problem.seeding import build_under
 from search.workloads.base import TERM_KINDS, ResolvedWorkload
 from search.workloads.blame import one_line, place_of
@@ -44,11 +46,13 @@ class LoadedWorkload:
     """Model and rows of a workload with its options; what is refused of them is refused here.
 
     `outputs` are the model's by name, as tensors of a few rows. `settings` are what its code set of what a process shares: they
-    must be active wherever its model is traced, trained or measured.
+    must be active wherever its model is traced, trained or measured. `kernels_draw`: whether a kernel of its model or its training
+    draws by a state of its own, which a new model under a seed then begins anew; None as long as that is not known.
     """
 
     def __init__(self, workload: ResolvedWorkload, seed: int = 0, settings: KerasSettings | None = None) -> None:
         self.settings = settings or KerasSettings()
+        self.kernels_draw: bool | None = None
         self.workload = _keeping_settings(workload)
         with self.settings.starting():
             self.loaded: Loaded = read(called("load_data", workload.load_data))
@@ -66,13 +70,20 @@ class LoadedWorkload:
 
     def network(self, seed: int) -> Network:
         """Return a new model with the initial weights of `seed`. Raises PreflightError where the user's code fails."""
-        with self.settings.building():
-            model, generator = called("build_model", lambda: build_under(seed, self.workload.build_model))
-            if not isinstance(model, keras.Model):
-                kind = type(model).__name__
-                raise PreflightError("bad_model", f"build_model() should return a new keras.Model, got a {kind}", "build_model")
-            self._build(model)
-            return Network(model, generator, self.single_input)
+        kept = self.kernels_draw is False
+        with self.settings.building(), watched() as drawn:
+            network = self._network(seed)
+        self.kernels_draw = bool(self.kernels_draw or drawn)
+        return self.network(seed) if kept and drawn else network  # by kernels that begin anew
+
+    def _network(self, seed: int) -> Network:
+        build = partial(build_under, seed, self.workload.build_model, kernels_draw=self.kernels_draw is not False)
+        model, generator = called("build_model", build)
+        if not isinstance(model, keras.Model):
+            kind = type(model).__name__
+            raise PreflightError("bad_model", f"build_model() should return a new keras.Model, got a {kind}", "build_model")
+        self._build(model)
+        return Network(model, generator, self.single_input)
 
     def untouched(self, seed: int) -> Network:
         """Return a model with the initial weights of `seed` that nobody changes: the example, or the last one asked for."""
