@@ -121,8 +121,11 @@ class Engine(Protocol):
     @property
     def graphs(self) -> int: ...  # that a later cohort finds traced
 
-    def trace(self) -> None:
-        """Make the traces, without training. Raises what the user's code raises in a graph."""
+    def trace(self, epochs_left: int = 0) -> None:
+        """Make the traces, without training: also those in which settings go on that have so many epochs left after a first rung.
+
+        Raises what the user's code raises in a graph.
+        """
 
     def initial_values(self, seed: int, observer: Observer) -> dict[str, float]:
         """Return the terms before training under `seed`, over the training rows, by path: only finite ones.

@@ -24,6 +24,7 @@ from search.out_of_memory import memory_limit
 from search.planning.phases import phases
 from search.planning.references import referenced_tasks
 from search.processes import cores
+from search.sampling.pruning import ladder
 from search.training.engine.cost import WORTH_SHARING, Cost, cost_of
 from search.training.engine.frozen_trunk import cost_in_steps, frontier_of, frozen_trunk
 from search.training.engine.loops import looped_operations
@@ -58,6 +59,9 @@ SURELY_SMALL = 5e7
 
 MEMORY_SHARE = 0.25
 """Share of the memory that this process may use which one worker's stack may take."""
+
+BUSY_CORES = 2
+"""So many cores have no room for tracing beside training."""
 
 TIMED_STEPS = 3
 
@@ -111,16 +115,32 @@ def simpler_choice(choice: Choice, fault: str) -> Choice | None:
     return None if choice.engine == "serial" else Choice("serial", 1, choice.threads, why)
 
 
-def traced(choice: Choice, engine: Callable[[Choice], Engine], passed: tuple[type[Exception], ...] = ()) -> Choice:
+def traced_before(definition: StudyDefinition) -> int:
+    """Return for how many epochs settings go on in a smaller stack that is traced before the study trains; 0: in none.
+
+    With a core to spare it is traced while the first cohort trains. With two, which training has need of, that takes as long from
+    training as it lasts, and longer than before it, where nothing else runs.
+    """
+    pruner = definition.search.pruner
+    if pruner is None or definition.search.seeds > 1 or cores() > BUSY_CORES:
+        return 0
+    first = min(ladder(pruner, definition.training), default=definition.training.epochs)
+    return definition.training.epochs - first
+
+
+def traced(
+    choice: Choice, engine: Callable[[Choice], Engine], passed: tuple[type[Exception], ...] = (), epochs_left: int = 0
+) -> Choice:
     """Trace the chosen engine, and return the choice that could be traced: where the model cannot be stacked so, a simpler one.
 
-    `engine` makes the engine of a choice. Why it was chosen then says which operations do not vectorise, and so does one log line.
+    `engine` makes the engine of a choice; `epochs_left`: see its `trace`. Why it was chosen then says which operations do not
+    vectorise, and so does one log line.
     Raises PreflightError and the `passed` ones as they come, and what not even the simplest engine can trace.
     """
     while True:
         try:
             with looped_operations() as loops:
-                engine(choice).trace()
+                engine(choice).trace(epochs_left)
             break
         except PreflightError:
             raise

@@ -19,7 +19,7 @@ from search.catalog.plugins import published_by
 from search.definition.schema import StudyDefinition
 from search.errors import PreflightError
 from search.training.child.describe import described_all
-from search.training.child.engine_choice import Choice, choose, traced
+from search.training.child.engine_choice import Choice, choose, traced, traced_before
 from search.training.child.loading import opened
 from search.training.child.preflight import preflight
 from search.training.child.protocol import (
@@ -230,7 +230,8 @@ class TrainingChild:
 
     def _traced(self, definition: StudyDefinition, choice: Choice) -> Choice:
         """Trace the chosen engine; where the model cannot be stacked so, fall back on the next simpler one."""
-        return traced(choice, lambda each: self._engine(definition, each.engine, each.cohort_size), ENDS_CHILD)
+        left = traced_before(definition)
+        return traced(choice, lambda each: self._engine(definition, each.engine, each.cohort_size), ENDS_CHILD, left)
 
     def _train(self, order: TrainCohort) -> None:
         """Train a cohort; whatever happens, every setting is ended once and the training is closed by CohortTrained."""

@@ -22,7 +22,7 @@ from search.training.engine import ends
 from search.training.engine.cost import cost_of
 from search.training.engine.frozen_trunk import cost_in_steps, frontier_of, frozen_trunk, keep_no_more
 from search.training.engine.group import Group
-from search.training.engine.grouping import Mixing, computable, groups, has_several_seeds
+from search.training.engine.grouping import Mixing, computable, epochs_after_a_rung, groups, has_several_seeds
 from search.training.engine.means import quotients
 from search.training.engine.pace import StepBudget
 from search.training.engine.reports import report_of
@@ -63,7 +63,7 @@ class CohortEngine:
         self._steps_done = 0
         self._last: Group | None = None
         self._largest = 0  # of the stacks that a training had need of
-        self._ahead = TracedAhead(lambda stack: trace(problem, stack, self._trunk))
+        self._ahead = TracedAhead(lambda stack: trace(problem, [stack], self._trunk))
 
     def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
         """Train all settings to the last epoch or their own ends; see `search.training.interface.Engine`."""
@@ -132,9 +132,10 @@ class CohortEngine:
         """How many graphs a later cohort finds traced, to train and to measure."""
         return sum(stack.train.kept + stack.measure.kept for stack in self._stacks.values())
 
-    def trace(self) -> None:
-        """Make the largest stack's graphs, without a step. Raises what the user's code raises in a graph."""
-        trace(self._problem, self._stack(self._size), self._trunk)
+    def trace(self, epochs_left: int = 0) -> None:
+        """Make the graphs of the largest stack, and of those in which settings are likely to go on; see `Engine`."""
+        sizes = [self._size, *self._likely_sizes(self._size, epochs_left)]
+        trace(self._problem, [self._stack(size) for size in sizes], self._trunk)
 
     def initial_values(self, seed: int, observer: Observer) -> dict[str, float]:
         """Return the terms before training under `seed`, over the training rows, as epoch 0 has them; see `Engine`."""
@@ -288,12 +289,11 @@ class CohortEngine:
 
     def _trace_ahead(self, group: Group, training: Training) -> None:
         """Have the stacks traced in which settings of one seed go on once others end at a rung, here or in a later cohort."""
-        judged = [setting for setting in group.settings if setting.rungs]
-        if not judged or has_several_seeds(judged):
-            return
-        left = training.epochs - min(min(setting.rungs) for setting in judged)
-        sizes = likely_sizes(group.stack.size, self._size, self._problem.steps("train") * left, self._strategy, self._cost)
+        sizes = self._likely_sizes(group.stack.size, epochs_after_a_rung(group.settings, training.epochs))
         self._ahead.begin([self._stack(size) for size in sizes if (size, False) not in self._stacks])
+
+    def _likely_sizes(self, size: int, epochs_left: int) -> list[int]:
+        return likely_sizes(size, self._size, self._problem.steps("train") * epochs_left, self._strategy, self._cost)
 
     # An epoch
 

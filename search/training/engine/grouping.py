@@ -76,6 +76,12 @@ def has_several_seeds(settings: Sequence[Setting]) -> bool:
     return len({setting.seed for setting in settings}) > 1
 
 
+def epochs_after_a_rung(settings: Sequence[Setting], epochs: int) -> int:
+    """Return for how many epochs settings of one seed are trained after their first rung; 0 where none is judged."""
+    judged = [setting for setting in settings if setting.rungs]
+    return 0 if not judged or has_several_seeds(judged) else epochs - min(min(setting.rungs) for setting in judged)
+
+
 def computable(settings: Sequence[Setting], observer: Observer) -> Iterator[Setting]:
     """Yield the settings whose rules this worker has; the others end."""
     for setting in settings:

@@ -12,7 +12,7 @@ from keras import layers
 
 from search.out_of_memory import GIB
 from search.training.child import engine_choice
-from search.training.child.engine_choice import Choice, choose, fitting, simpler_choice, threads, wanted_size
+from search.training.child.engine_choice import Choice, choose, fitting, simpler_choice, threads, traced_before, wanted_size
 from search.training.child.server import TrainingChild
 from search.training.engine import frozen_trunk, sharded_layers
 from search.training.engine.cost import Cost, cost_of, is_packed
@@ -178,6 +178,25 @@ def test_frozen_layers_that_run_in_parts_want_no_threads_beside(monkeypatch: pyt
     assert choose(*made).threads == 1
     monkeypatch.setattr(engine_choice, "sharded_layers", lambda *_: sharded_layers.NOT_SHARDED)
     assert choose(*made).threads == 2
+
+
+@pytest.mark.parametrize(
+    ("search", "cores", "left"),
+    [
+        ({"pruner": {"name": "hyperband"}}, 2, 24),
+        ({"pruner": {"name": "hyperband"}}, 1, 24),
+        ({"pruner": {"name": "successive_halving", "config": {"min_epochs": 9}}}, 2, 18),
+        ({"pruner": {"name": "successive_halving", "config": {"min_epochs": 10}}}, 2, 0),  # no rung before the end
+        ({"pruner": {"name": "hyperband"}}, 3, 0),
+        ({"pruner": {"name": "hyperband"}, "seeds": 2}, 2, 0),
+        ({}, 2, 0),
+    ],
+)
+def test_where_training_needs_all_cores_smaller_stacks_are_traced_before_it(
+    search: dict[str, Any], cores: int, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "cores", lambda: cores)
+    assert traced_before(study([task("a")], search={"trials": 9, **search}, training={"epochs": 27})) == left
 
 
 def test_the_cost_counts_the_matrix_products_of_one_forward_step() -> None:

@@ -29,13 +29,18 @@ from tests.search.training.scenes import engine_of, linear, problem_of, rows, st
 TRAINED = {"epochs": 4, "batch_size": 8, "optimizer": {"name": "adam", "config": {"learning_rate": 0.1}}}
 
 
-def _trained(monkeypatch: pytest.MonkeyPatch) -> tuple[CohortEngine, Judge, list[int]]:
-    """Train eight settings of which one is left after epoch 2; return the graphs made by the end of each epoch as well."""
+def _trained(monkeypatch: pytest.MonkeyPatch, epochs_left: int | None = None) -> tuple[CohortEngine, Judge, list[int]]:
+    """Train eight settings of which one is left after epoch 2; return the graphs made by the rung and by the end as well.
+
+    `epochs_left`: those for which smaller stacks are traced before the training; None: none is, not even the largest.
+    """
     monkeypatch.setattr("search.training.engine.sizes.SECONDS_A_TRACE", 0.0)  # as if a graph were free
     x, y = rows(20, a=2, b=1)
     y["a"] = x[:, :2] * 3
     definition = study([task("a"), task("b")], training=TRAINED)
     engine = engine_of(definition, workload(linear({"a": 2, "b": 1}), (x, y)), "vectorized", 8)
+    if epochs_left is not None:
+        engine.trace(epochs_left)
     settings, before = at(2, **{f"bad{i}": BAD for i in range(7)}, good=GOOD), traces_made()
 
     class Counting(Judge):
@@ -63,6 +68,14 @@ def test_what_is_left_after_a_rung_goes_on_in_a_stack_that_was_traced_before_and
     assert [judge.values(7, epoch) for epoch in range(5)] == [alone.values(7, epoch) for epoch in range(5)]
     for mine, others in zip(engine.variables(7), other.variables(7), strict=True):
         np.testing.assert_array_equal(mine, others)
+
+
+def test_the_stacks_in_which_settings_go_on_can_be_traced_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, judge, made = _trained(monkeypatch, epochs_left=2)
+    assert sorted(size for size, _ in engine._stacks) == [1, 4, 8]
+    assert (made, engine.graphs) == ([0, 0], 6)
+    _, ahead, _ = _trained(monkeypatch)
+    assert [judge.values(7, epoch) for epoch in range(5)] == [ahead.values(7, epoch) for epoch in range(5)]
 
 
 def test_no_copies_are_traced_ahead() -> None:
@@ -218,7 +231,7 @@ def test_what_the_first_run_of_either_graph_raises_is_raised(graph: str) -> None
 
     setattr(stack, graph, Graphs(unready))
     with pytest.raises(tf.errors.InvalidArgumentError, match="no kernel"):
-        trace(problem, stack, None)
+        trace(problem, [stack], None)
 
 
 def test_the_time_of_a_graph_that_cannot_be_made_counts(clock: list[float]) -> None:
