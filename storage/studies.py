@@ -265,8 +265,9 @@ def prepared(
     threads: int = 1,
     why: str | None = None,
     workload_version: str | None = None,
+    settled: Collection[str] = (),
 ) -> StudyRecord:
-    """Note that a preflight has passed: QUEUED becomes RUNNING, a PAUSED study stays so, and `warnings` are added.
+    """Note that a preflight has passed: QUEUED becomes RUNNING, a PAUSED study stays so, `warnings` are added, the `settled` go.
 
     `why` says why this engine was chosen, `threads` how many its training child has, `workload_version` which version of the
     workload it is trained with from now on. A study that was prepared before keeps all of that. Raises WrongState for one that is
@@ -277,7 +278,7 @@ def prepared(
         raise WrongState(study.name, study.state, "be prepared", OPEN)
     if study.prepared:
         return study
-    merged = list(dict.fromkeys([*study.warnings, *warnings]))
+    merged = [text for text in dict.fromkeys([*study.warnings, *warnings]) if text not in settled]
     sizes = {"cohort_size": cohort_size, "prepared_cohort_size": cohort_size}
     chosen = {**sizes, "engine": engine, "engine_why": why, "threads": threads, "workload_version": workload_version}
     changed = change_study(session, study_id, now, prepared=True, warnings=merged, started_at=now, **chosen)

@@ -169,10 +169,15 @@ def _turned_objective(known: ValidationContext, wanted: ObjectiveMetric) -> Iter
 
 def _unpublished(known: ValidationContext, trials: int) -> Iterator[str]:
     if known.description is None:
-        yield (
-            f"no worker has published workload {known.parts.workload!r} yet, so its outputs, targets and own terms are checked "
-            "when a worker prepares the study"
-        )
+        yield unpublished(known.parts.workload)
+
+
+def unpublished(workload: str | None) -> str:
+    """Return what is said of a study whose workload no worker has published; it holds until a worker prepares the study."""
+    return (
+        f"no worker has published workload {workload!r} yet, so its outputs, targets and own terms are checked when a worker "
+        "prepares the study"
+    )
 
 
 CAUTIONS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from search.planning.initial_values import normalization_error
 from search.training.child.protocol import Answer, PrepareStudy, StudyPrepared, StudyRefused, ThreadsWanted
+from search.validation.warnings import unpublished
 from search.worker.claim import Claim
 from search.worker.lease_keeper import Holding
 from storage import derived, leases, studies
@@ -92,6 +93,7 @@ class PreflightRun:
             threads=answer.threads,
             why=answer.why,
             warnings=answer.warnings,
+            settled=[unpublished(study.workload)],
             workload_version=self._claim.workload_version,
             now=self._database.now(session),
         )

@@ -209,6 +209,13 @@ def test_a_prepared_study_runs(database: Database) -> None:
     assert (prepared.cohort_size, prepared.engine, prepared.warnings) == (16, "stacked", ("first", "second"))
 
 
+def test_what_a_preflight_settles_is_warned_of_no_longer(database: Database) -> None:
+    with database.writing() as session:
+        study = scenes.create(session, warnings=("unknown", "first"))
+        given = {"cohort_size": 16, "engine": "stacked", "warnings": ["second"], "now": later(1)}
+        assert studies.prepared(session, study.id, **given, settled=["unknown"]).warnings == ("first", "second")
+
+
 def test_the_first_preflight_decides(database: Database) -> None:
     with database.writing() as session:
         study = scenes.prepare(session, scenes.create(session))

@@ -32,6 +32,7 @@ from search.training.child.protocol import (
 )
 from search.training.interface import Ended, EpochReport
 from search.validation import normalize
+from search.validation.warnings import unpublished
 from search.worker import claim as claim_module
 from search.worker.analyses import work_out
 from search.worker.child_process import ChildLost
@@ -185,6 +186,14 @@ def test_a_preflight_that_passes_prepares_the_study(scene: Scene) -> None:
     scene.play([StepsDone(0)], [PREPARED])
     study = scene.study()
     assert (study.state, study.cohort_size, study.engine, study.engine_why) == (StudyState.RUNNING, 4, "vectorized", "small")
+
+
+def test_a_prepared_study_no_longer_warns_that_its_workload_is_unknown(scene: Scene) -> None:
+    with scene.database.writing() as session:
+        warnings = [unpublished("digits"), "few trials"]
+        study_rows.change_study(session, scene.study().id, scene.database.now(session), warnings=warnings)
+    scene.play([PREPARED])
+    assert scene.study().warnings == ("few trials",)
 
 
 def test_a_refused_study_is_failed_with_the_reason_and_the_child_is_let_go(scene: Scene) -> None:
