@@ -99,6 +99,15 @@ def test_they_are_held_against_the_whole_cohort_at_the_rung(scene: Scene) -> Non
     assert dict(last.prune) == {8: "epoch 3: not among the best 2 of 6 trials there"}  # 6 and 9 go on
 
 
+def test_a_third_round_is_held_against_those_before_it(database_url: str) -> None:
+    scene = made(database_url, trials=13)
+    second = [[epoch(3, dict.fromkeys(range(8, 12), 0.3)), rung(*range(8, 12))], [*map(pruned, range(8, 12)), FREE]]
+    child = scene.play(*TO_THE_RUNG, *second, [epoch(3, {12: 0.8, 13: 0.2}), rung(12, 13)], [*map(ended, (6, 12, 13)), TRAINED])
+    *_, last = (order for order in child.orders if type(order).__name__ == "GoOn")
+    assert dict(last.prune) == {13: "epoch 3: not among the best 3 of 10 trials there"}  # 6, 7 and 12 are
+    scene.close()
+
+
 def test_the_trials_that_wait_are_observed_as_pruned_at_the_rung(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     import search.worker.further_trials as module
 

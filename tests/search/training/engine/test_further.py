@@ -97,6 +97,20 @@ def test_more_than_have_room_go_on_in_parts(float64: None) -> None:
         assert giver.values(number, 3, "train") == pytest.approx(_twin(KIND, weights).train[2], abs=1e-8)
 
 
+def test_a_round_in_which_all_diverge_leaves_those_that_wait_as_they_were(float64: None) -> None:
+    at, huge = {"rungs": (1,)}, dict.fromkeys(COHORT[0], 1e308)
+    first, lost = at_rung(0, 1, 1, 1, **at), at_rung(1, 1, first=4, weights=huge, **at)
+    engine, giver = _engine(KIND, "vectorized"), Giver([1, 2, 3], lost)
+    engine.train(first, _definition().training, giver)
+    assert giver.asked == [(1, [0]), (1, [0])]
+    assert {number: giver.states()[number] for number in (0, 4, 5)} == {
+        0: TrialState.COMPLETE,
+        4: TrialState.DIVERGED,
+        5: TrialState.DIVERGED,
+    }
+    assert giver.values(0, 3, "train") == pytest.approx(_twin(KIND, 0).train[2], abs=1e-8)
+
+
 def test_more_than_have_room_come_in_parts(float64: None) -> None:
     engine, giver = _engine(KIND, "vectorized"), Giver([1, 2, 3, 4, 5, 6], at_rung(2, 2, 2, 1, 2, first=4))
     engine.train(at_rung(0, 1, 1, 1), _definition().training, giver)
