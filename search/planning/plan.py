@@ -46,16 +46,17 @@ from storage.records import (
 class History:
     """What the plan may know of a study.
 
-    `counts` has the number of trials by (role, state); `trials` the search trials that the sampler observes (all that run, and a
-    bounded choice of the finished); `references` and `baselines` all of those roles; `confirmed` the (trial, seed) of the
-    confirmations there are, `repeating` of those that are not finished, `repeated` what the complete ones measured; `finalists` the
-    search trials that were chosen for them, if the choice was made on this search; `next_number` the number that the next trial
-    gets. `initial` are the terms' values before training;
-    `anchors` what is kept of references and baselines, `measurements` what they measured, as long as anchors are wanted. `settings`
-    are the parameters of all search trials but cancelled ones, in a space of finitely many settings. `seconds` is how long the
-    study has trained, fresh seeds aside, where its search stops by that; `expected_gain` what a model of the search trials that
-    have ended expects to be gained, in units of the noise, once it is worked out. `ahead` are suggestions that were drawn before
-    the latest cohort had ended: they are taken where they are the next.
+    `counts` has the number of trials by (role, state); `trials` the search trials that the sampler observes (all that run, and
+    a bounded choice of the finished); `references` and `baselines` all of those roles; `confirmed` the (trial, seed) of the
+    confirmations there are, `repeating` of those that are not finished, `repeated` what the complete ones measured; `finalists`
+    the search trials that were chosen for them, if the choice was made on this search; `next_number` the number that the next
+    trial gets; `takes_the_last`: whether a sampler's last few suggestions may come with those before them. `initial` are the
+    terms' values before training; `anchors` what is kept of references and baselines, `measurements` what they measured, as
+    long as anchors are wanted. `settings` are the parameters of all search trials but cancelled ones, in a space of finitely
+    many settings. `seconds` is how long the study has trained, fresh seeds aside, where its search stops by that;
+    `expected_gain` what a model of the search trials that have ended expects to be gained, in units of the noise, once it is
+    worked out. `ahead` are suggestions that were drawn before the latest cohort had ended: they are taken where they are the
+    next.
     """
 
     budget: int
@@ -75,6 +76,7 @@ class History:
     seconds: float = 0.0
     expected_gain: float | None = None
     ahead: suggest.DrawnAhead | None = None
+    takes_the_last: bool = False
 
     def count(self, *, roles: Sequence[Role] = tuple(Role), states: Sequence[TrialState] = tuple(TrialState)) -> int:
         return sum(self.counts.get((role, state), 0) for role in roles for state in states)
@@ -252,7 +254,7 @@ def _suggestions(
         return []
     observed = history.trials
     left = searches_left(definition, history)
-    batch = suggest.batch_limit(definition, observed, left) - len(planned)
+    batch = suggest.batch_limit(definition, observed, left if history.takes_the_last else None) - len(planned)
     count = min(_trials_in(definition, planned, room), batch, left)
     if not is_scored(definition, history):
         count = min(count, suggest.batch_limit(definition, ()) - history.searched)

@@ -39,7 +39,7 @@ from storage.records import Reason, TrialRecord, TrialState, Values
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 FEW = 8
-"""A search's last trials are trained with those before them where they are at most such a part of these: alone they take longer."""
+"""The last trials join those before them where they are at most one FEW-th as many: alone they take longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class DrawnAhead:
 def batch_limit(definition: StudyDefinition, observed: Sequence[TrialRecord], left: int | None = None) -> int:
     """Return how many trials the sampler should suggest at once: any number for those that do not learn.
 
-    `left`: how many the search has left; of a sampler that has begun to learn, the last few are asked for with those before them.
+    `left`: how many the search has left, where a sampler that has begun to learn is asked for the last few with those before them.
     """
     chosen = definition.search.sampler
     entry = sampler_of(chosen)

@@ -130,7 +130,8 @@ def _planned(database: Database, claim: Claim, standing: Standing) -> Planned | 
     going_on = [replace(trial, state=TrialState.PRUNED) for trial in standing(objective)]
     limit = min(claim.study.cohort_size or 1, study.cohort_size or 1)  # the child was ordered no more, and trains no more at once
     try:
-        ahead = plan_ahead(definition, history, with_the_last(limit, searches_left(definition, history)), going_on)
+        limit = with_the_last(limit, searches_left(definition, history))
+        ahead = plan_ahead(definition, replace(history, takes_the_last=True), limit, going_on)
     except (Exception, SystemExit) as error:  # the plan proper says so again, where it counts
         log.warning("no further trials planned", study=study.name, exc_info=error)
         return None

@@ -116,10 +116,10 @@ def simpler_choice(choice: Choice, fault: str) -> Choice | None:
 
 
 def traced_before(definition: StudyDefinition) -> int:
-    """Return for how many epochs settings go on in a smaller stack that is traced before the study trains; 0: in none.
+    """Return for how many epochs settings go on in smaller stacks that are traced before the study trains; 0 where none is.
 
-    With a core to spare it is traced while the first cohort trains. With two, which training has need of, that takes as long from
-    training as it lasts, and longer than before it, where nothing else runs.
+    With a core to spare they are traced beside the first cohort. With two cores, tracing beside training slows training by as long
+    as it takes, and takes longer than it does beforehand.
     """
     pruner = definition.search.pruner
     if pruner is None or definition.search.seeds > 1 or cores() > BUSY_CORES:

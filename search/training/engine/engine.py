@@ -63,7 +63,7 @@ class CohortEngine:
         self._steps_done = 0
         self._last: Group | None = None
         self._largest = 0  # of the stacks that a training had need of
-        self._ahead = TracedAhead(lambda stack: trace(problem, [stack], self._trunk))
+        self._ahead = TracedAhead(lambda stack: trace(problem, stack, self._trunk))
 
     def train(self, settings: Sequence[Setting], training: Training, observer: Observer) -> None:
         """Train all settings to the last epoch or their own ends; see `search.training.interface.Engine`."""
@@ -133,9 +133,11 @@ class CohortEngine:
         return sum(stack.train.kept + stack.measure.kept for stack in self._stacks.values())
 
     def trace(self, epochs_left: int = 0) -> None:
-        """Make the graphs of the largest stack, and of those in which settings are likely to go on; see `Engine`."""
-        sizes = [self._size, *self._likely_sizes(self._size, epochs_left)]
-        trace(self._problem, [self._stack(size) for size in sizes], self._trunk)
+        """Make the graphs of the largest stack, and then, as far as they can be made, of those in which settings may go on."""
+        trace(self._problem, self._stack(self._size), self._trunk)
+        self._trace_ahead(self._size, epochs_left)
+        self._ahead.wait()
+        self._ahead.end()
 
     def initial_values(self, seed: int, observer: Observer) -> dict[str, float]:
         """Return the terms before training under `seed`, over the training rows, as epoch 0 has them; see `Engine`."""
@@ -209,7 +211,7 @@ class CohortEngine:
                     since += waited
             if not begun and group.stack.measure.kept:  # its own graphs are made
                 begun = True
-                self._trace_ahead(group, training)
+                self._trace_ahead(group.stack.size, epochs_after_a_rung(group.settings, training.epochs))
         for setting, _ in group.running() if epochs.stop > training.epochs else ():
             observer.ended(Ended(setting.number, TrialState.COMPLETE, training.epochs))
         return None
@@ -287,13 +289,10 @@ class CohortEngine:
         group.stack.take_over(old, list(group.places.values()))
         group.places = {place: where for where, place in enumerate(group.places)}
 
-    def _trace_ahead(self, group: Group, training: Training) -> None:
-        """Have the stacks traced in which settings of one seed go on once others end at a rung, here or in a later cohort."""
-        sizes = self._likely_sizes(group.stack.size, epochs_after_a_rung(group.settings, training.epochs))
-        self._ahead.begin([self._stack(size) for size in sizes if (size, False) not in self._stacks])
-
-    def _likely_sizes(self, size: int, epochs_left: int) -> list[int]:
-        return likely_sizes(size, self._size, self._problem.steps("train") * epochs_left, self._strategy, self._cost)
+    def _trace_ahead(self, size: int, epochs: int) -> None:
+        """Have the stacks traced in which settings of one seed go on, for so many epochs, once others end, here or later."""
+        sizes = likely_sizes(size, self._size, self._problem.steps("train") * epochs, self._strategy, self._cost)
+        self._ahead.begin([self._stack(each) for each in sizes if (each, False) not in self._stacks])
 
     # An epoch
 

@@ -75,8 +75,8 @@ class Stack:
         self._learned: dict[str, Learned] = {}
         self._counters = made_counters(problem, network, size)
         train, measure = sharded_layers(problem, network, form).during(network, self._train, self._measure)
-        self.train = Graphs(train)
-        self.measure = Graphs(measure, self._measure_signature())
+        self.train = Graphs(train, heed=problem.opened.heed)
+        self.measure = Graphs(measure, self._measure_signature(), problem.opened.heed)
 
     def begin(self, starts: Sequence[Arrays]) -> None:
         """Set all variables to where each setting begins: for each, the values of the network's variables, in their order."""

@@ -16,7 +16,6 @@ from search.training.engine.strategies import Strategy
 from search.training.problem.batch import Tensor
 from search.training.problem.network import Network
 from search.training.problem.problem import TrainingProblem
-from search.training.problem.random_kernels import graph_draws
 from search.training.problem.setting_inputs import SettingInputs, equal_knobs
 from search.training.problem.step import weighted_step
 
@@ -74,8 +73,6 @@ def _found_form(problem: TrainingProblem, network: Network) -> GradientLayout:
     changed = tuple(sorted(changing))
     graph = _step_graph(problem, network, values, knobs)
     alike = _alike(graph, len(trainable), changed)
-    if graph_draws(graph):
-        problem.opened.kernels_draw = True
     return GradientLayout(changed, alike, assigned, by_rows, bool(by_rows) or _has_own_gradients(graph))
 
 

@@ -55,10 +55,19 @@ def traced(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class Graphs:
-    """A function of tensors as graphs: one for each form of what it is given, traced when it first comes."""
+    """A function of tensors as graphs: one for each form of what it is given, traced when it first comes. `heed` is given each."""
 
-    def __init__(self, function: Callable[..., Any], signature: Sequence[Any] | None = None) -> None:
-        self._function = tf.function(traced(function), autograph=False, input_signature=signature)
+    def __init__(
+        self, function: Callable[..., Any], signature: Sequence[Any] | None = None, heed: Callable[[Any], None] | None = None
+    ) -> None:
+        @functools.wraps(function)
+        def heeded(*given: Any, **named: Any) -> Any:
+            result = function(*given, **named)
+            if heed is not None:
+                heed(tf.compat.v1.get_default_graph())
+            return result
+
+        self._function = tf.function(traced(heeded), autograph=False, input_signature=signature)
 
     @property
     def kept(self) -> int:
@@ -67,7 +76,7 @@ class Graphs:
         return count
 
     def made(self, *given: Any) -> Callable[[], Any]:
-        """Have the graph of what is given, without running it. Returns its run, which another thread may do: a first takes long."""
+        """Trace the graph for these arguments without running it. Returns its run: a first is slow; any thread may do it."""
         before = self.kept
         with _counting():
             self._function.get_concrete_function(*given)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -28,28 +27,22 @@ LOOPED_ANYWAY = ("Random", "Conv")
 """Operations that are run once a setting where rows are shared, too: random numbers, convolutions by filters of one's own."""
 
 
-def trace(problem: TrainingProblem, stacks: Sequence[Stack], trunk: FrozenTrunk | None) -> None:
-    """Make the graphs that train and measure settings of one seed, of each stack. Raises what the user's code raises in a graph.
+def trace(problem: TrainingProblem, stack: Stack, trunk: FrozenTrunk | None) -> None:
+    """Make the graphs that train and measure settings of one seed. Raises what the user's code raises in a graph.
 
-    TensorFlow makes a graph ready when it first runs, outside of Python: each while the next is traced.
+    TensorFlow makes a graph ready when it first runs, outside of Python: the one that trains, while the other is traced.
     """
-    with ThreadPoolExecutor(1, "first-run") as aside:
-        ready = [aside.submit(first_run) for stack in stacks for first_run in _made(problem, stack, trunk)]
-    for each in ready:
-        each.result()
-
-
-def _made(problem: TrainingProblem, stack: Stack, trunk: FrozenTrunk | None) -> Iterator[Callable[[], Any]]:
-    """Trace one graph after the other; yield the first run of each, which does no step."""
     size, none, width, count = stack.size, tf.constant(0), len(problem.terms), problem.count("train")
     knobs = equal_knobs(size, width, [*problem.usual.values()])
     extra = {name: tf.range(len(each.points)) for name, each in sorted(problem.opened.loaded.extra.items())}
-    features = {} if trunk is None else trunk.empty(count, training=True)
-    sums = tf.zeros((size, width, 2), tf.float64)
-    yield stack.train.made(knobs, tf.range(count), extra, none, none, sums, None, features)
-    sums = tf.zeros((size, stack.measured_width, 2), tf.float64)
-    rows = problem.rows("validation")._replace(features={} if trunk is None else trunk.empty(training=False))
-    yield stack.measure.made(knobs, tuple(rows), tf.range(problem.count("validation")), extra, none, none, sums)
+    empty = {} if trunk is None else trunk.empty(count, training=True)
+    train = stack.train.made(knobs, tf.range(count), extra, none, none, tf.zeros((size, width, 2), tf.float64), None, empty)
+    with ThreadPoolExecutor(1, "first-run") as aside:
+        first_run = aside.submit(train)
+        sums = tf.zeros((size, stack.measured_width, 2), tf.float64)
+        rows = problem.rows("validation")._replace(features={} if trunk is None else trunk.empty(training=False))
+        stack.measure(knobs, tuple(rows), tf.range(problem.count("validation")), extra, none, none, sums)
+    first_run.result()
 
 
 def rules_tried(settings: Sequence[Setting]) -> tuple[str, ...]:

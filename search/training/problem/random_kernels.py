@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import keras
@@ -17,32 +17,39 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import op_callbacks, op_def_registry
 
 DRAWS_BY = "seed2"
-"""What every operation whose kernel keeps a generator is given, beside `seed`."""
+"""The attribute that every operation whose kernel keeps a generator has, beside `seed`."""
+
+RUNS_PYTHON = ("EagerPyFunc", "PyFunc", "PyFuncStateless")
+"""Operations whose Python may run one that draws."""
 
 
-@lru_cache(None)
+@cache
+def _known_to_draw(operation: str) -> bool:
+    return operation in RUNS_PYTHON or any(attribute.name == DRAWS_BY for attribute in op_def_registry.get(operation).attr)
+
+
 def draws(operation: str) -> bool:
     """Return whether an operation's kernel draws by a state of its own; True of one that is not known, such as a function."""
-    known = op_def_registry.get(operation)
-    return known is None or any(attribute.name == DRAWS_BY for attribute in known.attr)
+    return op_def_registry.get(operation) is None or _known_to_draw(operation)
 
 
 def graph_draws(graph: Any) -> bool:
     """Return whether an operation of a graph draws so, or one of a function in it."""
     definition = graph.as_graph_def()
     functions = {function.signature.name: function.node_def for function in definition.library.function}
-    nodes = [*definition.node, *(node for within in functions.values() for node in within)]
-    return any(draws(node.op) for node in nodes if node.op not in functions)
+    kinds = {node.op for node in (*definition.node, *(node for within in functions.values() for node in within))}
+    return any(draws(kind) for kind in kinds - functions.keys())
 
 
 @contextmanager
 def watched() -> Iterator[list[str]]:
-    """Note the operations that draw so, of those that this thread runs, or puts into a graph."""
+    """Note the operations that draw so, of those that this thread runs, or puts into a graph. Those of other threads are missed."""
     drawn: list[str] = []
 
-    def note(operation: str, *_: Any, **__: Any) -> None:
+    def note(operation: str, inputs: Any, attributes: Any, outputs: Any, *_: Any, **__: Any) -> Any:
         if draws(operation):
             drawn.append(operation)
+        return outputs  # as they are, to the next callback
 
     op_callbacks.add_op_callback(note)
     try:

@@ -18,7 +18,7 @@ from search.training.problem.keras_private import layers_of, make_variables
 from search.training.problem.keras_settings import KerasSettings, keeping
 from search.training.problem.network import NOTHING, Network
 from search.training.problem.own_forms import is_keras_object
-from search.training.problem.random_kernels import watched
+from search.training.problem.random_kernels import graph_draws, watched
 from search.training.problem.seeding import build_under
 from search.workloads.base import TERM_KINDS, ResolvedWorkload
 from search.workloads.blame import one_line, place_of
@@ -75,6 +75,10 @@ class LoadedWorkload:
             network = self._network(seed)
         self.kernels_draw = bool(self.kernels_draw or drawn)
         return self.network(seed) if kept and drawn else network  # by kernels that begin anew
+
+    def heed(self, graph: Any) -> None:
+        """Take note of a graph of its model, which may draw by kernels."""
+        self.kernels_draw = self.kernels_draw or graph_draws(graph)
 
     def _network(self, seed: int) -> Network:
         build = partial(build_under, seed, self.workload.build_model, kernels_draw=self.kernels_draw is not False)

@@ -231,7 +231,7 @@ def test_what_the_first_run_of_either_graph_raises_is_raised(graph: str) -> None
 
     setattr(stack, graph, Graphs(unready))
     with pytest.raises(tf.errors.InvalidArgumentError, match="no kernel"):
-        trace(problem, [stack], None)
+        trace(problem, stack, None)
 
 
 def test_the_time_of_a_graph_that_cannot_be_made_counts(clock: list[float]) -> None:
@@ -274,11 +274,12 @@ def test_stacks_are_traced_ahead_once_the_group_has_made_its_own_graphs(monkeypa
     engine = engine_of(definition, workload(linear({"a": 2, "b": 1}), rows(20, a=2, b=1)), "vectorized", 8)
     engine.train(at(2, alone=GOOD), definition.training, Judge())
     begun: list[tuple[int, int, int]] = []
-    monkeypatch.setattr(
-        engine,
-        "_trace_ahead",
-        lambda group, _: begun.append((group.stack.size, group.done, group.stack.measure.kept)),
-    )
+
+    def begin(size: int, epochs: int) -> None:
+        assert engine._last is not None
+        begun.append((size, engine._last.done, engine._last.stack.measure.kept))
+
+    monkeypatch.setattr(engine, "_trace_ahead", begin)
     for _ in range(2):
         engine.train(at(2, **{f"same{i}": GOOD for i in range(8)}), definition.training, Judge())
     assert begun == [(8, 2, 1), (8, 1, 1)]

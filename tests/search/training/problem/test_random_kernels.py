@@ -13,10 +13,10 @@ import tensorflow as tf
 from keras import layers
 from tensorflow.python.eager import context
 
-from search.training.engine.stacked_variable import form_of
+from search.training.interface import Setting
 from search.training.problem.random_kernels import draws, graph_draws, set_seed_of_no_kernel, watched
 from search.training.problem.workload import LoadedWorkload
-from tests.search.training.scenes import linear, problem_of, rows, study, task, workload
+from tests.search.training.scenes import Recorder, engine_of, linear, rows, study, task, workload
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,7 @@ from tests.search.training.scenes import linear, problem_of, rows, study, task, 
         ("FractionalAvgPool", True),
         ("StatelessRandomUniformV2", False),
         ("MatMul", False),
+        ("EagerPyFunc", True),  # whose Python may draw
         ("__inference_mine_7", True),  # a function, which may draw
     ],
 )
@@ -157,12 +158,83 @@ class Noise(layers.Layer):
     """Draws while it trains."""
 
     def call(self, x: Any, training: bool = False) -> Any:
-        return x + tf.random.normal([3]) if training else x
+        return x + tf.random.normal([2]) if training else x
 
 
-def test_a_training_that_draws_by_a_kernel_is_seen_in_its_graph() -> None:
-    inputs = keras.Input((3,))
-    model = keras.Model(inputs, {"a": layers.Dense(2)(Noise()(inputs))})
-    problem = problem_of(study([task("a")]), workload(lambda: keras.models.clone_model(model), rows(20, a=2)))
-    form_of(problem, problem.opened.example)
-    assert problem.opened.kernels_draw is True
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _noisy_backwards(x: Any) -> Any:
+    return tf.identity(x), lambda upstream: upstream * (1 + tf.random.normal(tf.shape(upstream)))
+
+
+class Backwards(layers.Layer):
+    """Draws in its gradient alone."""
+
+    def call(self, x: Any) -> Any:
+        return _noisy_backwards(x)
+
+
+class InPython(layers.Layer):
+    """Draws in Python while it trains."""
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if not training:
+            return x
+        y = tf.py_function(lambda v: v + tf.random.normal(v.shape), [x], tf.float32)
+        y.set_shape(x.shape)
+        return y
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return shape
+
+
+class Measuring(layers.Layer):
+    """Draws while it is measured, and never before."""
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        return x if training else x + tf.random.normal([2])
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return shape
+
+
+def _with(layer: Callable[[], layers.Layer]) -> Callable[[], keras.Model]:
+    def build_model() -> keras.Model:
+        inputs = keras.Input((3,))
+        return keras.Model(inputs, {"a": layer()(layers.Dense(2)(inputs))})
+
+    return build_model
+
+
+@pytest.mark.parametrize("layer", [Noise, Backwards, InPython, Measuring])
+def test_a_kernel_that_draws_is_seen_in_the_graphs_that_are_trained(layer: Callable[[], layers.Layer]) -> None:
+    engine = engine_of(study([task("a")]), workload(_with(layer), rows(20, a=2)))
+    engine.trace()
+    assert engine._problem.opened.kernels_draw is True
+
+
+@pytest.mark.parametrize("layer", [layers.Identity, Noise, Backwards, InPython])
+def test_what_a_seed_s_training_gives_does_not_depend_on_another_before_it(layer: Callable[[], layers.Layer]) -> None:
+    definition = study([task("a")], training={"epochs": 2, "batch_size": 5})
+
+    def trained(*seeds: int) -> list[float]:
+        """Return the last seed's values, of an engine that trains all of them, one after another."""
+        engine, recorder = engine_of(definition, workload(_with(layer), rows(20, a=2))), Recorder()
+        with engine._problem.opened.settings.active():
+            engine.trace()
+            engine.train([Setting(seed, seed, {"a.error": 1.0}) for seed in seeds], definition.training, recorder)
+        return [recorder.values(seeds[-1], 2, part)["a.error"] for part in ("train", "validation")]
+
+    assert trained(2, 1) == trained(1)
+
+
+def test_checked_numerics_go_on_while_a_model_is_built() -> None:
+    def build_model() -> keras.Model:
+        tf.debugging.enable_check_numerics()
+        try:
+            return _with(lambda: layers.Lambda(lambda x: x * 2))()
+        finally:
+            tf.debugging.disable_check_numerics()
+
+    with watched() as drawn:
+        build_model()
+    assert drawn == []
