@@ -292,7 +292,7 @@ class CohortEngine:
     def _trace_ahead(self, size: int, epochs: int) -> None:
         """Have the stacks traced in which settings of one seed go on, for so many epochs, once others end, here or later."""
         sizes = likely_sizes(size, self._size, self._problem.steps("train") * epochs, self._strategy, self._cost)
-        self._ahead.begin([self._stack(each) for each in sizes if (each, False) not in self._stacks])
+        self._ahead.begin([self._stack(each) for each in sizes if epochs and (each, False) not in self._stacks])
 
     # An epoch
 
