@@ -20,7 +20,8 @@ class WarmStudy:
 class Traces:
     """What a training process has traced since it started, and what of it is warm.
 
-    `made` graphs took `seconds`, the first run of each included, of `work_seconds` in which it prepared studies and trained.
+    `made` graphs took `seconds`, the first run of each included and what two threads do at once counted once, of `work_seconds` in
+    which it prepared studies and trained.
     `warm`: what it can train without tracing, the study that it worked on last first.
     """
 

@@ -24,7 +24,9 @@ class TracesBody(Body):
     made: int = Field(
         description="Graphs that it traced. Each keeps memory for good: after some dozens another process takes its place."
     )
-    seconds: float = Field(description="What it took to trace them and to run each for the first time.")
+    seconds: float = Field(
+        description="How long it traced them or ran one for the first time. What two threads do at once counts once."
+    )
     work_seconds: float = Field(description="How long it prepared studies and trained, tracing included.")
     kept: int = Field(description="Graphs that are warm: a cohort that needs no other begins at once.")
     warm: list[WarmStudyBody] = Field(description="Whose graphs they are, the study that it worked on last first.")

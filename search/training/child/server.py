@@ -52,6 +52,7 @@ from search.training.child.protocol import (
     storable_text,
 )
 from search.training.child.rehearsal import rehearse
+from search.training.engine.busy_time import BusyTime
 from search.training.engine.registry import made_engine
 from search.training.engine.traces import traces_made, tracing_seconds
 from search.training.interface import Ended, Engine, EpochReport, Setting
@@ -123,24 +124,6 @@ class Warm(Generic[T]):
         return list(self._kept.values())
 
 
-class WorkTime:
-    """The time spent in its `with` blocks."""
-
-    def __init__(self) -> None:
-        self._seconds, self._began = 0.0, 0.0
-
-    def __enter__(self) -> None:
-        self._began = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._seconds, self._began = self.seconds, 0.0
-
-    @property
-    def seconds(self) -> float:
-        """How many seconds so far, those of a block under way with them."""
-        return self._seconds + (time.perf_counter() - self._began if self._began else 0.0)
-
-
 class TrainingChild:
     """Holds the definitions of the studies it was given, and the warm workloads, problems and engines of recent ones.
 
@@ -154,7 +137,7 @@ class TrainingChild:
         self._problems: Warm[TrainingProblem] = Warm(WARM_PROBLEMS)
         self._engines: Warm[Engine] = Warm(WARM_PROBLEMS)
         self._used_by: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()  # the study that used an engine last
-        self.work = WorkTime()
+        self.work = BusyTime()
 
     def traces(self) -> Traces:
         """Return what this process has traced so far, and what of it is warm."""

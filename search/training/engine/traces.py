@@ -8,19 +8,20 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Lock, RLock, local
-from time import perf_counter
+from threading import RLock, local
 from typing import Any, ParamSpec, TypeVar
 
 import tensorflow as tf
 
+from search.training.engine.busy_time import BusyTime
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_traces, _seconds = 0, 0.0
-_tracing, _adding = RLock(), Lock()
+_traces, _time = 0, BusyTime()
+_tracing = RLock()
 _call = local()
-"""`began`: when the call of graphs that is under way in a thread began to trace, None where it has not traced."""
+"""`traces`: whether the call of graphs that is under way in a thread has begun to trace. It has none outside of such a call."""
 
 
 def traces_made() -> int:
@@ -29,11 +30,11 @@ def traces_made() -> int:
 
 
 def tracing_seconds() -> float:
-    """Return how long the engines of this process have taken to trace graphs and to run each for the first time.
+    """Return for how long the engines of this process have traced graphs or run one for the first time, in one thread or several.
 
     TensorFlow makes a graph ready when it first runs, which takes nearly as long as tracing it; the step done then counts too.
     """
-    return _seconds
+    return _time.seconds
 
 
 def traced(function: Callable[P, R]) -> Callable[P, R]:
@@ -47,8 +48,9 @@ def traced(function: Callable[P, R]) -> Callable[P, R]:
         global _traces
         with _tracing:
             _traces += 1
-            if getattr(_call, "began", 0.0) is None:
-                _call.began = perf_counter()
+            if not getattr(_call, "traces", True):
+                _call.traces = True
+                _time.begin()
             return function(*given, **named)
 
     return one_at_a_time
@@ -83,11 +85,8 @@ class Graphs:
         return functools.partial(self._first_run if self.kept > before else self, *given)
 
     def _first_run(self, *given: Any) -> Any:
-        began = perf_counter()
-        try:
+        with _time:
             return self._function(*given)
-        finally:
-            _add(perf_counter() - began)
 
     def __call__(self, *given: Any) -> Any:
         """Run the graph, traced if need be."""
@@ -98,19 +97,13 @@ class Graphs:
 @contextmanager
 def _counting() -> Iterator[None]:
     """Count a call that traces, from there to its end, without the wait for its turn; one within another counts with that."""
-    if hasattr(_call, "began"):
+    if hasattr(_call, "traces"):
         yield
         return
-    _call.began = None
+    _call.traces = False
     try:
         yield
     finally:
-        if _call.began is not None:
-            _add(perf_counter() - _call.began)
-        del _call.began
-
-
-def _add(seconds: float) -> None:
-    global _seconds
-    with _adding:
-        _seconds += seconds
+        if _call.traces:
+            _time.end()
+        del _call.traces
