@@ -15,15 +15,15 @@ import tensorflow as tf
 from search.errors import PreflightError
 from search.names import listed
 from search.training.problem.keras_private import layers_of, own_variables, seed_generators
-from search.training.problem.network import Network
+from search.training.problem.network import Network, Passed
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.workload import LoadedWorkload
 
 WAY_OUT = 'build new layers in build_model() and do not seed there, or set training.initial_weights to "fixed"'
 
 
-def require_new_model(opened: LoadedWorkload) -> None:
-    """Refuse a `build_model()` whose models share trained weights, or begin alike under every seed.
+def require_new_model(opened: LoadedWorkload) -> Network:
+    """Return a model under another seed; refuse a `build_model()` whose models share trained weights, or all begin alike.
 
     A variable whose elements are all one number, such as a bias of zeros, begins alike in any case and says nothing. Only where
     nothing else is trained, as in a model that begins at 0, no seed could change the start, and it passes.
@@ -39,6 +39,7 @@ def require_new_model(opened: LoadedWorkload) -> None:
             f"of rows alone, and their intervals be too narrow: {WAY_OUT}"
         )
         raise _not_new(text)
+    return second
 
 
 def _require_unshared(first: Network, second: Network) -> None:
@@ -65,8 +66,11 @@ def _not_new(text: str) -> PreflightError:
     return PreflightError("not_a_new_model", text, "build_model")
 
 
-def require_assignments_as_fit(problem: TrainingProblem) -> None:
-    """Refuse a layer that assigns trained weights in its call and then looks rows up in them: `fit` trains these rows alone."""
+def require_assignments_as_fit(problem: TrainingProblem) -> Passed:
+    """Return what the example makes of the example rows in training.
+
+    Refuse a layer that assigns trained weights in its call and then looks rows up in them: `fit` trains these rows alone.
+    """
     network = problem.opened.example
     values = [tf.convert_to_tensor(variable.value) for variable in network.variables]
     trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
@@ -84,6 +88,7 @@ def require_assignments_as_fit(problem: TrainingProblem) -> None:
             raise PreflightError(
                 "assigns_trainable", f"{text}: leave out what assigns them, such as SpectralNormalization", "build_model"
             )
+    return passed
 
 
 def assigned_in_measuring(problem: TrainingProblem) -> Iterator[str]:

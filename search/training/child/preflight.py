@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -21,9 +21,11 @@ from search.names import listed
 from search.training.child.data_checks import cautions, refuse_unmeasurable
 from search.training.child.label_checks import refuse_reading_missing, refuse_unreadable_labels
 from search.training.child.model_checks import assigned_in_measuring, require_assignments_as_fit, require_new_model
+from search.training.child.random_checks import require_repeatable_model, require_repeatable_term
 from search.training.problem.batch import Batch, Tensor, shape_text
 from search.training.problem.keras_private import layers_of
 from search.training.problem.labels import has_class_ids
+from search.training.problem.network import Network, Passed
 from search.training.problem.optimizers import made_optimizer
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.seeding import epoch_order
@@ -44,25 +46,24 @@ def preflight(problem: TrainingProblem, definition: StudyDefinition) -> list[str
     (finite? does its gradient reach the model?) and every metric (one number?).
     """
     require_trainable_as_fit(problem.opened.example.model)
-    if definition.training.initial_weights == "fresh":
-        require_new_model(problem.opened)
+    other = require_new_model(problem.opened) if definition.training.initial_weights == "fresh" else None
     made_optimizer(problem.optimizer)
     _names(problem, definition)
     refuse_unreadable_labels(problem, definition)
     refuse_unmeasurable(problem, definition)
-    batch, trainable, tape = _first_batch(problem, definition.search.seed)
-    require_assignments_as_fit(problem)
+    first = _first_batch(problem, definition.search.seed)
+    require_repeatable_model(problem, require_assignments_as_fit(problem), other)
     for i, task in enumerate(definition.tasks):
         for j, loss in enumerate(task.losses):
-            _loss_shapes(f"tasks.{i}.losses.{j}", task, loss, problem, batch)
+            _loss_shapes(f"tasks.{i}.losses.{j}", task, loss, problem, first.batch)
     with _named_errors("tasks", "term_failed", "a term or metric of a task that lacks labels"):
         refuse_reading_missing(problem, definition)
     weights = {term.path: term.weight for term in SearchSpace(definition).terms}
     for term in problem.terms:
-        _own_shape(term, batch, problem, definition.search.seed)
-        _term(term, batch, trainable, tape, used=weights[term.path] != 0)
-    _metrics(problem, batch)
-    return [*cautions(problem, definition, batch), *assigned_in_measuring(problem)]
+        _own_shape(term, first.batch, problem, definition.search.seed)
+        _term(term, first, used=weights[term.path] != 0)
+    _metrics(problem, first.batch)
+    return [*cautions(problem, definition, first.batch), *assigned_in_measuring(problem)]
 
 
 def require_trainable_as_fit(model: Any) -> None:
@@ -111,8 +112,23 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int | None, ...]]:
 # One batch
 
 
-def _first_batch(problem: TrainingProblem, seed: int, rows_left_out: int = 0) -> tuple[Batch, list[Tensor], tf.GradientTape]:
-    """Return the first batch of training under `seed`, after a forward pass on a tape, with the weights it went through.
+class _FirstBatch(NamedTuple):
+    """The first batch of training, after a forward pass on `tape` through the weights `trainable`."""
+
+    batch: Batch
+    network: Network
+    passed: Passed
+    trainable: list[Tensor]
+    tape: tf.GradientTape
+
+    def value(self, term: TermFunction) -> Tensor:
+        """Return what a term gives, drawing what it draws at its first step."""
+        with self.network.read(self.passed._replace(state=[*self.passed.state])):
+            return term(self.batch)
+
+
+def _first_batch(problem: TrainingProblem, seed: int, rows_left_out: int = 0) -> _FirstBatch:
+    """Return the first batch of training under `seed`.
 
     rows_left_out: how many of the batch's last rows are not taken.
     """
@@ -126,8 +142,8 @@ def _first_batch(problem: TrainingProblem, seed: int, rows_left_out: int = 0) ->
     tape = tf.GradientTape(persistent=True)
     with _named_errors("build_model", "workload_failed", "the model"), tape:
         tape.watch(trainable)
-        batch = training_batch(problem, network, rows, trainable, state)[0]
-    return batch, trainable, tape
+        batch, passed = training_batch(problem, network, rows, trainable, state)
+    return _FirstBatch(batch, network, passed, trainable, tape)
 
 
 def _loss_shapes(at: str, task: Task, loss: Loss, problem: TrainingProblem, batch: Batch) -> None:
@@ -182,7 +198,7 @@ def _own_shape(term: TermFunction, batch: Batch, problem: TrainingProblem, seed:
         raise PreflightError("bad_shape", f"{text}{_of_points(value, batch)}", term.at)
     if rows in value.shape[1:] and rows > 1:
         with _named_errors(term.at, "term_failed", term.path):
-            fewer = own_values(term.own(_first_batch(problem, seed, rows_left_out=1)[0]))
+            fewer = own_values(term.own(_first_batch(problem, seed, rows_left_out=1).batch))
         if tuple(fewer.shape[1:]) != tuple(value.shape[1:]):
             text = f"{term.path} returns [batch, batch]: it compares [batch] with [batch, 1] somewhere, which broadcasts"
             raise PreflightError("bad_shape", f"{text}; bring both to one shape", term.at)
@@ -209,11 +225,12 @@ def _of_points(value: Tensor, batch: Batch) -> str:
     return f": one value a point of batch.extra[{sets[0]!r}]; points are no rows, so return their mean, keras.ops.mean(...)"
 
 
-def _term(term: TermFunction, batch: Batch, trainable: list[Tensor], tape: tf.GradientTape, used: bool) -> None:
+def _term(term: TermFunction, first: _FirstBatch, used: bool) -> None:
     with _named_errors(term.at, "term_failed", term.path):
-        with tape:
-            value = term(batch)
-        gradients = [part for part in tape.gradient(value, trainable) if part is not None]
+        with first.tape:
+            value = first.value(term)
+        gradients = [part for part in first.tape.gradient(value, first.trainable) if part is not None]
+        require_repeatable_term(term, lambda: first.value(term))
     if not used:
         return
     if not np.isfinite(float(value)):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from search.errors import PreflightError
 from search.training.problem.batch import Tensor, Tensors, as_columns, gate
-from search.training.problem.keras_private import drawing_from, layers_of, takes_training, wrapped_calls
+from search.training.problem.keras_private import drawing_from, is_seed_state, layers_of, takes_training, wrapped_calls
 from search.training.problem.keras_settings import kept
 from search.workloads.data import INPUT
 
@@ -55,6 +55,7 @@ class Network:
     ) -> Passed:
         """Run the model on the values given for its variables; nothing is changed in place.
 
+        Raises RuntimeError where it assigns a variable that it does not hold.
         features: outputs of layers for `x`, by the layer's place among the model's: these are not run.
         """
         given = dict(zip(map(id, self.trainable), trainable, strict=True))
@@ -67,6 +68,16 @@ class Network:
         named = named_outputs(self.model, outputs)
         self.rank_one = frozenset(name for name, output in named.items() if len(output.shape) == 1)
         return Passed(as_columns(named), after[0], losses, after[1])
+
+    @contextmanager
+    def read(self, passed: Passed) -> Iterator[None]:
+        """Run a term of what a pass gave: what it draws by `keras.random` without a seed follows what the model drew.
+
+        `passed.state` goes on from there. Raises RuntimeError where it assigns another variable.
+        """
+        with drawing_from(self._generator), _Values([(self._generator.state, passed.state[-1])], {}) as values:
+            yield
+        passed.state[-1] = values.get_current_value(self._generator.state)
 
     def outputs(
         self, trainable: Sequence[Tensor], state: Sequence[Tensor], x: Any, training: bool, active: Tensor | None
@@ -95,14 +106,30 @@ class _Values(keras.StatelessScope):  # type: ignore[misc]
     def __init__(self, mapping: Sequence[tuple[Any, Tensor]], given: Mapping[int, Tensor]) -> None:
         super().__init__(state_mapping=mapping, collect_losses=True)
         self._given = given
+        self._known = {id(variable) for variable, _ in mapping}
 
     def add_update(self, update: tuple[Any, Tensor]) -> None:
         variable, value = update
+        if id(variable) not in self._known:
+            raise RuntimeError(_unknown(variable))
         value = tf.stop_gradient(value)
         if id(variable) in self._given:
             before = self._given[id(variable)]
             value += before - tf.stop_gradient(before)  # exactly 0, with the gradient of `before`
         super().add_update((variable, value))
+
+
+def _unknown(variable: Any) -> str:
+    """Return why a call may not assign a variable that the model does not hold: it would stay as it is in all steps."""
+    if is_seed_state(variable):
+        return (
+            "a call draws from a keras.random.SeedGenerator that no layer of the model holds, so every step would draw the same: "
+            "make it an attribute of the layer that draws, and draw without a seed in losses, penalties and metrics"
+        )
+    return (
+        f"a call assigns the variable {variable.path!r}, which no layer of the model holds, so it would not change in training: "
+        "make it an attribute of the layer that assigns it"
+    )
 
 
 def named_outputs(model: Any, outputs: Any) -> dict[str, Tensor]:

@@ -1,61 +1,85 @@
-"""Random numbers that TensorFlow's kernels draw by a state of their own, and seeds that are set without making kernels anew.
+"""Random numbers that come from a state outside of a model, and seeds that are set without making kernels anew.
 
-`tf.random.set_seed` drops all kernels of the process, so that those which draw begin anew. With them go all compiled graphs: each
-takes a tenth of a second or two at its next call. Keras draws by seeds that are tensors, so hardly any model has such a kernel.
+Keras draws by seeds that are tensors. Kernels of TensorFlow's own (`tf.random`) draw by a state of theirs: it begins anew when
+`tf.random.set_seed` drops all kernels of the process. With them go all compiled graphs: each takes a tenth of a second or two at
+its next call. Python and NumPy draw by a state of the process.
 """
 
 from __future__ import annotations
 
+import pickle
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import keras
+import numpy as np
 from tensorflow.python.eager import context
 from tensorflow.python.framework import op_callbacks, op_def_registry
 
 DRAWS_BY = "seed2"
 """The attribute that every operation whose kernel keeps a generator has, beside `seed`."""
 
-RUNS_PYTHON = ("EagerPyFunc", "PyFunc", "PyFuncStateless")
-"""Operations whose Python may run one that draws."""
+NO_DRAWS = ("CudnnRNN", "ComputeAccidentalHits", "SnapshotDataset")
+"""How the names of operations begin that have the attribute and draw nothing; cuDNN's draw what they drop: in Keras, nothing."""
+
+OF_GENERATORS = ("Rng", "StatefulRandom", "StatefulStandard", "StatefulTruncated", "StatefulUniform", "NonDeterministic")
+"""How the names of operations begin that draw by a `tf.random.Generator`, or by nothing that could be set."""
+
+RUNS_ELSEWHERE = ("EagerPyFunc", "PyFunc", "PyFuncStateless", "IteratorGetNext", "IteratorGetNextSync", "MakeIterator")
+"""Operations whose Python may run one that draws, in another thread too: those of a `tf.data.Dataset` among them."""
 
 
 @cache
-def _known_to_draw(operation: str) -> bool:
-    return operation in RUNS_PYTHON or any(attribute.name == DRAWS_BY for attribute in op_def_registry.get(operation).attr)
-
-
 def draws(operation: str) -> bool:
-    """Return whether an operation's kernel draws by a state of its own; True of one that is not known, such as a function."""
-    return op_def_registry.get(operation) is None or _known_to_draw(operation)
+    """Return whether an operation draws by a state that is neither a variable of Keras's nor a seed that it is given."""
+    known = op_def_registry.get(operation)
+    by_kernel = known is not None and any(attribute.name == DRAWS_BY for attribute in known.attr)
+    return (by_kernel and not operation.startswith(NO_DRAWS)) or operation.startswith(OF_GENERATORS)
 
 
-def graph_draws(graph: Any) -> bool:
-    """Return whether an operation of a graph draws so, or one of a function in it."""
+def may_draw(operation: str) -> bool:
+    """Return whether an operation draws so, or runs what may; True of one that is not known, such as a function."""
+    return operation in RUNS_ELSEWHERE or op_def_registry.get(operation) is None or draws(operation)
+
+
+def drawing_operations(graph: Any) -> set[str]:
+    """Return the kinds of the operations of a graph that draw so, those of functions in it too."""
     definition = graph.as_graph_def()
-    functions = {function.signature.name: function.node_def for function in definition.library.function}
-    kinds = {node.op for node in (*definition.node, *(node for within in functions.values() for node in within))}
-    return any(draws(kind) for kind in kinds - functions.keys())
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    return {node.op for node in nodes if draws(node.op)}
 
 
 @contextmanager
-def watched() -> Iterator[list[str]]:
-    """Note the operations that draw so, of those that this thread runs, or puts into a graph. Those of other threads are missed."""
-    drawn: list[str] = []
+def watching(note: Callable[[str], None]) -> Iterator[None]:
+    """Tell `note` the kind of each operation that this thread runs, or puts into a graph. Those of other threads are missed."""
 
-    def note(operation: str, inputs: Any, attributes: Any, outputs: Any, *_: Any, **__: Any) -> Any:
-        if draws(operation):
-            drawn.append(operation)
+    def call(operation: str | bytes, inputs: Any, attributes: Any, outputs: Any, *_: Any, **__: Any) -> Any:
+        note(operation.decode() if isinstance(operation, bytes) else operation)
         return outputs  # as they are, to the next callback
 
-    op_callbacks.add_op_callback(note)
+    op_callbacks.add_op_callback(call)
     try:
-        yield drawn
+        yield
     finally:
-        op_callbacks.remove_op_callback(note)
+        op_callbacks.remove_op_callback(call)
+
+
+def states() -> dict[str, Any]:
+    """Return what Python, NumPy and TensorFlow draw by in this process, in every thread: by how it is told, to be compared."""
+    eager = getattr(context.context(), "_rng", None)  # which the first seed makes
+    return {
+        "Python's random": random.getstate(),
+        "np.random": pickle.dumps(np.random.get_state(legacy=False)),
+        "tf.random": eager and eager.getstate(),
+    }
+
+
+def seeds_taken(seed: int) -> bool:
+    """Return whether an operation has taken a seed of TensorFlow's, in any thread, or another was set, since `seed` was set."""
+    return bool(context.context()._rng.getstate() != random.Random(seed).getstate())
 
 
 def set_seed_of_no_kernel(seed: int) -> None:

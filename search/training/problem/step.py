@@ -59,7 +59,8 @@ def weighted_step(
     values, sums = [], []
     for i, term in enumerate(problem.terms):
         active = tf.not_equal(weights[i], 0)
-        measured = term.measure(batch.gated(active))
+        with network.read(passed):
+            measured = term.measure(batch.gated(active))
         value = tf.cast(measured.mean, weights.dtype)
         total += chosen(active, weights[i] * value, tf.zeros_like(value))
         values.append(value)
@@ -96,8 +97,10 @@ def measured_batch(
 
     `arguments` are as for `training_batch`.
     """
-    batch, _ = _run(problem, network, rows, trainable, state, arguments, training=False)
-    return batch, tf.stack([_sums(term.measure(batch), keras.config.floatx()) for term in problem.terms])
+    batch, passed = _run(problem, network, rows, trainable, state, arguments, training=False)
+    with network.read(passed):
+        measured = [term.measure(batch) for term in problem.terms]
+    return batch, tf.stack([_sums(each, keras.config.floatx()) for each in measured])
 
 
 def _sums(measured: TermValue, dtype: Any) -> Tensor:

@@ -18,7 +18,7 @@ from search.training.problem.keras_private import layers_of, make_variables
 from search.training.problem.keras_settings import KerasSettings, keeping
 from search.training.problem.network import NOTHING, Network
 from search.training.problem.own_forms import is_keras_object
-from search.training.problem.random_kernels import graph_draws, watched
+from search.training.problem.random_kernels import drawing_operations, may_draw, seeds_taken, watching
 from search.training.problem.seeding import build_under
 from search.workloads.base import TERM_KINDS, ResolvedWorkload
 from search.workloads.blame import one_line, place_of
@@ -46,8 +46,8 @@ class LoadedWorkload:
     """Model and rows of a workload with its options; what is refused of them is refused here.
 
     `outputs` are the model's by name, as tensors of a few rows. `settings` are what its code set of what a process shares: they
-    must be active wherever its model is traced, trained or measured. `kernels_draw`: whether a kernel of its model or its training
-    draws by a state of its own, which a new model under a seed then begins anew; None as long as that is not known.
+    must be active wherever its model is traced, trained or measured. `kernels_draw`: whether kernels draw while its model is
+    built, which must begin anew then; None as long as that is not known.
     """
 
     def __init__(self, workload: ResolvedWorkload, seed: int = 0, settings: KerasSettings | None = None) -> None:
@@ -71,14 +71,17 @@ class LoadedWorkload:
     def network(self, seed: int) -> Network:
         """Return a new model with the initial weights of `seed`. Raises PreflightError where the user's code fails."""
         kept = self.kernels_draw is False
-        with self.settings.building(), watched() as drawn:
+        operations: set[str] = set()
+        with self.settings.building(), watching(operations.add):
             network = self._network(seed)
+            drawn = seeds_taken(seed) or any(may_draw(each) for each in operations)
         self.kernels_draw = bool(self.kernels_draw or drawn)
         return self.network(seed) if kept and drawn else network  # by kernels that begin anew
 
     def heed(self, graph: Any) -> None:
-        """Take note of a graph of its model, which may draw by kernels."""
-        self.kernels_draw = self.kernels_draw or graph_draws(graph)
+        """Raise PreflightError where a graph that trains or measures its model draws by a state that is no variable."""
+        for operation in sorted(drawing_operations(graph)):
+            raise unseeded("a layer, loss, penalty or metric, or the gradient of one,", f"tf.random ({operation})", "build_model")
 
     def _network(self, seed: int) -> Network:
         build = partial(build_under, seed, self.workload.build_model, kernels_draw=self.kernels_draw is not False)
@@ -150,6 +153,16 @@ def _tensors(arrays: Mapping[str, Any]) -> dict[str, Tensor]:
     """Return the arrays as tensors, floats in Keras's float type as `fit` has it."""
     floatx = keras.config.floatx()
     return {name: tf.constant(np.asarray(x, floatx) if x.dtype.kind == "f" else x) for name, x in arrays.items()}
+
+
+def unseeded(who: str, by: str, at: str) -> PreflightError:
+    """Return the refusal of what draws random numbers by a state that no seed of a training sets."""
+    text = (
+        f"{who} draws by {by}, which no seed of a training sets: settings would differ by more than their weights, and no training "
+        "could be repeated. Use keras.random instead: in a layer with seed=self.seeds, a keras.random.SeedGenerator made in its "
+        "__init__; in a loss or penalty without a seed"
+    )
+    return PreflightError("unseeded", text, at)
 
 
 def called(what: str, function: Callable[[], Any]) -> Any:

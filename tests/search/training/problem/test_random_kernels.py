@@ -1,8 +1,9 @@
-"""Kernels that draw by a state of their own: where there are any, and what is as in plain Keras with and without."""
+"""What draws by a state outside of a model: where that is seen, and that a seed gives what it gives in plain Keras all the same."""
 
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,26 +14,29 @@ import tensorflow as tf
 from keras import layers
 from tensorflow.python.eager import context
 
-from search.training.interface import Setting
-from search.training.problem.random_kernels import draws, graph_draws, set_seed_of_no_kernel, watched
+from search.errors import PreflightError
+from search.training.problem.random_kernels import drawing_operations, draws, may_draw, set_seed_of_no_kernel, states, watching
 from search.training.problem.workload import LoadedWorkload
-from tests.search.training.scenes import Recorder, engine_of, linear, rows, study, task, workload
+from tests.search.training.scenes import engine_of, linear, rows, study, task, workload
 
 
 @pytest.mark.parametrize(
-    ("operation", "drawn"),
+    ("operation", "draws_itself", "may"),
     [
-        ("RandomUniform", True),
-        ("RandomShuffle", True),
-        ("FractionalAvgPool", True),
-        ("StatelessRandomUniformV2", False),
-        ("MatMul", False),
-        ("EagerPyFunc", True),  # whose Python may draw
-        ("__inference_mine_7", True),  # a function, which may draw
+        ("RandomUniform", True, True),
+        ("RandomShuffle", True, True),
+        ("FractionalAvgPool", True, True),
+        ("RngReadAndSkip", True, True),
+        ("StatelessRandomUniformV2", False, False),
+        ("CudnnRNNV3", False, False),
+        ("MatMul", False, False),
+        ("EagerPyFunc", False, True),  # whose Python may draw
+        ("IteratorGetNext", False, True),  # which may run Python in a thread of its own
+        ("__inference_mine_7", False, True),  # a function, which may draw
     ],
 )
-def test_operations_that_are_given_a_seed_of_their_own_draw_by_it(operation: str, drawn: bool) -> None:
-    assert draws(operation) is drawn
+def test_operations_that_are_given_a_seed_of_their_own_draw_by_it(operation: str, draws_itself: bool, may: bool) -> None:
+    assert (draws(operation), may_draw(operation)) == (draws_itself, may)
 
 
 def _looped(x: Any) -> Any:
@@ -42,25 +46,50 @@ def _looped(x: Any) -> Any:
 @pytest.mark.parametrize(
     ("function", "drawn"),
     [
-        (lambda x: x + tf.random.normal([2]), True),
-        (_looped, True),
-        (tf.function(lambda x: tf.random.shuffle(x)), True),
-        (lambda x: keras.random.dropout(x, 0.5, seed=3), False),
-        (tf.function(lambda x: 2 * x), False),
+        (lambda x: x + tf.random.normal([2]), {"RandomStandardNormal"}),
+        (_looped, {"RandomUniform"}),
+        (tf.function(lambda x: tf.random.shuffle(x)), {"RandomShuffle"}),
+        (lambda x: keras.random.dropout(x, 0.5, seed=3), set()),
+        (tf.function(lambda x: 2 * x), set()),
     ],
 )
-def test_a_graph_draws_where_it_or_a_function_in_it_does(function: Callable[[Any], Any], drawn: bool) -> None:
+def test_a_graph_draws_where_it_or_a_function_in_it_does(function: Callable[[Any], Any], drawn: set[str]) -> None:
     graph = tf.function(function, autograph=False).get_concrete_function(tf.TensorSpec([2], tf.float32)).graph
-    assert graph_draws(graph) is drawn
+    assert drawing_operations(graph) == drawn
 
 
 def test_what_runs_is_noted_while_it_is_watched() -> None:
-    with watched() as drawn:
+    drawn: list[str] = []
+    with watching(lambda operation: drawn.append(operation) if draws(operation) else None):
         layers.Dense(2).build((None, 3))
         assert drawn == []
         tf.random.normal([2])
     tf.random.uniform([2])
     assert drawn == ["RandomStandardNormal"]
+
+
+def _draw_in_a_thread() -> None:
+    thread = threading.Thread(target=lambda: tf.random.normal([2]))
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("draw", "by"),
+    [
+        (random.random, {"Python's random"}),
+        (lambda: np.random.rand(2), {"np.random"}),
+        (_draw_in_a_thread, {"tf.random"}),
+        (lambda: keras.random.normal((2,)), set()),
+        (lambda: np.random.default_rng(3).random(), set()),
+    ],
+)
+def test_a_state_of_the_process_changes_where_it_is_drawn_by_in_any_thread(draw: Callable[[], Any], by: set[str]) -> None:
+    keras.random.normal((2,))  # Keras's generator begins with a seed that Python draws
+    before = states()
+    draw()
+    after = states()
+    assert {name for name in after if after[name] != before[name]} == by
 
 
 @pytest.fixture
@@ -92,6 +121,34 @@ def _drawn_by_kernels() -> keras.Model:
     return keras.Model(inputs, {"a": layers.Dense(2, kernel_initializer=lambda *_, **__: start)(inputs)})
 
 
+def _rows_with_noise() -> Any:
+    for _ in range(4):
+        yield tf.random.normal([3]).numpy()
+
+
+NOISY = tf.data.Dataset.from_generator(_rows_with_noise, output_signature=tf.TensorSpec((3,), tf.float32))
+
+
+def _drawn_by_a_dataset() -> keras.Model:
+    """Return a model whose weights come from a dataset, whose Python runs in a thread of TensorFlow's."""
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, {"a": layers.Dense(2)(inputs)})
+    rows = [each.numpy() for each in NOISY]
+    model.trainable_variables[0].assign(np.stack(rows[:2], axis=1))
+    return model
+
+
+def _drawn_by_a_thread() -> keras.Model:
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, {"a": layers.Dense(2)(inputs)})
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(tf.random.normal([3, 2])))
+    thread.start()
+    thread.join()
+    model.trainable_variables[0].assign(found[0])
+    return model
+
+
 class Drawing(layers.Layer):
     """Builds its weight on the first call, by TensorFlow's own generator."""
 
@@ -117,7 +174,7 @@ def _opened(build_model: Callable[[], keras.Model]) -> LoadedWorkload:
     return LoadedWorkload(workload(build_model, rows(20, a=2)))
 
 
-@pytest.mark.parametrize("build_model", [linear({"a": 2}), _drawn_by_kernels, Subclassed])
+@pytest.mark.parametrize("build_model", [linear({"a": 2}), _drawn_by_kernels, _drawn_by_a_dataset, _drawn_by_a_thread, Subclassed])
 def test_every_model_under_a_seed_begins_as_set_random_seed_has_it(build_model: Callable[[], keras.Model]) -> None:
     keras.utils.set_random_seed(5)
     model = build_model()
@@ -154,47 +211,23 @@ def test_a_model_that_draws_by_a_kernel_later_is_made_again_by_kernels_that_begi
     np.testing.assert_array_equal(network.trainable[0].numpy(), _drawn_by_kernels().get_weights()[0])
 
 
-class Noise(layers.Layer):
-    """Draws while it trains."""
-
-    def call(self, x: Any, training: bool = False) -> Any:
-        return x + tf.random.normal([2]) if training else x
-
-
 @tf.custom_gradient  # type: ignore[untyped-decorator]
 def _noisy_backwards(x: Any) -> Any:
     return tf.identity(x), lambda upstream: upstream * (1 + tf.random.normal(tf.shape(upstream)))
 
 
 class Backwards(layers.Layer):
-    """Draws in its gradient alone."""
+    """Draws in its gradient alone, where no run of the model shows it."""
 
     def call(self, x: Any) -> Any:
         return _noisy_backwards(x)
 
 
-class InPython(layers.Layer):
-    """Draws in Python while it trains."""
+class Looped(layers.Layer):
+    """Draws in a loop within its call."""
 
-    def call(self, x: Any, training: bool = False) -> Any:
-        if not training:
-            return x
-        y = tf.py_function(lambda v: v + tf.random.normal(v.shape), [x], tf.float32)
-        y.set_shape(x.shape)
-        return y
-
-    def compute_output_shape(self, shape: Any) -> Any:
-        return shape
-
-
-class Measuring(layers.Layer):
-    """Draws while it is measured, and never before."""
-
-    def call(self, x: Any, training: bool = False) -> Any:
-        return x if training else x + tf.random.normal([2])
-
-    def compute_output_shape(self, shape: Any) -> Any:
-        return shape
+    def call(self, x: Any) -> Any:
+        return _looped(x)
 
 
 def _with(layer: Callable[[], layers.Layer]) -> Callable[[], keras.Model]:
@@ -205,26 +238,13 @@ def _with(layer: Callable[[], layers.Layer]) -> Callable[[], keras.Model]:
     return build_model
 
 
-@pytest.mark.parametrize("layer", [Noise, Backwards, InPython, Measuring])
-def test_a_kernel_that_draws_is_seen_in_the_graphs_that_are_trained(layer: Callable[[], layers.Layer]) -> None:
-    engine = engine_of(study([task("a")]), workload(_with(layer), rows(20, a=2)))
-    engine.trace()
-    assert engine._problem.opened.kernels_draw is True
-
-
-@pytest.mark.parametrize("layer", [layers.Identity, Noise, Backwards, InPython])
-def test_what_a_seed_s_training_gives_does_not_depend_on_another_before_it(layer: Callable[[], layers.Layer]) -> None:
-    definition = study([task("a")], training={"epochs": 2, "batch_size": 5})
-
-    def trained(*seeds: int) -> list[float]:
-        """Return the last seed's values, of an engine that trains all of them, one after another."""
-        engine, recorder = engine_of(definition, workload(_with(layer), rows(20, a=2))), Recorder()
-        with engine._problem.opened.settings.active():
-            engine.trace()
-            engine.train([Setting(seed, seed, {"a.error": 1.0}) for seed in seeds], definition.training, recorder)
-        return [recorder.values(seeds[-1], 2, part)["a.error"] for part in ("train", "validation")]
-
-    assert trained(2, 1) == trained(1)
+@pytest.mark.parametrize("strategy", ["serial", "vectorized", "unrolled"])
+@pytest.mark.parametrize("layer", [Backwards, Looped])
+def test_a_graph_that_draws_by_a_kernel_is_not_trained(layer: Callable[[], layers.Layer], strategy: str) -> None:
+    engine = engine_of(study([task("a")]), workload(_with(layer), rows(20, a=2)), strategy, 2)
+    with pytest.raises(PreflightError, match=r"or the gradient of one, draws by tf.random \(Random") as caught:
+        engine.trace()
+    assert caught.value.reason.code == "unseeded"
 
 
 def test_checked_numerics_go_on_while_a_model_is_built() -> None:
@@ -235,6 +255,7 @@ def test_checked_numerics_go_on_while_a_model_is_built() -> None:
         finally:
             tf.debugging.disable_check_numerics()
 
-    with watched() as drawn:
+    drawn: list[str] = []
+    with watching(drawn.append):
         build_model()
-    assert drawn == []
+    assert not any(map(may_draw, drawn))
