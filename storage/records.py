@@ -290,11 +290,16 @@ class AnalysisRecord:
 @dataclass(frozen=True, slots=True)
 class Rival:
     """A search trial as it was after some epoch: its number, its place (from 0) among the study's search trials, and its validation
-    numbers by path."""
+    numbers by path. `planned_after` as in TrialRecord."""
 
     number: int
     index: int
     values: Values
+    planned_after: int = 0
+
+    def counts_for(self, judged: Rival) -> bool:
+        """Return whether it is there when another is judged: not where it was planned later, for the other came there before."""
+        return self.number < judged.number or self.planned_after <= judged.planned_after
 
 
 @dataclass(frozen=True, slots=True)

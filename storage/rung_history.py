@@ -53,18 +53,25 @@ def rivals(
         table.term_id.in_([terms[path] for path in paths]),
     )
     rows = session.execute(
-        select(latest.c.number, latest.c.place, table.term_id, table.value, table.not_finite)
+        select(latest.c.number, latest.c.place, latest.c.planned_after, table.term_id, table.value, table.not_finite)
         .join_from(latest, EPOCH_VALUES, there)
         .order_by(latest.c.number, table.term_id)
     )
-    found: dict[tuple[int, int], dict[str, float]] = {}
-    for number, place, term_id, value, not_finite in rows:
-        found.setdefault((number, int(place)), {})[terms.paths[term_id]] = measured_float(value, not_finite)
-    return [Rival(number, place, values) for (number, place), values in found.items()]
+    found: dict[tuple[int, int, int], dict[str, float]] = {}
+    for number, place, planned_after, term_id, value, not_finite in rows:
+        found.setdefault((number, int(place), planned_after), {})[terms.paths[term_id]] = measured_float(value, not_finite)
+    return [Rival(number, place, values, planned_after) for (number, place, planned_after), values in found.items()]
 
 
 def _ranked(study_id: int) -> Select[Any]:
     """Select a study's search trials with their places among them."""
     place = (func.row_number().over(order_by=TRIALS.c.number) - 1).label("place")
-    columns = (TRIALS.c.id, TRIALS.c.number, TRIALS.c.attempt, TRIALS.c.sequence, ENDED_BY_TRAINING.label("for_good"))
+    columns = (
+        TRIALS.c.id,
+        TRIALS.c.number,
+        TRIALS.c.attempt,
+        TRIALS.c.planned_after,
+        TRIALS.c.sequence,
+        ENDED_BY_TRAINING.label("for_good"),
+    )
     return select(*columns, place).where(TRIALS.c.study_id == study_id, TRIALS.c.role == Role.SEARCH.value)

@@ -117,19 +117,20 @@ def trials_to_prune(
 
     `objective` is the definition's, with numbers for what it is relative to; as long as some are lacking nothing is ended.
     `judged` are those of a cohort that are at this rung now; `others` all else that was measured at this epoch: the rest of the
-    cohort, and search trials that had ended before it. All of them count before any is ended. Under hyperband a trial is compared
-    within its bracket alone. NaN, infinite and infeasible numbers rank last (`Score.rank`).
+    cohort, and search trials that had ended before it. All of them count before any is ended, but for those planned later: a trial
+    that is tried again is not held against what came after it. Under hyperband a trial is compared within its bracket alone. NaN,
+    infinite and infeasible numbers rank last (`Score.rank`).
     """
     pruner = definition.search.pruner
     if pruner is None or not is_resolved(objective):
         return {}
     brackets = Brackets.of(definition, pruner)
-    known: dict[int, list[RungScore]] = {}
+    known: dict[int, list[tuple[Rival, RungScore]]] = {}
     for rival in (*judged, *others):
-        known.setdefault(brackets.skipped(rival.index), []).append(_standing(objective, rival))
+        known.setdefault(brackets.skipped(rival.index), []).append((rival, _standing(objective, rival)))
     found: dict[int, str] = {}
     for rival in judged:
-        bracket = known[brackets.skipped(rival.index)]
+        bracket = [score for other, score in known[brackets.skipped(rival.index)] if other.counts_for(rival)]
         mine = next(each for each in bracket if each.number == rival.number)
         if why := _judged(pruner, mine, bracket):
             found[rival.number] = f"epoch {epoch}: {why}"

@@ -28,7 +28,7 @@ class Rungs:
     """Judges a cohort's search trials at their rungs.
 
     A trial is held against the cohort's own search trials, and against those that had ended when the cohort was claimed: for one
-    that is tried again also what has ended since it was planned, its former companions above all.
+    that is tried again also what was planned with it or before it and has ended since, its former companions above all.
     So neither the pace of other workers nor that of this one decides anything.
     """
 
@@ -65,8 +65,9 @@ class Rungs:
 
     def _of_cohort(self, epoch: int, curves: Mapping[int, TrialCurve]) -> list[Rival]:
         """Return the cohort's search trials that were measured at the epoch, those that have ended since included."""
+        planned_after = {trial.number: trial.planned_after for trial in self._claim.trials}
         return [
-            Rival(number, index, curves[number].reports[epoch].validation)
+            Rival(number, index, curves[number].reports[epoch].validation, planned_after[number])
             for number, index in self._claim.indices.items()
             if epoch in curves[number].reports
         ]

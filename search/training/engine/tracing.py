@@ -16,6 +16,7 @@ from search.training.engine.loops import looped_operations
 from search.training.engine.stack import Stack
 from search.training.interface import Setting
 from search.training.problem.batch import Tensors
+from search.training.problem.keras_settings import of_this_thread, set_for_thread
 from search.training.problem.problem import TrainingProblem
 from search.training.problem.setting_inputs import equal_knobs
 from search.training.weighting.loading import moves_by_step, rule_named
@@ -37,7 +38,7 @@ def trace(problem: TrainingProblem, stack: Stack, trunk: FrozenTrunk | None) -> 
     extra = {name: tf.range(len(each.points)) for name, each in sorted(problem.opened.loaded.extra.items())}
     empty = {} if trunk is None else trunk.empty(count, training=True)
     train = stack.train.made(knobs, tf.range(count), extra, none, none, tf.zeros((size, width, 2), tf.float64), None, empty)
-    with ThreadPoolExecutor(1, "first-run") as aside:
+    with ThreadPoolExecutor(1, "first-run", set_for_thread, (of_this_thread(),)) as aside:
         first_run = aside.submit(train)
         sums = tf.zeros((size, stack.measured_width, 2), tf.float64)
         rows = problem.rows("validation")._replace(features={} if trunk is None else trunk.empty(training=False))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from search.training.child.protocol import PlacesFree, TrainAlso, TrainCohort
+from search.training.child.protocol import GoOn, PlacesFree, TrainAlso, TrainCohort
 from search.worker.child_process import ChildLost
 from search.worker.claim import Claim
 from search.worker.cohort_run import CohortRun
@@ -149,6 +149,21 @@ def test_a_child_that_is_lost_gives_back_those_that_came_later_too(scene: Scene)
     work = scene.claim()
     assert work is not None
     assert [trial.number for trial in work.trials] == [6, 8]
+
+
+@pytest.mark.parametrize("ended_before", [[], [8]], ids=["later ones tried again too", "a later one ended"])
+def test_a_trial_that_is_tried_again_is_not_held_against_those_that_came_later(scene: Scene, ended_before: list[int]) -> None:
+    """It had gone on before they came, and goes on again: 6 of the best 1 of 4, though they are better."""
+    later = {8: 0.95, 9: 0.97}
+    lost = [*map(ended, ended_before), ChildLost("killed")]
+    scene.play(*TO_THE_RUNG, [epoch(3, later), rung(*later)], [epoch(5, {6: 0.9, **later}), *lost])
+    judged: dict[int, str] = {}
+    while work := scene.claim():
+        again = {trial.number: {**FIRST, **later}[trial.number] for trial in work.trials}
+        child = scene.do(work, [epoch(3, again), rung(*again)], [*map(ended, again), TRAINED])
+        judged |= {number: why for order in child.orders if isinstance(order, GoOn) for number, why in order.prune.items()}
+    assert judged == {}
+    assert states(scene)[4:] == ["PRUNED", "PRUNED", "COMPLETE", "PRUNED", "COMPLETE", "COMPLETE"]
 
 
 def test_after_a_kill_for_memory_cohorts_are_half_as_large_as_what_trained_at_a_time(database_url: str) -> None:
