@@ -139,13 +139,22 @@ def _planned(database: Database, claim: Claim, standing: Standing) -> Planned | 
 
 
 def _started(session: Session, database: Database, claim: Claim, planned: Planned, token: int) -> Claim:
-    """Start planned trials, where nothing was planned for the study since they were drawn, and it is as it was."""
+    """Start planned trials, where nothing was planned for the study since they were drawn, and it is as it was.
+
+    Those that were started already are taken: the connection may have gone once they were.
+    """
     now = database.now(session)
     held = fence(session, token, now)
-    taken = sum(trial_rows.count_by_role(session, held.study.id).values()) != planned.ahead.first
-    if taken or held.study.state is not StudyState.RUNNING or held.cohort_id is None or not planned.still(held.study):
+    if held.cohort_id is None:
         return claim
-    added = trials.add_trials(session, held.study, planned.trials, beside=planned.beside, now=now)
-    trials.join_cohort(session, held.study, added, held.cohort_id, now)
+    known = {trial.number for trial in claim.trials}
+    running = trial_rows.trials_of(session, held.study.id, states=[TrialState.RUNNING])
+    added = [trial for trial in running if trial.cohort == held.cohort_id and trial.number not in known]
+    if not added:
+        taken = sum(trial_rows.count_by_role(session, held.study.id).values()) != planned.ahead.first
+        if taken or held.study.state is not StudyState.RUNNING or not planned.still(held.study):
+            return claim
+        added = trials.add_trials(session, held.study, planned.trials, beside=planned.beside, now=now)
+        trials.join_cohort(session, held.study, added, held.cohort_id, now)
     indices = search_indices(session, held.study.id, [trial.number for trial in added])
     return replace(claim, trials=(*claim.trials, *added), indices={**claim.indices, **indices})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
 from typing import Any
@@ -16,6 +17,8 @@ from search.worker.claim import Claim
 from search.worker.cohort_run import CohortRun
 from search.worker.lease_keeper import Holding
 from storage import leases, lifecycle, outcomes, study_rows
+from storage.database import Database, Session
+from storage.errors import StorageUnavailable
 from storage.models import TRIALS
 from storage.records import Outcome, Reason, TrialState
 from tests.search.worker.test_worker import PREPARED, TAKEN, TRAINED, Scene, Scripted, ended
@@ -33,6 +36,20 @@ def made(database_url: str, **search: Any) -> Scene:
     found.play([PREPARED])
     found.play([*map(ended, range(4)), TRAINED])
     return found
+
+
+class Forgetful(Database):
+    """A database that does the next few writes, and whose connection goes before it can say so."""
+
+    forgets = 0
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        with super().writing() as session:
+            yield session
+        if self.forgets:
+            self.forgets -= 1
+            raise StorageUnavailable("server closed the connection unexpectedly")
 
 
 @pytest.fixture
@@ -332,6 +349,25 @@ def test_a_sampler_is_asked_once_however_often_the_write_fails(
     assert isinstance(run.reply(), TrainAlso)
     assert len(asked) == 1
     patchy.close()
+
+
+def test_trials_that_were_started_before_the_connection_went_are_trained(scene: Scene, database_url: str) -> None:
+    now, forgetful = [0.0], Forgetful(database_url)
+    work = scene.claim()
+    assert work is not None
+    run = CohortRun(forgetful, work, Holding(forgetful, work.lease, 45.0, lambda: now[0]))
+    for answer in (epoch(3, FIRST), pruned(4), pruned(5), pruned(7), FREE):
+        run.hear(answer)
+    assert run.record() is True
+    forgetful.forgets = 1
+    assert run.reply() is None
+    assert states(scene)[8:] == ["RUNNING", "RUNNING"]
+    now[0] = 1.0
+    reply = run.reply()
+    assert isinstance(reply, TrainAlso)
+    assert [setting.number for setting in reply.settings] == [8, 9]
+    assert len(scene.trials()) == 10
+    forgetful.close()
 
 
 def test_with_the_database_away_the_child_waits_and_is_answered_once(scene: Scene, database_url: str) -> None:
