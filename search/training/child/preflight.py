@@ -5,8 +5,9 @@ Everything here raises PreflightError with the place in the definition, or the u
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -21,10 +22,11 @@ from search.names import listed
 from search.training.child.data_checks import cautions, refuse_unmeasurable
 from search.training.child.label_checks import refuse_reading_missing, refuse_unreadable_labels
 from search.training.child.model_checks import assigned_in_measuring, require_assignments_as_fit, require_new_model
-from search.training.child.random_checks import require_repeatable_model, require_repeatable_term
+from search.training.child.random_checks import require_repeatable, require_repeatable_model
 from search.training.problem.batch import Batch, Tensor, shape_text
 from search.training.problem.keras_private import layers_of
 from search.training.problem.labels import has_class_ids
+from search.training.problem.metrics import CountingMetric, RowMean
 from search.training.problem.network import Network, Passed
 from search.training.problem.optimizers import made_optimizer
 from search.training.problem.problem import TrainingProblem
@@ -46,13 +48,12 @@ def preflight(problem: TrainingProblem, definition: StudyDefinition) -> list[str
     (finite? does its gradient reach the model?) and every metric (one number?).
     """
     require_trainable_as_fit(problem.opened.example.model)
-    other = require_new_model(problem.opened) if definition.training.initial_weights == "fresh" else None
     made_optimizer(problem.optimizer)
     _names(problem, definition)
     refuse_unreadable_labels(problem, definition)
     refuse_unmeasurable(problem, definition)
     first = _first_batch(problem, definition.search.seed)
-    require_repeatable_model(problem, require_assignments_as_fit(problem), other)
+    _repeatable_model(problem, fresh=definition.training.initial_weights == "fresh")
     for i, task in enumerate(definition.tasks):
         for j, loss in enumerate(task.losses):
             _loss_shapes(f"tasks.{i}.losses.{j}", task, loss, problem, first.batch)
@@ -62,8 +63,15 @@ def preflight(problem: TrainingProblem, definition: StudyDefinition) -> list[str
     for term in problem.terms:
         _own_shape(term, first.batch, problem, definition.search.seed)
         _term(term, first, used=weights[term.path] != 0)
-    _metrics(problem, first.batch)
+    _metrics(problem, first)
     return [*cautions(problem, definition, first.batch), *assigned_in_measuring(problem)]
+
+
+def _repeatable_model(problem: TrainingProblem, *, fresh: bool) -> None:
+    other = require_new_model(problem.opened) if fresh else None
+    trained = require_assignments_as_fit(problem)
+    with _named_errors("build_model", "workload_failed", "the model"):
+        require_repeatable_model(problem, trained, other)
 
 
 def require_trainable_as_fit(model: Any) -> None:
@@ -121,10 +129,10 @@ class _FirstBatch(NamedTuple):
     trainable: list[Tensor]
     tape: tf.GradientTape
 
-    def value(self, term: TermFunction) -> Tensor:
-        """Return what a term gives, drawing what it draws at its first step."""
+    def value(self, of_batch: Callable[[Batch], Tensor]) -> Tensor:
+        """Return what a term or metric gives, drawing what it draws at its first step."""
         with self.network.read(self.passed._replace(state=[*self.passed.state])):
-            return term(self.batch)
+            return of_batch(self.batch)
 
 
 def _first_batch(problem: TrainingProblem, seed: int, rows_left_out: int = 0) -> _FirstBatch:
@@ -230,7 +238,7 @@ def _term(term: TermFunction, first: _FirstBatch, used: bool) -> None:
         with first.tape:
             value = first.value(term)
         gradients = [part for part in first.tape.gradient(value, first.trainable) if part is not None]
-        require_repeatable_term(term, lambda: first.value(term))
+        require_repeatable(term.path, term.at, lambda: first.value(term), first.network)
     if not used:
         return
     if not np.isfinite(float(value)):
@@ -243,20 +251,37 @@ def _term(term: TermFunction, first: _FirstBatch, used: bool) -> None:
         )
 
 
-def _metrics(problem: TrainingProblem, batch: Batch) -> None:
+def _metrics(problem: TrainingProblem, first: _FirstBatch) -> None:
     for row_metric in problem.row_metrics:
-        with _named_errors(row_metric.at, "metric_failed", row_metric.path, batch):
-            values = np.asarray(row_metric.measure(batch).values)
+        with _named_errors(row_metric.at, "metric_failed", row_metric.path, first.batch):
+            values = np.asarray(_row_values(row_metric, first))
         if np.isnan(values).all():
             text = f"{row_metric.path} is not a number for any row of the first batch (a correlation within rows of width 1?)"
             raise PreflightError("bad_metric", text, row_metric.at)
+        if row_metric.values is None:
+            require_repeatable(row_metric.path, row_metric.at, partial(_row_values, row_metric, first), first.network)
     for counted in problem.counted_metrics:
-        with _named_errors(counted.at, "metric_failed", counted.path, batch):
-            result = np.asarray(counted.make(batch).result())
+        with _named_errors(counted.at, "metric_failed", counted.path, first.batch):
+            result = np.asarray(counted.make(first.batch).result())
         if result.size != 1:
             raise PreflightError(
                 "bad_metric", f"{counted.path} gives {result.size} numbers, and a metric is one number", counted.at
             )
+        if counted.entry is None:
+            require_repeatable(counted.path, counted.at, partial(_counted, counted, first.batch), first.network, assigns=False)
+
+
+def _row_values(metric: RowMean, first: _FirstBatch) -> Tensor:
+    """Return a metric's values of the first batch; what sees the whole batch is measured beside the terms, and draws as they do."""
+    if metric.of_rows:
+        return metric.measure(first.batch).values
+    return first.value(lambda batch: metric.measure(batch).values)
+
+
+def _counted(metric: CountingMetric, batch: Batch) -> Tensor:
+    counter = metric.make(batch)
+    counter.update_state(*metric.arguments(batch))
+    return counter.result()
 
 
 @contextmanager

@@ -16,5 +16,5 @@ def made_counters(problem: TrainingProblem, network: Network, size: int) -> list
     if not problem.counted_metrics:
         return []
     own = [[tf.convert_to_tensor(variable.value) for variable in part] for part in (network.trainable, network.state)]
-    example, _ = measured_batch(problem, network, problem.example_rows(), *own)
+    example, *_ = measured_batch(problem, network, problem.example_rows(), *own)
     return [[metric.make(example) for _ in range(size)] for metric in problem.counted_metrics]

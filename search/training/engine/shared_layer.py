@@ -49,8 +49,9 @@ def _reached_by_all(problem: TrainingProblem, network: Network) -> list[int]:
     trainable, state = values[: len(network.trainable)], values[len(network.trainable) :]
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(trainable)
-        batch, _ = training_batch(problem, network, problem.example_rows(), trainable, state)
-        losses = [term(batch) for term in problem.terms if term.kind == "loss"]
+        batch, passed = training_batch(problem, network, problem.example_rows(), trainable, state)
+        with network.read(passed):
+            losses = [term(batch) for term in problem.terms if term.kind == "loss"]
     gradients = [tape.gradient(loss, trainable) for loss in losses]
     return [place for place in range(len(trainable)) if all(each[place] is not None for each in gradients)]
 

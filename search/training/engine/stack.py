@@ -346,10 +346,10 @@ class Stack:
         own = [metric for metric in self._problem.row_metrics if not metric.of_rows]
 
         def one(values: tuple[list[Tensor], list[Tensor], SettingInputs]) -> tuple[Tensor, list[Tensor], MappedOutputs]:
-            batch, terms = measured_batch(
-                self._problem, self._network, rows, values[0], self._merged(values[1]), values[2].arguments
+            batch, terms, of_own = measured_batch(
+                self._problem, self._network, rows, values[0], self._merged(values[1]), values[2].arguments, own
             )
-            return terms, [_sums(metric.measure(batch), 1) for metric in own], MappedOutputs.of(batch)
+            return terms, [_sums(each, 1) for each in of_own], MappedOutputs.of(batch)
 
         terms, own_sums, outputs = self._strategy.over(one, (*self._values(), self._mapped(knobs)), self.size)
         self._count(rows, outputs)

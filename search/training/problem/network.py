@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from search.errors import PreflightError
 from search.training.problem.batch import Tensor, Tensors, as_columns, gate
-from search.training.problem.keras_private import drawing_from, is_seed_state, layers_of, takes_training, wrapped_calls
+from search.training.problem.keras_private import drawing_from, layers_of, takes_training, wrapped_calls
 from search.training.problem.keras_settings import kept
 from search.workloads.data import INPUT
 
@@ -34,7 +34,8 @@ class Passed(NamedTuple):
 class Network:
     """A built model. `trainable` is what the optimizer changes; `state` all else: frozen weights, statistics, random seeds.
 
-    `rank_one`, once it has been called: the outputs that come as [batch], and are passed on as [batch, 1].
+    `rank_one`, once it has been called: the outputs that come as [batch], and are passed on as [batch, 1]. `foreign`: by id,
+    the variables that its calls have assigned, or what reads its outputs, and it does not hold: of a Keras metric in a layer, say.
     """
 
     def __init__(self, model: Any, generator: Any, single_input: bool) -> None:
@@ -43,6 +44,7 @@ class Network:
         self._single_input = single_input
         self._training_argument = takes_training(model)
         self.rank_one: frozenset[str] = frozenset()
+        self.foreign: dict[int, Any] = {}
         self.trainable = list(model.trainable_variables)
         self.state = [*model.non_trainable_variables, generator.state]
 
@@ -55,12 +57,11 @@ class Network:
     ) -> Passed:
         """Run the model on the values given for its variables; nothing is changed in place.
 
-        Raises RuntimeError where it assigns a variable that it does not hold.
         features: outputs of layers for `x`, by the layer's place among the model's: these are not run.
         """
         given = dict(zip(map(id, self.trainable), trainable, strict=True))
         mapping = [*zip(self.trainable, trainable, strict=True), *zip(self.state, state, strict=True)]
-        with kept(), self._given(features), drawing_from(self._generator), _Values(mapping, given) as values:
+        with kept(), self._given(features), drawing_from(self._generator), _Values(mapping, given, self.foreign) as values:
             arguments = {"training": training} if self._training_argument else {}
             outputs = self.model(self._as_taken(x), **arguments)
             losses = list(self.model.losses)
@@ -73,9 +74,10 @@ class Network:
     def read(self, passed: Passed) -> Iterator[None]:
         """Run a term of what a pass gave: what it draws by `keras.random` without a seed follows what the model drew.
 
-        `passed.state` goes on from there. Raises RuntimeError where it assigns another variable.
+        `passed.state` goes on from there.
         """
-        with drawing_from(self._generator), _Values([(self._generator.state, passed.state[-1])], {}) as values:
+        own = [(self._generator.state, passed.state[-1])]
+        with drawing_from(self._generator), _Values(own, {}, self.foreign) as values:
             yield
         passed.state[-1] = values.get_current_value(self._generator.state)
 
@@ -100,36 +102,24 @@ class _Values(keras.StatelessScope):  # type: ignore[misc]
     """The values of a network's variables during a pass; what a layer assigns to one is its value from then on.
 
     As under `fit`, an assignment passes no gradient on to what was assigned, and a gradient by the value that is read afterwards is
-    one by the variable. `given` are the trainable variables' values before the pass, by the variable's id.
+    one by the variable. `given` are the trainable variables' values before the pass, by the variable's id. Other variables that are
+    assigned stay as they are, and are noted in `foreign`.
     """
 
-    def __init__(self, mapping: Sequence[tuple[Any, Tensor]], given: Mapping[int, Tensor]) -> None:
+    def __init__(self, mapping: Sequence[tuple[Any, Tensor]], given: Mapping[int, Tensor], foreign: dict[int, Any]) -> None:
         super().__init__(state_mapping=mapping, collect_losses=True)
-        self._given = given
+        self._given, self._foreign = given, foreign
         self._known = {id(variable) for variable, _ in mapping}
 
     def add_update(self, update: tuple[Any, Tensor]) -> None:
         variable, value = update
         if id(variable) not in self._known:
-            raise RuntimeError(_unknown(variable))
+            self._foreign[id(variable)] = variable
         value = tf.stop_gradient(value)
         if id(variable) in self._given:
             before = self._given[id(variable)]
             value += before - tf.stop_gradient(before)  # exactly 0, with the gradient of `before`
         super().add_update((variable, value))
-
-
-def _unknown(variable: Any) -> str:
-    """Return why a call may not assign a variable that the model does not hold: it would stay as it is in all steps."""
-    if is_seed_state(variable):
-        return (
-            "a call draws from a keras.random.SeedGenerator that no layer of the model holds, so every step would draw the same: "
-            "make it an attribute of the layer that draws, and draw without a seed in losses, penalties and metrics"
-        )
-    return (
-        f"a call assigns the variable {variable.path!r}, which no layer of the model holds, so it would not change in training: "
-        "make it an attribute of the layer that assigns it"
-    )
 
 
 def named_outputs(model: Any, outputs: Any) -> dict[str, Tensor]:

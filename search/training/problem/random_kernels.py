@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -32,12 +33,33 @@ RUNS_ELSEWHERE = ("EagerPyFunc", "PyFunc", "PyFuncStateless", "IteratorGetNext",
 """Operations whose Python may run one that draws, in another thread too: those of a `tf.data.Dataset` among them."""
 
 
+ASSIGNS = re.compile(r"Assign(Add|Sub)?VariableOp|Resource(Scatter|StridedSliceAssign).*")
+"""The operations that change a variable of TensorFlow's."""
+
+
 @cache
 def draws(operation: str) -> bool:
     """Return whether an operation draws by a state that is neither a variable of Keras's nor a seed that it is given."""
     known = op_def_registry.get(operation)
     by_kernel = known is not None and any(attribute.name == DRAWS_BY for attribute in known.attr)
     return (by_kernel and not operation.startswith(NO_DRAWS)) or operation.startswith(OF_GENERATORS)
+
+
+def within(operation: str) -> set[str]:
+    """Return an operation's kind; that of a function with those of all operations in it, and in the functions that it calls."""
+    eager = context.context()
+    found, left = {operation}, [operation]
+    while left:
+        name = left.pop()
+        if op_def_registry.get(name) is not None or not eager.has_function(name):
+            continue
+        nodes = eager.get_function_def(name).node_def
+        kinds = {node.op for node in nodes}
+        for value in (value for node in nodes for value in node.attr.values()):
+            kinds |= {function.name for function in (value.func, *value.list.func) if function.name}
+        left += kinds - found
+        found |= kinds
+    return found
 
 
 def may_draw(operation: str) -> bool:

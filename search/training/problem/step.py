@@ -9,9 +9,10 @@ import keras
 import tensorflow as tf
 
 from search.training.problem.batch import Batch, Tensor, Tensors, chosen
+from search.training.problem.metrics import RowMean
 from search.training.problem.network import Network, Passed
 from search.training.problem.problem import TrainingProblem
-from search.training.problem.reduction import TermValue
+from search.training.problem.reduction import RowValues, TermValue
 from search.training.problem.setting_inputs import SettingInputs
 from search.training.problem.workload import DeviceRows
 
@@ -92,15 +93,17 @@ def measured_batch(
     trainable: Sequence[Tensor],
     state: Sequence[Tensor],
     arguments: Tensor | None = None,
-) -> tuple[Batch, Tensor]:
-    """Run the model on a batch without training; return what the terms see of it, and their (total, weight) [terms, 2].
+    metrics: Sequence[RowMean] = (),
+) -> tuple[Batch, Tensor, list[RowValues]]:
+    """Run the model on a batch without training.
 
-    `arguments` are as for `training_batch`.
+    Returns what the terms see of it, their (total, weight) [terms, 2], and what `metrics` of the batch give. `arguments` are as for
+    `training_batch`.
     """
     batch, passed = _run(problem, network, rows, trainable, state, arguments, training=False)
     with network.read(passed):
-        measured = [term.measure(batch) for term in problem.terms]
-    return batch, tf.stack([_sums(each, keras.config.floatx()) for each in measured])
+        terms = [_sums(term.measure(batch), keras.config.floatx()) for term in problem.terms]
+        return batch, tf.stack(terms), [metric.measure(batch) for metric in metrics]
 
 
 def _sums(measured: TermValue, dtype: Any) -> Tensor:

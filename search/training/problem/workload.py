@@ -81,7 +81,7 @@ class LoadedWorkload:
     def heed(self, graph: Any) -> None:
         """Raise PreflightError where a graph that trains or measures its model draws by a state that is no variable."""
         for operation in sorted(drawing_operations(graph)):
-            raise unseeded("a layer, loss, penalty or metric, or the gradient of one,", f"tf.random ({operation})", "build_model")
+            raise unseeded("a layer, loss, penalty or metric, or the gradient of one,", f"draws by tf.random ({operation})", None)
 
     def _network(self, seed: int) -> Network:
         build = partial(build_under, seed, self.workload.build_model, kernels_draw=self.kernels_draw is not False)
@@ -155,12 +155,12 @@ def _tensors(arrays: Mapping[str, Any]) -> dict[str, Tensor]:
     return {name: tf.constant(np.asarray(x, floatx) if x.dtype.kind == "f" else x) for name, x in arrays.items()}
 
 
-def unseeded(who: str, by: str, at: str) -> PreflightError:
-    """Return the refusal of what draws random numbers by a state that no seed of a training sets."""
+def unseeded(who: str, what: str, at: str | None) -> PreflightError:
+    """Return the refusal of what draws random numbers, or remembers, by anything that no seed of a training sets."""
     text = (
-        f"{who} draws by {by}, which no seed of a training sets: settings would differ by more than their weights, and no training "
-        "could be repeated. Use keras.random instead: in a layer with seed=self.seeds, a keras.random.SeedGenerator made in its "
-        "__init__; in a loss or penalty without a seed"
+        f"{who} {what}: no seed of a training sets that, so settings would differ by more than their weights, and no training could "
+        "be repeated. Draw by keras.random, in a layer with seed=self.seeds, a keras.random.SeedGenerator made in its __init__, "
+        "elsewhere without a seed; keep what is remembered in a weight of a layer"
     )
     return PreflightError("unseeded", text, at)
 
