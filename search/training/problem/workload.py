@@ -159,8 +159,8 @@ def unseeded(who: str, what: str, at: str | None) -> PreflightError:
     """Return the refusal of what draws random numbers, or remembers, by anything that no seed of a training sets."""
     text = (
         f"{who} {what}: no seed of a training sets that, so settings would differ by more than their weights, and no training "
-        "could be repeated. Draw by keras.random, in a layer with seed=self.seeds, a keras.random.SeedGenerator made in its __init__, "
-        "elsewhere without a seed; keep what is remembered in a weight of a layer"
+        "could be repeated. Draw by keras.random, in a layer with seed=self.seeds, a keras.random.SeedGenerator made in its "
+        "__init__, elsewhere without a seed; keep what is remembered in a weight of a layer"
     )
     return PreflightError("unseeded", text, at)
 
