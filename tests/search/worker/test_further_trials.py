@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
 from typing import Any
@@ -17,12 +16,10 @@ from search.worker.claim import Claim
 from search.worker.cohort_run import CohortRun
 from search.worker.lease_keeper import Holding
 from storage import leases, lifecycle, outcomes, study_rows
-from storage.database import Database, Session
-from storage.errors import StorageUnavailable
 from storage.models import TRIALS
 from storage.records import Outcome, Reason, TrialState
 from tests.search.worker.test_worker import PREPARED, TAKEN, TRAINED, Scene, Scripted, ended
-from tests.search.worker.test_worker_at_rungs import HALVING, Patchy, _add, epoch, pruned, rung
+from tests.search.worker.test_worker_at_rungs import HALVING, _add, epoch, pruned, rung
 
 FIRST = {4: 0.1, 5: 0.2, 6: 0.9, 7: 0.4}
 FREE = PlacesFree(3)
@@ -36,20 +33,6 @@ def made(database_url: str, **search: Any) -> Scene:
     found.play([PREPARED])
     found.play([*map(ended, range(4)), TRAINED])
     return found
-
-
-class Forgetful(Database):
-    """A database that does the next few writes, and whose connection goes before it can say so."""
-
-    forgets = 0
-
-    @contextmanager
-    def writing(self) -> Iterator[Session]:
-        with super().writing() as session:
-            yield session
-        if self.forgets:
-            self.forgets -= 1
-            raise StorageUnavailable("server closed the connection unexpectedly")
 
 
 @pytest.fixture
@@ -322,73 +305,6 @@ def test_a_study_that_takes_too_long_to_plan_for_takes_none_the_next_time(
     assert asked[0] == work.study.id
     assert len(scene.trials()) == 8
     scene.close()
-
-
-def test_a_sampler_is_asked_once_however_often_the_write_fails(
-    scene: Scene, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import search.worker.further_trials as module
-
-    now, patchy, asked, planned = [0.0], Patchy(database_url), [], module._planned
-    work = scene.claim()
-    assert work is not None
-
-    def noted(*given: Any) -> Any:
-        asked.append(given)
-        found = planned(*given)
-        patchy.away = 1  # the write
-        return found
-
-    monkeypatch.setattr(module, "_planned", noted)
-    run = CohortRun(patchy, work, Holding(patchy, work.lease, 45.0, lambda: now[0]))
-    for answer in (epoch(3, FIRST), pruned(4), pruned(5), pruned(7), FREE):
-        run.hear(answer)
-    assert run.record() is True
-    assert [run.reply() for _ in range(3)] == [None] * 3
-    now[0] = 1.0
-    assert isinstance(run.reply(), TrainAlso)
-    assert len(asked) == 1
-    patchy.close()
-
-
-def test_trials_that_were_started_before_the_connection_went_are_trained(scene: Scene, database_url: str) -> None:
-    now, forgetful = [0.0], Forgetful(database_url)
-    work = scene.claim()
-    assert work is not None
-    run = CohortRun(forgetful, work, Holding(forgetful, work.lease, 45.0, lambda: now[0]))
-    for answer in (epoch(3, FIRST), pruned(4), pruned(5), pruned(7), FREE):
-        run.hear(answer)
-    assert run.record() is True
-    forgetful.forgets = 1
-    assert run.reply() is None
-    assert states(scene)[8:] == ["RUNNING", "RUNNING"]
-    now[0] = 1.0
-    reply = run.reply()
-    assert isinstance(reply, TrainAlso)
-    assert [setting.number for setting in reply.settings] == [8, 9]
-    assert len(scene.trials()) == 10
-    forgetful.close()
-
-
-def test_with_the_database_away_the_child_waits_and_is_answered_once(scene: Scene, database_url: str) -> None:
-    now, patchy = [0.0], Patchy(database_url)
-    work = scene.claim()
-    assert work is not None
-    run = CohortRun(patchy, work, Holding(patchy, work.lease, 45.0, lambda: now[0]))
-    for answer in (epoch(3, FIRST), pruned(4), pruned(5), pruned(7), FREE):
-        run.hear(answer)
-    patchy.away = 1
-    assert run.record() is False
-    assert (run.reply(), run.waiting) == (None, True)  # what they are drawn from is not stored yet
-    now[0] = 1.0
-    assert run.record() is True
-    patchy.away = 1
-    assert (run.reply(), run.waiting) == (None, True)
-    reply = run.reply()
-    assert isinstance(reply, TrainAlso)
-    assert [setting.number for setting in reply.settings] == [8, 9]
-    assert (run.reply(), run.waiting) == (None, False)
-    patchy.close()
 
 
 @pytest.mark.parametrize(
